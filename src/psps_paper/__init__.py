@@ -1,0 +1,1 @@
+"""Executable edition of a systematic review and network meta-analysis: tables, claims, engine, figures."""

@@ -1,0 +1,1 @@
+"""Frequentist network meta-analysis."""

@@ -1,0 +1,182 @@
+"""Networks from pooled contrasts, and league tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import networkx as nx
+import numpy as np
+import pandas as pd
+
+from .model import NetworkFit, differences, interval, square
+
+
+def network_from_pooled(
+    pooled: pd.DataFrame,
+    *,
+    tau2: float = np.nan,
+    df_predict: float = np.nan,
+    level: float = 0.95,
+) -> NetworkFit:
+    """Network estimates that follow from the pooled contrasts of a tree network.
+
+    In a tree every comparison has one path, so its estimate is the signed sum of the pooled
+    contrasts on that path and its variance the sum of theirs; nothing else is needed.
+
+    Parameters
+    ----------
+    pooled : DataFrame [treat1, treat2, te, se]
+        te is treat1 minus treat2; one row a comparison, n - 1 rows for n treatments.
+        Other columns are ignored.
+    tau2 : float
+        Common between-study variance where it is known; NaN leaves prediction intervals NaN.
+    df_predict : float
+        Degrees of freedom of the prediction intervals; NaN leaves them NaN.
+    level : float
+
+    Returns
+    -------
+    NetworkFit
+        ``te``, ``se``, limits and ``cov`` as pooled. Q, I2, the number of studies and the
+        common-effect estimates are unknown: NaN, and 0 studies.
+
+    Raises
+    ------
+    ValueError
+        A column is missing, an estimate is missing, se <= 0, the comparisons have a cycle, or
+        they do not connect all treatments.
+
+    Source: Bucher et al. 1997.  Checked against: fit_network on a star with one study a comparison.
+    """
+    needed = ["treat1", "treat2", "te", "se"]
+    missing = [name for name in needed if name not in pooled.columns]
+    if missing:
+        raise ValueError(f"pooled contrasts: column(s) {missing} missing; expected {needed}")
+    if pooled.empty:
+        raise ValueError("pooled contrasts: no rows")
+    graph = nx.Graph()
+    for row in pooled[needed].itertuples():
+        label = f"pooled contrasts, row {row.Index} ({row.treat1} vs {row.treat2})"
+        if not np.isfinite(row.te) or not np.isfinite(row.se) or row.se <= 0:
+            raise ValueError(f"{label}: te={row.te}, se={row.se}; expected numbers with se > 0")
+        if row.treat1 == row.treat2:
+            raise ValueError(f"{label}: a treatment is compared with itself")
+        if graph.has_edge(row.treat1, row.treat2):
+            raise ValueError(f"{label}: the comparison appears twice; expected one row each")
+        graph.add_edge(row.treat1, row.treat2)
+    if not nx.is_connected(graph):
+        parts = [sorted(part) for part in nx.connected_components(graph)]
+        raise ValueError(f"pooled contrasts: the network is not connected; its parts are {parts}")
+    if not nx.is_tree(graph):
+        cycle = [edge[0] for edge in nx.find_cycle(graph)]
+        raise ValueError(
+            f"pooled contrasts: {cycle} form a cycle; pooled contrasts determine a network only "
+            "where it is a tree, fit_network needs the studies"
+        )
+    treatments = sorted(graph.nodes)
+    n = len(treatments)
+    position = {name: i for i, name in enumerate(treatments)}
+    design = np.zeros((n - 1, n))
+    rows = np.arange(n - 1)
+    design[rows, pooled["treat1"].map(position)] = 1.0
+    design[rows, pooled["treat2"].map(position)] = -1.0
+    solve = np.linalg.inv(design[:, 1:])
+    effects = np.concatenate([[0.0], solve @ pooled["te"].to_numpy(float)])
+    cov = np.zeros((n, n))
+    cov[1:, 1:] = (solve * pooled["se"].to_numpy(float) ** 2) @ solve.T
+    te, se = differences(effects, cov)
+    lower, upper = interval(te, se, level)
+    predict_lower, predict_upper = interval(te, np.sqrt(se**2 + tau2), level, df_predict)
+    np.fill_diagonal(predict_lower, 0.0)
+    np.fill_diagonal(predict_upper, 0.0)
+    unknown = square(np.full((n, n), np.nan), treatments)
+    return NetworkFit(
+        treatments=treatments,
+        te=square(te, treatments),
+        se=square(se, treatments),
+        lower=square(lower, treatments),
+        upper=square(upper, treatments),
+        predict_lower=square(predict_lower, treatments),
+        predict_upper=square(predict_upper, treatments),
+        te_common=unknown,
+        se_common=unknown,
+        cov=square(cov, treatments),
+        cov_common=unknown,
+        tau2=float(tau2),
+        method="pooled",
+        q=np.nan,
+        df_q=np.nan,
+        p_q=np.nan,
+        i2=np.nan,
+        i2_lower=np.nan,
+        i2_upper=np.nan,
+        df_predict=float(df_predict),
+        log_likelihood=np.nan,
+        level=level,
+        correlation=None,
+        n_studies=0,
+        n_contrasts=len(pooled),
+        contrasts=pooled.copy(),
+        excluded=pooled.iloc[:0].assign(reason=pd.Series(dtype=str)),
+    )
+
+
+def league_table(
+    fit: NetworkFit,
+    *,
+    order: Sequence[str] | None = None,
+    limits: Literal["confidence", "prediction"] = "confidence",
+    outcome: str | None = None,
+    number: Callable[[float], str] = "{:.2f}".format,
+) -> pd.DataFrame:
+    """League table as text: every cell is row minus column, with its interval.
+
+    Parameters
+    ----------
+    fit : NetworkFit
+    order : sequence of str, optional
+        Treatments in the order of the table, for example by P-score; default ``fit.treatments``.
+    limits : {"confidence", "prediction"}
+    outcome : str, optional
+        Named in the orientation.
+    number : callable
+        Formats one number.
+
+    Returns
+    -------
+    DataFrame [treatment x treatment] of str
+        "te (lower to upper)"; the diagonal is empty. The orientation is stated in the name of
+        the index and, as a sentence, in ``attrs["orientation"]``.
+    """
+    order = list(fit.treatments if order is None else order)
+    if sorted(order) != fit.treatments:
+        raise ValueError(f"order={order}: expected each of {fit.treatments} once")
+    bounds = {
+        "confidence": (fit.lower, fit.upper),
+        "prediction": (fit.predict_lower, fit.predict_upper),
+    }
+    if limits not in bounds:
+        raise ValueError(f"limits={limits!r}: expected one of {sorted(bounds)}")
+    lower, upper = bounds[limits]
+    cells = [
+        [
+            ""
+            if row == column
+            else f"{number(fit.te.at[row, column])} "
+            f"({number(lower.at[row, column])} to {number(upper.at[row, column])})"
+            for column in order
+        ]
+        for row in order
+    ]
+    table = pd.DataFrame(
+        cells,
+        index=pd.Index(order, name="row minus column"),
+        columns=pd.Index(order, name=outcome),
+    )
+    unit = f" in {outcome}" if outcome else ""
+    table.attrs["orientation"] = (
+        f"Each cell is the effect{unit} of the treatment of its row minus that of its column, "
+        f"with the {fit.level:.0%} {limits} interval."
+    )
+    return table

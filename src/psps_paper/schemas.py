@@ -1,0 +1,65 @@
+"""Turn a column dictionary of ``data/dictionaries`` into a pandera schema."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pandera.pandas as pa
+
+DICTIONARY_COLUMNS = [
+    "name", "type", "unit", "nullable", "unique", "minimum", "maximum", "allowed", "meaning", "provenance",
+]
+DTYPES = {"text": "str", "choice": "str", "url": "str", "date": "str", "integer": "Int64", "number": "float64"}
+
+
+def allowed_values(column: pd.Series) -> list[str]:
+    """Values that a column of type choice may take, in the dictionary's order."""
+    return column["allowed"].split("|") if column["allowed"] else []
+
+
+def expectation(column: pd.Series) -> str:
+    """What a value of this column must be, in words for an error message."""
+    kind = column["type"]
+    if kind == "choice":
+        return "one of " + ", ".join(allowed_values(column))
+    words = {"text": "text", "url": "a web address starting with http:// or https://",
+             "date": "a date written YYYY-MM-DD", "integer": "a whole number", "number": "a number"}[kind]
+    if column["minimum"]:
+        words += f", at least {column['minimum']}"
+    if column["maximum"]:
+        words += f", at most {column['maximum']}"
+    return words
+
+
+def schema_from_dictionary(dictionary: pd.DataFrame) -> pa.DataFrameSchema:
+    """Build the pandera schema that a table must meet after its types are read.
+
+    Parameters
+    ----------
+    dictionary : DataFrame
+        One row a column, with the columns ``DICTIONARY_COLUMNS``, all text.
+
+    Returns
+    -------
+    pandera.pandas.DataFrameSchema
+        Strict (no further columns) and ordered as the dictionary.
+    """
+    columns = {}
+    for _, column in dictionary.iterrows():
+        checks = []
+        if column["type"] == "choice":
+            checks.append(pa.Check.isin(allowed_values(column)))
+        if column["type"] == "url":
+            checks.append(pa.Check.str_matches(r"^https?://\S+$"))
+        if column["type"] == "date":
+            checks.append(pa.Check.str_matches(r"^\d{4}-\d{2}-\d{2}$"))
+        if column["minimum"]:
+            checks.append(pa.Check.ge(float(column["minimum"])))
+        if column["maximum"]:
+            checks.append(pa.Check.le(float(column["maximum"])))
+        columns[column["name"]] = pa.Column(
+            DTYPES[column["type"]],
+            checks=checks,
+            nullable=column["nullable"] == "yes",
+            unique=column["unique"] == "yes",
+        )
+    return pa.DataFrameSchema(columns, strict=True, ordered=True)

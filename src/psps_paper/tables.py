@@ -1,0 +1,192 @@
+"""Load and validate the tables of ``data/``; the only door through which data enter."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import os
+from pathlib import Path
+
+import pandas as pd
+import pandera.errors
+
+from psps_paper.schemas import DICTIONARY_COLUMNS, DTYPES, expectation, schema_from_dictionary
+
+
+class TableError(ValueError):
+    """A table breaks its dictionary; the message names file, row, column, value and what was expected."""
+
+
+def data_folder() -> Path:
+    """Folder of the tables: ``$PSPS_DATA``, else ``data/`` of this checkout or of the working directory."""
+    named = os.environ.get("PSPS_DATA")
+    if named:
+        return Path(named)
+    for root in (Path(__file__).resolve().parents[2], Path.cwd(), Path.cwd().parent):
+        if (root / "data" / "dictionaries").is_dir():
+            return root / "data"
+    raise TableError("no data folder found: run inside a checkout, or set PSPS_DATA to its data folder")
+
+
+def table_names(folder: Path | None = None) -> list[str]:
+    """Names of all tables that have a column dictionary, sorted."""
+    return sorted(path.stem for path in ((folder or data_folder()) / "dictionaries").glob("*.csv"))
+
+
+def load_dictionary(name: str, folder: Path | None = None) -> pd.DataFrame:
+    """Column dictionary of a table: one row a column, all text, empty string where nothing is said."""
+    path = (folder or data_folder()) / "dictionaries" / f"{name}.csv"
+    dictionary = _read_text_table(path)
+    if list(dictionary.columns) != DICTIONARY_COLUMNS:
+        raise TableError(f"{path.name}: columns are {list(dictionary.columns)}, expected {DICTIONARY_COLUMNS}")
+    return dictionary
+
+
+def load_table(name: str, folder: Path | None = None) -> pd.DataFrame:
+    """Load a table of ``data/`` and check it against its dictionary.
+
+    Parameters
+    ----------
+    name : str
+        File name without ``.csv``.
+    folder : Path, optional
+        The data folder; by default that of this checkout.
+
+    Returns
+    -------
+    DataFrame
+        Typed as the dictionary says; missing values are ``pandas.NA`` or NaN.
+
+    Raises
+    ------
+    TableError
+        Naming file, row, column, value and what was expected. Rows count from 1 at the first
+        row of data.
+    """
+    folder = folder or data_folder()
+    path = folder / f"{name}.csv"
+    if not path.is_file():
+        raise TableError(f"{path.name}: no such table; there are {', '.join(table_names(folder))}")
+    return validate_table(_read_text_table(path), load_dictionary(name, folder), path.name)
+
+
+def validate_table(raw: pd.DataFrame, dictionary: pd.DataFrame, file_name: str) -> pd.DataFrame:
+    """Check a table of text cells against its dictionary and give it its types.
+
+    Parameters
+    ----------
+    raw : DataFrame
+        All cells text; the empty string is a missing value.
+    dictionary : DataFrame
+        As from :func:`load_dictionary`.
+    file_name : str
+        For messages.
+
+    Returns
+    -------
+    DataFrame
+        With the dictionary's types and order.
+
+    Raises
+    ------
+    TableError
+        On the first breach: a missing, unknown or misplaced column, a cell of the wrong type or outside
+        the allowed values, a missing value, a duplicate.
+    """
+    expected = list(dictionary["name"])
+    for column in expected:
+        if column not in raw.columns:
+            raise TableError(f"{file_name}: column {column} is missing; expected {', '.join(expected)}")
+    for column in raw.columns:
+        if column not in expected:
+            raise TableError(f"{file_name}: column {column!r} is unknown; expected {', '.join(expected)}")
+    if list(raw.columns) != expected:
+        raise TableError(f"{file_name}: columns are out of order; expected {', '.join(expected)}")
+
+    typed = pd.DataFrame(index=raw.index)
+    for _, column in dictionary.iterrows():
+        typed[column["name"]] = _typed_column(raw, column, file_name)
+    try:
+        return schema_from_dictionary(dictionary).validate(typed, lazy=True)
+    except pandera.errors.SchemaErrors as errors:
+        case = errors.failure_cases.iloc[0]
+        column = dictionary.set_index("name", drop=False).loc[case["column"]]
+        row, value = int(case["index"]), raw.loc[int(case["index"]), case["column"]]
+        if case["check"] == "not_nullable":
+            fault = "is empty"
+        elif "unique" in str(case["check"]):
+            fault = f"{value!r} occurs more than once"
+        else:
+            fault = f"{value!r} is not {expectation(column)}"
+        raise TableError(f"{file_name}, {_row_name(raw, row)}, column {case['column']}: {fault}") from None
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file's bytes, hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def checksums(folder: Path | None = None) -> pd.Series:
+    """SHA-256 of each table and dictionary, indexed by its path below the data folder."""
+    folder = folder or data_folder()
+    paths = sorted([*folder.glob("*.csv"), *folder.glob("dictionaries/*.csv")])
+    return pd.Series({str(path.relative_to(folder)): checksum(path) for path in paths}, dtype=str)
+
+
+def recorded_checksums(folder: Path | None = None) -> pd.Series:
+    """The checksums recorded in ``data/checksums.sha256`` (format of sha256sum)."""
+    path = (folder or data_folder()) / "checksums.sha256"
+    rows = [line.split("  ", 1) for line in path.read_text(encoding="utf-8").splitlines()]
+    return pd.Series({name: digest for digest, name in rows}, dtype=str)
+
+
+def record_checksums(folder: Path | None = None) -> Path:
+    """Write ``data/checksums.sha256`` anew; for an author who has changed a table on purpose."""
+    folder = folder or data_folder()
+    path = folder / "checksums.sha256"
+    path.write_text("".join(f"{digest}  {name}\n" for name, digest in checksums(folder).items()), encoding="utf-8")
+    return path
+
+
+def _read_text_table(path: Path) -> pd.DataFrame:
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise TableError(
+            f"{path.name}: byte {error.start} ({error.object[error.start]:#04x}) is not UTF-8; save the file as UTF-8"
+        ) from None
+    rows = list(csv.reader(io.StringIO(text, newline="")))
+    if not rows:
+        raise TableError(f"{path.name}: the file is empty; expected a header line")
+    header = rows[0]
+    if len(rows) == 1:
+        raise TableError(f"{path.name}: there is a header but no row of data")
+    for number, row in enumerate(rows[1:], start=1):
+        if len(row) != len(header):
+            raise TableError(f"{path.name}, row {number}: {len(row)} cells where the header has {len(header)}")
+    if len(set(header)) != len(header):
+        raise TableError(f"{path.name}: a column name occurs more than once in {header}")
+    return pd.DataFrame(rows[1:], columns=header, dtype=str)
+
+
+def _row_name(raw: pd.DataFrame, row: int) -> str:
+    reference = f" (ref {raw.loc[row, 'ref']})" if "ref" in raw.columns and raw.loc[row, "ref"] else ""
+    return f"row {row + 1}{reference}"
+
+
+def _typed_column(raw: pd.DataFrame, column: pd.Series, file_name: str) -> pd.Series:
+    cells = raw[column["name"]]
+    if DTYPES[column["type"]] == "str":
+        return cells.where(cells != "", None).astype("str")
+    numbers = pd.to_numeric(cells.where(cells != "", None), errors="coerce")
+    wrong = numbers.isna() & (cells != "")
+    if column["type"] == "integer":
+        wrong |= numbers.notna() & (numbers % 1 != 0)
+    if wrong.any():
+        row = int(wrong.idxmax())
+        raise TableError(
+            f"{file_name}, {_row_name(raw, row)}, column {column['name']}: "
+            f"{cells[row]!r} is not {expectation(column)}"
+        )
+    return numbers.astype(DTYPES[column["type"]])

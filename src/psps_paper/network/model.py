@@ -1,49 +1,75 @@
-"""Frequentist network meta-analysis on contrasts: what a fit holds."""
+"""Frequentist network meta-analysis on contrasts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
+
+from .heterogeneity import (
+    LeastSquares,
+    i_squared,
+    least_squares,
+    log_likelihood,
+    p_of_q,
+    tau2_dl,
+    tau2_likelihood,
+)
+from .reduction import (
+    COLUMNS,
+    Design,
+    Reduced,
+    make_design,
+    parts,
+    read_contrasts,
+    reduce_contrasts,
+)
 
 Desirable = Literal["lower", "higher"]
+METHODS = ("DL", "REML", "ML")
+# fit_networks works through B data sets in pieces of about this many numbers.
+PIECE = 2_000_000
 
 
 @dataclass(frozen=True, eq=False)
 class NetworkFit:
     """Result of a network meta-analysis.
 
-    Every DataFrame ``[treatment x treatment]`` is row minus column, in the unit of the input;
-    its diagonal is zero.
+    Every DataFrame ``[treatment x treatment]`` is row minus column, in the unit of the input; its
+    diagonal is zero.
 
     Attributes
     ----------
     treatments : list of str
-        Sorted; the first is the reference of ``cov``.
+        Sorted; the first is the reference of ``effects`` and ``covariance``.
     te, se, lower, upper : DataFrame [treatment x treatment]
         Random-effects estimates, standard errors and limits of the normal confidence interval.
     predict_lower, predict_upper : DataFrame [treatment x treatment]
-        Limits of the prediction interval, t distribution with ``df_predict`` degrees of freedom.
+        Limits of the prediction interval, ``te -+ t * sqrt(se**2 + tau2)`` with ``df_predict``
+        degrees of freedom of t; NaN where those are not positive.
     te_common, se_common : DataFrame [treatment x treatment]
         Common-effect estimates (tau2 = 0).
-    cov, cov_common : DataFrame [treatment x treatment]
-        Covariance of the effects relative to the reference; the reference's row and column are zero.
+    cov : DataFrame [treatment x treatment]
+        Covariance of the random effects estimates relative to the reference.
+    effects, covariance, effects_common, covariance_common : ndarray [n], [n x n]
+        Effects relative to the reference, whose entries are zero.
     tau2 : float
-        Between-study variance of every contrast, by ``method``.
+        Between-study variance, common to all comparisons, by ``method``.
     method : str
         "DL", "REML", "ML", "fixed" or "pooled".
     q, df_q, p_q : float
         Generalised Cochran Q of the common-effect model.
     i2, i2_lower, i2_upper : float
-        Fractions in [0, 1].
+        Fractions in [0, 1]; NaN without degrees of freedom, the limits also with one.
     df_predict : float
-        Degrees of freedom of the prediction interval; NaN where it is undefined.
+        ``df_q - 1`` (Riley 2011 for two treatments, netmeta 2.8-2 for networks).
     log_likelihood : float
-        Of the contrasts with the study's first arm as baseline; restricted (without the constant
-        ``log|X'X| / 2``) under REML; NaN for a pooled network.
+        At ``tau2``, of the contrasts with each study's first arm as baseline; restricted, without
+        the constant ``log|X'X| / 2``, under REML; NaN for a pooled network.
     level : float
         Of all intervals.
     correlation : float or None
@@ -55,16 +81,10 @@ class NetworkFit:
     """
 
     treatments: list[str]
-    te: pd.DataFrame
-    se: pd.DataFrame
-    lower: pd.DataFrame
-    upper: pd.DataFrame
-    predict_lower: pd.DataFrame
-    predict_upper: pd.DataFrame
-    te_common: pd.DataFrame
-    se_common: pd.DataFrame
-    cov: pd.DataFrame
-    cov_common: pd.DataFrame
+    effects: np.ndarray
+    covariance: np.ndarray
+    effects_common: np.ndarray
+    covariance_common: np.ndarray
     tau2: float
     method: str
     q: float
@@ -82,40 +102,435 @@ class NetworkFit:
     contrasts: pd.DataFrame
     excluded: pd.DataFrame
 
+    def _square(self, values: np.ndarray) -> pd.DataFrame:
+        return pd.DataFrame(values, index=self.treatments, columns=self.treatments)
+
+    def _limit(self, side: int) -> pd.DataFrame:
+        return self._square(self.te.to_numpy() + side * z_quantile(self.level) * self.se.to_numpy())
+
+    def _prediction_limit(self, side: int) -> pd.DataFrame:
+        spread = np.sqrt(self.se.to_numpy() ** 2 + self.tau2)
+        limit = self.te.to_numpy() + side * t_quantile(self.level, self.df_predict) * spread
+        np.fill_diagonal(limit, 0.0)
+        return self._square(limit)
+
     @property
     def tau(self) -> float:
         """Square root of ``tau2``."""
         return float(np.sqrt(self.tau2))
 
+    @cached_property
+    def te(self) -> pd.DataFrame:
+        return self._square(differences(self.effects))
 
-def square(values: np.ndarray, treatments: list[str]) -> pd.DataFrame:
-    """Label a [treatment x treatment] array."""
-    return pd.DataFrame(values, index=treatments, columns=treatments)
+    @cached_property
+    def se(self) -> pd.DataFrame:
+        return self._square(standard_errors(self.covariance))
+
+    @cached_property
+    def lower(self) -> pd.DataFrame:
+        return self._limit(-1)
+
+    @cached_property
+    def upper(self) -> pd.DataFrame:
+        return self._limit(1)
+
+    @cached_property
+    def predict_lower(self) -> pd.DataFrame:
+        return self._prediction_limit(-1)
+
+    @cached_property
+    def predict_upper(self) -> pd.DataFrame:
+        return self._prediction_limit(1)
+
+    @cached_property
+    def te_common(self) -> pd.DataFrame:
+        return self._square(differences(self.effects_common))
+
+    @cached_property
+    def se_common(self) -> pd.DataFrame:
+        return self._square(standard_errors(self.covariance_common))
+
+    @cached_property
+    def cov(self) -> pd.DataFrame:
+        return self._square(self.covariance)
 
 
-def differences(effects: np.ndarray, cov: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """All differences of treatment effects, row minus column, and their standard errors.
+@dataclass(frozen=True, eq=False)
+class NetworkFits:
+    """Results for B data sets of one design, as arrays; see :class:`NetworkFit`.
+
+    Attributes
+    ----------
+    treatments : list of str
+        n of them, sorted; order of all matrices.
+    effects : ndarray [B x n]
+        Relative to the first treatment.
+    covariance : ndarray [B x n x n]
+    tau2, q, p_q, i2, i2_lower, i2_upper, log_likelihood : ndarray [B]
+    df_q, df_predict : int
+    te, se, lower, upper, predict_lower, predict_upper : ndarray [B x n x n]
+        Row minus column.
+    """
+
+    treatments: list[str]
+    effects: np.ndarray
+    covariance: np.ndarray
+    effects_common: np.ndarray
+    covariance_common: np.ndarray
+    tau2: np.ndarray
+    q: np.ndarray
+    p_q: np.ndarray
+    i2: np.ndarray
+    i2_lower: np.ndarray
+    i2_upper: np.ndarray
+    log_likelihood: np.ndarray
+    df_q: int
+    df_predict: int
+    level: float
+
+    def _prediction_limit(self, side: int) -> np.ndarray:
+        spread = np.sqrt(self.se**2 + self.tau2[:, None, None])
+        limit = self.te + side * t_quantile(self.level, self.df_predict) * spread
+        diagonal = np.arange(len(self.treatments))
+        limit[:, diagonal, diagonal] = 0.0
+        return limit
+
+    @cached_property
+    def te(self) -> np.ndarray:
+        return differences(self.effects)
+
+    @cached_property
+    def se(self) -> np.ndarray:
+        return standard_errors(self.covariance)
+
+    @cached_property
+    def te_common(self) -> np.ndarray:
+        return differences(self.effects_common)
+
+    @cached_property
+    def se_common(self) -> np.ndarray:
+        return standard_errors(self.covariance_common)
+
+    @property
+    def lower(self) -> np.ndarray:
+        return self.te - z_quantile(self.level) * self.se
+
+    @property
+    def upper(self) -> np.ndarray:
+        return self.te + z_quantile(self.level) * self.se
+
+    @property
+    def predict_lower(self) -> np.ndarray:
+        return self._prediction_limit(-1)
+
+    @property
+    def predict_upper(self) -> np.ndarray:
+        return self._prediction_limit(1)
+
+
+def z_quantile(level: float) -> float:
+    """Of the two-sided normal interval."""
+    return float(special.ndtri((1 + level) / 2))
+
+
+def t_quantile(level: float, df: float) -> float:
+    """Of the two-sided interval by t; NaN where df is not positive."""
+    return float(special.stdtrit(df, (1 + level) / 2)) if df > 0 else np.nan
+
+
+def differences(effects: np.ndarray) -> np.ndarray:
+    """All differences of treatment effects [..., n], row minus column [..., n, n]."""
+    return effects[..., :, None] - effects[..., None, :]
+
+
+def standard_errors(covariance: np.ndarray) -> np.ndarray:
+    """Standard errors of all differences from the covariance of the effects [..., n, n]."""
+    diagonal = np.diagonal(covariance, axis1=-2, axis2=-1)
+    variance = diagonal[..., :, None] + diagonal[..., None, :] - 2 * covariance
+    return np.sqrt(np.maximum(variance, 0.0))
+
+
+def components(contrasts: pd.DataFrame) -> list[set[str]]:
+    """Subnetworks: sets of treatments that comparisons connect, the largest first.
 
     Parameters
     ----------
-    effects : ndarray, shape (..., n)
-    cov : ndarray, shape (..., n, n)
+    contrasts : DataFrame [study, treat1, treat2, te, se]
+        Rows without te or se connect nothing; a treatment that has only such rows is left out.
+
+    Raises
+    ------
+    ValueError
+        As :func:`fit_network`, except for disconnected networks.
+    """
+    study, treat1, treat2, te, se = read_contrasts(contrasts)
+    used = np.flatnonzero(~(np.isnan(te) | np.isnan(se)))
+    treatments = sorted({treat1[k] for k in used} | {treat2[k] for k in used})
+    position = {name: k for k, name in enumerate(treatments)}
+    label = parts(
+        np.array([position[treat1[k]] for k in used], int),
+        np.array([position[treat2[k]] for k in used], int),
+        len(treatments),
+    )
+    found: dict[int, set[str]] = {}
+    for name, part in zip(treatments, label):
+        found.setdefault(part, set()).add(name)
+    return sorted(found.values(), key=lambda part: (-len(part), min(part)))
+
+
+def fit_network(
+    contrasts: pd.DataFrame,
+    tau2: str | float = "DL",
+    level: float = 0.95,
+    correlation: float | None = None,
+) -> NetworkFit:
+    """Common-effect and random-effects network meta-analysis.
+
+    Parameters
+    ----------
+    contrasts : DataFrame [study, treat1, treat2, te, se]
+        te is treat1 minus treat2. A study with a arms gives all a(a-1)/2 rows, in any order and
+        direction. Rows without te or se are left out and listed in ``excluded``. Other columns
+        are kept but not used.
+    tau2 : {"DL", "REML", "ML"} or float
+        Estimator of the between-study variance, or its value.
+    level : float
+        Of all intervals.
+    correlation : float, optional
+        In [0, 1): within-study correlation of several estimates of one comparison by one study
+        (several outcomes or waveforms), of their sampling errors and of their true effects alike.
+        0 gives the fit in which each estimate is a study of its own. Without it such rows are an
+        error. :func:`cluster_robust` gives standard errors that do not rely on it.
 
     Returns
     -------
-    te, se : ndarray, shape (..., n, n)
+    NetworkFit
+
+    Raises
+    ------
+    ValueError
+        A column or label is missing; se <= 0 or an infinite value; a treatment compared with
+        itself; fewer than two treatments; a disconnected network (its parts are named); a
+        multi-arm study with missing or contradicting contrasts (study and numbers are named); a
+        study with several rows for one comparison but no ``correlation``; an unknown method.
+
+    Source: Rücker 2012; Rücker & Schwarzer 2014 (multi-arm studies), as generalised least squares
+    with one tau2 and correlation 1/2 between contrasts that share a baseline; DL by Jackson, White
+    & Riley 2012; prediction interval by Riley 2011.
+    Checked against: netmeta 2.8-2 (DL), metafor 3.8-1 rma.mv (REML, ML), pimeta 1.1 (DL).
     """
-    te = effects[..., :, None] - effects[..., None, :]
-    diagonal = np.diagonal(cov, axis1=-2, axis2=-1)
-    variance = diagonal[..., :, None] + diagonal[..., None, :] - 2 * cov
-    return te, np.sqrt(np.maximum(variance, 0.0))
+    if correlation is not None and not 0 <= correlation < 1:
+        raise ValueError(f"correlation={correlation}: expected a number in [0, 1)")
+    design, te, se, used, excluded = prepare(contrasts, repeats=correlation is not None)
+    fits = _fit(design, te[None], se[None], tau2, level, correlation)
+    return NetworkFit(
+        treatments=design.treatments,
+        effects=fits.effects[0],
+        covariance=fits.covariance[0],
+        effects_common=fits.effects_common[0],
+        covariance_common=fits.covariance_common[0],
+        tau2=float(fits.tau2[0]),
+        method=tau2 if isinstance(tau2, str) else "fixed",
+        q=float(fits.q[0]),
+        df_q=fits.df_q,
+        p_q=float(fits.p_q[0]),
+        i2=float(fits.i2[0]),
+        i2_lower=float(fits.i2_lower[0]),
+        i2_upper=float(fits.i2_upper[0]),
+        df_predict=fits.df_predict,
+        log_likelihood=float(fits.log_likelihood[0]),
+        level=level,
+        correlation=correlation,
+        n_studies=len(design.studies),
+        n_contrasts=len(used),
+        contrasts=used,
+        excluded=excluded,
+    )
 
 
-def interval(
-    te: np.ndarray, se: np.ndarray, level: float, df: float = np.inf
-) -> tuple[np.ndarray, np.ndarray]:
-    """Two-sided limits, normal or with ``df`` degrees of freedom of t; NaN where df is not positive."""
-    quantile = stats.norm.ppf((1 + level) / 2) if np.isinf(df) else np.nan
-    if np.isfinite(df) and df > 0:
-        quantile = stats.t.ppf((1 + level) / 2, df)
-    return te - quantile * se, te + quantile * se
+def fit_networks(
+    contrasts: pd.DataFrame,
+    te: np.ndarray,
+    se: np.ndarray,
+    tau2: str | float | np.ndarray = "DL",
+    level: float = 0.95,
+    correlation: float | np.ndarray | None = None,
+) -> NetworkFits:
+    """Fit B data sets that share studies and comparisons; the numbers of a loop, much faster.
+
+    Parameters
+    ----------
+    contrasts : DataFrame [study, treat1, treat2]
+        The design, m rows; its columns te and se, if any, are not used.
+    te, se : ndarray [B x m]
+        Estimates (treat1 minus treat2) and standard errors, columns in the order of the rows of
+        ``contrasts``. A one-dimensional array [m] serves all data sets. Nothing may be missing.
+    tau2 : {"DL", "REML", "ML"}, float or ndarray [B]
+    level : float
+    correlation : float or ndarray [B], optional
+        As in :func:`fit_network`.
+
+    Returns
+    -------
+    NetworkFits
+
+    Raises
+    ------
+    ValueError
+        As :func:`fit_network`; shapes that do not match; a missing te or se.
+    """
+    te, se = np.atleast_2d(np.asarray(te, float)), np.atleast_2d(np.asarray(se, float))
+    lengths = {len(values) for values in (te, se)} | {
+        np.size(value) for value in (tau2, correlation) if np.ndim(value) == 1
+    }
+    n_sets = max(lengths)
+    if lengths - {1, n_sets} or te.shape[1] != len(contrasts) or se.shape[1] != len(contrasts):
+        raise ValueError(
+            f"te {te.shape}, se {se.shape}, tau2 {np.shape(tau2)}, correlation "
+            f"{np.shape(correlation)}: expected [B x {len(contrasts)}] and [B] with one B"
+        )
+    wrong = ~(np.isfinite(te).all() and np.isfinite(se).all() and (se > 0).all())
+    if wrong:
+        raise ValueError("te and se: expected finite numbers with se > 0 in every data set")
+    if correlation is not None:
+        correlation = np.asarray(correlation, float)
+        if not ((correlation >= 0) & (correlation < 1)).all():
+            raise ValueError("correlation: expected numbers in [0, 1)")
+    labelled = contrasts.assign(te=te[0], se=se[0])
+    study, treat1, treat2, _, _ = read_contrasts(labelled)
+    design = make_design(study, treat1, treat2, repeats=correlation is not None)
+    shape = (n_sets, te.shape[1])
+    te, se = np.broadcast_to(te, shape), np.broadcast_to(se, shape)
+    size = max(1, PIECE // (design.n_rows * len(design.treatments)))
+    pieces = [slice(k, k + size) for k in range(0, n_sets, size)]
+
+    def of_piece(value, piece):
+        return value[piece] if np.ndim(value) == 1 else value
+
+    fits = [
+        _fit(
+            design,
+            te[piece],
+            se[piece],
+            of_piece(tau2, piece),
+            level,
+            of_piece(correlation, piece),
+        )
+        for piece in pieces
+    ]
+    if len(fits) == 1:
+        return fits[0]
+    joined = {
+        name: np.concatenate([getattr(fit, name) for fit in fits])
+        for name, value in vars(fits[0]).items()
+        if isinstance(value, np.ndarray)
+    }
+    first = fits[0]
+    return NetworkFits(
+        treatments=first.treatments,
+        df_q=first.df_q,
+        df_predict=first.df_predict,
+        level=level,
+        **joined,
+    )
+
+
+def prepare(
+    contrasts: pd.DataFrame, *, repeats: bool
+) -> tuple[Design, np.ndarray, np.ndarray, pd.DataFrame, pd.DataFrame]:
+    """Design, te [m] and se [m] of the rows with both; those rows; and the others with reasons."""
+    study, treat1, treat2, te, se = read_contrasts(contrasts)
+    no_te, no_se = np.isnan(te), np.isnan(se)
+    out = no_te | no_se
+    if out.all():
+        raise ValueError(f"contrasts: none of {len(contrasts)} rows has both te and se")
+    if not out.any():
+        empty = contrasts.iloc[:0].assign(reason=pd.Series(dtype=str))
+        design = make_design(study, treat1, treat2, repeats=repeats)
+        return design, te, se, contrasts.copy(deep=False), empty
+    keep = np.flatnonzero(~out)
+    design = make_design(
+        [study[k] for k in keep],
+        [treat1[k] for k in keep],
+        [treat2[k] for k in keep],
+        repeats=repeats,
+    )
+    reason = np.select([no_te & no_se, no_te], ["te and se missing", "te missing"], "se missing")
+    excluded = contrasts[out].assign(reason=reason[out])
+    return design, te[keep], se[keep], contrasts[~out].copy(), excluded
+
+
+def rows_of(fit: NetworkFit) -> tuple[Design, Reduced]:
+    """Design and independent rows of a fit's contrasts; an error for a pooled network."""
+    if fit.method == "pooled":
+        raise ValueError("a network from pooled contrasts has no studies; fit_network is needed")
+    design, te, se, _, _ = prepare(fit.contrasts, repeats=fit.correlation is not None)
+    return design, reduce_contrasts(design, te[None], se[None], fit.correlation)
+
+
+def _fit(
+    design: Design,
+    te: np.ndarray,
+    se: np.ndarray,
+    tau2: str | float | np.ndarray,
+    level: float,
+    correlation: float | np.ndarray | None,
+) -> NetworkFits:
+    if not 0 < level < 1:
+        raise ValueError(f"level={level}: expected a number between 0 and 1")
+    rows = reduce_contrasts(design, te, se, correlation)
+    x, y, d = rows.x[..., 1:], rows.y, rows.d
+    df = y.shape[1] - x.shape[-1]
+    common = least_squares(x, y, d, np.zeros(len(y)))
+    value = _tau2(x, y, d, common, df, tau2)
+    # Without heterogeneity the two models are one, and so are their numbers.
+    random = common if not value.any() else least_squares(x, y, d, value)
+    likelihood = log_likelihood(random, restricted=isinstance(tau2, str) and tau2 == "REML")
+    i2, i2_lower, i2_upper = i_squared(common.q, df, level)
+    return NetworkFits(
+        treatments=design.treatments,
+        effects=_with_reference(random.b, 1),
+        covariance=_with_reference(random.cov, 2),
+        effects_common=_with_reference(common.b, 1),
+        covariance_common=_with_reference(common.cov, 2),
+        tau2=value,
+        q=common.q,
+        p_q=p_of_q(common.q, df),
+        i2=i2,
+        i2_lower=i2_lower,
+        i2_upper=i2_upper,
+        log_likelihood=likelihood - rows.log_jacobian,
+        df_q=df,
+        df_predict=df - 1,
+        level=level,
+    )
+
+
+def _tau2(
+    x: np.ndarray,
+    y: np.ndarray,
+    d: np.ndarray,
+    common: LeastSquares,
+    df: int,
+    tau2: str | float | np.ndarray,
+) -> np.ndarray:
+    if isinstance(tau2, str):
+        if tau2 not in METHODS:
+            raise ValueError(f"tau2={tau2!r}: expected one of {', '.join(METHODS)} or a number >= 0")
+        start = tau2_dl(x, common, df)
+        if tau2 == "DL":
+            return start
+        return tau2_likelihood(x, y, d, start, restricted=tau2 == "REML")
+    value = np.broadcast_to(np.asarray(tau2, float), len(y)).copy()
+    if not (np.isfinite(value) & (value >= 0)).all():
+        raise ValueError(f"tau2={tau2}: expected one of {', '.join(METHODS)} or a number >= 0")
+    return value
+
+
+def _with_reference(values: np.ndarray, axes: int) -> np.ndarray:
+    """Add the reference's zeros in front of the last axes."""
+    shape = values.shape[:-axes] + tuple(size + 1 for size in values.shape[-axes:])
+    padded = np.zeros(shape)
+    padded[(..., *[slice(1, None)] * axes)] = values
+    return padded

@@ -9,7 +9,7 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 
-from .model import NetworkFit, differences, interval, square
+from .model import NetworkFit
 
 
 def network_from_pooled(
@@ -85,24 +85,12 @@ def network_from_pooled(
     effects = np.concatenate([[0.0], solve @ pooled["te"].to_numpy(float)])
     cov = np.zeros((n, n))
     cov[1:, 1:] = (solve * pooled["se"].to_numpy(float) ** 2) @ solve.T
-    te, se = differences(effects, cov)
-    lower, upper = interval(te, se, level)
-    predict_lower, predict_upper = interval(te, np.sqrt(se**2 + tau2), level, df_predict)
-    np.fill_diagonal(predict_lower, 0.0)
-    np.fill_diagonal(predict_upper, 0.0)
-    unknown = square(np.full((n, n), np.nan), treatments)
     return NetworkFit(
         treatments=treatments,
-        te=square(te, treatments),
-        se=square(se, treatments),
-        lower=square(lower, treatments),
-        upper=square(upper, treatments),
-        predict_lower=square(predict_lower, treatments),
-        predict_upper=square(predict_upper, treatments),
-        te_common=unknown,
-        se_common=unknown,
-        cov=square(cov, treatments),
-        cov_common=unknown,
+        effects=effects,
+        covariance=cov,
+        effects_common=np.full(n, np.nan),
+        covariance_common=np.full((n, n), np.nan),
         tau2=float(tau2),
         method="pooled",
         q=np.nan,

@@ -1,0 +1,380 @@
+"""From contrasts to independent rows.
+
+With one tau2 and correlation 1/2 between the contrasts of a multi-arm study, the covariance of a
+study's contrasts is ``V + tau2 * R`` with known V and R. Written in a basis in which R is the
+identity and V is diagonal, a study with a arms becomes a - 1 independent rows of variance
+``d + tau2``. The likelihood, Q and every estimate are unchanged, no contrast serves as baseline,
+and all that follows is weighted least squares with diagonal weights.
+
+Source: the model of Higgins & Whitehead 1996 and Rücker & Schwarzer 2014 (multi-arm weights),
+in the generalised least squares form of Franchini et al. 2012; the change of basis is ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+COLUMNS = ["study", "treat1", "treat2", "te", "se"]
+# The three contrasts of a closed loop may differ by rounding; by more than this share of the
+# study's smallest standard error they contradict each other.
+LOOP_TOLERANCE = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class StudyGroup:
+    """Studies of one kind: rows of the table, in canonical order and sign.
+
+    ``rows`` and ``sign`` have shape [study x row of the study]; ``arms`` holds the positions of
+    the treatments, [study x arm]; ``studies`` the positions of the studies.
+    """
+
+    rows: np.ndarray
+    sign: np.ndarray
+    arms: np.ndarray
+    studies: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """What data sets with the same labels have in common."""
+
+    treatments: list[str]
+    studies: list[str]
+    treat1: np.ndarray
+    treat2: np.ndarray
+    study: np.ndarray
+    single: np.ndarray  # rows of studies with one contrast
+    multi_arm: tuple[StudyGroup, ...]  # one group for each number of arms
+    repeated: tuple[StudyGroup, ...]  # one group for each number of estimates of one comparison
+
+    @property
+    def n_rows(self) -> int:
+        """Number of independent rows, the sum over studies of arms minus 1 (or estimates)."""
+        return (
+            self.single.size
+            + sum(g.arms.size - len(g.arms) for g in self.multi_arm)
+            + sum(g.rows.size for g in self.repeated)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Reduced:
+    """Independent rows of B data sets: ``y ~ N(x @ effects, d + tau2)``.
+
+    Attributes
+    ----------
+    y, d : ndarray [B x N]
+    x : ndarray [N x n] or [B x N x n]
+        Columns are treatments; every row sums to zero.
+    study : ndarray [N]
+        Position of each row's study.
+    log_jacobian : ndarray [B]
+        To be subtracted from the rows' log-likelihood to get that of the contrasts with the
+        first arm as baseline.
+    """
+
+    y: np.ndarray
+    d: np.ndarray
+    x: np.ndarray
+    study: np.ndarray
+    log_jacobian: np.ndarray
+
+
+def read_contrasts(
+    contrasts: pd.DataFrame,
+) -> tuple[list[str], list[str], list[str], np.ndarray, np.ndarray]:
+    """Check columns and labels; return study, treat1, treat2, te and se.
+
+    Raises
+    ------
+    ValueError
+        A column or label is missing, te or se is not a number, se <= 0, a value is infinite, or a
+        treatment is compared with itself; the row is named.
+    """
+    absent = [name for name in COLUMNS if name not in contrasts.columns]
+    if absent:
+        raise ValueError(f"contrasts: column(s) {absent} missing; expected {COLUMNS}")
+    labels = []
+    for name in COLUMNS[:3]:
+        values = contrasts[name].tolist()
+        for row, value in enumerate(values):
+            if value is None or value != value:
+                raise ValueError(f"{_place(contrasts, row)}, column {name}: missing label")
+        labels.append([str(value) for value in values])
+    study, treat1, treat2 = labels
+    numbers = []
+    for name in COLUMNS[3:]:
+        try:
+            numbers.append(contrasts[name].to_numpy(dtype=float, na_value=np.nan))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"contrasts, column {name}: expected numbers ({error})") from error
+    te, se = numbers
+    for row in np.flatnonzero(np.isinf(te) | np.isinf(se) | (se <= 0)):
+        raise ValueError(
+            f"{_place(contrasts, row)}: te={te[row]}, se={se[row]} "
+            f"(study '{study[row]}'); expected a finite te and a finite se > 0"
+        )
+    for row, (first, second) in enumerate(zip(treat1, treat2)):
+        if first == second:
+            raise ValueError(
+                f"{_place(contrasts, row)} (study '{study[row]}'): "
+                f"'{first}' is compared with itself"
+            )
+    return study, treat1, treat2, te, se
+
+
+def _place(contrasts: pd.DataFrame, row: int) -> str:
+    return f"contrasts, row {contrasts.index[row]}"
+
+
+def parts(treat1: np.ndarray, treat2: np.ndarray, n: int) -> np.ndarray:
+    """Subnetwork of each of n treatments, from the positions of the compared treatments."""
+    graph = coo_array((np.ones(len(treat1)), (treat1, treat2)), shape=(n, n))
+    return connected_components(graph, directed=False)[1]
+
+
+def make_design(study: list[str], treat1: list[str], treat2: list[str], *, repeats: bool) -> Design:
+    """Sort studies by kind and check that they form one network.
+
+    Parameters
+    ----------
+    repeats : bool
+        Whether a study may have several estimates of one comparison.
+
+    Raises
+    ------
+    ValueError
+        Fewer than two treatments, a study with missing or repeated contrasts, or a network in
+        several parts; names the study or the parts.
+    """
+    treatments = sorted(set(treat1) | set(treat2))
+    if len(treatments) < 2:
+        raise ValueError(f"contrasts: treatments {treatments}; a network needs at least two")
+    position = {name: k for k, name in enumerate(treatments)}
+    i = np.array([position[name] for name in treat1])
+    j = np.array([position[name] for name in treat2])
+    studies = sorted(set(study))
+    number = {name: k for k, name in enumerate(studies)}
+    code = np.array([number[name] for name in study])
+    label = parts(i, j, len(treatments))
+    if label.any():
+        subnetworks = [
+            [treatments[k] for k in np.flatnonzero(label == part)] for part in range(label.max() + 1)
+        ]
+        raise ValueError(
+            f"contrasts: the network is not connected; it has {len(subnetworks)} parts: "
+            + "; ".join(str(part) for part in subnetworks)
+        )
+    count = np.bincount(code, minlength=len(studies))
+    multi_arm: dict[int, list] = {}
+    repeated: dict[int, list] = {}
+    order = np.argsort(code, kind="stable")
+    start = np.concatenate([[0], np.cumsum(count)])
+    for k in np.flatnonzero(count > 1):
+        rows = order[start[k] : start[k + 1]]
+        arms, canonical = _study_rows(studies[k], rows, i, j, treatments, repeats=repeats)
+        kind = repeated if len(arms) == 2 else multi_arm
+        size = len(canonical) if len(arms) == 2 else len(arms)
+        sign = np.where(i[canonical] < j[canonical], 1.0, -1.0)
+        kind.setdefault(size, []).append((canonical, sign, arms, k))
+    return Design(
+        treatments=treatments,
+        studies=studies,
+        treat1=i,
+        treat2=j,
+        study=code,
+        single=np.flatnonzero(count[code] == 1),
+        multi_arm=_groups(multi_arm),
+        repeated=_groups(repeated),
+    )
+
+
+def _groups(kinds: dict[int, list]) -> tuple[StudyGroup, ...]:
+    return tuple(StudyGroup(*map(np.array, zip(*kinds[size]))) for size in sorted(kinds))
+
+
+def _study_rows(
+    name: str,
+    rows: np.ndarray,
+    i: np.ndarray,
+    j: np.ndarray,
+    treatments: list[str],
+    *,
+    repeats: bool,
+) -> tuple[list[int], list[int]]:
+    """Arms of one study and its rows in the order of the pairs of arms."""
+    pairs: dict[tuple[int, int], list[int]] = {}
+    for row in rows:
+        pair = (min(i[row], j[row]), max(i[row], j[row]))
+        pairs.setdefault(pair, []).append(row)
+    arms = sorted({arm for pair in pairs for arm in pair})
+    named = {pair: f"{treatments[pair[0]]} vs {treatments[pair[1]]}" for pair in pairs}
+    twice = [pair for pair, where in pairs.items() if len(where) > 1]
+    if len(pairs) == 1 and repeats:
+        return arms, list(rows)
+    if twice and len(pairs) == 1:
+        raise ValueError(
+            f"study '{name}' has {len(rows)} rows for {named[twice[0]]}: pass correlation= to treat "
+            "them as correlated estimates of one study, or give them unique study labels to treat "
+            "them as independent"
+        )
+    if twice:
+        raise ValueError(
+            f"study '{name}' has {len(arms)} treatments and {len(pairs[twice[0]])} rows for "
+            f"{named[twice[0]]}; expected one row for each comparison of a multi-arm study"
+        )
+    expected = [(a, b) for n, a in enumerate(arms) for b in arms[n + 1 :]]
+    absent = [f"{treatments[a]} vs {treatments[b]}" for a, b in expected if (a, b) not in pairs]
+    if absent:
+        raise ValueError(
+            f"study '{name}' compares {len(arms)} treatments "
+            f"({', '.join(treatments[a] for a in arms)}) and needs {len(expected)} contrasts, has "
+            f"{len(rows)}; missing: {', '.join(absent)}"
+        )
+    return arms, [pairs[pair][0] for pair in expected]
+
+
+def reduce_contrasts(
+    design: Design, te: np.ndarray, se: np.ndarray, correlation: np.ndarray | float | None
+) -> Reduced:
+    """Independent rows of B data sets.
+
+    Parameters
+    ----------
+    te, se : ndarray [B x m]
+    correlation : float or ndarray [B], optional
+        Within-study correlation of several estimates of one comparison, of their sampling errors
+        and of their true effects alike: 0 gives the fit with unique study labels.
+
+    Raises
+    ------
+    ValueError
+        Contrasts of a multi-arm study contradict each other (names study and numbers).
+    """
+    n_sets = len(te)
+    n = len(design.treatments)
+    rows = design.single
+    x = np.zeros((rows.size, n))
+    x[np.arange(rows.size), design.treat1[rows]] = 1.0
+    x[np.arange(rows.size), design.treat2[rows]] = -1.0
+    ys, ds, study = [te[:, rows]], [se[:, rows] ** 2], [design.study[rows]]
+    log_jacobian = np.zeros(n_sets)
+    if not design.multi_arm and not design.repeated:
+        return Reduced(ys[0], ds[0], x, study[0], log_jacobian)
+    xs = [np.broadcast_to(x, (n_sets, *x.shape))]
+    for group in design.multi_arm:
+        y, d, part = _reduce_multi_arm(design, group, te, se)
+        n_studies, arms = group.arms.shape
+        block = np.zeros((n_sets, n_studies, arms - 1, n))
+        np.put_along_axis(
+            block, np.broadcast_to(group.arms[None, :, None, :], part.shape), part, axis=-1
+        )
+        ys.append(y.reshape(n_sets, -1))
+        ds.append(d.reshape(n_sets, -1))
+        xs.append(block.reshape(n_sets, -1, n))
+        study.append(np.repeat(group.studies, arms - 1))
+        log_jacobian += n_studies * (np.log(arms) - (arms - 1) * np.log(2)) / 2
+    for group in design.repeated:
+        y, d, loading, log_det = _reduce_repeated(group, te, se, correlation)
+        n_studies, size = group.rows.shape
+        block = np.zeros((n_sets, n_studies, size, n))
+        which = np.arange(n_studies)
+        block[:, which, :, group.arms[:, 0]] = loading.swapaxes(0, 1)
+        block[:, which, :, group.arms[:, 1]] = -loading.swapaxes(0, 1)
+        ys.append(y.reshape(n_sets, -1))
+        ds.append(d.reshape(n_sets, -1))
+        xs.append(block.reshape(n_sets, -1, n))
+        study.append(np.repeat(group.studies, size))
+        log_jacobian += n_studies * log_det / 2
+    return Reduced(
+        np.concatenate(ys, axis=1),
+        np.concatenate(ds, axis=1),
+        np.concatenate(xs, axis=1),
+        np.concatenate(study),
+        log_jacobian,
+    )
+
+
+def _contrast_basis(arms: int) -> np.ndarray:
+    """(arms - 1) orthogonal contrasts of squared length 2, so that tau2 enters as tau2 * I."""
+    basis = np.zeros((arms - 1, arms))
+    for k in range(1, arms):
+        basis[k - 1, :k] = 1.0
+        basis[k - 1, k] = -k
+        basis[k - 1] *= np.sqrt(2 / (k * (k + 1)))
+    return basis
+
+
+def _reduce_multi_arm(
+    design: Design, group: StudyGroup, te: np.ndarray, se: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    arms = group.arms.shape[1]
+    first, second = np.triu_indices(arms, 1)
+    shape = (len(te), len(group.arms), arms, arms)
+    effect, variance = np.zeros(shape), np.zeros(shape)
+    signed = te[:, group.rows] * group.sign
+    effect[..., first, second] = signed
+    effect[..., second, first] = -signed
+    variance[..., first, second] = variance[..., second, first] = se[:, group.rows] ** 2
+    mean = effect.mean(axis=-1)
+    # te of the loop through the mean of the arms: zero where contrasts add up.
+    loop = np.abs(effect - (mean[..., :, None] - mean[..., None, :])).max(axis=(-2, -1))
+    smallest = se[:, group.rows].min(axis=-1)
+    basis = _contrast_basis(arms)
+    d, vectors = np.linalg.eigh(-basis @ variance @ basis.T / 2)
+    for wrong, what in (
+        (loop > LOOP_TOLERANCE * smallest, "estimates do not add up"),
+        (d[..., 0] <= 1e-10 * d[..., -1], "standard errors belong to no covariance matrix"),
+    ):
+        if wrong.any():
+            _raise_contradiction(design, group, te, se, *np.argwhere(wrong)[0], what)
+    part = vectors.swapaxes(-1, -2) @ basis
+    y = (part @ mean[..., None])[..., 0]
+    return y, d, part
+
+
+def _raise_contradiction(
+    design: Design,
+    group: StudyGroup,
+    te: np.ndarray,
+    se: np.ndarray,
+    data_set: int,
+    which: int,
+    what: str,
+) -> None:
+    names = design.treatments
+    numbers = "; ".join(
+        f"{names[design.treat1[row]]} vs {names[design.treat2[row]]}: "
+        f"te {te[data_set, row]:g}, se {se[data_set, row]:g}"
+        for row in group.rows[which]
+    )
+    where = f" (data set {data_set})" if len(te) > 1 else ""
+    raise ValueError(
+        f"study '{design.studies[group.studies[which]]}'{where}: {what}, contrasts are "
+        f"inconsistent: {numbers}"
+    )
+
+
+def _reduce_repeated(
+    group: StudyGroup, te: np.ndarray, se: np.ndarray, correlation: np.ndarray | float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    size = group.rows.shape[1]
+    rho = np.broadcast_to(np.asarray(correlation, float), len(te))[:, None, None, None]
+    eye = np.eye(size)
+    within = (1 - rho) * eye + rho
+    # Inverse square root of an equicorrelation matrix, in closed form.
+    apart, together = (1 - rho) ** -0.5, (1 + (size - 1) * rho) ** -0.5
+    whiten = apart * eye + (together - apart) / size
+    error = se[:, group.rows]
+    covariance = error[..., :, None] * within * error[..., None, :]
+    d, vectors = np.linalg.eigh(whiten @ covariance @ whiten)
+    turn = vectors.swapaxes(-1, -2) @ whiten
+    y = (turn @ (te[:, group.rows] * group.sign)[..., None])[..., 0]
+    rho = rho[:, 0, 0, 0]
+    log_det = (size - 1) * np.log1p(-rho) + np.log1p((size - 1) * rho)
+    return y, d, turn.sum(axis=-1), log_det

@@ -1,0 +1,858 @@
+"""What printed results imply: the inverse problem under rounding.
+
+A printed value is an interval of half a unit in its last digit. On a tree network the pooled contrasts of
+the edges determine everything else (contrasts, z, p, confidence limits, P-scores), so all printed values
+together confine the edges' (te, se) to a region; this module finds its extent, or the values that clash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+import networkx as nx
+import numpy as np
+import pandas as pd
+from scipy.optimize import Bounds, LinearConstraint, milp, minimize
+from scipy.special import ndtr, ndtri
+
+Desirable = Literal["lower", "higher"]
+
+CONTRAST_QUANTITIES = ("te", "lower", "upper", "z", "p")
+I2_QUANTITIES = ("i2", "i2_lower", "i2_upper")
+QUANTITIES = (*CONTRAST_QUANTITIES, "p_score", "tau2", *I2_QUANTITIES)
+RELATIONS = ("=", "<", ">")
+
+_TOLERANCE = 1e-6  # a constraint may be missed by this share of its rounding half-width
+_SE_FLOOR = 1e-4  # smallest pooled SE searched, as a share of the largest printed magnitude
+_REACH = 50.0  # te and se are searched up to this multiple of the largest printed magnitude
+_STARTS = 160
+_MAX_DF = 2000
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """What a set of printed values implies for a tree network.
+
+    Attributes
+    ----------
+    feasible : bool
+        Whether some pooled network agrees with every printed value.
+    treatments : list of str
+    bounds : pandas.DataFrame
+        One row a pair of treatments (edges first): ``treat1, treat2, edge`` and, for each of te, se, lower,
+        upper, z and p, ``<name>_low`` and ``<name>_high``; infinite where the print leaves it open. Empty if
+        not feasible.
+    solution : pandas.DataFrame
+        ``treat1, treat2, te, se`` of each edge at the point whose largest rounding residual is smallest;
+        ready for ``network_from_pooled``. If not feasible, the nearest miss.
+    residual : float
+        That largest residual in half-units of the last printed digit: up to 1 agrees with the print.
+    clashes : pandas.DataFrame
+        The rows of ``printed`` that form the smallest set that cannot hold together; empty if feasible.
+    tau2_low, tau2_high : float
+        Range of the between-study variance left by the print and, where ``edges`` has the number of
+        estimates, by tau2 <= estimates x se^2 of each edge. NaN if neither is known.
+    df : tuple of int
+        Degrees of freedom of Q consistent with the printed I2 and its interval; empty if none was printed.
+    """
+
+    feasible: bool
+    treatments: list[str]
+    bounds: pd.DataFrame
+    solution: pd.DataFrame
+    residual: float
+    clashes: pd.DataFrame
+    tau2_low: float
+    tau2_high: float
+    df: tuple[int, ...]
+
+
+# --- printed values -----------------------------------------------------------------------------------
+
+
+def rounding_interval(value: float, decimals: int, relation: str = "=") -> tuple[float, float]:
+    """Interval of the exact values that print as ``value``: half a unit in the last digit, or a printed bound."""
+    if relation == "<":
+        return -np.inf, float(value)
+    if relation == ">":
+        return float(value), np.inf
+    half = 0.5 * 10.0 ** -int(decimals)
+    return float(value) - half, float(value) + half
+
+
+def _check_printed(printed: pd.DataFrame) -> pd.DataFrame:
+    """Validated copy with columns quantity, treat1, treat2, value, decimals, relation and the caller's index."""
+    missing = {"quantity", "value", "decimals"} - set(printed.columns)
+    if missing:
+        raise ValueError(f"printed: missing column(s) {sorted(missing)}")
+    if printed.empty:
+        raise ValueError("printed: no rows; at least one printed value is needed")
+    rows = printed.copy()
+    if "relation" not in rows:
+        rows["relation"] = "="
+    rows["relation"] = rows["relation"].fillna("=")
+    for column in ("treat1", "treat2"):
+        if column not in rows:
+            rows[column] = None
+    if "treatment" in rows:
+        rows["treat1"] = rows["treat1"].where(rows["treat1"].notna(), rows["treatment"])
+
+    def fail(label, row, column, expected):
+        raise ValueError(
+            f"printed, row {label} ({row['quantity']}), column {column}: {row[column]!r} is not {expected}"
+        )
+
+    for label, row in rows.iterrows():
+        if row["quantity"] not in QUANTITIES:
+            fail(label, row, "quantity", f"one of {', '.join(QUANTITIES)}")
+        if row["relation"] not in RELATIONS:
+            fail(label, row, "relation", f"one of {', '.join(RELATIONS)}")
+        try:
+            finite = np.isfinite(float(row["value"]))
+        except (TypeError, ValueError):
+            finite = False
+        if not finite:
+            fail(label, row, "value", "a finite number")
+        try:
+            digits = float(row["decimals"])
+        except (TypeError, ValueError):
+            digits = -1.0
+        if digits < 0 or digits != int(digits):
+            fail(label, row, "decimals", "a whole number of printed decimals >= 0")
+        needs = {"p_score": ("treat1",)}.get(
+            row["quantity"], ("treat1", "treat2") if row["quantity"] in CONTRAST_QUANTITIES else ()
+        )
+        for column in needs:
+            if pd.isna(row[column]):
+                fail(label, row, column, "a treatment")
+        if row["quantity"] in ("p", "p_score", *I2_QUANTITIES) and not 0 <= float(row["value"]) <= 1:
+            fail(label, row, "value", "in [0, 1] (I2 as a fraction)")
+        if row["quantity"] == "tau2" and float(row["value"]) < 0:
+            fail(label, row, "value", ">= 0")
+    return rows[["quantity", "treat1", "treat2", "value", "decimals", "relation"]]
+
+
+def _check_edges(edges) -> pd.DataFrame:
+    if not isinstance(edges, pd.DataFrame):
+        edges = pd.DataFrame(list(edges), columns=["treat1", "treat2"])
+    missing = {"treat1", "treat2"} - set(edges.columns)
+    if missing:
+        raise ValueError(f"edges: missing column(s) {sorted(missing)}")
+    frame = edges.reset_index(drop=True)
+    graph = nx.Graph()
+    graph.add_edges_from(zip(frame["treat1"], frame["treat2"], strict=True))
+    if len(frame) == 0 or graph.number_of_edges() != len(frame) or not nx.is_tree(graph):
+        pairs = ", ".join(f"{a}-{b}" for a, b in zip(frame["treat1"], frame["treat2"], strict=True))
+        raise ValueError(f"edges: a tree is expected (connected, no loop, no repeated pair); got {pairs or 'no edge'}")
+    return frame
+
+
+# --- the forward model on a tree ----------------------------------------------------------------------
+
+
+class _Tree:
+    """Pooled contrasts of a tree as smooth functions of x = (te of edges, log se of edges[, log tau2])."""
+
+    def __init__(self, printed: pd.DataFrame, edges: pd.DataFrame, desirable: Desirable, level: float):
+        if desirable not in ("lower", "higher"):
+            raise ValueError(f"desirable: {desirable!r} is not one of lower, higher")
+        self.edges = edges
+        self.sign = 1.0 if desirable == "higher" else -1.0
+        self.quantile = float(ndtri(0.5 + level / 2))
+        self.treatments = sorted(set(edges["treat1"]) | set(edges["treat2"]))
+        self.m = len(edges)
+        self.pairs = list(zip(edges["treat1"], edges["treat2"], strict=True))
+        known = {frozenset(pair) for pair in self.pairs}
+        self.pairs += [p for p in combinations(self.treatments, 2) if frozenset(p) not in known]
+        self.path = self._paths()
+        self.path_squared = self.path**2
+        self.index = {}
+        for k, (a, b) in enumerate(self.pairs):
+            self.index[a, b], self.index[b, a] = (k, 1.0), (k, -1.0)
+        self._p_score_signs()
+
+        counts = edges["estimates"].to_numpy(float) if "estimates" in edges else None
+        self.has_tau2 = counts is not None or bool((printed["quantity"] == "tau2").any())
+        self.n = 2 * self.m + self.has_tau2
+
+        sizes = printed.loc[printed["quantity"].isin(("te", "lower", "upper")), "value"].abs()
+        self.scale = float(sizes.max()) if len(sizes) and sizes.max() > 0 else 1.0
+        te_max, se_min = _REACH * self.scale, np.log(_SE_FLOOR * self.scale)
+        se_max = np.log(_REACH * self.scale)
+        self.low = np.r_[np.full(self.m, -te_max), np.full(self.m, se_min)]
+        self.high = np.r_[np.full(self.m, te_max), np.full(self.m, se_max)]
+        if self.has_tau2:
+            self.low, self.high = np.r_[self.low, 2 * se_min], np.r_[self.high, 2 * se_max]
+
+        self.rows = self._compile(printed)
+        self.structural = []
+        if counts is not None:
+            # a random-effects pooled variance is at least tau2 / (number of estimates)
+            self.structural = [("tau2_room", k, np.log(counts[k]), 0.0, np.inf, 0.01) for k in range(self.m)]
+
+    def _paths(self) -> np.ndarray:
+        graph = nx.Graph()
+        for k, (a, b) in enumerate(self.pairs[: self.m]):
+            graph.add_edge(a, b, k=k, a=a)
+        path = np.zeros((len(self.pairs), self.m))
+        for row, (a, b) in enumerate(self.pairs):
+            nodes = nx.shortest_path(graph, a, b)
+            for u, v in zip(nodes[:-1], nodes[1:], strict=True):
+                edge = graph.edges[u, v]
+                path[row, edge["k"]] = 1.0 if edge["a"] == u else -1.0
+        return path
+
+    def _p_score_signs(self):
+        n = len(self.treatments)
+        self.beats = {}
+        for t in self.treatments:
+            others = [self.index[t, u] for u in self.treatments if u != t]
+            self.beats[t] = (np.array([k for k, _ in others]), self.sign * np.array([s for _, s in others]), n - 1)
+
+    def _compile(self, printed: pd.DataFrame) -> list[tuple]:
+        """(kind, pair or treatment, sign, low, high, half-width) of each printed row; None for the I2 block."""
+        rows = []
+        for label, row in printed.iterrows():
+            kind, low_high = row["quantity"], rounding_interval(row["value"], row["decimals"], row["relation"])
+            low, high = low_high
+            half = 0.5 * 10.0 ** -int(row["decimals"])
+            if kind in I2_QUANTITIES:
+                rows.append(None)
+                continue
+            if kind == "p_score":
+                if row["treat1"] not in self.beats:
+                    raise ValueError(f"printed, row {label}, column treat1: {row['treat1']!r} is not in the network")
+                low, high = (-np.inf if low <= 0 else low), (np.inf if high >= 1 else high)
+                rows.append(("p_score", row["treat1"], 1.0, low, high, half))
+                continue
+            if kind == "tau2":
+                low, high = max(low, 0.0), max(high, 0.0)
+                floor = np.exp(self.low[-1])
+                low, high = np.log(max(low, floor)), np.log(max(high, floor)) if np.isfinite(high) else np.inf
+                rows.append(("tau2", 0, 1.0, -np.inf if low <= self.low[-1] else low, high, max((high - low) / 2, 1e-3)))
+                continue
+            pair = (row["treat1"], row["treat2"])
+            if pair not in self.index:
+                raise ValueError(f"printed, row {label}: {pair[0]!r} versus {pair[1]!r} is not a pair of the network")
+            k, sign = self.index[pair]
+            if kind == "p":
+                # two-sided p is decreasing in |z|
+                z_low = 0.0 if high >= 1 else -ndtri(high / 2)
+                z_high = np.inf if low <= 0 else -ndtri(low / 2)
+                half = (z_high - z_low) / 2 if np.isfinite(z_high) else 0.01
+                low, high = (-np.inf if z_low <= 0 else z_low), z_high
+            rows.append((kind, k, sign, low, high, half))
+        return rows
+
+    def compile(self, spec: Sequence[tuple]) -> _Functions:
+        return _Functions(self, spec)
+
+    def values(self, spec: Sequence[tuple], x: np.ndarray) -> np.ndarray:
+        """Value (B x K) of each quantity in ``spec`` at the points x (B x n)."""
+        return self.compile(spec)(np.atleast_2d(x), jacobian=False)[0]
+
+
+class _Functions:
+    """Quantities of ``spec`` and their Jacobian, grouped by form so that one call costs few array operations."""
+
+    def __init__(self, tree: _Tree, spec: Sequence[tuple]):
+        self.tree, self.size = tree, len(spec)
+        linear, ratio, score, room, self.tau2 = [], [], [], [], []
+        for i, (kind, k, sign, *_) in enumerate(spec):
+            if kind in ("te", "se", "lower", "upper"):
+                side = {"te": 0.0, "se": 1.0, "lower": -tree.quantile, "upper": tree.quantile}[kind]
+                linear.append((i, k, 0.0 if kind == "se" else sign, side))
+            elif kind in ("z", "p"):
+                ratio.append((i, k, sign, kind == "p"))
+            elif kind == "p_score":
+                score.append((i, *tree.beats[k]))
+            elif kind == "tau2_room":
+                room.append((i, k, sign))
+            else:
+                self.tau2.append(i)
+        self.linear = self._columns(linear, 4)
+        self.ratio = self._columns(ratio, 4)
+        self.room = self._columns(room, 3)
+        self.score_at = np.array([row[0] for row in score], dtype=int)
+        self.score_weight = np.zeros((len(score), len(tree.pairs)))
+        self.score_sign = np.zeros((len(score), len(tree.pairs)))
+        for row, (_, pairs, signs, rivals) in enumerate(score):
+            self.score_weight[row, pairs] = 1.0 / rivals
+            self.score_sign[row, pairs] = signs
+
+    @staticmethod
+    def _columns(rows, width):
+        table = np.array(rows, dtype=float).reshape(-1, width)
+        return (table[:, 0].astype(int), table[:, 1].astype(int), *table[:, 2:].T)
+
+    def __call__(self, x: np.ndarray, jacobian: bool = True):
+        tree = self.tree
+        m, a = tree.m, tree.path
+        a2 = tree.path_squared
+        var_edge = np.exp(2 * x[:, m : 2 * m])
+        te = x[:, :m] @ a.T
+        se = np.sqrt(var_edge @ a2.T)
+        g = np.empty((len(x), self.size))
+        jac = None
+        at, k, slope, side = self.linear
+        if len(at):
+            g[:, at] = slope * te[:, k] + side * se[:, k]
+        z = te / se
+        r_at, r_k, r_sign, r_abs = self.ratio
+        if len(r_at):
+            turn = np.where(r_abs > 0, np.where(z[:, r_k] < 0, -1.0, 1.0), r_sign)
+            g[:, r_at] = turn * z[:, r_k]
+        if len(self.score_at):
+            zs = self.score_sign * z[:, None, :]
+            g[:, self.score_at] = (self.score_weight * ndtr(zs)).sum(axis=2)
+        room_at, room_k, room_log = self.room
+        if len(room_at):
+            g[:, room_at] = room_log + 2 * x[:, m + room_k] - x[:, -1:]
+        if self.tau2:
+            g[:, self.tau2] = x[:, -1:]
+        if jacobian:
+            jac = np.zeros((len(x), self.size, tree.n))
+            d_se = a2 * var_edge[:, None, :] / se[:, :, None]  # with respect to log se of each edge
+            if len(at):
+                jac[:, at, :m] = slope[:, None] * a[k]
+                jac[:, at, m : 2 * m] = side[:, None] * d_se[:, k]
+            if len(r_at) or len(self.score_at):
+                d_z = np.concatenate([a / se[:, :, None], -(z / se)[:, :, None] * d_se], axis=2)
+            if len(r_at):
+                jac[:, r_at, : 2 * m] = turn[:, :, None] * d_z[:, r_k]
+            if len(self.score_at):
+                weight = self.score_weight * self.score_sign * np.exp(-(zs**2) / 2) / np.sqrt(2 * np.pi)
+                jac[:, self.score_at, : 2 * m] = weight @ d_z
+            if len(room_at):
+                jac[:, room_at, m + room_k] = 2.0
+                jac[:, room_at, -1] = -1.0
+            if self.tau2:
+                jac[:, self.tau2, -1] = 1.0
+        return g, jac
+
+
+# --- feasibility and bounds ---------------------------------------------------------------------------
+
+
+class _Region:
+    """The set of x that agrees with the rows in ``keep``."""
+
+    def __init__(self, tree: _Tree, keep: Iterable[int], seed: int = 0):
+        self.tree = tree
+        self.keep = [k for k in keep if tree.rows[k] is not None]
+        self.spec = [tree.rows[k] for k in self.keep] + tree.structural
+        self.low = np.array([s[3] for s in self.spec])
+        self.high = np.array([s[4] for s in self.spec])
+        self.half = np.array([s[5] for s in self.spec])
+        self.rng = np.random.default_rng(seed)
+        self.functions = tree.compile(self.spec)
+
+    def misfit(self, g: np.ndarray) -> np.ndarray:
+        """Largest residual in half-units: <= 1 inside the rounding intervals (B,)."""
+        over = np.maximum(g - self.high, self.low - g) / self.half
+        return 1.0 + over.max(axis=1)
+
+    def _starts(self) -> np.ndarray:
+        tree, m = self.tree, self.tree.m
+        x = np.empty((_STARTS, tree.n))
+        near = np.log(tree.scale)
+        x[:, :m] = tree.scale * self.rng.normal(0, 1.5, (_STARTS, m))
+        x[:, m : 2 * m] = self.rng.uniform(near - 4, near + 1.5, (_STARTS, m))
+        if tree.has_tau2:
+            x[:, -1] = self.rng.uniform(tree.low[-1], near, _STARTS)
+        for k in range(m):
+            direct = {}
+            for kind, pair, sign, low, high, _ in self.spec[: len(self.keep)]:
+                if pair == k and kind in CONTRAST_QUANTITIES and np.isfinite(low + high):
+                    name = {"lower": "upper", "upper": "lower"}.get(kind, kind) if sign < 0 else kind
+                    direct[name] = sign * (low + high) / 2 if kind != "p" else (low + high) / 2
+            if "te" not in direct and {"lower", "upper"} <= set(direct):
+                direct["te"] = (direct["lower"] + direct["upper"]) / 2
+            if "te" in direct:
+                x[:, k] = direct["te"] + 1e-3 * tree.scale * self.rng.normal(size=_STARTS)
+                for limit in ("lower", "upper"):
+                    if limit in direct and direct[limit] != direct["te"]:
+                        x[:, m + k] = np.log(abs(direct[limit] - direct["te"]) / tree.quantile)
+                for ratio in ("z", "p"):
+                    if direct.get(ratio) and direct["te"]:
+                        x[:, m + k] = np.log(abs(direct["te"] / direct[ratio]))
+        return np.clip(x, tree.low, tree.high)
+
+    def _project(self, x: np.ndarray, steps: int = 60) -> np.ndarray:
+        """Batched Levenberg-Marquardt on the hinge residuals, aiming a little inside the intervals."""
+        tree = self.tree
+        width = np.where(np.isfinite(self.high - self.low), self.high - self.low, 0.2 * self.half)
+        inset = 0.1 * np.minimum(width, self.half)
+        low, high = self.low + inset, self.high - inset
+        damping = np.full(len(x), 1e-2)
+
+        def residual(g):
+            return (np.maximum(g - high, 0) - np.maximum(low - g, 0)) / self.half
+
+        g, jac = self.functions(x)
+        r = residual(g)
+        cost = (r**2).sum(axis=1)
+        for _ in range(steps):
+            live = cost > 0
+            if not live.any() or (~live).sum() >= 40:
+                break
+            j = jac[live] * (r[live] != 0)[:, :, None] / self.half[:, None]
+            normal = np.einsum("bki,bkj->bij", j, j)
+            diagonal = np.einsum("bii->bi", normal)
+            ridge = damping[live, None] * (diagonal + 1e-6 * diagonal.max(axis=1, keepdims=True) + 1e-12)
+            normal[:, np.arange(tree.n), np.arange(tree.n)] += ridge
+            step = np.linalg.solve(normal, np.einsum("bki,bk->bi", j, r[live])[..., None])[..., 0]
+            step[:, tree.m :] = np.clip(step[:, tree.m :], -1.5, 1.5)
+            trial = np.clip(x[live] - step, tree.low, tree.high)
+            g_new, jac_new = self.functions(trial)
+            r_new = residual(g_new)
+            cost_new = (r_new**2).sum(axis=1)
+            better = cost_new < cost[live]
+            where = np.flatnonzero(live)
+            won = where[better]
+            x[won], r[won], cost[won], jac[won] = trial[better], r_new[better], cost_new[better], jac_new[better]
+            damping[where] = np.where(better, damping[where] * 0.2, damping[where] * 6).clip(1e-10, 1e8)
+        return x
+
+    def explore(self) -> tuple[np.ndarray, np.ndarray]:
+        """Points after projection and their misfit, best first; polished by a minimax solve if none fits."""
+        if not self.spec:
+            x = self._starts()
+            return x, np.zeros(len(x))
+        x = self._project(self._starts())
+        misfit = self.misfit(self.functions(x, jacobian=False)[0])
+        order = np.argsort(misfit)
+        x, misfit = x[order], misfit[order]
+        if misfit[0] > 1:
+            polished = [self.minimax(start) for start in x[:4]]
+            x = np.vstack([[p for p, _ in polished], x])
+            misfit = np.r_[[r for _, r in polished], misfit]
+            order = np.argsort(misfit)
+            x, misfit = x[order], misfit[order]
+        return x, misfit
+
+    def _frame(self, x0: np.ndarray) -> np.ndarray:
+        """Scale of each coordinate so that one unit moves the tightest constraint by one half-unit."""
+        _, jac = self.functions(x0[None])
+        pull = np.abs(jac[0] / self.half[:, None]).max(axis=0)
+        return 1.0 / np.maximum(pull, 1e-2)
+
+    def minimax(self, x0: np.ndarray) -> tuple[np.ndarray, float]:
+        """Point with the smallest largest residual near x0 (SLSQP on the epigraph form), and that residual."""
+        tree, unit = self.tree, self._frame(x0)
+        sides = [(k, 1.0) for k in np.flatnonzero(np.isfinite(self.high))]
+        sides += [(k, -1.0) for k in np.flatnonzero(np.isfinite(self.low))]
+        index = np.array([k for k, _ in sides])
+        sign = np.array([s for _, s in sides])
+        limit = np.where(sign > 0, self.high[index], self.low[index])
+
+        def slack(u):
+            g = self.functions((x0 + unit * u[:-1])[None], jacobian=False)[0][0, index]
+            return u[-1] - 1.0 - sign * (g - limit) / self.half[index]
+
+        def slope(u):
+            _, jac = self.functions((x0 + unit * u[:-1])[None])
+            d = -sign[:, None] * jac[0, index] * unit / self.half[index, None]
+            return np.c_[d, np.ones(len(index))]
+
+        start = np.r_[np.zeros(tree.n), 0.0]
+        start[-1] = max(0.0, -slack(start).min())
+        span = [(lo, hi) for lo, hi in zip((tree.low - x0) / unit, (tree.high - x0) / unit, strict=True)]
+        last = np.zeros(len(start))
+        last[-1] = 1.0
+        out = minimize(
+            lambda u: u[-1], start, jac=lambda u: last, bounds=[*span, (-1e3, None)], method="SLSQP",
+            constraints={"type": "ineq", "fun": slack, "jac": slope}, options={"maxiter": 200, "ftol": 1e-10},
+        )  # fmt: skip
+        best, best_misfit = x0, float(self.misfit(self.functions(x0[None], jacobian=False)[0])[0])
+        if np.all(np.isfinite(out.x)):
+            x = np.clip(x0 + unit * out.x[:-1], tree.low, tree.high)
+            misfit = float(self.misfit(self.functions(x[None], jacobian=False)[0])[0])
+            if misfit < best_misfit:
+                best, best_misfit = x, misfit
+        return best, best_misfit
+
+    def extreme(self, target: tuple, direction: float, x0: np.ndarray) -> np.ndarray:
+        """Feasible point near which ``direction * target`` is smallest, from x0 (feasible)."""
+        tree, unit = self.tree, self._frame(x0)
+        low_at, high_at = np.isfinite(self.low), np.isfinite(self.high)
+        functions = tree.compile([*self.spec, target])
+        memory: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+
+        def at(u):  # objective, constraints and their slopes share one evaluation
+            key = u.tobytes()
+            if key not in memory:
+                memory.clear()
+                g, jac = functions((x0 + unit * u)[None])
+                memory[key] = g[0], jac[0] * unit
+            return memory[key]
+
+        size = max(np.abs(at(np.zeros(tree.n))[1][-1]).max(), 1e-12)
+
+        def objective(u):
+            g, jac = at(u)
+            return direction * g[-1] / size, direction * jac[-1] / size
+
+        def slack(u):
+            g = at(u)[0][:-1]
+            return np.r_[((self.high - g) / self.half)[high_at], ((g - self.low) / self.half)[low_at]]
+
+        def slope(u):
+            d = at(u)[1][:-1] / self.half[:, None]
+            return np.r_[-d[high_at], d[low_at]]
+
+        span = list(zip((tree.low - x0) / unit, (tree.high - x0) / unit, strict=True))
+        out = minimize(
+            objective, np.zeros(tree.n), jac=True, bounds=span, method="SLSQP",
+            constraints={"type": "ineq", "fun": slack, "jac": slope} if self.spec else (),
+            options={"maxiter": 100, "ftol": 1e-9},
+        )  # fmt: skip
+        if not np.all(np.isfinite(out.x)):
+            return x0
+        return np.clip(x0 + unit * out.x, tree.low, tree.high)
+
+    def range(self, targets: Sequence[tuple], cloud: np.ndarray) -> np.ndarray:
+        """[low, high] of each target over the region (K x 2), from a cloud of feasible points.
+
+        Every feasible point met while bounding one target is offered to all the others, and a target whose
+        optimum is beaten by such a point is optimised again from there.
+        """
+        points = cloud
+        table = self.tree.values(targets, points)
+        reached: dict[tuple[int, int], float] = {}
+        for _ in range(4):
+            best = np.c_[table.min(axis=0), table.max(axis=0)]
+            at = np.c_[table.argmin(axis=0), table.argmax(axis=0)]
+            todo = [
+                (k, side)
+                for k in range(len(targets))
+                for side in (0, 1)
+                if (k, side) not in reached
+                or abs(reached[k, side] - best[k, side]) > 1e-6 * (1e-3 + abs(best[k, side]))
+            ]
+            if not todo:
+                break
+            found = np.array([self.extreme(targets[k], 1.0 - 2 * side, points[at[k, side]]) for k, side in todo])
+            table_found = self.tree.values(targets, found)
+            fits = np.ones(len(found), dtype=bool)
+            if self.spec:
+                fits = self.misfit(self.functions(found, jacobian=False)[0]) <= 1 + _TOLERANCE
+            for row, (k, side) in enumerate(todo):
+                own = table_found[row, k] if fits[row] else best[k, side]
+                reached[k, side] = min(own, best[k, side]) if side == 0 else max(own, best[k, side])
+            points, table = np.vstack([points, found[fits]]), np.vstack([table, table_found[fits]])
+        return np.c_[table.min(axis=0), table.max(axis=0)]
+
+
+# --- public functions ---------------------------------------------------------------------------------
+
+
+def recover_contrasts(
+    printed: pd.DataFrame,
+    edges: pd.DataFrame | Iterable[tuple[str, str]],
+    *,
+    desirable: Desirable,
+    level: float = 0.95,
+) -> Recovery:
+    """Pooled contrasts and SEs of a tree network that agree with every printed value at once.
+
+    Parameters
+    ----------
+    printed : pandas.DataFrame
+        One row a printed value: ``quantity`` (te, lower, upper, z, p, p_score, tau2, i2, i2_lower, i2_upper),
+        ``treat1, treat2`` (a P-score has ``treat1`` or ``treatment`` only; tau2 and I2 have none), ``value``
+        (I2 as a fraction), ``decimals`` (printed digits after the point, of the fraction for I2) and
+        ``relation`` (=, <, >; default =). te is treat1 minus treat2.
+    edges : pandas.DataFrame or iterable of (treat1, treat2)
+        The direct comparisons; they must form a tree. A column ``estimates`` (number of estimates of each
+        comparison) adds the constraint tau2 <= estimates x se^2.
+    desirable : {"lower", "higher"}
+        Direction that is good for the patient; only P-scores depend on it.
+    level : float
+        Level of the printed confidence intervals (normal quantile).
+
+    Returns
+    -------
+    Recovery
+        Bounds of te, se, confidence limits, z and p of every pair; a central solution; or the clashing values.
+
+    Raises
+    ------
+    ValueError
+        Naming the row, column and value of a malformed input, or edges that are not a tree.
+
+    Notes
+    -----
+    Edges of a tree without multi-arm loops are independent, so var(path) is the sum of its edges' variances.
+    The region is searched from many starts (batched Levenberg-Marquardt) and each bound is optimised by SLSQP;
+    bounds are extremes of points verified to agree with the print, so they are never wider than the truth.
+
+    Source: Rücker & Schwarzer 2015 for P-scores.  Checked against: 500 rounded random star networks and
+    netmeta's output for tests/oracles/star_demo.json.
+    """
+    rows, frame = _check_printed(printed), _check_edges(edges)
+    tree = _Tree(rows, frame, desirable, level)
+    network_rows = [k for k, row in enumerate(tree.rows) if row is not None]
+    i2_rows = [k for k, row in enumerate(tree.rows) if row is None]
+
+    df = _df_of(rows.iloc[i2_rows], level) if i2_rows else ()
+    region = _Region(tree, network_rows)
+    cloud, misfit = region.explore()
+    fits = misfit <= 1 + _TOLERANCE
+    agrees = bool(fits.any())
+    centre, residual = min((region.minimax(start) for start in cloud[:4]), key=lambda found: found[1])
+    if not region.spec:
+        centre, residual = cloud[0], 0.0
+
+    clash: list[int] = []
+    if not agrees:
+        clash = _smallest_clash(network_rows, lambda subset: _satisfied(tree, subset, network_rows))
+    if i2_rows and not df:
+        clash_i2 = _smallest_clash(
+            i2_rows, lambda subset: set(subset) if _df_of(rows.iloc[list(subset)], level) else None
+        )
+        clash = min((c for c in (clash, clash_i2) if c), key=len)
+    feasible = agrees and not (i2_rows and not df)
+
+    bounds, tau2 = pd.DataFrame(), (np.nan, np.nan)
+    if feasible:
+        bounds = _bounds_table(tree, region, cloud[fits])
+        if tree.has_tau2:
+            low, high = region.range([("tau2", 0, 1.0)], cloud[fits])[0]
+            tau2 = (
+                0.0 if low <= tree.low[-1] + 1e-6 else float(np.exp(low)),
+                np.inf if high >= tree.high[-1] - 1e-6 else float(np.exp(high)),
+            )
+    m = tree.m
+    solution = frame[["treat1", "treat2"]].assign(te=centre[:m], se=np.exp(centre[m : 2 * m]))
+    return Recovery(
+        feasible, tree.treatments, bounds, solution, float(residual), printed.iloc[sorted(clash)], *tau2, df
+    )
+
+
+def implied_without(
+    printed: pd.DataFrame,
+    row,
+    edges: pd.DataFrame | Iterable[tuple[str, str]],
+    *,
+    desirable: Desirable,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """Interval that all other printed values imply for the printed value in ``row`` (its index label).
+
+    NaN where the other values already clash. Parameters as in :func:`recover_contrasts`. For I2 rows the
+    interval follows from the degrees of freedom that the other I2 rows leave.
+    """
+    rows, frame = _check_printed(printed), _check_edges(edges)
+    position = rows.index.get_loc(row)
+    if not isinstance(position, (int, np.integer)):
+        raise ValueError(f"printed: index label {row!r} is not unique")
+    kind = rows.iloc[position]["quantity"]
+    if kind in I2_QUANTITIES:
+        others = rows[rows["quantity"].isin(I2_QUANTITIES)].drop(index=row)
+        return _i2_implied(others, kind, level)
+    tree = _Tree(rows, frame, desirable, level)
+    region = _Region(tree, [k for k in range(len(rows)) if k != position])
+    cloud, misfit = region.explore()
+    cloud = cloud[misfit <= 1 + _TOLERANCE]
+    if not len(cloud):
+        return np.nan, np.nan
+    spec = tree.rows[position]
+    if kind == "p":
+        z_low, z_high = region.range([("z", *spec[1:])], cloud)[0]
+        return _p_range(z_low, z_high)
+    low, high = region.range([spec], cloud)[0]
+    if kind == "tau2":
+        return (
+            0.0 if low <= tree.low[-1] + 1e-6 else float(np.exp(low)),
+            np.inf if high >= tree.high[-1] - 1e-6 else float(np.exp(high)),
+        )
+    return float(low), float(high)
+
+
+def leave_one_out(
+    printed: pd.DataFrame,
+    edges: pd.DataFrame | Iterable[tuple[str, str]],
+    *,
+    desirable: Desirable,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """Each printed value beside the interval that all the others imply for it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The rows of ``printed`` with ``printed_low, printed_high, implied_low, implied_high, agrees``:
+        ``agrees`` says whether the two intervals meet (False where the others already clash).
+    """
+    rows = _check_printed(printed)
+    out = []
+    for label, row in rows.iterrows():
+        low, high = rounding_interval(row["value"], row["decimals"], row["relation"])
+        implied_low, implied_high = implied_without(printed, label, edges, desirable=desirable, level=level)
+        out.append((low, high, implied_low, implied_high, bool(implied_low <= high and implied_high >= low)))
+    names = ["printed_low", "printed_high", "implied_low", "implied_high", "agrees"]
+    return rows.join(pd.DataFrame(out, columns=names, index=rows.index))
+
+
+def i2_interval(q, df, level: float = 0.95):
+    """I2 and its test-based interval from Cochran's Q and its degrees of freedom.
+
+    Parameters
+    ----------
+    q, df : float or array
+    level : float
+
+    Returns
+    -------
+    tuple of arrays
+        I2, lower, upper as fractions, truncated at 0.
+
+    Source: Higgins & Thompson 2002, Stat Med 21:1539, eq. 11 and the variance of ln H below it.
+    Checked against: netmeta 2.8-2, tests/oracles/star_demo.json.
+    """
+    q, df = np.asarray(q, float), np.asarray(df, float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_h = 0.5 * np.log(q / df)
+        large = 0.5 * (np.log(q) - np.log(df)) / (np.sqrt(2 * q) - np.sqrt(2 * df - 1))
+        small = np.sqrt((1 - 1 / (3 * (df - 1) ** 2)) / (2 * (df - 1)))
+        se = np.where(q > df + 1, large, small)
+        half = ndtri(0.5 + level / 2) * se
+        return tuple(np.maximum(0.0, 1 - np.exp(-2 * (log_h + shift))) for shift in (0.0 * half, -half, half))
+
+
+def df_from_i2_interval(
+    i2: float, lower: float, upper: float, decimals: int = 3, *, level: float = 0.95
+) -> tuple[int, ...]:
+    """Degrees of freedom of Q consistent with a printed I2 and its test-based interval.
+
+    Parameters
+    ----------
+    i2, lower, upper : float
+        As fractions (77.5 % is 0.775).
+    decimals : int
+        Printed decimals of the fraction (77.5 % has 3).
+    level : float
+
+    Returns
+    -------
+    tuple of int
+        In increasing order; empty if no df up to 2000 reproduces the three printed values. In a network
+        df = independent comparisons - (treatments - 1).
+
+    Source: Higgins & Thompson 2002, Stat Med 21:1539.  Checked against: brute-force rounding in the tests.
+    """
+    names = ["i2", "i2_lower", "i2_upper"]
+    rows = pd.DataFrame({"quantity": names, "value": [i2, lower, upper], "decimals": decimals})
+    return _df_of(_check_printed(rows), level)
+
+
+# --- helpers ------------------------------------------------------------------------------------------
+
+
+def _i2_grid(rows: pd.DataFrame, level: float):
+    """Q on a fine grid for each df within the printed I2, with a mask of the points that fit all ``rows``."""
+    limits = {
+        row["quantity"]: rounding_interval(row["value"], row["decimals"], row["relation"])
+        for _, row in rows.iterrows()
+    }
+    df = np.arange(2, _MAX_DF + 1)[:, None]
+    low, high = limits.get("i2", (0.0, 0.9999))
+    share = np.linspace(max(low, 0.0), min(high, 0.9999), 41 if "i2" in limits else 20001)[None, :]
+    q = df / (1 - share)
+    if "i2" not in limits:
+        df = df[:200]
+        q = q[:200]
+    i2, lower, upper = i2_interval(q, df, level)
+    values = {"i2": i2, "i2_lower": lower, "i2_upper": upper}
+    fit = np.ones(q.shape, dtype=bool)
+    for name, (a, b) in limits.items():
+        if name != "i2":
+            fit &= (values[name] >= a - 1e-12) & (values[name] <= b + 1e-12)
+    return df[:, 0], values, fit
+
+
+def _df_of(rows: pd.DataFrame, level: float) -> tuple[int, ...]:
+    df, _, fit = _i2_grid(rows, level)
+    return tuple(int(v) for v in df[fit.any(axis=1)])
+
+
+def _i2_implied(rows: pd.DataFrame, kind: str, level: float) -> tuple[float, float]:
+    _, values, fit = _i2_grid(rows, level)
+    found = np.broadcast_to(values[kind], fit.shape)[fit]
+    return (float(found.min()), float(found.max())) if found.size else (np.nan, np.nan)
+
+
+def _p_range(z_low: float, z_high: float) -> tuple[float, float]:
+    near = 0.0 if z_low <= 0 <= z_high else min(abs(z_low), abs(z_high))
+    return float(2 * ndtr(-max(abs(z_low), abs(z_high)))), float(2 * ndtr(-near))
+
+
+def _bounds_table(tree: _Tree, region: _Region, cloud: np.ndarray) -> pd.DataFrame:
+    names = ("te", "se", "lower", "upper", "z")
+    targets = [(name, k, 1.0) for k in range(len(tree.pairs)) for name in names]
+    limits = region.range(targets, cloud).reshape(len(tree.pairs), len(names), 2)
+    te_edge, se_low, se_high = tree.high[0], np.exp(tree.low[tree.m]), np.exp(tree.high[tree.m])
+    out = []
+    for k, (a, b) in enumerate(tree.pairs):
+        row = {"treat1": a, "treat2": b, "edge": k < tree.m}
+        open_te = np.abs(limits[k, 0]) >= 0.999 * te_edge
+        for name, (low, high) in zip(names, limits[k], strict=True):
+            if name == "se":
+                low, high = (0.0 if low <= 1.001 * se_low else low), (np.inf if high >= 0.999 * se_high else high)
+            elif name != "z":
+                low, high = (-np.inf if low <= -0.999 * te_edge else low), (np.inf if high >= 0.999 * te_edge else high)
+            elif open_te.any() or row["se_low"] == 0:
+                # without an end to te or se there is none to z on that side
+                low, high = (low if low > 0 else -np.inf), (high if high < 0 else np.inf)
+            row[f"{name}_low"], row[f"{name}_high"] = float(low), float(high)
+        row["p_low"], row["p_high"] = _p_range(row["z_low"], row["z_high"])
+        out.append(row)
+    return pd.DataFrame(out)
+
+
+def _satisfied(tree: _Tree, subset: Iterable[int], rows: Sequence[int]) -> set[int] | None:
+    """Rows that hold at a point found to satisfy ``subset``; None if there is no such point."""
+    region = _Region(tree, subset)
+    cloud, misfit = region.explore()
+    cloud = cloud[misfit <= 1 + _TOLERANCE]
+    if not len(cloud):
+        return None
+    everything = _Region(tree, rows)
+    g = tree.values(everything.spec, cloud)[:, : len(everything.keep)]
+    low, high, half = (a[: len(everything.keep)] for a in (everything.low, everything.high, everything.half))
+    hold = (np.maximum(g - high, low - g) / half) <= _TOLERANCE
+    best = hold[hold.sum(axis=1).argmax()]
+    return {k for k, ok in zip(everything.keep, best, strict=True) if ok} | set(subset)
+
+
+def _smallest_clash(rows: Sequence[int], satisfied: Callable[[Iterable[int]], set[int] | None]) -> list[int]:
+    """Smallest subset of ``rows`` that cannot hold together, by implicit hitting sets.
+
+    Every clash meets the complement of every satisfiable set; the smallest set that meets all complements
+    found so far is either a clash (then the smallest) or yields a new complement.
+
+    Source: Ignatiev, Previti, Liffiton & Marques-Silva 2015, CP, "Smallest MUS extraction".
+    """
+    rows = list(rows)
+    complements: list[np.ndarray] = []
+    while True:
+        if complements:
+            chosen = milp(
+                np.ones(len(rows)), integrality=np.ones(len(rows)), bounds=Bounds(0, 1),
+                constraints=LinearConstraint(np.array(complements), lb=1),
+            ).x  # fmt: skip
+            candidate = {row for row, x in zip(rows, chosen, strict=True) if x > 0.5}
+        else:
+            candidate = set()
+        held = satisfied(candidate) if candidate else set()
+        if held is None:
+            return sorted(candidate)
+        for row in rows:  # grow to a maximal satisfiable set
+            if row not in held:
+                larger = satisfied(held | {row})
+                held = larger if larger is not None else held
+        complements.append(np.array([float(row not in held) for row in rows]))

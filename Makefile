@@ -1,0 +1,64 @@
+# `make book` writes the book to _build/html, `make test` proves it. Both need Python 3.11 and make, nothing else.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help book test notebooks lock clean
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || command -v python)
+VENV ?= .venv
+JOBS ?= 2
+
+PY := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+BUILT := _build/html/.built
+
+# A path or a user's own kernel of the same name must not stand in for what the lock installs,
+# and one thread per process keeps sums, and so printed digits, the same on every machine.
+unexport PYTHONPATH PYTHONHOME
+export JUPYTER_PREFER_ENV_PATH := 1
+export PYTHONHASHSEED := 0
+export OMP_NUM_THREADS := 1
+export OPENBLAS_NUM_THREADS := 1
+
+# Folders are listed too: their time changes when a file is added or removed.
+SOURCES := $(shell find book data src \( -name '__pycache__' -o -name '*.egg-info' -o -name '.ipynb_checkpoints' \) -prune -o -print)
+
+help:
+	@echo 'make book       build the book into _build/html, executing every chapter'
+	@echo 'make test       build the book, then run every test and compare every chapter with its stored output'
+	@echo 'make notebooks  execute the chapters in place; a second run changes no byte'
+	@echo 'make lock       resolve pyproject.toml into requirements.lock (needs uv)'
+	@echo 'make clean      remove all that was built or installed here'
+
+$(INSTALLED): pyproject.toml requirements.lock
+	@if [ -z "$(PYTHON)" ]; then echo 'No Python found. Install Python 3.11, or name one: make PYTHON=/path/to/python3.11' >&2; exit 1; fi
+	@"$(PYTHON)" -c 'import sys; v = "%d.%d" % sys.version_info[:2]; v == "3.11" or sys.exit(f"{sys.executable} is Python {v}; the lock is for Python 3.11. Name one: make PYTHON=/path/to/python3.11")'
+	"$(PYTHON)" -m venv --clear $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+# --all and -W --keep-going: nothing stale is kept, and each warning (a missing reference, citation or glue) is an error.
+$(BUILT): $(INSTALLED) $(SOURCES) _config.yml _toc.yml
+	rm -rf _build
+	$(VENV)/bin/jupyter-book build . --all -W --keep-going
+	touch $@
+
+book: $(BUILT)
+
+# --complete: a skip without leave, a test file or a chapter from which nothing ran, is a failure.
+test: $(BUILT)
+	$(PY) -m pytest tests book --nbval --nbval-current-env --complete -n $(JOBS) --dist loadscope
+
+notebooks: $(INSTALLED)
+	$(PY) -m psps_paper.notebooks book --jobs $(JOBS)
+
+lock:
+	@command -v uv >/dev/null || { echo 'make lock needs uv: pip install uv' >&2; exit 1; }
+	uv lock
+	uv export --quiet --all-extras --no-hashes --no-emit-project --output-file requirements.lock
+
+clean:
+	rm -rf _build $(VENV) .pytest_cache .hypothesis
+	find . -name '__pycache__' -prune -exec rm -rf {} +

@@ -124,6 +124,9 @@ def test_star_demo_printed_as_in_a_paper_is_recovered():
     printed = pd.concat([printed, i2_rows], ignore_index=True)
     recovery = recover_contrasts(printed, EDGES, desirable="higher")
     assert recovery.feasible and outside(recovery, te, se) == []
+    inside = recovery.solution.merge(recovery.bounds, on=["treat1", "treat2"])
+    assert len(inside) == 3 and (inside["te"] - inside["te_low"] > -1e-9).all() and (inside["se"] > inside["se_low"]).all()
+    assert (inside["te"] < inside["te_high"]).all() and (inside["se"] < inside["se_high"]).all()
     assert recovery.df == (oracle["df_Q"],)
     assert recovery.tau2_low <= oracle["tau2"] <= recovery.tau2_high
     # the contrast that was not printed is pinned by the P-scores alone

@@ -1,0 +1,551 @@
+"""The registry of printed numbers: how each is checked, and the verdict that the check gives."""
+
+from __future__ import annotations
+
+import ast
+import math
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import networkx as nx
+import pandas as pd
+from scipy.special import expit, logit
+from scipy.stats import norm
+
+from psps_paper import formatting
+from psps_paper.network.ranking import p_scores
+from psps_paper.published import PublishedNetwork, published_network
+from psps_paper.recover import df_from_i2_interval
+from psps_paper.tables import TableError, load_table
+
+VERDICTS = ("reproduces", "consistent", "contradicts", "not checkable")
+ABOUT = 0.1  # a quantity stated in a word ("half") may differ by this share of its value
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found for one statement.
+
+    Attributes
+    ----------
+    low, high : float
+        The values that the check allows; equal where it gives one value, NaN where it can give none.
+    detail : str
+        How the value came about, in a few words with the numbers.
+    determined : bool
+        True where the check computes the value itself, so that agreement means that it reproduces;
+        False where it can only say whether the printed value is possible.
+    """
+
+    low: float
+    high: float
+    detail: str
+    determined: bool = True
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The tables on which checks draw, and the network that they imply."""
+
+    folder: Path | None = None
+
+    def table(self, name: str) -> pd.DataFrame:
+        """A table of the data folder, loaded once."""
+        if name not in self._tables:
+            self._tables[name] = load_table(name, self.folder)
+        return self._tables[name]
+
+    @cached_property
+    def _tables(self) -> dict[str, pd.DataFrame]:
+        return {}
+
+    @cached_property
+    def claims(self) -> pd.DataFrame:
+        return load_claims(self.folder)
+
+    @cached_property
+    def te_desirable(self) -> str:
+        outcomes = self.table("outcomes").set_index("outcome")
+        return outcomes.at["pain", "te_desirable"]
+
+    @cached_property
+    def network(self) -> PublishedNetwork:
+        return published_network(self.table("nma_published"), desirable=self.te_desirable)
+
+    @cached_property
+    def p_scores(self) -> pd.Series:
+        return p_scores(self.network.fit, desirable=self.te_desirable)
+
+
+def load_claims(folder: Path | None = None) -> pd.DataFrame:
+    """Every quantitative statement of the article, one row each, indexed by its id.
+
+    Raises
+    ------
+    TableError
+        The table breaks its dictionary, names an unknown check, or gives a check another tier than it has.
+    """
+    claims = load_table("claims", folder)
+    for row, claim in claims.iterrows():
+        where = f"claims.csv, row {row + 1} (id {claim['id']})"
+        if claim["check"] not in CHECKS:
+            raise TableError(f"{where}, column check: {claim['check']!r} is not one of {', '.join(sorted(CHECKS))}")
+        tier = CHECKS[claim["check"]].tier
+        if claim["tier"] != tier:
+            raise TableError(f"{where}, column tier: {claim['tier']!r} is not {tier}, the tier of {claim['check']}")
+    return claims.set_index("id", drop=False)
+
+
+def check_claims(folder: Path | None = None) -> pd.DataFrame:
+    """Check every statement of the registry.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        The data folder; by default that of this checkout.
+
+    Returns
+    -------
+    DataFrame
+        The registry with the columns ``shown`` (the printed value as this edition writes it),
+        ``computed`` (what the check found, formatted), ``low``, ``high``, ``detail``, ``verdict``,
+        ``as_expected`` (whether the verdict is the one of the last release).
+    """
+    evidence = Evidence(folder)
+    claims = evidence.claims
+    rows = []
+    for _, claim in claims.iterrows():
+        finding = CHECKS[claim["check"]].function(evidence, claim)
+        rows.append({
+            "shown": shown(claim),
+            "computed": _computed(claim, finding),
+            "low": finding.low,
+            "high": finding.high,
+            "detail": finding.detail,
+            "verdict": verdict(claim, finding),
+        })
+    checked = claims.join(pd.DataFrame(rows, index=claims.index))
+    return checked.assign(as_expected=checked["verdict"] == checked["expected"])
+
+
+def shown(claim: pd.Series) -> str:
+    """The printed value of a statement as this edition writes it."""
+    return formatting.printed_value(claim["value"], claim["decimals"], claim["relation"], claim["unit"])
+
+
+def verdict(claim: pd.Series, finding: Finding) -> str:
+    """Compare what a check found with what is printed.
+
+    reproduces
+        The check computes the value, and it prints as printed (for ``<`` and ``>``: the relation holds).
+    consistent
+        The check cannot compute the value, but what it allows includes the printed one; or the value is
+        stated in a word and lies within a tenth of it.
+    contradicts
+        Nothing that the check allows prints as printed.
+    not checkable
+        The check finds no evidence here.
+    """
+    if math.isnan(finding.low):
+        return "not checkable"
+    value, low, high = claim["value"], finding.low, finding.high
+    if claim["relation"] == "<":
+        holds, may_hold = high < value, low < value
+    elif claim["relation"] == ">":
+        holds, may_hold = low > value, high > value
+    elif claim["relation"] == "~":
+        holds, may_hold = False, low <= value * (1 + ABOUT) and high >= value * (1 - ABOUT)
+    else:
+        slack = formatting.half_unit(claim["decimals"]) * (1 + 1e-6)
+        may_hold = low <= value + slack and high >= value - slack
+        holds = low == high and may_hold
+    if holds and finding.determined:
+        return "reproduces"
+    return "consistent" if may_hold else "contradicts"
+
+
+def _computed(claim: pd.Series, finding: Finding) -> str:
+    if math.isnan(finding.low):
+        return "nothing here"
+    decimals = claim["decimals"] if claim["decimals"] == 0 else claim["decimals"] + 1
+    if claim["unit"] == "year":
+        return str(int(finding.low))
+    if finding.low == finding.high:
+        text = formatting.number(finding.low, decimals if finding.low % 1 else claim["decimals"])
+    else:
+        text = formatting.interval(finding.low, finding.high, decimals)
+    return text + formatting.UNIT_SUFFIX.get(claim["unit"], "")
+
+
+# --- checks -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Check:
+    """A way to check a statement, and the tier of the value that it computes."""
+
+    function: Callable[[Evidence, pd.Series], Finding]
+    tier: str
+
+
+CHECKS: dict[str, Check] = {}
+
+
+def _check(tier: str):
+    def register(function):
+        CHECKS[function.__name__] = Check(function, tier)
+        return function
+
+    return register
+
+
+def _arguments(claim: pd.Series, count: int) -> list[str]:
+    text = claim["arguments"]
+    parts = [part.strip() for part in text.split(" | ")] if isinstance(text, str) else []
+    if len(parts) != count:
+        raise TableError(
+            f"claims.csv, id {claim['id']}, column arguments: {text!r} has {len(parts)} parts, "
+            f"expected {count} for {claim['check']}"
+        )
+    return parts
+
+
+def _exactly(value: float, detail: str) -> Finding:
+    return Finding(float(value), float(value), detail)
+
+
+def _nothing(detail: str) -> Finding:
+    return Finding(math.nan, math.nan, detail, determined=False)
+
+
+def _select(evidence: Evidence, table: str, query: str) -> pd.DataFrame:
+    return evidence.table(table).query(query, engine="python")
+
+
+@_check("recomputed")
+def count(evidence: Evidence, claim: pd.Series) -> Finding:
+    """Count the rows of a table that meet a condition: ``table | condition``."""
+    table, query = _arguments(claim, 2)
+    rows = _select(evidence, table, query)
+    return _exactly(len(rows), f"{len(rows)} rows of {table}.csv" + _refs(rows))
+
+
+@_check("recomputed")
+def percent(evidence: Evidence, claim: pd.Series) -> Finding:
+    """Share of rows that meet a condition: ``table | condition | condition of the denominator``."""
+    table, numerator, denominator = _arguments(claim, 3)
+    part, whole = _select(evidence, table, numerator), _select(evidence, table, denominator)
+    return _exactly(100 * len(part) / len(whole), f"{len(part)} of {len(whole)} rows of {table}.csv")
+
+
+@_check("recomputed")
+def extreme(evidence: Evidence, claim: pd.Series) -> Finding:
+    """Least or greatest value of a column: ``table | column | min or max``."""
+    table, column, which = _arguments(claim, 3)
+    return _exactly(getattr(evidence.table(table)[column], which)(), f"{which} of {column} in {table}.csv")
+
+
+@_check("recomputed")
+def citations(evidence: Evidence, claim: pd.Series) -> Finding:
+    """Length of a printed citation list, which must name the studies that a condition selects.
+
+    Arguments: ``list | condition on studies``. Where list and condition differ, both counts are given.
+    """
+    listed, query = _arguments(claim, 2)
+    cited = expand_citations(listed)
+    selected = set(_select(evidence, "studies", query)["ref"])
+    detail = f"{len(cited)} references cited"
+    if cited != selected:
+        only_cited, only_selected = sorted(cited - selected), sorted(selected - cited)
+        detail += f"; the registry has {len(selected)} (cited only: {only_cited}, registry only: {only_selected})"
+        return Finding(min(len(cited), len(selected)), max(len(cited), len(selected)), detail, determined=False)
+    return _exactly(len(cited), detail + ", the same as in studies.csv")
+
+
+@_check("recomputed")
+def text_count(evidence: Evidence, claim: pd.Series) -> Finding:
+    """Count things that the article lists by name.
+
+    Arguments: the names themselves, separated by bars; or ``@arms REF`` (arms of a study), ``@treatments``,
+    ``@components`` and ``@loops`` (of the network of all eligible studies), ``@clinical_groups CLASS``.
+    """
+    text = claim["arguments"]
+    word, _, rest = text.partition(" ")
+    studies = evidence.table("studies")
+    if word == "@arms":
+        return _exactly(len(_arms(studies, int(rest))), "arms: " + ", ".join(_arms(studies, int(rest))))
+    if word == "@clinical_groups":
+        groups = sorted(studies.loc[studies["treatment_class"] == rest, "clinical_group"].unique())
+        return _exactly(len(groups), "groups: " + ", ".join(groups))
+    if word in ("@treatments", "@components", "@loops"):
+        graph = _comparisons(studies)
+        parts = list(nx.connected_components(graph))
+        main = graph.subgraph(max(parts, key=len))
+        names = {"@treatments": sorted(main), "@components": [" and ".join(sorted(part)) for part in parts],
+                 "@loops": nx.cycle_basis(graph)}[word]
+        return _exactly(len(names), "; ".join(map(str, names)) or "none in the comparisons of studies.csv")
+    names = [part.strip() for part in text.split(" | ")]
+    return _exactly(len(names), "named: " + ", ".join(names))
+
+
+@_check("implied")
+def arithmetic(evidence: Evidence, claim: pd.Series) -> Finding:
+    """Evaluate an expression over the boxes of the flow diagram and other printed values.
+
+    Names are boxes of ``prisma.csv``; ``claim("id")`` is another printed value, ``arms(ref)`` the number of
+    arms of a study. The statement's own value is never used.
+    """
+    expression = claim["arguments"]
+    boxes = evidence.table("prisma").dropna(subset="n").set_index("box")["n"].astype(float)
+    functions = {
+        "claim": lambda name: float(evidence.claims.at[name, "value"]),
+        "arms": lambda ref: float(len(_arms(evidence.table("studies"), int(ref)))),
+        "round": round,
+    }
+    if f'"{claim["id"]}"' in expression:
+        raise TableError(f"claims.csv, id {claim['id']}, column arguments: the statement would check itself")
+    value = evaluate(expression, boxes.to_dict(), functions)
+    return _exactly(value, f"{expression} = {formatting.number(value, 3 if value % 1 else 0)}")
+
+
+@_check("implied")
+def possible_percent(evidence: Evidence, claim: pd.Series) -> Finding:
+    """Whether some whole number of a denominator prints as the percentage (GRIM).
+
+    Arguments: a box of ``prisma.csv``, or a range ``low..high`` of denominators that are not known.
+
+    Source: Brown & Heathers 2017.
+    """
+    (text,) = _arguments(claim, 1)
+    value, decimals = claim["value"], claim["decimals"]
+    if ".." in text:
+        low, high = map(int, text.split(".."))
+        denominators = list(range(low, high + 1))
+    else:
+        boxes = evidence.table("prisma").set_index("box")["n"]
+        denominators = [int(boxes[text])]
+    options = possible_counts(value, decimals, denominators)
+    if not options:
+        nearest = min(
+            ((abs(100 * k / n - value), k, n) for n in denominators for k in (int(value * n / 100), int(value * n / 100) + 1)),
+        )
+        _, k, n = nearest
+        return Finding(100 * k / n, 100 * k / n, f"no whole number of {n} gives it; nearest {k} of {n}", determined=False)
+    shown_options = ", ".join(f"{k} of {n}" for k, n in options[:3]) + (" and more" if len(options) > 3 else "")
+    shares = [100 * k / n for k, n in options]
+    return Finding(min(shares), max(shares), "possible as " + shown_options, determined=False)
+
+
+@_check("implied")
+def interval_midpoint(evidence: Evidence, claim: pd.Series) -> Finding:
+    """Where an estimate must lie if its interval is symmetric: ``lower | upper | logit | decimals``.
+
+    A pooled proportion is symmetric on the logit scale only for some methods, so this can show consistency,
+    not more.
+    """
+    lower, upper, _, decimals = _arguments(claim, 4)
+    half = formatting.half_unit(int(decimals))
+    ends = [100 * expit((logit((float(lower) + d) / 100) + logit((float(upper) + d) / 100)) / 2) for d in (-half, half)]
+    return Finding(min(ends), max(ends), f"midpoint of {lower} to {upper} on the logit scale", determined=False)
+
+
+@_check("implied")
+def network(evidence: Evidence, claim: pd.Series) -> Finding:
+    """A quantity of the network that agrees with all printed values: ``quantity | treat1 | treat2``.
+
+    A printed value is computed at the central solution and must also lie in the interval that all other
+    printed values imply for it. One that is not printed has the interval that all printed values imply.
+    """
+    quantity, treat1, treat2 = (claim["arguments"].split("|") + ["", ""])[:3]
+    quantity, treat1, treat2 = quantity.strip(), treat1.strip(), treat2.strip()
+    published = evidence.network
+    if quantity == "level":
+        return _level_of_limits(published)
+    if not published.recovery.feasible:
+        clashes = ", ".join(f"{row.quantity} {row.treat1}" for row in published.recovery.clashes.itertuples())
+        return Finding(math.inf, math.inf, f"the printed values cannot hold together: {clashes}")
+    if quantity == "p_score":
+        value = evidence.p_scores[treat1]
+    else:
+        value = _contrast_quantity(published, quantity, treat1, treat2)
+    rows = published.without
+    row = rows[(rows["quantity"] == quantity) & (rows["treat1"] == treat1)
+               & ((rows["treat2"] == treat2) | (quantity == "p_score"))]
+    if row.empty or claim["value"] != row["value"].iloc[0]:
+        low, high = _bounds(published, quantity, treat1, treat2)
+        return Finding(low, high, f"all printed values imply {formatting.interval(low, high, 3)}")
+    low, high = row["implied_low"].iloc[0], row["implied_high"].iloc[0]
+    detail = f"the other printed values imply {formatting.interval(low, high, 5 if quantity == 'p' else 4)}"
+    if not row["agrees"].iloc[0]:
+        return Finding(low, high, detail)
+    return _exactly(value, detail)
+
+
+@_check("implied")
+def rank(evidence: Evidence, claim: pd.Series) -> Finding:
+    """Rank of a treatment by P-score in the network that agrees with all printed values: ``treatment``."""
+    (treatment,) = _arguments(claim, 1)
+    order = evidence.p_scores.sort_values(ascending=False)
+    detail = ", ".join(f"{name} {formatting.number(score, 3)}" for name, score in order.items())
+    return _exactly(list(order.index).index(treatment) + 1, f"P-scores: {detail}")
+
+
+@_check("implied")
+def i2_interval(evidence: Evidence, claim: pd.Series) -> Finding:
+    """What I2, its interval and the numbers of estimates say of each other: ``quantity | treat1 | treat2``.
+
+    A limit of I2 is computed from the other I2 values and the printed numbers of estimates; a number of
+    estimates from the degrees of freedom that fit the printed I2 and its interval.
+    """
+    quantity, treat1, treat2 = (claim["arguments"].split("|") + ["", ""])[:3]
+    quantity, treat1, treat2 = quantity.strip(), treat1.strip(), treat2.strip()
+    published = evidence.network
+    rows = published.without.set_index("quantity")
+    values = {name: rows.at[name, "value"] for name in ("i2", "i2_lower", "i2_upper")}
+    edges = published.edges
+    degrees = int(edges["estimates"].sum()) - len(edges)
+    fitting = df_from_i2_interval(*values.values(), decimals=int(rows.at["i2", "decimals"]))
+    if quantity == "n_estimates":
+        others = edges[(edges["treat1"] != treat1) | (edges["treat2"] != treat2)]["estimates"].sum()
+        counts = [df + len(edges) - int(others) for df in fitting]
+        if not counts:
+            return Finding(math.inf, math.inf, "no degrees of freedom fit the printed I2 and its interval")
+        detail = f"the printed I2 and interval fit {', '.join(map(str, fitting))} degrees of freedom"
+        return Finding(min(counts), max(counts), detail, determined=False)
+    low, high = (100 * rows.at[quantity, name] for name in ("implied_low", "implied_high"))
+    detail = (f"the other printed I2 values with {degrees} degrees of freedom imply "
+              f"{formatting.interval(low, high, 2)}")
+    if degrees not in fitting:
+        return Finding(math.inf, math.inf, f"{degrees} degrees of freedom do not fit the printed I2 and its interval")
+    if quantity == "i2":
+        return Finding(low, high, detail, determined=False)
+    limit = 100 * i2_limit(values["i2"], degrees, upper=quantity == "i2_upper")
+    return _exactly(limit, f"from I2 and {degrees} degrees of freedom; {detail}")
+
+
+@_check("printed")
+def unavailable(evidence: Evidence, claim: pd.Series) -> Finding:
+    """Nothing in this repository bears on the statement; the column ``settles`` says what would."""
+    return _nothing("no evidence in this repository")
+
+
+# --- helpers of the checks ----------------------------------------------------------------------------
+
+
+def expand_citations(text: str) -> set[int]:
+    """Reference numbers of a printed citation list such as ``11,28,36–41``."""
+    numbers: set[int] = set()
+    for part in text.replace("-", "–").split(","):
+        first, _, last = part.strip().partition("–")
+        numbers |= set(range(int(first), int(last or first) + 1))
+    return numbers
+
+
+def possible_counts(value: float, decimals: int, denominators: list[int]) -> list[tuple[int, int]]:
+    """All (k, n) with n among the denominators for which 100 k / n prints as ``value``.
+
+    Source: Brown & Heathers 2017 (GRIM).
+    """
+    options = []
+    for n in denominators:
+        for k in range(math.floor(value * n / 100), math.ceil(value * n / 100) + 1):
+            if 0 <= k <= n and formatting.rounds_to(100 * k / n, value, decimals):
+                options.append((k, n))
+    return options
+
+
+def i2_limit(i2: float, df: int, *, upper: bool, level: float = 0.95) -> float:
+    """Test-based limit of I2 given its value and the degrees of freedom of Q.
+
+    Source: Higgins & Thompson 2002, through ``recover.i2_interval``.
+    """
+    from psps_paper.recover import i2_interval as interval_of_i2
+
+    _, low, high = interval_of_i2(df / (1 - i2), df, level)
+    return float(high if upper else low)
+
+
+_OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
+              ast.USub: operator.neg}
+
+
+def evaluate(expression: str, names: dict[str, float], functions: dict[str, Callable]) -> float:
+    """Evaluate arithmetic over named numbers and the given functions; nothing else is allowed.
+
+    Raises
+    ------
+    TableError
+        Naming the part of the expression that is not arithmetic, or the unknown name.
+    """
+
+    def value(node):
+        if isinstance(node, ast.Constant) and isinstance(node.value, (int, float, str)):
+            return node.value
+        if isinstance(node, ast.Name):
+            if node.id not in names:
+                raise TableError(f"{expression!r}: {node.id} is not one of {', '.join(sorted(names))}")
+            return names[node.id]
+        if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
+            return _OPERATORS[type(node.op)](value(node.left), value(node.right))
+        if isinstance(node, ast.UnaryOp) and type(node.op) in _OPERATORS:
+            return _OPERATORS[type(node.op)](value(node.operand))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in functions:
+            return functions[node.func.id](*map(value, node.args))
+        raise TableError(f"{expression!r}: {ast.unparse(node)!r} is not arithmetic")
+
+    return float(value(ast.parse(expression, mode="eval").body))
+
+
+def _refs(rows: pd.DataFrame) -> str:
+    if "ref" not in rows or rows["ref"].isna().all():
+        return ""
+    refs = [str(ref) for ref in rows["ref"].dropna()]
+    return f" (refs {', '.join(refs)})" if len(refs) <= 8 else ""
+
+
+def _arms(studies: pd.DataFrame, ref: int) -> list[str]:
+    return studies.set_index("ref").at[ref, "arms"].split(" | ")
+
+
+def _comparisons(studies: pd.DataFrame) -> nx.Graph:
+    return nx.Graph([tuple(text.split(" vs ")) for text in studies["nma_comparison"].dropna()])
+
+
+def _contrast_quantity(published: PublishedNetwork, quantity: str, treat1: str, treat2: str) -> float:
+    fit = published.fit
+    te, se = fit.te.at[treat1, treat2], fit.se.at[treat1, treat2]
+    return {
+        "te": te,
+        "lower": fit.lower.at[treat1, treat2],
+        "upper": fit.upper.at[treat1, treat2],
+        "z": te / se,
+        "p": 2 * norm.sf(abs(te / se)),
+    }[quantity]
+
+
+def _bounds(published: PublishedNetwork, quantity: str, treat1: str, treat2: str) -> tuple[float, float]:
+    bounds = published.recovery.bounds
+    row = bounds[(bounds["treat1"] == treat1) & (bounds["treat2"] == treat2)].iloc[0]
+    return float(row[f"{quantity}_low"]), float(row[f"{quantity}_high"])
+
+
+def _level_of_limits(published: PublishedNetwork) -> Finding:
+    """Level in percent that the printed limits and z values imply: 2 Phi((upper - lower) / 2 se) - 1."""
+    printed = published.printed.set_index(["quantity", "treat1", "treat2"])
+    levels = []
+    for edge in published.edges.itertuples():
+        key = (edge.treat1, edge.treat2)
+        if ("z", *key) not in printed.index:
+            continue
+        te, lower, upper, z = (printed.loc[(name, *key)] for name in ("te", "lower", "upper", "z"))
+        widths, ses = [], []
+        for sign in (-1, 1):
+            widths.append(upper["value"] - lower["value"] + sign * 2 * formatting.half_unit(upper["decimals"]))
+            ses.append((te["value"] + sign * formatting.half_unit(te["decimals"]))
+                       / (z["value"] - sign * formatting.half_unit(z["decimals"])))
+        levels.append([100 * (2 * norm.cdf(width / (2 * se)) - 1) for width, se in zip(widths, reversed(ses))])
+    low, high = max(level[0] for level in levels), min(level[1] for level in levels)
+    return Finding(low, high, "from the printed limits, SMDs and z values", determined=False)

@@ -1,0 +1,71 @@
+"""One formatter for every number that readers see."""
+
+from __future__ import annotations
+
+import math
+from decimal import ROUND_HALF_UP, Decimal
+
+MINUS = "\N{MINUS SIGN}"
+NOT_KNOWN = "not known"
+UNIT_SUFFIX = {"percent": "\N{NARROW NO-BREAK SPACE}%"}
+
+
+def half_unit(decimals: int) -> float:
+    """Half a unit in the last printed digit: what a rounded number leaves open either way."""
+    return 0.5 * 10.0 ** -int(decimals)
+
+
+def rounds_to(value: float, printed: float, decimals: int) -> bool:
+    """Whether ``value`` prints as ``printed``: within half a unit in the last digit, ends included.
+
+    The slack of a millionth of that half unit only absorbs binary representation.
+    """
+    return abs(value - printed) <= half_unit(decimals) * (1 + 1e-6)
+
+
+def number(value: float, decimals: int = 2) -> str:
+    """A number with fixed decimals, half rounded away from zero, a true minus sign, no negative zero.
+
+    Missing values read "not known"; infinite ones keep their sign.
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return NOT_KNOWN
+    value = float(value)
+    if math.isinf(value):
+        return (MINUS if value < 0 else "") + "\N{INFINITY}"
+    # repr() is what a person would read as the value: 0.285 rounds to 0.29 whatever its binary tail
+    rounded = Decimal(repr(value)).quantize(Decimal(1).scaleb(-int(decimals)), rounding=ROUND_HALF_UP)
+    text = f"{abs(rounded):,f}" if abs(rounded) >= 10_000 else f"{abs(rounded):f}"
+    return (MINUS if rounded < 0 else "") + text
+
+
+def interval(low: float, high: float, decimals: int = 2) -> str:
+    """An interval as ``low to high``."""
+    return f"{number(low, decimals)} to {number(high, decimals)}"
+
+
+def estimate(te: float, lower: float, upper: float, decimals: int = 2) -> str:
+    """An estimate with its limits: ``te (lower to upper)``."""
+    return f"{number(te, decimals)} ({interval(lower, upper, decimals)})"
+
+
+def p_value(p: float) -> str:
+    """A p value with three decimals, or a bound below 0.0001."""
+    if p is None or math.isnan(p):
+        return NOT_KNOWN
+    return "<\N{NARROW NO-BREAK SPACE}0.0001" if p < 0.0001 else number(p, 4 if p < 0.001 else 3)
+
+
+def percent(fraction: float, decimals: int = 1) -> str:
+    """A fraction as a percentage."""
+    return number(100 * fraction, decimals) + UNIT_SUFFIX["percent"]
+
+
+def printed_value(value: float, decimals: int, relation: str = "=", unit: str = "none") -> str:
+    """A printed number as this edition shows it, with its relation and a percent sign where it has one.
+
+    Years are shown without a thousands separator.
+    """
+    text = str(int(value)) if unit == "year" else number(value, decimals)
+    sign = {"=": "", "<": "<\N{NARROW NO-BREAK SPACE}", ">": ">\N{NARROW NO-BREAK SPACE}", "~": "about "}[relation]
+    return sign + text + UNIT_SUFFIX.get(unit, "")

@@ -114,8 +114,8 @@ def tau2_likelihood(
         low = np.where(score > 0, guess, low)
         high = np.where(score > 0, high, guess)
         step = guess + score / information
-        step = np.where((step > low) & (step < high), step, (low + high) / 2)
-        done = (np.abs(step - guess) <= TAU2_PRECISION * step) | (score == 0)
+        step = np.where((step >= low) & (step <= high), step, (low + high) / 2)
+        done = np.abs(step - guess) <= TAU2_PRECISION * step
         tau2[active] = step
         if done.all():
             return tau2

@@ -20,13 +20,12 @@ from .heterogeneity import (
     tau2_likelihood,
 )
 from .reduction import (
-    COLUMNS,
     Design,
     Reduced,
     make_design,
-    parts,
     read_contrasts,
     reduce_contrasts,
+    subnetworks,
 )
 
 Desirable = Literal["lower", "higher"]
@@ -103,7 +102,11 @@ class NetworkFit:
     excluded: pd.DataFrame
 
     def _square(self, values: np.ndarray) -> pd.DataFrame:
-        return pd.DataFrame(values, index=self.treatments, columns=self.treatments)
+        return pd.DataFrame(values, index=self._labels, columns=self._labels)
+
+    @cached_property
+    def _labels(self) -> pd.Index:
+        return pd.Index(self.treatments)
 
     def _limit(self, side: int) -> pd.DataFrame:
         return self._square(self.te.to_numpy() + side * z_quantile(self.level) * self.se.to_numpy())
@@ -264,19 +267,9 @@ def components(contrasts: pd.DataFrame) -> list[set[str]]:
     ValueError
         As :func:`fit_network`, except for disconnected networks.
     """
-    study, treat1, treat2, te, se = read_contrasts(contrasts)
+    _, treat1, treat2, te, se = read_contrasts(contrasts)
     used = np.flatnonzero(~(np.isnan(te) | np.isnan(se)))
-    treatments = sorted({treat1[k] for k in used} | {treat2[k] for k in used})
-    position = {name: k for k, name in enumerate(treatments)}
-    label = parts(
-        np.array([position[treat1[k]] for k in used], int),
-        np.array([position[treat2[k]] for k in used], int),
-        len(treatments),
-    )
-    found: dict[int, set[str]] = {}
-    for name, part in zip(treatments, label):
-        found.setdefault(part, set()).add(name)
-    return sorted(found.values(), key=lambda part: (-len(part), min(part)))
+    return subnetworks([treat1[k] for k in used], [treat2[k] for k in used])
 
 
 def fit_network(

@@ -14,10 +14,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import networkx as nx
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 COLUMNS = ["study", "treat1", "treat2", "te", "se"]
 # The three contrasts of a closed loop may differ by rounding; by more than this share of the
@@ -132,10 +131,10 @@ def _place(contrasts: pd.DataFrame, row: int) -> str:
     return f"contrasts, row {contrasts.index[row]}"
 
 
-def parts(treat1: np.ndarray, treat2: np.ndarray, n: int) -> np.ndarray:
-    """Subnetwork of each of n treatments, from the positions of the compared treatments."""
-    graph = coo_array((np.ones(len(treat1)), (treat1, treat2)), shape=(n, n))
-    return connected_components(graph, directed=False)[1]
+def subnetworks(treat1: list[str], treat2: list[str]) -> list[set[str]]:
+    """Sets of treatments that comparisons connect, the largest first."""
+    graph = nx.Graph(zip(treat1, treat2))
+    return sorted(nx.connected_components(graph), key=lambda part: (-len(part), min(part)))
 
 
 def make_design(study: list[str], treat1: list[str], treat2: list[str], *, repeats: bool) -> Design:
@@ -161,14 +160,11 @@ def make_design(study: list[str], treat1: list[str], treat2: list[str], *, repea
     studies = sorted(set(study))
     number = {name: k for k, name in enumerate(studies)}
     code = np.array([number[name] for name in study])
-    label = parts(i, j, len(treatments))
-    if label.any():
-        subnetworks = [
-            [treatments[k] for k in np.flatnonzero(label == part)] for part in range(label.max() + 1)
-        ]
+    parts = subnetworks(treat1, treat2)
+    if len(parts) > 1:
         raise ValueError(
-            f"contrasts: the network is not connected; it has {len(subnetworks)} parts: "
-            + "; ".join(str(part) for part in subnetworks)
+            f"contrasts: the network is not connected; it has {len(parts)} parts: "
+            + "; ".join(str(sorted(part)) for part in parts)
         )
     count = np.bincount(code, minlength=len(studies))
     multi_arm: dict[int, list] = {}

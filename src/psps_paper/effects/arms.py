@@ -1,0 +1,325 @@
+"""From tables of trial arms to contrasts; every row is used or listed as excluded."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from psps_paper.effects.checks import choice, numbers, require
+from psps_paper.effects.estimates import (
+    Continuity,
+    Correction,
+    Effect,
+    Variance,
+    continuity_corrected,
+    mean_difference,
+    odds_ratio_of_cells,
+    risk_difference_of_cells,
+    standardise,
+)
+
+Measure = Literal["SMD", "MD", "OR", "RD"]
+CONTINUOUS = {"n": "sample size", "mean": "finite", "sd": "positive"}
+BINARY = {"events": "count", "n": "sample size"}
+COLUMNS = {"SMD": CONTINUOUS, "MD": CONTINUOUS, "OR": BINARY, "RD": BINARY}
+
+
+@dataclass(frozen=True)
+class Contrasts:
+    """All contrasts of a set of arms.
+
+    Attributes
+    ----------
+    table : DataFrame [study, treat1, treat2, te, se]
+        A study with a arms gives a (a - 1) / 2 rows; te is treat1 minus treat2, in the order in
+        which the arms are listed.
+    excluded : DataFrame [row, study, treatment, reason]
+        The arms that were not used; arms in = arms used + arms listed here.
+    """
+
+    table: pd.DataFrame
+    excluded: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class ImputedArms:
+    """Arms with their SDs completed.
+
+    Attributes
+    ----------
+    arms : DataFrame
+        The input with ``sd`` filled where a rule could fill it.
+    log : DataFrame [row, study, treatment, rule, sd, n_donors]
+        One row per arm without a reported post-treatment SD: "baseline", "mean of other studies"
+        or "none", the SD now used and how many arms it comes from.
+    """
+
+    arms: pd.DataFrame
+    log: pd.DataFrame
+
+
+def arms_wide_to_long(wide: pd.DataFrame, *, source: str = "arms") -> pd.DataFrame:
+    """One row per arm from one row per study.
+
+    Parameters
+    ----------
+    wide : DataFrame
+        ``study`` and numbered columns, ``treatment1, n1, mean1, sd1, treatment2, ...`` or with
+        ``events``. Other columns are repeated on each arm.
+    source : str
+        File or table named in errors.
+
+    Returns
+    -------
+    DataFrame
+        ``study, treatment`` and the columns without their numbers; studies and arms in the order
+        given, indexed by (row of ``wide``, arm number). An arm whose numbered cells are all empty
+        is absent.
+
+    Raises
+    ------
+    ValueError
+        Where a numbered column is missing for an arm, or a study has several rows.
+    """
+    require_columns(wide, ["study"], source)
+    numbered = {c: match for c in wide.columns if (match := re.fullmatch(r"(\D+)(\d+)", str(c)))}
+    stems = list(dict.fromkeys(match[1] for match in numbered.values()))
+    arm_numbers = sorted({int(match[2]) for match in numbered.values()})
+    require_columns(wide, [f"{stem}{arm}" for arm in arm_numbers for stem in stems], source)
+    repeated = wide["study"].duplicated().to_numpy()
+    require(~repeated, wide["study"], "study", "named in one row only", rows=wide.index, source=source)
+    shared = [c for c in wide.columns if c not in numbered]
+    parts = []
+    for arm in arm_numbers:
+        part = wide[shared + [f"{stem}{arm}" for stem in stems]]
+        part = part.rename(columns={f"{stem}{arm}": stem for stem in stems})
+        parts.append(part[part[stems].notna().any(axis=1)])
+    long = pd.concat(parts, keys=arm_numbers, names=["arm", "row"]).swaplevel()
+    return long.loc[[key for row in wide.index for key in _keys(long, row, arm_numbers)]]
+
+
+def _keys(long: pd.DataFrame, row, arm_numbers: list[int]) -> list[tuple]:
+    return [(row, arm) for arm in arm_numbers if (row, arm) in long.index]
+
+
+def require_columns(table: pd.DataFrame, columns: list[str], source: str) -> None:
+    """Raise ValueError naming the columns that are not there."""
+    missing = [c for c in columns if c not in table.columns]
+    if missing:
+        raise ValueError(
+            f"{source}: no column {', '.join(missing)}; there are {', '.join(map(str, table.columns))}"
+        )
+
+
+def contrasts_from_arms(
+    arms: pd.DataFrame,
+    *,
+    measure: Measure,
+    correction: Correction = "exact",
+    variance: Variance = "large_sample",
+    continuity: Continuity = "zero_cells",
+    increment: float = 0.5,
+    source: str = "arms",
+) -> Contrasts:
+    """All pairwise contrasts of each study, consistent within multi-arm studies.
+
+    Parameters
+    ----------
+    arms : DataFrame
+        One row per arm: ``study``, ``treatment`` and ``n, mean, sd`` (SMD, MD) or ``events, n``
+        (OR, RD). Wide tables go through :func:`arms_wide_to_long`.
+    measure : {"SMD", "MD", "OR", "RD"}
+        OR contrasts are on the log scale.
+    correction, variance : str
+        For the SMD, as in :func:`smd`. The SD is pooled over all arms of the study, and the people
+        of all arms count in the variance term of te, so that te and se of a multi-arm study are
+        consistent; with two arms this is :func:`smd`.
+    continuity, increment
+        For OR and RD, as in :func:`log_odds_ratio`; a study is corrected in all arms or in none.
+    source : str
+        File or table named in errors.
+
+    Returns
+    -------
+    Contrasts
+        Arms with a missing number, arms left alone by that, and for OR studies with no event
+        anywhere (or only events) are in ``excluded`` with the reason.
+
+    Raises
+    ------
+    ValueError
+        Naming source, row, column, value and what was expected: n below 2, SD not above 0, more
+        events than people, a treatment twice in a study, a study with one arm, no label.
+
+    Source: Gleser & Olkin 2009; Crippa & Orsini 2016 (the SD pooled over arms).
+    Checked against: netmeta 2.8-2 pairwise() on Franchini 2012 (MD, SMD) and smoking cessation (OR).
+
+    Examples
+    --------
+    >>> arms = pd.DataFrame({"study": ["Ü1", "Ü1"], "treatment": ["a", "b"], "n": [20, 20],
+    ...                      "mean": [3.0, 4.0], "sd": [2.0, 2.0]})
+    >>> contrasts_from_arms(arms, measure="MD").table.round(3).values.tolist()
+    [['Ü1', 'a', 'b', -1.0, 0.632]]
+    """
+    choice(measure, "measure", Measure.__args__)
+    kinds = COLUMNS[measure]
+    require_columns(arms, ["study", "treatment", *kinds], source)
+    _check_labels(arms, source)
+    reasons = _missing_numbers(arms, list(kinds))
+    complete = reasons == ""
+    used = arms[complete]
+    values = numbers(kinds, used, rows=used.index, source=source)
+    if measure in ("OR", "RD"):
+        events, n = values
+        require(events <= n, events, "events", "at most n", rows=used.index, source=source)
+    usable = pd.DataFrame(
+        {"study": used["study"], "treatment": used["treatment"], **dict(zip(kinds, values))}
+    )
+    rows = []
+    for study, group in usable.groupby("study", sort=False):
+        reason = _why_not(group, measure)
+        if reason:
+            reasons[group.index] = reason
+            continue
+        numeric = {c: group[c].to_numpy() for c in kinds}
+        first, second = np.array(list(combinations(range(len(group)), 2))).T
+        effect = _study_effects(
+            numeric, first, second, measure, correction, variance, continuity, increment
+        )
+        treatment = group["treatment"].to_numpy()
+        rows.append(
+            pd.DataFrame(
+                {
+                    "study": study,
+                    "treat1": treatment[first],
+                    "treat2": treatment[second],
+                    "te": effect.te,
+                    "se": effect.se,
+                }
+            )
+        )
+    empty = pd.DataFrame(columns=["study", "treat1", "treat2", "te", "se"])
+    table = pd.concat(rows, ignore_index=True) if rows else empty
+    return Contrasts(table, _excluded(arms, reasons))
+
+
+def _check_labels(arms: pd.DataFrame, source: str) -> None:
+    where = {"rows": arms.index, "source": source}
+    if not arms.index.is_unique:
+        raise ValueError(f"{source}: row label {arms.index[arms.index.duplicated()][0]} is not unique")
+    for column in ("study", "treatment"):
+        named = arms[column].notna() & (arms[column].astype(str).str.strip() != "")
+        require(named.to_numpy(), arms[column].to_numpy(), column, "a label", **where)
+    pairs = arms[["study", "treatment"]]
+    label = (arms["treatment"].astype(str) + " in study " + arms["study"].astype(str)).to_numpy()
+    twice = pairs.duplicated().to_numpy()
+    require(~twice, label, "treatment", "named once in its study", **where)
+    arm_count = arms.groupby("study")["treatment"].transform("size").to_numpy()
+    require(arm_count > 1, label, "study", "part of a study with at least two arms", **where)
+
+
+def _missing_numbers(arms: pd.DataFrame, columns: list[str]) -> pd.Series:
+    """Reason per arm: the columns without a number, or an empty string."""
+    lacking = arms[columns].isna()
+    return lacking.apply(
+        lambda row: f"no {', '.join(row.index[row])}" if row.any() else "", axis=1
+    ).astype(object)
+
+
+def _why_not(group: pd.DataFrame, measure: Measure) -> str:
+    """Why a study's usable arms give no contrast, or an empty string."""
+    if len(group) == 1:
+        return "no other arm of the study is usable"
+    if measure == "OR" and (group["events"] == 0).all():
+        return "no events in any arm: the study says nothing about the odds ratio"
+    if measure == "OR" and (group["events"] == group["n"]).all():
+        return "only events in every arm: the study says nothing about the odds ratio"
+    return ""
+
+
+def _study_effects(
+    arm: dict[str, np.ndarray],
+    first: np.ndarray,
+    second: np.ndarray,
+    measure: Measure,
+    correction: Correction,
+    variance: Variance,
+    continuity: Continuity,
+    increment: float,
+) -> Effect:
+    """Effects of the pairs (first, second) of one study's arms."""
+    n = arm["n"]
+    pair = np.stack([first, second])
+    if measure == "MD":
+        one, two = ([arm[c][i] for c in CONTINUOUS] for i in (first, second))
+        return mean_difference(*one, *two)
+    if measure == "SMD":
+        df = (n - 1).sum()
+        pooled = np.sqrt(((n - 1) * arm["sd"] ** 2).sum() / df)
+        d = (arm["mean"][first] - arm["mean"][second]) / pooled
+        return standardise(d, 1 / n[first] + 1 / n[second], n.sum(), df, correction, variance)
+    corrected = continuity_corrected(arm["events"], n, continuity, increment)
+    corrected_events, corrected_n = (cells[pair] for cells in corrected)
+    if measure == "OR":
+        return odds_ratio_of_cells(corrected_events, corrected_n, ("treat1", "treat2"))
+    return risk_difference_of_cells(arm["events"][pair], n[pair], corrected_events, corrected_n)
+
+
+def _excluded(arms: pd.DataFrame, reasons: pd.Series) -> pd.DataFrame:
+    out = arms.loc[reasons != "", ["study", "treatment"]]
+    table = out.assign(reason=reasons[out.index])
+    table.insert(0, "row", list(out.index))
+    return table.reset_index(drop=True)
+
+
+def impute_sd(
+    arms: pd.DataFrame, *, by: str | None = None, source: str = "arms"
+) -> ImputedArms:
+    """Post-treatment SDs completed by the review's rules, with a log.
+
+    An arm without a post-treatment SD takes its baseline SD; without that, the mean of the SDs of
+    the other studies' arms, reported or taken from baseline.
+
+    Parameters
+    ----------
+    arms : DataFrame
+        ``study, treatment, sd, sd_baseline``; the SDs may be missing.
+    by : str, optional
+        Column of the measurement scale. With it, other studies are those on the same scale: a mean
+        over scales has no unit.
+    source : str
+        File or table named in errors.
+
+    Returns
+    -------
+    ImputedArms
+
+    Raises
+    ------
+    ValueError
+        For an SD that is there and not above 0.
+
+    Source: the article, Methods, "Data extraction". It does not say whether the mean was weighted,
+    nor over which scales; here it is the plain mean over arms.
+    """
+    require_columns(arms, ["study", "treatment", "sd", "sd_baseline", *filter(None, [by])], source)
+    for column in ("sd", "sd_baseline"):
+        given = arms[column].dropna()
+        numbers({column: "positive"}, {column: given}, rows=given.index, source=source)
+    known = arms["sd"].astype(float).fillna(arms["sd_baseline"].astype(float))
+    completed, log = known.copy(), []
+    for row in arms.index[arms["sd"].isna()]:
+        rule, n_donors = "baseline", 1
+        if pd.isna(known[row]):
+            same = arms[by] == arms.at[row, by] if by else True
+            donors = known[(arms["study"] != arms.at[row, "study"]) & same].dropna()
+            rule, n_donors = ("mean of other studies" if len(donors) else "none"), len(donors)
+            completed[row] = donors.mean()
+        log.append((row, *arms.loc[row, ["study", "treatment"]], rule, completed[row], n_donors))
+    columns = ["row", "study", "treatment", "rule", "sd", "n_donors"]
+    return ImputedArms(arms.assign(sd=completed), pd.DataFrame(log, columns=columns))

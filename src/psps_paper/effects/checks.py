@@ -1,0 +1,91 @@
+"""Checks of numeric input that name the row, the column, the value and what was expected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+# For each kind of column: the values that are accepted, and how to say so.
+EXPECTED = {
+    "finite": (np.isfinite, "a finite number"),
+    "positive": (lambda x: np.isfinite(x) & (x > 0), "a number greater than 0"),
+    "sample size": (lambda x: np.isfinite(x) & (x >= 2), "a sample size of at least 2"),
+    "count": (lambda x: np.isfinite(x) & (x >= 0), "a count of at least 0"),
+    "correlation": (lambda x: (x >= -1) & (x <= 1), "a correlation between -1 and 1"),
+    "probability": (lambda x: (x > 0) & (x <= 1), "a p-value above 0 and at most 1"),
+    "sign": (lambda x: np.abs(x) == 1, "1 or -1"),
+}
+
+
+def require(
+    ok: np.ndarray,
+    values: np.ndarray,
+    column: str,
+    expected: str,
+    *,
+    rows: Sequence | None = None,
+    source: str = "input",
+) -> None:
+    """Raise for the first row that is not ``ok``.
+
+    Parameters
+    ----------
+    ok, values : ndarray
+        Broadcastable to one shape.
+    column, expected : str
+        Named in the message.
+    rows : sequence, optional
+        Row labels for the message; positions from 0 where left out.
+    source : str
+        File or table named in the message.
+
+    Raises
+    ------
+    ValueError
+        "source, row r, column c: value is not expected".
+    """
+    ok, values = np.broadcast_arrays(ok, values)
+    if ok.all():
+        return
+    position = int(np.flatnonzero(~ok.ravel())[0])
+    label = position if rows is None else rows[position]
+    raise ValueError(
+        f"{source}, row {label}, column {column}: {values.ravel()[position]} is not {expected}"
+    )
+
+
+def numbers(kinds: dict[str, str], values: dict[str, object], **where) -> list[np.ndarray]:
+    """Float arrays of one shape, checked.
+
+    Parameters
+    ----------
+    kinds : dict
+        Column name to a key of ``EXPECTED``.
+    values : dict
+        Column name to a scalar or array, among them the columns of ``kinds``.
+    **where
+        ``rows`` and ``source`` of :func:`require`.
+
+    Returns
+    -------
+    list of ndarray
+        In the order of ``kinds``.
+    """
+    try:
+        arrays = np.broadcast_arrays(*(np.asarray(values[name], float) for name in kinds))
+    except ValueError as error:
+        shapes = ", ".join(f"{name} {np.shape(values[name])}" for name in kinds)
+        raise ValueError(
+            f"the columns must be numbers of one length or single numbers: {shapes} ({error})"
+        ) from error
+    for (name, kind), array in zip(kinds.items(), arrays, strict=True):
+        accepted, expected = EXPECTED[kind]
+        require(accepted(array), array, name, expected, **where)
+    return list(arrays)
+
+
+def choice(value: str, column: str, allowed: Sequence[str]) -> None:
+    """Raise ValueError where an option is not one of ``allowed``."""
+    if value not in allowed:
+        raise ValueError(f"{column}: {value!r} is not one of {', '.join(allowed)}")

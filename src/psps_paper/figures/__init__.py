@@ -1,0 +1,32 @@
+"""Figures: DataFrames in, :class:`Drawing` out; nothing is read, nothing global is changed."""
+
+from .bias import rob_by_study, rob_stacked
+from .drawing import Drawing, save, to_svg
+from .flow import prisma_flow
+from .forest import forest_network, forest_responders
+from .intervals import ensemble_intervals, funnel, interval_strip
+from .network import league_heat, network_graph
+from .ranks import cumulative_ranks, p_score_dots, rank_interval, rankogram
+from .studies import effect_direction, studies_by_year
+
+__all__ = [
+    "Drawing",
+    "cumulative_ranks",
+    "effect_direction",
+    "ensemble_intervals",
+    "forest_network",
+    "forest_responders",
+    "funnel",
+    "interval_strip",
+    "league_heat",
+    "network_graph",
+    "p_score_dots",
+    "prisma_flow",
+    "rank_interval",
+    "rankogram",
+    "rob_by_study",
+    "rob_stacked",
+    "save",
+    "studies_by_year",
+    "to_svg",
+]

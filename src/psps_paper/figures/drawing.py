@@ -1,0 +1,117 @@
+"""A drawing: figure, the data in it, and its text alternative; and how it becomes a file."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from .style import FONT_STACK, RC
+
+SVG = "http://www.w3.org/2000/svg"
+XLINK = "http://www.w3.org/1999/xlink"
+FORMATS = ("svg", "pdf", "png")
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """A figure together with what a reader needs to check it.
+
+    Attributes
+    ----------
+    name : str
+        Lower-case letters, digits, ``-`` and ``_``; prefix of every id in the SVG and stem of files.
+    figure : matplotlib.figure.Figure
+    data : pandas.DataFrame
+        Exactly what is plotted, one row a mark.
+    alt : str
+        Text alternative, computed from ``data``.
+    """
+
+    name: str
+    figure: Figure
+    data: pd.DataFrame
+    alt: str
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z][a-z0-9_-]*", self.name):
+            raise ValueError(
+                f"drawing name {self.name!r}: expected lower-case letters, digits, '-' and '_'"
+            )
+        if not self.alt.strip():
+            raise ValueError(f"drawing {self.name!r} has no text alternative")
+
+
+def to_svg(drawing: Drawing) -> str:
+    """The drawing as an ``<svg>`` element that can stand in a page next to others.
+
+    Text stays text. Every id, and every reference to one, starts with the drawing's name, and the
+    style rules reach no further than this element. The same drawing gives the same bytes: there is
+    no XML header and no date. ``role="img"`` and ``aria-label`` carry the text alternative.
+    """
+    buffer = io.StringIO()
+    with mpl.rc_context(RC):
+        drawing.figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    root = ElementTree.fromstring(buffer.getvalue())
+    ElementTree.register_namespace("", SVG)
+    ElementTree.register_namespace("xlink", XLINK)
+    for metadata in root.findall(f"{{{SVG}}}metadata"):
+        root.remove(metadata)
+    prefix = f"{drawing.name}-"
+    for element in root.iter():
+        for key, value in element.attrib.items():
+            if key == "id":
+                element.set(key, prefix + value)
+            elif key == f"{{{XLINK}}}href":
+                element.set(key, value.replace("#", f"#{prefix}", 1))
+            else:
+                value = value.replace("url(#", f"url(#{prefix}")
+                element.set(key, value.replace("'DejaVu Sans'", FONT_STACK.replace('"', "'")))
+        if element.tag == f"{{{SVG}}}style":
+            element.text = (element.text or "").replace("*", f"#{prefix}svg *")
+    root.set("id", f"{prefix}svg")
+    root.set("role", "img")
+    root.set("aria-label", drawing.alt)
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def save(drawing: Drawing, folder: Path, formats: tuple[str, ...] = FORMATS, dpi: int = 300) -> list[Path]:
+    """Write the drawing in each format, and its data as CSV, under ``folder``.
+
+    Parameters
+    ----------
+    formats : tuple of {"svg", "pdf", "png"}
+    dpi : int
+        Of the PNG, which has a white background; SVG and PDF are transparent.
+
+    Returns
+    -------
+    list of Path
+        ``<name>.<format>`` in the order asked for, then ``<name>.csv``.
+    """
+    unknown = [f for f in formats if f not in FORMATS]
+    if unknown:
+        raise ValueError(f"format {unknown[0]!r} is not one of {', '.join(FORMATS)}")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{drawing.name}.{extension}" for extension in (*formats, "csv")]
+    for path in paths:
+        if path.suffix == ".svg":
+            path.write_text(to_svg(drawing) + "\n", encoding="utf-8")
+        elif path.suffix == ".csv":
+            drawing.data.to_csv(path, index=False, lineterminator="\n")
+        else:
+            # A date or a version in the file would change its bytes with every build.
+            dateless = {"Software": None} if path.suffix == ".png" else {"CreationDate": None}
+            with mpl.rc_context(RC):
+                drawing.figure.savefig(
+                    path, dpi=dpi, metadata=dateless,
+                    facecolor="white" if path.suffix == ".png" else "none",
+                )
+    return paths

@@ -1,0 +1,158 @@
+"""PRISMA 2020 flow diagram."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.patches import Rectangle
+
+from . import style
+from .drawing import Drawing
+from .style import GRID, INK, Width
+
+STAGES = ("identification", "screening", "eligibility", "included", "synthesis")
+SIDES = ("main", "excluded", "added")
+
+
+def _caption(label: str, n: float, width: float, size: float) -> str:
+    count = "n not printed" if pd.isna(n) else f"n = {int(n)}"
+    return f"{style.wrap(label, width, size)}\n({count})"
+
+
+@style.styled
+def prisma_flow(
+    prisma: pd.DataFrame, *, width: Width = "double", name: str = "prisma_flow"
+) -> Drawing:
+    """Flow of records, from the search to the synthesis.
+
+    Parameters
+    ----------
+    prisma : DataFrame [stage, box, label, n, side, order]
+        ``stage`` is one of :data:`STAGES`, in that order as ``order`` grows. ``side`` is "main" for
+        a box of the column; "excluded" for records that leave the main box before it; "added" for
+        records that join the main box after it. ``n`` may be missing: the box then says so.
+
+    Raises
+    ------
+    ValueError
+        Naming row, column and value: unknown stage or side, a negative or fractional ``n``, a
+        repeated ``order``, or an "excluded" (an "added") box with no main box before (after) it.
+
+    Source: Page et al. 2021 (PRISMA 2020), flow diagram.
+    """
+    where = "prisma_flow"
+    boxes = style.table(prisma, ["box", "stage", "label", "n", "side", "order"], where)
+    boxes = boxes[["box", "stage", "label", "n", "side", "order"]]
+    style.check_values(boxes, "stage", STAGES, where)
+    style.check_values(boxes, "side", SIDES, where)
+    style.check_numbers(boxes, ["n"], where, missing_allowed=True, at_least=0)
+    style.check_numbers(boxes, ["order"], where)
+    fractional = boxes["n"].notna() & (boxes["n"].astype(float) % 1 != 0)
+    if fractional.any():
+        bad = boxes[fractional].iloc[0]
+        raise ValueError(f"{where}: row of box {bad['box']!r}, column n: {bad['n']!r} is not a count")
+    if boxes["order"].duplicated().any():
+        bad = boxes[boxes["order"].duplicated()].iloc[0]
+        raise ValueError(f"{where}: box {bad['box']!r}, column order: {bad['order']!r} is repeated")
+    boxes = boxes.sort_values("order", ignore_index=True)
+    levels = _levels(boxes, where)
+
+    size = style.FONT_SIZE[width]
+    total = style.page_width(width)
+    strip, gap, pad = 2.0 * size, 2.6 * size, 0.7 * size
+    main_left = strip + size
+    main_width = 0.5 * (total - main_left - gap)
+    side_left = main_left + main_width + gap
+    side_width = total - side_left - 1
+
+    def height(caption: str) -> float:
+        return style.line_count(caption) * style.line_height(size) + 2 * pad
+
+    def caption(box: pd.Series, room: float) -> str:
+        return _caption(box["label"], box["n"], room - 2 * pad, size)
+
+    plans = []
+    for level in levels:
+        main_text = caption(level["main"], main_width)
+        sides = [(box, caption(box, side_width)) for box in level["sides"]]
+        stacked = sum(height(text) for _, text in sides) + 0.8 * size * max(len(sides) - 1, 0)
+        plans.append((level, main_text, sides, max(height(main_text), stacked), stacked))
+    arrow = 2.4 * size
+    total_height = sum(plan[3] for plan in plans) + arrow * (len(plans) - 1) + 4
+
+    figure, canvas = style.page(width, total_height)
+    arrow_style = {
+        "arrowstyle": "-|>,head_width=0.25,head_length=0.45",
+        "color": INK, "linewidth": 1.0, "shrinkA": 0, "shrinkB": 0,
+    }
+
+    def connect(start: tuple[float, float], end: tuple[float, float]) -> None:
+        canvas.annotate("", xy=end, xytext=start, arrowprops=arrow_style)
+
+    def box_at(left: float, top: float, box_width: float, box_height: float, text: str) -> None:
+        canvas.add_patch(
+            Rectangle(
+                (left, top - box_height), box_width, box_height,
+                facecolor="none", edgecolor=INK, linewidth=1.0,
+            )
+        )
+        style.write(canvas, left + pad, top - box_height / 2, text, size)
+
+    top = total_height - 2
+    spans: dict[str, list[float]] = {}
+    middle = main_left + main_width / 2
+    for index, (level, main_text, sides, level_height, stacked) in enumerate(plans):
+        box_at(main_left, top, main_width, level_height, main_text)
+        side_top = top - (level_height - stacked) / 2
+        for box, text in sides:
+            box_at(side_left, side_top, side_width, height(text), text)
+            y = side_top - height(text) / 2
+            ends = [(main_left + main_width, y), (side_left, y)]
+            connect(*(ends if box["side"] == "excluded" else ends[::-1]))
+            side_top -= height(text) + 0.8 * size
+        bottom = top - level_height
+        if index + 1 < len(plans):
+            connect((middle, bottom), (middle, bottom - arrow))
+        span = spans.setdefault(level["main"]["stage"], [top, bottom])
+        span[1] = bottom
+        top = bottom - arrow
+    for stage, (upper, lower) in spans.items():
+        canvas.add_patch(
+            Rectangle((1, lower), strip - 1, upper - lower, facecolor="none", edgecolor=GRID)
+        )
+        fits = style.text_width(stage, size) <= upper - lower
+        style.write(
+            canvas, 0.5 * strip + 0.5, (upper + lower) / 2, stage if fits else stage[:4] + ".",
+            size, rotation=90, ha="center",
+        )
+
+    def phrase(box: pd.Series) -> str:
+        count = "number not printed" if pd.isna(box["n"]) else str(int(box["n"]))
+        return f"{box['label'].rstrip('.')}: {count}"
+
+    sentences = []
+    for level in levels:
+        parts = [phrase(level["main"])]
+        for box in level["sides"]:
+            parts.append(f"{'leaving' if box['side'] == 'excluded' else 'joining'} – {phrase(box)}")
+        sentences.append(", ".join(parts))
+    alt = "Flow of records through the review. " + ". ".join(sentences) + "."
+    return Drawing(name, figure, boxes, alt)
+
+
+def _levels(boxes: pd.DataFrame, where: str) -> list[dict]:
+    """Main boxes from top to bottom, each with the side boxes at its height."""
+    levels: list[dict] = []
+    waiting: list[pd.Series] = []
+    for _, box in boxes.iterrows():
+        if box["side"] == "main":
+            levels.append({"main": box, "sides": waiting})
+            waiting = []
+        elif box["side"] == "added":
+            waiting.append(box)
+        elif not levels:
+            raise ValueError(f"{where}: box {box['box']!r}, column side: no main box before it")
+        else:
+            levels[-1]["sides"].append(box)
+    if waiting:
+        raise ValueError(f"{where}: box {waiting[0]['box']!r}, column side: no main box after it")
+    return levels

@@ -1,0 +1,395 @@
+"""Forest plots: contrasts of a network, and responders on a ratio scale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.patches import Polygon
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
+
+from . import style
+from .drawing import Drawing
+from .network import favours_first
+from .style import GRID, INK, MUTED, Key, Width
+
+
+def favours_labels(first: str, second: str, desirable: str) -> tuple[str, str]:
+    """What the left and the right side of the null line favour.
+
+    ``desirable`` says whether a lower or a higher value is good for ``first``.
+    """
+    ends = (f"favours {second}", f"favours {first}")
+    return ends if favours_first(desirable) == "positive" else ends[::-1]
+
+
+def _write_favours(
+    canvas: Axes, axes: Axes, sides: tuple[str, str], null: float, span: tuple[float, float],
+    y: float, size: float,
+) -> None:
+    """Arrows under the axis from the null line outwards, wrapped to the room on each side."""
+    left, width = span
+    share = axes.transLimits.transform((axes.transScale.transform((null, 1))[0], 0))[0]
+    middle = left + share * width
+    canvas.annotate("", xy=(left, y), xytext=(middle - 4, y), arrowprops=_arrow())
+    canvas.annotate("", xy=(left + width, y), xytext=(middle + 4, y), arrowprops=_arrow())
+    for text, x, align in ((sides[0], middle - 5, "right"), (sides[1], middle + 5, "left")):
+        style.write(canvas, x, y - 0.5 * size, text, size, ha=align, va="top")
+
+
+def _arrow() -> dict:
+    return {"arrowstyle": "->", "color": MUTED, "linewidth": 1.0, "shrinkA": 0, "shrinkB": 0}
+
+
+def _estimate(value: float, lower: float, upper: float) -> str:
+    return f"{style.number(value)} ({style.interval(lower, upper)})"
+
+
+@style.styled
+def forest_network(
+    rows: pd.DataFrame,
+    *,
+    desirable: str,
+    first: str = "first-named treatment",
+    second: str = "second-named treatment",
+    unit: str = "standardised mean difference",
+    level: float = 0.95,
+    width: Width = "double",
+    name: str = "forest_network",
+) -> Drawing:
+    """Contrasts of a network with confidence and, where given, prediction intervals.
+
+    Parameters
+    ----------
+    rows : DataFrame [label, te, lower, upper, tier, treatment_class]
+        Optional columns ``predict_lower``, ``predict_upper`` (both or neither; missing values
+        allowed). ``te`` is ``first`` minus ``second``, in ``unit``. The colour is the class's,
+        the marker the tier's: solid for printed values, hollow for implied ones.
+    desirable : {"lower", "higher"}
+        Whether a lower or a higher ``te`` is good for ``first``.
+    first, second : str
+        Names for the two ends of the axis.
+    level : float
+        Of both intervals.
+
+    Raises
+    ------
+    ValueError
+        Naming row, column and value: unknown tier or class, a limit out of order, no number.
+    """
+    where = "forest_network"
+    columns = ["label", "te", "lower", "upper", "tier", "treatment_class"]
+    predicted = [c for c in ("predict_lower", "predict_upper") if c in rows.columns]
+    if len(predicted) == 1:
+        raise ValueError(f"{where}: column {predicted[0]!r} comes without its other limit")
+    data = style.table(rows, columns, where)[columns[:4] + predicted + columns[4:]]
+    style.check_numbers(data, ["te", "lower", "upper"], where)
+    style.check_numbers(data, predicted, where, missing_allowed=True)
+    style.check_order(data, ["lower", "te", "upper"], where)
+    style.check_values(data, "tier", style.TIER_MARKERS, where)
+    style.check_values(data, "treatment_class", style.CLASS_COLOURS, where)
+    sides = favours_labels(first, second, desirable)
+
+    percent = f"{100 * level:g}%"
+    size = style.FONT_SIZE[width]
+    total_width = style.page_width(width)
+    wide = width == "double"
+    estimates = [_estimate(r.te, r.lower, r.upper) for r in data.itertuples()]
+    predictions = [
+        "" if not predicted or pd.isna(r.predict_lower)
+        else f"PI {style.interval(r.predict_lower, r.predict_upper)}"
+        for r in data.itertuples()
+    ]
+    any_prediction = any(predictions)
+    heading = f"SMD ({percent} CI)" if unit == "standardised mean difference" else f"Estimate ({percent} CI)"
+    number_width = max(style.text_width(t, size) for t in [*estimates, *predictions, heading]) + 2
+    label_width = 0.30 * total_width if wide else 0.0
+    labels = [style.wrap(t, (label_width or total_width) - 8, size) for t in data["label"]]
+    left = label_width + (4 if wide else 2)
+    plot_width = total_width - left - number_width - 12
+    line = style.line_height(size)
+
+    def row_height(label: str) -> float:
+        beside = (2 if any_prediction else 1) * line
+        lines = style.line_count(label) * line
+        return (max(lines, beside) if wide else lines + beside) + 0.9 * size
+
+    row_heights = [row_height(label) for label in labels]
+    keys = style.tier_keys(data["tier"])
+    if any_prediction:
+        keys.append(Key(f"{percent} prediction interval (PI)", GRID))
+    legend_height = style.legend_height(keys, total_width, size)
+    heading_height = 1.7 * size
+    body = sum(row_heights)
+    half = max(style.block_width(side, size) for side in sides)
+    favours = 1.9 * size + line
+    axis_height = 3.3 * size + favours
+    height = legend_height + heading_height + body + axis_height + 2
+
+    figure, canvas = style.page(width, height)
+    style.legend(canvas, keys, 1, height, total_width, size)
+    axes = style.panel(figure, left, axis_height, plot_width, body, size)
+    limits = data[["lower", "upper", *predicted]].to_numpy(dtype=float).ravel()
+    low, high = style.nice_limits([*limits, 0.0])
+    # The null line stands where both "favours" labels have room on their side of it.
+    low, high = _room_for_labels(low, high, half + 8, left, total_width - left, plot_width)
+    axes.set(xlim=(low, high), ylim=(axis_height, axis_height + body))
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6 if wide else 4))
+    axes.axvline(0, color=INK, linewidth=0.9, zorder=1)
+    top = axis_height + body
+    style.write(
+        canvas, total_width - 1, top + 0.5 * heading_height, heading, size, ha="right", color=MUTED
+    )
+    for row, label, estimate, prediction, row_space in zip(
+        data.itertuples(), labels, estimates, predictions, row_heights, strict=True
+    ):
+        colour = style.class_colour(row.treatment_class)
+        if wide:
+            y = top - row_space / 2
+            style.write(canvas, 1, y, label, size)
+        else:
+            style.write(canvas, 1, top - 0.3 * size, label, size, va="top")
+            y = top - style.line_count(label) * line - (row_space - style.line_count(label) * line) / 2
+        if prediction:
+            axes.plot(
+                [row.predict_lower, row.predict_upper], [y, y], color=GRID, linewidth=5.0,
+                solid_capstyle="butt", zorder=2,
+            )
+        axes.plot([row.lower, row.upper], [y, y], color=colour, linewidth=2.0,
+                  solid_capstyle="butt", zorder=3)
+        marker, filled = style.TIER_MARKERS[row.tier]
+        axes.plot(row.te, y, **style.marker_style(marker, colour, filled, 7.5))
+        numbers_y = y + (0.5 * line if prediction else 0)
+        style.write(canvas, total_width - 1, numbers_y, estimate, size, ha="right")
+        if prediction:
+            style.write(
+                canvas, total_width - 1, y - 0.5 * line, prediction, size, ha="right", color=MUTED
+            )
+        top -= row_space
+    axis_label = unit[0].upper() + unit[1:]
+    style.write(
+        canvas, left + plot_width / 2, axis_height - 2.4 * size, axis_label, size, ha="center"
+    )
+    _write_favours(
+        canvas, axes, sides, 0.0, (left, plot_width), axis_height - 3.5 * size, size
+    )
+    alt = [
+        f"{row.label} {estimate}"
+        + (f", prediction interval {prediction[3:]}" if prediction else "")
+        + f" [{row.tier}]"
+        for row, estimate, prediction in zip(
+            data.itertuples(), estimates, predictions, strict=True
+        )
+    ]
+    return Drawing(
+        name, figure, data,
+        f"Forest plot, {unit} with {percent} confidence interval. Values below 0 {sides[0]}, above 0 "
+        f"{sides[1]}: " + "; ".join(alt) + ".",
+    )
+
+
+def _room_for_labels(
+    low: float, high: float, needed: float, before: float, after: float, width: float
+) -> tuple[float, float]:
+    """Widen the limits until the null line has ``needed`` points to either end of the page.
+
+    ``before`` points lie left of the axes, ``after`` points from the axes' left edge to the page's
+    right edge; ``width`` is the axes' own.
+    """
+    needed = min(needed, 0.48 * (before + after))
+    null = -low / (high - low) * width
+    if null + before < needed:
+        share = min((needed - before) / width, 0.6)
+        low = -share * high / (1 - share)
+    elif after - null < needed:
+        share = max((after - needed) / width, 0.4)
+        high = -low * (1 - share) / share
+    return low, high
+
+
+@style.styled
+def forest_responders(
+    rows: pd.DataFrame,
+    *,
+    desirable: str,
+    first: str = "intervention",
+    second: str = "comparator",
+    measure: str = "Odds ratio",
+    pooled: Mapping[str, float] | None = None,
+    level: float = 0.95,
+    width: Width = "double",
+    name: str = "forest_responders",
+) -> Drawing:
+    """Responders in two arms as a ratio, on a logarithmic axis.
+
+    Parameters
+    ----------
+    rows : DataFrame [label, events1, n1, events2, n2, estimate, lower, upper]
+        Arm 1 is ``first``, arm 2 ``second``; ``estimate`` is a ratio of arm 1 to arm 2.
+    desirable : {"lower", "higher"}
+        Whether a lower or a higher ratio is good for ``first``.
+    measure : str
+        Name of the ratio.
+    pooled : mapping, optional
+        ``estimate``, ``lower``, ``upper`` on the ratio scale; optionally ``predict_lower`` and
+        ``predict_upper``. Drawn as a diamond with a line for the prediction interval.
+    level : float
+        Of the intervals.
+
+    Raises
+    ------
+    ValueError
+        Naming row, column and value: more events than patients, a ratio that is not positive,
+        limits out of order.
+    """
+    where = "forest_responders"
+    counts = ["events1", "n1", "events2", "n2"]
+    columns = ["label", *counts, "estimate", "lower", "upper"]
+    data = style.table(rows, columns, where)[columns]
+    style.check_numbers(data, ["n1", "n2"], where, at_least=1)
+    style.check_numbers(data, ["events1", "events2"], where, at_least=0)
+    style.check_numbers(data, ["estimate", "lower", "upper"], where, above=0)
+    style.check_order(data, ["lower", "estimate", "upper"], where)
+    style.check_order(data, ["events1", "n1"], where)
+    style.check_order(data, ["events2", "n2"], where)
+    data["pooled"] = False
+    if pooled is not None:
+        summary = {"label": "Pooled, random effects", "pooled": True} | dict(pooled)
+        style.check_numbers(
+            pd.DataFrame([summary])[["label", "estimate", "lower", "upper"]],
+            ["estimate", "lower", "upper"], where, above=0,
+        )
+        data = pd.concat([data, pd.DataFrame([summary])], ignore_index=True)
+    sides = favours_labels(first, second, desirable)
+
+    percent = f"{100 * level:g}%"
+    size = style.FONT_SIZE[width]
+    total_width = style.page_width(width)
+    wide = width == "double"
+    line = style.line_height(size)
+    estimates = [_estimate(r.estimate, r.lower, r.upper) for r in data.itertuples()]
+    has_prediction = "predict_lower" in data.columns
+    prediction = (
+        f"PI {style.interval(data['predict_lower'].iloc[-1], data['predict_upper'].iloc[-1])}"
+        if has_prediction else ""
+    )
+    heading = f"{measure} ({percent} CI)"
+    number_width = max(style.text_width(t, size) for t in [*estimates, prediction, heading]) + 2
+    arms = [
+        ("", "") if r.pooled
+        else (f"{r.events1:g}/{r.n1:g}", f"{r.events2:g}/{r.n2:g}") for r in data.itertuples()
+    ]
+    arm_headings = [style.wrap(first, 8.5 * size, size), style.wrap(second, 8.5 * size, size)]
+    arm_width = [
+        max(style.block_width(t, size) for t in [arm_headings[i], *(a[i] for a in arms)]) + size
+        for i in (0, 1)
+    ]
+    labels_room = (
+        total_width - number_width - sum(arm_width) - 17 * size if wide else total_width - 2
+    )
+    if not wide:
+        labels_room -= sum(arm_width)
+    labels = [style.wrap(t, labels_room - size, size) for t in data["label"]]
+    arm_left = labels_room if not wide else max(style.block_width(t, size) for t in labels) + size
+    left = arm_left + sum(arm_width) + 6 if wide else 4
+    plot_width = total_width - left - number_width - 12
+
+    def row_height(label: str, row) -> float:
+        lines = style.line_count(label) * line
+        beside = (2 if row.pooled and has_prediction else 1) * line
+        return (max(lines, beside) if wide else lines + beside) + 0.8 * size
+
+    heights = [row_height(t, r) for t, r in zip(labels, data.itertuples(), strict=True)]
+    heading_lines = max(map(style.line_count, arm_headings)) + (0 if wide else 1)
+    heading_height = heading_lines * line + 0.6 * size
+    body = sum(heights)
+    axis_height = 5.2 * size + line
+    height = heading_height + body + axis_height + 2
+    figure, canvas = style.page(width, height)
+    axes = style.panel(figure, left, axis_height, plot_width, body, size)
+    limit_columns = ["lower", "upper"] + (["predict_lower", "predict_upper"] if has_prediction else [])
+    limits = np.log([v for v in data[limit_columns].to_numpy(dtype=float).ravel() if np.isfinite(v)])
+    low, high = style.nice_limits([*limits, 0.0])
+    half = max(style.block_width(side, size) for side in sides)
+    low, high = _room_for_labels(low, high, half + 8, left, total_width - left, plot_width)
+    axes.set_xscale("log")
+    axes.set(xlim=(np.exp(low), np.exp(high)), ylim=(axis_height, axis_height + body))
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    ticks = _ratio_ticks(low, high, 6 if wide else 4)
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticklabels([f"{tick:g}" for tick in ticks])
+    axes.axvline(1, color=INK, linewidth=0.9, zorder=1)
+    top = axis_height + body
+    for i in (0, 1):
+        style.write(
+            canvas, arm_left + sum(arm_width[: i + 1]), top + heading_height - 0.3 * size,
+            arm_headings[i], size, ha="right", va="top", color=MUTED,
+        )
+    style.write(
+        canvas, total_width - 1, top + 0.6 * line, heading, size, ha="right", color=MUTED
+    )
+    for row, label, arm, estimate, space in zip(
+        data.itertuples(), labels, arms, estimates, heights, strict=True
+    ):
+        text_y = top - space / 2 if wide else top - 0.3 * size - 0.5 * line * style.line_count(label)
+        y = text_y if wide else top - space + 0.5 * size + 0.5 * line * (
+            2 if row.pooled and has_prediction else 1
+        )
+        weight = "bold" if row.pooled else "normal"
+        style.write(canvas, 1, text_y, label, size, weight=weight)
+        for i in (0, 1):
+            style.write(canvas, arm_left + sum(arm_width[: i + 1]), text_y, arm[i], size, ha="right")
+        if row.pooled:
+            if has_prediction:
+                axes.plot([row.predict_lower, row.predict_upper], [y, y], color=GRID, linewidth=5,
+                          solid_capstyle="butt", zorder=2)
+                style.write(canvas, total_width - 1, y - 0.5 * line, prediction, size, ha="right",
+                            color=MUTED)
+            corners = [(row.lower, y), (row.estimate, y + 0.5 * size), (row.upper, y),
+                       (row.estimate, y - 0.5 * size)]
+            axes.add_patch(Polygon(corners, facecolor=INK, edgecolor=INK, zorder=4))
+        else:
+            axes.plot([row.lower, row.upper], [y, y], color=INK, linewidth=1.6, zorder=3,
+                      solid_capstyle="butt")
+            axes.plot(row.estimate, y, **style.marker_style("s", INK, True, 6))
+        style.write(
+            canvas, total_width - 1, y + (0.5 * line if row.pooled and has_prediction else 0),
+            estimate, size, ha="right", weight=weight,
+        )
+        top -= space
+    style.write(
+        canvas, left + plot_width / 2, axis_height - 2.4 * size,
+        f"{measure} (logarithmic axis)", size, ha="center",
+    )
+    _write_favours(canvas, axes, sides, 1.0, (left, plot_width), axis_height - 3.5 * size, size)
+    alt = []
+    for row, arm, estimate in zip(data.itertuples(), arms, estimates, strict=True):
+        events = "" if row.pooled else f" {arm[0]} against {arm[1]},"
+        alt.append(f"{row.label}:{events} {estimate}")
+    if prediction:
+        alt[-1] += f", prediction interval {prediction[3:]}"
+    return Drawing(
+        name, figure, data,
+        f"Forest plot of responders, {first} against {second}, {measure.lower()} with {percent} "
+        f"confidence interval; values below 1 {sides[0]}, above 1 {sides[1]}. " + "; ".join(alt) + ".",
+    )
+
+
+def _ratio_ticks(low: float, high: float, most: int) -> list[float]:
+    """Round numbers inside exp(low) to exp(high), no more than ``most``, always with 1."""
+    for steps in ((1, 2, 5), (1, 3), (1,)):
+        ticks = [
+            m * 10.0**e for e in range(-6, 7) for m in steps
+            if low <= np.log(m * 10.0**e) <= high
+        ]
+        if len(ticks) <= most:
+            break
+    while len(ticks) > most:
+        ticks = [t for t in ticks if round(np.log10(t)) % 2 == 0]
+    return [round(t, 9) for t in ticks]

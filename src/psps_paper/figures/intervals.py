@@ -1,0 +1,244 @@
+"""Printed values against intervals, ensembles of simulated ones, and the funnel plot."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from . import style
+from .drawing import Drawing
+from .ranks import _rows
+from .style import GRID, INK, MUTED, Key, Width
+
+FUNNEL_MARKERS = ("o", "^", "s", "D", "v", "P", "X", "*")
+
+
+@style.styled
+def interval_strip(
+    intervals: pd.DataFrame,
+    *,
+    unit: str,
+    digits: int = 3,
+    width: Width = "double",
+    name: str = "interval_strip",
+) -> Drawing:
+    """Each printed value against the interval that other printed numbers imply for it.
+
+    Parameters
+    ----------
+    intervals : DataFrame [label, low, high, printed]
+        ``printed`` may be missing. All rows share one ``unit``.
+    digits : int
+        Decimals of the numbers at the right.
+
+    Notes
+    -----
+    A printed value outside its interval is drawn as a cross and named in the text alternative.
+    """
+    where = "interval_strip"
+    data = style.table(intervals, ["label", "low", "high", "printed"], where)
+    data = data[["label", "low", "high", "printed"]]
+    style.check_numbers(data, ["low", "high"], where)
+    style.check_numbers(data, ["printed"], where, missing_allowed=True)
+    style.check_order(data, ["low", "high"], where)
+    data["inside"] = data["printed"].between(data["low"], data["high"]).astype(object)
+    data.loc[data["printed"].isna(), "inside"] = None
+
+    numbers = []
+    for row in data.itertuples():
+        text = f"implied {style.interval(row.low, row.high, digits)}"
+        if pd.notna(row.printed):
+            verdict = "" if row.inside else ", outside"
+            text = f"printed {style.number(row.printed, digits)}{verdict}\n{text}"
+        numbers.append(text)
+    keys = [Key("interval implied by the other printed numbers", MUTED)]
+    if data["inside"].eq(True).any():
+        keys.append(Key("printed, inside", INK, marker="o"))
+    if data["inside"].eq(False).any():
+        keys.append(Key("printed, outside", INK, marker="X"))
+    figure, axes, centres, size = _rows(width, list(data["label"]), numbers, keys)
+    low, high = style.nice_limits(data[["low", "high", "printed"]].to_numpy(dtype=float).ravel())
+    axes.set(xlim=(low, high), xlabel=unit)
+    axes.locator_params(axis="x", nbins=6 if width == "double" else 4)
+    for row, y in zip(data.itertuples(), centres, strict=True):
+        axes.plot([low, high], [y, y], color=GRID, linewidth=0.8, zorder=1)
+        # Square caps keep an interval narrower than the line visible.
+        axes.plot([row.low, row.high], [y, y], color=MUTED, linewidth=7, zorder=2,
+                  solid_capstyle="projecting")
+        if pd.notna(row.printed):
+            axes.plot(row.printed, y, **style.marker_style("o" if row.inside else "X", INK, True, 6))
+    alt = "; ".join(f"{r.label}: {n}".replace("\n", ", ")
+                    for r, n in zip(data.itertuples(), numbers, strict=True))
+    outside = int(data["inside"].eq(False).sum())
+    given = int(data["printed"].notna().sum())
+    return Drawing(
+        name, figure, data,
+        f"Printed values against implied intervals ({unit}); {outside} of {given} printed values "
+        f"outside. {alt}.",
+    )
+
+
+@style.styled
+def ensemble_intervals(
+    ensemble: pd.DataFrame,
+    *,
+    unit: str,
+    digits: int = 2,
+    width: Width = "double",
+    name: str = "ensemble_intervals",
+) -> Drawing:
+    """Spread of a quantity over simulated data sets that agree with everything printed.
+
+    Parameters
+    ----------
+    ensemble : DataFrame [label, q025, q25, q50, q75, q975]
+        Quantiles over the ensemble, in ``unit``. Optional column ``printed``.
+    digits : int
+        Decimals of the numbers at the right.
+
+    Notes
+    -----
+    The word "simulated" is part of the figure: the values are no trial's results.
+    """
+    where = "ensemble_intervals"
+    quantiles = ["q025", "q25", "q50", "q75", "q975"]
+    data = style.table(ensemble, ["label", *quantiles], where)
+    if "printed" not in data.columns:
+        data["printed"] = np.nan
+    data = data[["label", *quantiles, "printed"]]
+    style.check_numbers(data, quantiles, where)
+    style.check_numbers(data, ["printed"], where, missing_allowed=True)
+    style.check_order(data, quantiles, where)
+    numbers = [
+        f"{style.number(r.q50, digits)} ({style.interval(r.q025, r.q975, digits)})"
+        + (f"\nprinted {style.number(r.printed, digits)}" if pd.notna(r.printed) else "")
+        for r in data.itertuples()
+    ]
+    marker, filled = style.TIER_MARKERS["simulated"]
+    keys = [Key("simulated median", INK, marker=marker, filled=filled)]
+    if data["printed"].notna().any():
+        keys.append(Key("printed", INK, marker="o"))
+    note = (
+        "Simulated, not observed: middle half (thick) and middle 95% (thin) of simulated data sets "
+        "that agree with the printed numbers."
+    )
+    figure, axes, centres, size = _rows(width, list(data["label"]), numbers, keys, note)
+    low, high = style.nice_limits(
+        data[["q025", "q975", "printed"]].to_numpy(dtype=float).ravel()
+    )
+    axes.set(xlim=(low, high), xlabel=f"{unit} (simulated)")
+    axes.locator_params(axis="x", nbins=6 if width == "double" else 4)
+    if low < 0 < high:
+        axes.axvline(0, color=INK, linewidth=0.9, zorder=1)
+    for row, y in zip(data.itertuples(), centres, strict=True):
+        axes.plot([row.q025, row.q975], [y, y], color=MUTED, linewidth=1.6, zorder=2)
+        axes.plot([row.q25, row.q75], [y, y], color=MUTED, linewidth=6, zorder=2,
+                  solid_capstyle="butt")
+        axes.plot(row.q50, y, **style.marker_style(marker, INK, filled, 6.5))
+        if pd.notna(row.printed):
+            # Below the line, so that it does not cover the median where the two agree.
+            axes.plot(row.printed, y - 0.75 * size, **style.marker_style("o", INK, True, 5))
+    alt = "; ".join(
+        f"{r.label} {n}".replace("\n", ", ") for r, n in zip(data.itertuples(), numbers, strict=True)
+    )
+    return Drawing(
+        name, figure, data,
+        f"Simulated median and middle 95% over data sets that agree with the printed numbers "
+        f"({unit}). {alt}.",
+    )
+
+
+@style.styled
+def funnel(
+    points: pd.DataFrame,
+    *,
+    tier: str,
+    unit: str = "standardised mean difference",
+    width: Width = "double",
+    name: str = "funnel",
+) -> Drawing:
+    """Comparison-adjusted funnel plot.
+
+    Parameters
+    ----------
+    points : DataFrame [te, se, comparison]
+        One row an estimate. Optional column ``summary``: the pooled effect of its comparison;
+        without it the inverse-variance (common-effect) mean of the comparison is taken.
+    tier : {"printed", "recomputed", "implied", "re-extracted", "simulated"}
+        Where the estimates come from; the word stands in the figure.
+
+    Returns
+    -------
+    Drawing
+        Data [comparison, te, se, summary, adjusted], ``adjusted`` = te minus summary.
+
+    Source: Chaimani & Salanti 2012.
+    """
+    where = "funnel"
+    if tier not in style.TIER_MARKERS:
+        raise ValueError(f"{where}: tier={tier!r} is not one of {', '.join(style.TIER_MARKERS)}")
+    columns = ["comparison", "te", "se"]
+    given = ["summary"] if "summary" in points.columns else []
+    data = style.table(points, columns, where)[columns + given]
+    style.check_numbers(data, ["te", *given], where)
+    style.check_numbers(data, ["se"], where, above=0)
+    comparisons = list(data["comparison"].unique())
+    if len(comparisons) > len(FUNNEL_MARKERS):
+        raise ValueError(f"{where}: {len(comparisons)} comparisons, at most {len(FUNNEL_MARKERS)}")
+    if not given:
+        weight = 1 / data["se"].astype(float) ** 2
+        sums = (weight * data["te"]).groupby(data["comparison"]).sum()
+        data["summary"] = data["comparison"].map(
+            sums / weight.groupby(data["comparison"]).sum()
+        )
+    data["adjusted"] = data["te"] - data["summary"]
+    quantile = stats.norm.ppf(0.975)
+
+    size = style.FONT_SIZE[width]
+    total_width = style.page_width(width)
+    counts = data["comparison"].value_counts()
+    markers = dict(zip(comparisons, FUNNEL_MARKERS, strict=False))
+    keys = [
+        Key(f"{c} ({counts[c]})", INK, marker=markers[c], filled=index % 2 == 0)
+        for index, c in enumerate(comparisons)
+    ]
+    note = style.wrap(
+        f"Points: {tier} estimates. Dashed: 95% of the estimates if only chance acts.",
+        total_width - 4, size,
+    )
+    note_height = style.line_count(note) * style.line_height(size) + 0.5 * size
+    legend_height = style.legend_height(keys, total_width, size) + 0.4 * size
+    left, bottom, plot = 4.8 * size, 4.8 * size, 24 * size
+    height = legend_height + note_height + plot + bottom
+    figure, canvas = style.page(width, height)
+    style.legend(canvas, keys, 1, height, total_width, size)
+    style.write(canvas, 1, height - legend_height, note, size, va="top")
+    axes = style.panel(figure, left, bottom, total_width - left - 8, plot, size)
+    deepest = 1.08 * data["se"].max()
+    reach = 1.06 * max(quantile * deepest, data["adjusted"].abs().max())
+    axes.set(xlim=(-reach, reach), ylim=(deepest, 0), ylabel="Standard error")
+    axes.set_xlabel(
+        style.wrap(
+            f"Estimate minus summary of its comparison ({unit})", total_width - left - 8, size
+        )
+    )
+    axes.locator_params(axis="x", nbins=7 if width == "double" else 5)
+    axes.axvline(0, color=INK, linewidth=0.9, zorder=1)
+    for side in (-1, 1):
+        axes.plot([0, side * quantile * deepest], [0, deepest], color=MUTED, linewidth=1.0,
+                  linestyle=(0, (4, 3)), zorder=1)
+    for key, comparison in zip(keys, comparisons, strict=True):
+        group = data[data["comparison"] == comparison]
+        axes.plot(group["adjusted"], group["se"], **style.marker_style(key.marker, INK, key.filled, 6))
+    inside = int((data["adjusted"].abs() <= quantile * data["se"]).sum())
+    alt = (
+        f"Comparison-adjusted funnel plot of {len(data)} {tier} estimates "
+        f"({style.listed([f'{c}: {counts[c]}' for c in comparisons])}), {unit}. Standard errors from "
+        f"{style.number(data['se'].min())} to {style.number(data['se'].max())}; {inside} of "
+        f"{len(data)} lie inside the 95% limits; {int((data['adjusted'] < 0).sum())} left and "
+        f"{int((data['adjusted'] > 0).sum())} right of the centre."
+    )
+    return Drawing(
+        name, figure, data[["comparison", "te", "se", "summary", "adjusted"]], alt
+    )

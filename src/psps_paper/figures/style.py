@@ -1,0 +1,400 @@
+"""One look for every figure: colours, type, sizes, and the helpers that lay text out in points.
+
+Lengths are in points (1/72 inch) throughout. ``INK``, ``MUTED``, ``GRID`` and ``PAPER`` are the
+only colours that depend on the page: each is used for nothing else, so that whoever inlines an
+SVG can replace it by a CSS variable. All other colours stand on light and on dark pages as they are.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.patches import Rectangle
+from matplotlib.textpath import TextPath
+
+Width = Literal["single", "double"]
+WIDTH_MM: dict[str, float] = {"single": 90.0, "double": 180.0}
+FONT_SIZE: dict[str, float] = {"single": 8.0, "double": 9.0}
+FONT_STACK = '"DejaVu Sans", Verdana, sans-serif'
+
+INK = "#1a1a1a"
+MUTED = "#6b6b6b"
+GRID = "#d0d0d0"
+PAPER = "#fefefe"
+# Text on a filled shape must not follow the page's ink, or a dark page would make it vanish.
+DARK_TEXT = "#000000"
+LIGHT_TEXT = "#ffffff"
+
+# Okabe & Ito's palette, darkened where needed for a contrast of 3:1 on white and on #121212.
+CLASS_COLOURS: dict[str, str] = {
+    "neuromodulation": "#0072b2",
+    "conservative": "#009e73",
+    "minimally invasive": "#d55e00",
+    "conservative + minimally invasive": "#7d6000",
+    "surgery": "#c0679a",
+    "surgery + minimally invasive": "#8a5fd0",
+    "placebo/sham": "#7a7a7a",
+}
+
+# From light to dark as the risk grows, so that the order survives in greyscale.
+ROB_COLOURS: dict[str, str] = {
+    "low": "#8fd3bd",
+    "some concerns": "#c98a00",
+    "high": "#9c3a00",
+    "unknown": "#c4c4c4",
+}
+ROB_HATCHES: dict[str, str] = {"low": "", "some concerns": "//", "high": "xx", "unknown": ".."}
+ROB_SYMBOLS: dict[str, str] = {"low": "+", "some concerns": "?", "high": "×", "unknown": ""}
+
+# Marker and whether it is filled: printed values are solid, values that follow from them hollow.
+TIER_MARKERS: dict[str, tuple[str, bool]] = {
+    "printed": ("o", True),
+    "recomputed": ("s", True),
+    "implied": ("o", False),
+    "re-extracted": ("D", True),
+    "simulated": ("^", False),
+}
+
+RC = {
+    "font.family": ["DejaVu Sans"],
+    "text.color": INK,
+    "text.parse_math": False,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.facecolor": "none",
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.unicode_minus": True,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "figure.facecolor": "none",
+    "figure.dpi": 72,
+    "hatch.linewidth": 0.6,
+    "savefig.facecolor": "none",
+    "svg.fonttype": "none",
+    "svg.hashsalt": "psps-paper",
+    "pdf.fonttype": 42,
+    "path.simplify": False,
+}
+
+
+def styled(draw: Callable) -> Callable:
+    """Run a drawing function under the one style; matplotlib's own settings are left as they were."""
+
+    @functools.wraps(draw)
+    def wrapper(*args, **kwargs):
+        with mpl.rc_context(RC):
+            return draw(*args, **kwargs)
+
+    return wrapper
+
+
+# ---------------------------------------------------------------- colour
+
+
+def relative_luminance(colour: str) -> float:
+    """Relative luminance of an ``#rrggbb`` colour, in [0, 1].  Source: WCAG 2.2."""
+    channels = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def contrast_ratio(first: str, second: str) -> float:
+    """Contrast between two colours, from 1 to 21.  Source: WCAG 2.2."""
+    dark, light = sorted([relative_luminance(first), relative_luminance(second)])
+    return (light + 0.05) / (dark + 0.05)
+
+
+def text_on(fill: str) -> str:
+    """Black or white, whichever reads better on a fill."""
+    return max((DARK_TEXT, LIGHT_TEXT), key=lambda text: contrast_ratio(text, fill))
+
+
+def class_colour(treatment_class: str) -> str:
+    """Colour of a treatment class; an unknown class is an error."""
+    if treatment_class not in CLASS_COLOURS:
+        raise ValueError(
+            f"treatment class {treatment_class!r} is not one of {', '.join(CLASS_COLOURS)}"
+        )
+    return CLASS_COLOURS[treatment_class]
+
+
+# ---------------------------------------------------------------- numbers
+
+
+def number(value: float, digits: int = 2) -> str:
+    """Fixed decimals, a true minus sign, and no minus zero; a dash where there is no value."""
+    if pd.isna(value):
+        return "–"
+    text = f"{round(float(value), digits) + 0.0:.{digits}f}"
+    return text.replace("-", "−")
+
+
+def interval(lower: float, upper: float, digits: int = 2) -> str:
+    """``0.14 to 0.76``."""
+    return f"{number(lower, digits)} to {number(upper, digits)}"
+
+
+def plural(count: float, noun: str, nouns: str | None = None) -> str:
+    """``1 study``, ``10 studies``."""
+    return f"{int(count)} {noun if int(count) == 1 else nouns or noun + 's'}"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """``a, b and c``."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+# ---------------------------------------------------------------- input checks
+
+
+def table(frame: pd.DataFrame, columns: Iterable[str], where: str) -> pd.DataFrame:
+    """A copy with a fresh index, after checking that the columns exist and that there are rows."""
+    for column in columns:
+        if column not in frame.columns:
+            raise ValueError(
+                f"{where}: column {column!r} is missing; found {', '.join(map(str, frame.columns))}"
+            )
+    if frame.empty:
+        raise ValueError(f"{where}: no rows")
+    return frame.reset_index(drop=True).copy()
+
+
+def _row(frame: pd.DataFrame, position: int) -> str:
+    return f"row {position + 1} ({frame.iloc[position, 0]})"
+
+
+def check_values(
+    frame: pd.DataFrame, column: str, allowed: Iterable[str], where: str
+) -> None:
+    """Each value is one of ``allowed``; the error names row, column and value."""
+    allowed = list(allowed)
+    for position, value in enumerate(frame[column]):
+        if value not in allowed:
+            raise ValueError(
+                f"{where}: {_row(frame, position)}, column {column}: {value!r} is not one of "
+                f"{', '.join(allowed)}"
+            )
+
+
+def check_numbers(
+    frame: pd.DataFrame,
+    columns: Iterable[str],
+    where: str,
+    *,
+    missing_allowed: bool = False,
+    above: float = -np.inf,
+    at_least: float = -np.inf,
+    at_most: float = np.inf,
+) -> None:
+    """Each value is a finite number in range; the error names row, column and value."""
+    for column in columns:
+        for position, value in enumerate(frame[column]):
+            if missing_allowed and pd.isna(value):
+                continue
+            try:
+                good = np.isfinite(float(value)) and above < float(value) <= at_most
+                good = good and float(value) >= at_least
+            except (TypeError, ValueError):
+                good = False
+            if not good:
+                limits = [
+                    f"above {above:g}" if np.isfinite(above) else "",
+                    f"at least {at_least:g}" if np.isfinite(at_least) else "",
+                    f"at most {at_most:g}" if np.isfinite(at_most) else "",
+                ]
+                expected = " ".join(["a finite number", *filter(None, limits)])
+                raise ValueError(
+                    f"{where}: {_row(frame, position)}, column {column}: {value!r} is not "
+                    f"{expected}"
+                )
+
+
+def check_order(frame: pd.DataFrame, columns: Sequence[str], where: str) -> None:
+    """Values do not decrease from column to column, where they are given."""
+    for position in range(len(frame)):
+        values = frame.loc[position, list(columns)].dropna().astype(float)
+        if not values.is_monotonic_increasing:
+            raise ValueError(
+                f"{where}: {_row(frame, position)}, columns {', '.join(columns)}: "
+                f"{values.tolist()} are not in increasing order"
+            )
+
+
+def check_matrix(frame: pd.DataFrame, where: str) -> None:
+    """Rows and columns carry the same treatments in the same order."""
+    if list(frame.index) != list(frame.columns) or len(frame) < 2:
+        raise ValueError(
+            f"{where}: rows {list(frame.index)} and columns {list(frame.columns)} are not the same "
+            "two or more treatments"
+        )
+
+
+# ---------------------------------------------------------------- text
+
+
+@functools.lru_cache(maxsize=4096)
+def text_width(text: str, size: float, weight: str = "normal") -> float:
+    """Width of one line in points, in the figures' own typeface."""
+    if not text.strip():
+        return 0.0
+    font = FontProperties(family="DejaVu Sans", weight=weight)
+    return float(TextPath((0, 0), text, size=size, prop=font).get_extents().x1) + 0.04 * size
+
+
+def wrap(text: str, width: float, size: float, weight: str = "normal") -> str:
+    """Break at spaces so that no line is wider than ``width``, unless one word is."""
+    lines: list[str] = []
+    for word in str(text).split():
+        if lines and text_width(f"{lines[-1]} {word}", size, weight) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return "\n".join(lines)
+
+
+def line_count(text: str) -> int:
+    return text.count("\n") + 1
+
+
+def block_width(text: str, size: float, weight: str = "normal") -> float:
+    """Width of the widest line."""
+    return max(text_width(line, size, weight) for line in text.split("\n"))
+
+
+def line_height(size: float) -> float:
+    return 1.3 * size
+
+
+# ---------------------------------------------------------------- layout
+
+
+def page(width: Width, height: float) -> tuple[Figure, Axes]:
+    """A figure and axes that cover it, one unit a point, with the origin at the lower left."""
+    if width not in WIDTH_MM:
+        raise ValueError(f"width={width!r}: expected 'single' or 'double'")
+    points = page_width(width)
+    figure = Figure(figsize=(points / 72, height / 72))
+    canvas = figure.add_axes((0, 0, 1, 1))
+    canvas.set(xlim=(0, points), ylim=(0, height))
+    canvas.axis("off")
+    return figure, canvas
+
+
+def page_width(width: Width) -> float:
+    return WIDTH_MM[width] / 25.4 * 72
+
+
+def panel(
+    figure: Figure, left: float, bottom: float, width: float, height: float, size: float
+) -> Axes:
+    """Axes at a place given in points, with the style's ticks."""
+    total_width, total_height = figure.get_size_inches() * 72
+    axes = figure.add_axes(
+        (left / total_width, bottom / total_height, width / total_width, height / total_height)
+    )
+    axes.tick_params(labelsize=size, length=3, width=0.8, pad=2)
+    axes.xaxis.label.set_size(size)
+    axes.yaxis.label.set_size(size)
+    return axes
+
+
+def write(canvas: Axes, x: float, y: float, text: str, size: float, **options) -> None:
+    """Text at a point; left-aligned and vertically centred unless told otherwise."""
+    options = {"ha": "left", "va": "center", "linespacing": 1.15} | options
+    canvas.text(x, y, text, fontsize=size, **options)
+
+
+@dataclass(frozen=True)
+class Key:
+    """One entry of a legend: a patch, or a marker where one is named."""
+
+    label: str
+    colour: str
+    hatch: str = ""
+    marker: str | None = None
+    filled: bool = True
+
+
+SWATCH = 12.0
+KEY_GAP = 14.0
+
+
+def _key_places(keys: Sequence[Key], width: float, size: float) -> list[tuple[int, float]]:
+    places, row, x = [], 0, 0.0
+    for key in keys:
+        needed = SWATCH + 4 + text_width(key.label, size)
+        if x > 0 and x + needed > width:
+            row, x = row + 1, 0.0
+        places.append((row, x))
+        x += needed + KEY_GAP
+    return places
+
+
+def legend_height(keys: Sequence[Key], width: float, size: float) -> float:
+    """Height that :func:`legend` needs, in points."""
+    return (_key_places(keys, width, size)[-1][0] + 1) * 1.5 * size
+
+
+def legend(
+    canvas: Axes, keys: Sequence[Key], left: float, top: float, width: float, size: float
+) -> None:
+    """Draw a legend in as many lines as the width asks for, downwards from ``top``."""
+    for key, (row, x) in zip(keys, _key_places(keys, width, size), strict=True):
+        y = top - (row + 0.5) * 1.5 * size
+        if key.marker is None:
+            canvas.add_patch(
+                Rectangle(
+                    (left + x, y - 0.45 * size), SWATCH, 0.9 * size,
+                    facecolor=key.colour, edgecolor=INK, linewidth=0.6, hatch=key.hatch,
+                )
+            )
+        else:
+            canvas.plot(left + x + SWATCH / 2, y, **marker_style(key.marker, key.colour, key.filled))
+        write(canvas, left + x + SWATCH + 4, y, key.label, size)
+
+
+def marker_style(marker: str, colour: str, filled: bool, size: float = 6.5) -> dict:
+    """Marker options; a hollow marker is filled with the page's colour, to cover the line behind."""
+    return {
+        "marker": marker,
+        "markersize": size,
+        "markerfacecolor": colour if filled else PAPER,
+        "markeredgecolor": colour,
+        "markeredgewidth": 1.4,
+        "linestyle": "none",
+        "zorder": 5,
+    }
+
+
+def tier_keys(tiers: Iterable[str]) -> list[Key]:
+    """Legend entries for the tiers present, in the order of :data:`TIER_MARKERS`."""
+    present = set(tiers)
+    return [
+        Key(tier, INK, marker=marker, filled=filled)
+        for tier, (marker, filled) in TIER_MARKERS.items()
+        if tier in present
+    ]
+
+
+def class_of(treatments: Iterable[str], classes: dict[str, str] | None) -> dict[str, str]:
+    """Treatment class of each treatment: the treatment itself, unless ``classes`` says otherwise."""
+    return {t: (classes[t] if classes is not None else t) for t in treatments}
+
+
+def nice_limits(values: Iterable[float], margin: float = 0.06) -> tuple[float, float]:
+    """Axis limits around values that contain more than one point."""
+    finite = np.array([v for v in values if np.isfinite(v)])
+    low, high = finite.min(), finite.max()
+    span = (high - low) or max(abs(high), 1.0)
+    return float(low - margin * span), float(high + margin * span)

@@ -1,0 +1,65 @@
+"""Command line: ``psps-paper verify`` and its companions."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from psps_paper.claims import VERDICTS, check_claims
+from psps_paper.tables import TableError, record_checksums, table_names, load_table
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a subcommand; 0 means all as expected, 1 a difference, 2 bad input."""
+    parser = argparse.ArgumentParser(prog="psps-paper", description="Executable edition of a systematic review.")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    verify = commands.add_parser("verify", help="check every printed number and give its verdict")
+    verify.add_argument("--json", action="store_true", help="all statements as JSON")
+    verify.add_argument("--data", type=Path, help="data folder (default: that of this checkout)")
+    verify.set_defaults(run=_verify)
+
+    tables = commands.add_parser("tables", help="validate every table of the data folder")
+    tables.add_argument("--data", type=Path, help="data folder (default: that of this checkout)")
+    tables.add_argument("--record", action="store_true", help="write data/checksums.sha256 anew after a change made on purpose")
+    tables.set_defaults(run=_tables)
+
+    options = parser.parse_args(arguments)
+    try:
+        return options.run(options)
+    except (TableError, ValueError, OSError) as error:
+        print(f"psps-paper: {error}", file=sys.stderr)
+        return 2
+
+
+def _verify(options: argparse.Namespace) -> int:
+    checked = check_claims(options.data)
+    unexpected = checked[~checked["as_expected"]]
+    if options.json:
+        columns = ["id", "section", "paragraph", "quantity", "printed", "value", "unit", "relation", "tier", "check",
+                   "computed", "detail", "verdict", "expected", "as_expected", "settles", "note"]
+        print(json.dumps(json.loads(checked[columns].to_json(orient="records")), indent=1, ensure_ascii=False))
+    else:
+        for verdict in VERDICTS:
+            print(f"{(checked['verdict'] == verdict).sum():4d}  {verdict}")
+        print(f"{len(checked):4d}  statements in all")
+        for row in checked[checked["verdict"] == "contradicts"].itertuples():
+            print(f"contradicts: {row.id}: printed {row.shown}, found {row.computed} ({row.section}). {row.note}")
+    for row in unexpected.itertuples():
+        print(f"not as expected: {row.id}: {row.verdict}, expected {row.expected}. Printed {row.shown}, "
+              f"found {row.computed} ({row.detail})", file=sys.stderr)
+    return 1 if len(unexpected) else 0
+
+
+def _tables(options: argparse.Namespace) -> int:
+    for name in table_names(options.data):
+        print(f"{name}.csv: {len(load_table(name, options.data))} rows")
+    if options.record:
+        print(f"wrote {record_checksums(options.data)}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

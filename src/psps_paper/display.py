@@ -1,0 +1,230 @@
+"""What a chapter shows: tables, figures and numbers in prose, each with its tier."""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from myst_nb import glue
+
+from psps_paper import formatting
+from psps_paper.claims import check_claims
+from psps_paper.figures import Drawing, to_svg
+
+TIERS = {
+    "printed": "in the article, with its place",
+    "recomputed": "counted or calculated from the rows of data/",
+    "implied": "follows mathematically from printed numbers",
+    "re-extracted": "from public abstracts and registries, with a source for each value",
+    "simulated": "over everything that the printed numbers allow",
+}
+_NUMERIC = re.compile(r"^[<>≈±−+-]?[\s\u202f]*[\d.,\s\u202f]+%?(\s*\(.*\))?$|^not known$")
+
+
+class Html(str):
+    """A cell of a table that is HTML already and is shown as it stands."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a cell of a chapter returns: HTML for the book, plain text for everything else."""
+
+    markup: str
+    text: str
+
+    def _repr_html_(self) -> str:
+        return self.markup
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def tier_badge(tier: str) -> Html:
+    """The badge of a tier; its title says what the tier means."""
+    if tier not in TIERS:
+        raise ValueError(f"tier={tier!r}: expected one of {', '.join(TIERS)}")
+    return Html(f'<span class="tier tier-{tier}" title="{TIERS[tier]}">{tier}</span>')
+
+
+def verdict_chip(verdict: str) -> Html:
+    """The chip of a verdict: symbol and word."""
+    return Html(f'<span class="verdict verdict-{verdict.replace(" ", "-")}">{verdict}</span>')
+
+
+def show(
+    what: pd.DataFrame | Drawing,
+    *,
+    caption: str,
+    tier: str,
+    name: str = "",
+    index: bool = False,
+    sortable: bool = False,
+    note: str = "",
+) -> Shown:
+    """Show a table or a figure with its caption, its tier and its data one click away.
+
+    Parameters
+    ----------
+    what : DataFrame or Drawing
+        Cells are shown as :func:`formatting.number` or as their text; ``Html`` cells as they stand.
+    caption : str
+        A sentence in this edition's words.
+    tier : str
+        One of ``TIERS``; several may be joined by " and ".
+    name : str
+        File name of the CSV, and the anchor; taken from the drawing where there is one.
+    index : bool
+        Whether the index of the table is its row headers.
+    sortable : bool
+        Whether readers can sort and filter the table (plain without JavaScript).
+    note : str
+        A remark below the table or figure, for example on what was left out.
+    """
+    badges = " ".join(tier_badge(part) for part in tier.split(" and "))
+    if isinstance(what, Drawing):
+        body, data, name, text = to_svg(what), what.data, what.name, what.alt
+    else:
+        body = table_markup(what, label=caption, index=index, sortable=sortable)
+        data, text = (what.reset_index() if index else what), what.to_string(index=index)
+        name = name or re.sub(r"[^a-z0-9]+", "-", caption.lower()).strip("-")[:40]
+    kind = "figure" if isinstance(what, Drawing) else "table"
+    remark = f'<p class="psps-note">{html.escape(note)}</p>' if note else ""
+    markup = (
+        f'<figure class="psps psps-{kind}" id="{html.escape(name)}">'
+        f"{body}{remark}<figcaption>{badges} {html.escape(caption)} {csv_link(data, name)}</figcaption></figure>"
+    )
+    return Shown(markup, f"[{tier}] {caption}\n{_plain(text)}")
+
+
+def table_markup(table: pd.DataFrame, *, label: str, index: bool = False, sortable: bool = False) -> str:
+    """A DataFrame as an HTML table in a container that scrolls sideways on narrow screens."""
+    columns = ([table.index.name or ""] if index else []) + [str(column) for column in table.columns]
+    head = "".join(
+        f'<th scope="col">{html.escape(column)}</th>' if column else '<td></td>' for column in columns
+    )
+    rows = []
+    for key, row in table.iterrows():
+        cells = "".join(_cell(value) for value in row)
+        attributes = f' id="{html.escape(str(row_id))}"' if (row_id := table.attrs.get("row_ids", {}).get(key)) else ""
+        header = f'<th scope="row">{_text(key)}</th>' if index else ""
+        rows.append(f"<tr{attributes}>{header}{cells}</tr>")
+    flag = " data-sortable" if sortable else ""
+    return (
+        f'<div class="table-wrap" role="region" tabindex="0" aria-label="{html.escape(label)}">'
+        f'<table class="psps"{flag}><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    )
+
+
+def csv_link(data: pd.DataFrame, name: str) -> str:
+    """A link that downloads the data; it carries them itself, so that it works offline."""
+    plain = data.map(_plain)
+    encoded = base64.b64encode(plain.to_csv(index=False, lineterminator="\n").encode()).decode()
+    return (
+        f'<a class="psps-csv" download="{html.escape(name)}.csv" href="data:text/csv;charset=utf-8;base64,{encoded}">'
+        f'CSV<span class="psps-hidden"> of {html.escape(name)}</span></a>'
+    )
+
+
+def claim_span(claim: pd.Series) -> str:
+    """A printed number in prose, with its verdict; the title holds place, value found and verdict."""
+    title = f"{claim['quantity']}. Printed: {claim['section']}. Found: {claim['computed']}. Verdict: {claim['verdict']}."
+    return (
+        f'<a class="claim verdict-{claim["verdict"].replace(" ", "-")}" data-claim="{claim["id"]}" '
+        f'href="reproduction_status.html#status-{claim["id"]}" '
+        f'title="{html.escape(title)}">{html.escape(claim["shown"])}</a>'
+    )
+
+
+def value_span(text: str, tier: str) -> str:
+    """A number of this edition in prose, with its tier."""
+    if tier not in TIERS:
+        raise ValueError(f"tier={tier!r}: expected one of {', '.join(TIERS)}")
+    return f'<span class="value value-{tier}" title="{tier}: {TIERS[tier]}">{html.escape(text)}</span>'
+
+
+def glue_claims(chapter: str) -> None:
+    """Make every printed number of a chapter available to its prose, under the id of its statement."""
+    checked = check_claims()
+    for _, claim in checked[checked["chapter"] == chapter].iterrows():
+        glue(claim["id"], Shown(claim_span(claim), claim["shown"]), display=False)
+
+
+def glue_values(tier: str, **values: str) -> None:
+    """Make numbers of this edition available to prose: names and formatted texts, all of one tier."""
+    for name, text in values.items():
+        glue(name, Shown(value_span(text, tier), text), display=False)
+
+
+def claims_table(checked: pd.DataFrame) -> pd.DataFrame:
+    """Statements with their verdicts, as readers see them."""
+    rows = [
+        {
+            "statement": claim["quantity"],
+            "place": f"{claim['section']}, {claim['paragraph']}",
+            "printed": Html(
+                f'<span data-claim="{claim["id"]}">{html.escape(claim["shown"])}</span>'
+            ),
+            "found here": claim["computed"],
+            "verdict": verdict_chip(claim["verdict"]),
+            "tier": tier_badge(claim["tier"]) if claim["verdict"] != "not checkable" else "",
+            "how, and what would settle it": _how(claim),
+        }
+        for _, claim in checked.iterrows()
+    ]
+    table = pd.DataFrame(rows, index=checked.index)
+    table.attrs["row_ids"] = {key: f"claim-{key}" for key in checked.index}
+    return table
+
+
+def show_claims(chapter: str) -> Shown:
+    """Every printed number that a chapter mirrors, with its verdict."""
+    checked = check_claims()
+    rows = checked[checked["chapter"] == chapter]
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in rows["verdict"].value_counts().items())
+    return show(
+        claims_table(rows),
+        caption=f"The article's numbers on this page: {counts}.",
+        tier="printed",
+        name=f"claims-{chapter.replace('_', '-')}",
+        sortable=True,
+    )
+
+
+def _how(claim: pd.Series) -> str:
+    parts = [claim["detail"]]
+    if isinstance(claim["note"], str):
+        parts.append(claim["note"])
+    if isinstance(claim["settles"], str) and claim["verdict"] != "reproduces":
+        parts.append(f"Would settle it: {claim['settles']}.")
+    return " ".join(part if part.endswith(".") else part + "." for part in parts)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Html):
+        return str(value)
+    if value is None or value is pd.NA or (isinstance(value, float) and pd.isna(value)):
+        return ""
+    if isinstance(value, float):
+        return formatting.number(value)
+    return html.escape(str(value))
+
+
+def _cell(value: Any) -> str:
+    text = _text(value)
+    numeric = not isinstance(value, Html) and bool(_NUMERIC.match(text))
+    return f'<td class="num">{text}</td>' if numeric else f"<td>{text}</td>"
+
+
+def _plain(value: Any) -> Any:
+    return html.unescape(re.sub(r"<[^>]+>", "", value)) if isinstance(value, str) else value
+
+
+def sentence_list(items: Iterable[str]) -> str:
+    """Join items as in a sentence."""
+    items = list(items)
+    return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1]

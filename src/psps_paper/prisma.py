@@ -1,0 +1,65 @@
+"""The flow of records, and what its printed boxes imply for those that are not printed."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+STAGES = ["identification", "screening", "eligibility", "included", "synthesis"]
+
+
+def complete_flow(prisma: pd.DataFrame) -> pd.DataFrame:
+    """Fill the boxes without a printed count from their neighbours.
+
+    Between two boxes of the main path, what enters less what leaves is what remains; one unknown can be
+    solved for.
+
+    Parameters
+    ----------
+    prisma : DataFrame
+        The table of that name.
+
+    Returns
+    -------
+    DataFrame
+        In order, with ``n`` complete and the column ``tier``: printed, or implied where it was solved for.
+
+    Raises
+    ------
+    ValueError
+        More than one unknown between two main boxes, a negative solution, or counts that do not add up;
+        the message names the boxes and the numbers.
+    """
+    flow = prisma.sort_values("order").reset_index(drop=True)
+    flow["tier"] = flow["n"].isna().map({True: "implied", False: "printed"})
+    main = flow.index[flow["side"] == "main"]
+    if flow.loc[main, "n"].isna().any():
+        box = flow.loc[main, "box"][flow.loc[main, "n"].isna()].iloc[0]
+        raise ValueError(f"prisma.csv, box {box}: a box of the main path has no count")
+    for start, end in zip(main, main[1:]):
+        between = flow.loc[start + 1 : end - 1]
+        signs = between["side"].map({"excluded": -1, "added": 1})
+        unknown = between.index[between["n"].isna()]
+        expected = flow.at[end, "n"] - flow.at[start, "n"] - (signs * between["n"]).sum()
+        names = ", ".join(flow.loc[start:end, "box"])
+        if len(unknown) > 1:
+            raise ValueError(f"prisma.csv, boxes {names}: {len(unknown)} counts are unknown, one can be solved for")
+        if len(unknown) == 1:
+            solved = int(expected * signs[unknown[0]])
+            if solved < 0:
+                raise ValueError(f"prisma.csv, boxes {names}: the unknown count would be {solved}")
+            flow.loc[unknown[0], "n"] = solved
+        elif len(between) and expected != 0:
+            raise ValueError(f"prisma.csv, boxes {names}: the counts do not add up, {int(expected)} are left over")
+    return flow
+
+
+def unlinked_steps(prisma: pd.DataFrame) -> pd.DataFrame:
+    """Steps of the main path between which nothing is said to leave or enter, though the counts differ."""
+    flow = prisma.sort_values("order").reset_index(drop=True)
+    main = flow.index[flow["side"] == "main"]
+    rows = [
+        {"from": flow.at[start, "label"], "to": flow.at[end, "label"], "difference": int(flow.at[end, "n"] - flow.at[start, "n"])}
+        for start, end in zip(main, main[1:])
+        if end == start + 1 and flow.at[end, "n"] != flow.at[start, "n"]
+    ]
+    return pd.DataFrame(rows, columns=["from", "to", "difference"])

@@ -1,0 +1,93 @@
+"""Risk of bias: overall judgements from the registry, domains as far as they are printed."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from psps_paper.formatting import half_unit
+
+JUDGEMENTS = ["low", "some concerns", "high"]
+OVERALL = "Overall"
+
+
+def overall_counts(studies: pd.DataFrame) -> pd.DataFrame:
+    """Studies by overall judgement: DataFrame [judgement, n, percent], included studies only."""
+    included = studies[studies["status"] == "included"]
+    counts = included["rob_overall"].value_counts().reindex(JUDGEMENTS, fill_value=0)
+    return pd.DataFrame({"judgement": JUDGEMENTS, "n": counts.to_numpy(), "percent": 100 * counts.to_numpy() / len(included)})
+
+
+def domain_bounds(rob_domains: pd.DataFrame, n_studies: int) -> pd.DataFrame:
+    """What the printed percentages say about each domain's counts.
+
+    Parameters
+    ----------
+    rob_domains : DataFrame
+        The table of that name; empty percentages are unknown.
+    n_studies : int
+        Studies judged.
+
+    Returns
+    -------
+    DataFrame [domain, domain_label, judgement, n_low, n_high, tier]
+        Least and greatest number of studies: from the printed percentage and its rounding ("printed"), from
+        the others of the domain where only one is unknown ("implied"), else anything that is left ("unknown").
+
+    Raises
+    ------
+    ValueError
+        A printed percentage that no whole number of studies gives, or percentages of a domain above 100.
+    """
+    rows = []
+    for (domain, label), group in rob_domains.groupby(["domain", "domain_label"], sort=True):
+        known = {}
+        for row in group.dropna(subset="percent").itertuples():
+            half = half_unit(row.decimals)
+            fits = [n for n in range(n_studies + 1) if abs(100 * n / n_studies - row.percent) <= half * (1 + 1e-6)]
+            if not fits:
+                raise ValueError(
+                    f"rob_domains.csv, domain {domain}, {row.judgement}: {row.percent} % is no whole number of {n_studies}"
+                )
+            known[row.judgement] = (fits[0], fits[-1])
+        left_low = n_studies - sum(high for _, high in known.values())
+        left_high = n_studies - sum(low for low, _ in known.values())
+        if left_high < 0:
+            raise ValueError(f"rob_domains.csv, domain {domain}: the printed percentages exceed 100")
+        unknown = [judgement for judgement in JUDGEMENTS if judgement not in known]
+        for judgement in JUDGEMENTS:
+            if judgement in known:
+                low, high, tier = *known[judgement], "printed"
+            elif len(unknown) == 1:
+                low, high, tier = max(left_low, 0), left_high, "implied"
+            else:
+                low, high, tier = 0, left_high, "unknown"
+            rows.append({"domain": domain, "domain_label": label, "judgement": judgement,
+                         "n_low": low, "n_high": high, "tier": tier})
+    return pd.DataFrame(rows)
+
+
+def stacked_percentages(studies: pd.DataFrame, rob_domains: pd.DataFrame) -> pd.DataFrame:
+    """Shares for the stacked bars: DataFrame [domain, judgement, percent] with judgement "unknown" for the rest."""
+    counts = overall_counts(studies)
+    total = int(counts["n"].sum())
+    bounds = domain_bounds(rob_domains, total)
+    rows = []
+    for (domain, label), group in bounds.groupby(["domain", "domain_label"], sort=True):
+        exact = group[group["n_low"] == group["n_high"]]
+        exact = exact[exact["tier"] != "unknown"]
+        name = f"{domain} {label}"
+        rows += [{"domain": name, "judgement": row.judgement, "percent": 100 * row.n_low / total} for row in exact.itertuples()]
+        rest = 100 - 100 * exact["n_low"].sum() / total
+        if rest > 1e-9:
+            rows.append({"domain": name, "judgement": "unknown", "percent": rest})
+    rows += [{"domain": OVERALL, "judgement": row.judgement, "percent": row.percent} for row in counts.itertuples()]
+    return pd.DataFrame(rows)
+
+
+def by_class(studies: pd.DataFrame) -> pd.DataFrame:
+    """Overall judgements by treatment class: counts, and the share at high risk in percent."""
+    included = studies[studies["status"] == "included"]
+    table = pd.crosstab(included["treatment_class"], included["rob_overall"]).reindex(columns=JUDGEMENTS, fill_value=0)
+    table["studies"] = table.sum(axis=1)
+    table["high_percent"] = 100 * table["high"] / table["studies"]
+    return table.rename_axis(index="treatment_class", columns=None).reset_index()

@@ -1,12 +1,16 @@
-"""Sphinx extension of the book: citations carry the article's own reference numbers.
+"""Sphinx extension of the book: citations carry the article's own reference numbers, pages are tidied.
 
-Jupyter Book loads it by name (``_config.yml``, ``extra_extensions``).
+Jupyter Book loads it by name (``_config.yml``, ``extra_extensions``). Tidying means: no script of a service
+that the book does not use, roles and header cells that assistive technology can read, the data tables beside
+the pages, and no more of MathJax than the pages load.
 """
 
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import pybtex.plugin
 from pybtex.database import Entry, Person
@@ -65,7 +69,52 @@ class ReferenceStyle(UnsortedStyle):
         return sentence[listed] if as_sentence else listed
 
 
+def tidy_body(body: str) -> str:
+    """Mend in a page's body what axe-core reports: pandas' empty header cells, docutils' citation roles,
+    and wide equations that scroll but that no key reaches."""
+    body = re.sub(r"<th([^>]*)></th>", r"<td\1></td>", body)
+    body = body.replace('<div class="math notranslate nohighlight"', '<div tabindex="0" class="math notranslate nohighlight"')
+    return body.replace(' role="doc-biblioentry"', ' role="listitem"')
+
+
+def adapt_page(app, pagename: str, templatename: str, context: dict, doctree) -> None:
+    """Before a page is written: drop thebe, which the theme loads and the book does not use; tidy the body."""
+    for kind in ("script_files", "css_files"):
+        context[kind] = [
+            asset
+            for asset in context[kind]
+            if "thebe" not in f"{getattr(asset, 'filename', asset)} {getattr(asset, 'attributes', '')}".lower()
+        ]
+    context["body"] = tidy_body(context.get("body", ""))
+
+
+def finish(app, error: Exception | None) -> None:
+    """After the build: make the sidebar a landmark, put the data beside the pages, prune MathJax."""
+    if error is not None or app.builder.format != "html":
+        return
+    output = Path(app.outdir)
+    for page in output.rglob("*.html"):
+        html = page.read_text(encoding="utf-8")
+        marked = html.replace(
+            'class="bd-sidebar-primary bd-sidebar', 'role="complementary" aria-label="Book" class="bd-sidebar-primary bd-sidebar'
+        )
+        if marked != html:
+            page.write_text(marked, encoding="utf-8")
+    data = output / "data"
+    data.mkdir(exist_ok=True)
+    for table in sorted((Path(app.srcdir) / "data").glob("*.csv")):
+        shutil.copyfile(table, data / table.name)
+    mathjax = output / "_static" / "mathjax"
+    for path in [*mathjax.glob("*.js"), *mathjax.glob("sre"), *mathjax.glob("adaptors"), *mathjax.glob("output/svg*")]:
+        if path.name not in ("tex-chtml.js", "package.json"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for source_map in (output / "_static").rglob("*.map"):
+        source_map.unlink()
+
+
 def setup(app) -> dict[str, bool]:
-    """Register the reference style ``psps`` (Sphinx calls this when it loads the extension)."""
+    """Register the reference style ``psps`` and the handlers (Sphinx calls this when it loads the extension)."""
     pybtex.plugin.register_plugin("pybtex.style.formatting", "psps", ReferenceStyle)
+    app.connect("html-page-context", adapt_page, priority=900)
+    app.connect("build-finished", finish, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -30,9 +30,9 @@ def hat_matrix(fit: NetworkFit) -> pd.DataFrame:
 
     Source: Rücker 2012; König, Krahn & Binder 2013; Davies et al. 2022 (aggregate model).
     """
-    names, _, flow = _flows(fit)
+    adjacent, flow = _flows(fit)
     first, second = np.triu_indices(len(fit.treatments), 1)
-    edges = np.argwhere(np.triu(names, 1))
+    edges = np.argwhere(np.triu(adjacent, 1))
     return pd.DataFrame(
         flow[:, edges[:, 0], edges[:, 1]],
         index=[f"{fit.treatments[i]}:{fit.treatments[j]}" for i, j in zip(first, second)],
@@ -40,8 +40,8 @@ def hat_matrix(fit: NetworkFit) -> pd.DataFrame:
     )
 
 
-def _flows(fit: NetworkFit) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Adjacency [n x n], edge weights [n x n] and flows [pair x n x n], antisymmetric."""
+def _flows(fit: NetworkFit) -> tuple[np.ndarray, np.ndarray]:
+    """Which treatments are compared [n x n], and flows [pair x n x n], antisymmetric."""
     design, rows = rows_of(fit)
     x = rows.x[0] if rows.x.ndim == 3 else rows.x
     w = 1 / (rows.d[0] + fit.tau2)
@@ -55,7 +55,7 @@ def _flows(fit: NetworkFit) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     covariance = fit.covariance
     # Potential of every treatment when a unit flows from first to second.
     potential = covariance[first] - covariance[second]
-    return adjacent, weight, weight * (potential[:, :, None] - potential[:, None, :])
+    return adjacent, weight * (potential[:, :, None] - potential[:, None, :])
 
 
 def contribution_matrix(
@@ -68,9 +68,12 @@ def contribution_matrix(
     fit : NetworkFit
     method : {"shortest_path", "random_walk"}
         "shortest_path" (Papakonstantinou et al. 2018) takes the flow apart along shortest paths
-        in turn, those through treatments earlier in sorted order first, and splits a path's flow
-        equally among its comparisons. "random_walk" (Davies et al. 2022) takes every path of the
-        flow with the probability that a walker who follows the flow takes it; it has no ties.
+        in turn and splits a path's flow equally among its comparisons. Which of several shortest
+        paths comes first is not part of the method but changes shares; here it is the one that
+        netmeta 2.8-2 takes: a breadth-first search that visits treatments in the order in which
+        they first appear when the comparisons "A:B", sorted, are read as tail, head of the flow.
+        "random_walk" (Davies et al. 2022) takes every path of the flow with the probability that
+        a walker who follows the flow takes it; it has no ties.
 
     Returns
     -------
@@ -83,7 +86,7 @@ def contribution_matrix(
     methods = {"shortest_path": _shortest_paths, "random_walk": _random_walk}
     if method not in methods:
         raise ValueError(f"method={method!r}: expected one of {', '.join(methods)}")
-    adjacent, _, flows = _flows(fit)
+    adjacent, flows = _flows(fit)
     first, second = np.triu_indices(len(fit.treatments), 1)
     shares = np.array(
         [methods[method](flow, i, j) for flow, i, j in zip(flows, first.tolist(), second.tolist())]
@@ -98,10 +101,10 @@ def contribution_matrix(
 
 
 def _shortest_paths(flow: np.ndarray, source: int, sink: int) -> np.ndarray:
-    left = np.maximum(flow, 0.0)
+    left = np.where(flow > NO_FLOW, flow, 0.0)
     share = np.zeros_like(left)
-    left[left < NO_FLOW] = 0.0
-    while (path := _shortest_path(left > 0, source, sink)) is not None:
+    turn = _turns(left)
+    while (path := _shortest_path(left > 0, source, sink, turn)) is not None:
         tails, heads = path[:-1], path[1:]
         through = left[tails, heads].min()
         share[tails, heads] += through / len(tails)
@@ -110,8 +113,22 @@ def _shortest_paths(flow: np.ndarray, source: int, sink: int) -> np.ndarray:
     return share
 
 
-def _shortest_path(open_edges: np.ndarray, source: int, sink: int) -> list[int] | None:
-    """Breadth-first, lower positions first."""
+def _turns(flow: np.ndarray) -> np.ndarray:
+    """Turn of each treatment: its first appearance in the list of tails and heads."""
+    turn = np.full(len(flow), len(flow))
+    seen = 0
+    for i, j in np.argwhere(np.triu(flow + flow.T) > 0):
+        for treatment in (i, j) if flow[i, j] > 0 else (j, i):
+            if turn[treatment] == len(flow):
+                turn[treatment] = seen
+                seen += 1
+    return turn
+
+
+def _shortest_path(
+    open_edges: np.ndarray, source: int, sink: int, turn: np.ndarray
+) -> list[int] | None:
+    """Breadth-first, treatments with an earlier turn first."""
     parent = {source: source}
     queue = deque([source])
     while queue:
@@ -121,7 +138,8 @@ def _shortest_path(open_edges: np.ndarray, source: int, sink: int) -> list[int] 
             while path[-1] != source:
                 path.append(parent[path[-1]])
             return path[::-1]
-        for there in np.flatnonzero(open_edges[here]).tolist():
+        ahead = np.flatnonzero(open_edges[here])
+        for there in ahead[np.argsort(turn[ahead])].tolist():
             if there not in parent:
                 parent[there] = here
                 queue.append(there)

@@ -1,0 +1,113 @@
+"""How the network depends on single studies and on small ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from .inconsistency import split_evidence
+from .model import METHODS, NetworkFit, components, fit_network
+
+
+def leave_one_study_out(fit: NetworkFit) -> pd.DataFrame:
+    """Refit the network without each study in turn.
+
+    Parameters
+    ----------
+    fit : NetworkFit
+        Its contrasts, estimator of tau2, level and correlation are used again.
+
+    Returns
+    -------
+    DataFrame
+        One row a left-out study and pair of treatments (te: treat1 minus treat2, treat1 first in
+        sorted order): ``left_out, treat1, treat2, te, se, lower, upper, tau2, q, df_q, i2, note``.
+        Pairs that the rest cannot compare are NaN and ``note`` says why.
+
+    Source: Viechtbauer & Cheung 2010 for pairwise meta-analysis.
+    """
+    if fit.method == "pooled":
+        raise ValueError("a network from pooled contrasts has no studies; fit_network is needed")
+    tau2 = fit.method if fit.method in METHODS else fit.tau2
+    first, second = np.triu_indices(len(fit.treatments), 1)
+    pairs = [(fit.treatments[i], fit.treatments[j]) for i, j in zip(first, second)]
+    label = fit.contrasts["study"].astype(str)
+    tables = []
+    for study in sorted(label.unique()):
+        rest = fit.contrasts[label != study]
+        table = pd.DataFrame(pairs, columns=["treat1", "treat2"])
+        table.insert(0, "left_out", study)
+        tables.append(table.assign(**_refit(fit, rest, tau2, pairs)))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _refit(
+    fit: NetworkFit, rest: pd.DataFrame, tau2: str | float, pairs: list[tuple[str, str]]
+) -> dict[str, object]:
+    matrices, numbers = ["te", "se", "lower", "upper"], ["tau2", "q", "df_q", "i2"]
+    parts = components(rest) if len(rest) else []
+    if len(parts) != 1:
+        note = (
+            f"network falls apart: {'; '.join(str(sorted(part)) for part in parts)}"
+            if parts
+            else "no study left"
+        )
+        return dict.fromkeys(matrices + numbers, np.nan) | {"note": note}
+    refit = fit_network(rest, tau2, fit.level, fit.correlation)
+    lost = sorted(set(fit.treatments) - parts[0])
+    values: dict[str, object] = {
+        name: [
+            np.nan if lost and {a, b} & set(lost) else getattr(refit, name).at[a, b]
+            for a, b in pairs
+        ]
+        for name in matrices
+    }
+    note = [f"not compared: {', '.join(lost)}" if {a, b} & set(lost) else "" for a, b in pairs]
+    return values | {name: getattr(refit, name) for name in numbers} | {"note": note}
+
+
+def comparison_adjusted_funnel(fit: NetworkFit, order: Sequence[str]) -> pd.DataFrame:
+    """Data of a comparison-adjusted funnel plot.
+
+    Parameters
+    ----------
+    fit : NetworkFit
+    order : sequence of str
+        All treatments in an order in which small-study effects are expected to point one way, for
+        example the newest first; each contrast is turned so that its first treatment comes first
+        here. The plot means nothing without such an order.
+
+    Returns
+    -------
+    DataFrame [study, treat1, treat2, te, se, centre, te_adjusted]
+        ``centre`` is the direct estimate of the comparison (random effects, the network's tau2)
+        and ``te_adjusted`` is te minus it: the horizontal axis, se being the vertical one. Both
+        columns serve an Egger test.
+
+    Raises
+    ------
+    ValueError
+        ``order`` is not a permutation of the treatments.
+
+    Source: Chaimani & Salanti 2012.
+    """
+    if sorted(order) != fit.treatments:
+        raise ValueError(f"order={list(order)}: expected each of {fit.treatments} once")
+    rank = {name: k for k, name in enumerate(order)}
+    direct = split_evidence(fit).set_index(["treat1", "treat2"])["direct_te"]
+    rows = fit.contrasts[["study", "treat1", "treat2", "te", "se"]].astype(
+        {"treat1": str, "treat2": str}
+    )
+    turned = (rows["treat1"].map(rank) > rows["treat2"].map(rank)).to_numpy()
+    rows = rows.assign(
+        treat1=np.where(turned, rows["treat2"], rows["treat1"]),
+        treat2=np.where(turned, rows["treat1"], rows["treat2"]),
+        te=np.where(turned, -rows["te"], rows["te"]),
+    )
+    centre = [
+        direct[a, b] if (a, b) in direct.index else -direct[b, a]
+        for a, b in zip(rows["treat1"], rows["treat2"])
+    ]
+    return rows.assign(centre=centre, te_adjusted=rows["te"] - centre)

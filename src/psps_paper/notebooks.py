@@ -49,6 +49,12 @@ def normalise(notebook: nbformat.NotebookNode, stem: str) -> nbformat.NotebookNo
     return notebook
 
 
+def serialise(notebook: nbformat.NotebookNode, stem: str) -> bytes:
+    """The bytes of a chapter in normal form: keys sorted, one space of indent, UTF-8, one newline at the end."""
+    text = nbformat.writes(normalise(notebook, stem), indent=1, sort_keys=True, ensure_ascii=False)
+    return (text.rstrip("\n") + "\n").encode("utf-8")
+
+
 def execute(path: Path, timeout: int = 120) -> bool:
     """Execute one chapter in a fresh kernel and write it back.
 
@@ -86,8 +92,7 @@ def execute(path: Path, timeout: int = 120) -> bool:
         for output in cell.get("outputs", []):
             if output.get("name") == "stderr":
                 raise RuntimeError(f"{path.name}, cell {position}: wrote to stderr: {output.text.strip()}")
-    text = nbformat.writes(normalise(notebook, path.stem), indent=1, sort_keys=True, ensure_ascii=False)
-    after = (text.rstrip("\n") + "\n").encode("utf-8")
+    after = serialise(notebook, path.stem)
     if after != before:
         path.write_bytes(after)
     return after != before

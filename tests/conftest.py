@@ -1,0 +1,110 @@
+"""What all tests share: where the book is, and the rule that a test which did not run has not passed.
+
+With ``--complete`` (``make test`` sets it) these count as failures: a skipped test, a test that was
+deselected, a test file or a chapter from which nothing ran. One skip has leave: a browser test on a machine
+without Chromium, unless ``PSPS_REQUIRE_BROWSER`` is set (``.ci/run`` sets it).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+BOOK = ROOT / "book"
+# The mutation test points this at the book that it built from changed data.
+BUILT = Path(os.environ.get("PSPS_BUILT", ROOT / "_build" / "html"))
+
+
+def _files(node) -> Iterator[str]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key in ("root", "file"):
+                yield value
+            else:
+                yield from _files(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _files(value)
+
+
+def chapters() -> list[str]:
+    """File stems of the chapters in the order of ``_toc.yml``."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    return [Path(file).name for file in _files(toc)]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--complete", action="store_true", help="a test that did not run is a failure")
+
+
+def _is_complete(config: pytest.Config) -> bool:
+    return config.getoption("complete")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item):
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and _is_complete(item.config):
+        browser = item.get_closest_marker("browser") is not None
+        if not browser or os.environ.get("PSPS_REQUIRE_BROWSER"):
+            report.outcome = "failed"
+            report.longrepr = f"skipped, and so not tested: {report.longrepr}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector):
+    report = yield
+    if report.skipped and _is_complete(collector.config):
+        report.outcome = "failed"
+        report.longrepr = f"skipped as a whole, and so not tested: {report.longrepr}"
+    return report
+
+
+class _Completeness:
+    """Counts, where the session is steered, from which files a test ran."""
+
+    def __init__(self) -> None:
+        self.ran: set[str] = set()
+        self.missing: list[str] = []
+        self.deselected = 0
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.ran.add(report.nodeid.partition("::")[0])
+
+    def pytest_deselected(self, items: list) -> None:
+        self.deselected += len(items)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        expected = {
+            path.relative_to(ROOT).as_posix()
+            for path in [*(ROOT / "tests").rglob("test_*.py"), *(ROOT / "book").glob("*.ipynb")]
+        }
+        self.missing = sorted(expected - self.ran)
+        if (self.missing or self.deselected) and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter) -> None:
+        for file in self.missing:
+            terminalreporter.write_line(f"INCOMPLETE {file}: no test of it ran", red=True)
+        if self.deselected:
+            terminalreporter.write_line(f"INCOMPLETE {self.deselected} tests were deselected", red=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    is_worker = hasattr(config, "workerinput")
+    if _is_complete(config) and not is_worker:
+        config.pluginmanager.register(_Completeness())
+
+
+@pytest.fixture(scope="session")
+def built() -> Path:
+    """Folder of the built pages; a test that needs them fails where there is no book."""
+    assert (BUILT / "index.html").exists(), f"no book in {BUILT}: run `make book`"
+    return BUILT

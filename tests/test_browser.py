@@ -1,0 +1,189 @@
+"""What a reader's browser does with the pages: no request leaves the machine, nothing fails, all can be read.
+
+Needs Chromium. ``.ci/run`` installs it and makes its absence a failure.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import os
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from conftest import ROOT, chapters
+from playwright.sync_api import sync_playwright
+
+CHROMIUM = os.environ.get("PSPS_CHROMIUM") or next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]
+PAGES = [f"book/{stem}.html" for stem in chapters()] + ["search.html"]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium, or set PSPS_CHROMIUM"),
+]
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+def serve(folder: Path):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(QuietHandler, directory=folder))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server, f"http://127.0.0.1:{server.server_address[1]}/"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def address(built):
+    server, address = serve(built)
+    yield address
+    server.shutdown()
+
+
+@pytest.fixture
+def open_page(browser, address):
+    """Open a page of the book; what it asks for and what goes wrong is kept beside it."""
+    contexts = []
+
+    def open_page(path: str, *, width: int = 1280, scheme: str = "light"):
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.external, page.failures = [], []
+        page.on(
+            "request",
+            lambda request: None if request.url.startswith((address, "data:", "blob:")) else page.external.append(request.url),
+        )
+        page.on("requestfailed", lambda request: page.failures.append(f"failed: {request.url}"))
+        page.on("response", lambda response: page.failures.append(f"{response.status} {response.url}") if response.status >= 400 else None)
+        page.on("pageerror", lambda error: page.failures.append(f"script: {error}"))
+        page.on("console", lambda message: page.failures.append(f"console: {message.text}") if message.type == "error" else None)
+        page.goto(address + path, wait_until="load")
+        page.wait_for_function("!window.MathJax?.startup?.promise || window.MathJax.startup.promise.then(() => true)")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.built
+@pytest.mark.parametrize("path", PAGES)
+def test_page_asks_nobody_and_fails_nowhere(open_page, path):
+    page = open_page(path)
+    assert page.external == []
+    assert page.failures == []
+
+
+@pytest.mark.built
+@pytest.mark.parametrize("path", PAGES)
+def test_page_fits_a_telephone(open_page, path):
+    page = open_page(path, width=360)
+    too_wide = page.evaluate(
+        """() => document.documentElement.scrollWidth <= 360 ? [] :
+        [...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > 361 && !e.closest(".table-wrap, pre"))
+        .slice(0, 5).map(e => e.outerHTML.slice(0, 120))"""
+    )
+    assert too_wide == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@pytest.mark.built
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", PAGES)
+def test_page_has_no_axe_violation(open_page, path, scheme):
+    # axe would fetch the style sheets again, from wrong addresses, to read their media queries
+    violations = Axe().run(open_page(path, scheme=scheme), options={"preload": False}).response["violations"]
+    assert [(rule["id"], [node["html"][:160] for node in rule["nodes"][:3]]) for rule in violations] == []
+
+
+@pytest.mark.built
+def test_tables_read_without_script(browser, address):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(address + "book/reproduction_status.html")
+    rows = page.locator("table.psps[data-sortable] tbody tr")
+    assert rows.count() > 0 and rows.first.is_visible()
+    context.close()
+
+
+TABLE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>t</title>
+<link rel="stylesheet" href="psps.css"><script defer src="psps-tables.js"></script></head><body><main>
+<div class="table-wrap"><table class="psps" data-sortable data-filename="demo.csv"><thead><tr>
+<th scope="col">Name</th><th scope="col" class="number">SMD</th><th scope="col" data-filter>Verdict</th></tr></thead><tbody>
+<tr id="b"><td>b, "quoted"</td><td class="number">0.45</td><td data-value="reproduces">✓ reproduces</td></tr>
+<tr id="a"><td>a</td><td class="number">−0.10</td><td data-value="contradicts">✗ contradicts</td></tr>
+<tr id="c"><td>c</td><td class="number">10.2</td><td data-value="reproduces">✓ reproduces</td></tr>
+</tbody></table></div></main></body></html>"""
+
+
+@pytest.fixture
+def table(browser, tmp_path):
+    for asset in ("psps.css", "psps-tables.js"):
+        shutil.copy(ROOT / "book" / "_static" / asset, tmp_path)
+    (tmp_path / "index.html").write_text(TABLE, encoding="utf-8")
+    server, address = serve(tmp_path)
+    page = browser.new_page()
+    page.goto(address)
+    yield page
+    page.close()
+    server.shutdown()
+
+
+def visible_rows(page):
+    return page.eval_on_selector_all("tbody tr", "rows => rows.filter(row => !row.hidden).map(row => row.id).join('')")
+
+
+def test_a_header_sorts_numbers_as_numbers_both_ways(table):
+    header = table.locator("th", has_text="SMD")
+    header.get_by_role("button").press("Enter")
+    assert (visible_rows(table), header.get_attribute("aria-sort")) == ("abc", "ascending")
+    header.get_by_role("button").press("Enter")
+    assert (visible_rows(table), header.get_attribute("aria-sort")) == ("cba", "descending")
+    table.locator("th", has_text="Name").get_by_role("button").click()
+    assert (visible_rows(table), header.get_attribute("aria-sort")) == ("abc", None)
+
+
+def test_rows_filter_by_word_and_by_verdict(table):
+    table.get_by_label("Verdict").select_option("reproduces")
+    assert visible_rows(table) == "bc"
+    table.get_by_label("Filter rows").fill("quoted")
+    assert visible_rows(table) == "b"
+    assert table.locator("output").text_content() == "1 of 3 rows"
+
+
+def test_shown_rows_download_as_csv(table):
+    table.get_by_label("Verdict").select_option("reproduces")
+    with table.expect_download() as download:
+        table.get_by_role("button", name="Download").click()
+    assert download.value.suggested_filename == "demo.csv"
+    lines = Path(download.value.path()).read_text(encoding="utf-8-sig").splitlines()
+    assert lines == ["Name,SMD,Verdict", '"b, ""quoted""",0.45,reproduces', "c,10.2,reproduces"]
+
+
+def test_table_controls_have_no_axe_violation(table):
+    violations = Axe().run(table).response["violations"]
+    assert [rule["id"] for rule in violations if rule["id"] != "page-has-heading-one"] == []

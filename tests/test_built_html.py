@@ -1,0 +1,166 @@
+"""What readers get: the pages of _build/html, checked against the table of contents and the registry of claims."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pandas as pd
+import pytest
+from bs4 import BeautifulSoup
+from conftest import BUILT, ROOT, chapters
+
+from psps_paper.formatting import printed_value
+
+pytestmark = pytest.mark.built
+
+STATUS = "reproduction_status"
+PAGES = chapters()
+CLAIMS = pd.read_csv(ROOT / "data" / "claims.csv", dtype=str, keep_default_na=False).to_dict("records")
+# What myst-nb, Sphinx and Python leave on a page when something went wrong
+RESIDUE = re.compile(r"\{glue|missing glue|No key named|WARNING:|Traceback \(most recent|<(?:class|function|module) '|np\.float64\(|\bnan\b")
+
+
+@cache
+def soup(path: Path) -> BeautifulSoup:
+    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+
+
+def page(stem: str) -> BeautifulSoup:
+    return soup(BUILT / "book" / f"{stem}.html")
+
+
+def article(stem: str):
+    return page(stem).select_one("article.bd-article")
+
+
+def plain(element) -> str:
+    return " ".join(element.get_text().split())
+
+
+@cache
+def anchors(path: Path) -> frozenset[str]:
+    return frozenset(element["id"] for element in soup(path).select("[id]"))
+
+
+@cache
+def claim_elements(stem: str) -> dict[str, list]:
+    found: dict[str, list] = {}
+    for element in article(stem).select("[data-claim]"):
+        found.setdefault(element["data-claim"], []).append(element)
+    return found
+
+
+def shown(claim: dict) -> str:
+    """The printed value as this edition writes it, from the registry's own columns."""
+    text = printed_value(float(claim["value"]), int(claim["decimals"]), claim["relation"], claim["unit"])
+    return " ".join(text.split())
+
+
+def pages() -> list[str]:
+    """Every page that the build wrote, for the checks that hold on all of them."""
+    return [f"book/{stem}.html" for stem in PAGES] + ["index.html", "search.html"]
+
+
+def test_every_chapter_has_a_page_with_text(built):
+    for stem in PAGES:
+        assert len(plain(article(stem))) > 100, stem
+
+
+def test_no_page_without_a_chapter(built):
+    assert sorted(path.stem for path in (built / "book").glob("*.html")) == sorted(PAGES)
+
+
+@pytest.mark.parametrize("path", pages())
+def test_internal_links_lead_somewhere(built, path):
+    broken = []
+    source = built / path
+    for element in soup(source).select("a[href], link[href], img[src], script[src], source[src]"):
+        link = element.get("href") or element.get("src")
+        parts = urlsplit(link)
+        if parts.scheme or parts.netloc or link == "#":
+            continue
+        target = (source.parent / unquote(parts.path)).resolve() if parts.path else source
+        target = target / "index.html" if target.is_dir() else target
+        if not target.exists():
+            broken.append(link)
+        elif parts.fragment and target.suffix == ".html" and unquote(parts.fragment) not in anchors(target):
+            broken.append(link)
+    assert not broken
+
+
+@pytest.mark.parametrize("path", pages())
+def test_ids_are_unique(built, path):
+    ids = [element["id"] for element in soup(built / path).select("[id]")]
+    assert sorted({name for name in ids if ids.count(name) > 1}) == []
+
+
+@pytest.mark.parametrize("path", pages())
+def test_nothing_is_loaded_from_elsewhere(built, path):
+    loaded = soup(built / path).select("script[src], link[rel=stylesheet], link[rel=preload], img[src], iframe[src]")
+    assert [element for element in loaded if urlsplit(element.get("src") or element.get("href")).netloc] == []
+
+
+@pytest.mark.parametrize("stem", PAGES)
+def test_every_image_says_what_it_shows(built, stem):
+    for image in page(stem).select("img"):
+        assert image.get("alt", "").strip(), image
+    for drawing in article(stem).select("figure svg, div.cell_output svg"):
+        if drawing.find_parent("svg") is None:
+            assert drawing.get("role") == "img" and drawing.get("aria-label", "").strip(), str(drawing)[:200]
+
+
+@pytest.mark.parametrize("stem", PAGES)
+def test_every_figure_has_a_caption(built, stem):
+    for figure in article(stem).select("figure.psps"):
+        assert figure.figcaption is not None and plain(figure.figcaption), str(figure)[:200]
+
+
+@pytest.mark.parametrize("stem", PAGES)
+def test_no_number_is_missing_and_no_message_is_left(built, stem):
+    text = BeautifulSoup(str(article(stem)), "html.parser")
+    for code in text.select("pre, code, div.cell_input"):
+        code.decompose()
+    assert [match[0] for match in RESIDUE.finditer(text.get_text())] == []
+    for pasted in text.select("span.pasted-text, span.pasted-inline, .claim, [data-claim]"):
+        assert plain(pasted), f"empty: {pasted}"
+
+
+@pytest.mark.parametrize("stem", PAGES)
+def test_no_cell_shows_an_error_or_a_warning(built, stem):
+    assert article(stem).select("div.traceback, div.stderr, div.system-message") == []
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim["id"])
+def test_claim_is_on_its_page_with_its_printed_value(built, claim):
+    found = claim_elements(claim["chapter"]).get(claim["id"], [])
+    found = [element for element in found if element.name != "tr"]
+    assert found, f"{claim['chapter']}.html has no element with data-claim={claim['id']!r}"
+    assert {plain(element) for element in found} == {shown(claim)}
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim["id"])
+def test_claim_has_its_row_and_its_verdict(built, claim):
+    rows = [element for element in claim_elements(STATUS).get(claim["id"], []) if element.name == "tr"]
+    assert len(rows) == 1, f"{STATUS}.html needs one row with data-claim={claim['id']!r}"
+    assert shown(claim) in [plain(cell) for cell in rows[0].find_all(["td", "th"])]
+    verdict = rows[0].select_one(".verdict")
+    assert f"verdict-{claim['expected'].replace(' ', '-')}" in verdict["class"]
+    assert claim["expected"] in plain(verdict)
+
+
+def test_no_page_marks_a_number_that_is_not_registered(built):
+    registered = {claim["id"] for claim in CLAIMS}
+    for stem in PAGES:
+        assert set(claim_elements(stem)) <= registered, stem
+
+
+def test_tiers_and_verdicts_are_words(built):
+    for stem in PAGES:
+        for badge in article(stem).select(".tier"):
+            assert f"tier-{plain(badge)}" in badge["class"], badge
+        for chip in article(stem).select(".verdict"):
+            symbol, _, word = plain(chip).partition(" ")
+            assert f"verdict-{word.replace(' ', '-')}" in chip["class"] and not symbol.isalnum(), chip

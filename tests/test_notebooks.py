@@ -1,0 +1,97 @@
+"""Every chapter is stored as it ran: all cells, in order, with output, without error, byte-stable.
+
+``pytest --nbval`` passes a cell without an execution count unchecked, so it alone proves nothing.
+"""
+
+from __future__ import annotations
+
+import shutil
+
+import nbformat
+import pytest
+from conftest import BOOK, chapters
+
+from psps_paper import notebooks
+
+CHAPTERS = sorted(BOOK.glob("*.ipynb"))
+SILENT = {"remove-cell", "remove-output", "hide-output", "remove-input", "hide-cell", "hide-input"}
+
+
+@pytest.fixture(params=CHAPTERS, ids=lambda path: path.stem)
+def chapter(request):
+    return nbformat.read(request.param, as_version=4)
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def test_the_table_of_contents_lists_every_chapter_once():
+    stored = sorted(path.stem for path in [*BOOK.glob("*.ipynb"), *BOOK.glob("*.md")])
+    assert sorted(chapters()) == stored
+
+
+def test_every_code_cell_ran_in_order(chapter):
+    counts = [cell.execution_count for cell in code_cells(chapter)]
+    assert counts == list(range(1, len(counts) + 1))
+
+
+def test_no_cell_raised_or_wrote_to_stderr(chapter):
+    for cell in code_cells(chapter):
+        for output in cell.outputs:
+            assert output.output_type != "error", cell.source
+            assert output.get("name") != "stderr", cell.source
+
+
+def test_every_cell_holds_output(chapter):
+    for cell in code_cells(chapter):
+        if not SILENT & set(cell.metadata.get("tags", [])):
+            assert cell.outputs, f"no output stored, and no tag that says so:\n{cell.source}"
+
+
+def test_metadata_holds_nothing_of_one_run(chapter):
+    assert dict(chapter.metadata) == {"kernelspec": notebooks.KERNEL}
+    for cell in chapter.cells:
+        assert set(cell.metadata) <= {"tags"}, cell.id
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_stored_bytes_are_normal_form(path):
+    stored = path.read_bytes()
+    assert notebooks.serialise(nbformat.reads(stored.decode("utf-8"), as_version=4), path.stem) == stored
+
+
+def make_chapter(path, *sources):
+    cells = [nbformat.v4.new_markdown_cell("# A chapter"), *map(nbformat.v4.new_code_cell, sources)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    return path
+
+
+def test_a_second_execution_changes_no_byte(tmp_path):
+    chapter = make_chapter(tmp_path / "chapter.ipynb", "import this", "{'b': 1, 'a': 2}", "print('x')")
+    assert notebooks.execute(chapter)
+    first = chapter.read_bytes()
+    copy = shutil.copy(chapter, tmp_path / "copy.ipynb")
+    assert not notebooks.execute(chapter)
+    assert chapter.read_bytes() == first
+    assert copy.read_bytes() == first
+
+
+def test_a_failing_chapter_is_named_and_left_as_it_was(tmp_path, capsys):
+    chapter = make_chapter(tmp_path / "broken.ipynb", "1 / 0")
+    before = chapter.read_bytes()
+    assert notebooks.main([str(tmp_path)]) == 1
+    assert "broken.ipynb" in (message := capsys.readouterr().err) and "ZeroDivisionError" in message
+    assert chapter.read_bytes() == before
+
+
+def test_a_chapter_that_writes_to_stderr_fails(tmp_path):
+    chapter = make_chapter(tmp_path / "loud.ipynb", "import sys; print('careful', file=sys.stderr)")
+    with pytest.raises(RuntimeError, match="loud.ipynb, cell 1: wrote to stderr: careful"):
+        notebooks.execute(chapter)
+
+
+def test_a_folder_without_chapters_is_an_error(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        notebooks.main([str(tmp_path)])
+    assert "no chapter" in capsys.readouterr().err

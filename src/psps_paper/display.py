@@ -94,10 +94,9 @@ def show(
         name = name or re.sub(r"[^a-z0-9]+", "-", caption.lower()).strip("-")[:40]
     kind = "figure" if isinstance(what, Drawing) else "table"
     remark = f'<p class="psps-note">{html.escape(note)}</p>' if note else ""
-    markup = (
-        f'<figure class="psps psps-{kind}" id="{html.escape(name)}">'
-        f"{body}{remark}<figcaption>{badges} {html.escape(caption)} {csv_link(data, name)}</figcaption></figure>"
-    )
+    heading = f"<figcaption>{badges} {html.escape(caption)} {csv_link(data, name)}</figcaption>"
+    inside = heading + body if kind == "table" else body + heading
+    markup = f'<figure class="psps psps-{kind}" id="{html.escape(name)}">{inside}{remark}</figure>'
     return Shown(markup, f"[{tier}] {caption}\n{_plain(text)}")
 
 
@@ -126,7 +125,7 @@ def csv_link(data: pd.DataFrame, name: str) -> str:
     encoded = base64.b64encode(plain.to_csv(index=False, lineterminator="\n").encode()).decode()
     return (
         f'<a class="psps-csv" download="{html.escape(name)}.csv" href="data:text/csv;charset=utf-8;base64,{encoded}">'
-        f'CSV<span class="psps-hidden"> of {html.escape(name)}</span></a>'
+        f'CSV<span class="visually-hidden"> of {html.escape(name)}</span></a>'
     )
 
 
@@ -164,14 +163,12 @@ def claims_table(checked: pd.DataFrame) -> pd.DataFrame:
     """Statements with their verdicts, as readers see them."""
     rows = [
         {
-            "statement": claim["quantity"],
-            "place": f"{claim['section']}, {claim['paragraph']}",
-            "printed": Html(
-                f'<span data-claim="{claim["id"]}">{html.escape(claim["shown"])}</span>'
+            "statement": Html(
+                f'{html.escape(claim["quantity"])} <span class="psps-place">{html.escape(_place(claim))}</span>'
             ),
+            "printed": Html(f'<span data-claim="{claim["id"]}">{html.escape(claim["shown"])}</span>'),
             "found here": claim["computed"],
-            "verdict": verdict_chip(claim["verdict"]),
-            "tier": tier_badge(claim["tier"]) if claim["verdict"] != "not checkable" else "",
+            "verdict": Html(f"{verdict_chip(claim['verdict'])} {_claim_tier(claim)}"),
             "how, and what would settle it": _how(claim),
         }
         for _, claim in checked.iterrows()
@@ -193,6 +190,15 @@ def show_claims(chapter: str) -> Shown:
         name=f"claims-{chapter.replace('_', '-')}",
         sortable=True,
     )
+
+
+def _place(claim: pd.Series) -> str:
+    paragraph = claim["paragraph"]
+    return f"{claim['section']}, " + (f"paragraph {paragraph}" if paragraph.isdigit() else paragraph)
+
+
+def _claim_tier(claim: pd.Series) -> str:
+    return "" if claim["verdict"] == "not checkable" else tier_badge(claim["tier"])
 
 
 def _how(claim: pd.Series) -> str:
@@ -217,7 +223,7 @@ def _text(value: Any) -> str:
 def _cell(value: Any) -> str:
     text = _text(value)
     numeric = not isinstance(value, Html) and bool(_NUMERIC.match(text))
-    return f'<td class="num">{text}</td>' if numeric else f"<td>{text}</td>"
+    return f'<td class="number">{text}</td>' if numeric else f"<td>{text}</td>"
 
 
 def _plain(value: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pandas as pd
 
 DIRECTIONS = ["favours intervention", "no difference", "favours comparator", "mixed", "not reported"]
@@ -53,3 +55,22 @@ def saline_arms_not_placebo(studies: pd.DataFrame) -> pd.DataFrame:
     """Studies with an arm of saline that the article does not count as having a placebo or sham arm."""
     rows = included(studies)
     return rows[rows["arms"].str.contains("saline") & (rows["placebo_arm"] == "no")]
+
+
+def citation_audit(citation_pairs: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
+    """Whether the author whom the narrative names is the first author of the reference that it cites.
+
+    Names are compared without accents and case.
+
+    Returns
+    -------
+    DataFrame [named, ref, first_author, agrees, place]
+    """
+    authors = studies.dropna(subset="ref").set_index("ref")["first_author"]
+    audit = citation_pairs.assign(first_author=citation_pairs["ref"].map(authors))
+    audit["agrees"] = audit["named"].map(_plain_name) == audit["first_author"].map(_plain_name)
+    return audit[["named", "ref", "first_author", "agrees", "place"]]
+
+
+def _plain_name(name: str) -> str:
+    return unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().casefold()

@@ -6,9 +6,16 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from psps_paper.formatting import interval, number
 from psps_paper.network.model import Desirable, NetworkFit
+from psps_paper.network.ranking import p_scores
 from psps_paper.network.summary import network_from_pooled
 from psps_paper.recover import I2_QUANTITIES, QUANTITIES, Recovery, leave_one_out, recover_contrasts
+
+LABELS = {
+    "te": "SMD", "lower": "lower limit", "upper": "upper limit", "z": "z", "p": "p", "p_score": "P-score",
+    "i2": "I2", "i2_lower": "lower limit of I2", "i2_upper": "upper limit of I2", "tau2": "tau2",
+}
 
 
 @dataclass(frozen=True)
@@ -75,3 +82,131 @@ def published_network(nma_published: pd.DataFrame, *, desirable: Desirable) -> P
     without = leave_one_out(printed, edges, desirable=desirable)
     fit = network_from_pooled(recovery.solution)
     return PublishedNetwork(printed, edges, recovery, fit, without)
+
+
+def comparisons(studies: pd.DataFrame, nma_published: pd.DataFrame) -> pd.DataFrame:
+    """Every comparison that the article found, with its numbers of studies and estimates.
+
+    Parameters
+    ----------
+    studies, nma_published : DataFrame
+        The tables of those names.
+
+    Returns
+    -------
+    DataFrame [treat1, treat2, n_studies, n_estimates, refs, used]
+        ``n_estimates`` is NA for a comparison outside the analysed network.
+    """
+    rows = []
+    estimates = published_edges(nma_published).set_index(["treat1", "treat2"])["estimates"]
+    for name, group in studies.dropna(subset="nma_comparison").groupby("nma_comparison", sort=True):
+        treat1, treat2 = name.split(" vs ")
+        rows.append({
+            "treat1": treat1,
+            "treat2": treat2,
+            "n_studies": len(group),
+            "n_estimates": estimates.get((treat1, treat2), pd.NA),
+            "refs": ", ".join(map(str, sorted(group["ref"]))),
+            "used": bool((group["nma_status"] == "used").all()),
+        })
+    return pd.DataFrame(rows).sort_values("n_studies", ascending=False, ignore_index=True)
+
+
+def forest_rows(published: PublishedNetwork, reference: str) -> pd.DataFrame:
+    """Effects of one treatment against each other one, as a forest plot wants them.
+
+    Parameters
+    ----------
+    published : PublishedNetwork
+    reference : str
+        First-named treatment of every row; te is reference minus the other.
+
+    Returns
+    -------
+    DataFrame [label, te, lower, upper, tier, treatment_class]
+        Tier "printed" where the article prints the contrast (then the printed values), else "implied"
+        (then the central solution).
+    """
+    printed = published.printed.set_index(["quantity", "treat1", "treat2"])["value"]
+    rows = []
+    for other in published.fit.treatments:
+        if other == reference:
+            continue
+        key = (reference, other)
+        is_printed = ("te", *key) in printed.index
+        frames = {"te": published.fit.te, "lower": published.fit.lower, "upper": published.fit.upper}
+        values = {name: printed[(name, *key)] if is_printed else frame.at[key] for name, frame in frames.items()}
+        rows.append({
+            "label": f"against {other}",
+            **values,
+            "tier": "printed" if is_printed else "implied",
+            "treatment_class": other,
+        })
+    return pd.DataFrame(rows).sort_values("te", ascending=False, ignore_index=True)
+
+
+def p_score_table(published: PublishedNetwork, *, desirable: Desirable) -> pd.DataFrame:
+    """P-scores of the recovered network beside the printed ones: DataFrame [treatment, p_score, printed]."""
+    scores = p_scores(published.fit, desirable=desirable).sort_values(ascending=False)
+    rows = published.printed[published.printed["quantity"] == "p_score"].set_index("treat1")["value"]
+    return pd.DataFrame({"treatment": scores.index, "p_score": scores.to_numpy(), "printed": rows.reindex(scores.index).to_numpy()})
+
+
+def contrast_texts(published: PublishedNetwork, treat1: str, treat2: str) -> dict[str, str]:
+    """What all printed values leave open for a contrast, as text for prose.
+
+    Returns
+    -------
+    dict
+        ``te``, ``se``, ``lower``, ``upper``, ``p``: "low to high" with three decimals; ``te_point`` and
+        ``interval_point``: the central solution with two.
+    """
+    bounds = published.recovery.bounds
+    row = bounds[(bounds["treat1"] == treat1) & (bounds["treat2"] == treat2)]
+    if row.empty:
+        raise ValueError(f"{treat1} vs {treat2}: not a pair of the network as listed in its bounds")
+    row = row.iloc[0]
+    fit, key = published.fit, (treat1, treat2)
+    texts = {name: interval(row[f"{name}_low"], row[f"{name}_high"], 3) for name in ("te", "se", "lower", "upper", "p")}
+    texts["te_point"] = number(fit.te.at[key])
+    texts["interval_point"] = interval(fit.lower.at[key], fit.upper.at[key])
+    return texts
+
+
+def bounds_table(published: PublishedNetwork) -> pd.DataFrame:
+    """Every pair of treatments with what the printed values leave open, as text for a table.
+
+    Returns
+    -------
+    DataFrame [first, second, te, lower limit, upper limit, z, p]
+        Each cell "low to high"; te is first minus second.
+    """
+    bounds = published.recovery.bounds
+    columns = {"te": "te", "lower": "lower limit", "upper": "upper limit", "z": "z", "p": "p"}
+    cells = {
+        shown: [interval(low, high, 3) for low, high in zip(bounds[f"{name}_low"], bounds[f"{name}_high"])]
+        for name, shown in columns.items()
+    }
+    return bounds[["treat1", "treat2"]].rename(columns={"treat1": "first", "treat2": "second"}).assign(**cells)
+
+
+def without_table(published: PublishedNetwork) -> pd.DataFrame:
+    """Each printed value beside the interval that all others imply for it.
+
+    Returns
+    -------
+    DataFrame [label, low, high, printed, agrees]
+    """
+    rows = published.without
+    labels = [
+        " ".join([LABELS[row.quantity]] + [f"{row.treat1}"] * isinstance(row.treat1, str)
+                 + [f"against {row.treat2}"] * isinstance(row.treat2, str))
+        for row in rows.itertuples()
+    ]
+    return pd.DataFrame({
+        "label": labels,
+        "low": rows["implied_low"].to_numpy(),
+        "high": rows["implied_high"].to_numpy(),
+        "printed": rows["value"].to_numpy(),
+        "agrees": rows["agrees"].to_numpy(),
+    })

@@ -15,6 +15,8 @@ Coefficients = Literal["table", "formula"]
 LARGEST_RANGE_N = 50
 LARGEST_QUARTILE_Q = 50
 PRINTED_DECIMALS = 3
+# Table 1 prints this for n = 12, where the integral is 3.25846; reviews divide by what is printed.
+MISPRINTED_RANGE = {12: 3.259}
 
 
 class MeanSD(NamedTuple):
@@ -50,13 +52,18 @@ def range_in_sds(n: np.ndarray, coefficients: Coefficients) -> np.ndarray:
     if coefficients == "formula":
         return blom
     tabled = n <= LARGEST_RANGE_N
-    return np.where(tabled, _each(lambda m: 2 * expected_order_statistic(m, m), n, tabled), blom)
+    return np.where(tabled, _each(_printed_range, n, tabled), blom)
+
+
+def _printed_range(n: int) -> float:
+    return MISPRINTED_RANGE.get(n, 2 * expected_order_statistic(n, n))
 
 
 def interquartile_range_in_sds(n: np.ndarray, coefficients: Coefficients) -> np.ndarray:
     """eta(n) of Wan 2014: the expected interquartile range of n standard normal values.
 
-    The table is printed for n = 4 Q + 1; other n take the nearest Q, the larger at a tie.
+    The table is printed for n = 4 Q + 1 and the paper gives no rule for other n; they take the
+    nearest Q here, the larger at a tie.
 
     Source: Wan 2014, Table 2 for Q <= 50; above, and for "formula", its approximation by Blom.
     """

@@ -1,0 +1,133 @@
+"""Small-study effects: Egger's test and how large a selection bias could be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import optimize, special
+
+from psps_paper.effects.checks import numbers
+from psps_paper.pairwise.random_effects import study_estimates, two_sided_p
+
+
+@dataclass(frozen=True)
+class EggerTest:
+    """Result of :func:`egger_test`.
+
+    Attributes
+    ----------
+    bias, se : float
+        Slope of te on se, and its standard error.
+    t, df, p : float
+        Test that the slope is 0, two-sided.
+    limit : float
+        te of the regression line at se = 0.
+    """
+
+    bias: float
+    se: float
+    t: float
+    df: int
+    p: float
+    limit: float
+
+
+def egger_test(te, se) -> EggerTest:
+    """Egger's regression test of funnel-plot asymmetry.
+
+    te / se is regressed on 1 / se by ordinary least squares; the intercept is the bias. The same
+    numbers come from regressing te on se with weights 1 / se^2, where it is the slope.
+
+    Parameters
+    ----------
+    te, se : array (k,)
+        At least three studies whose se are not all equal. With fewer than ten the test has little
+        power (Sterne 2011).
+
+    Raises
+    ------
+    ValueError
+
+    Source: Egger 1997.  Checked against: metafor 3.8-1 regtest(model = "lm"), meta 6.2-1
+    metabias(method.bias = "linreg").
+    """
+    te, se = study_estimates(te, se, at_least=3)
+    if np.ptp(se) == 0:
+        raise ValueError("se: all are equal, so te cannot be regressed on se")
+    x, y = 1 / se, te / se
+    df = len(te) - 2
+    deviation = x - x.mean()
+    spread = (deviation**2).sum()
+    limit = (deviation * y).sum() / spread
+    bias = y.mean() - limit * x.mean()
+    residual = ((y - bias - limit * x) ** 2).sum() / df
+    error = np.sqrt(residual * (1 / len(te) + x.mean() ** 2 / spread))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = float(np.divide(bias, error))
+    return EggerTest(float(bias), float(error), t, df, two_sided_p(t, df), float(limit))
+
+
+def copas_jackson_bound(se, published, tau2: float = 0.0) -> np.ndarray:
+    """Largest bias of the pooled estimate that selective publication could cause.
+
+    Selection may depend on te in any way, as long as more precise studies are no less likely to be
+    published. With s = sqrt(se^2 + tau2) and p the fraction published, the bound is
+    phi(Phi^-1(p)) / p times sum(1/s) / sum(1/s^2).
+
+    Parameters
+    ----------
+    se : array (k,)
+        Of the published studies.
+    published : float or array
+        Fraction published of all studies done, in (0, 1].
+    tau2 : float
+        Between-study variance used in the weights, at least 0.
+
+    Returns
+    -------
+    float or ndarray
+        In the unit of se, of the shape of ``published``; 0 where everything is published.
+
+    Source: Copas & Jackson 2004.  Checked against: the selection that attains it, integrated.
+    """
+    _, se = study_estimates(np.zeros(np.shape(se)), se)
+    if not (np.isfinite(tau2) and tau2 >= 0):
+        raise ValueError(f"tau2: {tau2} is not a number of at least 0")
+    (fraction,) = numbers({"published": "probability"}, {"published": published})
+    precision = 1 / np.sqrt(se**2 + tau2)
+    density = np.exp(-special.ndtri(fraction) ** 2 / 2) / np.sqrt(2 * np.pi)
+    return (density / fraction * precision.sum() / (precision**2).sum())[()]
+
+
+def published_fraction_at_bias(bias: float, se, tau2: float = 0.0) -> float:
+    """Fraction published at which the bound of :func:`copas_jackson_bound` reaches a bias.
+
+    Parameters
+    ----------
+    bias : float
+        Greater than 0: the pooled te to ask when selection alone could explain it, or the limit of
+        its interval that is nearer to no effect.
+    se, tau2
+        As in :func:`copas_jackson_bound`.
+
+    Returns
+    -------
+    float
+        In (0, 1). If more than this fraction was published, selection cannot explain the bias.
+
+    Raises
+    ------
+    ValueError
+        For a bias that no fraction above 1e-12 reaches.
+
+    Source: inverts Copas & Jackson 2004.
+    """
+    if not bias > 0:
+        raise ValueError(f"bias: {bias} is not a number greater than 0")
+    least = 1e-12
+    if bias >= copas_jackson_bound(se, least, tau2):
+        raise ValueError(f"bias: {bias} is beyond the bound even if almost nothing was published")
+    return float(
+        optimize.brentq(lambda p: copas_jackson_bound(se, p, tau2) - bias, least, 1, xtol=1e-14)
+    )

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from psps_paper.effects import mean_sd_from_quantiles
 from psps_paper.effects.quantiles import (
@@ -47,10 +48,16 @@ def test_table_2():
     assert interquartile_range_in_sds(4 * np.arange(1.0, 51) + 1, "table").tolist() == printed
 
 
-def test_one_entry_of_table_1_is_misprinted():
-    """The expected range of 12 normal values is 3.2585, a standard constant of control charts."""
-    assert 2 * expected_order_statistic(12, 12) == pytest.approx(3.2585, abs=5e-5)
-    assert range_in_sds(np.array(12.0), "table") == 3.259
+@pytest.mark.parametrize(
+    "rank, n, printed", [(12, 12, 3.259), (37, 49, 1.311), (73, 97, 1.330)]
+)
+def test_three_printed_entries_are_a_last_digit_too_high(rank, n, printed):
+    """The sum over a fine grid, exact to rounding for such integrands, sides with the integral."""
+    z = np.linspace(-10, 10, 20_001)
+    log_density = stats.beta.logpdf(stats.norm.cdf(z), rank, n - rank + 1) + stats.norm.logpdf(z)
+    coefficient = 2 * (z * np.exp(log_density)).sum() * (z[1] - z[0])
+    assert 2 * expected_order_statistic(rank, n) == pytest.approx(coefficient, abs=1e-10)
+    assert round(coefficient, 3) == pytest.approx(printed - 0.001, abs=1e-12)
 
 
 def test_large_samples_take_the_formula():

@@ -7,6 +7,8 @@ import math
 import pandas as pd
 from matplotlib.patches import Rectangle
 
+from psps_paper.formatting import number
+
 from . import style
 from .drawing import Drawing
 from .style import GRID, INK, ROB_COLOURS, ROB_HATCHES, ROB_SYMBOLS, Key, Width
@@ -74,12 +76,22 @@ def rob_stacked(
     left, right = label_width + (0 if beside else 6), 10.0
     bar_width = total_width - left - right
     bar = 1.9 * size
-    # Room for a percentage above a segment that is too narrow to hold it.
-    above = style.line_height(size)
-    rows = {
-        d: bar + above + (0 if beside else style.line_count(labels[d]) * style.line_height(size))
-        for d in domains
-    }
+    gap = 1.1 * size
+    line = style.line_height(size)
+
+    def fits(text: str, percent: float) -> bool:
+        return style.text_width(text, size) + 5 <= percent / 100 * bar_width
+
+    data["text"] = [
+        ("unknown " if j == "unknown" else "") + number(p, 1)
+        for j, p in zip(data["judgement"], data["percent"], strict=True)
+    ]
+    rows = {}
+    for domain, group in data.groupby("domain", sort=False):
+        # A percentage stands above a segment that is too narrow to hold it.
+        above = not all(map(fits, group["text"], group["percent"]))
+        lines = above + (0 if beside else style.line_count(labels[domain]))
+        rows[domain] = bar + gap + lines * line
     present = list(data["judgement"].unique())
     keys = rob_keys(present)
     legend_height = style.legend_height(keys, total_width, size)
@@ -95,8 +107,9 @@ def rob_stacked(
     top = height - legend_height - 4
     alt = []
     for domain in domains:
-        group = data[data["domain"] == domain].set_index("judgement")["percent"]
-        base = top - rows[domain]
+        members = data[data["domain"] == domain].set_index("judgement")
+        group = members["percent"]
+        base = top - rows[domain] + gap
         if beside:
             style.write(canvas, label_width - 8, base + bar / 2, labels[domain], size, ha="right")
         else:
@@ -111,11 +124,8 @@ def rob_stacked(
                     linewidth=0.8, hatch=ROB_HATCHES[judgement],
                 )
             )
-            text = style.number(percent, 1)
-            if judgement == "unknown":
-                text = f"unknown {text}"
-            room = percent / 100 * bar_width
-            inside = style.text_width(text, size) + 5 <= room
+            text = members["text"][judgement]
+            inside = fits(text, percent)
             style.write(
                 axes, start + percent / 2, base + (bar / 2 if inside else bar + 0.6 * size), text,
                 size, ha="center",
@@ -125,12 +135,13 @@ def rob_stacked(
             )
             start += percent
         parts = [
-            f"{style.number(group[j], 1)}% {j}" for j in JUDGEMENTS if group.get(j, 0) > 0
+            f"{number(group[j], 1)}% {j}" for j in JUDGEMENTS if group.get(j, 0) > 0
         ]
         alt.append(f"{domain}: {style.listed(parts)}")
         top -= rows[domain]
     return Drawing(
-        name, figure, data, "Risk of bias by domain, percentage of studies. " + ". ".join(alt) + "."
+        name, figure, data.drop(columns="text"),
+        "Risk of bias by domain, percentage of studies. " + ". ".join(alt) + ".",
     )
 
 

@@ -13,9 +13,11 @@ STAGES = ("identification", "screening", "eligibility", "included", "synthesis")
 SIDES = ("main", "excluded", "added")
 
 
-def _caption(label: str, n: float, width: float, size: float) -> str:
-    count = "n not printed" if pd.isna(n) else f"n = {int(n)}"
-    return f"{style.wrap(label, width, size)}\n({count})"
+def _count(box: pd.Series) -> str:
+    """``n = 708``; says where a count is not printed, or not printed but implied by others."""
+    if pd.isna(box["n"]):
+        return "n not printed"
+    return f"n = {int(box['n'])}" + ("" if box["tier"] == "printed" else f", {box['tier']}")
 
 
 @style.styled
@@ -30,6 +32,7 @@ def prisma_flow(
         ``stage`` is one of :data:`STAGES`, in that order as ``order`` grows. ``side`` is "main" for
         a box of the column; "excluded" for records that leave the main box before it; "added" for
         records that join the main box after it. ``n`` may be missing: the box then says so.
+        Optional column ``tier``; a count of another tier than "printed" carries its name.
 
     Raises
     ------
@@ -41,7 +44,10 @@ def prisma_flow(
     """
     where = "prisma_flow"
     boxes = style.table(prisma, ["box", "stage", "label", "n", "side", "order"], where)
-    boxes = boxes[["box", "stage", "label", "n", "side", "order"]]
+    if "tier" not in boxes.columns:
+        boxes["tier"] = "printed"
+    boxes = boxes[["box", "stage", "label", "n", "side", "order", "tier"]]
+    style.check_values(boxes, "tier", style.TIER_MARKERS, where)
     style.check_values(boxes, "stage", STAGES, where)
     style.check_values(boxes, "side", SIDES, where)
     style.check_numbers(boxes, ["n"], where, missing_allowed=True, at_least=0)
@@ -68,15 +74,16 @@ def prisma_flow(
         return style.line_count(caption) * style.line_height(size) + 2 * pad
 
     def caption(box: pd.Series, room: float) -> str:
-        return _caption(box["label"], box["n"], room - 2 * pad, size)
+        return f"{style.wrap(box['label'], room - 2 * pad, size)}\n({_count(box)})"
 
     plans = []
     for level in levels:
         main_text = caption(level["main"], main_width)
         sides = [(box, caption(box, side_width)) for box in level["sides"]]
         stacked = sum(height(text) for _, text in sides) + 0.8 * size * max(len(sides) - 1, 0)
-        plans.append((level, main_text, sides, max(height(main_text), stacked), stacked))
+        plans.append([level, main_text, sides, max(height(main_text), stacked), stacked])
     arrow = 2.4 * size
+    _make_room_for_stages(plans, arrow, size)
     total_height = sum(plan[3] for plan in plans) + arrow * (len(plans) - 1) + 4
 
     figure, canvas = style.page(width, total_height)
@@ -117,17 +124,18 @@ def prisma_flow(
         top = bottom - arrow
     for stage, (upper, lower) in spans.items():
         canvas.add_patch(
-            Rectangle((1, lower), strip - 1, upper - lower, facecolor="none", edgecolor=GRID)
+            Rectangle(
+                (1, max(lower - arrow + 3, 1)), strip - 1, upper - max(lower - arrow + 3, 1),
+                facecolor="none", edgecolor=GRID, linewidth=1.0,
+            )
         )
-        fits = style.text_width(stage, size) <= upper - lower
         style.write(
-            canvas, 0.5 * strip + 0.5, (upper + lower) / 2, stage if fits else stage[:4] + ".",
-            size, rotation=90, ha="center",
+            canvas, 0.5 * strip + 0.5, (upper + max(lower - arrow + 3, 1)) / 2, stage, size,
+            rotation=90, ha="center", va="center",
         )
 
     def phrase(box: pd.Series) -> str:
-        count = "number not printed" if pd.isna(box["n"]) else str(int(box["n"]))
-        return f"{box['label'].rstrip('.')}: {count}"
+        return f"{box['label'].rstrip('.')}: {_count(box).removeprefix('n = ')}"
 
     sentences = []
     for level in levels:
@@ -137,6 +145,18 @@ def prisma_flow(
         sentences.append(", ".join(parts))
     alt = "Flow of records through the review. " + ". ".join(sentences) + "."
     return Drawing(name, figure, boxes, alt)
+
+
+def _make_room_for_stages(plans: list[list], arrow: float, size: float) -> None:
+    """Heighten the boxes of a stage whose name, written upwards, would not fit beside them."""
+    for stage in {plan[0]["main"]["stage"] for plan in plans}:
+        members = [plan for plan in plans if plan[0]["main"]["stage"] == stage]
+        # The last stage has no arrow below it.
+        arrows = len(members) - (members[-1] is plans[-1])
+        room = sum(plan[3] for plan in members) + arrows * arrow - 3
+        missing = style.text_width(stage, size) + size - room
+        for plan in members:
+            plan[3] += max(missing, 0) / len(members)
 
 
 def _levels(boxes: pd.DataFrame, where: str) -> list[dict]:

@@ -10,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Polygon
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
+from psps_paper.formatting import estimate, interval
+
 from . import style
 from .drawing import Drawing
 from .network import favours_first
@@ -25,12 +27,24 @@ def favours_labels(first: str, second: str, desirable: str) -> tuple[str, str]:
     return ends if favours_first(desirable) == "positive" else ends[::-1]
 
 
+def _favours_height(wide: bool, sides: tuple[str, str], size: float) -> float:
+    """Room under the axis for :func:`_write_favours`."""
+    lines = max(map(style.line_count, sides)) if wide else 2
+    return 1.9 * size + lines * style.line_height(size)
+
+
 def _write_favours(
     canvas: Axes, axes: Axes, sides: tuple[str, str], null: float, span: tuple[float, float],
-    y: float, size: float,
+    y: float, size: float, wide: bool,
 ) -> None:
-    """Arrows under the axis from the null line outwards, wrapped to the room on each side."""
+    """What each side of the null line favours: beside arrows that leave it, or on two lines."""
     left, width = span
+    if not wide:
+        y -= 0.6 * size
+        right = max(left + width, style.text_width(f"{sides[1]} →", size) + 1)
+        style.write(canvas, 1, y, f"← {sides[0]}", size)
+        style.write(canvas, right, y - style.line_height(size), f"{sides[1]} →", size, ha="right")
+        return
     share = axes.transLimits.transform((axes.transScale.transform((null, 1))[0], 0))[0]
     middle = left + share * width
     canvas.annotate("", xy=(left, y), xytext=(middle - 4, y), arrowprops=_arrow())
@@ -39,12 +53,14 @@ def _write_favours(
         style.write(canvas, x, y - 0.5 * size, text, size, ha=align, va="top")
 
 
+def _null_line(axes: Axes, null: float, bands: list[tuple[float, float]]) -> None:
+    """The null line, left out where labels stand above the rows."""
+    for low, high in bands:
+        axes.plot([null, null], [low, high], color=INK, linewidth=0.9, zorder=1)
+
+
 def _arrow() -> dict:
     return {"arrowstyle": "->", "color": MUTED, "linewidth": 1.0, "shrinkA": 0, "shrinkB": 0}
-
-
-def _estimate(value: float, lower: float, upper: float) -> str:
-    return f"{style.number(value)} ({style.interval(lower, upper)})"
 
 
 @style.styled
@@ -96,17 +112,20 @@ def forest_network(
     size = style.FONT_SIZE[width]
     total_width = style.page_width(width)
     wide = width == "double"
-    estimates = [_estimate(r.te, r.lower, r.upper) for r in data.itertuples()]
+    side_texts = tuple(style.wrap(side, 0.4 * total_width, size) for side in sides) if wide else sides
+    estimates = [estimate(r.te, r.lower, r.upper) for r in data.itertuples()]
     predictions = [
         "" if not predicted or pd.isna(r.predict_lower)
-        else f"PI {style.interval(r.predict_lower, r.predict_upper)}"
+        else f"PI {interval(r.predict_lower, r.predict_upper)}"
         for r in data.itertuples()
     ]
     any_prediction = any(predictions)
     heading = f"SMD ({percent} CI)" if unit == "standardised mean difference" else f"Estimate ({percent} CI)"
     number_width = max(style.text_width(t, size) for t in [*estimates, *predictions, heading]) + 2
-    label_width = 0.30 * total_width if wide else 0.0
+    label_width = 0.36 * total_width if wide else 0.0
     labels = [style.wrap(t, (label_width or total_width) - 8, size) for t in data["label"]]
+    if wide:
+        label_width = max(style.block_width(label, size) for label in labels) + 8
     left = label_width + (4 if wide else 2)
     plot_width = total_width - left - number_width - 12
     line = style.line_height(size)
@@ -123,9 +142,8 @@ def forest_network(
     legend_height = style.legend_height(keys, total_width, size)
     heading_height = 1.7 * size
     body = sum(row_heights)
-    half = max(style.block_width(side, size) for side in sides)
-    favours = 1.9 * size + line
-    axis_height = 3.3 * size + favours
+    half = max(style.block_width(side, size) for side in side_texts)
+    axis_height = 3.3 * size + _favours_height(wide, side_texts, size)
     height = legend_height + heading_height + body + axis_height + 2
 
     figure, canvas = style.page(width, height)
@@ -134,17 +152,18 @@ def forest_network(
     limits = data[["lower", "upper", *predicted]].to_numpy(dtype=float).ravel()
     low, high = style.nice_limits([*limits, 0.0])
     # The null line stands where both "favours" labels have room on their side of it.
-    low, high = _room_for_labels(low, high, half + 8, left, total_width - left, plot_width)
+    if wide:
+        low, high = _room_for_labels(low, high, half + 8, left, total_width - left, plot_width)
     axes.set(xlim=(low, high), ylim=(axis_height, axis_height + body))
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6 if wide else 4))
-    axes.axvline(0, color=INK, linewidth=0.9, zorder=1)
     top = axis_height + body
+    bands = [(axis_height, top)] if wide else []
     style.write(
         canvas, total_width - 1, top + 0.5 * heading_height, heading, size, ha="right", color=MUTED
     )
-    for row, label, estimate, prediction, row_space in zip(
+    for row, label, shown, prediction, row_space in zip(
         data.itertuples(), labels, estimates, predictions, row_heights, strict=True
     ):
         colour = style.class_colour(row.treatment_class)
@@ -153,7 +172,9 @@ def forest_network(
             style.write(canvas, 1, y, label, size)
         else:
             style.write(canvas, 1, top - 0.3 * size, label, size, va="top")
-            y = top - style.line_count(label) * line - (row_space - style.line_count(label) * line) / 2
+            above = style.line_count(label) * line
+            y = top - (row_space + above) / 2
+            bands.append((top - row_space, top - above - 0.5 * size))
         if prediction:
             axes.plot(
                 [row.predict_lower, row.predict_upper], [y, y], color=GRID, linewidth=5.0,
@@ -164,24 +185,25 @@ def forest_network(
         marker, filled = style.TIER_MARKERS[row.tier]
         axes.plot(row.te, y, **style.marker_style(marker, colour, filled, 7.5))
         numbers_y = y + (0.5 * line if prediction else 0)
-        style.write(canvas, total_width - 1, numbers_y, estimate, size, ha="right")
+        style.write(canvas, total_width - 1, numbers_y, shown, size, ha="right")
         if prediction:
             style.write(
                 canvas, total_width - 1, y - 0.5 * line, prediction, size, ha="right", color=MUTED
             )
         top -= row_space
+    _null_line(axes, 0.0, bands)
     axis_label = unit[0].upper() + unit[1:]
     style.write(
         canvas, left + plot_width / 2, axis_height - 2.4 * size, axis_label, size, ha="center"
     )
     _write_favours(
-        canvas, axes, sides, 0.0, (left, plot_width), axis_height - 3.5 * size, size
+        canvas, axes, side_texts, 0.0, (left, plot_width), axis_height - 3.5 * size, size, wide
     )
     alt = [
-        f"{row.label} {estimate}"
+        f"{row.label} {shown}"
         + (f", prediction interval {prediction[3:]}" if prediction else "")
         + f" [{row.tier}]"
-        for row, estimate, prediction in zip(
+        for row, shown, prediction in zip(
             data.itertuples(), estimates, predictions, strict=True
         )
     ]
@@ -270,11 +292,12 @@ def forest_responders(
     size = style.FONT_SIZE[width]
     total_width = style.page_width(width)
     wide = width == "double"
+    side_texts = tuple(style.wrap(side, 0.4 * total_width, size) for side in sides) if wide else sides
     line = style.line_height(size)
-    estimates = [_estimate(r.estimate, r.lower, r.upper) for r in data.itertuples()]
+    estimates = [estimate(r.estimate, r.lower, r.upper) for r in data.itertuples()]
     has_prediction = "predict_lower" in data.columns
     prediction = (
-        f"PI {style.interval(data['predict_lower'].iloc[-1], data['predict_upper'].iloc[-1])}"
+        f"PI {interval(data['predict_lower'].iloc[-1], data['predict_upper'].iloc[-1])}"
         if has_prediction else ""
     )
     heading = f"{measure} ({percent} CI)"
@@ -289,7 +312,7 @@ def forest_responders(
         for i in (0, 1)
     ]
     labels_room = (
-        total_width - number_width - sum(arm_width) - 17 * size if wide else total_width - 2
+        total_width - number_width - sum(arm_width) - 15 * size if wide else total_width - 2
     )
     if not wide:
         labels_room -= sum(arm_width)
@@ -307,15 +330,16 @@ def forest_responders(
     heading_lines = max(map(style.line_count, arm_headings)) + (0 if wide else 1)
     heading_height = heading_lines * line + 0.6 * size
     body = sum(heights)
-    axis_height = 5.2 * size + line
+    axis_height = 3.3 * size + _favours_height(wide, side_texts, size)
     height = heading_height + body + axis_height + 2
     figure, canvas = style.page(width, height)
     axes = style.panel(figure, left, axis_height, plot_width, body, size)
     limit_columns = ["lower", "upper"] + (["predict_lower", "predict_upper"] if has_prediction else [])
     limits = np.log([v for v in data[limit_columns].to_numpy(dtype=float).ravel() if np.isfinite(v)])
     low, high = style.nice_limits([*limits, 0.0])
-    half = max(style.block_width(side, size) for side in sides)
-    low, high = _room_for_labels(low, high, half + 8, left, total_width - left, plot_width)
+    half = max(style.block_width(side, size) for side in side_texts)
+    if wide:
+        low, high = _room_for_labels(low, high, half + 8, left, total_width - left, plot_width)
     axes.set_xscale("log")
     axes.set(xlim=(np.exp(low), np.exp(high)), ylim=(axis_height, axis_height + body))
     axes.set_yticks([])
@@ -324,8 +348,8 @@ def forest_responders(
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticklabels([f"{tick:g}" for tick in ticks])
-    axes.axvline(1, color=INK, linewidth=0.9, zorder=1)
     top = axis_height + body
+    bands = [(axis_height, top)] if wide else []
     for i in (0, 1):
         style.write(
             canvas, arm_left + sum(arm_width[: i + 1]), top + heading_height - 0.3 * size,
@@ -334,13 +358,15 @@ def forest_responders(
     style.write(
         canvas, total_width - 1, top + 0.6 * line, heading, size, ha="right", color=MUTED
     )
-    for row, label, arm, estimate, space in zip(
+    for row, label, arm, shown, space in zip(
         data.itertuples(), labels, arms, estimates, heights, strict=True
     ):
         text_y = top - space / 2 if wide else top - 0.3 * size - 0.5 * line * style.line_count(label)
         y = text_y if wide else top - space + 0.5 * size + 0.5 * line * (
             2 if row.pooled and has_prediction else 1
         )
+        if not wide:
+            bands.append((top - space, top - style.line_count(label) * line - 0.5 * size))
         weight = "bold" if row.pooled else "normal"
         style.write(canvas, 1, text_y, label, size, weight=weight)
         for i in (0, 1):
@@ -360,18 +386,21 @@ def forest_responders(
             axes.plot(row.estimate, y, **style.marker_style("s", INK, True, 6))
         style.write(
             canvas, total_width - 1, y + (0.5 * line if row.pooled and has_prediction else 0),
-            estimate, size, ha="right", weight=weight,
+            shown, size, ha="right", weight=weight,
         )
         top -= space
+    _null_line(axes, 1.0, bands)
     style.write(
         canvas, left + plot_width / 2, axis_height - 2.4 * size,
         f"{measure} (logarithmic axis)", size, ha="center",
     )
-    _write_favours(canvas, axes, sides, 1.0, (left, plot_width), axis_height - 3.5 * size, size)
+    _write_favours(
+        canvas, axes, side_texts, 1.0, (left, plot_width), axis_height - 3.5 * size, size, wide
+    )
     alt = []
-    for row, arm, estimate in zip(data.itertuples(), arms, estimates, strict=True):
+    for row, arm, shown in zip(data.itertuples(), arms, estimates, strict=True):
         events = "" if row.pooled else f" {arm[0]} against {arm[1]},"
-        alt.append(f"{row.label}:{events} {estimate}")
+        alt.append(f"{row.label}:{events} {shown}")
     if prediction:
         alt[-1] += f", prediction interval {prediction[3:]}"
     return Drawing(

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from psps_paper.formatting import interval, number
+
 from . import style
 from .drawing import Drawing
 from .ranks import _rows
@@ -47,10 +49,10 @@ def interval_strip(
 
     numbers = []
     for row in data.itertuples():
-        text = f"implied {style.interval(row.low, row.high, digits)}"
+        text = f"implied {interval(row.low, row.high, digits)}"
         if pd.notna(row.printed):
             verdict = "" if row.inside else ", outside"
-            text = f"printed {style.number(row.printed, digits)}{verdict}\n{text}"
+            text = f"printed {number(row.printed, digits)}{verdict}\n{text}"
         numbers.append(text)
     keys = [Key("interval implied by the other printed numbers", MUTED)]
     if data["inside"].eq(True).any():
@@ -111,8 +113,8 @@ def ensemble_intervals(
     style.check_numbers(data, ["printed"], where, missing_allowed=True)
     style.check_order(data, quantiles, where)
     numbers = [
-        f"{style.number(r.q50, digits)} ({style.interval(r.q025, r.q975, digits)})"
-        + (f"\nprinted {style.number(r.printed, digits)}" if pd.notna(r.printed) else "")
+        f"{number(r.q50, digits)} ({interval(r.q025, r.q975, digits)})"
+        + (f"\nprinted {number(r.printed, digits)}" if pd.notna(r.printed) else "")
         for r in data.itertuples()
     ]
     marker, filled = style.TIER_MARKERS["simulated"]
@@ -235,7 +237,7 @@ def funnel(
     alt = (
         f"Comparison-adjusted funnel plot of {len(data)} {tier} estimates "
         f"({style.listed([f'{c}: {counts[c]}' for c in comparisons])}), {unit}. Standard errors from "
-        f"{style.number(data['se'].min())} to {style.number(data['se'].max())}; {inside} of "
+        f"{number(data['se'].min())} to {number(data['se'].max())}; {inside} of "
         f"{len(data)} lie inside the 95% limits; {int((data['adjusted'] < 0).sum())} left and "
         f"{int((data['adjusted'] > 0).sum())} right of the centre."
     )

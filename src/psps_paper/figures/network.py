@@ -10,6 +10,8 @@ import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
+from psps_paper.formatting import interval, number
+
 from . import style
 from .drawing import Drawing
 from .style import INK, MUTED, PAPER, Width
@@ -70,15 +72,14 @@ def network_graph(
     total_width = style.page_width(width)
     wide = width == "double"
     room = (11.5 if wide else 9.5) * size
-    text = {t: style.wrap(t.replace("/", "/\u200b"), room, size).replace("\u200b", "")
-            for t in graph.nodes}
+    text = {t: style.wrap(t, room, size) for t in graph.nodes}
     box = {
         t: (style.block_width(s, size) + 1.6 * size,
             style.line_count(s) * style.line_height(size) + 1.2 * size)
         for t, s in text.items()
     }
     heights = [_part_height(graph.subgraph(part), wide, size) for part in parts]
-    note = 2.2 * size
+    note = 3.6 * size
     height = sum(heights) + note * (len(parts) - 1) + 4
     figure, canvas = style.page(width, height)
     top = height - 2
@@ -86,7 +87,7 @@ def network_graph(
     for index, (part, part_height) in enumerate(zip(parts, heights, strict=True)):
         if index:
             style.write(
-                canvas, total_width / 2, top - note / 2,
+                canvas, total_width / 2, top - 0.65 * note,
                 "separate subnetwork, not connected to the others", size, ha="center", color=MUTED,
             )
             top -= note
@@ -146,8 +147,8 @@ def _part_height(part: nx.Graph, wide: bool, size: float) -> float:
     if len(part) == 2:
         return 6.0 * size
     if _hub(part) is not None and len(part) == 3:
-        return (20 if wide else 24) * size
-    return (26 if wide else 32) * size
+        return 22 * size
+    return (24 if wide else 28) * size
 
 
 def _places(part: nx.Graph, box: dict, total: float, height: float, size: float) -> dict:
@@ -161,17 +162,20 @@ def _places(part: nx.Graph, box: dict, total: float, height: float, size: float)
         reach_x = min(reach[0], 17 * size)
         first, second = treatments
         return {first: (centre[0] - reach_x, centre[1]), second: (centre[0] + reach_x, centre[1])}
-    reach = (min(reach[0], 19 * size), reach[1])
+    reach = (min(reach[0], 21 * size), reach[1])
     hub = _hub(part)
     ring = [t for t in treatments if t != hub]
     # The busiest comparison points upwards.
     if hub is not None:
         ring.sort(key=lambda t: -part.edges[hub, t]["studies"])
+    angles = [math.pi / 2 - 2 * math.pi * index / len(ring) for index in range(len(ring))]
+    # The lowest treatments go to the very bottom, for the longest lines that the height allows.
+    lowest = -min(math.sin(angle) for angle in angles)
     places = {hub: centre} if hub is not None else {}
-    for index, treatment in enumerate(ring):
-        angle = math.pi / 2 - 2 * math.pi * index / len(ring)
+    for treatment, angle in zip(ring, angles, strict=True):
+        x, y = math.cos(angle), math.sin(angle)
         places[treatment] = (
-            centre[0] + reach[0] * math.cos(angle), centre[1] + reach[1] * math.sin(angle)
+            centre[0] + reach[0] * x, centre[1] + reach[1] * (y if y > 0 else y / lowest)
         )
     return places
 
@@ -231,7 +235,9 @@ def league_heat(
     small = size if width == "double" else 7.0
     total_width = style.page_width(width)
     cell = total_width / len(treatments)
-    texts = {t: style.wrap(t.replace("/", "/ "), cell - 6, small, "bold").replace("/ ", "/") for t in treatments}
+    # The diagonal is bold only where bold names fit.
+    diagonal = "bold" if width == "double" else "normal"
+    texts = {t: style.wrap(t, cell - 6, small, diagonal) for t in treatments}
     lines = max(3, *(style.line_count(text) for text in texts.values()))
     cell_height = lines * style.line_height(small) + 1.4 * size
     sign, word = (">", "above") if favoured == "positive" else ("<", "below")
@@ -256,7 +262,7 @@ def league_heat(
                     Rectangle(corner, cell - 2, cell_height - 2, facecolor="none", edgecolor=INK,
                               linewidth=0.8)
                 )
-                style.write(canvas, *middle, texts[row], small, ha="center", weight="bold")
+                style.write(canvas, *middle, texts[row], small, ha="center", weight=diagonal)
                 continue
             value, low, high = te.loc[row, column], lower.loc[row, column], upper.loc[row, column]
             toward_row = (value if favoured == "positive" else -value) / largest if largest else 0.0
@@ -264,21 +270,21 @@ def league_heat(
             canvas.add_patch(
                 Rectangle(corner, cell - 2, cell_height - 2, facecolor=fill, edgecolor="none")
             )
+            weight = "bold" if low * high > 0 else "normal"
             text = (
                 "not\nestimable" if pd.isna(value)
-                else f"{style.number(value)}\n{style.number(low)}\nto {style.number(high)}"
-                if style.text_width(style.interval(low, high), small) + 8 > cell
-                else f"{style.number(value)}\n{style.interval(low, high)}"
+                else f"{number(value)}\n"
+                + style.wrap(interval(low, high), cell - 6, small, weight)
             )
             style.write(
                 canvas, *middle, text, small, ha="center", color=style.text_on(fill),
-                weight="bold" if low * high > 0 else "normal",
+                weight=weight,
             )
     style.write(canvas, 2, caption_height - size, caption, size, va="top", color=INK)
     alt = [
         f"{r.row} minus {r.column} " + (
             "not estimable" if pd.isna(r.te)
-            else f"{style.number(r.te)} ({style.interval(r.lower, r.upper)})"
+            else f"{number(r.te)} ({interval(r.lower, r.upper)})"
         )
         for r in data.itertuples() if treatments.index(r.row) < treatments.index(r.column)
     ]

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MultipleLocator
 
+from psps_paper.formatting import number
+
 from . import style
 from .drawing import Drawing
 from .style import GRID, Key, Width
@@ -98,7 +100,7 @@ def rankogram(
         )
     order = list(p_scores.sort_values(ascending=False, kind="stable").index)
     colours = {t: style.class_colour(c) for t, c in style.class_of(order, classes).items()}
-    titles = [f"{t} (P-score {style.number(p_scores[t], 3)})" for t in order]
+    titles = [f"{t} (P-score {number(p_scores[t], 3)})" for t in order]
     figure, panels, size = _panels(width, titles, 11 * style.FONT_SIZE[width], "Probability (%)")
     for treatment, axes in zip(order, panels, strict=True):
         shares = probabilities.loc[treatment]
@@ -115,7 +117,7 @@ def rankogram(
     for treatment in order:
         shares = probabilities.loc[treatment]
         listing = ", ".join(f"rank {rank} {_percent(share)}%" for rank, share in shares.items())
-        alt.append(f"{treatment} (P-score {style.number(p_scores[treatment], 3)}): {listing}")
+        alt.append(f"{treatment} (P-score {number(p_scores[treatment], 3)}): {listing}")
     return Drawing(
         name, figure, data, "Probability of each rank, rank 1 the best. " + "; ".join(alt) + "."
     )
@@ -156,7 +158,7 @@ def cumulative_ranks(
     sucra = cumulative.iloc[:, :-1].mean(axis=1)
     order = list(sucra.sort_values(ascending=False, kind="stable").index)
     colours = {t: style.class_colour(c) for t, c in style.class_of(order, classes).items()}
-    titles = [f"{t} (SUCRA {style.number(sucra[t], 3)})" for t in order]
+    titles = [f"{t} (SUCRA {number(sucra[t], 3)})" for t in order]
     figure, panels, size = _panels(
         width, titles, 11 * style.FONT_SIZE[width], "Cumulative probability (%)"
     )
@@ -182,7 +184,7 @@ def cumulative_ranks(
     data = _tidy(cumulative.loc[order], "cumulative_probability")
     data["sucra"] = data["treatment"].map(sucra)
     alt = [
-        f"{t} (SUCRA {style.number(sucra[t], 3)}): "
+        f"{t} (SUCRA {number(sucra[t], 3)}): "
         + ", ".join(f"best {r} {_percent(s)}%" for r, s in cumulative.loc[t].iloc[:-1].items())
         for t in order
     ]
@@ -266,8 +268,8 @@ def p_score_dots(
         style.class_colour(c) for c in style.class_of(data["treatment"], classes).values()
     ]
     numbers = [
-        (f"printed {style.number(r.printed, 3)}\n" if pd.notna(r.printed) else "")
-        + f"computed {style.number(r.p_score, 3)}"
+        (f"printed {number(r.printed, 3)}\n" if pd.notna(r.printed) else "")
+        + f"computed {number(r.p_score, 3)}"
         for r in data.itertuples()
     ]
     keys = style.tier_keys(["implied"] + (["printed"] if data["printed"].notna().any() else []))
@@ -284,8 +286,8 @@ def p_score_dots(
     if width == "single":
         axes.set_xlabel("P-score")
     alt = "; ".join(
-        f"{r.treatment} computed {style.number(r.p_score, 3)}"
-        + (f", printed {style.number(r.printed, 3)}" if pd.notna(r.printed) else "")
+        f"{r.treatment} computed {number(r.p_score, 3)}"
+        + (f", printed {number(r.printed, 3)}" if pd.notna(r.printed) else "")
         for r in data.itertuples()
     )
     return Drawing(name, figure, data, f"P-scores from 0 to 1. {alt}.")

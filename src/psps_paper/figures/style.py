@@ -129,20 +129,7 @@ def class_colour(treatment_class: str) -> str:
     return CLASS_COLOURS[treatment_class]
 
 
-# ---------------------------------------------------------------- numbers
-
-
-def number(value: float, digits: int = 2) -> str:
-    """Fixed decimals, a true minus sign, and no minus zero; a dash where there is no value."""
-    if pd.isna(value):
-        return "–"
-    text = f"{round(float(value), digits) + 0.0:.{digits}f}"
-    return text.replace("-", "−")
-
-
-def interval(lower: float, upper: float, digits: int = 2) -> str:
-    """``0.14 to 0.76``."""
-    return f"{number(lower, digits)} to {number(upper, digits)}"
+# ---------------------------------------------------------------- words
 
 
 def plural(count: float, noun: str, nouns: str | None = None) -> str:
@@ -311,7 +298,9 @@ def panel(
 
 def write(canvas: Axes, x: float, y: float, text: str, size: float, **options) -> None:
     """Text at a point; left-aligned and vertically centred unless told otherwise."""
-    options = {"ha": "left", "va": "center", "linespacing": 1.15} | options
+    # Single lines share a baseline whether or not they hold a descender.
+    middle = "center" if "\n" in text else "center_baseline"
+    options = {"ha": "left", "va": middle, "linespacing": 1.15} | options
     canvas.text(x, y, text, fontsize=size, **options)
 
 

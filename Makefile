@@ -13,9 +13,9 @@ PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 BUILT := _build/html/.built
 
-# A path or a user's own kernel of the same name must not stand in for what the lock installs,
+# No path, data folder or kernel of the user's own may stand in for what the lock installs,
 # and one thread per process keeps sums, and so printed digits, the same on every machine.
-unexport PYTHONPATH PYTHONHOME
+unexport PYTHONPATH PYTHONHOME PSPS_DATA PSPS_BUILT
 export JUPYTER_PREFER_ENV_PATH := 1
 export PYTHONHASHSEED := 0
 export OMP_NUM_THREADS := 1

@@ -9,6 +9,7 @@ DICTIONARY_COLUMNS = [
     "name", "type", "unit", "nullable", "unique", "minimum", "maximum", "allowed", "meaning", "provenance",
 ]
 DTYPES = {"text": "str", "choice": "str", "url": "str", "date": "str", "integer": "Int64", "number": "float64"}
+DICTIONARY_CHOICES = {"type": list(DTYPES), "nullable": ["yes", "no"], "unique": ["yes", "no"]}
 
 
 def allowed_values(column: pd.Series) -> list[str]:
@@ -51,7 +52,7 @@ def schema_from_dictionary(dictionary: pd.DataFrame) -> pa.DataFrameSchema:
         if column["type"] == "url":
             checks.append(pa.Check.str_matches(r"^https?://\S+$"))
         if column["type"] == "date":
-            checks.append(pa.Check.str_matches(r"^\d{4}-\d{2}-\d{2}$"))
+            checks.append(pa.Check(_is_date, name="date"))
         if column["minimum"]:
             checks.append(pa.Check.ge(float(column["minimum"])))
         if column["maximum"]:
@@ -63,3 +64,8 @@ def schema_from_dictionary(dictionary: pd.DataFrame) -> pa.DataFrameSchema:
             unique=column["unique"] == "yes",
         )
     return pa.DataFrameSchema(columns, strict=True, ordered=True)
+
+
+def _is_date(cells: pd.Series) -> pd.Series:
+    days = pd.to_datetime(cells, format="%Y-%m-%d", errors="coerce")
+    return days.notna() & cells.str.fullmatch(r"\d{4}-\d{2}-\d{2}")

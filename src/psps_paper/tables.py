@@ -6,12 +6,17 @@ import csv
 import hashlib
 import io
 import os
+import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pandera.errors
 
-from psps_paper.schemas import DICTIONARY_COLUMNS, DTYPES, expectation, schema_from_dictionary
+from psps_paper.schemas import DICTIONARY_CHOICES, DICTIONARY_COLUMNS, DTYPES, expectation, schema_from_dictionary
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # all but tab and the line ends
+_LARGEST_WHOLE = 2.0**53  # beyond it a double no longer holds every whole number
 
 
 class TableError(ValueError):
@@ -30,16 +35,27 @@ def data_folder() -> Path:
 
 
 def table_names(folder: Path | None = None) -> list[str]:
-    """Names of all tables that have a column dictionary, sorted."""
-    return sorted(path.stem for path in ((folder or data_folder()) / "dictionaries").glob("*.csv"))
+    """Names of all tables that have a column dictionary, sorted; a folder without dictionaries is an error."""
+    dictionaries = (folder or data_folder()) / "dictionaries"
+    if not dictionaries.is_dir():
+        raise TableError(f"{dictionaries.parent} is no data folder: it has no folder dictionaries")
+    return sorted(path.stem for path in dictionaries.glob("*.csv"))
 
 
 def load_dictionary(name: str, folder: Path | None = None) -> pd.DataFrame:
     """Column dictionary of a table: one row a column, all text, empty string where nothing is said."""
-    path = (folder or data_folder()) / "dictionaries" / f"{name}.csv"
-    dictionary = _read_text_table(path)
+    file_name = f"dictionaries/{name}.csv"
+    dictionary = _read_text_table((folder or data_folder()) / file_name, file_name)
     if list(dictionary.columns) != DICTIONARY_COLUMNS:
-        raise TableError(f"{path.name}: columns are {list(dictionary.columns)}, expected {DICTIONARY_COLUMNS}")
+        raise TableError(f"{file_name}: columns are {list(dictionary.columns)}, expected {DICTIONARY_COLUMNS}")
+    for row, column in dictionary.iterrows():
+        where = f"{file_name}, row {row + 1} ({column['name']}), column"
+        for field, choices in DICTIONARY_CHOICES.items():
+            if column[field] not in choices:
+                raise TableError(f"{where} {field}: {column[field]!r} is not one of {', '.join(choices)}")
+        for field in ("minimum", "maximum"):
+            if column[field] and pd.isna(pd.to_numeric(column[field], errors="coerce")):
+                raise TableError(f"{where} {field}: {column[field]!r} is not a number")
     return dictionary
 
 
@@ -65,10 +81,10 @@ def load_table(name: str, folder: Path | None = None) -> pd.DataFrame:
         row of data.
     """
     folder = folder or data_folder()
-    path = folder / f"{name}.csv"
-    if not path.is_file():
-        raise TableError(f"{path.name}: no such table; there are {', '.join(table_names(folder))}")
-    return validate_table(_read_text_table(path), load_dictionary(name, folder), path.name)
+    file_name = f"{name}.csv"
+    if name not in table_names(folder):
+        raise TableError(f"{file_name}: no such table; there are {', '.join(table_names(folder))}")
+    return validate_table(_read_text_table(folder / file_name, file_name), load_dictionary(name, folder), file_name)
 
 
 def validate_table(raw: pd.DataFrame, dictionary: pd.DataFrame, file_name: str) -> pd.DataFrame:
@@ -115,10 +131,11 @@ def validate_table(raw: pd.DataFrame, dictionary: pd.DataFrame, file_name: str) 
         row, value = int(case["index"]), raw.loc[int(case["index"]), case["column"]]
         if case["check"] == "not_nullable":
             fault = "is empty"
-        elif "unique" in str(case["check"]):
-            fault = f"{value!r} occurs more than once"
+        elif case["check"] == "field_uniqueness":
+            rows = ", ".join(str(number + 1) for number in raw.index[raw[case["column"]] == value])
+            fault = f"{value!r} occurs more than once (rows {rows})"
         else:
-            fault = f"{value!r} is not {expectation(column)}"
+            fault = f"{_shortened(value)} is not {expectation(column)}"
         raise TableError(f"{file_name}, {_row_name(raw, row)}, column {case['column']}: {fault}") from None
 
 
@@ -131,7 +148,7 @@ def checksums(folder: Path | None = None) -> pd.Series:
     """SHA-256 of each table and dictionary, indexed by its path below the data folder."""
     folder = folder or data_folder()
     paths = sorted([*folder.glob("*.csv"), *folder.glob("dictionaries/*.csv")])
-    return pd.Series({str(path.relative_to(folder)): checksum(path) for path in paths}, dtype=str)
+    return pd.Series({path.relative_to(folder).as_posix(): checksum(path) for path in paths}, dtype=str)
 
 
 def recorded_checksums(folder: Path | None = None) -> pd.Series:
@@ -149,25 +166,43 @@ def record_checksums(folder: Path | None = None) -> Path:
     return path
 
 
-def _read_text_table(path: Path) -> pd.DataFrame:
+def _read_text_table(path: Path, file_name: str) -> pd.DataFrame:
+    if not path.is_file():
+        raise TableError(f"{file_name}: " + ("is not a file" if path.exists() else "the file is missing"))
     try:
-        text = path.read_bytes().decode("utf-8")
+        # Spreadsheets begin UTF-8 with a byte order mark; it says nothing about the data
+        text = path.read_bytes().decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise TableError(
-            f"{path.name}: byte {error.start} ({error.object[error.start]:#04x}) is not UTF-8; save the file as UTF-8"
+            f"{file_name}: byte {error.start} ({error.object[error.start]:#04x}) is not UTF-8; save the file as UTF-8"
         ) from None
-    rows = list(csv.reader(io.StringIO(text, newline="")))
-    if not rows:
-        raise TableError(f"{path.name}: the file is empty; expected a header line")
-    header = rows[0]
-    if len(rows) == 1:
-        raise TableError(f"{path.name}: there is a header but no row of data")
-    for number, row in enumerate(rows[1:], start=1):
-        if len(row) != len(header):
-            raise TableError(f"{path.name}, row {number}: {len(row)} cells where the header has {len(header)}")
+    if not text.strip():
+        raise TableError(f"{file_name}: the file is empty; expected a header line")
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header, *rows = reader
+    except csv.Error as error:
+        raise TableError(f"{file_name}, line {reader.line_num}: {error}; expected comma-separated values") from None
     if len(set(header)) != len(header):
-        raise TableError(f"{path.name}: a column name occurs more than once in {header}")
-    return pd.DataFrame(rows[1:], columns=header, dtype=str)
+        raise TableError(f"{file_name}: a column name occurs more than once in {header}")
+    if not rows:
+        raise TableError(f"{file_name}: there is a header but no row of data")
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(header):
+            raise TableError(f"{file_name}, row {number}: {len(row)} cells where the header has {len(header)}")
+    table = pd.DataFrame(rows, columns=header, dtype=str)
+    for number, row in enumerate(rows):
+        for column, cell in zip(header, row, strict=True):
+            if _CONTROL.search(cell):
+                raise TableError(
+                    f"{file_name}, {_row_name(table, number)}, column {column}: "
+                    f"{_shortened(cell)} holds a control character; expected text"
+                )
+    return table
+
+
+def _shortened(cell: str) -> str:
+    return repr(cell if len(cell) <= 80 else cell[:79] + "\N{HORIZONTAL ELLIPSIS}")
 
 
 def _row_name(raw: pd.DataFrame, row: int) -> str:
@@ -179,14 +214,14 @@ def _typed_column(raw: pd.DataFrame, column: pd.Series, file_name: str) -> pd.Se
     cells = raw[column["name"]]
     if DTYPES[column["type"]] == "str":
         return cells.where(cells != "", None).astype("str")
-    numbers = pd.to_numeric(cells.where(cells != "", None), errors="coerce")
-    wrong = numbers.isna() & (cells != "")
+    numbers = pd.to_numeric(cells.where(cells != "", None), errors="coerce").astype(float)
+    wrong = (numbers.isna() & (cells != "")) | np.isinf(numbers)
     if column["type"] == "integer":
-        wrong |= numbers.notna() & (numbers % 1 != 0)
+        wrong |= numbers.notna() & ((numbers % 1 != 0) | (numbers.abs() > _LARGEST_WHOLE))
     if wrong.any():
         row = int(wrong.idxmax())
         raise TableError(
             f"{file_name}, {_row_name(raw, row)}, column {column['name']}: "
-            f"{cells[row]!r} is not {expectation(column)}"
+            f"{_shortened(cells[row])} is not {expectation(column)}"
         )
     return numbers.astype(DTYPES[column["type"]])

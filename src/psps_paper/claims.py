@@ -32,7 +32,8 @@ class Finding:
     Attributes
     ----------
     low, high : float
-        The values that the check allows; equal where it gives one value, NaN where it can give none.
+        The values that the check allows; equal where it gives one value, NaN where it has no evidence,
+        ``low`` above ``high`` where no value at all is possible.
     detail : str
         How the value came about, in a few words with the numbers.
     determined : bool
@@ -118,7 +119,7 @@ def check_claims(folder: Path | None = None) -> pd.DataFrame:
     claims = evidence.claims
     rows = []
     for _, claim in claims.iterrows():
-        finding = CHECKS[claim["check"]].function(evidence, claim)
+        finding = find(evidence, claim)
         rows.append({
             "shown": shown(claim),
             "computed": _computed(claim, finding),
@@ -129,6 +130,26 @@ def check_claims(folder: Path | None = None) -> pd.DataFrame:
         })
     checked = claims.join(pd.DataFrame(rows, index=claims.index))
     return checked.assign(as_expected=checked["verdict"] == checked["expected"])
+
+
+def find(evidence: Evidence, claim: pd.Series) -> Finding:
+    """Run the check of one statement.
+
+    Raises
+    ------
+    TableError
+        Naming the statement, where its arguments are not what its check takes.
+    """
+    try:
+        return CHECKS[claim["check"]].function(evidence, claim)
+    except TableError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, NameError, SyntaxError, TypeError, ValueError) as error:
+        row = evidence.claims.index.get_loc(claim["id"]) + 1
+        raise TableError(
+            f"claims.csv, row {row} (id {claim['id']}), column arguments: {claim['arguments']!r} "
+            f"does not suit {claim['check']}: {error}"
+        ) from error
 
 
 def shown(claim: pd.Series) -> str:
@@ -152,6 +173,8 @@ def verdict(claim: pd.Series, finding: Finding) -> str:
     if math.isnan(finding.low):
         return "not checkable"
     value, low, high = claim["value"], finding.low, finding.high
+    if low > high:
+        return "contradicts"
     if claim["relation"] == "<":
         holds, may_hold = high < value, low < value
     elif claim["relation"] == ">":
@@ -170,6 +193,8 @@ def verdict(claim: pd.Series, finding: Finding) -> str:
 def _computed(claim: pd.Series, finding: Finding) -> str:
     if math.isnan(finding.low):
         return "nothing here"
+    if finding.low > finding.high:
+        return "no value fits"
     decimals = claim["decimals"] if claim["decimals"] == 0 else claim["decimals"] + 1
     if claim["unit"] == "year":
         return str(int(finding.low))
@@ -206,10 +231,7 @@ def _arguments(claim: pd.Series, count: int) -> list[str]:
     text = claim["arguments"]
     parts = [part.strip() for part in text.split(" | ")] if isinstance(text, str) else []
     if len(parts) != count:
-        raise TableError(
-            f"claims.csv, id {claim['id']}, column arguments: {text!r} has {len(parts)} parts, "
-            f"expected {count} for {claim['check']}"
-        )
+        raise ValueError(f"{len(parts)} parts, expected {count}")
     return parts
 
 
@@ -219,6 +241,15 @@ def _exactly(value: float, detail: str) -> Finding:
 
 def _nothing(detail: str) -> Finding:
     return Finding(math.nan, math.nan, detail, determined=False)
+
+
+def _impossible(detail: str) -> Finding:
+    return Finding(math.inf, -math.inf, detail)
+
+
+def _clash(published: PublishedNetwork) -> Finding:
+    clashes = ", ".join(f"{row.quantity} {row.treat1}" for row in published.recovery.clashes.itertuples())
+    return _impossible(f"the printed values cannot hold together: {clashes}")
 
 
 def _select(evidence: Evidence, table: str, query: str) -> pd.DataFrame:
@@ -300,13 +331,17 @@ def arithmetic(evidence: Evidence, claim: pd.Series) -> Finding:
     """
     expression = claim["arguments"]
     boxes = evidence.table("prisma").dropna(subset="n").set_index("box")["n"].astype(float)
+
+    def printed(name):
+        if name == claim["id"]:
+            raise ValueError("the statement would check itself")
+        return float(evidence.claims.at[name, "value"])
+
     functions = {
-        "claim": lambda name: float(evidence.claims.at[name, "value"]),
+        "claim": printed,
         "arms": lambda ref: float(len(_arms(evidence.table("studies"), int(ref)))),
         "round": round,
     }
-    if f'"{claim["id"]}"' in expression:
-        raise TableError(f"claims.csv, id {claim['id']}, column arguments: the statement would check itself")
     value = evaluate(expression, boxes.to_dict(), functions)
     return _exactly(value, f"{expression} = {formatting.number(value, 3 if value % 1 else 0)}")
 
@@ -365,8 +400,7 @@ def network(evidence: Evidence, claim: pd.Series) -> Finding:
     if quantity == "level":
         return _level_of_limits(published)
     if not published.recovery.feasible:
-        clashes = ", ".join(f"{row.quantity} {row.treat1}" for row in published.recovery.clashes.itertuples())
-        return Finding(math.inf, math.inf, f"the printed values cannot hold together: {clashes}")
+        return _clash(published)
     if quantity == "p_score":
         value = evidence.p_scores[treat1]
     else:
@@ -374,6 +408,9 @@ def network(evidence: Evidence, claim: pd.Series) -> Finding:
     rows = published.without
     row = rows[(rows["quantity"] == quantity) & (rows["treat1"] == treat1)
                & ((rows["treat2"] == treat2) | (quantity == "p_score"))]
+    if quantity == "p_score" and claim["value"] != row["value"].iloc[0]:
+        low, high = (row[f"implied_{end}"].iloc[0] for end in ("low", "high"))
+        return Finding(low, high, f"the other printed values imply {formatting.interval(low, high, 4)}")
     if row.empty or claim["value"] != row["value"].iloc[0]:
         low, high = _bounds(published, quantity, treat1, treat2)
         return Finding(low, high, f"all printed values imply {formatting.interval(low, high, 3)}")
@@ -388,6 +425,8 @@ def network(evidence: Evidence, claim: pd.Series) -> Finding:
 def rank(evidence: Evidence, claim: pd.Series) -> Finding:
     """Rank of a treatment by P-score in the network that agrees with all printed values: ``treatment``."""
     (treatment,) = _arguments(claim, 1)
+    if not evidence.network.recovery.feasible:
+        return _clash(evidence.network)
     order = evidence.p_scores.sort_values(ascending=False)
     detail = ", ".join(f"{name} {formatting.number(score, 3)}" for name, score in order.items())
     return _exactly(list(order.index).index(treatment) + 1, f"P-scores: {detail}")
@@ -412,14 +451,14 @@ def i2_interval(evidence: Evidence, claim: pd.Series) -> Finding:
         others = edges[(edges["treat1"] != treat1) | (edges["treat2"] != treat2)]["estimates"].sum()
         counts = [df + len(edges) - int(others) for df in fitting]
         if not counts:
-            return Finding(math.inf, math.inf, "no degrees of freedom fit the printed I2 and its interval")
+            return _impossible("no degrees of freedom fit the printed I2 and its interval")
         detail = f"the printed I2 and interval fit {', '.join(map(str, fitting))} degrees of freedom"
         return Finding(min(counts), max(counts), detail, determined=False)
     low, high = (100 * rows.at[quantity, name] for name in ("implied_low", "implied_high"))
     detail = (f"the other printed I2 values with {degrees} degrees of freedom imply "
               f"{formatting.interval(low, high, 2)}")
     if degrees not in fitting:
-        return Finding(math.inf, math.inf, f"{degrees} degrees of freedom do not fit the printed I2 and its interval")
+        return _impossible(f"{degrees} degrees of freedom do not fit the printed I2 and its interval")
     if quantity == "i2":
         return Finding(low, high, detail, determined=False)
     limit = 100 * i2_limit(values["i2"], degrees, upper=quantity == "i2_upper")
@@ -477,7 +516,7 @@ def evaluate(expression: str, names: dict[str, float], functions: dict[str, Call
 
     Raises
     ------
-    TableError
+    ValueError
         Naming the part of the expression that is not arithmetic, or the unknown name.
     """
 
@@ -486,17 +525,21 @@ def evaluate(expression: str, names: dict[str, float], functions: dict[str, Call
             return node.value
         if isinstance(node, ast.Name):
             if node.id not in names:
-                raise TableError(f"{expression!r}: {node.id} is not one of {', '.join(sorted(names))}")
+                raise ValueError(f"{expression!r}: {node.id} is not one of {', '.join(sorted(names))}")
             return names[node.id]
         if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
             return _OPERATORS[type(node.op)](value(node.left), value(node.right))
         if isinstance(node, ast.UnaryOp) and type(node.op) in _OPERATORS:
             return _OPERATORS[type(node.op)](value(node.operand))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in functions:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in functions and not node.keywords:
             return functions[node.func.id](*map(value, node.args))
-        raise TableError(f"{expression!r}: {ast.unparse(node)!r} is not arithmetic")
+        raise ValueError(f"{expression!r}: {ast.unparse(node)!r} is not arithmetic")
 
-    return float(value(ast.parse(expression, mode="eval").body))
+    try:
+        tree = ast.parse(expression, mode="eval")
+    except SyntaxError as error:
+        raise ValueError(f"{expression!r} is not arithmetic: {error.msg}") from None
+    return float(value(tree.body))
 
 
 def _refs(rows: pd.DataFrame) -> str:

@@ -44,6 +44,7 @@ def small_sample_factor(df: np.ndarray, correction: Correction) -> np.ndarray:
         return np.ones_like(df)
     if correction == "approximate":
         return 1 - 3 / (4 * df - 1)
+    require(df >= 2, df, "df", "at least 2, as the exact correction needs")
     return np.exp(special.gammaln(df / 2) - special.gammaln((df - 1) / 2)) / np.sqrt(df / 2)
 
 

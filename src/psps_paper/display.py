@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,14 +90,14 @@ def show(
         body, data, name, text = to_svg(what), what.data, what.name, what.alt
     else:
         body = table_markup(what, label=caption, index=index, sortable=sortable)
-        data, text = (what.reset_index() if index else what), what.to_string(index=index)
+        data, text = (what.reset_index() if index else what), what.map(_plain).to_string(index=index)
         name = name or re.sub(r"[^a-z0-9]+", "-", caption.lower()).strip("-")[:40]
     kind = "figure" if isinstance(what, Drawing) else "table"
     remark = f'<p class="psps-note">{html.escape(note)}</p>' if note else ""
     heading = f"<figcaption>{badges} {html.escape(caption)} {csv_link(data, name)}</figcaption>"
     inside = heading + body if kind == "table" else body + heading
     markup = f'<figure class="psps psps-{kind}" id="{html.escape(name)}">{inside}{remark}</figure>'
-    return Shown(markup, f"[{tier}] {caption}\n{_plain(text)}")
+    return Shown(markup, f"[{tier}] {caption}\n{text}")
 
 
 def table_markup(table: pd.DataFrame, *, label: str, index: bool = False, sortable: bool = False) -> str:
@@ -146,10 +146,13 @@ def value_span(text: str, tier: str) -> str:
     return f'<span class="value value-{tier}" title="{tier}: {TIERS[tier]}">{html.escape(text)}</span>'
 
 
-def glue_claims(chapter: str) -> None:
-    """Make every printed number of a chapter available to its prose, under the id of its statement."""
+def glue_claims(chapter: str, also: Sequence[str] = ()) -> None:
+    """Make every printed number of a chapter, and the statements ``also`` named by id, available to its prose."""
     checked = check_claims()
-    for _, claim in checked[checked["chapter"] == chapter].iterrows():
+    unknown = [name for name in also if name not in checked.index]
+    if unknown:
+        raise ValueError(f"also={unknown}: no such statement in claims.csv")
+    for _, claim in checked[(checked["chapter"] == chapter) | checked["id"].isin(also)].iterrows():
         glue(claim["id"], Shown(claim_span(claim), claim["shown"]), display=False)
 
 
@@ -227,10 +230,5 @@ def _cell(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    return html.unescape(re.sub(r"<[^>]+>", "", value)) if isinstance(value, str) else value
+    return html.unescape(re.sub(r"<[^>]+>", "", value)) if isinstance(value, Html) else value
 
-
-def sentence_list(items: Iterable[str]) -> str:
-    """Join items as in a sentence."""
-    items = list(items)
-    return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1]

@@ -52,7 +52,8 @@ def compare_with_oracle(path: str | Path) -> pd.DataFrame:
     -------
     DataFrame [field, cells, max_abs_diff, max_rel_diff, tolerance, agrees, reason]
         One row a field, in the order of the file. ``agrees``: every cell differs by at most the
-        tolerance, relative to the reference, or by at most 1e-12; both sides miss the same cells. Fields that are not compared have 0 cells, NaN differences,
+        tolerance, relative to the reference, or by at most 1e-12. Cells count as compared where
+        both sides have none, as node-splits of a tree. Fields that are not compared have 0 cells, NaN differences,
         ``agrees`` missing and a reason.
 
     Raises
@@ -101,7 +102,7 @@ def _compare(field: str, value: object, ours: dict[str, tuple[object, float]]) -
     if not same_gaps:
         raise ValueError(f"{field}: shape or missing cells differ, {got} instead of {expected}")
     known = ~np.isnan(expected)
-    expected, difference = expected[known], np.abs(got - expected)[known]
+    cells, expected, difference = expected.size, expected[known], np.abs(got - expected)[known]
     zero = 0.0 if field in RELATIVE_ONLY else ZERO
     # Where a difference of zero would be more than the tolerance a relative one says nothing.
     sizeable = np.abs(expected) > zero / tolerance
@@ -109,7 +110,7 @@ def _compare(field: str, value: object, ours: dict[str, tuple[object, float]]) -
     agrees = (difference <= np.maximum(zero, tolerance * np.abs(expected))).all()
     return {
         "field": field,
-        "cells": int(known.sum()),
+        "cells": cells,
         "max_abs_diff": float(difference.max(initial=0.0)),
         "max_rel_diff": float(relative.max(initial=0.0)),
         "tolerance": tolerance,

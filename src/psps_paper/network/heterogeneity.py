@@ -50,6 +50,7 @@ def least_squares(x: np.ndarray, y: np.ndarray, d: np.ndarray, tau2: np.ndarray)
     w = 1 / (d + tau2[:, None])
     weighted = x.swapaxes(-1, -2) * w[:, None, :]
     cov = np.linalg.inv(weighted @ x)
+    cov = (cov + cov.swapaxes(-1, -2)) / 2  # symmetric to the last digit
     b = cov @ (weighted @ y[:, :, None])
     residual = y - (x @ b)[:, :, 0]
     return LeastSquares(w, residual, cov, b[:, :, 0], (w * residual**2).sum(axis=1))

@@ -1,0 +1,214 @@
+"""What fit_network refuses, and what it accepts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from psps_paper.network import components, fit_network, fit_networks
+from psps_paper.network.ranking import p_scores, rank_probabilities
+from psps_paper.network.summary import league_table, network_from_pooled
+
+COLUMNS = ["study", "treat1", "treat2", "te", "se"]
+TWO_ARM = [("s1", "A", "B", 0.3, 0.2), ("s2", "B", "C", -0.1, 0.3), ("s3", "A", "C", 0.4, 0.25)]
+
+
+def table(*rows: tuple) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+@pytest.mark.parametrize(
+    "rows, message",
+    [
+        ([*TWO_ARM, ("s4", "D", "E", 0.1, 0.2)], r"not connected.*\['A', 'B', 'C'\].*\['D', 'E'\]"),
+        ([*TWO_ARM, ("s4", "A", "A", 0.1, 0.2)], "row 3.*'s4'.*'A' is compared with itself"),
+        ([*TWO_ARM, ("s4", "A", "B", 0.1, 0.0)], r"row 3.*se=0\.0.*'s4'.*se > 0"),
+        ([*TWO_ARM, ("s4", "A", "B", 0.1, -0.2)], r"row 3.*se=-0\.2"),
+        ([*TWO_ARM, ("s4", "A", "B", np.inf, 0.2)], "row 3.*te=inf"),
+        ([*TWO_ARM, ("s4", "A", None, 0.1, 0.2)], "row 3, column treat2: missing label"),
+        ([*TWO_ARM, (np.nan, "A", "B", 0.1, 0.2)], "row 3, column study: missing label"),
+        ([*TWO_ARM, ("s4", "A", "B", "much", 0.2)], "column te: expected numbers.*much"),
+        ([("s1", "A", "B", np.nan, 0.2)], "none of 1 rows has both te and se"),
+        (
+            [*TWO_ARM, ("trial", "A", "B", 0.1, 0.2), ("trial", "B", "C", 0.1, 0.2)],
+            "study 'trial' compares 3 treatments .A, B, C. and needs 3 contrasts.*missing: A vs C",
+        ),
+        (
+            [
+                ("trial", "A", "B", 0.1, 0.2),
+                ("trial", "B", "C", 0.2, 0.2),
+                ("trial", "A", "C", 0.9, 0.2),
+            ],
+            "study 'trial': estimates do not add up.*A vs B: te 0.1, se 0.2.*A vs C: te 0.9",
+        ),
+        (
+            [
+                ("trial", "A", "B", 0.1, 0.2),
+                ("trial", "B", "C", 0.2, 0.2),
+                ("trial", "A", "C", 0.3, 0.9),
+            ],
+            "study 'trial': standard errors belong to no covariance matrix.*A vs C: te 0.3, se 0.9",
+        ),
+        (
+            [*TWO_ARM, ("s1", "B", "A", -0.1, 0.2)],
+            "study 's1' has 2 rows for A vs B: pass correlation=.*unique study labels",
+        ),
+        (
+            [
+                ("trial", "A", "B", 0.1, 0.2),
+                ("trial", "B", "C", 0.2, 0.2),
+                ("trial", "A", "C", 0.3, 0.2),
+                ("trial", "C", "A", -0.3, 0.2),
+            ],
+            "study 'trial' has 3 treatments and 2 rows for A vs C; expected one row",
+        ),
+    ],
+)
+def test_bad_contrasts(rows, message):
+    with pytest.raises(ValueError, match=message):
+        fit_network(table(*rows))
+
+
+def test_no_rows():
+    with pytest.raises(ValueError, match="none of 0 rows"):
+        fit_network(table())
+
+
+def test_missing_column():
+    with pytest.raises(ValueError, match=r"\['se'\] missing"):
+        fit_network(table(*TWO_ARM).drop(columns="se"))
+
+
+def test_one_treatment():
+    with pytest.raises(ValueError, match="'A' is compared with itself"):
+        fit_network(table(("s1", "A", "A", 0.1, 0.2)))
+
+
+@pytest.mark.parametrize("tau2", ["PM", "dl", -0.1, np.nan])
+def test_unknown_method(tau2):
+    with pytest.raises(ValueError, match="expected one of DL, REML, ML or a number >= 0"):
+        fit_network(table(*TWO_ARM), tau2)
+
+
+@pytest.mark.parametrize("correlation", [-0.1, 1, 2.5])
+def test_impossible_correlation(correlation):
+    with pytest.raises(ValueError, match=r"\[0, 1\)"):
+        fit_network(table(*TWO_ARM), correlation=correlation)
+
+
+@pytest.mark.parametrize("level", [0, 1, 95])
+def test_impossible_level(level):
+    with pytest.raises(ValueError, match="level"):
+        fit_network(table(*TWO_ARM), level=level)
+
+
+def test_missing_estimates_are_listed_not_dropped():
+    contrasts = table(
+        *TWO_ARM,
+        ("s4", "A", "B", np.nan, 0.2),
+        ("s5", "A", "B", 0.1, np.nan),
+        ("s6", "A", "D", None, None),
+    ).assign(note="kept")
+    fit = fit_network(contrasts)
+    assert fit.excluded[["study", "reason"]].values.tolist() == [
+        ["s4", "te missing"],
+        ["s5", "se missing"],
+        ["s6", "te and se missing"],
+    ]
+    assert fit.treatments == ["A", "B", "C"]
+    assert len(fit.contrasts) + len(fit.excluded) == len(contrasts)
+    pd.testing.assert_frame_equal(fit.te, fit_network(table(*TWO_ARM)).te)
+
+
+def test_fit_does_not_change_with_its_input():
+    contrasts = table(*TWO_ARM)
+    fit = fit_network(contrasts)
+    contrasts.loc[0, "te"] = 99.0
+    assert fit.contrasts.loc[0, "te"] == 0.3
+
+
+def test_components_name_the_parts():
+    rows = table(*TWO_ARM, ("s4", "D", "E", 0.1, 0.2), ("s5", "A", "D", np.nan, np.nan))
+    assert components(rows) == [{"A", "B", "C"}, {"D", "E"}]
+
+
+def test_unicode_and_very_long_labels():
+    names = ["Rückenmarkstimulation 🧠", "脊髄刺激", "x" * 10_000]
+    rows = [
+        ("Müller’s „study“", names[0], names[1], 0.3, 0.2),
+        ("研究" * 3000, names[1], names[2], 0.1, 0.2),
+    ]
+    fit = fit_network(table(*rows))
+    assert fit.treatments == sorted(names)
+    assert fit.te.at[names[0], names[2]] == pytest.approx(0.4, abs=1e-12)
+
+
+def test_two_treatments_and_one_study():
+    fit = fit_network(table(("s1", "A", "B", 0.3, 0.2)), level=0.9)
+    assert (fit.te.at["A", "B"], fit.se.at["A", "B"]) == pytest.approx((0.3, 0.2))
+    assert fit.tau2 == 0 and fit.df_q == 0
+    assert np.isnan([fit.p_q, fit.i2, fit.predict_lower.at["A", "B"]]).all()
+    assert fit.upper.at["A", "B"] == pytest.approx(0.3 + 1.6448536269514722 * 0.2)
+
+
+def test_numbers_as_labels():
+    rows = table((1, 10, 20, 0.3, 0.2), (2, 20, 30, 0.1, 0.2))
+    assert fit_network(rows).treatments == ["10", "20", "30"]
+
+
+@pytest.mark.parametrize(
+    "te, se, more, message",
+    [
+        (np.zeros((4, 2)), np.ones(3), {}, "expected .B x 3."),
+        (np.zeros((4, 3)), np.ones((2, 3)), {}, "with one B"),
+        (np.zeros((4, 3)), np.ones(3), {"tau2": np.zeros(5)}, "with one B"),
+        (np.full((4, 3), np.nan), np.ones(3), {}, "finite numbers"),
+        (np.zeros((4, 3)), np.zeros(3), {}, "se > 0"),
+        (np.zeros((4, 3)), np.ones(3), {"correlation": 1.0}, r"\[0, 1\)"),
+        (np.zeros((4, 3)), np.ones(3), {"tau2": np.full(4, -1.0)}, ">= 0"),
+    ],
+)
+def test_bad_sets(te, se, more, message):
+    with pytest.raises(ValueError, match=message):
+        fit_networks(table(*TWO_ARM), te, se, **more)
+
+
+def test_sets_with_a_contradiction_name_the_data_set():
+    rows = table(("t", "A", "B", 0, 1), ("t", "B", "C", 0, 1), ("t", "A", "C", 0, 1))
+    te = np.zeros((3, 3))
+    te[2, 0] = 1.0
+    with pytest.raises(ValueError, match=r"study 't' \(data set 2\): estimates do not add up"):
+        fit_networks(rows, te, np.ones(3))
+
+
+def pooled(*rows: tuple) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["treat1", "treat2", "te", "se"])
+
+
+@pytest.mark.parametrize(
+    "rows, message",
+    [
+        ([("A", "B", 1, 0.1), ("B", "C", 1, 0.1), ("C", "A", 1, 0.1)], "form a cycle"),
+        ([("A", "B", 1, 0.1), ("C", "D", 1, 0.1)], r"parts are.*\['A', 'B'\]"),
+        ([("A", "B", 1, 0.1), ("B", "A", 1, 0.1)], "appears twice"),
+        ([("A", "B", 1, 0.0)], "se > 0"),
+        ([("A", "B", np.nan, 0.1)], "te=nan"),
+        ([("A", "A", 1, 0.1)], "with itself"),
+        ([], "no rows"),
+    ],
+)
+def test_bad_pooled_contrasts(rows, message):
+    with pytest.raises(ValueError, match=message):
+        network_from_pooled(pooled(*rows))
+
+
+@pytest.mark.parametrize("rank", [p_scores, rank_probabilities])
+def test_direction_must_be_named(rank):
+    with pytest.raises(ValueError, match="expected 'lower' or 'higher'"):
+        rank(fit_network(table(*TWO_ARM)), desirable="good")
+
+
+def test_league_table_needs_all_treatments():
+    with pytest.raises(ValueError, match="each of"):
+        league_table(fit_network(table(*TWO_ARM)), order=["A", "B"])

@@ -1,0 +1,171 @@
+"""Time the network engine, in one run against pimeta and, where R is present, netmeta.
+
+    python benchmarks/network.py [--check]
+
+Prints ratios and the machine. ``--check`` makes the exit code 1 where a promise is not kept. Each
+time is the least of several repeats, since other work on the machine only ever adds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pimeta
+import psutil
+
+from psps_paper.network import fit_network, fit_networks
+from psps_paper.network.ranking import rank_probabilities
+
+ORACLES = Path(__file__).resolve().parent.parent / "tests" / "oracles"
+# Data sets for fit_networks, and how many of them the loop over pimeta is timed on.
+MANY, TIMED = 10_000, 200
+
+
+def seconds(run: Callable[[], object], repeats: int, inner: int = 1) -> float:
+    """Least time of one call, over ``repeats`` rounds of ``inner`` calls."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        for _ in range(inner):
+            run()
+        times.append((time.perf_counter() - start) / inner)
+    return min(times)
+
+
+def contrasts_of(name: str) -> pd.DataFrame:
+    data = json.loads((ORACLES / f"{name}.json").read_text(encoding="utf-8"))["input"]
+    return pd.DataFrame(data).rename(columns={"studlab": "study", "TE": "te", "seTE": "se"})
+
+
+def by_pimeta(table: pd.DataFrame):
+    return pimeta.netmeta(
+        table["te"], table["se"], table["treat1"], table["treat2"], table["study"]
+    )
+
+
+def whole_fit(table: pd.DataFrame) -> list[pd.DataFrame]:
+    """A fit with every matrix, as pimeta computes them: ours are made on first use."""
+    fit = fit_network(table)
+    return [fit.te, fit.se, fit.lower, fit.upper, fit.te_common, fit.se_common]
+
+
+def single_fit() -> list[tuple[str, float, str, bool]]:
+    table = contrasts_of("senn2013")
+    ours = seconds(lambda: whole_fit(table), 15, 20)
+    theirs = seconds(lambda: by_pimeta(table), 15, 20)
+    ratio = theirs / ours
+    rows = [
+        ("Senn2013, one fit, ms", 1e3 * ours, f"pimeta {1e3 * theirs:.2f} ms", True),
+        ("Senn2013, times faster than pimeta", ratio, "promised: 3", ratio >= 3),
+    ]
+    return rows + single_fit_in_r(table, ours)
+
+
+def single_fit_in_r(table: pd.DataFrame, ours: float) -> list[tuple[str, float, str, bool]]:
+    rscript = shutil.which("Rscript")
+    probe = [rscript, "-e", "suppressMessages(library(netmeta))"]
+    if rscript is None or subprocess.run(probe, capture_output=True).returncode:
+        return [("Senn2013, netmeta", np.nan, "R with netmeta not present: not timed", True)]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "senn2013.csv"
+        table.to_csv(path, index=False)
+        script = (
+            "suppressMessages(library(netmeta)); p <- read.csv(commandArgs(TRUE)[1]); "
+            "f <- function() netmeta(te, se, treat1, treat2, study, data = p); f(); "
+            "cat(min(sapply(1:15, function(i) system.time(for (j in 1:5) f())[['elapsed']] / 5)))"
+        )
+        out = subprocess.run(
+            [rscript, "-e", script, str(path)], capture_output=True, text=True, check=True
+        ).stdout
+    theirs = float(out.split()[-1])
+    return [("Senn2013, times faster than netmeta", theirs / ours, f"{1e3 * theirs:.1f} ms", True)]
+
+
+def many_fits() -> list[tuple[str, float, str, bool]]:
+    table = contrasts_of("star_demo")
+    rng = np.random.default_rng(0)
+    te = table["te"].to_numpy() + rng.normal(0, 0.2, (MANY, len(table)))
+    se = table["se"].to_numpy() * rng.uniform(0.8, 1.25, (MANY, len(table)))
+
+    def ours() -> None:
+        fits = fit_networks(table, te, se)
+        fits.te, fits.se, fits.lower, fits.upper, fits.te_common, fits.se_common
+
+    def theirs() -> None:
+        for k in range(TIMED):
+            by_pimeta(table.assign(te=te[k], se=se[k]))
+
+    fast = seconds(ours, 5)
+    slow = seconds(theirs, 3) / TIMED * MANY
+    note = f"pimeta {slow:.1f} s, extrapolated from {TIMED} of {MANY}"
+    return [
+        (f"star_demo, {MANY} data sets, s", fast, note, True),
+        (f"star_demo, {MANY} data sets, times faster", slow / fast, "promised: 50", slow / fast >= 50),
+    ]
+
+
+def ranks() -> list[tuple[str, float, str, bool]]:
+    fit = fit_network(contrasts_of("senn2013"))
+    time_taken = seconds(lambda: rank_probabilities(fit, desirable="lower", draws=100_000), 5)
+    name = f"rank probabilities, {len(fit.treatments)} treatments, 100,000 draws, s"
+    return [(name, time_taken, "promised: under 0.3", time_taken < 0.3)]
+
+
+def large() -> list[tuple[str, float, str, bool]]:
+    n_studies, n = 2_000, 100
+    rng = np.random.default_rng(0)
+    # A chain connects all treatments; the other studies compare any two.
+    first = np.concatenate([np.arange(n - 1), rng.integers(0, n, n_studies - n + 1)])
+    step = np.concatenate([np.ones(n - 1, int), rng.integers(1, n, n_studies - n + 1)])
+    table = pd.DataFrame(
+        {
+            "study": [f"study {k}" for k in range(n_studies)],
+            "treat1": [f"treatment {k:03}" for k in first],
+            "treat2": [f"treatment {k:03}" for k in (first + step) % n],
+            "te": rng.normal(0, 0.5, n_studies),
+            "se": rng.uniform(0.1, 0.5, n_studies),
+        }
+    )
+    time_taken = seconds(lambda: whole_fit(table), 3)
+    # Linux counts in kilobytes, macOS in bytes.
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    name = f"{n_studies} two-arm studies, {n} treatments"
+    return [
+        (f"{name}, s", time_taken, "promised: under 2", time_taken < 2),
+        ("peak memory of this whole run, MB", peak / 1e6, "promised: under 1000", peak < 1e9),
+    ]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="exit 1 where a promise is not kept")
+    check = parser.parse_args().check
+    machine = f"{platform.machine()}, {os.cpu_count()} logical CPUs, {platform.system()}"
+    load = psutil.getloadavg()[0]
+    print(f"{machine}, {psutil.virtual_memory().total / 1e9:.0f} GB, load {load:.1f} at the start")
+    packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "pandas", "scipy", "pimeta"))
+    print(f"Python {platform.python_version()}, {packages}")
+    rows = [row for part in (large, single_fit, many_fits, ranks) for row in part()]
+    for name, value, note, kept in rows:
+        shown = "-" if np.isnan(value) else f"{value:.3g}"
+        print(f"{name:58} {shown:>8}  {note}{'' if kept else '  NOT KEPT'}")
+    return int(check and not all(kept for *_, kept in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -127,7 +127,7 @@ def rob_stacked(
             text = members["text"][judgement]
             inside = fits(text, percent)
             style.write(
-                axes, start + percent / 2, base + (bar / 2 if inside else bar + 0.6 * size), text,
+                axes, start + percent / 2, base + (bar / 2 if inside else bar + 0.75 * size), text,
                 size, ha="center",
                 # The hatch would run through the digits without a plain patch behind them.
                 bbox={"facecolor": fill, "edgecolor": "none", "pad": 1.0} if inside else None,

@@ -15,7 +15,7 @@ from psps_paper.formatting import estimate, interval
 from . import style
 from .drawing import Drawing
 from .network import favours_first
-from .style import GRID, INK, MUTED, Key, Width
+from .style import INK, MUTED, Key, Width
 
 
 def favours_labels(first: str, second: str, desirable: str) -> tuple[str, str]:
@@ -51,6 +51,11 @@ def _write_favours(
     canvas.annotate("", xy=(left + width, y), xytext=(middle + 4, y), arrowprops=_arrow())
     for text, x, align in ((sides[0], middle - 5, "right"), (sides[1], middle + 5, "left")):
         style.write(canvas, x, y - 0.5 * size, text, size, ha=align, va="top")
+
+
+def _prediction_line(axes: Axes, lower: float, upper: float, y: float) -> None:
+    """A thin line with end ticks, wider than the confidence interval that lies on it."""
+    axes.plot([lower, upper], [y, y], color=MUTED, linewidth=1.2, marker="|", markersize=7, zorder=2)
 
 
 def _null_line(axes: Axes, null: float, bands: list[tuple[float, float]]) -> None:
@@ -138,7 +143,7 @@ def forest_network(
     row_heights = [row_height(label) for label in labels]
     keys = style.tier_keys(data["tier"])
     if any_prediction:
-        keys.append(Key(f"{percent} prediction interval (PI)", GRID))
+        keys.append(Key(f"{percent} prediction interval (PI)", MUTED, marker="_"))
     legend_height = style.legend_height(keys, total_width, size)
     heading_height = 1.7 * size
     body = sum(row_heights)
@@ -176,11 +181,8 @@ def forest_network(
             y = top - (row_space + above) / 2
             bands.append((top - row_space, top - above - 0.5 * size))
         if prediction:
-            axes.plot(
-                [row.predict_lower, row.predict_upper], [y, y], color=GRID, linewidth=5.0,
-                solid_capstyle="butt", zorder=2,
-            )
-        axes.plot([row.lower, row.upper], [y, y], color=colour, linewidth=2.0,
+            _prediction_line(axes, row.predict_lower, row.predict_upper, y)
+        axes.plot([row.lower, row.upper], [y, y], color=colour, linewidth=3.4,
                   solid_capstyle="butt", zorder=3)
         marker, filled = style.TIER_MARKERS[row.tier]
         axes.plot(row.te, y, **style.marker_style(marker, colour, filled, 7.5))
@@ -373,8 +375,7 @@ def forest_responders(
             style.write(canvas, arm_left + sum(arm_width[: i + 1]), text_y, arm[i], size, ha="right")
         if row.pooled:
             if has_prediction:
-                axes.plot([row.predict_lower, row.predict_upper], [y, y], color=GRID, linewidth=5,
-                          solid_capstyle="butt", zorder=2)
+                _prediction_line(axes, row.predict_lower, row.predict_upper, y)
                 style.write(canvas, total_width - 1, y - 0.5 * line, prediction, size, ha="right",
                             color=MUTED)
             corners = [(row.lower, y), (row.estimate, y + 0.5 * size), (row.upper, y),

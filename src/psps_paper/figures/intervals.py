@@ -54,7 +54,7 @@ def interval_strip(
             verdict = "" if row.inside else ", outside"
             text = f"printed {number(row.printed, digits)}{verdict}\n{text}"
         numbers.append(text)
-    keys = [Key("interval implied by the other printed numbers", MUTED)]
+    keys = [Key("interval implied by the other printed numbers", GRID)]
     if data["inside"].eq(True).any():
         keys.append(Key("printed, inside", INK, marker="o"))
     if data["inside"].eq(False).any():
@@ -65,9 +65,11 @@ def interval_strip(
     axes.locator_params(axis="x", nbins=6 if width == "double" else 4)
     for row, y in zip(data.itertuples(), centres, strict=True):
         axes.plot([low, high], [y, y], color=GRID, linewidth=0.8, zorder=1)
-        # Square caps keep an interval narrower than the line visible.
-        axes.plot([row.low, row.high], [y, y], color=MUTED, linewidth=7, zorder=2,
-                  solid_capstyle="projecting")
+        axes.plot([row.low, row.high], [y, y], color=GRID, linewidth=11, zorder=2,
+                  solid_capstyle="butt")
+        # Limits of their own, so that an interval narrower than a marker is still seen.
+        axes.plot([row.low, row.high], [y, y], color=MUTED, linestyle="none", marker="|",
+                  markersize=13, markeredgewidth=1.6, zorder=3)
         if pd.notna(row.printed):
             axes.plot(row.printed, y, **style.marker_style("o" if row.inside else "X", INK, True, 6))
     alt = "; ".join(f"{r.label}: {n}".replace("\n", ", ")
@@ -132,7 +134,10 @@ def ensemble_intervals(
     axes.set(xlim=(low, high), xlabel=f"{unit} (simulated)")
     axes.locator_params(axis="x", nbins=6 if width == "double" else 4)
     if low < 0 < high:
-        axes.axvline(0, color=INK, linewidth=0.9, zorder=1)
+        # In single width the labels stand above the rows, where the line would cross them.
+        bands = [(y - size, y + size) for y in centres] if width == "single" else [axes.get_ylim()]
+        for band in bands:
+            axes.plot([0, 0], band, color=INK, linewidth=0.9, zorder=1)
     for row, y in zip(data.itertuples(), centres, strict=True):
         axes.plot([row.q025, row.q975], [y, y], color=MUTED, linewidth=1.6, zorder=2)
         axes.plot([row.q25, row.q75], [y, y], color=MUTED, linewidth=6, zorder=2,
@@ -211,7 +216,11 @@ def funnel(
     )
     note_height = style.line_count(note) * style.line_height(size) + 0.5 * size
     legend_height = style.legend_height(keys, total_width, size) + 0.4 * size
-    left, bottom, plot = 4.8 * size, 4.8 * size, 24 * size
+    left, plot = 4.8 * size, 24 * size
+    axis_label = style.wrap(
+        f"Estimate minus summary of its comparison ({unit})", total_width - left - 8, size
+    )
+    bottom = 2.3 * size + style.line_count(axis_label) * style.line_height(size)
     height = legend_height + note_height + plot + bottom
     figure, canvas = style.page(width, height)
     style.legend(canvas, keys, 1, height, total_width, size)
@@ -219,12 +228,7 @@ def funnel(
     axes = style.panel(figure, left, bottom, total_width - left - 8, plot, size)
     deepest = 1.08 * data["se"].max()
     reach = 1.06 * max(quantile * deepest, data["adjusted"].abs().max())
-    axes.set(xlim=(-reach, reach), ylim=(deepest, 0), ylabel="Standard error")
-    axes.set_xlabel(
-        style.wrap(
-            f"Estimate minus summary of its comparison ({unit})", total_width - left - 8, size
-        )
-    )
+    axes.set(xlim=(-reach, reach), ylim=(deepest, 0), xlabel=axis_label, ylabel="Standard error")
     axes.locator_params(axis="x", nbins=7 if width == "double" else 5)
     axes.axvline(0, color=INK, linewidth=0.9, zorder=1)
     for side in (-1, 1):

@@ -10,7 +10,7 @@ from psps_paper.formatting import number
 
 from . import style
 from .drawing import Drawing
-from .style import GRID, Key, Width
+from .style import GRID, PAPER, Key, Width
 
 
 def _check_probabilities(probabilities: pd.DataFrame, where: str) -> pd.DataFrame:
@@ -42,15 +42,16 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f}"
 
 
-def _panels(width: Width, titles: list[str], plot_height: float, y_label: str):
-    """Small multiples, two or four to a row, with a title above each."""
+def _panels(width: Width, titles: list[tuple[str, str]], y_label: str):
+    """Small multiples, two or four to a row, with a treatment and its score above each."""
     size = style.FONT_SIZE[width]
     total_width = style.page_width(width)
     per_row = min(len(titles), 4 if width == "double" else 2)
     rows = -(-len(titles) // per_row)
+    plot_height = 11 * size
     left, gap, bottom = 4.4 * size, 1.6 * size, 3.4 * size
     panel_width = (total_width - left - 4 - gap * (per_row - 1)) / per_row
-    wrapped = [style.wrap(t, panel_width, size, "bold") for t in titles]
+    wrapped = [f"{style.wrap(t, panel_width, size, 'bold')}\n({score})" for t, score in titles]
     title_height = max(map(style.line_count, wrapped)) * style.line_height(size) + 0.5 * size
     row_height = title_height + plot_height + bottom
     figure, canvas = style.page(width, rows * row_height + 2)
@@ -64,8 +65,6 @@ def _panels(width: Width, titles: list[str], plot_height: float, y_label: str):
         axes.set_xlabel("Rank")
         if column == 0:
             axes.set_ylabel(y_label)
-        else:
-            axes.set_yticklabels([])
         panels.append(axes)
     return figure, panels, size
 
@@ -100,8 +99,8 @@ def rankogram(
         )
     order = list(p_scores.sort_values(ascending=False, kind="stable").index)
     colours = {t: style.class_colour(c) for t, c in style.class_of(order, classes).items()}
-    titles = [f"{t} (P-score {number(p_scores[t], 3)})" for t in order]
-    figure, panels, size = _panels(width, titles, 11 * style.FONT_SIZE[width], "Probability (%)")
+    titles = [(t, f"P-score {number(p_scores[t], 3)}") for t in order]
+    figure, panels, size = _panels(width, titles, "Probability (%)")
     for treatment, axes in zip(order, panels, strict=True):
         shares = probabilities.loc[treatment]
         axes.bar(shares.index, 100 * shares, width=0.78, color=colours[treatment])
@@ -158,10 +157,8 @@ def cumulative_ranks(
     sucra = cumulative.iloc[:, :-1].mean(axis=1)
     order = list(sucra.sort_values(ascending=False, kind="stable").index)
     colours = {t: style.class_colour(c) for t, c in style.class_of(order, classes).items()}
-    titles = [f"{t} (SUCRA {number(sucra[t], 3)})" for t in order]
-    figure, panels, size = _panels(
-        width, titles, 11 * style.FONT_SIZE[width], "Cumulative probability (%)"
-    )
+    titles = [(t, f"SUCRA {number(sucra[t], 3)}") for t in order]
+    figure, panels, size = _panels(width, titles, "Cumulative probability (%)")
     for treatment, axes in zip(order, panels, strict=True):
         for other in order:
             if other != treatment:
@@ -171,13 +168,16 @@ def cumulative_ranks(
             shares.index, 100 * shares, color=colours[treatment], linewidth=2.2, marker="o",
             markersize=4.5, clip_on=False, zorder=4,
         )
-        for rank, share in shares.items():
+        # The last rank is 100% for every treatment.
+        for rank, share in shares.iloc[:-1].items():
             above = share < 0.82
             style.write(
-                axes, rank, 100 * share + (7 if above else -8), _percent(share), size, zorder=5,
-                ha="center", va="bottom" if above else "top",
+                axes, rank + (-0.08 if above else 0.05), 100 * share + (4 if above else -8),
+                _percent(share), size, ha="right" if above else "left",
+                va="bottom" if above else "top", zorder=3,
+                bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.5},
             )
-        axes.set(xlim=(0.6, len(shares) + 0.4), ylim=(0, 108))
+        axes.set(xlim=(0.3, len(shares) + 0.4), ylim=(0, 108))
         axes.set_yticks([0, 50, 100])
         axes.xaxis.set_major_locator(MultipleLocator(1))
     _share_labels(panels)
@@ -249,12 +249,12 @@ def p_score_dots(
     width: Width = "double",
     name: str = "p_score_dots",
 ) -> Drawing:
-    """P-scores as printed (solid) and as computed from the implied network (hollow).
+    """P-scores as printed (solid) and as they follow from the printed contrasts (hollow).
 
     Parameters
     ----------
     p : DataFrame [treatment, p_score, printed]
-        ``p_score`` is computed; ``printed`` may be missing. Ordered by ``p_score``.
+        ``p_score`` is implied; ``printed`` may be missing. Ordered by ``p_score``.
     classes : dict, optional
         Treatment class of each treatment; without it the treatments are classes themselves.
     """
@@ -269,7 +269,7 @@ def p_score_dots(
     ]
     numbers = [
         (f"printed {number(r.printed, 3)}\n" if pd.notna(r.printed) else "")
-        + f"computed {number(r.p_score, 3)}"
+        + f"implied {number(r.p_score, 3)}"
         for r in data.itertuples()
     ]
     keys = style.tier_keys(["implied"] + (["printed"] if data["printed"].notna().any() else []))
@@ -286,7 +286,7 @@ def p_score_dots(
     if width == "single":
         axes.set_xlabel("P-score")
     alt = "; ".join(
-        f"{r.treatment} computed {number(r.p_score, 3)}"
+        f"{r.treatment} implied {number(r.p_score, 3)}"
         + (f", printed {number(r.printed, 3)}" if pd.notna(r.printed) else "")
         for r in data.itertuples()
     )

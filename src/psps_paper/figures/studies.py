@@ -101,7 +101,7 @@ def _draw_direction(canvas, x: float, y: float, direction: str, n: float, size: 
         canvas.plot([x - 0.5 * size, x + 0.5 * size], [y, y], color=MUTED, linewidth=1.4)
     scale = _arrow_scale(n) * size
     for index, marker in enumerate(markers):
-        offset = (index - (len(markers) - 1) / 2) * (scale + 1)
+        offset = (index - (len(markers) - 1) / 2) * (scale + 2.5)
         canvas.plot(
             x + offset, y, marker=marker, markersize=scale, linestyle="none",
             markerfacecolor=PAPER if pd.isna(n) else INK, markeredgecolor=INK, markeredgewidth=0.9,
@@ -168,7 +168,7 @@ def effect_direction(
     places, line, x = [], 0, 0.0
     previous = ""
     for kind, label, _ in entries:
-        needed = 2.9 * size + style.text_width(label, size)
+        needed = 3.4 * size + style.text_width(label, size)
         if x > 0 and (x + needed > total_width or kind != previous and kind in ("size", "rob")):
             line, x = line + 1, 0.0
         places.append((line, x))
@@ -181,7 +181,7 @@ def effect_direction(
     figure, canvas = style.page(width, height)
     for (kind, label, value), (line, x) in zip(entries, places, strict=True):
         y = height - (line + 0.55) * 1.7 * size
-        middle = x + 1.3 * size
+        middle = x + 1.5 * size
         if kind == "direction":
             _draw_direction(canvas, middle, y, value, 100, size)
         elif kind == "size":
@@ -190,7 +190,7 @@ def effect_direction(
             _draw_direction(canvas, middle, y, "favours intervention", np.nan, size)
         else:
             draw_symbol(canvas, middle, y, value, size)
-        style.write(canvas, x + 2.7 * size, y, label, size)
+        style.write(canvas, x + 3.2 * size, y, label, size)
     for index, part in enumerate(columns_of_blocks):
         left = index * column_width
         top = height - legend_height

@@ -80,6 +80,8 @@ RC = {
     "figure.facecolor": "none",
     "figure.dpi": 72,
     "hatch.linewidth": 0.6,
+    # Hatches lie on fills of fixed colour, so theirs is fixed too.
+    "hatch.color": DARK_TEXT,
     "savefig.facecolor": "none",
     "svg.fonttype": "none",
     "svg.hashsalt": "psps-paper",

@@ -1,0 +1,68 @@
+"""What several tests share: the checked registry, copies of the data folder, evidence with a changed table."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from psps_paper.claims import Evidence, find, verdict
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = ROOT / "data"
+
+
+@functools.cache
+def evidence() -> Evidence:
+    """Evidence of the repository's own data; one per process, since the network takes seconds to recover."""
+    return Evidence(DATA)
+
+
+def table(name: str) -> pd.DataFrame:
+    """A copy of a table of the repository, typed."""
+    return evidence().table(name).copy()
+
+
+def with_tables(**tables: pd.DataFrame) -> Evidence:
+    """Evidence in which some tables are replaced; it shares everything else, the network too, with :func:`evidence`."""
+    changed = Evidence(DATA)
+    changed.__dict__["_tables"] = {**evidence().__dict__.get("_tables", {}), **tables}
+    changed.__dict__.update({name: getattr(evidence(), name) for name in ("claims", "te_desirable", "network", "p_scores")})
+    return changed
+
+
+def verdict_of(claim: pd.Series, source: Evidence | None = None) -> str:
+    """Verdict of one statement."""
+    return verdict(claim, find(source or evidence(), claim))
+
+
+def made_claim(check: str, arguments: str | None = None, value: float = 0, **fields) -> pd.Series:
+    """A statement that is not in the registry."""
+    defaults = {"id": "made.up", "decimals": 0, "unit": "studies", "relation": "=", "expected": "contradicts"}
+    return pd.Series({**defaults, "check": check, "arguments": arguments, "value": value, **fields})
+
+
+def copy_data(folder: Path) -> Path:
+    """A copy of the data folder below ``folder``."""
+    return Path(shutil.copytree(DATA, folder / "data"))
+
+
+def replace_once(path: Path, old: bytes, new: bytes) -> None:
+    """Replace the first occurrence of some bytes, which must be there."""
+    content = path.read_bytes()
+    assert old in content, f"{path.name} no longer holds {old!r}"
+    path.write_bytes(content.replace(old, new, 1))
+
+
+def run_command(*arguments: str, **variables: str) -> subprocess.CompletedProcess:
+    """Run ``psps-paper`` as a user does, in a process of its own."""
+    environment = {name: value for name, value in os.environ.items() if name != "PSPS_DATA"} | variables
+    return subprocess.run(
+        [sys.executable, "-m", "psps_paper.cli", *map(str, arguments)],
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False,
+    )

@@ -14,6 +14,7 @@ EXPECTED = {
     "count": (lambda x: np.isfinite(x) & (x >= 0), "a count of at least 0"),
     "correlation": (lambda x: (x >= -1) & (x <= 1), "a correlation between -1 and 1"),
     "probability": (lambda x: (x > 0) & (x <= 1), "a p-value above 0 and at most 1"),
+    "fraction": (lambda x: (x > 0) & (x <= 1), "a fraction above 0 and at most 1"),
     "sign": (lambda x: np.abs(x) == 1, "1 or -1"),
 }
 

@@ -304,6 +304,8 @@ def leave_one_out(te, se, labels: Sequence | None = None, **options) -> pd.DataF
     """
     te, se = study_estimates(te, se, at_least=2)
     labels = range(len(te)) if labels is None else labels
+    if len(labels) != len(te):
+        raise ValueError(f"labels: {len(labels)} for {len(te)} studies")
     rows = []
     for position, label in enumerate(labels):
         fit = meta_analysis(np.delete(te, position), np.delete(se, position), **options)

@@ -94,7 +94,7 @@ def copas_jackson_bound(se, published, tau2: float = 0.0) -> np.ndarray:
     _, se = study_estimates(np.zeros(np.shape(se)), se)
     if not (np.isfinite(tau2) and tau2 >= 0):
         raise ValueError(f"tau2: {tau2} is not a number of at least 0")
-    (fraction,) = numbers({"published": "probability"}, {"published": published})
+    (fraction,) = numbers({"published": "fraction"}, {"published": published})
     precision = 1 / np.sqrt(se**2 + tau2)
     density = np.exp(-special.ndtri(fraction) ** 2 / 2) / np.sqrt(2 * np.pi)
     return (density / fraction * precision.sum() / (precision**2).sum())[()]

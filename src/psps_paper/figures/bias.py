@@ -67,7 +67,7 @@ def rob_stacked(
         if abs(total - 100) > ROUNDING:
             raise ValueError(f"{where}: domain {domain!r}, column percent: sum {total:g} is not 100")
 
-    size = style.FONT_SIZE[width]
+    size = style.font_size(width)
     total_width = style.page_width(width)
     domains = list(data["domain"].unique())
     beside = width == "double"
@@ -181,7 +181,7 @@ def rob_by_study(
         ignore_index=True,
     )
 
-    size = style.FONT_SIZE[width]
+    size = style.font_size(width)
     total_width = style.page_width(width)
     labels = {row.ref: f"{row.label} [{row.ref}]" for row in data.itertuples()}
     headings = {c: f"{c} ({counts[c]})" for c in order}

@@ -62,7 +62,7 @@ def prisma_flow(
     boxes = boxes.sort_values("order", ignore_index=True)
     levels = _levels(boxes, where)
 
-    size = style.FONT_SIZE[width]
+    size = style.font_size(width)
     total = style.page_width(width)
     strip, gap, pad = 2.0 * size, 2.6 * size, 0.7 * size
     main_left = strip + size

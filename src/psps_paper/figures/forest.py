@@ -114,7 +114,7 @@ def forest_network(
     sides = favours_labels(first, second, desirable)
 
     percent = f"{100 * level:g}%"
-    size = style.FONT_SIZE[width]
+    size = style.font_size(width)
     total_width = style.page_width(width)
     wide = width == "double"
     side_texts = tuple(style.wrap(side, 0.4 * total_width, size) for side in sides) if wide else sides
@@ -291,7 +291,7 @@ def forest_responders(
     sides = favours_labels(first, second, desirable)
 
     percent = f"{100 * level:g}%"
-    size = style.FONT_SIZE[width]
+    size = style.font_size(width)
     total_width = style.page_width(width)
     wide = width == "double"
     side_texts = tuple(style.wrap(side, 0.4 * total_width, size) for side in sides) if wide else sides

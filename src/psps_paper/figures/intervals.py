@@ -202,7 +202,7 @@ def funnel(
     data["adjusted"] = data["te"] - data["summary"]
     quantile = stats.norm.ppf(0.975)
 
-    size = style.FONT_SIZE[width]
+    size = style.font_size(width)
     total_width = style.page_width(width)
     counts = data["comparison"].value_counts()
     markers = dict(zip(comparisons, FUNNEL_MARKERS, strict=False))

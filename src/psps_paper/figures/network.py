@@ -68,7 +68,7 @@ def network_graph(
         next(i for i, part in enumerate(parts, 1) if t in part) for t in data["treat1"]
     ]
 
-    size = style.FONT_SIZE[width]
+    size = style.font_size(width)
     total_width = style.page_width(width)
     wide = width == "double"
     room = (11.5 if wide else 9.5) * size
@@ -231,7 +231,7 @@ def league_heat(
     ]
     data = pd.DataFrame(records, columns=["row", "column", "te", "lower", "upper"])
 
-    size = style.FONT_SIZE[width]
+    size = style.font_size(width)
     small = size if width == "double" else 7.0
     total_width = style.page_width(width)
     cell = total_width / len(treatments)

@@ -44,7 +44,7 @@ def _percent(share: float) -> str:
 
 def _panels(width: Width, titles: list[tuple[str, str]], y_label: str):
     """Small multiples, two or four to a row, with a treatment and its score above each."""
-    size = style.FONT_SIZE[width]
+    size = style.font_size(width)
     total_width = style.page_width(width)
     per_row = min(len(titles), 4 if width == "double" else 2)
     rows = -(-len(titles) // per_row)
@@ -196,7 +196,7 @@ def cumulative_ranks(
 
 def _rows(width: Width, labels: list[str], numbers: list[str], keys: list[Key], note: str = ""):
     """Canvas and axes for one row a label, numbers at the right; labels above in single width."""
-    size = style.FONT_SIZE[width]
+    size = style.font_size(width)
     total_width = style.page_width(width)
     wide = width == "double"
     line = style.line_height(size)

@@ -38,7 +38,7 @@ def studies_by_year(
     counts = pd.crosstab(rows["year"].astype(int), rows["treatment_class"])
     counts = counts.reindex(index=years, columns=classes, fill_value=0)
 
-    size = style.FONT_SIZE[width]
+    size = style.font_size(width)
     total_width = style.page_width(width)
     totals = counts.sum()
     keys = [Key(f"{c} ({totals[c]})", style.class_colour(c)) for c in classes]
@@ -135,7 +135,7 @@ def effect_direction(
     style.check_values(data, "rob_overall", JUDGEMENTS, where)
     style.check_numbers(data, ["n"], where, missing_allowed=True, at_least=1)
 
-    size = style.FONT_SIZE[width]
+    size = style.font_size(width)
     total_width = style.page_width(width)
     step = 1.75 * size
     subclasses = list(data["subclass"].unique())

@@ -270,8 +270,6 @@ def line_height(size: float) -> float:
 
 def page(width: Width, height: float) -> tuple[Figure, Axes]:
     """A figure and axes that cover it, one unit a point, with the origin at the lower left."""
-    if width not in WIDTH_MM:
-        raise ValueError(f"width={width!r}: expected 'single' or 'double'")
     points = page_width(width)
     figure = Figure(figsize=(points / 72, height / 72))
     canvas = figure.add_axes((0, 0, 1, 1))
@@ -280,7 +278,15 @@ def page(width: Width, height: float) -> tuple[Figure, Axes]:
     return figure, canvas
 
 
+def font_size(width: Width) -> float:
+    """Size of all text, in points; an unknown width is an error."""
+    if width not in FONT_SIZE:
+        raise ValueError(f"width={width!r}: expected 'single' or 'double'")
+    return FONT_SIZE[width]
+
+
 def page_width(width: Width) -> float:
+    """Width of a figure, in points."""
     return WIDTH_MM[width] / 25.4 * 72
 
 

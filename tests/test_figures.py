@@ -1,0 +1,607 @@
+"""Every drawing: legible, deterministic, accessible, and showing exactly the data it carries."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import subprocess
+import sys
+from xml.etree import ElementTree
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from figure_examples import (
+    DIRECTIONS,
+    EDGES,
+    ENSEMBLE,
+    EXAMPLES,
+    FOREST,
+    INTERVALS,
+    LOWER,
+    P_SCORES,
+    P_TABLE,
+    POINTS,
+    POOLED,
+    PRISMA,
+    PROBABILITIES,
+    RESPONDERS,
+    ROB,
+    STUDIES,
+    TE,
+    UPPER,
+)
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
+from matplotlib.patches import Rectangle
+from matplotlib.text import Annotation, Text
+
+from psps_paper import figures
+from psps_paper.figures import Drawing, save, style, to_svg
+
+LIGHT_PAGE, DARK_PAGE = "#ffffff", "#121212"
+WIDTHS = ("single", "double")
+every_drawing = pytest.mark.parametrize("name", EXAMPLES)
+every_width = pytest.mark.parametrize("width", WIDTHS)
+
+
+def visible_texts(figure) -> list[Text]:
+    texts = []
+    for axes in figure.axes:
+        texts += [text for text in axes.texts if text.get_text()]
+        if axes.axison:
+            for axis in (axes.xaxis, axes.yaxis):
+                texts.append(axis.label)
+                texts += [tick.label1 for tick in axis._update_ticks() if tick.label1.get_visible()]
+    return [text for text in texts if text.get_text().strip()]
+
+
+def text_boxes(figure) -> list[tuple[str, tuple[float, float, float, float]]]:
+    """Each visible text with its box in points; four pixels a point keep hinting out of it."""
+    with mpl.rc_context(style.RC):
+        figure.set_dpi(4 * 72)
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        renderer = canvas.get_renderer()
+        boxes = [
+            (text.get_text(), tuple(Text.get_window_extent(text, renderer).extents / 4))
+            for text in visible_texts(figure)
+        ]
+        figure.set_dpi(72)
+    return boxes
+
+
+def overlap(first: tuple, second: tuple) -> float:
+    """The smaller side of the intersection of two boxes (left, bottom, right, top)."""
+    return min(
+        min(first[2], second[2]) - max(first[0], second[0]),
+        min(first[3], second[3]) - max(first[1], second[1]),
+    )
+
+
+# ---------------------------------------------------------------- legibility
+
+
+@every_width
+@every_drawing
+def test_texts_lie_inside_the_figure_and_apart(name, width):
+    drawing = EXAMPLES[name](width=width)
+    right, top = drawing.figure.get_size_inches() * 72
+    boxes = text_boxes(drawing.figure)
+    # Half a point: the blank that a box includes around its glyphs.
+    for text, (x0, y0, x1, y1) in boxes:
+        assert min(x0, y0, right - x1, top - y1) > -0.5, text
+    # A point: lines of neighbouring texts may share the blank above and below them.
+    for (first, a), (second, b) in itertools.combinations(boxes, 2):
+        assert overlap(a, b) < 1.0, (first, second)
+
+
+@every_drawing
+def test_no_text_is_smaller_than_nine_points_in_double_width(name):
+    assert min(t.get_fontsize() for t in visible_texts(EXAMPLES[name](width="double").figure)) >= 9
+
+
+@every_drawing
+def test_no_text_is_smaller_than_seven_points_in_single_width(name):
+    assert min(t.get_fontsize() for t in visible_texts(EXAMPLES[name](width="single").figure)) >= 7
+
+
+@every_width
+@every_drawing
+def test_width_in_millimetres(name, width):
+    figure = EXAMPLES[name](width=width).figure
+    assert figure.get_size_inches()[0] * 25.4 == pytest.approx({"single": 90, "double": 180}[width])
+
+
+@every_drawing
+def test_text_is_never_in_a_class_colour(name):
+    # No colour has 4.5:1 on white and on the dark page at once, so text is ink, muted, or on a fill.
+    for text in visible_texts(EXAMPLES[name]().figure):
+        assert to_hex(text.get_color()) in {style.INK, style.MUTED, style.DARK_TEXT, style.LIGHT_TEXT}
+
+
+@pytest.mark.parametrize("colour", style.CLASS_COLOURS.values())
+def test_class_colours_stand_out_on_light_and_dark_pages(colour):
+    assert style.contrast_ratio(colour, LIGHT_PAGE) >= 3
+    assert style.contrast_ratio(colour, DARK_PAGE) >= 3
+
+
+def test_contrast_ratio_of_black_and_white():
+    # WCAG 2.2, "contrast ratio": 21:1 is the largest; #777777 on white is its well-known near miss of 4.5.
+    assert style.contrast_ratio("#000000", "#ffffff") == pytest.approx(21)
+    assert style.contrast_ratio("#777777", "#ffffff") == pytest.approx(4.48, abs=0.005)
+
+
+def test_ink_and_muted_text_read_on_white():
+    assert style.contrast_ratio(style.INK, LIGHT_PAGE) >= 4.5
+    assert style.contrast_ratio(style.MUTED, LIGHT_PAGE) >= 4.5
+
+
+@pytest.mark.parametrize("judgement", style.ROB_COLOURS)
+def test_text_on_risk_of_bias_colours_reads(judgement):
+    fill = style.ROB_COLOURS[judgement]
+    assert style.contrast_ratio(style.text_on(fill), fill) >= 4.5
+
+
+def test_risk_of_bias_judgements_differ_in_greyscale_or_by_hatch_and_symbol():
+    shades = [style.relative_luminance(style.ROB_COLOURS[j]) for j in ("low", "some concerns", "high")]
+    for lighter, darker in itertools.pairwise(shades):
+        assert (lighter + 0.05) / (darker + 0.05) > 1.5
+    assert len(set(style.ROB_HATCHES.values())) == len(set(style.ROB_SYMBOLS.values())) == 4
+
+
+# Machado, Oliveira & Fernandes 2009, severity 1.0, on linear RGB.
+COLOUR_VISION = {
+    "normal": np.eye(3),
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+
+
+def lab(colour: str, vision: str) -> np.ndarray:
+    """CIELAB (D65) of a colour as it is seen."""
+    rgb = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(np.asarray(COLOUR_VISION[vision]) @ linear, 0, 1)
+    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    xyz = np.asarray(to_xyz) @ seen / [0.9505, 1.0, 1.089]
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("vision", COLOUR_VISION)
+def test_class_colours_differ_under_colour_blindness(vision):
+    # A CIELAB distance of 2.3 is just noticeable; ask for well over three times as much.
+    for first, second in itertools.combinations(style.CLASS_COLOURS, 2):
+        distance = np.linalg.norm(
+            lab(style.CLASS_COLOURS[first], vision) - lab(style.CLASS_COLOURS[second], vision)
+        )
+        assert distance > 8, (first, second)
+
+
+# ---------------------------------------------------------------- SVG
+
+
+@every_drawing
+def test_svg_is_the_same_bytes_each_time(name):
+    first = EXAMPLES[name]()
+    assert to_svg(first) == to_svg(first) == to_svg(EXAMPLES[name]())
+
+
+@every_drawing
+def test_svg_stands_alone_in_a_page(name):
+    svg = to_svg(EXAMPLES[name](name="a-name"))
+    assert svg.startswith("<svg ") and "<?xml" not in svg and "<!DOCTYPE" not in svg
+    assert "metadata" not in svg and not re.search(r"20\d\d-\d\d-\d\dT", svg)
+    root = ElementTree.fromstring(svg)
+    ids = [element.get("id") for element in root.iter() if element.get("id")]
+    assert len(ids) == len(set(ids)) and all(i.startswith("a-name-") for i in ids)
+    targets = set(re.findall(r"url\(#([^)]+)\)", svg)) | set(re.findall(r'href="#([^"]+)"', svg))
+    assert targets <= set(ids)
+    rules = [e.text for e in root.iter() if e.tag.endswith("}style")]
+    assert rules and all(rule.lstrip().startswith("#a-name-svg *") for rule in rules)
+
+
+@every_drawing
+def test_svg_has_a_role_and_a_text_alternative(name):
+    drawing = EXAMPLES[name]()
+    root = ElementTree.fromstring(to_svg(drawing))
+    assert root.get("role") == "img"
+    assert root.get("aria-label") == drawing.alt
+
+
+@every_drawing
+def test_svg_keeps_text_as_text_in_the_font_stack(name):
+    svg = to_svg(EXAMPLES[name]())
+    texts = [e for e in ElementTree.fromstring(svg).iter() if e.tag.endswith("}text")]
+    assert texts
+    for element in texts:
+        assert "'DejaVu Sans', Verdana, sans-serif" in element.get("style"), element.text
+
+
+def foreign_colours(name: str) -> set[str]:
+    """Colours of a drawing's SVG that the style does not list."""
+    page = {style.INK, style.MUTED, style.GRID, style.PAPER, style.DARK_TEXT, style.LIGHT_TEXT}
+    known = page | set(style.CLASS_COLOURS.values()) | set(style.ROB_COLOURS.values())
+    return set(re.findall(r"#[0-9a-f]{6}\b", to_svg(EXAMPLES[name](name="z")))) - known
+
+
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name != "league_heat"])
+def test_svg_has_no_colours_but_the_style_s_own(name):
+    assert foreign_colours(name) == set()
+
+
+def test_league_heat_adds_a_shade_a_cell():
+    # Twelve cells hold six differences of either sign; no shade is close to the page's own colours.
+    shades = foreign_colours("league_heat")
+    assert len(shades) == 12
+    assert all(style.contrast_ratio(shade, style.text_on(shade)) >= 4.5 for shade in shades)
+
+
+def test_drawing_leaves_matplotlib_as_it_was():
+    before = dict(mpl.rcParams)
+    to_svg(EXAMPLES["forest_network"]())
+    assert dict(mpl.rcParams) == before
+
+
+def test_no_pyplot():
+    code = "import sys, psps_paper.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["", "Forest", "1st", "a b", "a\"b"])
+def test_a_drawing_s_name_can_be_an_id_and_a_file(name):
+    with pytest.raises(ValueError, match="drawing name"):
+        EXAMPLES["rank_interval"](name=name)
+
+
+def test_a_drawing_needs_a_text_alternative():
+    drawing = EXAMPLES["rank_interval"]()
+    with pytest.raises(ValueError, match="text alternative"):
+        Drawing("x", drawing.figure, drawing.data, " ")
+
+
+def test_save_writes_each_format_and_the_data_the_same_each_time(tmp_path):
+    paths = save(EXAMPLES["forest_network"](), tmp_path / "a", dpi=72)
+    again = save(EXAMPLES["forest_network"](), tmp_path / "b", dpi=72)
+    assert [p.name for p in paths] == [f"forest_network.{e}" for e in ("svg", "pdf", "png", "csv")]
+    for one, two in zip(paths, again, strict=True):
+        assert one.read_bytes() == two.read_bytes(), one.name
+    pd.testing.assert_frame_equal(
+        pd.read_csv(paths[-1]), EXAMPLES["forest_network"]().data, check_dtype=False
+    )
+
+
+def test_save_refuses_an_unknown_format(tmp_path):
+    with pytest.raises(ValueError, match="'jpg' is not one of svg, pdf, png"):
+        save(EXAMPLES["rank_interval"](), tmp_path, ("jpg",))
+
+
+# ---------------------------------------------------------------- text alternatives
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("prisma_flow", ["1140", "leaving – Duplicates removed: 432", "joining – Added by the updated search: 5", "Excluded on title and abstract: n not printed"]),
+        ("rob_stacked", ["Overall: 8.2% low, 26.5% some concerns and 65.3% high", "1 Randomisation process: 100.0% unknown"]),
+        ("rob_by_study", ["All 49 studies", "Neuromodulation (25)", "Surgery (2)"]),
+        ("studies_by_year", ["49 studies", "neuromodulation 25"]),
+        ("network_graph", ["neuromodulation versus placebo/sham (10 studies, 19 estimates)", "Separate subnetwork of 2 treatments and 1 comparison: surgery versus surgery + minimally invasive (1 study)"]),
+        ("forest_network", ["0.45 (0.14 to 0.76), prediction interval −0.21 to 1.11 [printed]", "0.33 (−0.09 to 0.75) [implied]", "above 0 favours neuromodulation"]),
+        ("league_heat", ["neuromodulation minus conservative 0.33 (−0.09 to 0.75)"]),
+        ("rankogram", ["neuromodulation (P-score 0.975): rank 1 94%", "rank 3 <1%"]),
+        ("cumulative_ranks", ["neuromodulation (SUCRA 0.978): best 1 94%, best 2 >99%"]),
+        ("rank_interval", ["neuromodulation 1 (1 to 2)", "95% interval"]),
+        ("p_score_dots", ["placebo/sham implied 0.390, printed 0.389"]),
+        ("funnel", ["25 simulated estimates", "neuromodulation vs placebo/sham: 19"]),
+        ("interval_strip", ["1 of 3 printed values outside", "printed 0.389, outside, implied 0.391 to 0.403"]),
+        ("forest_responders", ["24/50 against 4/44, 9.23 (2.89 to 29.46)", "Pooled, random effects: 6.93 (2.64 to 18.20), prediction interval 0.31 to 153.00"]),
+        ("effect_direction", ["25 studies", "add-on neuromodulation: 1 favours intervention and 1 no difference"]),
+        ("ensemble_intervals", ["Simulated", "I2, as a fraction 0.77 (0.70 to 0.84), printed 0.78"]),
+    ],
+)
+def test_alt_tells_the_numbers(name, expected):
+    alt = EXAMPLES[name]().alt
+    for phrase in expected:
+        assert phrase in alt
+
+
+def test_every_drawing_has_its_alt_checked():
+    (marker,) = [m for m in test_alt_tells_the_numbers.pytestmark if m.name == "parametrize"]
+    assert [case[0] for case in marker.args[1]] == list(EXAMPLES)
+
+
+# ---------------------------------------------------------------- data are what is plotted
+
+
+def lines(axes) -> list[tuple[list[float], list[float]]]:
+    return [(list(map(float, line.get_xdata())), list(map(float, line.get_ydata()))) for line in axes.lines]
+
+
+def test_forest_network_plots_its_data():
+    drawing = EXAMPLES["forest_network"]()
+    spans = [x for x, _ in lines(drawing.figure.axes[1])]
+    for row in drawing.data.itertuples():
+        assert [row.te] in spans and [row.lower, row.upper] in spans
+        if pd.notna(row.predict_lower):
+            assert [row.predict_lower, row.predict_upper] in spans
+    assert [0.0, 0.0] in spans
+    # Three contrasts of two lines, two prediction intervals, the null line.
+    assert len(spans) == 3 * 2 + 2 + 1
+
+
+def test_forest_network_shows_the_tier_by_the_marker():
+    drawing = EXAMPLES["forest_network"]()
+    faces = {
+        line.get_xdata()[0]: line.get_markerfacecolor()
+        for line in drawing.figure.axes[1].lines if line.get_marker() == "o"
+    }
+    assert faces[0.33] == style.PAPER
+    assert faces[0.36] == style.CLASS_COLOURS["placebo/sham"]
+
+
+def test_forest_responders_plots_its_data():
+    drawing = EXAMPLES["forest_responders"]()
+    axes = drawing.figure.axes[1]
+    spans = [x for x, _ in lines(axes)]
+    for row in RESPONDERS.itertuples():
+        assert [row.estimate] in spans and [row.lower, row.upper] in spans
+    (diamond,) = axes.patches
+    assert {x for x, _ in diamond.get_xy()} == {POOLED["lower"], POOLED["estimate"], POOLED["upper"]}
+    assert [POOLED["predict_lower"], POOLED["predict_upper"]] in spans
+    assert axes.get_xscale() == "log" and drawing.data["pooled"].sum() == 1
+
+
+def test_rob_stacked_plots_its_data():
+    drawing = EXAMPLES["rob_stacked"]()
+    bars = [(to_hex(p.get_facecolor()), round(p.get_width(), 6)) for p in drawing.figure.axes[1].patches]
+    expected = [(style.ROB_COLOURS[r.judgement], r.percent) for r in drawing.data.itertuples()]
+    assert sorted(bars) == sorted(expected)
+
+
+def test_rankogram_plots_its_data():
+    drawing = EXAMPLES["rankogram"]()
+    heights = [p.get_height() / 100 for axes in drawing.figure.axes[1:] for p in axes.patches]
+    assert heights == pytest.approx(list(drawing.data["probability"]))
+    assert list(drawing.data["treatment"].unique()) == list(P_SCORES.sort_values(ascending=False).index)
+
+
+def test_cumulative_ranks_plots_its_data_and_sucra_is_its_mean():
+    drawing = EXAMPLES["cumulative_ranks"]()
+    for axes, (_, group) in zip(drawing.figure.axes[1:], drawing.data.groupby("treatment", sort=False), strict=True):
+        highlighted = [line for line in axes.lines if line.get_marker() == "o"]
+        assert list(highlighted[0].get_ydata() / 100) == pytest.approx(list(group["cumulative_probability"]))
+        # Salanti, Ades & Ioannidis 2011: k - 1 ranks are averaged.
+        assert group["sucra"].iloc[0] == pytest.approx(group["cumulative_probability"].iloc[:-1].sum() / 3)
+
+
+def test_funnel_adjusts_each_estimate_by_its_comparison():
+    drawing = EXAMPLES["funnel"]()
+    # Chaimani & Salanti 2012: within a comparison the inverse-variance weighted mean is zero.
+    weighted = (drawing.data["adjusted"] / drawing.data["se"] ** 2).groupby(drawing.data["comparison"]).sum()
+    assert weighted.to_numpy() == pytest.approx(0, abs=1e-9)
+    plotted = [
+        point for line in drawing.figure.axes[1].lines if line.get_linestyle() == "None"
+        for point in zip(line.get_xdata(), line.get_ydata(), strict=True)
+    ]
+    assert sorted(plotted) == sorted(zip(drawing.data["adjusted"], drawing.data["se"], strict=True))
+
+
+def test_funnel_takes_a_given_summary():
+    drawing = figures.funnel(POINTS.assign(summary=0.4), tier="re-extracted")
+    assert (drawing.data["adjusted"] - (POINTS["te"] - 0.4)).abs().max() == 0
+
+
+@pytest.mark.parametrize(("name", "columns"), [("interval_strip", ["low", "high"]), ("ensemble_intervals", ["q025", "q975"])])
+def test_intervals_are_plotted(name, columns):
+    drawing = EXAMPLES[name]()
+    spans = [x for x, _ in lines(drawing.figure.axes[1])]
+    for _, row in drawing.data.iterrows():
+        assert [row[columns[0]], row[columns[1]]] in spans
+        if pd.notna(row["printed"]):
+            assert [row["printed"]] in spans
+
+
+def test_p_score_dots_plot_printed_and_implied():
+    points = [x[0] for x, _ in lines(EXAMPLES["p_score_dots"]().figure.axes[1]) if len(x) == 1]
+    assert sorted(points) == sorted([*P_TABLE["p_score"], *P_TABLE["printed"].dropna()])
+
+
+def test_rank_interval_takes_quantiles_of_the_rank():
+    data = EXAMPLES["rank_interval"]().data.set_index("treatment")
+    # Row 2 of PROBABILITIES: 0.059 at rank 1 exceeds 0.025; half is first reached at rank 3; 0.703 < 0.975.
+    assert list(data.loc["conservative", ["low", "median", "high"]]) == [1, 3, 4]
+    assert data.loc["conservative", "mean"] == pytest.approx(0.059 + 2 * 0.412 + 3 * 0.232 + 4 * 0.297)
+
+
+def test_studies_by_year_counts_every_study_once():
+    drawing = EXAMPLES["studies_by_year"]()
+    assert drawing.data["n"].sum() == len(STUDIES)
+    assert sum(p.get_height() for p in drawing.figure.axes[1].patches) == len(STUDIES)
+    assert set(drawing.data["year"]) == set(range(STUDIES["year"].min(), STUDIES["year"].max() + 1))
+
+
+@pytest.mark.parametrize(("name", "count"), [("rob_by_study", len(STUDIES)), ("effect_direction", len(DIRECTIONS))])
+def test_each_study_has_its_symbol(name, count):
+    drawing = EXAMPLES[name]()
+    judgements = drawing.data["rob_overall"]
+    discs = [to_hex(line.get_markerfacecolor()) for line in drawing.figure.axes[0].lines if line.get_marker() == "o"]
+    # The legend holds one more disc for each judgement present.
+    for judgement, studies in judgements.value_counts().items():
+        assert discs.count(style.ROB_COLOURS[judgement]) == studies + 1
+    assert len(drawing.data) == count
+
+
+def test_network_graph_draws_the_second_subnetwork_dashed_and_widths_by_studies():
+    drawing = EXAMPLES["network_graph"]()
+    drawn = drawing.figure.axes[0].lines
+    widths = sorted(line.get_linewidth() for line in drawn)
+    assert widths[0] == widths[1] < widths[2] < widths[3]
+    assert [line.is_dashed() for line in drawn].count(True) == 1
+    assert list(drawing.data["subnetwork"]) == [1, 1, 1, 2]
+
+
+def test_network_graph_of_a_loop():
+    loop = pd.DataFrame(
+        [("surgery", "conservative", 2, 2), ("conservative", "placebo/sham", 3, 3), ("placebo/sham", "surgery", 1, 1)],
+        columns=EDGES.columns,
+    )
+    boxes = text_boxes(figures.network_graph(loop, width="single").figure)
+    assert len(boxes) == 6
+    assert all(overlap(a, b) < 1 for (_, a), (_, b) in itertools.combinations(boxes, 2))
+
+
+def test_league_heat_holds_every_ordered_pair():
+    data = EXAMPLES["league_heat"]().data.set_index(["row", "column"])
+    assert len(data) == 12
+    assert data.loc[("neuromodulation", "conservative"), "te"] == TE.loc["neuromodulation", "conservative"]
+
+
+# ---------------------------------------------------------------- PRISMA
+
+
+@every_width
+def test_prisma_boxes_do_not_overlap_and_hold_their_text(width):
+    drawing = figures.prisma_flow(PRISMA, width=width)
+    canvas = drawing.figure.axes[0]
+    boxes = [p.get_bbox().extents for p in canvas.patches if isinstance(p, Rectangle)]
+    assert len(boxes) == len(PRISMA) + PRISMA["stage"].nunique()
+    for first, second in itertools.combinations(boxes, 2):
+        assert overlap(first, second) <= 0
+    for text, extents in text_boxes(drawing.figure):
+        assert any(
+            b[0] <= extents[0] and b[1] <= extents[1] and b[2] >= extents[2] and b[3] >= extents[3]
+            for b in boxes
+        ), text
+
+
+def test_prisma_arrows_are_straight_and_end_at_boxes():
+    canvas = figures.prisma_flow(PRISMA).figure.axes[0]
+    edges = {
+        round(float(v), 3) for p in canvas.patches if isinstance(p, Rectangle)
+        for v in (p.get_x(), p.get_x() + p.get_width(), p.get_y(), p.get_y() + p.get_height())
+    }
+    arrows = [a for a in canvas.texts if isinstance(a, Annotation)]
+    # One between each two main boxes, one for each box at the side.
+    assert len(arrows) == (PRISMA["side"] == "main").sum() - 1 + (PRISMA["side"] != "main").sum()
+    for arrow in arrows:
+        (x0, y0), (x1, y1) = arrow.xyann, arrow.xy
+        assert x0 == x1 or y0 == y1
+        along = (y0, y1) if x0 == x1 else (x0, x1)
+        assert all(round(float(v), 3) in edges for v in along)
+
+
+def test_prisma_arrow_of_added_records_points_to_the_column():
+    canvas = figures.prisma_flow(PRISMA).figure.axes[0]
+    horizontal = [a for a in canvas.texts if isinstance(a, Annotation) and a.xy[1] == a.xyann[1]]
+    leftwards = [a for a in horizontal if a.xy[0] < a.xyann[0]]
+    assert len(leftwards) == (PRISMA["side"] == "added").sum()
+
+
+def test_prisma_names_the_tier_of_a_count_that_is_not_printed():
+    flow = PRISMA.assign(tier="printed")
+    flow.loc[3, ["n", "tier"]] = [603, "implied"]
+    drawing = figures.prisma_flow(flow)
+    assert "Excluded on title and abstract: 603, implied" in drawing.alt
+    assert "(n = 603, implied)" in to_svg(drawing)
+
+
+# ---------------------------------------------------------------- direction
+
+
+@every_width
+@pytest.mark.parametrize("name", ["forest_network", "forest_responders"])
+def test_flipping_the_desirable_direction_flips_the_labels(name, width):
+    def sides(desirable: str) -> tuple[str, str]:
+        boxes = [(t, b) for t, b in text_boxes(EXAMPLES[name](desirable=desirable, width=width).figure) if "favours" in t]
+        return tuple(re.sub(r"[←→]", "", t.replace("\n", " ")).strip() for t, b in sorted(boxes, key=lambda box: box[1][0]))
+
+    higher, lower = sides("higher"), sides("lower")
+    assert len(higher) == 2 and higher == lower[::-1]
+    assert "neuromodulation" in higher[1]
+
+
+def test_flipping_the_desirable_direction_flips_the_league_s_shades():
+    def shade(desirable: str) -> tuple[str, str]:
+        drawing = figures.league_heat(TE, LOWER, UPPER, desirable=desirable)
+        cells = [to_hex(p.get_facecolor(), keep_alpha=True) for p in drawing.figure.axes[0].patches]
+        return cells[3], cells[12]
+
+    assert shade("higher") == shade("lower")[::-1]
+    assert "A value below 0 favours the row" in " ".join(
+        figures.league_heat(TE, LOWER, UPPER, desirable="lower").figure.axes[0].texts[-1].get_text().split()
+    )
+
+
+@pytest.mark.parametrize("name", ["forest_network", "forest_responders", "league_heat"])
+def test_an_unknown_desirable_direction_is_refused(name):
+    with pytest.raises(ValueError, match="desirable='up': expected 'lower' or 'higher'"):
+        EXAMPLES[name](desirable="up")
+
+
+def test_the_simulated_tier_is_named_in_the_figure():
+    for name in ("ensemble_intervals", "funnel"):
+        assert "simulated" in " ".join(t.get_text() for t in visible_texts(EXAMPLES[name]().figure)).lower()
+
+
+# ---------------------------------------------------------------- bad input
+
+
+def with_value(frame: pd.DataFrame, row: int, column: str, value) -> pd.DataFrame:
+    changed = frame.astype({column: object})
+    changed.loc[row, column] = value
+    return changed
+
+
+FOREST_OPTIONS = {"desirable": "higher"}
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda: figures.rob_by_study(with_value(STUDIES, 2, "rob_overall", "hgih")), r"rob_by_study: row 3 \(12\), column rob_overall: 'hgih' is not one of low, some concerns, high, unknown"),
+        (lambda: figures.rob_by_study(with_value(STUDIES, 0, "treatment_class", "magic")), r"row 1 \(10\), column treatment_class: 'magic' is not one of neuromodulation"),
+        (lambda: figures.rob_by_study(with_value(STUDIES, 1, "ref", 10)), r"column ref: 10 .* is listed twice"),
+        (lambda: figures.rob_stacked(with_value(ROB, 2, "judgement", "medium")), r"row 3 \(3 Missing outcome data\), column judgement: 'medium'"),
+        (lambda: figures.rob_stacked(with_value(ROB, 2, "percent", 75.3)), r"domain '3 Missing outcome data', column percent: sum 110 is not 100"),
+        (lambda: figures.rob_stacked(with_value(ROB, 2, "percent", 120.0)), r"column percent: 120.0 is not a finite number at least 0 at most 100"),
+        (lambda: figures.rob_stacked(pd.concat([ROB, ROB.tail(1)])), r"domain 'Overall' has 'high' more than once"),
+        (lambda: figures.rob_stacked(ROB.drop(columns="percent")), r"rob_stacked: column 'percent' is missing; found domain, judgement"),
+        (lambda: figures.rob_stacked(ROB.head(0)), r"rob_stacked: no rows"),
+        (lambda: figures.studies_by_year(with_value(STUDIES, 4, "year", "soon")), r"column year: 'soon' is not a finite number"),
+        (lambda: figures.prisma_flow(with_value(PRISMA, 1, "side", "left")), r"row 2 \(duplicates\), column side: 'left' is not one of main, excluded, added"),
+        (lambda: figures.prisma_flow(with_value(PRISMA, 1, "stage", "later")), r"column stage: 'later'"),
+        (lambda: figures.prisma_flow(with_value(PRISMA, 1, "n", 3.5)), r"box 'duplicates', column n: 3.5 is not a count"),
+        (lambda: figures.prisma_flow(with_value(PRISMA, 1, "order", 1)), r"box 'duplicates', column order: 1 is repeated"),
+        (lambda: figures.prisma_flow(with_value(PRISMA, 0, "side", "excluded")), r"box 'identified', column side: no main box before it"),
+        (lambda: figures.prisma_flow(with_value(PRISMA, 12, "side", "added")), r"box 'used', column side: no main box after it"),
+        (lambda: figures.network_graph(with_value(EDGES, 0, "treat2", "yoga")), r"treatment class 'yoga' is not one of"),
+        (lambda: figures.network_graph(with_value(EDGES, 1, "treat2", "placebo/sham")), r"row 2: 'neuromodulation' vs 'placebo/sham' is not a new comparison"),
+        (lambda: figures.network_graph(with_value(EDGES, 1, "n_studies", 0)), r"row 2 .*, column n_studies: 0 is not a finite number at least 1"),
+        (lambda: figures.forest_network(with_value(FOREST, 1, "tier", "guessed"), **FOREST_OPTIONS), r"row 2 \(neuromodulation vs placebo/sham\), column tier: 'guessed' is not one of printed"),
+        (lambda: figures.forest_network(with_value(FOREST, 1, "te", 0.9), **FOREST_OPTIONS), r"columns lower, te, upper: \[0.18, 0.9, 0.53\] are not in increasing order"),
+        (lambda: figures.forest_network(with_value(FOREST, 1, "te", np.nan), **FOREST_OPTIONS), r"row 2 .* column te: nan is not a finite number"),
+        (lambda: figures.forest_network(FOREST.drop(columns="predict_upper"), **FOREST_OPTIONS), r"column 'predict_lower' comes without its other limit"),
+        (lambda: figures.forest_responders(with_value(RESPONDERS, 0, "events1", 51), desirable="higher"), r"columns events1, n1: \[51.0, 50.0\] are not in increasing order"),
+        (lambda: figures.forest_responders(with_value(RESPONDERS, 0, "lower", 0.0), desirable="higher"), r"column lower: 0.0 is not a finite number above 0"),
+        (lambda: figures.league_heat(TE, LOWER.iloc[::-1], UPPER, desirable="higher"), r"league_heat, lower: rows .* are not the same"),
+        (lambda: figures.rankogram(PROBABILITIES * 1.1, P_SCORES), r"row 'neuromodulation': .* are not probabilities"),
+        (lambda: figures.rankogram(PROBABILITIES, P_SCORES.drop("conservative")), r"P-scores of .* for ranks of"),
+        (lambda: figures.cumulative_ranks(PROBABILITIES.rename(index={"conservative": "yoga"})), r"treatment class 'yoga'"),
+        (lambda: figures.cumulative_ranks(PROBABILITIES[[2, 1, 3, 4]]), r"columns \[2, 1, 3, 4\] are not the ranks 1 to 4"),
+        (lambda: figures.p_score_dots(with_value(P_TABLE, 0, "p_score", 1.2)), r"row 1 \(neuromodulation\), column p_score: 1.2"),
+        (lambda: figures.funnel(with_value(POINTS, 0, "se", 0.0), tier="simulated"), r"column se: 0.0 is not a finite number above 0"),
+        (lambda: figures.funnel(POINTS, tier="invented"), r"tier='invented' is not one of printed"),
+        (lambda: figures.interval_strip(with_value(INTERVALS, 0, "low", 2.0), unit="x"), r"columns low, high: \[2.0, 0.9763\]"),
+        (lambda: figures.ensemble_intervals(with_value(ENSEMBLE, 0, "q50", 9.0), unit="x"), r"row 1 \(tau2\), columns q025"),
+        (lambda: figures.effect_direction(with_value(DIRECTIONS, 3, "direction", "up")), r"row 4 .*, column direction: 'up' is not one of favours intervention"),
+        (lambda: figures.effect_direction(with_value(DIRECTIONS, 3, "n", 0)), r"row 4 .*, column n: 0 is not a finite number at least 1"),
+        (lambda: figures.rob_stacked(ROB, width="wide"), r"width='wide': expected 'single' or 'double'"),
+    ],
+)
+def test_bad_input_is_named(draw, message):
+    with pytest.raises(ValueError, match=message):
+        draw()

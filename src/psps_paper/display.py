@@ -7,6 +7,7 @@ import html
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
@@ -15,6 +16,7 @@ from myst_nb import glue
 from psps_paper import formatting
 from psps_paper.claims import check_claims
 from psps_paper.figures import Drawing, to_svg
+from psps_paper.tables import checksums
 
 TIERS = {
     "printed": "in the article, with its place",
@@ -148,7 +150,7 @@ def value_span(text: str, tier: str) -> str:
 
 def glue_claims(chapter: str, also: Sequence[str] = ()) -> None:
     """Make every printed number of a chapter, and the statements ``also`` named by id, available to its prose."""
-    checked = check_claims()
+    checked = _checked(checksums().to_csv())
     unknown = [name for name in also if name not in checked.index]
     if unknown:
         raise ValueError(f"also={unknown}: no such statement in claims.csv")
@@ -160,6 +162,12 @@ def glue_values(tier: str, **values: str) -> None:
     """Make numbers of this edition available to prose: names and formatted texts, all of one tier."""
     for name, text in values.items():
         glue(name, Shown(value_span(text, tier), text), display=False)
+
+
+# A chapter asks twice, and the check takes seconds; the checksums say whether the tables are still the same.
+@lru_cache(maxsize=1)
+def _checked(tables: str) -> pd.DataFrame:
+    return check_claims()
 
 
 def claims_table(checked: pd.DataFrame) -> pd.DataFrame:
@@ -183,7 +191,7 @@ def claims_table(checked: pd.DataFrame) -> pd.DataFrame:
 
 def show_claims(chapter: str) -> Shown:
     """Every printed number that a chapter mirrors, with its verdict."""
-    checked = check_claims()
+    checked = _checked(checksums().to_csv())
     rows = checked[checked["chapter"] == chapter]
     counts = ", ".join(f"{count} {verdict}" for verdict, count in rows["verdict"].value_counts().items())
     return show(

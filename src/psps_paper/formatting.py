@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
 MINUS = "\N{MINUS SIGN}"
@@ -56,6 +57,11 @@ def p_value(p: float) -> str:
     return "<\N{NARROW NO-BREAK SPACE}0.0001" if p < 0.0001 else number(p, 4 if p < 0.001 else 3)
 
 
+def p_interval(low: float, high: float) -> str:
+    """A range of p values; a bound where all of it lies below 0.0001."""
+    return p_value(high) if high < 0.0001 else f"{p_value(low)} to {p_value(high)}"
+
+
 def percent(fraction: float, decimals: int = 1) -> str:
     """A fraction as a percentage."""
     return number(100 * fraction, decimals) + UNIT_SUFFIX["percent"]
@@ -69,3 +75,8 @@ def printed_value(value: float, decimals: int, relation: str = "=", unit: str = 
     text = str(int(value)) if unit == "year" else number(value, decimals)
     sign = {"=": "", "<": "<\N{NARROW NO-BREAK SPACE}", ">": ">\N{NARROW NO-BREAK SPACE}", "~": "about "}[relation]
     return sign + text + UNIT_SUFFIX.get(unit, "")
+
+
+def sentence_list(items: Sequence[str]) -> str:
+    """Join items as in a sentence: ``a, b and c``."""
+    return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1]

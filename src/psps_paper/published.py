@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import pandas as pd
 
-from psps_paper.formatting import interval, number
+from psps_paper.formatting import interval, number, p_interval
 from psps_paper.network.model import Desirable, NetworkFit
 from psps_paper.network.ranking import p_scores
 from psps_paper.network.summary import network_from_pooled
@@ -76,8 +77,28 @@ def published_network(nma_published: pd.DataFrame, *, desirable: Desirable) -> P
     PublishedNetwork
         Also where the values clash: then ``recovery.feasible`` is false and ``fit`` is the nearest miss.
     """
-    printed = printed_values(nma_published)
-    edges = published_edges(nma_published)
+    return _published_network(_Hashed(nma_published), desirable)
+
+
+class _Hashed:
+    """A table that a cache can look up by its content."""
+
+    def __init__(self, table: pd.DataFrame):
+        self.table = table
+        self.digest = table.to_csv()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Hashed) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+
+# A chapter asks for the same network several times, and recovering it takes a second or two.
+@lru_cache(maxsize=4)
+def _published_network(hashed: _Hashed, desirable: Desirable) -> PublishedNetwork:
+    printed = printed_values(hashed.table)
+    edges = published_edges(hashed.table)
     recovery = recover_contrasts(printed, edges, desirable=desirable)
     without = leave_one_out(printed, edges, desirable=desirable)
     fit = network_from_pooled(recovery.solution)
@@ -152,14 +173,14 @@ def p_score_table(published: PublishedNetwork, *, desirable: Desirable) -> pd.Da
     return pd.DataFrame({"treatment": scores.index, "p_score": scores.to_numpy(), "printed": rows.reindex(scores.index).to_numpy()})
 
 
-def contrast_texts(published: PublishedNetwork, treat1: str, treat2: str) -> dict[str, str]:
+def contrast_texts(published: PublishedNetwork, treat1: str, treat2: str, prefix: str) -> dict[str, str]:
     """What all printed values leave open for a contrast, as text for prose.
 
     Returns
     -------
     dict
         ``te``, ``se``, ``lower``, ``upper``, ``p``: "low to high" with three decimals; ``te_point`` and
-        ``interval_point``: the central solution with two.
+        ``interval_point``: the central solution with two. Each name starts with ``prefix``.
     """
     bounds = published.recovery.bounds
     row = bounds[(bounds["treat1"] == treat1) & (bounds["treat2"] == treat2)]
@@ -167,10 +188,11 @@ def contrast_texts(published: PublishedNetwork, treat1: str, treat2: str) -> dic
         raise ValueError(f"{treat1} vs {treat2}: not a pair of the network as listed in its bounds")
     row = row.iloc[0]
     fit, key = published.fit, (treat1, treat2)
-    texts = {name: interval(row[f"{name}_low"], row[f"{name}_high"], 3) for name in ("te", "se", "lower", "upper", "p")}
+    texts = {name: interval(row[f"{name}_low"], row[f"{name}_high"], 3) for name in ("te", "se", "lower", "upper")}
+    texts["p"] = p_interval(row["p_low"], row["p_high"])
     texts["te_point"] = number(fit.te.at[key])
     texts["interval_point"] = interval(fit.lower.at[key], fit.upper.at[key])
-    return texts
+    return {prefix + name: text for name, text in texts.items()}
 
 
 def bounds_table(published: PublishedNetwork) -> pd.DataFrame:
@@ -178,15 +200,16 @@ def bounds_table(published: PublishedNetwork) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame [first, second, te, lower limit, upper limit, z, p]
-        Each cell "low to high"; te is first minus second.
+    DataFrame [first, second, SMD, lower limit, upper limit, z, p]
+        Each cell "low to high"; the SMD is first minus second.
     """
     bounds = published.recovery.bounds
-    columns = {"te": "te", "lower": "lower limit", "upper": "upper limit", "z": "z", "p": "p"}
+    columns = {"te": "SMD", "lower": "lower limit", "upper": "upper limit", "z": "z"}
     cells = {
         shown: [interval(low, high, 3) for low, high in zip(bounds[f"{name}_low"], bounds[f"{name}_high"])]
         for name, shown in columns.items()
     }
+    cells["p"] = [p_interval(low, high) for low, high in zip(bounds["p_low"], bounds["p_high"])]
     return bounds[["treat1", "treat2"]].rename(columns={"treat1": "first", "treat2": "second"}).assign(**cells)
 
 

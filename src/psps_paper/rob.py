@@ -91,3 +91,15 @@ def by_class(studies: pd.DataFrame) -> pd.DataFrame:
     table["studies"] = table.sum(axis=1)
     table["high_percent"] = 100 * table["high"] / table["studies"]
     return table.rename_axis(index="treatment_class", columns=None).reset_index()
+
+
+def domain_table(rob_domains: pd.DataFrame, n_studies: int) -> pd.DataFrame:
+    """The domains as readers see them: one row a domain, one column a judgement, counts or ranges of counts."""
+    bounds = domain_bounds(rob_domains, n_studies)
+    bounds["cell"] = [
+        (str(row.n_low) if row.n_low == row.n_high else f"{row.n_low} to {row.n_high}")
+        + ("" if row.tier == "printed" else f" ({row.tier})")
+        for row in bounds.itertuples()
+    ]
+    table = bounds.pivot(index=["domain", "domain_label"], columns="judgement", values="cell")[JUDGEMENTS]
+    return table.rename_axis(columns=None).reset_index().rename(columns={"domain_label": "what it judges"})

@@ -1,0 +1,143 @@
+"""Tables and texts that chapters show and that belong to no single method."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from psps_paper import formatting
+from psps_paper.claims import VERDICTS
+from psps_paper.display import Html, claims_table
+from psps_paper.narrative import included
+from psps_paper.published import PublishedNetwork
+from psps_paper.recover import i2_interval, rounding_interval
+from psps_paper.tables import checksums, data_folder, load_dictionary, load_table, table_names
+
+
+def verdict_texts(checked: pd.DataFrame) -> dict[str, str]:
+    """Number of statements in all and by verdict, as text for prose: ``n_claims``, ``n_reproduces`` and so on."""
+    counts = {f"n_{verdict.replace(' ', '_')}": str((checked["verdict"] == verdict).sum()) for verdict in VERDICTS}
+    return {"n_claims": str(len(checked)), **counts}
+
+
+def verdict_counts(checked: pd.DataFrame) -> pd.DataFrame:
+    """Statements by section of the article and verdict, with totals."""
+    section = checked["section"].str.split(",").str[:2].str.join(",")
+    table = pd.crosstab(section, checked["verdict"]).reindex(columns=list(VERDICTS), fill_value=0)
+    table = table.reindex(section.unique())
+    table.loc["All"] = table.sum()
+    table["all"] = table.sum(axis=1)
+    return table.rename_axis(index="section", columns=None).reset_index()
+
+
+def status_table(checked: pd.DataFrame, *, anchors: bool = True) -> pd.DataFrame:
+    """Statements with their verdicts, each linked to its row on the chapter that mirrors its place.
+
+    ``anchors`` gives each row the anchor ``status-<id>``; for one table of a page only.
+    """
+    table = claims_table(checked)
+    links = [
+        Html(f'<a href="{claim["chapter"]}.html#claim-{claim["id"]}">{claim["chapter"].replace("_", " ")}</a>')
+        for _, claim in checked.iterrows()
+    ]
+    table.insert(1, "chapter", links)
+    table.attrs["row_ids"] = {key: f"status-{key}" for key in checked.index} if anchors else {}
+    return table
+
+
+def labelled_studies(studies: pd.DataFrame) -> pd.DataFrame:
+    """Included studies with ``label``, author and year, told apart by reference number where two share them."""
+    rows = included(studies).copy()
+    label = rows["first_author"] + " " + rows["year"].astype(str)
+    shared = label.duplicated(keep=False)
+    rows["label"] = label.where(~shared, label + " (ref " + rows["ref"].astype(str) + ")")
+    return rows
+
+
+def registry_table(studies: pd.DataFrame) -> pd.DataFrame:
+    """The registry of included studies with the columns that readers look for."""
+    rows = labelled_studies(studies)
+    return pd.DataFrame({
+        "ref": rows["ref"].astype(str),
+        "study": rows["label"],
+        "journal": rows["journal"],
+        "class": rows["treatment_class"],
+        "comparison": rows["arms"].str.replace(" | ", " against ", regex=False),
+        "design": rows["design"],
+        "placebo or sham": rows["placebo_arm"],
+        "risk of bias": rows["rob_overall"],
+        "in the network": rows["nma_status"],
+    })
+
+
+def i2_by_df(published: PublishedNetwork, reach: int = 3) -> pd.DataFrame:
+    """The interval of the printed I2 at different degrees of freedom, around those of its estimates.
+
+    Parameters
+    ----------
+    published : PublishedNetwork
+    reach : int
+        How many degrees of freedom to either side of those that the printed numbers of estimates leave.
+
+    Returns
+    -------
+    DataFrame [degrees of freedom, lower limit, upper limit, as printed]
+        Limits in percent over all values that print as the printed I2.
+    """
+    printed = published.printed.set_index("quantity")
+    value, decimals = printed.at["i2", "value"], int(printed.at["i2", "decimals"])
+    low, high = rounding_interval(value, decimals)
+    degrees = degrees_of_freedom(published)
+    rows = []
+    for df in range(degrees - reach, degrees + reach + 1):
+        limits = [i2_interval(df / (1 - i2), df)[1:] for i2 in (low, high)]
+        rows.append({
+            "degrees of freedom": df,
+            "lower limit": formatting.interval(100 * limits[0][0], 100 * limits[1][0], decimals - 1),
+            "upper limit": formatting.interval(100 * limits[0][1], 100 * limits[1][1], decimals - 1),
+            "as printed": "yes" if df in published.recovery.df else "no",
+        })
+    return pd.DataFrame(rows)
+
+
+def degrees_of_freedom(published: PublishedNetwork) -> int:
+    """Degrees of freedom of Q that the printed numbers of estimates leave: estimates less comparisons of the tree."""
+    return int(published.edges["estimates"].sum()) - len(published.edges)
+
+
+def heterogeneity_texts(published: PublishedNetwork, n_studies: int) -> dict[str, str]:
+    """Estimates, and the degrees of freedom that they, the printed I2 interval and the studies imply."""
+    return {
+        "df": formatting.sentence_list([str(df) for df in published.recovery.df]),
+        "n_estimates": str(int(published.edges["estimates"].sum())),
+        "n_studies": str(n_studies),
+        "df_studies": str(n_studies - len(published.edges)),
+    }
+
+
+def dictionary_table(name: str, folder: Path | None = None) -> pd.DataFrame:
+    """Column dictionary of a table as readers see it."""
+    dictionary = load_dictionary(name, folder)
+    return pd.DataFrame({
+        "column": dictionary["name"],
+        "type": dictionary["type"],
+        "unit": dictionary["unit"],
+        "may be empty": dictionary["nullable"],
+        "values": dictionary["allowed"].str.replace("|", ", ", regex=False),
+        "meaning": dictionary["meaning"],
+        "source": dictionary["provenance"],
+    })
+
+
+def checksum_table(folder: Path | None = None) -> pd.DataFrame:
+    """Every table with its size and the first twelve digits of its checksum."""
+    folder = folder or data_folder()
+    digests = checksums(folder)
+    tables = {name: load_table(name, folder) for name in table_names(folder)}
+    return pd.DataFrame({
+        "table": [f"{name}.csv" for name in tables],
+        "rows": [len(table) for table in tables.values()],
+        "columns": [table.shape[1] for table in tables.values()],
+        "SHA-256": [digests[f"{name}.csv"][:12] for name in tables],
+    })

@@ -6,10 +6,11 @@ import re
 
 import pandas as pd
 import pytest
-from helpers import DATA, ROOT, copy_data, replace_once, run_command, table
+from helpers import DATA, ROOT, copy_data, replace_once, table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from psps_paper.cli import main
 from psps_paper.tables import (
     TableError,
     checksums,
@@ -418,16 +419,18 @@ def test_any_bytes_raise_nothing_but_table_errors(fuzzed, content):
 
 
 @pytest.mark.parametrize("command", ["tables", "verify"])
-def test_command_names_the_fault_without_a_traceback(folder, command):
+def test_command_names_the_fault(folder, capsys, command):
     replace_once(folder / "studies.csv", b",high,", b",hgih,")
-    done = run_command(command, "--data", folder)
-    assert done.returncode == 2
-    assert done.stderr == (
+    assert main([command, "--data", str(folder)]) == 2
+    assert capsys.readouterr().err == (
         "psps-paper: studies.csv, row 1 (ref 10), column rob_overall: 'hgih' is not one of low, some concerns, high\n"
     )
 
 
-def test_command_refuses_a_folder_without_tables():
-    done = run_command("tables", PSPS_DATA="nonsense")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "psps-paper: nonsense is no data folder: it has no folder dictionaries\n"
+@pytest.mark.parametrize("command", ["tables", "verify"])
+def test_command_refuses_a_folder_without_tables(capsys, monkeypatch, command):
+    monkeypatch.setenv("PSPS_DATA", "nonsense")
+    assert main([command]) == 2
+    written = capsys.readouterr()
+    assert written.out == ""
+    assert written.err == "psps-paper: nonsense is no data folder: it has no folder dictionaries\n"

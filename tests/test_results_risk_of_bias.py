@@ -1,0 +1,125 @@
+"""Results "Risk of bias" and Fig. 2: overall judgements by citation list, domains as far as they are printed."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from helpers import table
+
+from psps_paper import rob
+from psps_paper.formatting import rounds_to
+
+# Results, Risk of bias, second sentence: citation lists, counts and percentages
+CITED = {
+    "low": ({11, *range(26, 29)}, 4, 8.2),
+    "some concerns": ({*range(29, 42)}, 13, 26.5),
+    "high": ({10, *range(42, 73)}, 32, 65.3),
+}
+
+
+@pytest.fixture(scope="module")
+def studies():
+    return table("studies")
+
+
+@pytest.fixture(scope="module")
+def domains():
+    return table("rob_domains")
+
+
+def made_domain(*percents, decimals=1) -> pd.DataFrame:
+    """One domain with percentages for low, some concerns, high; None is not printed."""
+    return pd.DataFrame({
+        "domain": 1, "domain_label": "Made", "judgement": rob.JUDGEMENTS,
+        "percent": pd.Series(percents, dtype=float), "decimals": decimals, "place": "here",
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize("judgement", CITED)
+def test_overall_judgement_of_each_study(studies, judgement):
+    refs, count, _ = CITED[judgement]
+    assert set(studies.loc[studies["rob_overall"] == judgement, "ref"]) == refs
+    assert len(refs) == count
+
+
+@pytest.mark.parametrize("judgement", CITED)
+def test_overall_counts_print_as_printed(studies, judgement):
+    _, count, percent = CITED[judgement]
+    row = rob.overall_counts(studies).set_index("judgement").loc[judgement]
+    assert row["n"] == count
+    assert rounds_to(row["percent"], percent, 1)
+
+
+def test_overall_counts_leave_out_the_retracted_article(studies):
+    counts = rob.overall_counts(studies)
+    assert counts["n"].sum() == 49
+    assert counts["percent"].sum() == pytest.approx(100)
+    assert counts["judgement"].tolist() == ["low", "some concerns", "high"]
+
+
+# Results, Risk of bias: domain, judgement, printed percentage -> the whole number of 49 that prints so
+@pytest.mark.parametrize(("domain", "judgement", "count"), [
+    (3, "low", 32), (3, "high", 14), (4, "high", 24), (5, "some concerns", 26),
+])  # fmt: skip
+def test_domain_percentage_is_one_whole_number_of_studies(domains, domain, judgement, count):
+    bounds = rob.domain_bounds(domains, 49).set_index(["domain", "judgement"]).loc[(domain, judgement)]
+    assert (bounds["n_low"], bounds["n_high"], bounds["tier"]) == (count, count, "printed")
+
+
+def test_the_third_judgement_of_domain_3_follows(domains):
+    """65.3 % low and 28.6 % high of 49 leave 3 studies with some concerns."""
+    bounds = rob.domain_bounds(domains, 49).set_index(["domain", "judgement"]).loc[(3, "some concerns")]
+    assert (bounds["n_low"], bounds["n_high"], bounds["tier"]) == (3, 3, "implied")
+
+
+@pytest.mark.parametrize(("domain", "judgement", "most"), [(1, "high", 49), (2, "low", 49), (4, "low", 25), (5, "high", 23)])
+def test_what_is_not_printed_stays_unknown(domains, domain, judgement, most):
+    bounds = rob.domain_bounds(domains, 49).set_index(["domain", "judgement"]).loc[(domain, judgement)]
+    assert (bounds["n_low"], bounds["n_high"], bounds["tier"]) == (0, most, "unknown")
+
+
+def test_only_the_printed_percentages_are_in_the_table(domains):
+    printed = domains.dropna(subset="percent")
+    assert sorted(zip(printed["domain"], printed["judgement"], printed["percent"], strict=True)) == [
+        (3, "high", 28.6), (3, "low", 65.3), (4, "high", 49.0), (5, "some concerns", 53.1),
+    ]  # fmt: skip
+    assert len(domains) == 15
+    assert domains.groupby("domain")["judgement"].apply(list).tolist() == [rob.JUDGEMENTS] * 5
+
+
+def test_a_coarse_percentage_leaves_a_range():
+    bounds = rob.domain_bounds(made_domain(10, None, 50, decimals=0), 400).set_index("judgement")
+    assert (bounds.at["low", "n_low"], bounds.at["low", "n_high"]) == (38, 42)
+    assert (bounds.at["high", "n_low"], bounds.at["high", "n_high"]) == (198, 202)
+    assert tuple(bounds.loc["some concerns", ["n_low", "n_high", "tier"]]) == (156, 164, "implied")
+
+
+def test_a_percentage_that_no_count_gives_is_refused():
+    with pytest.raises(ValueError, match=r"rob_domains.csv, domain 1, high: 50.0 % is no whole number of 49"):
+        rob.domain_bounds(made_domain(None, None, 50.0), 49)
+
+
+def test_percentages_above_hundred_are_refused():
+    with pytest.raises(ValueError, match="rob_domains.csv, domain 1: the printed percentages exceed 100"):
+        rob.domain_bounds(made_domain(65.3, None, 53.1), 49)
+
+
+def test_stacked_percentages_fill_each_bar(studies, domains):
+    """Fig. 2: bars on a percentage scale; what is not printed is shown as unknown."""
+    stacked = rob.stacked_percentages(studies, domains)
+    totals = stacked.groupby("domain")["percent"].sum()
+    assert len(totals) == 6
+    assert totals.to_numpy() == pytest.approx([100] * 6)
+    unknown = stacked[stacked["judgement"] == "unknown"].set_index("domain")["percent"]
+    assert unknown.index.str[0].tolist() == ["1", "2", "4", "5"]
+    assert unknown.to_numpy() == pytest.approx([100, 100, 100 * 25 / 49, 100 * 23 / 49])
+
+
+def test_by_class_splits_the_same_judgements(studies):
+    table_ = rob.by_class(studies).set_index("treatment_class")
+    assert table_["studies"].to_dict() == {"conservative": 6, "minimally invasive": 16, "neuromodulation": 25, "surgery": 2}
+    assert table_[rob.JUDGEMENTS].sum().tolist() == [4, 13, 32]
+    # from the two sets of citation lists: refs 26, 27 low and 44, 47, 56, 62 high among conservative
+    assert table_.loc["conservative", rob.JUDGEMENTS].tolist() == [2, 0, 4]
+    assert table_.loc["surgery", rob.JUDGEMENTS].tolist() == [0, 0, 2]
+    assert table_.at["conservative", "high_percent"] == pytest.approx(100 * 4 / 6)

@@ -13,9 +13,9 @@ import pytest
 from joblib import Parallel, delayed
 from scipy.stats import norm
 
+from psps_paper.network.heterogeneity import i_squared
 from psps_paper.recover import (
     df_from_i2_interval,
-    i2_interval,
     implied_without,
     leave_one_out,
     recover_contrasts,
@@ -232,7 +232,7 @@ def test_i2_interval_identifies_estimates_not_studies(estimates, treatments, rep
     """Results: I2 77.5 % (66.6 to 84.8 %); 25 estimates (19 + 4 + 2) from 13 studies."""
     df = estimates - (treatments - 1)
     assert (df in df_from_i2_interval(0.775, 0.666, 0.848, decimals=3)) is reproduced
-    _, lower, upper = i2_interval(df / (1 - 0.775), df)
+    _, lower, upper = i_squared(df / (1 - 0.775), df, 0.95)
     assert ((round(float(lower), 3), round(float(upper), 3)) == (0.666, 0.848)) is reproduced
 
 
@@ -241,16 +241,10 @@ def test_df_from_i2_interval_finds_every_true_df():
     for _ in range(200):
         df = int(rng.integers(3, 120))
         q = df * rng.uniform(0.6, 8)
-        shown = [round(float(v), 3) for v in i2_interval(q, df)]
+        shown = [round(float(v), 3) for v in i_squared(q, df, 0.95)]
         if shown[0] > 0:
             assert df in df_from_i2_interval(*shown, decimals=3)
     assert df_from_i2_interval(0.775, 0.766, 0.778) == ()
-
-
-def test_i2_interval_is_netmetas():
-    oracle = json.loads((ORACLES / "star_demo.json").read_text())
-    expected = (oracle["I2"], oracle["lower_I2"], oracle["upper_I2"])
-    assert tuple(float(v) for v in i2_interval(oracle["Q"], oracle["df_Q"])) == pytest.approx(expected, abs=1e-9)
 
 
 def test_rounding_interval():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from typing import Literal
 
@@ -17,6 +18,8 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import Bounds, LinearConstraint, milp, minimize
 from scipy.special import ndtr, ndtri
+
+from psps_paper.network.heterogeneity import i_squared
 
 Desirable = Literal["lower", "higher"]
 
@@ -29,7 +32,7 @@ _TOLERANCE = 1e-6  # a constraint may be missed by this share of its rounding ha
 _SE_FLOOR = 1e-4  # smallest pooled SE searched, as a share of the largest printed magnitude
 _REACH = 50.0  # te and se are searched up to this multiple of the largest printed magnitude
 _STARTS = 160
-_MAX_DF = 2000
+_MAX_DF = 1000
 
 
 @dataclass(frozen=True)
@@ -698,30 +701,12 @@ def leave_one_out(
     return rows.join(pd.DataFrame(out, columns=names, index=rows.index))
 
 
-def i2_interval(q, df, level: float = 0.95):
-    """I2 and its test-based interval from Cochran's Q and its degrees of freedom.
+def i2_interval(q, df: int, level: float = 0.95):
+    """I2 and its test-based limits (fractions) from Q at ``df``: the engine's, under the name used for printed I2.
 
-    Parameters
-    ----------
-    q, df : float or array
-    level : float
-
-    Returns
-    -------
-    tuple of arrays
-        I2, lower, upper as fractions, truncated at 0.
-
-    Source: Higgins & Thompson 2002, Stat Med 21:1539, eq. 11 and the variance of ln H below it.
-    Checked against: netmeta 2.8-2, tests/oracles/star_demo.json.
+    Source: Higgins & Thompson 2002, Stat Med 21:1539.  Checked against: netmeta 2.8-2.
     """
-    q, df = np.asarray(q, float), np.asarray(df, float)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        log_h = 0.5 * np.log(q / df)
-        large = 0.5 * (np.log(q) - np.log(df)) / (np.sqrt(2 * q) - np.sqrt(2 * df - 1))
-        small = np.sqrt((1 - 1 / (3 * (df - 1) ** 2)) / (2 * (df - 1)))
-        se = np.where(q > df + 1, large, small)
-        half = ndtri(0.5 + level / 2) * se
-        return tuple(np.maximum(0.0, 1 - np.exp(-2 * (log_h + shift))) for shift in (0.0 * half, -half, half))
+    return i_squared(q, df, level)
 
 
 def df_from_i2_interval(
@@ -740,7 +725,7 @@ def df_from_i2_interval(
     Returns
     -------
     tuple of int
-        In increasing order; empty if no df up to 2000 reproduces the three printed values. In a network
+        In increasing order; empty if no df up to 1000 reproduces the three printed values. In a network
         df = independent comparisons - (treatments - 1).
 
     Source: Higgins & Thompson 2002, Stat Med 21:1539.  Checked against: brute-force rounding in the tests.
@@ -750,39 +735,123 @@ def df_from_i2_interval(
     return _df_of(_check_printed(rows), level)
 
 
+class PooledRegion:
+    """The pooled networks that agree with printed values, for searches that go beyond pooled numbers.
+
+    Parameters as in :func:`recover_contrasts`; rows of tau2 and I2 are not used. A point is
+    x = (te of edges, log se of edges), B points an array [B x 2 edges].
+    """
+
+    def __init__(
+        self,
+        printed: pd.DataFrame,
+        edges: pd.DataFrame | Iterable[tuple[str, str]],
+        *,
+        desirable: Desirable,
+        level: float = 0.95,
+    ):
+        rows = _check_printed(printed)
+        rows = rows[~rows["quantity"].isin((*I2_QUANTITIES, "tau2"))]
+        frame = _check_edges(edges)[["treat1", "treat2"]]
+        self._tree = _Tree(rows, frame, desirable, level)
+        self._region = _Region(self._tree, range(len(rows)))
+        self.rows = rows
+        self.low, self.high, self.half = self._region.low, self._region.high, self._region.half
+
+    def values(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The printed quantities [B x K] at x, unrounded (|z| in place of p), and their Jacobian."""
+        return self._region.functions(x)
+
+    @cached_property
+    def centre(self) -> np.ndarray:
+        """The point whose largest rounding residual is smallest [2 edges]."""
+        cloud, _ = self._region.explore()
+        return min((self._region.minimax(start) for start in cloud[:4]), key=lambda found: found[1])[0]
+
+    def misfit(self, x: np.ndarray) -> np.ndarray:
+        """Largest residual in half-units of the last printed digit [B]; up to 1 agrees with the print."""
+        return self._region.misfit(self._region.functions(x, jacobian=False)[0])
+
+    def sample(self, size: int, rng: np.random.Generator, steps: int = 200) -> np.ndarray:
+        """Points spread uniformly over the region [size x 2 edges], by hit-and-run walks from its inside.
+
+        Raises ValueError if no point agrees with the print.
+        """
+        cloud, misfit = self._region.explore()
+        cloud = cloud[misfit <= 1]
+        if not len(cloud):
+            raise ValueError("printed: no pooled network agrees with all values, so none can be drawn")
+        x = cloud[rng.integers(len(cloud), size=size)]
+        spread = self._region.range([(kind, k, 1.0) for kind in ("te", "se") for k in range(self._tree.m)], cloud)
+        width = spread[:, 1] - spread[:, 0]
+        width[self._tree.m :] /= spread[self._tree.m :].mean(axis=1)
+        shape = np.cov(cloud.T) if len(cloud) > 2 * x.shape[1] else np.diag(width**2)
+        root = np.linalg.cholesky(shape + np.diag((0.05 * width) ** 2))
+        low, high = np.full(size, -3.0), np.full(size, 3.0)
+        for _ in range(steps):
+            direction = rng.normal(size=x.shape) @ root.T
+            low[:], high[:] = -3.0, 3.0
+            length = rng.uniform(low, high)
+            for _ in range(12):  # shrink towards the current point until inside
+                outside = self.misfit(x + length[:, None] * direction) > 1
+                if not outside.any():
+                    break
+                below = outside & (length < 0)
+                above = outside & (length >= 0)
+                low[below], high[above] = length[below], length[above]
+                length = np.where(outside, rng.uniform(low, high), length)
+            else:
+                length = np.where(outside, 0.0, length)
+            x = x + length[:, None] * direction
+        return x
+
+
+def q_interval(printed: pd.DataFrame, df: int, level: float = 0.95) -> tuple[float, float]:
+    """Range of Cochran's Q that prints as the given I2 rows at ``df``; NaN if there is none."""
+    rows = _check_printed(printed)
+    limits = {
+        row["quantity"]: rounding_interval(row["value"], row["decimals"], row["relation"])
+        for _, row in rows[rows["quantity"].isin(I2_QUANTITIES)].iterrows()
+    }
+    low, high = limits.get("i2", (0.0, 0.999))
+    q = df / (1 - np.linspace(max(low, 0.0), min(high, 0.999), 20001))
+    values = dict(zip(I2_QUANTITIES, i_squared(q, df, level), strict=True))
+    fit = np.ones(len(q), dtype=bool)
+    for name, (a, b) in limits.items():
+        fit &= (values[name] >= a) & (values[name] <= b)
+    return (float(q[fit].min()), float(q[fit].max())) if fit.any() else (np.nan, np.nan)
+
+
 # --- helpers ------------------------------------------------------------------------------------------
 
 
 def _i2_grid(rows: pd.DataFrame, level: float):
-    """Q on a fine grid for each df within the printed I2, with a mask of the points that fit all ``rows``."""
+    """I2 and its limits on a fine grid of I2 for each df [df x grid], and where they fit all ``rows``."""
     limits = {
         row["quantity"]: rounding_interval(row["value"], row["decimals"], row["relation"])
         for _, row in rows.iterrows()
     }
-    df = np.arange(2, _MAX_DF + 1)[:, None]
     low, high = limits.get("i2", (0.0, 0.9999))
-    share = np.linspace(max(low, 0.0), min(high, 0.9999), 41 if "i2" in limits else 20001)[None, :]
-    q = df / (1 - share)
-    if "i2" not in limits:
-        df = df[:200]
-        q = q[:200]
-    i2, lower, upper = i2_interval(q, df, level)
-    values = {"i2": i2, "i2_lower": lower, "i2_upper": upper}
-    fit = np.ones(q.shape, dtype=bool)
-    for name, (a, b) in limits.items():
-        if name != "i2":
+    # without a printed I2 the grid must cover all of it, so fewer df are tried
+    share = np.linspace(max(low, 0.0), min(high, 0.9999), 41 if "i2" in limits else 5001)
+    df = np.arange(2, (_MAX_DF if "i2" in limits else 200) + 1)
+    values = dict(zip(I2_QUANTITIES, np.swapaxes([i_squared(k / (1 - share), k, level) for k in df], 0, 1), strict=True))
+    fit = np.ones((len(df), len(share)), dtype=bool)
+    for name in I2_QUANTITIES[1:]:
+        if name in limits:
+            a, b = limits[name]
             fit &= (values[name] >= a - 1e-12) & (values[name] <= b + 1e-12)
-    return df[:, 0], values, fit
+    return df, values, fit
 
 
 def _df_of(rows: pd.DataFrame, level: float) -> tuple[int, ...]:
     df, _, fit = _i2_grid(rows, level)
-    return tuple(int(v) for v in df[fit.any(axis=1)])
+    return tuple(int(k) for k in df[fit.any(axis=1)])
 
 
 def _i2_implied(rows: pd.DataFrame, kind: str, level: float) -> tuple[float, float]:
     _, values, fit = _i2_grid(rows, level)
-    found = np.broadcast_to(values[kind], fit.shape)[fit]
+    found = values[kind][fit]
     return (float(found.min()), float(found.max())) if found.size else (np.nan, np.nan)
 
 

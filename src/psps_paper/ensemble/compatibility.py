@@ -1,0 +1,285 @@
+"""Which assumptions about the unpublished estimates agree with everything printed, and how far off the others are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import product
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from scipy.special import chdtri, ndtri
+
+from psps_paper.ensemble.model import Assumptions, Evidence, TrialModel, draw_allocation, move_estimates, published_evidence
+from psps_paper.recover import I2_QUANTITIES, df_from_i2_interval, i2_interval
+
+FITS = 1e-3  # an excess up to this share of a half-unit counts as agreement
+
+CORRELATIONS = (0.25, 0.5, 0.75, 0.9)
+METHODS = ("DL", "REML", "ML", "common")
+
+
+class Constraints:
+    """Everything printed as intervals of a member's aggregates, residuals in half-units of the last digit."""
+
+    def __init__(self, evidence: Evidence, method: str):
+        self.evidence, self.method = evidence, method
+        region = evidence.region
+        c = self.c = len(evidence.edges)
+        self.names = [self._name(row) for _, row in region.rows.iterrows()] + ["i2", "egger_t"]
+        q_low, q_high = evidence.q_range
+        df = evidence.df
+        i2 = evidence.printed[evidence.printed["quantity"] == "i2"].iloc[0]
+        i2_half = 0.5 * 10.0 ** -int(i2["decimals"])
+        egger = evidence.egger_t
+        low = [*region.low, 1 - df / q_low, egger[0]]
+        high = [*region.high, 1 - df / q_high, egger[1]]
+        half = [*region.half, i2_half, (egger[1] - egger[0]) / 2]
+        # the remark on heterogeneity: each named comparison is heterogeneous by itself, and per degree of
+        # freedom more so than every comparison that is not named
+        self.remark = []
+        freedom = evidence.edges["estimates"].to_numpy(float) - 1
+        for named in evidence.heterogeneous:
+            self.remark.append((named, freedom[named], None, 1.0))
+            self.names.append(f"q_{named}")
+            low, high, half = [*low, 1.0], [*high, np.inf], [*half, 0.05]
+            for other in set(range(c)) - set(evidence.heterogeneous):
+                self.remark.append((named, freedom[named], other, freedom[other]))
+                self.names.append(f"q_{named}_{other}")
+                low, high, half = [*low, 0.0], [*high, np.inf], [*half, 0.05]
+        if method in ("REML", "ML"):
+            self.names.append("score")
+            low, high, half = [*low, -1e-7], [*high, 1e-7], [*half, 1e-3]
+        self.low, self.high, self.half = map(np.array, (low, high, half))
+        self.limit = {  # 5 % points of chi-squared per degree of freedom, for the named comparisons
+            named: float(chdtri(freedom[named], 0.05)) / freedom[named] for named in evidence.heterogeneous
+        }
+
+    @staticmethod
+    def _name(row: pd.Series) -> str:
+        parts = [row["quantity"], row["treat1"], row["treat2"]]
+        return " ".join(str(p) for p in parts if not pd.isna(p))
+
+    def __call__(self, value: np.ndarray, jac: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Constraint values [B x K] and Jacobian [B x K x L] from a model's aggregates."""
+        c = self.c
+        g, d = self.evidence.region.values(value[:, : 2 * c])
+        q = value[:, 2 * c : 3 * c]
+        total = q.sum(axis=1, keepdims=True)
+        df = self.evidence.df
+        sign = np.where(value[:, 3 * c : 3 * c + 1] < 0, -1.0, 1.0)
+        values = [g, 1 - df / total, sign * value[:, 3 * c : 3 * c + 1]]
+        jacs = [
+            d @ jac[:, : 2 * c],
+            (df / total**2)[:, :, None] * jac[:, 2 * c : 3 * c].sum(axis=1, keepdims=True),
+            sign[:, :, None] * jac[:, 3 * c : 3 * c + 1],
+        ]
+        for named, f_named, other, f_other in self.remark:
+            row = q[:, named : named + 1] / f_named
+            row_j = jac[:, 2 * c + named : 2 * c + named + 1] / f_named
+            if other is None:
+                row, row_j = row / self.limit[named], row_j / self.limit[named]
+            else:
+                row = row - q[:, other : other + 1] / f_other
+                row_j = row_j - jac[:, 2 * c + other : 2 * c + other + 1] / f_other
+            values.append(row)
+            jacs.append(row_j)
+        if self.method in ("REML", "ML"):
+            values.append(value[:, -1:])
+            jacs.append(jac[:, -1:])
+        return np.concatenate(values, axis=1), np.concatenate(jacs, axis=1)
+
+    def excess(self, g: np.ndarray) -> np.ndarray:
+        """Signed distance outside the interval in half-units [B x K]; 0 inside."""
+        return (np.maximum(g - self.high, 0) - np.maximum(self.low - g, 0)) / self.half
+
+
+def draw_model(
+    evidence: Evidence, conventions: np.ndarray, method: str, size: int, rng: np.random.Generator
+) -> tuple[TrialModel, np.ndarray]:
+    """``size`` members drawn from the priors and their latents; ``conventions`` [size x 2 x studies]."""
+    study = np.array([draw_allocation(evidence, rng) for _ in range(size)])
+    solution = evidence.region.centre
+    c = len(evidence.edges)
+    ceiling = (evidence.edges["estimates"].to_numpy() * np.exp(2 * solution[c:])).min()
+    # between-estimate variance: uniform up to the most that the printed SEs allow
+    spread2 = rng.uniform(0.2, 1.0, size) * ceiling
+    model = TrialModel(evidence, conventions, study, method, solution[:c], spread2, rng.uniform(0, 1, size))
+    z = rng.normal(size=(size, model.latent))
+    if method in ("REML", "ML"):
+        z[:, -1] = np.log(spread2)
+    return model, z
+
+
+def approach(model: TrialModel, constraints: Constraints, z: np.ndarray, steps: int) -> tuple[np.ndarray, ...]:
+    """Move latents to the least violation of the constraints (Levenberg-Marquardt).
+
+    Returns latents, largest excess [B] and sum of squared excesses [B], in half-units.
+    """
+    z = model.clip(z)
+    size, latent = z.shape
+    g, jac = constraints(*model.aggregates(z))
+    inset = 0.02 * np.where(np.isfinite(constraints.high), 1.0, 0.0)
+
+    def shortfall(values):
+        out = constraints.excess(values)
+        return out + inset * np.sign(out)
+
+    r = shortfall(g)
+    cost = (r**2).sum(axis=1)
+    damping = np.full(size, 1.0)
+    for _ in range(steps):
+        live = np.flatnonzero(cost > 0)
+        if not len(live):
+            break
+        j = jac[live] * (r[live] != 0)[:, :, None] / constraints.half[:, None]
+        gram = j @ j.swapaxes(1, 2)
+        k = gram.shape[1]
+        gram[:, np.arange(k), np.arange(k)] += damping[live, None]
+        step = -(j.swapaxes(1, 2) @ np.linalg.solve(gram, r[live][..., None]))[..., 0]
+        longest = np.abs(step).max(axis=1, keepdims=True)
+        step *= np.minimum(1.0, 1.0 / np.maximum(longest, 1e-12))
+        part = model.subset(live)
+        trial = part.clip(z[live] + step)
+        g_new, jac_new = constraints(*part.aggregates(trial))
+        r_new = shortfall(g_new)
+        cost_new = (r_new**2).sum(axis=1)
+        better = cost_new < cost[live]
+        won = live[better]
+        z[won], r[won], cost[won], jac[won] = trial[better], r_new[better], cost_new[better], jac_new[better]
+        damping[live] = np.clip(np.where(better, damping[live] * 0.3, damping[live] * 4), 1e-8, 1e10)
+    g, _ = constraints(*model.aggregates(z))
+    excess = np.abs(constraints.excess(g))
+    return z, excess.max(axis=1), (excess**2).sum(axis=1)
+
+
+def assumption_grid(correlations: Iterable[float] = CORRELATIONS, methods: Iterable[str] = METHODS) -> list[Assumptions]:
+    """Every combination that the compatibility map decides on."""
+    conventions = [("independent groups", 0.0), ("change score", 0.0)] + [("paired", r) for r in correlations]
+    return [Assumptions(c, r, m) for m, (c, r) in product(methods, conventions)]
+
+
+def search(
+    evidence: Evidence,
+    assumptions: Assumptions,
+    *,
+    size: int,
+    generations: int,
+    rng: np.random.Generator,
+    enough: int = 1,
+) -> tuple[TrialModel, np.ndarray, np.ndarray]:
+    """Members nearest to the print: continuous parts by least squares, allocations by mutation and selection.
+
+    Stops when ``enough`` members agree with everything printed, or when eight generations bring no gain.
+    Returns the last generation's model, latents and largest excess in half-units.
+    """
+    a, b = assumptions.coefficients(evidence.studies["crossover"].to_numpy())
+    conventions = np.broadcast_to(np.array([a, b]), (size, 2, len(a)))
+    model, z = draw_model(evidence, conventions, assumptions.tau2, size, rng)
+    constraints = Constraints(evidence, assumptions.tau2)
+    z, excess, cost = approach(model, constraints, z, steps=60)
+    best, stale = np.inf, 0
+    for _ in range(generations):
+        stale = 0 if cost.min() < 0.97 * best else stale + 1
+        best = min(best, cost.min())
+        if (excess <= FITS).sum() >= enough or stale >= 8:
+            break
+        elite = np.argsort(cost)[: max(4, size // 10)]
+        parents = np.r_[elite, rng.choice(elite, size - len(elite))]
+        study = model.study[parents]
+        study[len(elite) :] = move_estimates(evidence, study[len(elite) :], rng)
+        model = model.subset(parents).reallocated(study)
+        nudged = z[parents]
+        nudged[len(elite) :] += 0.2 * rng.normal(size=nudged[len(elite) :].shape)
+        z, excess, cost = approach(model, constraints, nudged, steps=60)
+    return model, z, excess
+
+
+def decide(
+    evidence: Evidence, assumptions: Assumptions, *, size: int, generations: int, seed: np.random.SeedSequence
+) -> dict:
+    """Whether any set of estimates under ``assumptions`` agrees with the print, and the nearest set if none does."""
+    rng = np.random.default_rng(seed)
+    model, z, excess = search(evidence, assumptions, size=size, generations=generations, rng=rng)
+    best = int(np.argmin(excess))
+    off = float(excess[best])
+    z, model = z[best : best + 1], model.subset(np.array([best]))
+    value, jac = model.aggregates(z)
+    constraints = Constraints(evidence, assumptions.tau2)
+    g, _ = constraints(value, jac)
+    c = len(evidence.edges)
+    q = float(value[0, 2 * c : 3 * c].sum())
+    i2 = [float(x) for x in i2_interval(q, evidence.df)]
+    worst = int(np.argmax(np.abs(constraints.excess(g))[0]))
+    row = {
+        "convention": assumptions.convention,
+        "correlation": assumptions.correlation if assumptions.convention == "paired" else np.nan,
+        "tau2_method": assumptions.tau2,
+        "feasible": off <= FITS,
+        "half_units_off": off,
+        "worst": constraints.names[worst],
+        "tau2": float(model.tau2(z)[0]),
+        "i2": i2[0],
+        "i2_lower": i2[1],
+        "i2_upper": i2[2],
+    }
+    quantile = ndtri(0.975)
+    for k in range(c):
+        centre, se = float(value[0, k]), float(np.exp(value[0, c + k]))
+        row |= {f"te_{k}": centre, f"lower_{k}": centre - quantile * se, f"upper_{k}": centre + quantile * se}
+    return row
+
+
+def grouped_row(evidence: Evidence) -> dict:
+    """The row for one estimate a study: its degrees of freedom cannot print the I2 interval."""
+    printed = evidence.printed.set_index("quantity")
+    i2 = {name: printed.loc[name] for name in I2_QUANTITIES}
+    df = len(evidence.studies) - len(evidence.edges)
+    decimals = int(i2["i2"]["decimals"])
+    possible = df_from_i2_interval(*(float(i2[name]["value"]) for name in I2_QUANTITIES), decimals=decimals)
+    share = float(i2["i2"]["value"])
+    values = [float(x) for x in i2_interval(df / (1 - share), df)]
+    off = {
+        name: (abs(value - float(i2[name]["value"])) / (0.5 * 10.0**-decimals) - 1)
+        for name, value in zip(I2_QUANTITIES[1:], values[1:], strict=True)
+    }
+    worst = max(off, key=off.get)
+    return {
+        "unit": "one estimate a study", "convention": "any", "tau2_method": "any", "feasible": df in possible,
+        "half_units_off": max(0.0, off[worst]), "worst": worst,
+        "i2": values[0], "i2_lower": values[1], "i2_upper": values[2],
+    }  # fmt: skip
+
+
+def compatibility_map(
+    evidence: Evidence | None = None,
+    *,
+    size: int = 200,
+    generations: int = 40,
+    seed: int = 20250305,
+    n_jobs: int = 1,
+) -> pd.DataFrame:
+    """Decide for every combination of assumptions whether the print is feasible.
+
+    A combination is feasible when a set of estimates is found that agrees with every printed value, the
+    printed totals, Egger's p and the remark on heterogeneity, with sample sizes in their public ranges and no
+    estimate more than four prior standard deviations from its mean. The converse is a statement about the
+    search: no such set was found, and the nearest one is shown.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``unit, convention, correlation, tau2_method, feasible``; ``half_units_off`` (distance of the worst
+        value, beyond its interval, in half-units of its last printed digit), ``worst`` (its name); ``tau2``,
+        ``i2, i2_lower, i2_upper`` and ``te_k, lower_k, upper_k`` of each comparison (row k of
+        ``evidence.edges``) at the nearest set: what would have been printed.
+    """
+    evidence = published_evidence() if evidence is None else evidence
+    # the same stream for all rows, so that rows with equal variances come out equal
+    stream = np.random.SeedSequence(seed)
+    rows = Parallel(n_jobs=n_jobs)(
+        delayed(decide)(evidence, a, size=size, generations=generations, seed=stream) for a in assumption_grid()
+    )
+    table = pd.DataFrame([grouped_row(evidence), *({"unit": "each estimate by itself"} | row for row in rows)])
+    first = ["unit", "convention", "correlation", "tau2_method", "feasible", "half_units_off", "worst", "tau2"]
+    return table[first + [name for name in table.columns if name not in first]]

@@ -130,14 +130,17 @@ def test_tables_read_without_script(browser, address):
     context.close()
 
 
+ROWS = [("b", 'b, "quoted"', "0.45", "reproduces"), ("a", "a", "−0.10", "contradicts"), ("c", "c", "10.2", "reproduces")]
+ROWS += [(f"d{n}", f"d{n}", str(20 + n), "not checkable") for n in range(6)]
 TABLE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>t</title>
 <link rel="stylesheet" href="psps.css"><script defer src="psps-tables.js"></script></head><body><main>
 <div class="table-wrap"><table class="psps" data-sortable data-filename="demo.csv"><thead><tr>
-<th scope="col">Name</th><th scope="col" class="number">SMD</th><th scope="col" data-filter>Verdict</th></tr></thead><tbody>
-<tr id="b"><td>b, "quoted"</td><td class="number">0.45</td><td data-value="reproduces">✓ reproduces</td></tr>
-<tr id="a"><td>a</td><td class="number">−0.10</td><td data-value="contradicts">✗ contradicts</td></tr>
-<tr id="c"><td>c</td><td class="number">10.2</td><td data-value="reproduces">✓ reproduces</td></tr>
-</tbody></table></div></main></body></html>"""
+<th scope="col">Name</th><th scope="col">SMD</th><th scope="col">Found</th></tr></thead><tbody>""" + "".join(
+    f'<tr id="{key}"><td>{name}</td><td class="number">{smd}</td>'
+    f'<td data-value="{verdict}"><span class="verdict verdict-{verdict.replace(" ", "-")}">{verdict}</span> here</td></tr>'
+    for key, name, smd, verdict in ROWS
+) + "</tbody></table></div></main></body></html>"
+REST = "".join(key for key, *_ in ROWS[3:])
 
 
 @pytest.fixture
@@ -160,11 +163,11 @@ def visible_rows(page):
 def test_a_header_sorts_numbers_as_numbers_both_ways(table):
     header = table.locator("th", has_text="SMD")
     header.get_by_role("button").press("Enter")
-    assert (visible_rows(table), header.get_attribute("aria-sort")) == ("abc", "ascending")
+    assert (visible_rows(table), header.get_attribute("aria-sort")) == ("abc" + REST, "ascending")
     header.get_by_role("button").press("Enter")
-    assert (visible_rows(table), header.get_attribute("aria-sort")) == ("cba", "descending")
+    assert (visible_rows(table), header.get_attribute("aria-sort")) == ("d5d4d3d2d1d0cba", "descending")
     table.locator("th", has_text="Name").get_by_role("button").click()
-    assert (visible_rows(table), header.get_attribute("aria-sort")) == ("abc", None)
+    assert (visible_rows(table), header.get_attribute("aria-sort")) == ("abc" + REST, None)
 
 
 def test_rows_filter_by_word_and_by_verdict(table):
@@ -172,7 +175,7 @@ def test_rows_filter_by_word_and_by_verdict(table):
     assert visible_rows(table) == "bc"
     table.get_by_label("Filter rows").fill("quoted")
     assert visible_rows(table) == "b"
-    assert table.locator("output").text_content() == "1 of 3 rows"
+    assert table.locator("output").text_content() == "1 of 9 rows"
 
 
 def test_shown_rows_download_as_csv(table):
@@ -181,7 +184,7 @@ def test_shown_rows_download_as_csv(table):
         table.get_by_role("button", name="Download").click()
     assert download.value.suggested_filename == "demo.csv"
     lines = Path(download.value.path()).read_text(encoding="utf-8-sig").splitlines()
-    assert lines == ["Name,SMD,Verdict", '"b, ""quoted""",0.45,reproduces', "c,10.2,reproduces"]
+    assert lines == ["Name,SMD,Found", '"b, ""quoted""",0.45,reproduces', "c,10.2,reproduces"]
 
 
 def test_table_controls_have_no_axe_violation(table):

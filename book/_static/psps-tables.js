@@ -1,7 +1,7 @@
 // Sort, filter and download for table.psps[data-sortable]. Without this script the tables read as they are.
-//   th[data-filter]           adds a menu with the values of that column
-//   td[data-value]            is sorted, listed in a menu and downloaded by that value instead of its text
-//   table[data-filename]      is the name of the CSV file
+//   td[data-value]        is sorted and downloaded by that value instead of its text
+//   .verdict and .tier    inside cells give a menu each, where a table has more than one of them
+//   table[data-filename]  is the name of the CSV file
 (() => {
   "use strict";
 
@@ -12,6 +12,11 @@
     const match = digits.match(/^(?:about|[<>=~≤≥])?(-?\d+(?:\.\d+)?(?:e-?\d+)?)/i);
     return match ? Number(match[1]) : NaN;
   };
+
+  const FEW = 8; // a table of so few rows is read, not searched
+  const KINDS = ["verdict", "tier"];
+
+  const kindOf = (row, kind) => row.querySelector(`.${kind}`)?.textContent.trim() ?? "";
 
   const compare = (a, b) => {
     const [x, y] = [asNumber(a), asNumber(b)];
@@ -47,12 +52,14 @@
       });
     });
 
+    if (rows.length <= FEW) return;
+
     const search = element("input", { type: "search", autocomplete: "off" });
-    const menus = headers.flatMap((header, column) => {
-      if (!("filter" in header.dataset)) return [];
-      const values = [...new Set(rows.map((row) => text(row.cells[column])))].sort(compare);
+    const menus = KINDS.flatMap((kind) => {
+      const values = [...new Set(rows.map((row) => kindOf(row, kind)))].filter(Boolean).sort();
+      if (values.length < 2) return [];
       const options = values.map((value) => element("option", { value, textContent: value }));
-      return [{ column, select: element("select", {}, [element("option", { value: "", textContent: "all" }), ...options]) }];
+      return [{ kind, select: element("select", {}, [element("option", { value: "", textContent: "all" }), ...options]) }];
     });
     const count = element("output");
 
@@ -62,7 +69,7 @@
         const content = row.textContent.toLowerCase();
         row.hidden = !(
           words.every((word) => content.includes(word)) &&
-          menus.every(({ column, select }) => !select.value || text(row.cells[column]) === select.value)
+          menus.every(({ kind, select }) => !select.value || kindOf(row, kind) === select.value)
         );
       }
       count.textContent = `${rows.filter((row) => !row.hidden).length} of ${rows.length} rows`;
@@ -79,7 +86,7 @@
 
     const controls = element("div", { className: "psps-controls" }, [
       element("label", {}, ["Filter rows ", search]),
-      ...menus.map(({ column, select }) => element("label", {}, [`${names[column]} `, select])),
+      ...menus.map(({ kind, select }) => element("label", {}, [`${kind[0].toUpperCase()}${kind.slice(1)} `, select])),
       download,
       count,
     ]);

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from psps_paper.network import fit_network, fit_networks
 from psps_paper.network.contribution import contribution_matrix, hat_matrix
 from psps_paper.network.inconsistency import decompose_q, split_evidence
-from psps_paper.network.ranking import p_scores, rank_probabilities
+from psps_paper.network.ranking import p_score_values, p_scores, rank_probabilities
 from psps_paper.network.summary import network_from_pooled
 
 METHODS = ["DL", "REML", "ML", 0.07]
@@ -187,6 +187,8 @@ def test_many_data_sets_as_in_a_loop(contrasts, tau2, seed):
             np.testing.assert_allclose(getattr(fits, name)[k], getattr(alone, name), **CLOSE)
         for name in ("tau2", "q", "p_q", "i2", "i2_lower", "i2_upper", "log_likelihood"):
             np.testing.assert_allclose(getattr(fits, name)[k], getattr(alone, name), **CLOSE)
+        scores = p_score_values(fits.te, fits.se, desirable="lower")[k]
+        np.testing.assert_allclose(scores, p_scores(alone, desirable="lower"), **CLOSE)
 
 
 @EXAMPLES
@@ -212,7 +214,7 @@ def test_star_is_pairwise_with_common_tau2(n_comparators, seed, tau2):
     np.testing.assert_allclose(fit.te.loc["hub", total.index], mean, **CLOSE)
     np.testing.assert_allclose(fit.se.loc["hub", total.index], total**-0.5, **CLOSE)
     if tau2 == "DL":
-        # Q and its trace add up over the comparisons: Jackson, White & Riley 2012, eq. 8.
+        # Q and its trace add up over the comparisons: Jackson, White & Riley 2012.
         w = 1 / contrasts["se"] ** 2
         sums = w.groupby(group).sum()
         common = (w * contrasts["te"]).groupby(group).sum() / sums
@@ -265,3 +267,48 @@ def test_generalised_least_squares_with_any_baseline(contrasts, tau2, which):
     cov = np.linalg.inv(x.T @ inverse @ x)
     np.testing.assert_allclose(fit.effects[1:], cov @ x.T @ inverse @ ys, **CLOSE)
     np.testing.assert_allclose(fit.covariance[1:, 1:], cov, **CLOSE)
+
+
+def test_rounded_multi_arm_contrasts_favour_no_baseline():
+    # Printed to two digits the three contrasts need not add up; every arm must count alike.
+    rows = [
+        ("trial", "A", "B", 0.10, 0.40),
+        ("trial", "B", "C", 0.21, 0.38),
+        ("trial", "A", "C", 0.32, 0.41),
+        ("other", "A", "B", 0.25, 0.20),
+        ("third", "B", "C", -0.30, 0.25),
+    ]
+    contrasts = pd.DataFrame(rows, columns=["study", "treat1", "treat2", "te", "se"])
+    fit = fit_network(contrasts)
+    for names in ({"A": "B", "B": "C", "C": "A"}, {"A": "C", "B": "A", "C": "B"}):
+        other = fit_network(contrasts.replace({"treat1": names, "treat2": names}))
+        assert_same(fit, other, names)
+
+
+@pytest.mark.parametrize("which", ["ML", "REML"])
+def test_likelihood_estimates_are_global_maxima(which):
+    rng = np.random.default_rng(3)
+    n_sets, size = 300, 12
+    contrasts = pd.DataFrame(
+        {
+            "study": [f"s{k}" for k in range(size)],
+            "treat1": ["A", "A", "B"] * 4,
+            "treat2": ["B", "C", "C"] * 4,
+        }
+    )
+    te = rng.normal(0, rng.uniform(0.05, 1, (n_sets, 1)), (n_sets, size))
+    se = rng.uniform(0.1, 0.5, (n_sets, size))
+    found = fit_networks(contrasts, te, se, which).tau2
+    assert (found > 0).mean() > 0.5 and (found == 0).any()
+
+    def value(tau2: np.ndarray) -> np.ndarray:
+        fits = fit_networks(contrasts, te, se, tau2)
+        penalty = np.linalg.slogdet(fits.covariance[:, 1:, 1:])[1] / 2 if which == "REML" else 0
+        # Restricted likelihood: Harville 1977, up to a constant.
+        return fits.log_likelihood + penalty
+
+    best = value(found)
+    for factor in (0.0, 0.5, 0.9, 0.999, 1.001, 1.1, 2.0):
+        assert (value(found * factor) <= best + 1e-9).all()
+    for tau2 in np.geomspace(1e-4, 10, 30):
+        assert (value(np.full(n_sets, tau2)) <= best + 1e-9).all()

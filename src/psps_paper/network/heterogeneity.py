@@ -59,7 +59,7 @@ def least_squares(x: np.ndarray, y: np.ndarray, d: np.ndarray, tau2: np.ndarray)
 def tau2_dl(x: np.ndarray, common: LeastSquares, df: int) -> np.ndarray:
     """Generalised DerSimonian-Laird estimate of each data set; 0 without degrees of freedom.
 
-    Source: Jackson, White & Riley 2012, eq. 8, in the univariate form for networks; DerSimonian &
+    Source: Jackson, White & Riley 2012, in the univariate form for networks; DerSimonian &
     Laird 1986 for two treatments.  Checked against: netmeta 2.8-2 netmeta(method.tau = "DL").
     """
     if df == 0:
@@ -162,7 +162,7 @@ def i_squared(q: np.ndarray, df: int, level: float) -> tuple[np.ndarray, np.ndar
         Degrees of freedom of Q; with 0 all is NaN, with 1 the limits are NaN.
     level : float
 
-    Source: Higgins & Thompson 2002, Table 1 and eq. 10 (I2), appendix (test-based interval of H).
+    Source: Higgins & Thompson 2002, I2 with the test-based interval of H.
     Checked against: netmeta 2.8-2.
     """
     q = np.asarray(q, float)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from .model import Desirable, NetworkFit
 
@@ -42,11 +42,29 @@ def p_scores_from(te: pd.DataFrame, se: pd.DataFrame, *, desirable: Desirable) -
 
     Source: Rücker & Schwarzer 2015, eq. 4.  Checked against: netmeta 2.8-2 netrank().
     """
-    n = len(te)
-    with np.errstate(invalid="ignore"):
-        wins = stats.norm.cdf(_sign(desirable) * te.to_numpy() / (se.to_numpy() + np.eye(n)))
-    np.fill_diagonal(wins, 0.0)
-    return pd.Series(wins.sum(axis=1) / (n - 1), index=te.index, name="p_score")
+    values = p_score_values(te.to_numpy(), se.to_numpy(), desirable=desirable)
+    return pd.Series(values, index=te.index, name="p_score")
+
+
+def p_score_values(te: np.ndarray, se: np.ndarray, *, desirable: Desirable) -> np.ndarray:
+    """P-scores of many data sets at once.
+
+    Parameters
+    ----------
+    te, se : ndarray [..., n, n]
+        Row minus column, as in ``NetworkFits``.
+    desirable : {"lower", "higher"}
+
+    Returns
+    -------
+    ndarray [..., n]
+
+    Source: Rücker & Schwarzer 2015, eq. 4.  Checked against: netmeta 2.8-2 netrank().
+    """
+    n = te.shape[-1]
+    # The diagonal compares a treatment with itself: 0 / 1, probability 1/2, taken off again.
+    wins = special.ndtr(_sign(desirable) * te / (se + np.eye(n)))
+    return (wins.sum(axis=-1) - 0.5) / (n - 1)
 
 
 def rank_probabilities(

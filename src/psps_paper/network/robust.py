@@ -44,7 +44,7 @@ def cluster_robust(fit: NetworkFit) -> RobustFit:
         Estimates are those of the fit. Degrees of freedom under 4 mean that p-values and limits
         are not to be trusted (Tipton 2015).
 
-    Source: Bell & McCaffrey 2002; Tipton 2015; Pustejovsky & Tipton 2018, eq. 8 and 11, with the
+    Source: Bell & McCaffrey 2002; Tipton 2015; Pustejovsky & Tipton 2018, with the
     symmetric square root in the basis in which the working covariance is the identity.
     Checked against: the same formulas written out with full matrices (tests).
     """

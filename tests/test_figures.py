@@ -435,6 +435,12 @@ def test_each_study_has_its_symbol(name, count):
     assert len(drawing.data) == count
 
 
+def test_effect_direction_leaves_out_a_column_of_unknown_numbers():
+    texts = [t.get_text() for t in visible_texts(figures.effect_direction(DIRECTIONS.assign(n=None)).figure)]
+    assert "n" not in texts and "–" not in texts and "number of participants not known" in texts
+    assert "n" in [t.get_text() for t in visible_texts(EXAMPLES["effect_direction"]().figure)]
+
+
 def test_network_graph_draws_the_second_subnetwork_dashed_and_widths_by_studies():
     drawing = EXAMPLES["network_graph"]()
     drawn = drawing.figure.axes[0].lines

@@ -118,7 +118,8 @@ def effect_direction(
     ----------
     rows : DataFrame [study, subclass, direction, n, rob_overall]
         ``direction`` is one of :data:`DIRECTIONS`, as the review states it; ``n`` is the number of
-        participants, missing where it is not known (the arrow is then hollow and of middle size).
+        participants, missing where it is not known (the arrow is then hollow and of middle size; where
+        no number is known at all, their column is left out).
         Sub-classes are drawn in order of appearance.
 
     Raises
@@ -142,7 +143,8 @@ def effect_direction(
     label_width = max(style.text_width(s, size) for s in data["study"]) + size
     group_columns = 2 if width == "double" and len(data) > 12 else 1
     column_width = total_width / group_columns
-    x_arrow, x_n, x_rob = (column_width - f * size for f in (10.0, 4.6, 1.8))
+    has_n, lacks_n = data["n"].notna().any(), data["n"].isna().any()
+    x_arrow, x_n, x_rob = (column_width - f * size for f in (10.0 if has_n else 6.5, 4.6, 1.8))
     label_width = min(label_width, x_arrow - 1.8 * size)
 
     blocks = []
@@ -157,7 +159,6 @@ def effect_direction(
     columns_of_blocks = [part for part in (blocks[:split], blocks[split:]) if part]
     body = max(sum(block[2] for block in part) for part in columns_of_blocks)
     directions = [d for d in DIRECTIONS if d in set(data["direction"])]
-    has_n, lacks_n = data["n"].notna().any(), data["n"].isna().any()
     sizes = [entry for entry in SIZE_CLASSES[::-1]] if has_n else []
     entries = [("direction", d, d) for d in directions]
     entries += [("size", label, scale) for _, label, scale in sizes]
@@ -194,7 +195,7 @@ def effect_direction(
     for index, part in enumerate(columns_of_blocks):
         left = index * column_width
         top = height - legend_height
-        for x, text in ((x_arrow, "direction"), (x_n, "n"), (x_rob, "bias")):
+        for x, text in ((x_arrow, "direction"), (x_n, "n" if has_n else ""), (x_rob, "bias")):
             style.write(
                 canvas, left + x, top - 0.6 * header, text, size, ha="center", color=MUTED
             )
@@ -208,8 +209,9 @@ def effect_direction(
             for study in members.itertuples():
                 style.write(canvas, left + 8, y, study.study, size)
                 _draw_direction(canvas, left + x_arrow, y, study.direction, study.n, size)
-                count = "–" if pd.isna(study.n) else str(int(study.n))
-                style.write(canvas, left + x_n, y, count, size, ha="center")
+                if has_n:
+                    count = "–" if pd.isna(study.n) else str(int(study.n))
+                    style.write(canvas, left + x_n, y, count, size, ha="center")
                 draw_symbol(canvas, left + x_rob, y, study.rob_overall, size)
                 y -= step
             top -= block_height

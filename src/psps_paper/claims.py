@@ -287,7 +287,7 @@ def citations(evidence: Evidence, claim: pd.Series) -> Finding:
     """
     listed, query = _arguments(claim, 2)
     cited = expand_citations(listed)
-    selected = set(_select(evidence, "studies", query)["ref"])
+    selected = {int(ref) for ref in _select(evidence, "studies", query)["ref"]}
     detail = f"{len(cited)} references cited"
     if cited != selected:
         only_cited, only_selected = sorted(cited - selected), sorted(selected - cited)

@@ -1,0 +1,263 @@
+"""Responders: how many patients had at least half of their pain relieved, arm by arm."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from psps_paper.effects import log_odds_ratio, risk_difference
+from psps_paper.evidence import fact
+from psps_paper.formatting import half_unit
+from psps_paper.network.model import z_quantile
+from psps_paper.pairwise import PairwiseFit, meta_analysis
+
+LEVEL = 0.95
+POOLED = "stimulation against medical management"
+ANALYSES = {
+    "missing as failure": "everyone randomised, with missing patients counted as failures",
+    "observed, fewest": "patients with an outcome; an unknown denominator at its smallest",
+    "observed, most": "patients with an outcome; an unknown denominator at its largest",
+}
+
+
+def arm_counts(responder_counts: pd.DataFrame, facts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
+    """Responders and patients of each arm, with the page of each number.
+
+    Parameters
+    ----------
+    responder_counts, facts, studies : DataFrame
+        The tables ``responder_counts``, ``study_facts`` and ``studies``.
+
+    Returns
+    -------
+    DataFrame [trial, study, ref, comparison, arm, role, site, definition, time, events, randomised,
+               observed_low, observed_high, percent, source, note]
+        Two rows a comparison, role "intervention" or "comparator". ``observed_low`` and ``observed_high``
+        bound the patients with an outcome: a denominator that was seen, randomised less missing, what the
+        count and its printed percentage leave, else from the number of responders to all randomised.
+        ``percent`` is of all randomised.
+    """
+    named = studies.set_index("study")
+    rows = []
+    for row in responder_counts.itertuples():
+        for arm, role in ((1, "intervention"), (2, "comparator")):
+            events = fact(facts, getattr(row, f"events{arm}"))
+            randomised = int(fact(facts, getattr(row, f"randomised{arm}"))["number"])
+            low, high = _observed(row, arm, facts, int(events["number"]), randomised)
+            rows.append({
+                "trial": f"{named.at[row.study, 'first_author']} {named.at[row.study, 'year']}",
+                "study": row.study,
+                "ref": row.ref,
+                "comparison": row.comparison,
+                "arm": getattr(row, f"arm{arm}"),
+                "role": role,
+                "site": row.site,
+                "definition": row.definition,
+                "time": row.time,
+                "events": int(events["number"]),
+                "randomised": randomised,
+                "observed_low": low,
+                "observed_high": high,
+                "percent": 100 * events["number"] / randomised,
+                "source": events["source_url"],
+                "note": row.note if isinstance(row.note, str) else "",
+            })
+    return pd.DataFrame(rows)
+
+
+def contrasts(arms: pd.DataFrame, analysis: str = "missing as failure") -> pd.DataFrame:
+    """Odds ratio and risk difference of each comparison.
+
+    Parameters
+    ----------
+    arms : DataFrame
+        As from :func:`arm_counts`.
+    analysis : str
+        A key of ``ANALYSES``. "fewest" and "most" bound the observed-case analysis where a denominator
+        is not known.
+
+    Returns
+    -------
+    DataFrame [label, study, ref, comparison, site, definition, time, events1, n1, events2, n2, log_or, se_log_or,
+               estimate, lower, upper, rd, se_rd, rd_lower, rd_upper]
+        Arm 1 is the intervention; ``estimate`` is the odds ratio, above 1 in favour of arm 1; ``rd`` is a
+        fraction. The first columns are those of ``figures.forest.forest_responders``.
+    """
+    if analysis not in ANALYSES:
+        raise ValueError(f"analysis={analysis!r}: expected one of {', '.join(ANALYSES)}")
+    column = {"missing as failure": "randomised", "observed, fewest": "observed_low", "observed, most": "observed_high"}[analysis]
+    keys = ["trial", "study", "ref", "comparison", "site", "definition", "time"]
+    one, two = (arms[arms["role"] == role].reset_index(drop=True) for role in ("intervention", "comparator"))
+    table = one[keys].copy()
+    table["events1"], table["n1"], table["events2"], table["n2"] = one["events"], one[column], two["events"], two[column]
+    counts = [table[name].to_numpy(float) for name in ("events1", "n1", "events2", "n2")]
+    odds, difference = log_odds_ratio(*counts), risk_difference(*counts)
+    z = z_quantile(LEVEL)
+    table["log_or"], table["se_log_or"] = odds.te, odds.se
+    for name, reach in (("estimate", 0.0), ("lower", -z), ("upper", z)):
+        table[name] = [math.exp(te + reach * se) for te, se in zip(odds.te, odds.se)]
+    table["rd"], table["se_rd"] = difference.te, difference.se
+    table["rd_lower"], table["rd_upper"] = difference.te - z * difference.se, difference.te + z * difference.se
+    table.insert(0, "label", [_label(row) for row in table.itertuples()])
+    return table.drop(columns="trial")
+
+
+def pooled(arms: pd.DataFrame, *, comparison: str = POOLED) -> pd.DataFrame:
+    """Pool a comparison under each way of counting patients.
+
+    Parameters
+    ----------
+    arms : DataFrame
+        As from :func:`arm_counts`.
+    comparison : str
+        Value of its column ``comparison``.
+
+    Returns
+    -------
+    DataFrame [analysis, measure, estimate, lower, upper, Hartung-Knapp lower, Hartung-Knapp upper,
+               prediction lower, prediction upper, tau2, I2, studies, patients]
+        Random effects, DerSimonian-Laird, normal interval and Hartung-Knapp interval; prediction interval with
+        k - 2 degrees of freedom. Odds ratios on the ratio scale, risk differences as fractions, limits cut at
+        -1 and 1; tau2 on the scale of the pooling (log odds ratio, risk difference).
+
+    Checked against: hand calculation in tests/test_responders.py, and metafor through the pairwise engine.
+    """
+    rows = []
+    for analysis in ANALYSES:
+        table = contrasts(arms, analysis)
+        table = table[table["comparison"] == comparison]
+        if table.empty:
+            raise ValueError(f"comparison={comparison!r}: expected one of {', '.join(sorted(arms['comparison'].unique()))}")
+        patients = int(table["n1"].sum() + table["n2"].sum())
+        for measure, te, se, scale in (("odds ratio", "log_or", "se_log_or", math.exp), ("risk difference", "rd", "se_rd", _possible)):
+            fit, wide = _fits(table[te], table[se])
+            rows.append({
+                "analysis": analysis,
+                "measure": measure,
+                "estimate": scale(fit.te),
+                "lower": scale(fit.lower),
+                "upper": scale(fit.upper),
+                "Hartung-Knapp lower": scale(wide.lower),
+                "Hartung-Knapp upper": scale(wide.upper),
+                "prediction lower": scale(fit.predict_lower),
+                "prediction upper": scale(fit.predict_upper),
+                "tau2": fit.tau2,
+                "I2": fit.i2,
+                "studies": fit.k,
+                "patients": patients,
+            })
+    return pd.DataFrame(rows)
+
+
+def forest_summary(pooled_table: pd.DataFrame, analysis: str = "missing as failure") -> dict[str, float]:
+    """The pooled odds ratio as ``figures.forest.forest_responders`` wants it."""
+    row = pooled_table[(pooled_table["analysis"] == analysis) & (pooled_table["measure"] == "odds ratio")].iloc[0]
+    return {"estimate": row["estimate"], "lower": row["lower"], "upper": row["upper"],
+            "predict_lower": row["prediction lower"], "predict_upper": row["prediction upper"]}
+
+
+def number_needed_to_treat(pooled_table: pd.DataFrame, arms: pd.DataFrame, *, comparison: str = POOLED) -> pd.DataFrame:
+    """Number needed to treat for one more responder, from the pooled risk difference and from each trial.
+
+    Returns
+    -------
+    DataFrame [of, analysis, NNT, lower, upper, note]
+        Limits are the inverse of the risk difference's limits in reverse order; where those include zero, the
+        upper limit is infinite and the note says that harm is not excluded.
+
+    Source: Altman 1998.
+    """
+    rows = []
+    for row in pooled_table[pooled_table["measure"] == "risk difference"].itertuples():
+        rows.append({"of": "pooled", "analysis": row.analysis, **_nnt(row.estimate, row.lower, row.upper)})
+    single = contrasts(arms)
+    for row in single[single["comparison"] == comparison].itertuples():
+        rows.append({"of": row.label, "analysis": "missing as failure", **_nnt(row.rd, row.rd_lower, row.rd_upper)})
+    return pd.DataFrame(rows)
+
+
+def percentages_against_counts(responders: pd.DataFrame, arms: pd.DataFrame) -> pd.DataFrame:
+    """The article's percentages beside the counts found.
+
+    Parameters
+    ----------
+    responders : DataFrame
+        The table of that name: percentages as printed.
+    arms : DataFrame
+        As from :func:`arm_counts`.
+
+    Returns
+    -------
+    DataFrame [study, ref, arm, site, printed, counts, percent of counts, agrees, denominators]
+        ``agrees``: whether some denominator between the observed and the randomised patients makes the count
+        print as the percentage; ``denominators`` names them. Percentages without a count have "no count found".
+    """
+    rows = []
+    for row in responders.itertuples():
+        match = arms[(arms["study"] == row.study) & (arms["arm"] == row.arm) & ((arms["time"] == row.time) | (row.time == "not stated"))]
+        out = {"study": row.study, "ref": row.ref, "arm": row.arm, "site": row.site, "printed": row.percent}
+        if match.empty:
+            rows.append({**out, "counts": "no count found", "percent of counts": math.nan, "agrees": "cannot tell", "denominators": ""})
+            continue
+        arm = match.iloc[0]
+        fits = [n for n in range(int(arm["observed_low"]), int(arm["randomised"]) + 1)
+                if abs(100 * arm["events"] / n - row.percent) <= half_unit(row.decimals) * (1 + 1e-6)]
+        rows.append({
+            **out,
+            "counts": f"{arm['events']} of {arm['randomised']} randomised",
+            "percent of counts": 100 * arm["events"] / arm["randomised"],
+            "agrees": "yes" if fits else "no",
+            "denominators": ", ".join(map(str, fits)),
+        })
+    return pd.DataFrame(rows)
+
+
+def _label(row) -> str:
+    pain = "" if row.site == "not stated" else f", {row.site} pain"
+    return f"{row.trial}, {row.time}{pain}"
+
+
+def _observed(row, arm: int, facts: pd.DataFrame, events: int, randomised: int) -> tuple[int, int]:
+    seen, missing = getattr(row, f"observed{arm}"), getattr(row, f"missing{arm}")
+    if isinstance(seen, str):
+        total = int(fact(facts, seen)["number"])
+        return total, total
+    if isinstance(missing, str):
+        total = randomised - int(fact(facts, missing)["number"])
+        return total, total
+    return _left_by_percentage(row, arm, facts, events, randomised)
+
+
+def _left_by_percentage(row, arm: int, facts: pd.DataFrame, events: int, randomised: int) -> tuple[int, int]:
+    """Denominators that a count and the percentage of the same arm and time leave; all randomised without one."""
+    event = fact(facts, getattr(row, f"events{arm}"))
+    same = facts[(facts["study"] == row.study) & (facts["field"] == "responders_percent") & (facts["chosen"] == "yes")]
+    same = same[(same["arm"] == event["arm"]) & (same["time"] == event["time"])]
+    if same.empty:
+        return randomised, randomised
+    printed = float(same.iloc[0]["number"])
+    half = 0.5 if printed % 1 == 0 else 0.05
+    fits = [n for n in range(max(events, 1), randomised + 1) if abs(100 * events / n - printed) <= half * (1 + 1e-6)]
+    return (min(fits), max(fits)) if fits else (randomised, randomised)
+
+
+def _fits(te: pd.Series, se: pd.Series) -> tuple[PairwiseFit, PairwiseFit]:
+    te, se = te.to_numpy(float), se.to_numpy(float)
+    plain = meta_analysis(te, se, "DL")
+    return plain, (meta_analysis(te, se, "DL", hartung_knapp=True) if len(te) > 1 else plain)
+
+
+def _possible(difference: float) -> float:
+    return max(-1.0, min(1.0, difference))
+
+
+def _nnt(estimate: float, lower: float, upper: float) -> dict[str, object]:
+    if lower > 0:
+        return {"NNT": 1 / estimate, "lower": 1 / upper, "upper": 1 / lower, "note": ""}
+    return {
+        "NNT": 1 / estimate if estimate > 0 else math.nan,
+        "lower": 1 / upper if upper > 0 else math.nan,
+        "upper": math.inf,
+        "note": "no difference, or more responders with medical management, is not excluded",
+    }

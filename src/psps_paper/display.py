@@ -109,7 +109,8 @@ def table_markup(table: pd.DataFrame, *, label: str, index: bool = False, sortab
         f'<th scope="col">{html.escape(column)}</th>' if column else '<td></td>' for column in columns
     )
     rows = []
-    for key, row in table.iterrows():
+    # not iterrows(): it would turn the whole numbers of an all-numeric row into floats
+    for key, row in zip(table.index, table.itertuples(index=False, name=None), strict=True):
         cells = "".join(_cell(value) for value in row)
         attributes = f' id="{html.escape(str(row_id))}"' if (row_id := table.attrs.get("row_ids", {}).get(key)) else ""
         header = f'<th scope="row">{_text(key)}</th>' if index else ""
@@ -233,7 +234,7 @@ def _text(value: Any) -> str:
 
 def _cell(value: Any) -> str:
     text = _text(value)
-    numeric = not isinstance(value, Html) and bool(_NUMERIC.match(text))
+    numeric = not isinstance(value, Html) and bool(_NUMERIC.match(html.unescape(text)))
     return f'<td class="number">{text}</td>' if numeric else f"<td>{text}</td>"
 
 

@@ -46,7 +46,8 @@ def _verify(options: argparse.Namespace) -> int:
             print(f"{(checked['verdict'] == verdict).sum():4d}  {verdict}")
         print(f"{len(checked):4d}  statements in all")
         for row in checked[checked["verdict"] == "contradicts"].itertuples():
-            print(f"contradicts: {row.id}: printed {row.shown}, found {row.computed} ({row.section}). {row.note}")
+            note = row.note if isinstance(row.note, str) else row.detail
+            print(f"contradicts: {row.id}: printed {row.shown}, found {row.computed} ({row.section}). {note}")
     for row in unexpected.itertuples():
         print(f"not as expected: {row.id}: {row.verdict}, expected {row.expected}. Printed {row.shown}, "
               f"found {row.computed} ({row.detail})", file=sys.stderr)

@@ -1,0 +1,119 @@
+"""``psps-paper``: 0 where all is as expected, 1 where a statement is not, 2 where the input is bad."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+from helpers import DATA, copy_data, replace_once, run_command, table
+
+from psps_paper.claims import VERDICTS
+from psps_paper.cli import main
+from psps_paper.tables import checksums, recorded_checksums, table_names
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return copy_data(tmp_path)
+
+
+def test_verify_passes_on_the_repository(capsys):
+    assert main(["verify", "--data", str(DATA)]) == 0
+    written = capsys.readouterr()
+    assert written.err == ""
+    counts = {line[6:]: int(line[:4]) for line in written.out.splitlines()[:5]}
+    assert list(counts) == [*VERDICTS, "statements in all"]
+    assert sum(counts[verdict] for verdict in VERDICTS) == counts["statements in all"] == len(table("claims"))
+    contradictions = [line for line in written.out.splitlines() if line.startswith("contradicts: ")]
+    assert len(contradictions) == counts["contradicts"]
+    assert any("selection.agreement_full_text: printed 84.76\u202f%, found 84.507\u202f%" in line for line in contradictions)
+
+
+def test_verify_as_json_holds_every_statement(capsys):
+    assert main(["verify", "--json", "--data", str(DATA)]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["id"] for row in rows] == table("claims")["id"].tolist()
+    assert {row["verdict"] for row in rows} == set(VERDICTS)
+    assert all(row["as_expected"] is True for row in rows)
+    by_id = {row["id"]: row for row in rows}
+    assert by_id["nma.n_cm.te"]["value"] == 0.45 and by_id["nma.n_cm.te"]["tier"] == "implied"
+    assert by_id["minimal.rapcan_months"]["quantity"].endswith("(Rapčan)"), "text is not escaped away"
+    assert by_id["abstract.included"]["note"] is None
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "named"),
+    [
+        ("studies.csv", b"epidural triamcinolone | screw and rod fixation alone\",high,", b"epidural triamcinolone | screw and rod fixation alone\",low,",
+         "not as expected: rob.high.count: contradicts, expected reproduces. Printed 32, found 31 (31 rows of studies.csv)"),
+        ("prisma.csv", b"432", b"431", "not as expected: selection.identified: contradicts, expected reproduces. Printed 1140, found 1139"),
+        ("claims.csv", b"1140 articles,1140,", b"1140 articles,1141,",
+         "not as expected: selection.identified: contradicts, expected reproduces. Printed 1141, found 1140"),
+        ("claims.csv", b"index,,reproduces,The names", b"index,,consistent,The names",
+         "not as expected: abstract.databases: reproduces, expected consistent. Printed 4, found 4"),
+    ],
+)  # fmt: skip
+def test_verify_fails_where_a_statement_is_not_as_expected(folder, capsys, file, old, new, named):
+    replace_once(folder / file, old, new)
+    assert main(["verify", "--data", str(folder)]) == 1
+    written = capsys.readouterr()
+    assert named in written.err
+    assert "nan" not in written.out.split(), "a new contradiction has no note yet"
+
+
+def test_verify_as_json_fails_too_and_still_writes_json(folder, capsys):
+    replace_once(folder / "prisma.csv", b"432", b"431")
+    assert main(["verify", "--json", "--data", str(folder)]) == 1
+    rows = {row["id"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["selection.identified"]["verdict"] == "contradicts" and rows["selection.identified"]["as_expected"] is False
+
+
+def test_verify_names_a_published_result_that_no_longer_fits(folder, capsys):
+    """p = 0.004 printed as 0.005: no network agrees with all values, so nothing follows from them."""
+    replace_once(folder / "nma_published.csv", b"0.004,3,=", b"0.005,3,=")
+    assert main(["verify", "--data", str(folder)]) == 1
+    written = capsys.readouterr().err
+    for identifier in ("nma.n_cm.p", "abstract.n_c.significance", "nma.rank.neuromodulation"):
+        assert f"not as expected: {identifier}: contradicts, expected reproduces" in written
+    assert "no value fits" in written and "the printed values cannot hold together: " in written
+
+
+def test_bad_input_is_named_without_a_traceback(folder):
+    """In a process of its own, as a user runs it."""
+    replace_once(folder / "studies.csv", b",high,", b",hgih,")
+    done = run_command("verify", "--data", folder)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == "psps-paper: studies.csv, row 1 (ref 10), column rob_overall: 'hgih' is not one of low, some concerns, high\n"
+
+
+def test_tables_lists_every_table_with_its_rows(capsys):
+    assert main(["tables", "--data", str(DATA)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [f"{name}.csv: {len(pd.read_csv(DATA / f'{name}.csv'))} rows" for name in table_names(DATA)]
+
+
+def test_tables_records_checksums_only_where_asked(folder, capsys):
+    replace_once(folder / "prisma.csv", b"Duplicates removed", b"Duplicates")
+    before = (folder / "checksums.sha256").read_bytes()
+    assert main(["tables", "--data", str(folder)]) == 0
+    assert (folder / "checksums.sha256").read_bytes() == before
+    assert main(["tables", "--record", "--data", str(folder)]) == 0
+    assert recorded_checksums(folder).equals(checksums(folder))
+    assert capsys.readouterr().out.endswith(f"wrote {folder / 'checksums.sha256'}\n")
+
+
+def test_tables_records_nothing_where_a_table_is_broken(folder):
+    replace_once(folder / "prisma.csv", b"1140", b"many")
+    before = (folder / "checksums.sha256").read_bytes()
+    assert main(["tables", "--record", "--data", str(folder)]) == 2
+    assert (folder / "checksums.sha256").read_bytes() == before
+
+
+@pytest.mark.parametrize("arguments", [[], ["verfiy"], ["verify", "--jsn"]])
+def test_unknown_commands_are_refused(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: psps-paper" in capsys.readouterr().err

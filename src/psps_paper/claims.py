@@ -16,6 +16,7 @@ from scipy.special import expit, logit
 from scipy.stats import norm
 
 from psps_paper import formatting
+from psps_paper.evidence import fact as fact_row, linked_value
 from psps_paper.network.ranking import p_scores
 from psps_paper.published import PublishedNetwork, published_network
 from psps_paper.recover import df_from_i2_interval
@@ -463,6 +464,21 @@ def i2_interval(evidence: Evidence, claim: pd.Series) -> Finding:
         return Finding(low, high, detail, determined=False)
     limit = 100 * i2_limit(values["i2"], degrees, upper=quantity == "i2_upper")
     return _exactly(limit, f"from I2 and {degrees} degrees of freedom; {detail}")
+
+
+@_check("re-extracted")
+def fact(evidence: Evidence, claim: pd.Series) -> Finding:
+    """What a trial's public pages say, through ``claim_facts.csv``; the statement has no arguments.
+
+    A fact that only allows the printed value (relation "allows") shows that it is possible, not more.
+    """
+    links = evidence.table("claim_facts").set_index("claim")
+    if claim["id"] not in links.index:
+        raise TableError(f"claims.csv, id {claim['id']}, column check: claim_facts.csv has no row for this statement")
+    link, facts = links.loc[claim["id"]], evidence.table("study_facts")
+    value = linked_value(facts, link["fact"], link["total"], link["relation"])
+    source = fact_row(facts, link["fact"])["source_url"]
+    return Finding(value, value, f"{link['relation']}, from {source}", determined=link["relation"] != "allows")
 
 
 @_check("printed")

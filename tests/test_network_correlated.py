@@ -123,11 +123,14 @@ def test_correlation_may_vary_over_data_sets(contrasts):
 def test_pieces_of_many_data_sets_join(contrasts, monkeypatch):
     te = np.random.default_rng(0).normal(size=(7, len(contrasts)))
     se = contrasts["se"].to_numpy()
-    whole = fit_networks(contrasts, te, se, correlation=0.5)
+    varying = {"tau2": np.linspace(0, 0.3, 7), "correlation": np.linspace(0, 0.9, 7)}
+    whole = [fit_networks(contrasts, te, se, correlation=0.5), fit_networks(contrasts, te, se, **varying)]
+    # Two data sets a piece.
     monkeypatch.setattr("psps_paper.network.model.PIECE", 120)
-    pieces = fit_networks(contrasts, te, se, correlation=0.5)
-    for name in ("te", "se", "tau2", "q", "i2_upper"):
-        np.testing.assert_array_equal(getattr(pieces, name), getattr(whole, name))
+    pieces = [fit_networks(contrasts, te, se, correlation=0.5), fit_networks(contrasts, te, se, **varying)]
+    for joined, expected in zip(pieces, whole):
+        for name in ("te", "se", "tau2", "q", "i2_upper"):
+            np.testing.assert_array_equal(getattr(joined, name), getattr(expected, name))
 
 
 def test_direct_evidence_is_that_of_the_comparison_alone(contrasts):

@@ -286,9 +286,10 @@ def test_rounded_multi_arm_contrasts_favour_no_baseline():
 
 
 @pytest.mark.parametrize("which", ["ML", "REML"])
-def test_likelihood_estimates_are_global_maxima(which):
+@pytest.mark.parametrize("precision", [(0.1, 0.5), (0.01, 3.0)])
+def test_likelihood_estimates_are_maxima(which, precision):
     rng = np.random.default_rng(3)
-    n_sets, size = 300, 12
+    n_sets, size = 1000, 12
     contrasts = pd.DataFrame(
         {
             "study": [f"s{k}" for k in range(size)],
@@ -297,9 +298,9 @@ def test_likelihood_estimates_are_global_maxima(which):
         }
     )
     te = rng.normal(0, rng.uniform(0.05, 1, (n_sets, 1)), (n_sets, size))
-    se = rng.uniform(0.1, 0.5, (n_sets, size))
+    se = np.exp(rng.uniform(*np.log(precision), (n_sets, size)))
     found = fit_networks(contrasts, te, se, which).tau2
-    assert (found > 0).mean() > 0.5 and (found == 0).any()
+    assert (found > 0).mean() > 0.3 and (found == 0).any()
 
     def value(tau2: np.ndarray) -> np.ndarray:
         fits = fit_networks(contrasts, te, se, tau2)
@@ -308,7 +309,9 @@ def test_likelihood_estimates_are_global_maxima(which):
         return fits.log_likelihood + penalty
 
     best = value(found)
-    for factor in (0.0, 0.5, 0.9, 0.999, 1.001, 1.1, 2.0):
+    for factor in (0.9, 0.999, 1.001, 1.1):
         assert (value(found * factor) <= best + 1e-9).all()
-    for tau2 in np.geomspace(1e-4, 10, 30):
-        assert (value(np.full(n_sets, tau2)) <= best + 1e-9).all()
+    if precision == (0.1, 0.5):
+        # With alike precisions there is one maximum; with others there may be several.
+        for tau2 in (0.0, *np.geomspace(1e-4, 10, 30)):
+            assert (value(np.full(n_sets, tau2)) <= best + 1e-9).all()

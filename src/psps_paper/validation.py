@@ -53,8 +53,8 @@ def compare_with_oracle(path: str | Path) -> pd.DataFrame:
     DataFrame [field, cells, max_abs_diff, max_rel_diff, tolerance, agrees, reason]
         One row a field, in the order of the file. ``agrees``: every cell differs by at most the
         tolerance, relative to the reference, or by at most 1e-12. Cells count as compared where
-        both sides have none, as node-splits of a tree. Fields that are not compared have 0 cells, NaN differences,
-        ``agrees`` missing and a reason.
+        both sides have none, as node-splits of a tree. Fields that are not compared have 0 cells,
+        NaN differences, ``agrees`` missing and a reason.
 
     Raises
     ------

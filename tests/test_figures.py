@@ -6,6 +6,7 @@ import itertools
 import re
 import subprocess
 import sys
+from functools import cache
 from xml.etree import ElementTree
 
 import matplotlib as mpl
@@ -46,6 +47,17 @@ every_drawing = pytest.mark.parametrize("name", EXAMPLES)
 every_width = pytest.mark.parametrize("width", WIDTHS)
 
 
+@cache
+def drawn(name: str, width: str = "double") -> Drawing:
+    """An example that the test does not change; made once, because there are many tests on it."""
+    return EXAMPLES[name](width=width)
+
+
+@cache
+def svg_of(name: str) -> str:
+    return to_svg(drawn(name))
+
+
 def visible_texts(figure) -> list[Text]:
     texts = []
     for axes in figure.axes:
@@ -61,9 +73,8 @@ def text_boxes(figure) -> list[tuple[str, tuple[float, float, float, float]]]:
     """Each visible text with its box in points; four pixels a point keep hinting out of it."""
     with mpl.rc_context(style.RC):
         figure.set_dpi(4 * 72)
-        canvas = FigureCanvasAgg(figure)
-        canvas.draw()
-        renderer = canvas.get_renderer()
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        figure.draw_without_rendering()
         boxes = [
             (text.get_text(), tuple(Text.get_window_extent(text, renderer).extents / 4))
             for text in visible_texts(figure)
@@ -86,7 +97,7 @@ def overlap(first: tuple, second: tuple) -> float:
 @every_width
 @every_drawing
 def test_texts_lie_inside_the_figure_and_apart(name, width):
-    drawing = EXAMPLES[name](width=width)
+    drawing = drawn(name, width)
     right, top = drawing.figure.get_size_inches() * 72
     boxes = text_boxes(drawing.figure)
     # Half a point: the blank that a box includes around its glyphs.
@@ -99,25 +110,25 @@ def test_texts_lie_inside_the_figure_and_apart(name, width):
 
 @every_drawing
 def test_no_text_is_smaller_than_nine_points_in_double_width(name):
-    assert min(t.get_fontsize() for t in visible_texts(EXAMPLES[name](width="double").figure)) >= 9
+    assert min(t.get_fontsize() for t in visible_texts(drawn(name).figure)) >= 9
 
 
 @every_drawing
 def test_no_text_is_smaller_than_seven_points_in_single_width(name):
-    assert min(t.get_fontsize() for t in visible_texts(EXAMPLES[name](width="single").figure)) >= 7
+    assert min(t.get_fontsize() for t in visible_texts(drawn(name, "single").figure)) >= 7
 
 
 @every_width
 @every_drawing
 def test_width_in_millimetres(name, width):
-    figure = EXAMPLES[name](width=width).figure
+    figure = drawn(name, width).figure
     assert figure.get_size_inches()[0] * 25.4 == pytest.approx({"single": 90, "double": 180}[width])
 
 
 @every_drawing
 def test_text_is_never_in_a_class_colour(name):
     # No colour has 4.5:1 on white and on the dark page at once, so text is ink, muted, or on a fill.
-    for text in visible_texts(EXAMPLES[name]().figure):
+    for text in visible_texts(drawn(name).figure):
         assert to_hex(text.get_color()) in {style.INK, style.MUTED, style.DARK_TEXT, style.LIGHT_TEXT}
 
 
@@ -186,35 +197,34 @@ def test_class_colours_differ_under_colour_blindness(vision):
 
 @every_drawing
 def test_svg_is_the_same_bytes_each_time(name):
-    first = EXAMPLES[name]()
-    assert to_svg(first) == to_svg(first) == to_svg(EXAMPLES[name]())
+    assert svg_of(name) == to_svg(drawn(name)) == to_svg(EXAMPLES[name]())
 
 
 @every_drawing
 def test_svg_stands_alone_in_a_page(name):
-    svg = to_svg(EXAMPLES[name](name="a-name"))
+    svg = svg_of(name)
     assert svg.startswith("<svg ") and "<?xml" not in svg and "<!DOCTYPE" not in svg
     assert "metadata" not in svg and not re.search(r"20\d\d-\d\d-\d\dT", svg)
     root = ElementTree.fromstring(svg)
     ids = [element.get("id") for element in root.iter() if element.get("id")]
-    assert len(ids) == len(set(ids)) and all(i.startswith("a-name-") for i in ids)
+    assert len(ids) == len(set(ids)) and all(i.startswith(f"{name}-") for i in ids)
     targets = set(re.findall(r"url\(#([^)]+)\)", svg)) | set(re.findall(r'href="#([^"]+)"', svg))
     assert targets <= set(ids)
     rules = [e.text for e in root.iter() if e.tag.endswith("}style")]
-    assert rules and all(rule.lstrip().startswith("#a-name-svg *") for rule in rules)
+    assert rules and all(rule.lstrip().startswith(f"#{name}-svg *") for rule in rules)
 
 
 @every_drawing
 def test_svg_has_a_role_and_a_text_alternative(name):
-    drawing = EXAMPLES[name]()
-    root = ElementTree.fromstring(to_svg(drawing))
+    drawing = drawn(name)
+    root = ElementTree.fromstring(svg_of(name))
     assert root.get("role") == "img"
     assert root.get("aria-label") == drawing.alt
 
 
 @every_drawing
 def test_svg_keeps_text_as_text_in_the_font_stack(name):
-    svg = to_svg(EXAMPLES[name]())
+    svg = svg_of(name)
     texts = [e for e in ElementTree.fromstring(svg).iter() if e.tag.endswith("}text")]
     assert texts
     for element in texts:
@@ -225,7 +235,7 @@ def foreign_colours(name: str) -> set[str]:
     """Colours of a drawing's SVG that the style does not list."""
     page = {style.INK, style.MUTED, style.GRID, style.PAPER, style.DARK_TEXT, style.LIGHT_TEXT}
     known = page | set(style.CLASS_COLOURS.values()) | set(style.ROB_COLOURS.values())
-    return set(re.findall(r"#[0-9a-f]{6}\b", to_svg(EXAMPLES[name](name="z")))) - known
+    return set(re.findall(r"#[0-9a-f]{6}\b", svg_of(name))) - known
 
 
 @pytest.mark.parametrize("name", [name for name in EXAMPLES if name != "league_heat"])
@@ -258,25 +268,25 @@ def test_a_drawing_s_name_can_be_an_id_and_a_file(name):
 
 
 def test_a_drawing_needs_a_text_alternative():
-    drawing = EXAMPLES["rank_interval"]()
+    drawing = drawn("rank_interval")
     with pytest.raises(ValueError, match="text alternative"):
         Drawing("x", drawing.figure, drawing.data, " ")
 
 
 def test_save_writes_each_format_and_the_data_the_same_each_time(tmp_path):
-    paths = save(EXAMPLES["forest_network"](), tmp_path / "a", dpi=72)
+    paths = save(drawn("forest_network"), tmp_path / "a", dpi=72)
     again = save(EXAMPLES["forest_network"](), tmp_path / "b", dpi=72)
     assert [p.name for p in paths] == [f"forest_network.{e}" for e in ("svg", "pdf", "png", "csv")]
     for one, two in zip(paths, again, strict=True):
         assert one.read_bytes() == two.read_bytes(), one.name
     pd.testing.assert_frame_equal(
-        pd.read_csv(paths[-1]), EXAMPLES["forest_network"]().data, check_dtype=False
+        pd.read_csv(paths[-1]), drawn("forest_network").data, check_dtype=False
     )
 
 
 def test_save_refuses_an_unknown_format(tmp_path):
     with pytest.raises(ValueError, match="'jpg' is not one of svg, pdf, png"):
-        save(EXAMPLES["rank_interval"](), tmp_path, ("jpg",))
+        save(drawn("rank_interval"), tmp_path, ("jpg",))
 
 
 # ---------------------------------------------------------------- text alternatives
@@ -304,7 +314,7 @@ def test_save_refuses_an_unknown_format(tmp_path):
     ],
 )
 def test_alt_tells_the_numbers(name, expected):
-    alt = EXAMPLES[name]().alt
+    alt = drawn(name).alt
     for phrase in expected:
         assert phrase in alt
 
@@ -322,7 +332,7 @@ def lines(axes) -> list[tuple[list[float], list[float]]]:
 
 
 def test_forest_network_plots_its_data():
-    drawing = EXAMPLES["forest_network"]()
+    drawing = drawn("forest_network")
     spans = [x for x, _ in lines(drawing.figure.axes[1])]
     for row in drawing.data.itertuples():
         assert [row.te] in spans and [row.lower, row.upper] in spans
@@ -334,7 +344,7 @@ def test_forest_network_plots_its_data():
 
 
 def test_forest_network_shows_the_tier_by_the_marker():
-    drawing = EXAMPLES["forest_network"]()
+    drawing = drawn("forest_network")
     faces = {
         line.get_xdata()[0]: line.get_markerfacecolor()
         for line in drawing.figure.axes[1].lines if line.get_marker() == "o"
@@ -344,7 +354,7 @@ def test_forest_network_shows_the_tier_by_the_marker():
 
 
 def test_forest_responders_plots_its_data():
-    drawing = EXAMPLES["forest_responders"]()
+    drawing = drawn("forest_responders")
     axes = drawing.figure.axes[1]
     spans = [x for x, _ in lines(axes)]
     for row in RESPONDERS.itertuples():
@@ -356,21 +366,21 @@ def test_forest_responders_plots_its_data():
 
 
 def test_rob_stacked_plots_its_data():
-    drawing = EXAMPLES["rob_stacked"]()
+    drawing = drawn("rob_stacked")
     bars = [(to_hex(p.get_facecolor()), round(p.get_width(), 6)) for p in drawing.figure.axes[1].patches]
     expected = [(style.ROB_COLOURS[r.judgement], r.percent) for r in drawing.data.itertuples()]
     assert sorted(bars) == sorted(expected)
 
 
 def test_rankogram_plots_its_data():
-    drawing = EXAMPLES["rankogram"]()
+    drawing = drawn("rankogram")
     heights = [p.get_height() / 100 for axes in drawing.figure.axes[1:] for p in axes.patches]
     assert heights == pytest.approx(list(drawing.data["probability"]))
     assert list(drawing.data["treatment"].unique()) == list(P_SCORES.sort_values(ascending=False).index)
 
 
 def test_cumulative_ranks_plots_its_data_and_sucra_is_its_mean():
-    drawing = EXAMPLES["cumulative_ranks"]()
+    drawing = drawn("cumulative_ranks")
     for axes, (_, group) in zip(drawing.figure.axes[1:], drawing.data.groupby("treatment", sort=False), strict=True):
         highlighted = [line for line in axes.lines if line.get_marker() == "o"]
         assert list(highlighted[0].get_ydata() / 100) == pytest.approx(list(group["cumulative_probability"]))
@@ -379,7 +389,7 @@ def test_cumulative_ranks_plots_its_data_and_sucra_is_its_mean():
 
 
 def test_funnel_adjusts_each_estimate_by_its_comparison():
-    drawing = EXAMPLES["funnel"]()
+    drawing = drawn("funnel")
     # Chaimani & Salanti 2012: within a comparison the inverse-variance weighted mean is zero.
     weighted = (drawing.data["adjusted"] / drawing.data["se"] ** 2).groupby(drawing.data["comparison"]).sum()
     assert weighted.to_numpy() == pytest.approx(0, abs=1e-9)
@@ -397,7 +407,7 @@ def test_funnel_takes_a_given_summary():
 
 @pytest.mark.parametrize(("name", "columns"), [("interval_strip", ["low", "high"]), ("ensemble_intervals", ["q025", "q975"])])
 def test_intervals_are_plotted(name, columns):
-    drawing = EXAMPLES[name]()
+    drawing = drawn(name)
     spans = [x for x, _ in lines(drawing.figure.axes[1])]
     for _, row in drawing.data.iterrows():
         assert [row[columns[0]], row[columns[1]]] in spans
@@ -406,19 +416,19 @@ def test_intervals_are_plotted(name, columns):
 
 
 def test_p_score_dots_plot_printed_and_implied():
-    points = [x[0] for x, _ in lines(EXAMPLES["p_score_dots"]().figure.axes[1]) if len(x) == 1]
+    points = [x[0] for x, _ in lines(drawn("p_score_dots").figure.axes[1]) if len(x) == 1]
     assert sorted(points) == sorted([*P_TABLE["p_score"], *P_TABLE["printed"].dropna()])
 
 
 def test_rank_interval_takes_quantiles_of_the_rank():
-    data = EXAMPLES["rank_interval"]().data.set_index("treatment")
+    data = drawn("rank_interval").data.set_index("treatment")
     # Row 2 of PROBABILITIES: 0.059 at rank 1 exceeds 0.025; half is first reached at rank 3; 0.703 < 0.975.
     assert list(data.loc["conservative", ["low", "median", "high"]]) == [1, 3, 4]
     assert data.loc["conservative", "mean"] == pytest.approx(0.059 + 2 * 0.412 + 3 * 0.232 + 4 * 0.297)
 
 
 def test_studies_by_year_counts_every_study_once():
-    drawing = EXAMPLES["studies_by_year"]()
+    drawing = drawn("studies_by_year")
     assert drawing.data["n"].sum() == len(STUDIES)
     assert sum(p.get_height() for p in drawing.figure.axes[1].patches) == len(STUDIES)
     assert set(drawing.data["year"]) == set(range(STUDIES["year"].min(), STUDIES["year"].max() + 1))
@@ -426,7 +436,7 @@ def test_studies_by_year_counts_every_study_once():
 
 @pytest.mark.parametrize(("name", "count"), [("rob_by_study", len(STUDIES)), ("effect_direction", len(DIRECTIONS))])
 def test_each_study_has_its_symbol(name, count):
-    drawing = EXAMPLES[name]()
+    drawing = drawn(name)
     judgements = drawing.data["rob_overall"]
     discs = [to_hex(line.get_markerfacecolor()) for line in drawing.figure.axes[0].lines if line.get_marker() == "o"]
     # The legend holds one more disc for each judgement present.
@@ -438,15 +448,15 @@ def test_each_study_has_its_symbol(name, count):
 def test_effect_direction_leaves_out_a_column_of_unknown_numbers():
     texts = [t.get_text() for t in visible_texts(figures.effect_direction(DIRECTIONS.assign(n=None)).figure)]
     assert "n" not in texts and "–" not in texts and "number of participants not known" in texts
-    assert "n" in [t.get_text() for t in visible_texts(EXAMPLES["effect_direction"]().figure)]
+    assert "n" in [t.get_text() for t in visible_texts(drawn("effect_direction").figure)]
 
 
 def test_network_graph_draws_the_second_subnetwork_dashed_and_widths_by_studies():
-    drawing = EXAMPLES["network_graph"]()
-    drawn = drawing.figure.axes[0].lines
-    widths = sorted(line.get_linewidth() for line in drawn)
+    drawing = drawn("network_graph")
+    edges = drawing.figure.axes[0].lines
+    widths = sorted(line.get_linewidth() for line in edges)
     assert widths[0] == widths[1] < widths[2] < widths[3]
-    assert [line.is_dashed() for line in drawn].count(True) == 1
+    assert [line.is_dashed() for line in edges].count(True) == 1
     assert list(drawing.data["subnetwork"]) == [1, 1, 1, 2]
 
 
@@ -461,7 +471,7 @@ def test_network_graph_of_a_loop():
 
 
 def test_league_heat_holds_every_ordered_pair():
-    data = EXAMPLES["league_heat"]().data.set_index(["row", "column"])
+    data = drawn("league_heat").data.set_index(["row", "column"])
     assert len(data) == 12
     assert data.loc[("neuromodulation", "conservative"), "te"] == TE.loc["neuromodulation", "conservative"]
 
@@ -550,7 +560,7 @@ def test_an_unknown_desirable_direction_is_refused(name):
 
 def test_the_simulated_tier_is_named_in_the_figure():
     for name in ("ensemble_intervals", "funnel"):
-        assert "simulated" in " ".join(t.get_text() for t in visible_texts(EXAMPLES[name]().figure)).lower()
+        assert "simulated" in " ".join(t.get_text() for t in visible_texts(drawn(name).figure)).lower()
 
 
 # ---------------------------------------------------------------- bad input

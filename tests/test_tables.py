@@ -87,10 +87,14 @@ def test_every_reference_is_a_study(name):
     assert set(table(name)["ref"].dropna()) <= set(table("studies")["ref"].dropna())
 
 
-def test_responders_name_their_study_as_the_registry_does():
+WITH_STUDY = [name for name in TABLES if {"study", "ref"} <= set(load_dictionary(name, DATA)["name"])]
+
+
+@pytest.mark.parametrize("name", WITH_STUDY)
+def test_tables_name_their_studies_as_the_registry_does(name):
     names = table("studies").dropna(subset="ref").set_index("ref")["study"]
-    responders = table("responders")
-    assert responders["study"].tolist() == [names[ref] for ref in responders["ref"]]
+    rows = table(name).dropna(subset="ref")
+    assert rows["study"].tolist() == [names[ref] for ref in rows["ref"]]
 
 
 def test_responders_have_one_comparator_for_each_outcome_of_a_study():
@@ -134,7 +138,8 @@ def test_published_network_table_repeats_the_registry():
 
 def test_responder_percentages_repeat_the_registry():
     claims = table("claims")
-    narrative = claims[(claims["chapter"] == "narrative_neuromodulation") & (claims["check"] == "possible_percent")]
+    shares = claims["unit"].eq("percent") & claims["quantity"].str.match("responders (for|with)|successes with")
+    narrative = claims[claims["chapter"].eq("narrative_neuromodulation") & shares]
     assert sorted(narrative["value"]) == sorted(table("responders")["percent"])
 
 

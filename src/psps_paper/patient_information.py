@@ -40,7 +40,7 @@ def treatments_table(patient_information: pd.DataFrame, studies: pd.DataFrame, p
         stray = trials[trials["treatment_class"] != row.treatment_class]
         # trials of reoperation compare it with SCS and are counted as surgery; those of SCS include none of them
         if len(stray) and row.studied == "alone" and not (row.treatment_class == "neuromodulation" and set(stray["treatment_class"]) == {"surgery"}):
-            raise ValueError(f"patient_information.csv, id {row.id}: refs {sorted(stray['ref'])} are not {row.treatment_class}")
+            raise ValueError(f"patient_information.csv, id {row.id}: refs {[int(ref) for ref in sorted(stray['ref'])]} are not {row.treatment_class}")
         network = network_result(row.treatment_class, published)
         rows.append({
             "treatment": row.treatment,

@@ -1,0 +1,213 @@
+"""The sourced facts: no value without a page, one vocabulary, numbers that add up, nothing silently missing."""
+
+import re
+
+import pandas as pd
+import pytest
+
+from psps_paper import evidence
+from psps_paper.narrative import included
+from psps_paper.tables import data_folder, load_dictionary, load_table
+
+ONE_VALUE = [
+    "country", "design", "registration", "blinding", "funding", "pain_scale", "pain_site", "n_randomised",
+    "follow_up", "randomised_follow_up", "age_mean",
+]
+OWN_TABLES = [
+    "study_facts", "claim_facts", "source_differences", "summary_claims", "responder_counts", "reextracted_contrasts",
+    "certainty_rules", "patient_information", "syntheses", "checklists",
+]
+
+
+@pytest.fixture(scope="module")
+def facts():
+    return load_table("study_facts")
+
+
+@pytest.fixture(scope="module")
+def studies():
+    return load_table("studies")
+
+
+def test_every_included_study_is_present_under_its_reference(facts, studies):
+    refs = included(studies).set_index("study")["ref"].astype(int).to_dict()
+    assert dict(zip(facts["study"], facts["ref"].astype(int))) == refs
+    assert len(refs) == 49  # Results, Study selection
+
+
+def test_no_fact_without_source(facts):
+    found = facts[facts["source_kind"] != "searched"]
+    assert found["source_url"].notna().all(), found[found["source_url"].isna()]["fact"].tolist()
+    assert (found["value"].notna() | found["number"].notna()).all()
+
+
+def test_what_was_not_found_holds_no_value(facts):
+    searched = facts[facts["source_kind"] == "searched"]
+    assert len(searched) > 0
+    assert searched[["value", "number", "source_url"]].isna().all().all()
+    assert (searched["chosen"] == "no").all()
+
+
+def test_a_value_is_a_text_or_a_number_with_a_unit(facts):
+    found = facts[facts["source_kind"] != "searched"]
+    text = found["unit"] == "text"
+    assert found.loc[text, "number"].isna().all() and found.loc[text, "value"].notna().all()
+    assert found.loc[~text, "value"].isna().all() and found.loc[~text, "number"].notna().all()
+    assert (found.loc[~text, "unit"] != "none").all()
+
+
+def test_numbers_lie_within_their_scale(facts):
+    for unit, low, high in [("p", 0, 1), ("points 0 to 10", 0, 10), ("points 0 to 100", 0, 100), ("percent", -100, 100),
+                            ("patients", 0, 1000)]:
+        # differences, changes and their limits may be negative
+        rows = facts[(facts["unit"] == unit) & ~facts["field"].isin(["mean_difference", "lower", "upper"])]
+        assert len(rows) and rows["number"].between(low, high).all(), unit
+    counts = facts[facts["unit"] == "patients"]["number"]
+    assert (counts % 1 == 0).all()
+    assert set(facts.loc[facts["relation"] == "<", "unit"]) == {"p"}
+
+
+def test_results_name_their_outcome_and_what_they_compare(facts):
+    fields = ["p_value", "mean_difference", "outcome_mean", "percent_change", "responders_n", "responders_percent"]
+    results = facts[facts["field"].isin(fields) & (facts["source_kind"] != "searched")]
+    assert results[["outcome", "basis"]].notna().all().all()
+    contrast = results["arm"].str.contains(" vs ") & ~results["arm"].str.contains("others")
+    assert (results.loc[contrast & (results["basis"] == "within arm")].empty)
+
+
+def test_one_chosen_value_for_each_study_field_and_arm(facts):
+    rows = facts[(facts["chosen"] == "yes") & facts["field"].isin(ONE_VALUE)]
+    several = rows.groupby(["study", "field", "arm"]).size()
+    assert several.max() == 1, several[several > 1].to_dict()
+
+
+def test_values_that_disagree_are_kept_with_a_reason(facts):
+    for _, group in facts[facts["source_kind"] != "searched"].groupby(["study", "field", "arm"]):
+        rejected = group[(group["chosen"] == "no") & group["field"].isin(ONE_VALUE)]
+        assert rejected["note"].notna().all(), rejected["fact"].tolist()
+
+
+def test_arms_sum_to_the_number_randomised(facts):
+    rows = evidence.chosen(facts, "n_randomised")
+    checked = 0
+    for study, group in rows.groupby("study"):
+        whole, arms = group[group["arm"] == "all"]["number"], group[group["arm"] != "all"]["number"]
+        if len(whole) and len(arms):
+            assert arms.sum() == whole.sum(), study
+            checked += 1
+    assert checked >= 15
+
+
+def test_at_least_forty_studies_with_size_and_follow_up(facts, studies):
+    assert len(evidence.sourced_studies(facts, studies)) >= 40
+
+
+@pytest.mark.parametrize("table", OWN_TABLES)
+def test_tables_name_no_machine_and_copy_no_paragraph(table):
+    text = (data_folder() / f"{table}.csv").read_text(encoding="utf-8")
+    assert not re.search(r"(?<!:/)(?<![\w.])/(work|tmp|root|home)/", text)
+    longest = load_table(table).select_dtypes("str").map(lambda cell: len(cell) if isinstance(cell, str) else 0)
+    limit = 1000 if table == "certainty_rules" else 400
+    columns = [name for name in longest if not load_dictionary(table).set_index("name").at[name, "type"] == "url"]
+    assert longest[columns].max().max() < limit
+
+
+def test_coverage_counts_every_study_in_every_field(facts, studies):
+    counts = evidence.coverage_counts(facts, studies)
+    assert (counts[evidence.STATUSES].sum(axis=1) == 49).all()
+    assert counts["field"].tolist() == list(evidence.COVERED)
+
+
+@pytest.mark.parametrize("study, field, status", [
+    ("hara2022", "patients randomised", evidence.FOUND),
+    ("tan2016", "patients randomised", evidence.NOT_FOUND),
+    ("devulder1999", "follow-up", evidence.ARTICLE_ONLY),  # 1, 3 and 6 months only in the article's narrative
+    ("hamdy2021", "patients randomised", evidence.DOUBTFUL),  # 50 in a 2017 report that may be the same trial
+    ("park2012", "sex", evidence.NOT_SEARCHED),
+])
+def test_coverage_tells_apart_how_a_value_is_known(facts, studies, study, field, status):
+    assert evidence.coverage(facts, studies).at[study, field] == status
+
+
+@pytest.mark.parametrize("treatment_class", ["conservative", "minimally invasive", "neuromodulation", "surgery"])
+def test_every_value_on_a_class_page_traces_to_a_page(facts, studies, treatment_class):
+    table = evidence.class_page_table(studies, facts, treatment_class)
+    assert len(table) == (included(studies)["treatment_class"] == treatment_class).sum()
+    for column in ("patients", "follow-up", "measure", "result"):
+        has_value, has_source = table[column] != "", table[f"{column} source"] != ""
+        assert (has_value == has_source).all(), column
+        for sources, study in zip(table.loc[has_source, f"{column} source"], table.loc[has_source, "study"]):
+            ref = int(re.search(r"ref (\d+)", study)[1])
+            assert set(sources.split()) <= set(facts.loc[facts["ref"] == ref, "source_url"])
+
+
+def test_class_page_rejects_an_unknown_class(facts, studies):
+    with pytest.raises(ValueError, match="treatment_class='drugs'.*conservative"):
+        evidence.class_page_table(studies, facts, "drugs")
+
+
+def test_class_page_shows_when_arms_were_compared(facts, studies):
+    table = evidence.class_page_table(studies, facts, "neuromodulation").set_index("study")
+    assert table.at["Breel (ref 29)", "follow-up"] == "12 months; arms compared at 9 days"
+    assert table.at["Breel (ref 29)", "patients"] == "32"
+
+
+def test_article_against_the_trials_own_pages(facts):
+    table = evidence.facts_against_article(facts, load_table("claims"), load_table("claim_facts"))
+    assert len(table) == len(load_table("claim_facts"))
+    # 5 of 12 is 41.67 %; the article prints 41.6 (Results, Narrative synthesis, neuromodulation)
+    assert table.loc[table["agrees"] == "no", "claim"].tolist() == ["neuromodulation.north_percutaneous"]
+
+
+def test_a_fact_from_the_article_cannot_check_it(facts):
+    own = facts[(facts["source_kind"] == "article") & facts["number"].notna()].iloc[0]["fact"]
+    link = pd.DataFrame([{"claim": "neuromodulation.deandres_low", "fact": own, "total": None, "relation": "same value", "note": None}])
+    with pytest.raises(ValueError, match="checks nothing"):
+        evidence.facts_against_article(facts, load_table("claims"), link)
+
+
+def test_unknown_fact_is_named(facts):
+    with pytest.raises(KeyError, match="nobody2000.n_randomised.1"):
+        evidence.fact(facts, "nobody2000.n_randomised.1")
+
+
+def test_months_become_years(facts):
+    name = evidence.chosen(facts[facts["study"] == "manchikanti2010"], "follow_up").iloc[0]["fact"]
+    assert evidence.linked_value(facts, name, None, "months to years") == 1
+
+
+def test_denominators_of_printed_percentages():
+    # ref 46: 97 were randomised to tonic SCS, and no whole number of them gives 55.5 %
+    assert evidence.denominators([55.5], 1, 97) == []
+    assert evidence.denominators([55.5], 1, 110) == [110]  # 61 of 110 is 55.45 %
+    assert evidence.denominators([84.5, 83.1], 1, 101) == [71]  # 60 and 59 of 71
+    assert evidence.denominators([50.0], 1, 4) == [2, 4]
+
+
+def test_differences_from_sources_rest_on_facts_of_the_same_study(facts):
+    table = load_table("source_differences")
+    shown = evidence.differences_from_sources(table, facts)
+    assert len(shown) == len(table) and shown["source"].notna().all()
+    for row in table.itertuples():
+        assert evidence.fact(facts, row.fact)["study"] == row.study
+
+
+def test_weighted_risk_of_bias_adds_up(facts, studies):
+    table = evidence.weighted_risk_of_bias(studies, facts)
+    assert table["studies"].tolist() == [4, 13, 32]  # Results, Risk of bias
+    assert table["patients"].sum() == evidence.sample_size(facts).sum()
+    assert table["percent of patients"].sum() == pytest.approx(100)
+
+
+def test_follow_up_in_days(facts):
+    days = evidence.follow_up_days(facts)
+    assert days["duse2019"] == 7 and days["hara2022"] == pytest.approx(365.25)
+    assert evidence.follow_up_days(facts, randomised=True)["hara2022"] == pytest.approx(365.25 / 4)
+
+
+def test_facts_of_a_study_show_what_was_not_found(facts):
+    shown = evidence.facts_of(facts, "tan2016")
+    assert (shown["value"] == evidence.NOT_FOUND).sum() > 5
+    assert evidence.facts_of(facts, "breel2021")["value"].str.contains("1 mm").any()
+    with pytest.raises(ValueError, match="nobody"):
+        evidence.facts_of(facts, "nobody")

@@ -1,0 +1,146 @@
+"""The re-extracted network: conversions by hand, weights that add up, the published estimates beside it."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from psps_paper import reextracted
+from psps_paper.figures.forest import forest_network
+from psps_paper.published import published_network
+from psps_paper.tables import load_table
+
+
+@pytest.fixture(scope="module")
+def table():
+    return load_table("reextracted_contrasts")
+
+
+@pytest.fixture(scope="module")
+def facts():
+    return load_table("study_facts")
+
+
+@pytest.fixture(scope="module")
+def rows(table, facts):
+    return reextracted.contrasts(table, facts)
+
+
+@pytest.fixture(scope="module")
+def published():
+    return published_network(load_table("nma_published"), desirable="higher")
+
+
+@pytest.mark.parametrize("name, cells", [
+    ("kumar2007.leg", (24, 28, 4, 44)), ("rigoard2019.back", (15, 95, 5, 103)), ("eldabe2019.back", (19, 37, 1, 59)),
+])
+def test_log_odds_ratio_to_smd_by_hand(rows, name, cells):
+    row = rows.set_index("id").loc[name]
+    a, b, c, d = cells
+    factor = math.sqrt(3) / math.pi  # Chinn 2000
+    assert row["te"] == pytest.approx(factor * math.log(a * d / (b * c)))
+    assert row["se"] == pytest.approx(factor * math.sqrt(1 / a + 1 / b + 1 / c + 1 / d))
+
+
+@pytest.mark.parametrize("name, p", [("lim2023.back", 0.003), ("lim2023.leg", 0.002)])
+def test_p_to_smd_by_hand(rows, name, p):
+    n1, n2 = 26, 25
+    t = stats.t.isf(p / 2, n1 + n2 - 2)
+    d = t * math.sqrt(1 / n1 + 1 / n2)
+    g = d * (1 - 3 / (4 * (n1 + n2) - 9))  # Hedges 1981, the common approximation of the exact factor
+    assert rows.set_index("id").at[name, "te"] == pytest.approx(g, abs=2e-4)
+
+
+def test_crossover_means_by_hand(rows):
+    # ref 66: tonic 4.18 (SD 1.76), sham 5.42 (SD 1.22), 18 patients, correlation 0.5 assumed
+    row = rows.set_index("id").loc["sokal2020.tonic"]
+    te = (5.42 - 4.18) / math.sqrt((1.76**2 + 1.22**2) / 2)
+    assert row["te"] == pytest.approx(te)
+    assert row["se"] == pytest.approx(math.sqrt((1 / 18 + te**2 / 36) * 2 * (1 - 0.5)))
+
+
+def test_imputed_sd_is_the_mean_of_the_published_ones(rows, facts):
+    sd = np.mean([1.76, 1.40, 1.33, 1.22])  # ref 66
+    assert reextracted.imputed_sd(facts) == pytest.approx(sd)
+    assert rows.set_index("id").at["alkaisy2018.5882", "te"] == pytest.approx((4.83 - 3.22) / sd)
+
+
+def test_changes_within_arms_against_a_t_test():
+    rng = np.random.default_rng(7)
+    samples = [rng.normal(-40, 30, 12), rng.normal(-20, 25, 14)]
+    inputs = [x for s in samples for x in (s.mean(), stats.ttest_1samp(s, 0).pvalue, len(s))]
+    effect = reextracted.smd_from_changes_within_arms(*inputs)
+    pooled = math.sqrt((11 * samples[0].var(ddof=1) + 13 * samples[1].var(ddof=1)) / 24)
+    assert float(effect.te) == pytest.approx((samples[0].mean() - samples[1].mean()) / pooled * (1 - 3 / 95), abs=1e-3)
+    with pytest.raises(ValueError, match="change=0"):
+        reextracted.smd_from_changes_within_arms(0, 0.1, 12, -5, 0.2, 12)
+
+
+def test_positive_favours_neuromodulation(rows):
+    signs = rows.set_index("id")["te"]
+    assert (signs[["kumar2007.leg", "lim2023.back", "sokal2020.tonic", "alkaisy2018.5882", "sorrell2018.42us.back"]] > 0).all()
+    assert signs["sorrell2018.38us.back"] < 0  # sham fell by 25.6 %, 38 us by 18.6 %
+
+
+def test_every_network_study_is_used_or_listed_with_a_reason(table, rows):
+    studies = load_table("studies")
+    used = set(studies.loc[studies["nma_status"] == "used", "study"])
+    left = reextracted.not_extractable(table)
+    assert set(rows["study"]) | set(left["study"]) == used and not set(rows["study"]) & set(left["study"])
+    assert left[["why", "would settle it"]].notna().all().all()
+    assigned = studies.set_index("study")["nma_comparison"]
+    for row in table.itertuples():
+        assert assigned[row.study] == f"{row.treat1} vs {row.treat2}"
+
+
+def test_every_contrast_names_its_sources_and_assumption(rows):
+    assert rows["sources"].str.startswith("http").all()
+    assert rows[["conversion", "assumption"]].notna().all().all()
+
+
+@pytest.mark.parametrize("which", ["primary", "wider"])
+@pytest.mark.parametrize("correlation", [0.0, 0.5])
+def test_information_of_the_studies_adds_up_to_the_fit(table, facts, which, correlation):
+    rows = reextracted.contrasts(table, facts, which=which, correlation=correlation)
+    fit = reextracted.reextracted_fit(rows, correlation=correlation)
+    sums = reextracted.information(fit, rows).groupby("treat2")["information"].sum()
+    for treat2, total in sums.items():
+        assert 1 / fit.se.at["neuromodulation", treat2] ** 2 == pytest.approx(total, rel=1e-9)
+    shares = reextracted.resting_on_conversions(fit, rows).groupby("treat2")["share"].sum()
+    assert shares.to_numpy() == pytest.approx(np.ones(len(shares)))
+
+
+def test_beside_the_published_estimates(rows, published):
+    fit = reextracted.reextracted_fit(rows)
+    beside = reextracted.beside_published(fit, rows, published).set_index("treat2")
+    assert beside["published te"]["placebo/sham"] == 0.36 and beside["published te"]["conservative + minimally invasive"] == 0.45
+    assert beside.at["conservative", "published tier"] == "implied"
+    assert beside["studies"].to_dict() == {"placebo/sham": 4, "conservative + minimally invasive": 2, "conservative": 1}
+    assert beside["published estimates"].to_dict() == {"placebo/sham": 19, "conservative + minimally invasive": 4, "conservative": 2}
+    # one study: its estimate passes through
+    assert beside.at["conservative", "te"] == pytest.approx(rows.set_index("id").at["eldabe2019.back", "te"])
+    assert (beside["same side"] == "yes").all()
+
+
+def test_forest_takes_the_rows(rows, published):
+    shown = reextracted.forest_rows(reextracted.reextracted_fit(rows), rows, published)
+    assert len(forest_network(shown, desirable="higher").data) == 6
+    assert shown.loc[shown["tier"] == "printed", "te"].tolist() == [0.36, 0.45]
+
+
+def test_sensitivity_covers_the_grid(table, facts):
+    grid = reextracted.sensitivity(table, facts, correlations=(0.0, 0.5))
+    assert len(grid) == 2 * 2 * 2 * 3
+    base = grid[(grid["set"] == "wider") & (grid["correlation"] == 0.5) & (grid["tau2 by"] == "DL") & (grid["treat2"] == "placebo/sham")]
+    fit = reextracted.reextracted_fit(reextracted.contrasts(table, facts))
+    assert base["te"].item() == pytest.approx(fit.te.at["neuromodulation", "placebo/sham"])
+
+
+def test_unknown_choices_are_named(table, facts):
+    with pytest.raises(ValueError, match="which='all'"):
+        reextracted.contrasts(table, facts, which="all")
+    odd = pd.DataFrame([{**table.iloc[0], "method": "guess"}])
+    with pytest.raises(ValueError, match="'guess' is not known"):
+        reextracted.contrasts(odd, facts)

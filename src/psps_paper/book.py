@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
 from pathlib import Path
@@ -10,7 +11,7 @@ import pandas as pd
 
 from psps_paper import formatting
 from psps_paper.claims import VERDICTS
-from psps_paper.display import Html, claims_table
+from psps_paper.display import Html, claims_table, linked
 from psps_paper.narrative import included
 from psps_paper.published import PublishedNetwork
 from psps_paper.recover import i2_interval, rounding_interval
@@ -147,6 +148,51 @@ def checksum_table(folder: Path | None = None) -> pd.DataFrame:
         "columns": [table.shape[1] for table in tables.values()],
         "SHA-256": [digests[f"{name}.csv"][:12] for name in tables],
     })
+
+
+def with_sources(table: pd.DataFrame) -> pd.DataFrame:
+    """Put the pages of each value below it: a column ``X source`` goes into the cells of column ``X``.
+
+    The value stays as it is where it has no source.
+    """
+    merged = table.copy()
+    for column in [name for name in table.columns if name.endswith(" source")]:
+        target = column.removesuffix(" source")
+        merged[target] = [
+            Html(f'{html.escape(str(value))} <span class="psps-place">{linked(source)}</span>') if source else value
+            for value, source in zip(table[target], table[column])
+        ]
+        merged = merged.drop(columns=column)
+    return merged
+
+
+def pooled_responders_table(pooled: pd.DataFrame) -> pd.DataFrame:
+    """Pooled responder results as text: DataFrame [analysis, measure, pooled, Hartung-Knapp, prediction interval, ...]."""
+    def limits(row: pd.Series, low: str, high: str) -> str:
+        return formatting.interval(row[low], row[high], 2) if row[high] < 1000 else f"{formatting.number(row[low])} to above 1000"
+
+    return pd.DataFrame([
+        {
+            "analysis": row["analysis"],
+            "measure": row["measure"],
+            "pooled (95 % CI)": formatting.estimate(row["estimate"], row["lower"], row["upper"]),
+            "Hartung-Knapp interval": limits(row, "Hartung-Knapp lower", "Hartung-Knapp upper"),
+            "prediction interval": limits(row, "prediction lower", "prediction upper"),
+            "I2": formatting.percent(row["I2"], 0),
+            "studies": str(row["studies"]),
+            "patients": str(row["patients"]),
+        }
+        for _, row in pooled.iterrows()
+    ])
+
+
+def linked_checklist(checklists: pd.DataFrame) -> pd.DataFrame:
+    """Checklist items with a link to the chapter that meets each."""
+    links = [
+        Html(f'<a href="{stem}.html">{stem.replace("_", " ")}</a>') if isinstance(stem, str) else ""
+        for stem in checklists["chapter"]
+    ]
+    return checklists.assign(chapter=links).fillna({"remark": ""})
 
 
 def oracle_folder() -> Path:

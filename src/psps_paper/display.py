@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import pandas as pd
 from myst_nb import glue
@@ -27,6 +28,8 @@ TIERS = {
 }
 _NUMERIC = re.compile(r"^[<>≈±−+-]?[\s\u202f]*[\d.,\s\u202f]+%?(\s*\(.*\))?$|^not known$")
 
+_URLS = re.compile(r"^https?://\S+( https?://\S+)*$")
+
 
 class Html(str):
     """A cell of a table that is HTML already and is shown as it stands."""
@@ -44,6 +47,11 @@ class Shown:
 
     def __repr__(self) -> str:
         return self.text
+
+
+def linked(urls: str) -> str:
+    """Web addresses, separated by spaces, as links that show the site."""
+    return " ".join(f'<a href="{html.escape(url)}">{html.escape(urlsplit(url).netloc)}</a>' for url in urls.split())
 
 
 def tier_badge(tier: str) -> Html:
@@ -229,6 +237,8 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, float):
         return formatting.number(value)
+    if _URLS.match(str(value)):
+        return linked(str(value))
     return html.escape(str(value))
 
 

@@ -17,6 +17,7 @@ from myst_nb import glue
 from psps_paper import formatting
 from psps_paper.claims import check_claims
 from psps_paper.figures import Drawing, to_svg
+from psps_paper.figures.style import GRID, INK, MUTED, PAPER
 from psps_paper.tables import checksums
 
 TIERS = {
@@ -97,7 +98,7 @@ def show(
     """
     badges = " ".join(tier_badge(part) for part in tier.split(" and "))
     if isinstance(what, Drawing):
-        body, data, name, text = to_svg(what), what.data, what.name, what.alt
+        body, data, name, text = _inline_svg(what), what.data, what.name, what.alt
     else:
         body = table_markup(what, label=caption, index=index, sortable=sortable)
         data, text = (what.reset_index() if index else what), what.map(_plain).to_string(index=index)
@@ -108,6 +109,14 @@ def show(
     inside = heading + body if kind == "table" else body + heading
     markup = f'<figure class="psps psps-{kind}" id="{html.escape(name)}">{inside}{remark}</figure>'
     return Shown(markup, f"[{tier}] {caption}\n{text}")
+
+
+def _inline_svg(drawing: Drawing) -> str:
+    """The drawing as SVG whose ink and paper follow the theme of the page, in a container that scrolls sideways."""
+    svg = to_svg(drawing)
+    for colour, variable in ((INK, "ink"), (MUTED, "muted"), (GRID, "grid"), (PAPER, "paper")):
+        svg = re.sub(rf"(?<=[:\s]){colour}\b", f"var(--psps-{variable}, {colour})", svg)
+    return f'<div class="svg-wrap">{svg}</div>'
 
 
 def table_markup(table: pd.DataFrame, *, label: str, index: bool = False, sortable: bool = False) -> str:

@@ -20,7 +20,7 @@ STATUS = "reproduction_status"
 PAGES = chapters()
 CLAIMS = pd.read_csv(ROOT / "data" / "claims.csv", dtype=str, keep_default_na=False).to_dict("records")
 # What myst-nb, Sphinx and Python leave on a page when something went wrong
-RESIDUE = re.compile(r"\{glue|missing glue|No key named|WARNING:|Traceback \(most recent|<(?:class|function|module) '|np\.\w+\(|\bnan\b")
+RESIDUE = re.compile(r"\{glue|No key '|WARNING:|Traceback \(most recent|<(?:class|function|module) '|np\.\w+\(|\bnan\b")
 
 
 @cache

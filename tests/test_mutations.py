@@ -1,7 +1,6 @@
-"""A changed input must turn the checks red: verify, the chapter's stored output, and the built page.
+"""Faults that were planted must be found: a changed input, a chapter that fails, a number that is missing.
 
-Each case changes one value in a copy of the project. Without this, a check that can't fail would look like one
-that passes.
+Each case works on a copy. Without this, a check that can't fail would look like one that passes.
 """
 
 from __future__ import annotations
@@ -13,11 +12,19 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
 from conftest import ROOT
 
+from psps_paper.notebooks import KERNEL
+
 pytestmark = [pytest.mark.slow, pytest.mark.built]
+
+
+# Both by their entry points, so that PYTHONPATH decides which copy of the package runs
+VERIFY = ["-c", "import sys; from psps_paper.cli import main; sys.exit(main(['verify']))"]
+BUILD = ["-c", "from jupyter_book.cli.main import main; main()", "build", ".", "--all"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,7 @@ def change(folder: Path, mutation: Mutation) -> None:
 
 def lenient_book(folder: Path, chapter: str) -> None:
     """Cut the copy down to the pages in question, and let it build whatever the cells say."""
-    toc = {"format": "jb-book", "root": "book/index", "chapters": [{"file": f"book/{chapter}"}, {"file": "book/reproduction_status"}]}
+    toc = {"format": "jb-book", "root": f"book/{chapter}", "chapters": [{"file": "book/reproduction_status"}]}
     (folder / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
     config = yaml.safe_load((folder / "_config.yml").read_text(encoding="utf-8"))
     config["execute"] |= {"raise_on_error": False, "allow_errors": True, "stderr_output": "show"}
@@ -87,7 +94,7 @@ def test_a_changed_value_turns_every_check_red(mutated):
     folder, mutation = mutated
     copy = {"PYTHONPATH": str(folder / "src"), "PSPS_DATA": str(folder / "data")}
 
-    verify = run("-c", "from psps_paper.cli import main; raise SystemExit(main(['verify']))", cwd=folder, **copy)
+    verify = run(*VERIFY, cwd=folder, **copy)
     assert verify.returncode == 1, verify.stdout + verify.stderr
     assert mutation.claim in verify.stderr
     assert mutation.bystander not in verify.stderr
@@ -99,10 +106,39 @@ def test_a_changed_value_turns_every_check_red(mutated):
     assert notebook.returncode == 1, notebook.stdout + notebook.stderr
     assert "Cell outputs differ" in notebook.stdout or "Notebook cell execution failed" in notebook.stdout
 
-    build = run("-m", "jupyter_book.cli.main", "build", ".", "--all", cwd=folder, **copy)
-    assert build.returncode == 0, build.stdout + build.stderr
+    build = run(*BUILD, cwd=folder, **copy)
+    pages = folder / "_build" / "html"
+    assert (pages / "index.html").exists(), build.stdout + build.stderr
     names = [f"tests/test_built_html.py::test_claim_has_its_row_and_its_verdict[{claim}]" for claim in (mutation.claim, mutation.bystander)]
-    html = run("-m", "pytest", *names, "-q", "-p", "no:cacheprovider", cwd=ROOT, PSPS_BUILT=str(folder / "_build" / "html"))
+    html = run("-m", "pytest", *names, "-q", "-p", "no:cacheprovider", cwd=ROOT, PSPS_BUILT=str(pages))
     assert html.returncode == 1, html.stdout + html.stderr
     assert f"FAILED {names[0]}" in html.stdout
     assert "1 failed, 1 passed" in html.stdout
+
+
+FAULTS = {
+    "a cell that raises": ("1 / 0", "", "ExecutionError"),
+    "a cell that writes to stderr": ("import sys; print('careful', file=sys.stderr)", "", "stderr was found"),
+    "a number that no cell makes": ("1", "We found {glue}`nowhere` studies.", "No key 'nowhere' found"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_in_a_chapter_stops_the_build(tmp_path, fault):
+    code, prose, message = FAULTS[fault]
+    book = tmp_path / "book"
+    shutil.copytree(ROOT / "book" / "_static", book / "_static")
+    shutil.copy(ROOT / "book" / "references.bib", book)
+    shutil.copy(ROOT / "_config.yml", tmp_path)
+    # Chapters enough for the build to read them in several processes, as it does with the whole book
+    names = ["index", *(f"chapter_{number}" for number in range(6))]
+    for name in names:
+        (book / f"{name}.md").write_text(f"# {name}\n\nText.\n", encoding="utf-8")
+    cells = [nbformat.v4.new_markdown_cell(f"# Faulty\n\n{prose}"), nbformat.v4.new_code_cell(code)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL}), book / "faulty.ipynb")
+    toc = {"format": "jb-book", "root": "book/index", "chapters": [{"file": f"book/{name}"} for name in [*names[1:], "faulty"]]}
+    (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
+
+    build = run(*BUILD, "-W", "--keep-going", cwd=tmp_path)
+    assert build.returncode != 0
+    assert message in build.stdout + build.stderr

@@ -8,107 +8,15 @@ from itertools import product
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from scipy.special import chdtri, ndtri
+from scipy.special import ndtri
 
-from psps_paper.ensemble.model import Assumptions, Evidence, TrialModel, draw_allocation, move_estimates, published_evidence
+from psps_paper.ensemble.constraints import FITS, Constraints
+from psps_paper.ensemble.model import Assumptions, Evidence, TrialModel, draw_model, move_estimates, published_evidence
+from psps_paper.ensemble.projection import draw_members
 from psps_paper.recover import I2_QUANTITIES, df_from_i2_interval, i2_interval
-
-FITS = 1e-3  # an excess up to this share of a half-unit counts as agreement
 
 CORRELATIONS = (0.25, 0.5, 0.75, 0.9)
 METHODS = ("DL", "REML", "ML", "common")
-
-
-class Constraints:
-    """Everything printed as intervals of a member's aggregates, residuals in half-units of the last digit."""
-
-    def __init__(self, evidence: Evidence, method: str):
-        self.evidence, self.method = evidence, method
-        region = evidence.region
-        c = self.c = len(evidence.edges)
-        self.names = [self._name(row) for _, row in region.rows.iterrows()] + ["i2", "egger_t"]
-        q_low, q_high = evidence.q_range
-        df = evidence.df
-        i2 = evidence.printed[evidence.printed["quantity"] == "i2"].iloc[0]
-        i2_half = 0.5 * 10.0 ** -int(i2["decimals"])
-        egger = evidence.egger_t
-        low = [*region.low, 1 - df / q_low, egger[0]]
-        high = [*region.high, 1 - df / q_high, egger[1]]
-        half = [*region.half, i2_half, (egger[1] - egger[0]) / 2]
-        # the remark on heterogeneity: each named comparison is heterogeneous by itself, and per degree of
-        # freedom more so than every comparison that is not named
-        self.remark = []
-        freedom = evidence.edges["estimates"].to_numpy(float) - 1
-        for named in evidence.heterogeneous:
-            self.remark.append((named, freedom[named], None, 1.0))
-            self.names.append(f"q_{named}")
-            low, high, half = [*low, 1.0], [*high, np.inf], [*half, 0.05]
-            for other in set(range(c)) - set(evidence.heterogeneous):
-                self.remark.append((named, freedom[named], other, freedom[other]))
-                self.names.append(f"q_{named}_{other}")
-                low, high, half = [*low, 0.0], [*high, np.inf], [*half, 0.05]
-        if method in ("REML", "ML"):
-            self.names.append("score")
-            low, high, half = [*low, -1e-7], [*high, 1e-7], [*half, 1e-3]
-        self.low, self.high, self.half = map(np.array, (low, high, half))
-        self.limit = {  # 5 % points of chi-squared per degree of freedom, for the named comparisons
-            named: float(chdtri(freedom[named], 0.05)) / freedom[named] for named in evidence.heterogeneous
-        }
-
-    @staticmethod
-    def _name(row: pd.Series) -> str:
-        parts = [row["quantity"], row["treat1"], row["treat2"]]
-        return " ".join(str(p) for p in parts if not pd.isna(p))
-
-    def __call__(self, value: np.ndarray, jac: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Constraint values [B x K] and Jacobian [B x K x L] from a model's aggregates."""
-        c = self.c
-        g, d = self.evidence.region.values(value[:, : 2 * c])
-        q = value[:, 2 * c : 3 * c]
-        total = q.sum(axis=1, keepdims=True)
-        df = self.evidence.df
-        sign = np.where(value[:, 3 * c : 3 * c + 1] < 0, -1.0, 1.0)
-        values = [g, 1 - df / total, sign * value[:, 3 * c : 3 * c + 1]]
-        jacs = [
-            d @ jac[:, : 2 * c],
-            (df / total**2)[:, :, None] * jac[:, 2 * c : 3 * c].sum(axis=1, keepdims=True),
-            sign[:, :, None] * jac[:, 3 * c : 3 * c + 1],
-        ]
-        for named, f_named, other, f_other in self.remark:
-            row = q[:, named : named + 1] / f_named
-            row_j = jac[:, 2 * c + named : 2 * c + named + 1] / f_named
-            if other is None:
-                row, row_j = row / self.limit[named], row_j / self.limit[named]
-            else:
-                row = row - q[:, other : other + 1] / f_other
-                row_j = row_j - jac[:, 2 * c + other : 2 * c + other + 1] / f_other
-            values.append(row)
-            jacs.append(row_j)
-        if self.method in ("REML", "ML"):
-            values.append(value[:, -1:])
-            jacs.append(jac[:, -1:])
-        return np.concatenate(values, axis=1), np.concatenate(jacs, axis=1)
-
-    def excess(self, g: np.ndarray) -> np.ndarray:
-        """Signed distance outside the interval in half-units [B x K]; 0 inside."""
-        return (np.maximum(g - self.high, 0) - np.maximum(self.low - g, 0)) / self.half
-
-
-def draw_model(
-    evidence: Evidence, conventions: np.ndarray, method: str, size: int, rng: np.random.Generator
-) -> tuple[TrialModel, np.ndarray]:
-    """``size`` members drawn from the priors and their latents; ``conventions`` [size x 2 x studies]."""
-    study = np.array([draw_allocation(evidence, rng) for _ in range(size)])
-    solution = evidence.region.centre
-    c = len(evidence.edges)
-    ceiling = (evidence.edges["estimates"].to_numpy() * np.exp(2 * solution[c:])).min()
-    # between-estimate variance: uniform up to the most that the printed SEs allow
-    spread2 = rng.uniform(0.2, 1.0, size) * ceiling
-    model = TrialModel(evidence, conventions, study, method, solution[:c], spread2, rng.uniform(0, 1, size))
-    z = rng.normal(size=(size, model.latent))
-    if method in ("REML", "ML"):
-        z[:, -1] = np.log(spread2)
-    return model, z
 
 
 def approach(model: TrialModel, constraints: Constraints, z: np.ndarray, steps: int) -> tuple[np.ndarray, ...]:
@@ -127,7 +35,7 @@ def approach(model: TrialModel, constraints: Constraints, z: np.ndarray, steps: 
 
     r = shortfall(g)
     cost = (r**2).sum(axis=1)
-    damping = np.full(size, 1.0)
+    damping = np.full(size, 1e-2)
     for _ in range(steps):
         live = np.flatnonzero(cost > 0)
         if not len(live):
@@ -200,9 +108,14 @@ def decide(
 ) -> dict:
     """Whether any set of estimates under ``assumptions`` agrees with the print, and the nearest set if none does."""
     rng = np.random.default_rng(seed)
-    model, z, excess = search(evidence, assumptions, size=size, generations=generations, rng=rng)
-    best = int(np.argmin(excess))
-    off = float(excess[best])
+    model, z, agrees = draw_members(evidence, assumptions, size=size, generations=generations, rng=rng)
+    share = float(agrees.mean())
+    if agrees.any():
+        best, off = int(np.argmax(agrees)), 0.0
+    else:
+        model, z, excess = search(evidence, assumptions, size=size, generations=generations, rng=rng)
+        best = int(np.argmin(excess))
+        off = float(excess[best])
     z, model = z[best : best + 1], model.subset(np.array([best]))
     value, jac = model.aggregates(z)
     constraints = Constraints(evidence, assumptions.tau2)
@@ -216,6 +129,7 @@ def decide(
         "correlation": assumptions.correlation if assumptions.convention == "paired" else np.nan,
         "tau2_method": assumptions.tau2,
         "feasible": off <= FITS,
+        "share": share,
         "half_units_off": off,
         "worst": constraints.names[worst],
         "tau2": float(model.tau2(z)[0]),
@@ -263,13 +177,14 @@ def compatibility_map(
 
     A combination is feasible when a set of estimates is found that agrees with every printed value, the
     printed totals, Egger's p and the remark on heterogeneity, with sample sizes in their public ranges and no
-    estimate more than four prior standard deviations from its mean. The converse is a statement about the
+    standardised mean difference beyond 3; the engine's own fit must print the same. The converse is a statement about the
     search: no such set was found, and the nearest one is shown.
 
     Returns
     -------
     pandas.DataFrame
-        ``unit, convention, correlation, tau2_method, feasible``; ``half_units_off`` (distance of the worst
+        ``unit, convention, correlation, tau2_method, feasible``; ``share`` (of draws from the prior that could be
+        brought to agree); ``half_units_off`` (distance of the worst
         value, beyond its interval, in half-units of its last printed digit), ``worst`` (its name); ``tau2``,
         ``i2, i2_lower, i2_upper`` and ``te_k, lower_k, upper_k`` of each comparison (row k of
         ``evidence.edges``) at the nearest set: what would have been printed.
@@ -281,5 +196,60 @@ def compatibility_map(
         delayed(decide)(evidence, a, size=size, generations=generations, seed=stream) for a in assumption_grid()
     )
     table = pd.DataFrame([grouped_row(evidence), *({"unit": "each estimate by itself"} | row for row in rows)])
-    first = ["unit", "convention", "correlation", "tau2_method", "feasible", "half_units_off", "worst", "tau2"]
+    first = ["unit", "convention", "correlation", "tau2_method", "feasible", "share", "half_units_off", "worst", "tau2"]
     return table[first + [name for name in table.columns if name not in first]]
+
+
+def describe_compatibility(table: pd.DataFrame) -> pd.DataFrame:
+    """The map for readers: verdict, what would have been printed, possible explanations, what would settle it.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of :func:`compatibility_map`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``assumptions, verdict, would_have_printed, explanations, settled_by``, one row each of ``table``.
+    """
+    table = table.reset_index(drop=True)
+    numbers = [name[3:] for name in table.columns if name.startswith("te_")]
+    out = []
+    for row in table.to_dict("records"):
+        grouped = row["unit"] == "one estimate a study"
+        feasible = row["feasible"] in (True, "yes")
+        convention = row["convention"]
+        if convention == "paired":
+            convention = f"paired, r = {row['correlation']:g}"
+        name = "one estimate a study" if grouped else f"{convention}; tau2 by {row['tau2_method']}"
+        text = f"I2 {100 * row['i2']:.1f} % ({100 * row['i2_lower']:.1f} to {100 * row['i2_upper']:.1f} %)"
+        if not grouped:
+            contrasts = [f"{row[f'te_{k}']:.2f} ({row[f'lower_{k}']:.2f} to {row[f'upper_{k}']:.2f})" for k in numbers]
+            text = "; ".join([*contrasts, text])
+        if feasible:
+            explanations, settled = "", "the effect sizes of Supplementary Data 2"
+        elif grouped:
+            explanations = "estimates of one study entered the analysis as separate rows"
+            settled = "the number of rows in Supplementary Data 2, or the analysis script"
+        elif row["tau2_method"] == "common":
+            explanations = "the random-effects model was used, as the article says"
+            settled = "the analysis script"
+        elif row["convention"] == "independent groups":
+            explanations = (
+                "crossover trials entered with paired standard errors; fewer patients behind some estimates, or more "
+                "behind others, than public pages say; standard deviations imputed or taken from baseline"
+            )
+            settled = "the standard errors of Supplementary Data 2, with the patients behind each"
+        elif row["tau2_method"] == "DL":
+            explanations = (
+                "tau2 estimated by another method than the package's long-standing default; a stronger correlation; "
+                "standard errors smaller than sample sizes suggest"
+            )
+            settled = "the package version and the call of netmeta, and the standard errors of Supplementary Data 2"
+        else:
+            explanations = "a stronger correlation of periods; sample sizes beyond the public ranges; effects beyond 3 SD"
+            settled = "the standard errors of Supplementary Data 2, and how crossover trials were entered"
+        verdict = "feasible" if feasible else f"no agreeing set found; nearest is {row['half_units_off']:.1f} half-units off"
+        out.append((name, verdict, text, explanations, settled))
+    return pd.DataFrame(out, columns=["assumptions", "verdict", "would_have_printed", "explanations", "settled_by"])

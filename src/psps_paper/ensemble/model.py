@@ -17,7 +17,9 @@ from psps_paper.tables import load_table
 Convention = Literal["independent groups", "paired", "change score"]
 Method = Literal["DL", "REML", "ML", "common"]
 
-# te of one estimate may lie this many prior standard deviations from its mean
+# no standardised mean difference beyond this is thought possible
+TE_LIMIT = 3.0
+# latents of sample sizes and shared deviations are kept within this many standard deviations
 _REACH = 4.0
 
 
@@ -356,8 +358,33 @@ class TrialModel:
         return np.maximum(0.0, (q - self.evidence.df) / (big_u - (u**2) @ e / big_u).sum(axis=1))
 
     def clip(self, z: np.ndarray) -> np.ndarray:
-        """Keep latents where their prior has mass; log tau2 is free within a wide range."""
-        out = np.clip(z, -_REACH, _REACH)
+        """Keep latents in range and estimates within ``TE_LIMIT``; log tau2 is free within a wide range."""
+        s, m = self.s, self.m
+        out = z.copy()
+        out[:, :s] = np.clip(z[:, :s], -_REACH, _REACH)
+        out[:, s + m : 2 * s + m] = np.clip(z[:, s + m : 2 * s + m], -_REACH, _REACH)
+        centre = self.mean[self.evidence.estimates] + self.scale * self.shared * np.take_along_axis(
+            out[:, :s], self.study, axis=1
+        )
+        unit = self.scale * np.maximum(self.own, 1e-3)
+        out[:, s : s + m] = np.clip(z[:, s : s + m], (-TE_LIMIT - centre) / unit, (TE_LIMIT - centre) / unit)
         if self.method in ("REML", "ML"):
             out[:, -1] = np.clip(z[:, -1], np.log(1e-3), np.log(3.0))
         return out
+
+
+def draw_model(
+    evidence: Evidence, conventions: np.ndarray, method: str, size: int, rng: np.random.Generator
+) -> tuple[TrialModel, np.ndarray]:
+    """``size`` members drawn from the priors and their latents; ``conventions`` [size x 2 x studies]."""
+    study = np.array([draw_allocation(evidence, rng) for _ in range(size)])
+    solution = evidence.region.centre
+    c = len(evidence.edges)
+    ceiling = (evidence.edges["estimates"].to_numpy() * np.exp(2 * solution[c:])).min()
+    # between-estimate variance: uniform up to the most that the printed SEs allow
+    spread2 = rng.uniform(0.2, 1.0, size) * ceiling
+    model = TrialModel(evidence, conventions, study, method, solution[:c], spread2, rng.uniform(0, 0.95, size))
+    z = rng.normal(size=(size, model.latent))
+    if method in ("REML", "ML"):
+        z[:, -1] = np.log(spread2)
+    return model, z

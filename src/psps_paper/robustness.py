@@ -1,0 +1,442 @@
+"""What happens to each conclusion over an ensemble of trial-level sets that agree with the print."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
+
+from psps_paper.ensemble.sampler import Ensemble
+from psps_paper.network.model import NetworkFits, fit_networks
+from psps_paper.network.ranking import p_score_values
+from psps_paper.pairwise import published_fraction_at_bias
+
+CORRELATIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
+_INTERVAL = (0.025, 0.5, 0.975)
+_ABSENT = 1e4  # standard error that takes an estimate out of a likelihood-based fit
+
+
+@dataclass(frozen=True)
+class ClinicalScale:
+    """Translation of an SMD to points of a pain scale from 0 to 10, and the least difference that matters.
+
+    Attributes
+    ----------
+    sd : float
+        Points that one SMD stands for.
+    important : float
+        Minimal clinically important difference, in points.
+    sd_source, important_source : str
+    """
+
+    sd: float = 2.65
+    sd_source: str = (
+        "SD of the pain reduction in PROCESS, as quoted in a sample-size calculation: "
+        "https://cochranelibrary.com/cdsr/doi/10.1002/14651858.CD014789.pub2/references/pt"
+    )
+    important: float = 1.0
+    important_source: str = "Salaffi 2004, Eur J Pain 8:283: https://pubmed.ncbi.nlm.nih.gov/15207508/"
+
+
+# --- refits -------------------------------------------------------------------------------------------
+
+
+def _by_method(ensemble: Ensemble):
+    """(method, rows) of the members, as the engine names methods; "common" is tau2 = 0."""
+    for method, rows in ensemble.members.groupby("tau2_method").groups.items():
+        yield (0.0 if method == "common" else method), np.asarray(rows)
+
+
+def _refit(ensemble: Ensemble, design: pd.DataFrame, te: np.ndarray, se: np.ndarray) -> dict[str, np.ndarray]:
+    """Fit every member by its own tau2 method; arrays over members of the fields used below."""
+    size, fields = len(te), ("te", "se", "predict_lower", "predict_upper", "tau2", "q", "i2", "i2_lower", "i2_upper")
+    out: dict[str, np.ndarray] = {}
+    fit: NetworkFits | None = None
+    for method, rows in _by_method(ensemble):
+        fit = fit_networks(design, te[rows], se[rows], tau2=method)
+        for name in fields:
+            values = getattr(fit, name)
+            out.setdefault(name, np.empty((size, *values.shape[1:])))[rows] = values
+    out["treatments"] = np.array(fit.treatments)
+    return out
+
+
+def refit_as_printed(ensemble: Ensemble) -> dict[str, np.ndarray]:
+    """Every member fitted as the print implies: each estimate an independent study.
+
+    Returns a dict of ``treatments`` [n] and arrays over members: ``te, se, predict_lower, predict_upper``
+    [B x n x n] (row minus column), ``tau2, q, i2, i2_lower, i2_upper`` [B].
+    """
+    return _refit(ensemble, ensemble.design(), ensemble.te, ensemble.se)
+
+
+def composite_estimates(ensemble: Ensemble, correlation: float) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """One estimate for each study: the mean of its estimates, whose sampling errors have this correlation.
+
+    Returns the design [study, treat1, treat2] and te, se [B x S].
+
+    Source: Borenstein, Hedges, Higgins & Rothstein 2009, Introduction to Meta-Analysis, chapter 24.
+    """
+    if not 0 <= correlation <= 1:
+        raise ValueError(f"correlation={correlation}: expected a number in [0, 1]")
+    studies = ensemble.evidence.studies
+    belongs = ensemble.study[:, :, None] == np.arange(len(studies))
+    counts = belongs.sum(axis=1)
+    te = (ensemble.te[:, :, None] * belongs).sum(axis=1) / counts
+    se_sum = (ensemble.se[:, :, None] * belongs).sum(axis=1)
+    square_sum = (ensemble.se[:, :, None] ** 2 * belongs).sum(axis=1)
+    variance = ((1 - correlation) * square_sum + correlation * se_sum**2) / counts**2
+    pairs = ensemble.evidence.edges.iloc[studies["comparison"]]
+    design = pd.DataFrame(
+        {"study": studies["study"].to_numpy(), "treat1": pairs["treat1"].to_numpy(), "treat2": pairs["treat2"].to_numpy()}
+    )
+    return design, te, np.sqrt(variance)
+
+
+def _contrast(fit: dict[str, np.ndarray], treat1: str, treat2: str, name: str) -> np.ndarray:
+    order = list(fit["treatments"])
+    return fit[name][:, order.index(treat1), order.index(treat2)]
+
+
+def _summary(values: np.ndarray) -> dict[str, float]:
+    low, median, high = np.quantile(values, _INTERVAL)
+    return {"low": low, "median": median, "high": high}
+
+
+# --- (a) unit of analysis -----------------------------------------------------------------------------
+
+
+def _settings(ensemble: Ensemble, correlations: Sequence[float]):
+    yield "each estimate by itself", refit_as_printed(ensemble)
+    for correlation in correlations:
+        yield f"one a study, correlation {correlation:g}", _refit(ensemble, *composite_estimates(ensemble, correlation))
+
+
+def unit_of_analysis(ensemble: Ensemble, correlations: Sequence[float] = CORRELATIONS) -> pd.DataFrame:
+    """Contrasts with the hub when the estimates of one study are combined first.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a setting and contrast: ``setting, treat1, treat2``; median and central 95 % range over the
+        members of ``te, se, p, lower, upper, tau2`` (columns ``<name>_low, _median, _high``) and
+        ``significant`` (share of members with p < 0.05).
+    """
+    rows = []
+    for setting, fit in _settings(ensemble, correlations):
+        for edge in ensemble.evidence.edges.itertuples():
+            te, se = (_contrast(fit, edge.treat1, edge.treat2, name) for name in ("te", "se"))
+            p = 2 * ndtr(-np.abs(te / se))
+            half = ndtri(0.975) * se
+            values = {"te": te, "se": se, "p": p, "lower": te - half, "upper": te + half, "tau2": fit["tau2"]}
+            row = {"setting": setting, "treat1": edge.treat1, "treat2": edge.treat2}
+            for name, value in values.items():
+                row |= {f"{name}_{end}": x for end, x in _summary(value).items()}
+            rows.append(row | {"significant": float((p < 0.05).mean())})
+    return pd.DataFrame(rows)
+
+
+def ranking_by_unit(ensemble: Ensemble, correlations: Sequence[float] = CORRELATIONS) -> pd.DataFrame:
+    """P-scores and ranks under each setting of :func:`unit_of_analysis`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``setting, treatment``, P-score ``low, median, high`` and ``rank_1`` to ``rank_n`` (share of members).
+    """
+    rows = []
+    for setting, fit in _settings(ensemble, correlations):
+        scores = p_score_values(fit["te"], fit["se"], desirable=ensemble.evidence.desirable)
+        ranks = (-scores).argsort(axis=1).argsort(axis=1) + 1
+        for k, treatment in enumerate(fit["treatments"]):
+            shares = {f"rank_{r}": float((ranks[:, k] == r).mean()) for r in range(1, scores.shape[1] + 1)}
+            rows.append({"setting": setting, "treatment": treatment, **_summary(scores[:, k]), **shares})
+    return pd.DataFrame(rows)
+
+
+def cluster_robust_contrasts(ensemble: Ensemble) -> pd.DataFrame:
+    """Contrasts with the hub by cluster-robust standard errors, studies as clusters.
+
+    The estimates stay as they are; the variance comes from the studies' summed residuals, times S / (S - 1),
+    with S - 1 degrees of freedom of t. A comparison from one study has none.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``treat1, treat2, studies, df``; ``se_, p_, lower_, upper_`` with ``low, median, high`` over members;
+        ``significant``. NaN where the comparison rests on one study.
+
+    Source: Hedges, Tipton & Johnson 2010, Res Synth Methods 1:39, without their small-sample matrices.
+    """
+    studies = ensemble.evidence.studies
+    w = 1 / (ensemble.se**2 + ensemble.tau2[:, None])
+    rows = []
+    for k, edge in enumerate(ensemble.evidence.edges.itertuples()):
+        columns = np.flatnonzero(ensemble.evidence.estimates == k)
+        mine = np.flatnonzero(studies["comparison"] == k)
+        weight, te = w[:, columns], ensemble.te[:, columns]
+        total = weight.sum(axis=1)
+        centre = (weight * te).sum(axis=1) / total
+        residual = weight * (te - centre[:, None])
+        row = {"treat1": edge.treat1, "treat2": edge.treat2, "studies": len(mine), "df": len(mine) - 1}
+        names = ("se", "p", "lower", "upper")
+        if len(mine) < 2:
+            rows.append(row | {f"{n}_{e}": np.nan for n in names for e in ("low", "median", "high")} | {"significant": np.nan})
+            continue
+        sums = np.stack([(residual * (ensemble.study[:, columns] == s)).sum(axis=1) for s in mine], axis=1)
+        se = np.sqrt((sums**2).sum(axis=1) * len(mine) / (len(mine) - 1)) / total
+        p = 2 * stdtr(len(mine) - 1, -np.abs(centre / se))
+        half = stdtrit(len(mine) - 1, 0.975) * se
+        for name, value in zip(names, (se, p, centre - half, centre + half), strict=True):
+            row |= {f"{name}_{end}": x for end, x in _summary(value).items()}
+        rows.append(row | {"significant": float((p < 0.05).mean())})
+    return pd.DataFrame(rows)
+
+
+# --- (b) prediction -----------------------------------------------------------------------------------
+
+
+def prediction_intervals(ensemble: Ensemble) -> pd.DataFrame:
+    """Range in which the true effect of a new study would lie, over the members.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``treat1, treat2``; ``lower_, upper_`` with ``low, median, high``; ``excludes_zero`` (share of members);
+        ``favours_first`` (median probability that a new study's true effect is above zero).
+
+    Source: Riley, Higgins & Deeks 2011, BMJ 342:d549, with Q's degrees of freedom less one.
+    """
+    fit = refit_as_printed(ensemble)
+    rows = []
+    for edge in ensemble.evidence.edges.itertuples():
+        te, se, lower, upper = (
+            _contrast(fit, edge.treat1, edge.treat2, name) for name in ("te", "se", "predict_lower", "predict_upper")
+        )
+        row = {"treat1": edge.treat1, "treat2": edge.treat2}
+        for name, value in (("lower", lower), ("upper", upper)):
+            row |= {f"{name}_{end}": x for end, x in _summary(value).items()}
+        above = stdtr(ensemble.evidence.df - 1, te / np.sqrt(se**2 + fit["tau2"]))
+        rows.append(row | {"excludes_zero": float(((lower > 0) | (upper < 0)).mean()), "favours_first": float(np.median(above))})
+    return pd.DataFrame(rows)
+
+
+# --- (c) leave one study out --------------------------------------------------------------------------
+
+
+def leave_one_study_out(ensemble: Ensemble) -> pd.DataFrame:
+    """Refit without each study in turn, tau2 estimated again.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a study: ``study, ref, treat1, treat2`` (its comparison); ``te_, p_`` with ``low, median, high``;
+        ``significant`` (share of members with p < 0.05) and ``estimable`` (False where no study is left).
+
+    Raises
+    ------
+    ValueError
+        For members by DL, whose tau2 needs the degrees of freedom that absent estimates still count for.
+    """
+    methods = set(ensemble.members["tau2_method"])
+    if "DL" in methods:
+        raise ValueError("leave_one_study_out: members by DL are not supported; expected REML, ML or common")
+    studies, edges = ensemble.evidence.studies, ensemble.evidence.edges
+    rows = []
+    for s, study in studies.iterrows():
+        edge = edges.iloc[study["comparison"]]
+        row = {"study": study["study"], "ref": study["ref"], "treat1": edge["treat1"], "treat2": edge["treat2"]}
+        if (studies["comparison"] == study["comparison"]).sum() == 1:
+            empty = {f"{n}_{e}": np.nan for n in ("te", "p") for e in ("low", "median", "high")}
+            rows.append(row | empty | {"significant": np.nan, "estimable": False})
+            continue
+        se = np.where(ensemble.study == s, _ABSENT, ensemble.se)
+        fit = _refit(ensemble, ensemble.design(), ensemble.te, se)
+        te, error = (_contrast(fit, edge["treat1"], edge["treat2"], name) for name in ("te", "se"))
+        p = 2 * ndtr(-np.abs(te / error))
+        for name, value in (("te", te), ("p", p)):
+            row |= {f"{name}_{end}": x for end, x in _summary(value).items()}
+        rows.append(row | {"significant": float((p < 0.05).mean()), "estimable": True})
+    return pd.DataFrame(rows)
+
+
+# --- (d) small-study bias -----------------------------------------------------------------------------
+
+
+def selection_bounds(ensemble: Ensemble) -> pd.DataFrame:
+    """Fraction published at which selection alone could explain each result.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``treat1, treat2``; ``estimate_`` (fraction at which the whole pooled te could be bias) and ``limit_`` (at
+        which its lower limit could), each with ``low, median, high``; NaN where the interval includes zero. A
+        fraction near 1 means that little unpublished evidence would do.
+
+    Source: Copas & Jackson 2004, Biometrics 60:146, through ``pairwise.published_fraction_at_bias``.
+    """
+    rows = []
+    w = 1 / (ensemble.se**2 + ensemble.tau2[:, None])
+    for k, edge in enumerate(ensemble.evidence.edges.itertuples()):
+        columns = ensemble.evidence.estimates == k
+        total = w[:, columns].sum(axis=1)
+        te = (w[:, columns] * ensemble.te[:, columns]).sum(axis=1) / total
+        row = {"treat1": edge.treat1, "treat2": edge.treat2}
+        for name, bias in (("estimate", te), ("limit", te - ndtri(0.975) / np.sqrt(total))):
+            if (bias <= 0).all():
+                row |= dict.fromkeys((f"{name}_low", f"{name}_median", f"{name}_high"), np.nan)
+                continue
+            fractions = np.array(
+                [
+                    published_fraction_at_bias(b, se, t)
+                    for b, se, t in zip(bias, ensemble.se[:, columns], ensemble.tau2, strict=True)
+                    if b > 0
+                ]
+            )
+            row |= {f"{name}_{end}": x for end, x in _summary(fractions).items()}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+# --- (e) the next trial -------------------------------------------------------------------------------
+
+
+def next_trial(ensemble: Ensemble, sizes: Sequence[int] = (50, 100, 200, 400)) -> pd.DataFrame:
+    """What one more parallel trial of ``n`` patients would change, before its result is known.
+
+    The new estimate is predicted from the member (normal, variance se^2 + tau2 + its own sampling variance) and
+    pooled with fixed tau2.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a contrast with the hub and size: ``treat1, treat2, n``; medians over members of ``se_now``,
+        ``se_then``, ``significant_then`` (probability that p < 0.05 after the trial, in either direction) and
+        ``changes`` (probability that significance is gained or lost).
+    """
+    fit = refit_as_printed(ensemble)
+    rows = []
+    for edge in ensemble.evidence.edges.itertuples():
+        te, se = (_contrast(fit, edge.treat1, edge.treat2, name) for name in ("te", "se"))
+        tau2 = fit["tau2"]
+        for n in sizes:
+            if n < 4:
+                raise ValueError(f"sizes: {n} is not a number of patients of at least 4")
+            sampling = 4 / n + te**2 / (2 * n)
+            w_old, w_new = 1 / se**2, 1 / (tau2 + sampling)
+            se_then = 1 / np.sqrt(w_old + w_new)
+            # pooled te after the trial ~ N(te, spread^2) over predicted results
+            spread = w_new / (w_old + w_new) * np.sqrt(se**2 + tau2 + sampling)
+            critical = ndtri(0.975) * se_then
+            then = ndtr((te - critical) / spread) + ndtr((-te - critical) / spread)
+            now = np.abs(te / se) > ndtri(0.975)
+            rows.append(
+                {
+                    "treat1": edge.treat1, "treat2": edge.treat2, "n": n,
+                    "se_now": np.median(se), "se_then": np.median(se_then),
+                    "significant_then": np.median(then), "changes": np.median(np.where(now, 1 - then, then)),
+                }
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+# --- conclusions --------------------------------------------------------------------------------------
+
+
+def _verdict(share_by_itself: float, share_grouped: float, predicted: float) -> str:
+    if np.isnan(share_grouped) or share_by_itself < 0.95:
+        return "not settled by what is printed"
+    if share_grouped >= 0.95:
+        return "holds on average, and for a new study" if predicted >= 0.95 else "holds on average; a new study may differ"
+    if share_grouped >= 0.5:
+        return "mostly holds, but depends on the unit of analysis"
+    return "depends on counting estimates of one study as independent"
+
+
+def robustness_of_conclusions(ensemble: Ensemble, scale: ClinicalScale | None = None, correlation: float = 0.5) -> pd.DataFrame:
+    """Each conclusion of the article as a row.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+    scale : ClinicalScale, optional
+    correlation : float
+        Within-study correlation of the grouped analysis; its ``holds_grouped_worst`` is the least over all of
+        ``CORRELATIONS``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``conclusion, treat1, treat2``; ``studies, estimates, patients_low, patients_high`` that it rests on
+        (patients where known: a range); ``holds_as_printed, holds_grouped, holds_grouped_worst`` (shares of
+        members); ``te, predict_lower, predict_upper`` (medians); ``points, points_lower, points_upper`` (0-10
+        scale) and ``important`` (whether the interval of the mean effect reaches, lies above or stays below the
+        minimal important difference); ``verdict``.
+    """
+    scale = ClinicalScale() if scale is None else scale
+    evidence = ensemble.evidence
+    as_printed = refit_as_printed(ensemble)
+    grouped = {c: _refit(ensemble, *composite_estimates(ensemble, c)) for c in sorted({*CORRELATIONS, correlation})}
+    hub = evidence.edges["treat1"].iloc[0]
+    sign = 1.0 if evidence.desirable == "higher" else -1.0
+
+    def better(fit, edge):
+        return (sign * _contrast(fit, edge.treat1, edge.treat2, "te") / _contrast(fit, edge.treat1, edge.treat2, "se")) > ndtri(0.975)
+
+    def no_difference(fit, edge):
+        return np.abs(_contrast(fit, edge.treat1, edge.treat2, "te") / _contrast(fit, edge.treat1, edge.treat2, "se")) < ndtri(0.975)
+
+    def ranked(fit, treatment, place):
+        scores = p_score_values(fit["te"], fit["se"], desirable=evidence.desirable)
+        ranks = (-scores).argsort(axis=1).argsort(axis=1)
+        return ranks[:, list(fit["treatments"]).index(treatment)] == place
+
+    rows = []
+    for k, edge in enumerate(evidence.edges.itertuples()):
+        shown_difference = better(as_printed, edge).mean() >= 0.5
+        test = better if shown_difference else no_difference
+        text = f"{edge.treat1} better than {edge.treat2}" if shown_difference else f"no difference shown between {edge.treat1} and {edge.treat2}"
+        mine = evidence.studies[evidence.studies["comparison"] == k]
+        shares = {c: float(test(fit, edge).mean()) for c, fit in grouped.items()}
+        te, se, low, high = (
+            _contrast(as_printed, edge.treat1, edge.treat2, n) for n in ("te", "se", "predict_lower", "predict_upper")
+        )
+        centre, error = np.median(te), np.median(se)
+        ends = [scale.sd * x for x in (centre - ndtri(0.975) * error, centre + ndtri(0.975) * error)]
+        if ends[0] >= scale.important:
+            important = "above the minimal important difference"
+        else:
+            important = "may reach it" if ends[1] >= scale.important else "below the minimal important difference"
+        predicted = float((low > 0).mean() if shown_difference else ((low < 0) & (high > 0)).mean())
+        held = float(test(as_printed, edge).mean())
+        rows.append(
+            {
+                "conclusion": text, "treat1": edge.treat1, "treat2": edge.treat2,
+                "studies": len(mine), "estimates": int(edge.estimates),
+                "patients_low": mine["n_low"].sum(), "patients_high": mine["n_high"].sum(),
+                "holds_as_printed": held, "holds_grouped": shares[correlation], "holds_grouped_worst": min(shares.values()),
+                "te": centre, "predict_lower": np.median(low), "predict_upper": np.median(high),
+                "points": scale.sd * centre, "points_lower": ends[0], "points_upper": ends[1], "important": important,
+                "verdict": _verdict(held, min(shares.values()), predicted),
+            }
+        )  # fmt: skip
+    scores = np.median(p_score_values(as_printed["te"], as_printed["se"], desirable=evidence.desirable), axis=0)
+    order = [str(t) for t in as_printed["treatments"][np.argsort(-scores)]]
+    for place, treatment in enumerate(order[:2]):
+        shares = {c: float(ranked(fit, treatment, place).mean()) for c, fit in grouped.items()}
+        held = float(ranked(as_printed, treatment, place).mean())
+        comparisons = evidence.edges.index[evidence.edges["treat2"] == treatment] if treatment != hub else evidence.edges.index
+        mine = evidence.studies[evidence.studies["comparison"].isin(comparisons)]
+        rows.append(
+            {
+                "conclusion": f"{treatment} ranked {('first', 'second')[place]}", "treat1": treatment,
+                "studies": len(mine), "estimates": int(evidence.edges.loc[comparisons, "estimates"].sum()),
+                "patients_low": mine["n_low"].sum(), "patients_high": mine["n_high"].sum(),
+                "holds_as_printed": held, "holds_grouped": shares[correlation], "holds_grouped_worst": min(shares.values()),
+                "verdict": _verdict(held, min(shares.values()), 0.0),
+            }
+        )  # fmt: skip
+    return pd.DataFrame(rows)

@@ -253,3 +253,10 @@ def describe_compatibility(table: pd.DataFrame) -> pd.DataFrame:
         verdict = "feasible" if feasible else f"no agreeing set found; nearest is {row['half_units_off']:.1f} half-units off"
         out.append((name, verdict, text, explanations, settled))
     return pd.DataFrame(out, columns=["assumptions", "verdict", "would_have_printed", "explanations", "settled_by"])
+
+
+def stored_form(table: pd.DataFrame) -> pd.DataFrame:
+    """The map as kept in ``data/compatibility.csv``: yes or no for feasible, six digits."""
+    return table.assign(feasible=np.where(table["feasible"], "yes", "no")).map(
+        lambda value: float(f"{value:.6g}") if isinstance(value, float) else value
+    )

@@ -64,10 +64,13 @@ class Ensemble:
 
 
 def feasible_assumptions() -> list[Assumptions]:
-    """The combinations that the stored compatibility map found feasible, each set of variances once."""
+    """The combinations that the stored compatibility map found feasible by draws, each set of variances once.
+
+    A combination that only a directed search could bring to agree (share 0) is feasible but too rare to sample.
+    """
     table = load_table("compatibility")
     out, seen = [], set()
-    for row in table[table["feasible"] == "yes"].itertuples():
+    for row in table[(table["feasible"] == "yes") & (table["share"] > 0)].itertuples():
         correlation = 0.0 if pd.isna(row.correlation) else float(row.correlation)
         assumptions = Assumptions(row.convention, correlation, row.tau2_method)
         key = (row.tau2_method, *(float(x[0]) for x in assumptions.coefficients(np.array([True]))))

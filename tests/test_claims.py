@@ -467,6 +467,15 @@ def test_flipped_direction_of_the_outcome_is_a_contradiction(identifier):
     assert verdict_of(evidence().claims.loc[identifier], source) == "contradicts"
 
 
+def test_network_is_recovered_with_the_direction_of_the_outcome(monkeypatch):
+    """The direction is handed on; recovering a network that clashes takes long, so what receives it is replaced."""
+    monkeypatch.setattr(claims, "published_network", lambda rows, *, desirable: desirable)
+    source = with_tables(outcomes=table("outcomes").assign(te_desirable="lower"))
+    for name in ("te_desirable", "network"):
+        del source.__dict__[name]
+    assert source.network == "lower"
+
+
 # --- expressions, citation lists, counts --------------------------------------------------------------
 
 

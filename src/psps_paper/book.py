@@ -12,6 +12,7 @@ import pandas as pd
 from psps_paper import formatting
 from psps_paper.claims import VERDICTS
 from psps_paper.display import Html, claims_table, linked
+from psps_paper.evidence import class_page_table
 from psps_paper.narrative import included
 from psps_paper.published import PublishedNetwork
 from psps_paper.recover import i2_interval, rounding_interval
@@ -54,12 +55,9 @@ def status_table(checked: pd.DataFrame, *, anchors: bool = True) -> pd.DataFrame
 
 
 def labelled_studies(studies: pd.DataFrame) -> pd.DataFrame:
-    """Included studies with ``label``, author and year, told apart by reference number where two share them."""
-    rows = included(studies).copy()
-    label = rows["first_author"] + " " + rows["year"].astype(str)
-    shared = label.duplicated(keep=False)
-    rows["label"] = label.where(~shared, label + " (ref " + rows["ref"].astype(str) + ")")
-    return rows
+    """Included studies with ``label``, author and year."""
+    rows = included(studies)
+    return rows.assign(label=rows["first_author"] + " " + rows["year"].astype(str))
 
 
 def registry_table(studies: pd.DataFrame) -> pd.DataFrame:
@@ -164,6 +162,16 @@ def with_sources(table: pd.DataFrame) -> pd.DataFrame:
         ]
         merged = merged.drop(columns=column)
     return merged
+
+
+CLASS_PAGE_COLUMNS = [
+    "study", "year", "comparison", "stated direction", "risk of bias", "patients", "result", "follow-up", "measure", "sub-class",
+]
+
+
+def class_page(studies: pd.DataFrame, facts: pd.DataFrame, treatment_class: str) -> pd.DataFrame:
+    """The table of a class page, what readers look for first in front, the pages of each value below it."""
+    return with_sources(class_page_table(studies, facts, treatment_class))[CLASS_PAGE_COLUMNS]
 
 
 def pooled_responders_table(pooled: pd.DataFrame) -> pd.DataFrame:

@@ -121,7 +121,7 @@ def _inline_svg(drawing: Drawing) -> str:
 
 def table_markup(table: pd.DataFrame, *, label: str, index: bool = False, sortable: bool = False) -> str:
     """A DataFrame as an HTML table in a container that scrolls sideways on narrow screens."""
-    columns = ([table.index.name or ""] if index else []) + [str(column) for column in table.columns]
+    columns = ([table.index.name or ""] if index else []) + [str(column).replace("_", " ") for column in table.columns]
     head = "".join(
         f'<th scope="col">{html.escape(column)}</th>' if column else '<td></td>' for column in columns
     )

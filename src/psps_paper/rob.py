@@ -97,8 +97,9 @@ def domain_table(rob_domains: pd.DataFrame, n_studies: int) -> pd.DataFrame:
     """The domains as readers see them: one row a domain, one column a judgement, counts or ranges of counts."""
     bounds = domain_bounds(rob_domains, n_studies)
     bounds["cell"] = [
-        (str(row.n_low) if row.n_low == row.n_high else f"{row.n_low} to {row.n_high}")
-        + ("" if row.tier == "printed" else f" ({row.tier})")
+        "unknown" if (row.n_low, row.n_high) == (0, n_studies)
+        else f"at most {row.n_high}" if row.tier == "unknown"
+        else (str(row.n_low) if row.n_low == row.n_high else f"{row.n_low} to {row.n_high}") + ("" if row.tier == "printed" else f" ({row.tier})")
         for row in bounds.itertuples()
     ]
     table = bounds.pivot(index=["domain", "domain_label"], columns="judgement", values="cell")[JUDGEMENTS]

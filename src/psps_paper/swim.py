@@ -35,7 +35,7 @@ def direction_rows(studies: pd.DataFrame, facts: pd.DataFrame, *, by: str = "sub
     """
     rows = _group_rows(studies, by, treatment_class).sort_values([by, "year", "ref"])
     return pd.DataFrame({
-        "study": [f"{row.first_author} {row.year}" for row in rows.itertuples()],
+        "study": [f"{row.first_author} {row.year} [{row.ref}]" for row in rows.itertuples()],
         "subclass": rows[by].to_numpy(),
         "direction": rows["direction"].to_numpy(),
         "n": rows["study"].map(sample_size(facts)).to_numpy(),

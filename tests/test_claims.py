@@ -108,7 +108,6 @@ def test_shown_value_holds_the_printed_digits(checked):
 
 IN_OTHER_WORDS = {
     "rob.low.count",  # in a word beside its percentage
-    "rob.sum", "nma.p_score.sum", "discussion.sum",  # not printed: sums of printed values
 }  # fmt: skip
 
 

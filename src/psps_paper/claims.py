@@ -477,7 +477,11 @@ def fact(evidence: Evidence, claim: pd.Series) -> Finding:
         raise TableError(f"claims.csv, id {claim['id']}, column check: claim_facts.csv has no row for this statement")
     link, facts = links.loc[claim["id"]], evidence.table("study_facts")
     value = linked_value(facts, link["fact"], link["total"], link["relation"])
-    source = fact_row(facts, link["fact"])["source_url"]
+    row = fact_row(facts, link["fact"])
+    if row["source_kind"] in ("article", "searched"):
+        raise TableError(f"claim_facts.csv, claim {claim['id']}, column fact: {link['fact']} has source kind "
+                         f"{row['source_kind']!r}, which checks nothing; expected a page of the trial")
+    source = row["source_url"]
     return Finding(value, value, f"{link['relation']}, from {source}", determined=link["relation"] != "allows")
 
 

@@ -111,14 +111,24 @@ def test_page_fits_a_telephone(open_page, path):
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
+def axe_violations(page, rules: dict) -> list[tuple[str, list[str]]]:
+    """What axe-core finds: the rules that are broken, each with the first elements that break it.
+
+    Rows after the tenth of a table have the structure of those before. With ``preload`` axe would fetch the
+    style sheets again, from wrong addresses.
+    """
+    context = {"include": [["html"]], "exclude": [["tbody tr:nth-child(n+11)"]]}
+    options = {"preload": False, "resultTypes": ["violations"]} | rules
+    violations = Axe().run(page, context=context, options=options).response["violations"]
+    return [(rule["id"], [node["html"][:160] for node in rule["nodes"][:3]]) for rule in violations]
+
+
 # All rules in the light theme; the dark one differs in nothing but colours.
-# (preload: axe would fetch the style sheets again, from wrong addresses, to read their media queries.)
 @pytest.mark.built
 @pytest.mark.parametrize("scheme, rules", [("light", {}), ("dark", {"runOnly": ["color-contrast"]})], ids=["light", "dark"])
 @pytest.mark.parametrize("path", PAGES)
 def test_page_has_no_axe_violation(open_page, path, scheme, rules):
-    violations = Axe().run(open_page(path, scheme=scheme), options={"preload": False} | rules).response["violations"]
-    assert [(rule["id"], [node["html"][:160] for node in rule["nodes"][:3]]) for rule in violations] == []
+    assert axe_violations(open_page(path, scheme=scheme), rules) == []
 
 
 @pytest.mark.built
@@ -189,5 +199,5 @@ def test_shown_rows_download_as_csv(table):
 
 
 def test_table_controls_have_no_axe_violation(table):
-    violations = Axe().run(table).response["violations"]
-    assert [rule["id"] for rule in violations if rule["id"] != "page-has-heading-one"] == []
+    # The page around this table is no page of the book, so it has no heading.
+    assert [rule for rule, _ in axe_violations(table, {}) if rule != "page-has-heading-one"] == []

@@ -1,8 +1,8 @@
 """Sphinx extension of the book: citations carry the article's own reference numbers, pages are tidied.
 
 Jupyter Book loads it by name (``_config.yml``, ``extra_extensions``). Tidying means: no script of a service
-that the book does not use, figures that follow the theme, roles and header cells that assistive technology can
-read, the data tables beside the pages, and no more of MathJax than the pages load.
+that the book does not use, roles and header cells that assistive technology can read, the data tables beside
+the pages, and no more of MathJax than the pages load.
 """
 
 from __future__ import annotations
@@ -19,11 +19,6 @@ from pybtex.style.formatting.unsrt import Style as UnsortedStyle
 from pybtex.style.labels import BaseLabelStyle
 from pybtex.style.sorting import BaseSortingStyle
 from pybtex.style.template import names, sentence
-
-from psps_paper.figures import style
-
-# The colours of a figure that follow the page's theme, and the variables of psps.css that carry them
-INKS = {style.INK: "ink", style.MUTED: "muted", style.GRID: "grid", style.PAPER: "paper"}
 
 
 def reference_number(key: str) -> int | None:
@@ -83,18 +78,6 @@ def tidy_body(body: str) -> str:
     return body.replace(' role="doc-biblioentry"', ' role="listitem"')
 
 
-def follow_theme(body: str) -> str:
-    """Let the neutral colours of inline figures follow the page's light or dark theme."""
-
-    def with_variables(drawing: re.Match) -> str:
-        svg = drawing[0]
-        for colour, name in INKS.items():
-            svg = svg.replace(colour, f"var(--psps-{name})")
-        return svg
-
-    return re.sub(r"<svg\b.*?</svg>", with_variables, body, flags=re.DOTALL)
-
-
 def adapt_page(app, pagename: str, templatename: str, context: dict, doctree) -> None:
     """Before a page is written: drop thebe, which the theme loads and the book does not use; tidy the body."""
     for kind in ("script_files", "css_files"):
@@ -103,7 +86,7 @@ def adapt_page(app, pagename: str, templatename: str, context: dict, doctree) ->
             for asset in context[kind]
             if "thebe" not in f"{getattr(asset, 'filename', asset)} {getattr(asset, 'attributes', '')}".lower()
         ]
-    context["body"] = follow_theme(tidy_body(context.get("body", "")))
+    context["body"] = tidy_body(context.get("body", ""))
 
 
 def read_in_parallel(app) -> None:

@@ -112,19 +112,30 @@ def draw_members(
         study = model.study.copy()
         study[won] = moved[better]
         model = model.reallocated(study)
+    return model, z, _agree(model, constraints, z, cost)
+
+
+def settle(model: TrialModel, targets: Targets, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Latents after many steps towards their targets, and whether each member then agrees with the print [B]."""
+    z, cost = meet(model, targets, z, steps=100)
+    return z, _agree(model, targets.constraints, z, cost)
+
+
+def _agree(model: TrialModel, constraints: Constraints, z: np.ndarray, cost: np.ndarray) -> np.ndarray:
     g, _ = constraints(*model.aggregates(z))
     agrees = (np.abs(constraints.excess(g)).max(axis=1) <= FITS) & (cost <= _MET)
-    if agrees.any():
-        rows = np.flatnonzero(agrees)
+    rows = np.flatnonzero(agrees)
+    if len(rows):
         te, v, _ = model.subset(rows).trials(z[rows])
-        agrees[rows] = refit_agrees(evidence, assumptions.tau2, te, np.sqrt(v))
-    return model, z, agrees
+        agrees[rows] = refit_agrees(constraints.evidence, constraints.method, te, np.sqrt(v))
+    return agrees
 
 
-def refit_agrees(evidence: Evidence, method: str, te: np.ndarray, se: np.ndarray) -> np.ndarray:
-    """Whether the engine's own fit of te, se [B x m] reproduces pooled values, P-scores and I2 as printed [B].
+def refit_excess(evidence: Evidence, method: str, te: np.ndarray, se: np.ndarray) -> np.ndarray:
+    """How far the engine's own fit of te, se [B x m] lies outside the print, in half-units of the worst value [B].
 
-    A likelihood may have several stationary points; here the engine chooses, as any reader's would.
+    Pooled values, P-scores and I2 count. A likelihood may have several stationary points; here the engine
+    chooses, as any reader's would.
     """
     edges = evidence.edges
     design = edges.iloc[evidence.estimates][["treat1", "treat2"]].reset_index(drop=True)
@@ -133,6 +144,13 @@ def refit_agrees(evidence: Evidence, method: str, te: np.ndarray, se: np.ndarray
     order = list(fit.treatments)
     at = [(order.index(a), order.index(b)) for a, b in zip(edges["treat1"], edges["treat2"], strict=True)]
     pooled = np.column_stack([fit.te[:, i, j] for i, j in at] + [np.log(fit.se[:, i, j]) for i, j in at])
-    low, high = evidence.q_range
-    slack = FITS * (high - low)
-    return (evidence.region.misfit(pooled) <= 1 + FITS) & (fit.q >= low - slack) & (fit.q <= high + slack)
+    low, high = (1 - evidence.df / q for q in evidence.q_range)
+    i2 = evidence.printed[evidence.printed["quantity"] == "i2"].iloc[0]
+    half = 0.5 * 10.0 ** -int(i2["decimals"])
+    off_i2 = np.maximum(np.maximum(fit.i2 - high, low - fit.i2), 0) / half
+    return np.maximum(np.maximum(evidence.region.misfit(pooled) - 1, 0), off_i2)
+
+
+def refit_agrees(evidence: Evidence, method: str, te: np.ndarray, se: np.ndarray) -> np.ndarray:
+    """Whether the engine's own fit of te, se [B x m] prints as the article does [B]."""
+    return refit_excess(evidence, method, te, se) <= FITS

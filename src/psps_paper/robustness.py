@@ -188,7 +188,8 @@ def cluster_robust_contrasts(ensemble: Ensemble) -> pd.DataFrame:
             continue
         sums = np.stack([(residual * (ensemble.study[:, columns] == s)).sum(axis=1) for s in mine], axis=1)
         se = np.sqrt((sums**2).sum(axis=1) * len(mine) / (len(mine) - 1)) / total
-        p = 2 * stdtr(len(mine) - 1, -np.abs(centre / se))
+        with np.errstate(divide="ignore"):
+            p = 2 * stdtr(len(mine) - 1, -np.abs(centre / se))
         half = stdtrit(len(mine) - 1, 0.975) * se
         for name, value in zip(names, (se, p, centre - half, centre + half), strict=True):
             row |= {f"{name}_{end}": x for end, x in _summary(value).items()}

@@ -1,8 +1,8 @@
 """What all tests share: where the book is, and the rule that a test which did not run has not passed.
 
-With ``--complete`` (``make test`` sets it) these count as failures: a skipped test, a test that was
-deselected, a test file or a chapter from which nothing ran. One skip has leave: a browser test on a machine
-without Chromium, unless ``PSPS_REQUIRE_BROWSER`` is set (``.ci/run`` sets it).
+With ``--complete`` (``make test`` sets it) these count as failures: a skipped test, a test file or a chapter
+from which nothing ran; and nothing can be deselected. One skip has leave: a browser test on a machine without
+Chromium, unless ``PSPS_REQUIRE_BROWSER`` is set (``.ci/run`` sets it).
 """
 
 from __future__ import annotations
@@ -72,13 +72,9 @@ class _Completeness:
     def __init__(self) -> None:
         self.ran: set[str] = set()
         self.missing: list[str] = []
-        self.deselected = 0
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.ran.add(report.nodeid.partition("::")[0])
-
-    def pytest_deselected(self, items: list) -> None:
-        self.deselected += len(items)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -87,19 +83,20 @@ class _Completeness:
             for path in [*(ROOT / "tests").rglob("test_*.py"), *(ROOT / "book").glob("*.ipynb")]
         }
         self.missing = sorted(expected - self.ran)
-        if (self.missing or self.deselected) and session.exitstatus == pytest.ExitCode.OK:
+        if self.missing and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter) -> None:
         for file in self.missing:
             terminalreporter.write_line(f"INCOMPLETE {file}: no test of it ran", red=True)
-        if self.deselected:
-            terminalreporter.write_line(f"INCOMPLETE {self.deselected} tests were deselected", red=True)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    is_worker = hasattr(config, "workerinput")
-    if _is_complete(config) and not is_worker:
+    if not _is_complete(config):
+        return
+    if config.option.keyword or config.option.markexpr or config.option.deselect:
+        raise pytest.UsageError("--complete runs every test: leave out -k, -m and --deselect")
+    if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Completeness())
 
 

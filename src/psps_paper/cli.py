@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from psps_paper.claims import VERDICTS, check_claims
+from psps_paper.cli_living import living_commands
 from psps_paper.tables import TableError, record_checksums, table_names, load_table
 
 
@@ -25,6 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
     tables.add_argument("--data", type=Path, help="data folder (default: that of this checkout)")
     tables.add_argument("--record", action="store_true", help="write data/checksums.sha256 anew after a change made on purpose")
     tables.set_defaults(run=_tables)
+
+    living_commands(commands)
 
     options = parser.parse_args(arguments)
     try:

@@ -1,0 +1,66 @@
+"""Subcommands that change or compare reviews: import."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from psps_paper.tables import data_folder
+
+
+def living_commands(commands) -> None:
+    """Register the subcommands; their modules are loaded only when one of them runs."""
+    importing = commands.add_parser(
+        "import", help="read trial-level data and, with --write, put them into data/trials",
+        description="Reads contrasts or arms in the conventions of netmeta, CINeMA, MetaInsight or RevMan and reports what it "
+                    "found. Without --write nothing is written.",
+    )  # fmt: skip
+    importing.add_argument("file", type=Path, help="CSV, TSV or XLSX")
+    importing.add_argument("--kind", choices=["contrasts", "arms"], required=True, help="one effect a row, or arms of trials")
+    importing.add_argument("--outcome", help="row of outcomes.csv (default: its first)")
+    importing.add_argument("--map", nargs="+", action="extend", default=[], metavar="NAME=COLUMN",
+                           help="column of the file for study, treat1, treat2, te, se, or treatment, n, mean, sd, events, ...")
+    importing.add_argument("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE",
+                           help="one value for all rows: treat1, treat2, treatment or study")
+    importing.add_argument("--label", nargs="+", action="extend", default=[], metavar="OLD=NEW", help="rename a treatment")
+    importing.add_argument("--where", nargs="+", action="extend", default=[], metavar="COLUMN=VALUE", help="use only these rows")
+    importing.add_argument("--measure", choices=["SMD", "MD", "OR", "RD"], help="of arms (default: that of the outcome)")
+    importing.add_argument("--reverse", action="store_true", help="contrasts in the other direction: turn the sign of te")
+    importing.add_argument("--no-imputation", action="store_true", help="leave out arms without an SD")
+    importing.add_argument("--sheet", help="sheet of a workbook")
+    importing.add_argument("--skip", type=int, default=0, metavar="LINES", help="lines above the header")
+    importing.add_argument("--add", action="store_true", help="add to the trials that are there, instead of replacing them")
+    importing.add_argument("--write", action="store_true", help="write data/trials")
+    importing.add_argument("--data", type=Path, help="data folder (default: that of this checkout)")
+    importing.set_defaults(run=_import)
+
+
+def _pairs(option: str, texts: list[str]) -> dict[str, str]:
+    pairs = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not (name and sign and value):
+            raise ValueError(f"--{option} {text}: expected two parts with = between them")
+        if name in pairs:
+            raise ValueError(f"--{option} {text}: {name} is given twice")
+        pairs[name] = value
+    return pairs
+
+
+def _import(options: argparse.Namespace) -> int:
+    from psps_paper.living.importing import Options, read_trials, report, write_trials
+
+    folder = options.data or data_folder()
+    if options.skip < 0:
+        raise ValueError(f"--skip {options.skip}: expected a number of lines")
+    result = read_trials(options.file, Options(
+        kind=options.kind, outcome=options.outcome, mapping=_pairs("map", options.map), constants=_pairs("set", options.set),
+        labels=_pairs("label", options.label), where=_pairs("where", options.where), measure=options.measure,
+        reverse=options.reverse, impute=not options.no_imputation, sheet=options.sheet, skip=options.skip,
+    ), folder)  # fmt: skip
+    print(report(result))
+    if options.write:
+        print(f"wrote {write_trials(result, folder, add=options.add)}")
+    else:
+        print("nothing was written; to write, add --write")
+    return 0

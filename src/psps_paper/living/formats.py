@@ -1,0 +1,258 @@
+"""The column conventions of other software, and how to recognise them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from psps_paper.tables import TableError
+
+Kind = Literal["contrasts", "arms"]
+Shape = Literal["contrasts", "long", "wide"]
+
+# What a cell of a column must be; see importing.EXPECTED.
+COLUMN_KINDS = {
+    "study": "label", "treat1": "label", "treat2": "label", "treatment": "label",
+    "te": "number", "se": "positive", "n": "sample size", "mean": "number", "sd": "positive", "events": "count",
+    "sd_baseline": "positive", "median": "number", "q1": "number", "q3": "number", "minimum": "number", "maximum": "number",
+}  # fmt: skip
+CONTRAST_COLUMNS = ("study", "treat1", "treat2", "te", "se")
+# What an arm may report beside its label; the first names are those of the package.
+ARM_NUMBERS = ("n", "mean", "sd", "events", "sd_baseline", "median", "q1", "q3", "minimum", "maximum")
+OPTIONAL_NUMBERS = {
+    "sd_baseline": ("sdbaseline", "baselinesd"), "median": ("median",), "q1": ("q1",), "q3": ("q3",),
+    "minimum": ("min", "minimum"), "maximum": ("max", "maximum"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Format:
+    """A convention.
+
+    Attributes
+    ----------
+    name : str
+    shape : {"contrasts", "long", "wide"}
+        Rows are contrasts, arms, or studies (or pairs of arms) with numbered columns.
+    names : mapping of str to tuple of str
+        For each column of this package the names it has there, without case and punctuation; for "wide" without
+        the arm's number.
+    signs : tuple of str
+        Columns that tell this convention from one with the same required columns.
+    """
+
+    name: str
+    shape: Shape
+    names: Mapping[str, tuple[str, ...]]
+    signs: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> Kind:
+        return "contrasts" if self.shape == "contrasts" else "arms"
+
+
+def _contrasts(name: str, study: tuple[str, ...], treat: str, te: str, se: str) -> Format:
+    return Format(name, "contrasts", {"study": study, "treat1": (f"{treat}1",), "treat2": (f"{treat}2",), "te": (te,), "se": (se,)})
+
+
+def _arms(name: str, shape: Shape, study: tuple[str, ...], treatment: tuple[str, ...], mean: tuple[str, ...],
+          events: tuple[str, ...], signs: tuple[str, ...] = ()) -> Format:
+    numbers = {"n": ("n",), "mean": mean, "sd": ("sd",), "events": events, **OPTIONAL_NUMBERS}
+    return Format(name, shape, {"study": study, "treatment": treatment, **numbers}, signs)
+
+
+# The first that fits is taken, those with signs first.
+FORMATS = (
+    _contrasts("psps-paper contrasts", ("study",), "treat", "te", "se"),
+    _contrasts("netmeta", ("studlab",), "treat", "te", "sete"),
+    _contrasts("CINeMA, inverse variance", ("study", "id"), "t", "effect", "se"),
+    _arms("netmeta pairwise, long arms", "long", ("studlab", "study"), ("treat", "treatment"), ("mean", "y"), ("event", "events")),
+    _arms("CINeMA, long", "long", ("study", "id"), ("t",), ("y",), ("r",), signs=("rob", "indirectness")),
+    _arms("CINeMA, long", "long", ("study", "id"), ("t",), ("y",), ()),
+    _arms("MetaInsight, long", "long", ("study", "studyid"), ("t",), ("mean",), ("r",)),
+    _arms("netmeta pairwise, wide arms", "wide", ("studlab", "study"), ("treat", "treatment"), ("mean", "y"), ("event", "events")),
+    _arms("CINeMA, pairs of arms", "wide", ("study", "id"), ("t",), ("y",), ("r",), signs=("rob", "indirectness")),
+    _arms("MetaInsight, wide", "wide", ("study", "studyid"), ("t",), ("mean",), ("r",)),
+)
+REVMAN_5 = "RevMan 5 CSV"
+REVMAN_WEB = "RevMan Web CSV"
+_REVMAN_5_ARMS = {"n": "total", "mean": "mean", "sd": "sd", "events": "events", "treatment": "grouplabel"}
+_REVMAN_WEB_ARMS = {"n": ("n", "total"), "mean": ("mean",), "sd": ("sd",), "events": ("cases", "events"), "treatment": ("intervention",)}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the columns of this package stand in a file.
+
+    Attributes
+    ----------
+    format : str
+        Name of the convention, or "columns as mapped".
+    shape : {"contrasts", "long", "wide"}
+    columns : dict of str to str
+        Column of this package to column of the file.
+    arms : dict of int to dict
+        For "wide": arm number to the columns of that arm.
+    """
+
+    format: str
+    shape: Shape
+    columns: dict[str, str]
+    arms: dict[int, dict[str, str]]
+
+    def used(self) -> list[str]:
+        """Columns of the file that are read."""
+        return [*self.columns.values(), *(column for arm in self.arms.values() for column in arm.values())]
+
+
+def plain(name: str) -> str:
+    """A column name without case and punctuation: ``T.1`` and ``t1`` are the same."""
+    return re.sub(r"[^0-9a-z]", "", name.lower())
+
+
+def recognise(columns: Sequence[str], kind: Kind, mapping: Mapping[str, str], constants: Mapping[str, str], file: str) -> Layout:
+    """Find the convention of a header.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        The header.
+    kind : {"contrasts", "arms"}
+    mapping : mapping of str to str
+        Column of this package (numbered, as in ``mean2``, for wide arms) to column of the file; goes before any convention.
+    constants : mapping of str to str
+        Columns of this package that have one value in all rows; they need no column in the file.
+    file : str
+        For messages.
+
+    Raises
+    ------
+    TableError
+        No convention fits: the message lists what each lacks.
+    """
+    for target, column in mapping.items():
+        base = target.rstrip("0123456789") if target not in COLUMN_KINDS else target
+        if base not in COLUMN_KINDS:
+            raise TableError(f"{file}: --map {target}={column}: {target!r} is not one of {', '.join(COLUMN_KINDS)}")
+        if column not in columns:
+            raise TableError(f"{file}: --map {target}={column}: no column {column!r}; there are {', '.join(columns)}")
+    if kind == "arms":
+        revman = _revman_5(columns) or _revman_web(columns, constants)
+        if revman:
+            return _with_mapping(revman, mapping)
+    lacks = []
+    order = sorted((form for form in FORMATS if form.kind == kind), key=lambda form: not form.signs)
+    for form in order:
+        layout, missing = _fit(form, columns, mapping, constants)
+        if layout:
+            return layout
+        lacks.append(f"  {form.name}: no {', '.join(missing)}")
+    raise TableError(
+        f"{file}: the columns ({', '.join(columns)}) fit no known convention for {kind}:\n" + "\n".join(dict.fromkeys(lacks))
+        + "\nName the columns yourself, for example --map study=Author --map te=SMD"
+    )
+
+
+def _fit(form: Format, columns: Sequence[str], mapping: Mapping[str, str], constants: Mapping[str, str]) -> tuple[Layout | None, list[str]]:
+    by_name = {}
+    for column in columns:
+        by_name.setdefault(plain(column), column)
+    signs = [sign for sign in form.signs if sign not in by_name]
+    if signs:
+        return None, signs
+    if form.shape == "wide":
+        return _fit_wide(form, by_name, mapping, constants)
+    found = {}
+    for target, names in form.names.items():
+        column = mapping.get(target) or next((by_name[name] for name in names if name in by_name), None)
+        if column:
+            found[target] = column
+    needed = CONTRAST_COLUMNS if form.shape == "contrasts" else ("study", "treatment", "n")
+    missing = [_wanted(form, target) for target in needed if target not in found and target not in constants]
+    if form.shape == "long":
+        missing += _missing_outcome(found)
+    if missing:
+        return None, missing
+    return Layout(_named(form, mapping), form.shape, found, {}), []
+
+
+def _fit_wide(form: Format, by_name: Mapping[str, str], mapping: Mapping[str, str], constants: Mapping[str, str]):
+    shared = {}
+    study = mapping.get("study") or next((by_name[name] for name in form.names["study"] if name in by_name), None)
+    if study:
+        shared["study"] = study
+    arms: dict[int, dict[str, str]] = {}
+    for target, names in form.names.items():
+        if target == "study":
+            continue
+        for name in names:
+            for plain_name, column in by_name.items():
+                match = re.fullmatch(re.escape(name) + r"([1-9]\d?)", plain_name)
+                if match:
+                    arms.setdefault(int(match[1]), {}).setdefault(target, column)
+    for target, column in mapping.items():
+        match = re.fullmatch(r"(\D+)(\d+)", target)
+        if match and target not in COLUMN_KINDS or (match and match[1] == "treat"):
+            arms.setdefault(int(match[2]), {})["treatment" if match[1] == "treat" else match[1]] = column
+    missing = [] if "study" in shared or "study" in constants else [_wanted(form, "study")]
+    for number in sorted(set(arms) | {1, 2}):
+        arm = arms.get(number, {})
+        given = {name for name in arm} | {name[: -len(str(number))] for name in constants if name.endswith(str(number))}
+        if "treatment" not in given and "treat" not in given:
+            missing.append(f"{_wanted(form, 'treatment')}{number}")
+        missing += [f"{lack}{number}" for lack in (["n"] if "n" not in arm else []) + _missing_outcome(arm)]
+    if missing:
+        return None, missing
+    return Layout(_named(form, mapping), "wide", shared, dict(sorted(arms.items()))), []
+
+
+def _missing_outcome(found: Mapping[str, str]) -> list[str]:
+    return [] if {"mean", "events", "median"} & set(found) else ["mean, median or events"]
+
+
+def _wanted(form: Format, target: str) -> str:
+    return " or ".join(form.names.get(target) or (target,))
+
+
+def _named(form: Format, mapping: Mapping[str, str]) -> str:
+    return f"{form.name}, with mapped columns" if mapping else form.name
+
+
+def _revman_5(columns: Sequence[str]) -> Layout | None:
+    by_name = {plain(column): column for column in columns}
+    if not {"comparisonnumber", "outcomenumber", "subgroupnumber", "name"} <= set(by_name):
+        return None
+    arms = {
+        number: {target: by_name[f"{name}{number}"] for target, name in _REVMAN_5_ARMS.items() if f"{name}{number}" in by_name}
+        for number in (1, 2)
+    }
+    return Layout(REVMAN_5, "wide", {"study": by_name["name"]}, arms)
+
+
+def _revman_web(columns: Sequence[str], constants: Mapping[str, str]) -> Layout | None:
+    by_name = {plain(column): column for column in columns}
+    if "study" not in by_name or not any(name.startswith("experimental") for name in by_name):
+        return None
+    arms = {}
+    for number, prefixes in ((1, ("experimental",)), (2, ("control", "comparator"))):
+        arms[number] = {}
+        for target, names in _REVMAN_WEB_ARMS.items():
+            column = next((by_name[prefix + name] for prefix in prefixes for name in names if prefix + name in by_name), None)
+            if column:
+                arms[number][target] = column
+    if not all("n" in arm and not _missing_outcome(arm) for arm in arms.values()):
+        return None
+    return Layout(REVMAN_WEB, "wide", {"study": by_name["study"]}, arms)
+
+
+def _with_mapping(layout: Layout, mapping: Mapping[str, str]) -> Layout:
+    columns, arms = dict(layout.columns), {number: dict(arm) for number, arm in layout.arms.items()}
+    for target, column in mapping.items():
+        match = re.fullmatch(r"(\D+)([12])", target)
+        if target in columns:
+            columns[target] = column
+        elif match and int(match[2]) in arms:
+            arms[int(match[2])]["treatment" if match[1] == "treat" else match[1]] = column
+    return Layout(layout.format, layout.shape, columns, arms)

@@ -1,0 +1,553 @@
+"""From a file that somebody made to the review's trial-level data: read, converted, checked, and only then written."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from psps_paper.effects import contrasts_from_arms, impute_sd, mean_sd_from_quantiles
+from psps_paper.living.formats import ARM_NUMBERS, COLUMN_KINDS, CONTRAST_COLUMNS, REVMAN_5, Kind, Layout, plain, recognise
+from psps_paper.living.reading import RawTable, read_table
+from psps_paper.living.writing import csv_bytes, only_writer, replace_folder, runs_as_formula, unprotected
+from psps_paper.tables import TableError, load_table
+from psps_paper.trials import CONTRASTS, SOURCE, TRIALS, check_network, load_source, load_trials, trials_folder
+
+MISSING = frozenset({"", "na", "n/a", "nan", "null", "."})
+MEASURES = ("SMD", "MD", "OR", "RD")
+EXPECTED = {
+    "number": (lambda x: True, "a number"),
+    "positive": (lambda x: x > 0, "a number greater than 0"),
+    "sample size": (lambda x: x >= 2, "a sample size of at least 2"),
+    "count": (lambda x: x >= 0, "a count of at least 0"),
+}
+LARGEST = 1e9  # beyond it a number is a slip, and its square would leave the range of a float
+QUANTILES = ("median", "q1", "q3", "minimum", "maximum")
+DICTIONARY = [
+    ("outcome", "text", "none", "no", "Outcome, a row of outcomes.csv"),
+    ("study", "text", "none", "no", "Study; several estimates of a study share its label"),
+    ("treat1", "text", "none", "no", "First-named treatment"),
+    ("treat2", "text", "none", "no", "Second-named treatment"),
+    ("te", "number", "see outcomes.csv", "no", "Effect, treat1 minus treat2, in the direction that outcomes.csv states"),
+    ("se", "number", "see outcomes.csv", "no", "Its standard error"),
+    ("rows", "text", "none", "no", "Rows of the imported file behind it, counted from 1 below the header"),
+]
+ARM_COLUMNS = ["outcome", "study", "treatment", "n", "mean", "sd", "events", "rows"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a file is to be read.
+
+    Attributes
+    ----------
+    kind : {"contrasts", "arms"}
+    outcome : str, optional
+        Row of ``outcomes.csv``; by default the first.
+    mapping, constants : mapping of str to str
+        Column of this package to column of the file; to one value for all rows.
+    labels : mapping of str to str
+        Treatment in the file to treatment of the review.
+    where : mapping of str to str
+        Column of the file to the value that selects a row; other rows are listed as not selected.
+    measure : {"SMD", "MD", "OR", "RD"}, optional
+        Of arms; by default that of the outcome.
+    reverse : bool
+        For contrasts: turn the sign of te.
+    impute : bool
+        Complete missing SDs by the review's rules.
+    sheet, skip
+        As in :func:`psps_paper.living.reading.read_table`.
+    """
+
+    kind: Kind
+    outcome: str | None = None
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    where: Mapping[str, str] = field(default_factory=dict)
+    measure: str | None = None
+    reverse: bool = False
+    impute: bool = True
+    sheet: str | None = None
+    skip: int = 0
+
+
+@dataclass(frozen=True)
+class Import:
+    """What a file gives, before anything is written.
+
+    Attributes
+    ----------
+    contrasts : DataFrame [outcome, study, treat1, treat2, te, se, rows]
+    arms : DataFrame [outcome, study, treatment, n, mean, sd, events, rows]
+        As used, conversions included; empty for contrasts.
+    listed : DataFrame [row, study, reason]
+        Everything that was read and not used; read = used + listed, in the unit ``unit``.
+    conversions : list of str
+        What was changed on the way, one sentence each.
+    source : dict
+        File, checksum, layout and counts, as it goes into ``source.json``.
+    warnings : list of str
+    """
+
+    contrasts: pd.DataFrame
+    arms: pd.DataFrame
+    listed: pd.DataFrame
+    conversions: list[str]
+    source: dict
+    warnings: list[str]
+
+
+def read_trials(path: Path, options: Options, folder: Path) -> Import:
+    """Read a file of contrasts or arms; nothing is written.
+
+    Parameters
+    ----------
+    path : Path
+    options : Options
+    folder : Path
+        The data folder: its ``outcomes.csv`` gives measure and direction.
+
+    Raises
+    ------
+    TableError
+        Naming file, row, column, value and what was expected.
+    """
+    return convert(read_table(path, sheet=options.sheet, skip=options.skip), options, folder)
+
+
+def convert(raw: RawTable, options: Options, folder: Path) -> Import:
+    """As :func:`read_trials`, from a table that was read."""
+    outcome = _outcome(folder, options.outcome)
+    layout = recognise(raw.columns, options.kind, options.mapping, options.constants, raw.file)
+    if options.reverse and options.kind == "arms":
+        raise TableError(f"{raw.file}: --reverse is for contrasts; with arms outcomes.csv gives the direction")
+    for name in options.constants:
+        if name not in ("study", "treat1", "treat2", "treatment"):
+            raise TableError(f"--set {name}: only study, treat1, treat2 and treatment can be set for all rows")
+    cells = pd.DataFrame(raw.rows, columns=raw.columns, index=pd.RangeIndex(1, len(raw.rows) + 1, name="row"), dtype=str)
+    listed: list[tuple[str, str, str]] = []
+    cells = _selected(cells, raw.file, options.where, listed)
+    conversions: list[str] = []
+    if raw.decimal_comma and any("," in cell for column in layout.used() for cell in cells[column]):
+        conversions.append("decimal commas were read as decimal points, since semicolons separate the cells")
+    reader = _Cells(raw.file, raw.decimal_comma, options.labels, conversions)
+    if layout.shape == "contrasts":
+        contrasts, n_read = _contrasts(cells, layout, reader, options, listed)
+        arms = pd.DataFrame(columns=ARM_COLUMNS)
+        unit = "rows"
+        if options.reverse:
+            contrasts["te"] = -contrasts["te"]
+            conversions.append("the sign of te was turned, as asked")
+    else:
+        contrasts, arms, n_read = _from_arms(cells, layout, reader, options, outcome, listed, conversions)
+        unit = "rows" if layout.shape == "long" else "arms"
+    unknown = [label for label in options.labels if label not in reader.labels_seen]
+    if unknown:
+        raise TableError(f"{raw.file}: --label {unknown[0]}=...: no treatment {unknown[0]!r}; there are {', '.join(sorted(reader.treatments_seen))}")
+    contrasts.insert(0, "outcome", outcome["outcome"])
+    for table in (contrasts, arms):
+        table["rows"] = table["rows"].astype(str)
+    table = pd.DataFrame(listed, columns=["row", "study", "reason"])
+    n_used = n_read - len(table)
+    if contrasts.empty:
+        reasons = "; ".join(f"{count} {reason}" for reason, count in table["reason"].value_counts().head(3).items())
+        raise TableError(f"{raw.file}: nothing of {n_read} {unit} can be used ({reasons})")
+    warnings = check_network(contrasts, raw.file) + _unknown_treatments(contrasts, folder)
+    source = {
+        "outcome": outcome["outcome"],
+        "file": raw.file,
+        "sha256": raw.sha256,
+        "kind": options.kind,
+        "format": layout.format,
+        "columns": {**layout.columns, **{f"{name}{number}": column for number, arm in layout.arms.items() for name, column in arm.items()}},
+        "options": {key: value for key, value in dataclasses.asdict(options).items() if value and key not in ("kind", "outcome", "mapping")},
+        "unit": unit,
+        "read": n_read,
+        "used": n_used,
+        "listed": table.to_dict("records"),
+        "conversions": conversions,
+        "contrasts": len(contrasts),
+        "studies": int(contrasts["study"].nunique()),
+    }
+    return Import(contrasts, arms, table, conversions, source, warnings)
+
+
+def report(result: Import) -> str:
+    """What was read, converted, left out and why, as text."""
+    source = result.source
+    lines = [
+        f"{source['file']}: {source['kind']} in the convention {source['format']}",
+        f"  outcome {source['outcome']}; columns " + ", ".join(f"{ours} from {theirs}" for ours, theirs in source["columns"].items()),
+        f"  read {source['read']} {source['unit']}, used {source['used']}, listed below {len(result.listed)}",
+        f"  gives {source['contrasts']} contrasts of {source['studies']} studies and "
+        f"{len(set(result.contrasts['treat1']) | set(result.contrasts['treat2']))} treatments: "
+        + ", ".join(sorted(set(result.contrasts["treat1"]) | set(result.contrasts["treat2"]))),
+    ]
+    lines += [f"  converted: {sentence}" for sentence in result.conversions]
+    lines += [f"  not used: row {row.row}" + (f" ({row.study})" if row.study else "") + f": {row.reason}" for row in result.listed.itertuples()]
+    lines += [f"  note: {warning}" for warning in result.warnings]
+    return "\n".join(lines)
+
+
+def write_trials(result: Import, folder: Path, *, add: bool = False) -> Path:
+    """Write an import into ``data/trials``, in one step.
+
+    Parameters
+    ----------
+    result : Import
+    folder : Path
+        The data folder.
+    add : bool
+        Add to the trials of the same outcome; otherwise they are replaced. Other outcomes stay.
+
+    Returns
+    -------
+    Path
+        The folder written.
+
+    Raises
+    ------
+    TableError
+        Another process writes there; ``add`` without trials to add to, or with a study that is there.
+    """
+    outcome = result.source["outcome"]
+    with only_writer(folder):
+        contrasts, arms, sources = result.contrasts, result.arms, []
+        if trials_folder(folder):
+            present, source = load_trials(folder), load_source(folder)
+            kept = present if add else present[present["outcome"] != outcome]
+            if add:
+                _check_addition(result, present[present["outcome"] == outcome])
+            contrasts = pd.concat([kept, contrasts], ignore_index=True)
+            sources = [entry for entry in source["sources"] if add or entry["outcome"] != outcome]
+            old_arms = load_arms(folder)
+            arms = pd.concat([table for table in (old_arms if add else old_arms[old_arms["outcome"] != outcome], arms) if len(table)]
+                             or [old_arms], ignore_index=True)
+        elif add:
+            raise TableError(f"{result.source['file']}: --add needs trials to add to; import the review's own first")
+        if add:
+            check_network(contrasts[contrasts["outcome"] == outcome], "contrasts.csv with the addition")
+        files = {CONTRASTS: csv_bytes(contrasts), "dictionaries/contrasts.csv": csv_bytes(_dictionary())}
+        if len(arms):
+            files["arms.csv"] = csv_bytes(arms)
+        record = {
+            "schema": 1,
+            "versions": versions(),
+            "sources": [*sources, result.source],
+            "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+        }
+        files[SOURCE] = (json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
+        replace_folder(folder / TRIALS, files)
+    return folder / TRIALS
+
+
+def load_arms(folder: Path) -> pd.DataFrame:
+    """Arms behind the contrasts, where arms were imported: DataFrame [outcome, study, treatment, n, mean, sd, events, rows]."""
+    place = trials_folder(folder)
+    if place is None or not (place / "arms.csv").is_file():
+        return pd.DataFrame(columns=ARM_COLUMNS)
+    arms = pd.read_csv(place / "arms.csv", dtype={name: str for name in ("outcome", "study", "treatment", "rows")},
+                       keep_default_na=False, na_values={name: [""] for name in ("n", "mean", "sd", "events")}, float_precision="round_trip")
+    for name in ("outcome", "study", "treatment"):
+        arms[name] = arms[name].map(unprotected)
+    return arms
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computed a result."""
+    return {name: version(name) for name in ("psps-paper", "numpy", "pandas", "scipy")}
+
+
+def _dictionary() -> pd.DataFrame:
+    rows = [(*row[:4], "no", "", "", "", row[4], "the imported file" if row[0] != "outcome" else "outcomes.csv") for row in DICTIONARY]
+    return pd.DataFrame(rows, columns=["name", "type", "unit", "nullable", "unique", "minimum", "maximum", "allowed", "meaning", "provenance"])
+
+
+def _outcome(folder: Path, name: str | None) -> pd.Series:
+    outcomes = load_table("outcomes", folder)
+    if name is None:
+        return outcomes.iloc[0]
+    rows = outcomes[outcomes["outcome"] == name]
+    if rows.empty:
+        raise TableError(f"--outcome {name}: not one of {', '.join(outcomes['outcome'])} (outcomes.csv)")
+    return rows.iloc[0]
+
+
+def _selected(cells: pd.DataFrame, file: str, where: Mapping[str, str], listed: list) -> pd.DataFrame:
+    for column in where:
+        if column not in cells.columns:
+            raise TableError(f"{file}: --where {column}={where[column]}: no column {column!r}; there are {', '.join(cells.columns)}")
+    blank = (cells == "").all(axis=1)
+    chosen = ~blank
+    for column, value in where.items():
+        chosen &= cells[column] == value
+    for row in cells.index[~chosen]:
+        listed.append((str(row), "", "blank" if blank[row] else "not selected"))
+    return cells[chosen]
+
+
+class _Cells:
+    """Reads cells as labels or numbers; an error names file, row, column, value and what was expected."""
+
+    def __init__(self, file: str, decimal_comma: bool, labels: Mapping[str, str], conversions: list[str]):
+        self.file, self.decimal_comma, self.labels, self.conversions = file, decimal_comma, labels, conversions
+        self.labels_seen: set[str] = set()
+        self.treatments_seen: set[str] = set()
+
+    def fail(self, row: object, column: str, cell: str, expected: str):
+        shown = repr(cell if len(cell) <= 80 else cell[:79] + "\N{HORIZONTAL ELLIPSIS}")
+        raise TableError(f"{self.file}, row {row}, column {column}: {shown} is not {expected}")
+
+    def label(self, row: object, column: str, cell: str, *, treatment: bool) -> str:
+        text = unprotected(" ".join(cell.split()))
+        if text.lower() in MISSING:
+            self.fail(row, column, cell, "a label")
+        if runs_as_formula(cell):
+            self.fail(row, column, cell, f"text that is safe in a spreadsheet: it begins with {cell[0]!r}, like a formula")
+        if not treatment:
+            return text
+        self.treatments_seen.add(text)
+        if text in self.labels:
+            self.labels_seen.add(text)
+            return self.labels[text]
+        return text
+
+    def number(self, row: object, column: str, cell: str, kind: str) -> float:
+        """A number, or NaN for a missing one."""
+        if cell.lower() in MISSING:
+            return math.nan
+        text = cell
+        if "\N{MINUS SIGN}" in text:
+            text = text.replace("\N{MINUS SIGN}", "-")
+            self._note("typographic minus signs were read as minus")
+        if self.decimal_comma and "," in text:
+            text = text.replace(",", ".", 1)
+        accepted, expected = EXPECTED[kind]
+        try:
+            value = float(text) if "_" not in text else math.nan
+        except ValueError:
+            value = math.nan
+        if math.isnan(value) or not accepted(value):
+            hint = "; write it with a decimal point" if "," in cell and not self.decimal_comma else ""
+            self.fail(row, column, cell, expected + hint)
+        if abs(value) > LARGEST or (kind == "positive" and value < 1 / LARGEST):
+            self.fail(row, column, cell, f"a number of a believable size (at most {LARGEST:,.0f}, at least its inverse)")
+        return value
+
+    def _note(self, sentence: str) -> None:
+        if sentence not in self.conversions:
+            self.conversions.append(sentence)
+
+
+def _contrasts(cells: pd.DataFrame, layout: Layout, reader: _Cells, options: Options, listed: list) -> tuple[pd.DataFrame, int]:
+    rows = []
+    n_read = len(cells) + len(listed)
+    for row, line in cells.iterrows():
+        values: dict[str, object] = {}
+        for name in CONTRAST_COLUMNS:
+            column, kind = layout.columns.get(name, f"--set {name}"), COLUMN_KINDS[name]
+            cell = options.constants[name] if name in options.constants else line[column]
+            values[name] = (reader.label(row, column, cell, treatment=name != "study") if kind == "label"
+                            else reader.number(row, column, cell, kind))
+        if values["treat1"] == values["treat2"]:
+            reader.fail(row, layout.columns.get("treat2", "treat2"), str(values["treat2"]), "another treatment than the first")
+        lacking = [layout.columns[name] for name in ("te", "se") if math.isnan(values[name])]
+        if lacking:
+            listed.append((str(row), values["study"], f"no {' and no '.join(lacking)}"))
+            continue
+        rows.append({**values, "rows": str(row)})
+    return pd.DataFrame(rows, columns=[*CONTRAST_COLUMNS, "rows"]).astype({"te": float, "se": float}), n_read
+
+
+def _from_arms(cells, layout, reader, options, outcome, listed, conversions):
+    measure = options.measure or outcome["measure"]
+    if measure not in MEASURES:
+        raise TableError(f"{reader.file}: measure {measure!r} is not one of {', '.join(MEASURES)}; give one with --measure")
+    continuous = measure in ("SMD", "MD")
+    wanted = ["n", *(["mean", "sd", "sd_baseline", *QUANTILES] if continuous else ["events"])]
+    if layout.format == REVMAN_5:
+        cells = _revman_5_studies(cells, layout, reader, options, listed)
+    long = _long(cells, layout, reader, options, wanted, listed)
+    # Whole rows that were set aside count once; in a wide file all else counts by arms
+    n_read = len(long) + len(listed)
+    long = _without_repeats(long, reader, listed)
+    if continuous:
+        long = _convert_quantiles(long, reader, conversions)
+        long = _impute(long, options, conversions)
+    alone = long.groupby("study")["treatment"].transform("size") < 2
+    for label, arm in long[alone].iterrows():
+        listed.append((arm["rows"], arm["study"], f"{arm['treatment']}: the study has no other arm in the file"))
+    long = long[~alone]
+    if long.empty:
+        empty = pd.DataFrame(columns=[*CONTRAST_COLUMNS, "rows"])
+        return empty, pd.DataFrame(columns=ARM_COLUMNS), n_read
+    try:
+        result = contrasts_from_arms(long, measure=measure, source=reader.file)
+    except TableError:
+        raise
+    except ValueError as error:
+        raise TableError(str(error)) from None
+    by_label = long["rows"]
+    for arm in result.excluded.itertuples():
+        listed.append((by_label[arm.row], arm.study, f"{arm.treatment}: {arm.reason}"))
+    used = long[~long.index.isin(result.excluded["row"])]
+    contrasts = result.table.copy()
+    rows_of = used.set_index(["study", "treatment"])["rows"]
+    contrasts["rows"] = [
+        ", ".join(dict.fromkeys([rows_of[row.study, row.treat1], rows_of[row.study, row.treat2]])) for row in contrasts.itertuples()
+    ]
+    conversions.append(f"{measure} of each pair of arms of a study, treat1 minus treat2" + (
+        ", SD pooled over its arms, Hedges' correction" if measure == "SMD" else ", on the log scale" if measure == "OR" else ""))
+    if outcome["scale_desirable"] != outcome["te_desirable"]:
+        contrasts["te"] = -contrasts["te"]
+        conversions.append(f"the sign of te was turned, because {outcome['scale_desirable']} values of the scale are desirable "
+                           f"and outcomes.csv wants {outcome['te_desirable']} te to favour the first-named treatment")
+    arms = used.reindex(columns=[name for name in ARM_COLUMNS if name != "outcome"])
+    arms.insert(0, "outcome", outcome["outcome"])
+    arms = arms.reset_index(drop=True)
+    for name in ("n", "mean", "sd", "events"):
+        arms[name] = arms[name].astype(float)
+    return contrasts, arms, n_read
+
+
+def _long(cells, layout, reader, options, wanted, listed) -> pd.DataFrame:
+    rows, index = [], []
+    for row, line in cells.iterrows():
+        column = layout.columns.get("study", "--set study")
+        study = reader.label(row, column, options.constants.get("study") or line[column], treatment=False)
+        arms = layout.arms.items() if layout.shape == "wide" else [("", layout.columns)]
+        for number, columns in arms:
+            constant = options.constants.get(f"treat{number}") or options.constants.get("treatment")
+            treatment = "" if constant or "treatment" not in columns else line[columns["treatment"]]
+            given = [name for name in wanted if name in columns and line[columns[name]].lower() not in MISSING]
+            if layout.shape == "wide" and number > 2 and treatment.lower() in MISSING and not given:
+                continue
+            if not constant and "treatment" not in columns:
+                raise TableError(f"{reader.file}: no column names the treatment of arm {number}; give it with --set treat{number}=NAME")
+            label = reader.label(row, columns.get("treatment", f"--set treat{number}"), constant or treatment, treatment=True)
+            values = {name: reader.number(row, columns[name], line[columns[name]], COLUMN_KINDS[name]) for name in wanted if name in columns}
+            if values.get("events", 0) > values.get("n", math.inf):
+                reader.fail(row, columns["events"], line[columns["events"]], f"at most the number of people, {line[columns['n']]}")
+            rows.append({"study": study, "treatment": label, **values, "rows": str(row)})
+            index.append(f"{row}" if layout.shape == "long" else f"{row} (arm {number})")
+    names = ["study", "treatment", *[name for name in ARM_NUMBERS if name in wanted], "rows"]
+    table = pd.DataFrame(rows, index=index, columns=names)
+    return table.astype({name: float for name in names if name in ARM_NUMBERS})
+
+
+def _without_repeats(long: pd.DataFrame, reader: _Cells, listed: list) -> pd.DataFrame:
+    """One row an arm: pairs of arms repeat the arms of a multi-arm study."""
+    keep = []
+    first: dict[tuple[str, str], str] = {}
+    for label, arm in long.iterrows():
+        key = (arm["study"], arm["treatment"])
+        if key not in first:
+            first[key] = label
+            keep.append(label)
+            continue
+        numbers = [name for name in long.columns if name in ARM_NUMBERS]
+        before = long.loc[first[key], numbers]
+        same = [(a == b) or (math.isnan(a) and math.isnan(b)) for a, b in zip(arm[numbers], before)]
+        if not all(same):
+            column = numbers[same.index(False)]
+            raise TableError(
+                f"{reader.file}, row {label}, column {column}: {arm[column]:g} is not {before[column]:g}, the value of the same arm "
+                f"({arm['treatment']} of {arm['study']}) in row {first[key]}; several results of a study are imported as contrasts"
+            )
+        listed.append((arm["rows"], arm["study"], f"{arm['treatment']}: the same arm as in row {first[key]}"))
+    return long.loc[keep]
+
+
+def _convert_quantiles(long: pd.DataFrame, reader: _Cells, conversions: list[str]) -> pd.DataFrame:
+    long = long.copy()
+    done = []
+    for label, arm in long.iterrows():
+        quartiles, extremes = arm[["q1", "q3"]].notna().all(), arm[["minimum", "maximum"]].notna().all()
+        if (pd.notna(arm["mean"]) and pd.notna(arm["sd"])) or pd.isna(arm["median"]) or pd.isna(arm["n"]) or not (quartiles or extremes):
+            continue
+        given = {name: arm[name] for name, ok in (("q1", quartiles), ("q3", quartiles), ("minimum", extremes), ("maximum", extremes)) if ok}
+        try:
+            mean, sd = mean_sd_from_quantiles(arm["n"], arm["median"], **given)
+        except ValueError as error:
+            raise TableError(f"{reader.file}, row {label}: {error}") from None
+        # A mean that is reported goes before one that is estimated
+        if pd.isna(arm["mean"]):
+            long.loc[label, "mean"] = float(mean)
+        if pd.isna(arm["sd"]) and sd > 0:
+            long.loc[label, "sd"] = float(sd)
+        done.append(f"{label} ({arm['study']}, {arm['treatment']})")
+    if done:
+        conversions.append("mean and SD from the median with quartiles or range (Wan 2014): row " + "; ".join(done))
+    return long
+
+
+def _impute(long: pd.DataFrame, options: Options, conversions: list[str]) -> pd.DataFrame:
+    lacking = long["sd"].isna() & long["mean"].notna() & long["n"].notna()
+    if not options.impute or not lacking.any():
+        return long
+    # Arms without a mean give nothing to complete, and no SD to others that they do not report
+    imputed = impute_sd(long)
+    log = imputed.log[imputed.log["row"].isin(long.index[lacking])]
+    completed = long.assign(sd=np.where(lacking, imputed.arms["sd"], long["sd"]))
+    for entry in log[log["rule"] != "none"].itertuples():
+        source = "its baseline SD" if entry.rule == "baseline" else f"the mean SD of {entry.n_donors} arms of other studies"
+        conversions.append(f"SD {entry.sd:.6g} imputed from {source}: row {entry.row} ({entry.study}, {entry.treatment})")
+    return completed
+
+
+def _revman_5_studies(cells, layout, reader, options, listed) -> pd.DataFrame:
+    """Study rows of a RevMan 5 export, with the group labels of their outcome's heading."""
+    by_name = {plain(column): column for column in cells.columns}
+    keys = [by_name["comparisonnumber"], by_name["outcomenumber"]]
+    headings = [by_name[name] for name in ("datatype", "q", "df") if name in by_name]
+    totals = [layout.arms[number]["n"] for number in (1, 2) if "n" in layout.arms[number]]
+    is_heading = (cells[headings] != "").any(axis=1) if headings else pd.Series(False, index=cells.index)
+    is_heading |= (cells[totals] == "").all(axis=1)
+    studies = cells[~is_heading].copy()
+    analyses = sorted(set(map(tuple, studies[keys].to_numpy())))
+    if len(analyses) > 1:
+        shown = "; ".join(f"--where '{keys[0]}={first}' --where '{keys[1]}={second}'" for first, second in analyses)
+        raise TableError(f"{reader.file}: holds {len(analyses)} analyses; choose one: {shown}")
+    for number in (1, 2):
+        column = layout.arms[number].get("treatment")
+        if not column:
+            continue
+        for row in studies.index:
+            above = cells.loc[is_heading & (cells[keys] == studies.loc[row, keys]).all(axis=1), column]
+            labels = [label for label in above if label]
+            if labels and not studies.at[row, column]:
+                studies.at[row, column] = labels[0]
+    for row in cells.index[is_heading]:
+        listed.append((str(row), "", "a heading or total, no study"))
+    return studies
+
+
+def _check_addition(result: Import, present: pd.DataFrame) -> None:
+    if present.empty:
+        raise TableError(f"{result.source['file']}: --add needs trials of outcome {result.source['outcome']} to add to; import the review's own first")
+    shared = sorted(set(result.contrasts["study"]) & set(present["study"]))
+    if shared:
+        raise TableError(f"{result.source['file']}: study {shared[0]!r} is in contrasts.csv already; import the whole table again, or rename the study")
+
+
+def _unknown_treatments(contrasts: pd.DataFrame, folder: Path) -> list[str]:
+    """Treatments that the printed results do not name, because then no printed number can be checked against them."""
+    if not (folder / "nma_published.csv").is_file():
+        return []
+    published = load_table("nma_published", folder)
+    known = set(published["treat1"].dropna()) | set(published["treat2"].dropna())
+    unknown = sorted((set(contrasts["treat1"]) | set(contrasts["treat2"])) - known)
+    if not unknown:
+        return []
+    return [f"{', '.join(unknown)}: not among the treatments of nma_published.csv ({', '.join(sorted(known))}); "
+            f"if these are other names for them, add --label '{unknown[0]}=NAME'"]

@@ -1,0 +1,166 @@
+"""Writing that leaves either the old state or the new one, to one writer at a time, and CSV that no spreadsheet runs.
+
+Formula injection: a spreadsheet evaluates a cell of a CSV file that begins with ``=``, ``+``, ``-``, ``@``, a tab or a
+carriage return. Such a cell is written with an apostrophe in front, unless it is a number; reading takes it off again,
+so that no label changes on the way.  Source: OWASP, "CSV Injection".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import fcntl
+import io
+import math
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from psps_paper.tables import TableError
+
+_RUNS = re.compile(r"'*[=+\-@\t\r]")
+_PROTECTED = re.compile(r"'+[=+\-@\t\r]")
+
+
+def is_number(text: str) -> bool:
+    """Whether a cell reads as a finite decimal number."""
+    try:
+        return math.isfinite(float(text)) and "_" not in text
+    except ValueError:
+        return False
+
+
+def runs_as_formula(text: str) -> bool:
+    """Whether a spreadsheet would evaluate the cell."""
+    return bool(_RUNS.match(text)) and not text.startswith("'") and not is_number(text)
+
+
+def protected(text: str) -> str:
+    """The cell with an apostrophe in front where a spreadsheet would evaluate it; undone by :func:`unprotected`."""
+    return "'" + text if _RUNS.match(text) and not is_number(text) else text
+
+
+def unprotected(text: str) -> str:
+    """The cell as it was before :func:`protected`."""
+    return text[1:] if _PROTECTED.match(text) else text
+
+
+def cell_text(value: object) -> str:
+    """A value as a cell: numbers with all their digits, missing values empty, text protected."""
+    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, float):
+        return repr(float(value))
+    return protected(str(value))
+
+
+def csv_bytes(table: pd.DataFrame) -> bytes:
+    """A table as CSV in UTF-8 with line feeds; reading it back gives the same numbers, bit by bit."""
+    lines = io.StringIO(newline="")
+    writer = csv.writer(lines, lineterminator="\n")
+    writer.writerow([protected(str(column)) for column in table.columns])
+    writer.writerows([cell_text(value) for value in row] for row in table.itertuples(index=False))
+    return lines.getvalue().encode("utf-8")
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that a crash at any moment leaves the old file or the new one, never a part.
+
+    The content goes to a temporary file of the same folder, is flushed to the disk, and takes the name in one step.
+    """
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    _flush_folder(path.parent)
+
+
+def current_folder(path: Path) -> Path | None:
+    """Where the content of a folder written by :func:`replace_folder` is now, or None where there is none.
+
+    Between the two renames of an update that was killed, the old state stands under the name with ``.previous``;
+    readers go on with it and the next writer puts it back.
+    """
+    for place in (path, _previous(path)):
+        if place.is_dir():
+            return place
+    return None
+
+
+def replace_folder(path: Path, files: Mapping[str, bytes]) -> None:
+    """Replace a folder and all its files in one step, as :func:`current_folder` sees it.
+
+    Parameters
+    ----------
+    path : Path
+        Its parent must exist.
+    files : mapping of str to bytes
+        Names may hold slashes.
+    """
+    new, previous = path.with_name(f".{path.name}.new"), _previous(path)
+    for leftover in (new, previous if path.is_dir() else new):
+        shutil.rmtree(leftover, ignore_errors=True)
+    if previous.is_dir():
+        os.rename(previous, path)
+    try:
+        for name, content in files.items():
+            place = new / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(place, content)
+        if path.is_dir():
+            os.rename(path, previous)
+        os.rename(new, path)
+    except BaseException:
+        if not path.is_dir() and previous.is_dir():
+            os.rename(previous, path)
+        shutil.rmtree(new, ignore_errors=True)
+        raise
+    _flush_folder(path.parent)
+    shutil.rmtree(previous, ignore_errors=True)
+
+
+def _previous(path: Path) -> Path:
+    return path.with_name(f".{path.name}.previous")
+
+
+def _flush_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Hold the right to write below a folder; another process that holds it is an error, not a wait.
+
+    The lock is on the folder itself: there is no lock file to be left behind, and the system lifts it when the process ends,
+    however it ends. It needs a system with ``flock`` (Linux, macOS) and a local disk.
+
+    Raises
+    ------
+    TableError
+        Another process is writing.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise TableError(f"{folder}: another process is writing here; nothing was changed, try again when it has finished") from None
+        yield
+    finally:
+        os.close(handle)

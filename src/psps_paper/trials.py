@@ -1,0 +1,263 @@
+"""Trial-level data where they are present, printed numbers where not: one switch for chapters and checks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from psps_paper.living.writing import current_folder, unprotected
+from psps_paper.network import components, fit_network
+from psps_paper.network.model import Desirable, NetworkFit
+from psps_paper.published import PublishedNetwork, forest_rows, published_edges, published_network
+from psps_paper.tables import TableError, data_folder, load_table
+
+TRIALS = "trials"
+CONTRASTS = "contrasts.csv"
+SOURCE = "source.json"
+
+
+@dataclass(frozen=True)
+class Printed:
+    """The state in which only the article's printed numbers are known."""
+
+    folder: Path
+    tier: str = "implied"
+    label: str = "printed numbers only"
+
+
+@dataclass(frozen=True, eq=False)
+class Trials:
+    """The state in which trial-level estimates are in ``data/trials``.
+
+    Attributes
+    ----------
+    contrasts : DataFrame [outcome, study, treat1, treat2, te, se, rows]
+    source : dict
+        Content of ``source.json``: files, checksums, what was converted and left out.
+    """
+
+    folder: Path
+    contrasts: pd.DataFrame
+    source: dict
+    tier: str = "recomputed"
+    label: str = "trial-level data"
+
+
+@dataclass(frozen=True, eq=False)
+class BookNetwork:
+    """The network that a chapter shows, whatever the state.
+
+    Attributes
+    ----------
+    state : Printed or Trials
+    fit : NetworkFit
+        Of the trials, or the central solution of the printed numbers.
+    tier : str
+        "recomputed" or "implied": the badge of everything computed from ``fit``.
+    forest_tier : str
+        Badge of a forest plot: "recomputed", or "printed and implied".
+    edges : DataFrame [treat1, treat2, estimates]
+        Direct comparisons.
+    excluded : DataFrame
+        Contrasts outside the network's largest part, with ``reason``; empty in the state Printed.
+    published : PublishedNetwork or None
+        What the printed numbers imply; None for a review that has none.
+    """
+
+    state: Printed | Trials
+    fit: NetworkFit
+    tier: str
+    forest_tier: str
+    edges: pd.DataFrame
+    excluded: pd.DataFrame
+    published: PublishedNetwork | None
+
+    def forest(self, reference: str) -> pd.DataFrame:
+        """Rows of a forest plot: effects of ``reference`` against each other treatment.
+
+        Returns
+        -------
+        DataFrame [label, te, lower, upper, tier, treatment_class]
+        """
+        if isinstance(self.state, Printed):
+            return forest_rows(self.published, reference)
+        fit = self.fit
+        if reference not in fit.treatments:
+            raise ValueError(f"reference={reference!r}: not one of {', '.join(fit.treatments)}")
+        rows = [
+            {"label": f"against {other}", "te": fit.te.at[reference, other], "lower": fit.lower.at[reference, other],
+             "upper": fit.upper.at[reference, other], "tier": self.tier, "treatment_class": other}
+            for other in fit.treatments if other != reference
+        ]
+        return pd.DataFrame(rows).sort_values("te", ascending=False, ignore_index=True)
+
+
+def trials_folder(folder: Path) -> Path | None:
+    """Where the trial-level data of a data folder are, or None where there are none."""
+    return current_folder(folder / TRIALS)
+
+
+def load_source(folder: Path) -> dict:
+    """Content of ``data/trials/source.json``; an error where it is damaged."""
+    path = trials_folder(folder) / SOURCE
+    try:
+        source = json.loads(path.read_text(encoding="utf-8"))
+        if source["schema"] != 1 or not isinstance(source["sources"], list):
+            raise ValueError("schema is not 1")
+        return source
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TableError(f"{TRIALS}/{SOURCE}: {error}; expected the record that psps-paper import writes") from None
+
+
+def load_trials(folder: Path) -> pd.DataFrame:
+    """Trial-level contrasts of a data folder, checked against their dictionary and their recorded checksum.
+
+    Raises
+    ------
+    TableError
+        The table is broken, or was changed by hand since its import.
+    """
+    place = trials_folder(folder)
+    if place is None:
+        raise TableError(f"{folder}: no trial-level data; psps-paper import writes them")
+    contrasts = load_table("contrasts", place)
+    recorded = load_source(folder).get("files", {}).get(CONTRASTS)
+    found = hashlib.sha256((place / CONTRASTS).read_bytes()).hexdigest()
+    if recorded != found:
+        raise TableError(f"{TRIALS}/{CONTRASTS}: its checksum is not the one in {SOURCE}; import the file again instead of editing it")
+    for name in ("outcome", "study", "treat1", "treat2", "rows"):
+        contrasts[name] = contrasts[name].map(unprotected)
+    return contrasts
+
+
+def network_state(folder: Path | None = None) -> Printed | Trials:
+    """Whether a data folder holds trial-level data.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        The data folder; by default that of this checkout.
+    """
+    folder = folder or data_folder()
+    if trials_folder(folder) is None:
+        return Printed(folder)
+    return Trials(folder, load_trials(folder), load_source(folder))
+
+
+def main_part(contrasts: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Contrasts of the largest connected part of a network, and the others with ``reason``."""
+    parts = components(contrasts)
+    inside = contrasts["treat1"].isin(parts[0]) & contrasts["treat2"].isin(parts[0])
+    others = "; ".join(" and ".join(sorted(part)) for part in parts[1:])
+    reason = f"not connected with the largest part of the network ({others})"
+    return contrasts[inside], contrasts[~inside].assign(reason=reason)
+
+
+def trial_network(contrasts: pd.DataFrame, *, tau2: str | float = "DL", level: float = 0.95) -> NetworkFit:
+    """Fit trial-level contrasts as the article did.
+
+    Parameters
+    ----------
+    contrasts : DataFrame [study, treat1, treat2, te, se]
+        Of one outcome, all connected (see :func:`main_part`). Several estimates of one comparison by one study count as
+        estimates of independent studies, as in the article, whose degrees of freedom show that it counted them so.
+    tau2, level
+        As in :func:`psps_paper.network.fit_network`.
+
+    Raises
+    ------
+    ValueError
+        As :func:`psps_paper.network.fit_network`.
+    """
+    pairs = contrasts.apply(lambda row: (row["study"], *sorted((row["treat1"], row["treat2"]))), axis=1)
+    correlation = 0.0 if pairs.duplicated().any() else None
+    return fit_network(contrasts.reset_index(drop=True), tau2=tau2, level=level, correlation=correlation)
+
+
+def check_network(contrasts: pd.DataFrame, file: str) -> list[str]:
+    """Whether contrasts can be fitted; what a user should know about them, one sentence each.
+
+    Raises
+    ------
+    TableError
+        They cannot, for example because a multi-arm study contradicts itself.
+    """
+    notes = []
+    try:
+        inside, outside = main_part(contrasts)
+        fit = trial_network(inside)
+    except ValueError as error:
+        raise TableError(f"{file}: {error}") from None
+    if len(outside):
+        notes.append(f"{len(outside)} of {len(contrasts)} contrasts are {outside['reason'].iloc[0]}; they are kept, and left out of the fit")
+    repeated = inside.groupby("study").size()
+    if fit.correlation is not None:
+        studies = ", ".join(str(study) for study in repeated.index[repeated > 1])
+        notes.append(f"several estimates of one comparison ({studies}); each counts as a study of its own, as in the published analysis")
+    return notes
+
+
+def outcome_contrasts(state: Trials, outcome: str | None = None) -> pd.DataFrame:
+    """Contrasts of one outcome; by default of the first in ``outcomes.csv``."""
+    name = outcome or load_table("outcomes", state.folder)["outcome"].iloc[0]
+    return state.contrasts[state.contrasts["outcome"] == name].reset_index(drop=True)
+
+
+def te_desirable(folder: Path | None = None, outcome: str | None = None) -> Desirable:
+    """Desirable direction of te, from ``outcomes.csv``; by default of its first outcome."""
+    outcomes = load_table("outcomes", folder).set_index("outcome")
+    return outcomes["te_desirable"].iloc[0] if outcome is None else outcomes.at[outcome, "te_desirable"]
+
+
+def book_network(folder: Path | None = None, *, outcome: str | None = None, tau2: str | float = "DL") -> BookNetwork:
+    """The network that chapters show: the trials' where they are present, else what the printed numbers imply.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        The data folder; by default that of this checkout.
+    outcome : str, optional
+        Row of ``outcomes.csv``; by default the first.
+    tau2 : {"DL", "REML", "ML"} or float
+        For the fit of trials.
+
+    Raises
+    ------
+    TableError
+        Neither trials nor printed numbers of the outcome are there.
+    """
+    folder = folder or data_folder()
+    state = network_state(folder)
+    first = load_table("outcomes", folder)["outcome"].iloc[0]
+    published = None
+    if (folder / "nma_published.csv").is_file() and outcome in (None, first):
+        published = published_network(load_table("nma_published", folder), desirable=te_desirable(folder, outcome))
+    if isinstance(state, Trials):
+        contrasts = outcome_contrasts(state, outcome)
+        if len(contrasts):
+            inside, outside = main_part(contrasts)
+            fit = trial_network(inside, tau2=tau2)
+            return BookNetwork(state, fit, "recomputed", "recomputed", trial_edges(inside), outside, published)
+        state = Printed(folder)
+    if published is None:
+        raise TableError(f"{folder}: neither trial-level data nor printed results of outcome {outcome or first}")
+    edges = published_edges(load_table("nma_published", folder))
+    nothing = pd.DataFrame(columns=["study", "treat1", "treat2", "te", "se", "reason"])
+    return BookNetwork(state, published.fit, "implied", "printed and implied", edges, nothing, published)
+
+
+def trial_edges(contrasts: pd.DataFrame) -> pd.DataFrame:
+    """Direct comparisons with their numbers of estimates and studies: DataFrame [treat1, treat2, estimates, studies].
+
+    A comparison is named in the direction in which it occurs most.
+    """
+    rows = []
+    pair = contrasts.apply(lambda row: tuple(sorted((row["treat1"], row["treat2"]))), axis=1)
+    for _, group in contrasts.groupby(pair):
+        treat1, treat2 = group[["treat1", "treat2"]].value_counts().index[0]
+        rows.append({"treat1": treat1, "treat2": treat2, "estimates": len(group), "studies": group["study"].nunique()})
+    return pd.DataFrame(rows).sort_values("estimates", ascending=False, ignore_index=True)

@@ -1,0 +1,135 @@
+"""The star_demo oracle written in every convention that the import knows, and data folders in both states."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import openpyxl
+import pandas as pd
+from helpers import DATA, ROOT
+
+from psps_paper.living.importing import Options
+
+ORACLE = json.loads((ROOT / "tests" / "oracles" / "star_demo.json").read_text(encoding="utf-8"))
+# Names of the oracle's treatments in this review
+LABELS = {
+    "Neuromodulation": "neuromodulation", "Placebo": "placebo/sham",
+    "Cons+MinInv": "conservative + minimally invasive", "Conservative": "conservative",
+}  # fmt: skip
+PEOPLE = 32  # an arm; 32 / 2 is a square and 32 a power of two, so SDs give the standard errors back bit by bit
+
+
+def star_demo() -> pd.DataFrame:
+    """Contrasts of the oracle: DataFrame [study, treat1, treat2, te, se]."""
+    given = ORACLE["input"]
+    return pd.DataFrame({"study": given["studlab"], "treat1": given["treat1"], "treat2": given["treat2"],
+                         "te": given["TE"], "se": given["seTE"]})
+
+
+def star_arms() -> pd.DataFrame:
+    """Arms whose mean difference, second minus first, is the oracle's te with its se: pain, where lower is better."""
+    rows = []
+    for row in star_demo().itertuples():
+        sd = row.se * np.sqrt(PEOPLE / 2)
+        rows.append((row.study, row.treat1, PEOPLE, -row.te, sd))
+        rows.append((row.study, row.treat2, PEOPLE, 0.0, sd))
+    return pd.DataFrame(rows, columns=["study", "treatment", "n", "mean", "sd"])
+
+
+def star_pairs() -> pd.DataFrame:
+    """The same, one row a study."""
+    arms = star_arms()
+    first, second = arms.iloc[::2].reset_index(drop=True), arms.iloc[1::2].reset_index(drop=True)
+    return pd.DataFrame({"study": first["study"], **{f"{name}{k}": arm[name] for k, arm in ((1, first), (2, second))
+                                                     for name in ("treatment", "n", "mean", "sd")}})
+
+
+def _text(columns: list[str], rows: list[list], separator: str = ",") -> bytes:
+    lines = io.StringIO(newline="")
+    writer = csv.writer(lines, delimiter=separator, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([[repr(float(cell)) if isinstance(cell, float) else cell for cell in row] for row in rows])
+    return lines.getvalue().encode()
+
+
+def _csv(table: pd.DataFrame, names: list[str], separator: str = ",") -> bytes:
+    return _text(names, table.to_numpy(dtype=object).tolist(), separator)
+
+
+def _xlsx(table: pd.DataFrame, names: list[str]) -> bytes:
+    book = openpyxl.Workbook()
+    book.active.append(names)
+    for row in table.to_numpy(dtype=object).tolist():
+        book.active.append(row)
+    content = io.BytesIO()
+    book.save(content)
+    return content.getvalue()
+
+
+def _revman_5() -> bytes:
+    columns = ["Comparison Number", "Outcome Number", "Subgroup Number", "Name", "Data Type", "Effect Measure", "Events 1", "Mean 1",
+               "SD 1", "Total 1", "Events 2", "Mean 2", "SD 2", "Total 2", "Q", "df", "Group Label 1", "Group Label 2"]
+    pairs = star_pairs()
+    rows = [[1, 0, 0, "Neuromodulation against others", *[""] * 14]]
+    # RevMan keeps one pair of groups an outcome; the second group is named in each row here, as its "Group Label 2" allows
+    rows.append([1, 1, 0, "Pain", "CON", "MD", "0", "", "", 800, "0", "", "", 800, 57.6, 22, "Neuromodulation", ""])
+    for row in pairs.itertuples():
+        rows.append([1, 1, 0, row.study, "", "", "0", row.mean1, row.sd1, row.n1, "0", row.mean2, row.sd2, row.n2, "", "", "", row.treatment2])
+    return _text(columns, rows)
+
+
+def examples() -> dict[str, tuple[str, bytes, Options]]:
+    """For each convention: file name, content, options."""
+    contrasts, arms, pairs = star_demo(), star_arms(), star_pairs()
+    as_contrasts = Options("contrasts", labels=LABELS)
+    as_arms = Options("arms", labels=LABELS, measure="MD")
+    wide = [f"{name}{k}" for k in (1, 2) for name in ("treat", "n", "mean", "sd")]
+    with_ratings = contrasts.assign(rob=1, indirectness=1)
+    return {
+        "package": ("own.csv", _csv(contrasts, ["study", "treat1", "treat2", "te", "se"]), as_contrasts),
+        "netmeta": ("netmeta.csv", _csv(contrasts, ["studlab", "treat1", "treat2", "TE", "seTE"]), as_contrasts),
+        "netmeta, tabs": ("netmeta.tsv", _csv(contrasts, ["studlab", "treat1", "treat2", "TE", "seTE"], "\t"), as_contrasts),
+        "netmeta, workbook": ("netmeta.xlsx", _xlsx(contrasts, ["studlab", "treat1", "treat2", "TE", "seTE"]), as_contrasts),
+        "CINeMA, inverse variance": ("cinema.csv", _csv(with_ratings, ["study", "t1", "t2", "effect", "se", "rob", "indirectness"]), as_contrasts),
+        "own names": ("mapped.csv", _csv(contrasts, ["Author", "A", "B", "SMD", "SE(SMD)"], ";"), Options(
+            "contrasts", labels=LABELS, mapping={"study": "Author", "treat1": "A", "treat2": "B", "te": "SMD", "se": "SE(SMD)"})),
+        "other direction": ("reversed.csv", _csv(contrasts.assign(te=-contrasts["te"]), ["studlab", "treat1", "treat2", "TE", "seTE"]),
+                            Options("contrasts", labels=LABELS, reverse=True)),
+        "netmeta pairwise, long arms": ("long.csv", _csv(arms, ["studlab", "treat", "n", "mean", "sd"]), as_arms),
+        "netmeta pairwise, wide arms": ("wide.csv", _csv(pairs, ["studlab", *wide]), as_arms),
+        "CINeMA, long": ("cinema_long.csv", _csv(arms.assign(rob=1, indirectness=1), ["study", "t", "n", "y", "sd", "rob", "indirectness"]), as_arms),
+        "CINeMA, pairs of arms": ("cinema_pairs.csv", _csv(pairs.assign(rob=1, indirectness=1), [
+            "id", *[f"{name}{k}" for k in (1, 2) for name in ("t", "n", "y", "sd")], "rob", "indirectness"], ";"), as_arms),
+        "MetaInsight, long": ("metainsight_long.csv", _csv(arms, ["Study", "T", "N", "Mean", "SD"]), as_arms),
+        "MetaInsight, wide": ("metainsight_wide.csv", _csv(pairs, ["Study", *[f"{name}.{k}" for k in (1, 2) for name in ("T", "N", "Mean", "SD")]]), as_arms),
+        "RevMan 5": ("revman.csv", _revman_5(), as_arms),
+        "RevMan Web": ("revman_web.csv", _csv(pairs[["study", "mean1", "sd1", "n1", "mean2", "sd2", "n2", "treatment2"]], [
+            "Study", "Experimental mean", "Experimental SD", "Experimental N", "Control mean", "Control SD", "Control N",
+            "Comparator intervention"]), Options("arms", labels=LABELS, measure="MD", constants={"treat1": "Neuromodulation"})),
+    }  # fmt: skip
+
+
+def with_trials(folder: Path) -> Path:
+    """A copy of the data folder in which the oracle stands for the article's Supplementary Data 2."""
+    from helpers import copy_data
+
+    from psps_paper.living.importing import read_trials, write_trials
+
+    data = copy_data(folder)
+    name, content, options = examples()["netmeta"]
+    (folder / name).write_bytes(content)
+    write_trials(read_trials(folder / name, options, data), data)
+    return data
+
+
+def printed_only(folder: Path) -> Path:
+    """A copy of the data folder without trials."""
+    import shutil
+
+    data = Path(shutil.copytree(DATA, folder / "data"))
+    shutil.rmtree(data / "trials", ignore_errors=True)
+    return data

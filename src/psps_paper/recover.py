@@ -350,7 +350,7 @@ class _Region:
         self.low = np.array([s[3] for s in self.spec])
         self.high = np.array([s[4] for s in self.spec])
         self.half = np.array([s[5] for s in self.spec])
-        self.rng = np.random.default_rng(seed)
+        self.seed = seed
         self.functions = tree.compile(self.spec)
 
     def misfit(self, g: np.ndarray) -> np.ndarray:
@@ -360,12 +360,13 @@ class _Region:
 
     def _starts(self) -> np.ndarray:
         tree, m = self.tree, self.tree.m
+        rng = np.random.default_rng(self.seed)  # anew each time, so that answers do not depend on earlier ones
         x = np.empty((_STARTS, tree.n))
         near = np.log(tree.scale)
-        x[:, :m] = tree.scale * self.rng.normal(0, 1.5, (_STARTS, m))
-        x[:, m : 2 * m] = self.rng.uniform(near - 4, near + 1.5, (_STARTS, m))
+        x[:, :m] = tree.scale * rng.normal(0, 1.5, (_STARTS, m))
+        x[:, m : 2 * m] = rng.uniform(near - 4, near + 1.5, (_STARTS, m))
         if tree.has_tau2:
-            x[:, -1] = self.rng.uniform(tree.low[-1], near, _STARTS)
+            x[:, -1] = rng.uniform(tree.low[-1], near, _STARTS)
         for k in range(m):
             direct = {}
             for kind, pair, sign, low, high, _ in self.spec[: len(self.keep)]:
@@ -375,7 +376,7 @@ class _Region:
             if "te" not in direct and {"lower", "upper"} <= set(direct):
                 direct["te"] = (direct["lower"] + direct["upper"]) / 2
             if "te" in direct:
-                x[:, k] = direct["te"] + 1e-3 * tree.scale * self.rng.normal(size=_STARTS)
+                x[:, k] = direct["te"] + 1e-3 * tree.scale * rng.normal(size=_STARTS)
                 for limit in ("lower", "upper"):
                     if limit in direct and direct[limit] != direct["te"]:
                         x[:, m + k] = np.log(abs(direct[limit] - direct["te"]) / tree.quantile)

@@ -1,0 +1,213 @@
+"""Ensembles: every member reproduces the print, chains agree, numbers do not depend on where they are computed.
+
+Printed values: Results, "Network meta-analysis".
+"""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from psps_paper.ensemble import (
+    Assumptions,
+    compatibility_map,
+    convergence,
+    describe_compatibility,
+    feasible_assumptions,
+    load_ensemble,
+    published_evidence,
+    refit_agrees,
+    sample_ensemble,
+    save_ensemble,
+)
+from psps_paper.ensemble.compatibility import grouped_row, search
+from psps_paper.network import fit_network, fit_networks
+from psps_paper.network.ranking import p_score_values
+from psps_paper.pairwise import egger_test
+from psps_paper.tables import load_table
+
+EASY = [Assumptions("paired", 0.75, "ML"), Assumptions("change score", 0.0, "ML")]
+NAMES = ("te", "se", "study", "n", "tau2")
+
+
+@pytest.fixture(scope="module")
+def evidence():
+    return published_evidence()
+
+
+@pytest.fixture(scope="module")
+def stored(evidence):
+    return load_ensemble(evidence=evidence)
+
+
+@pytest.fixture(scope="module")
+def small(evidence):
+    return sample_ensemble(60, evidence=evidence, assumptions=EASY)
+
+
+@pytest.fixture(scope="module", params=["stored", "small"])
+def ensemble(request):
+    return request.getfixturevalue(request.param)
+
+
+def printed_interval(quantity, treat1=None, treat2=None):
+    table = load_table("nma_published")
+    rows = table[table["quantity"] == quantity]
+    if treat1:
+        rows = rows[rows["treat1"] == treat1]
+    if treat2:
+        rows = rows[rows["treat2"] == treat2]
+    (row,) = rows.itertuples()
+    half = 0.5 * 10.0**-row.decimals
+    return row.value - half, row.value + half
+
+
+def within(values, interval, scale=1.0):
+    # rounding intervals are met to a thousandth of their half-width
+    low, high = interval
+    slack = 2e-3 * (high - low)
+    return bool(((values * scale >= low - slack) & (values * scale <= high + slack)).all())
+
+
+def refits(ensemble):
+    for method, rows in ensemble.members.groupby("tau2_method").groups.items():
+        rows = np.asarray(rows)
+        yield fit_networks(ensemble.design(), ensemble.te[rows], ensemble.se[rows], tau2=method), rows
+
+
+def test_stored_ensemble_has_at_least_2000_members(stored):
+    assert len(stored) >= 2000
+    assert set(stored.members["tau2_method"]) <= {a.tau2 for a in feasible_assumptions()}
+
+
+def test_every_member_reproduces_every_printed_aggregate(ensemble):
+    hub = "neuromodulation"
+    for fit, _ in refits(ensemble):
+        order = list(fit.treatments)
+        for rival in ("placebo/sham", "conservative + minimally invasive"):
+            i, j = order.index(hub), order.index(rival)
+            te, se = fit.te[:, i, j], fit.se[:, i, j]
+            assert within(te, printed_interval("te", hub, rival))
+            assert within(fit.lower[:, i, j], printed_interval("lower", hub, rival))
+            assert within(fit.upper[:, i, j], printed_interval("upper", hub, rival))
+            assert within(te / se, printed_interval("z", hub, rival))
+        scores = p_score_values(fit.te, fit.se, desirable="higher")
+        for k, treatment in enumerate(order):
+            assert within(scores[:, k], printed_interval("p_score", treatment))
+        for name in ("i2", "i2_lower", "i2_upper"):
+            assert within(getattr(fit, name), printed_interval(name), scale=100.0)
+        assert fit.df_q == 22
+
+
+def test_every_member_has_the_printed_egger_p(ensemble):
+    for fit, rows in refits(ensemble):
+        order = list(fit.treatments)
+        edges = ensemble.evidence.edges
+        pooled = np.column_stack([fit.te[:, order.index(a), order.index(b)] for a, b in zip(edges["treat1"], edges["treat2"], strict=True)])
+        centred = ensemble.te[rows] - pooled[:, ensemble.evidence.estimates]
+        p = np.array([egger_test(y, s).p for y, s in zip(centred, ensemble.se[rows], strict=True)])
+        assert within(p, printed_interval("egger_p"))
+
+
+def test_every_member_has_the_printed_totals_and_the_remark(ensemble):
+    evidence = ensemble.evidence
+    comparison = evidence.studies["comparison"].to_numpy()
+    assert (comparison[ensemble.study] == evidence.estimates).all()
+    counts = np.apply_along_axis(np.bincount, 1, ensemble.study, minlength=13)
+    assert (counts >= 1).all() and (counts.sum(axis=1) == 25).all()
+    w = 1 / ensemble.se**2
+    q = np.empty((len(ensemble), 3))
+    for k in range(3):
+        columns = evidence.estimates == k
+        centre = (w[:, columns] * ensemble.te[:, columns]).sum(axis=1) / w[:, columns].sum(axis=1)
+        q[:, k] = (w[:, columns] * (ensemble.te[:, columns] - centre[:, None]) ** 2).sum(axis=1)
+    per_df = dict(zip(evidence.edges["treat2"], (q / (evidence.edges["estimates"].to_numpy() - 1)).T, strict=True))
+    other = per_df["conservative + minimally invasive"]
+    for named in ("conservative", "placebo/sham"):
+        assert (per_df[named] >= other - 1e-3).all()
+    assert (per_df["conservative"] > 3.84 - 1e-2).all()  # 5 % point of chi-squared with one df
+
+
+def test_fit_network_agrees_on_one_member(small):
+    fit = fit_network(small.contrasts(7), tau2="ML", correlation=0.0)
+    assert fit.tau2 == pytest.approx(small.tau2[7], rel=1e-3)
+    assert fit.n_studies == 13 and fit.n_contrasts == 25
+
+
+def test_chains_agree(stored):
+    """Differences of chain means within 4 Monte-Carlo errors for all seven quantities that the print leaves free."""
+    table = convergence(stored)
+    assert len(table) == 7 and (table["effective_size"] >= 2000).all()
+    assert table["distance"].abs().max() < 4
+
+
+def test_refit_check_rejects_a_shifted_member(small):
+    """A member whose first estimate moves by 0.5 no longer prints the same."""
+    te = small.te[:5].copy()
+    assert refit_agrees(small.evidence, "ML", te, small.se[:5]).all()
+    te[:, 0] += 0.5
+    assert not refit_agrees(small.evidence, "ML", te, small.se[:5]).any()
+
+
+@pytest.mark.slow
+def test_same_numbers_whatever_the_workers(small, evidence):
+    threads = sample_ensemble(60, evidence=evidence, assumptions=EASY, n_jobs=2, backend="threading")
+    for name in NAMES:
+        np.testing.assert_array_equal(getattr(small, name), getattr(threads, name))
+
+
+@pytest.mark.slow
+def test_same_numbers_on_a_dask_cluster_of_two_workers(small, evidence):
+    distributed = pytest.importorskip("distributed", reason="extra 'cluster' is not installed")
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        with distributed.Client(cluster):
+            remote = sample_ensemble(60, evidence=evidence, assumptions=EASY, n_jobs=2, backend="dask")
+    for name in NAMES:
+        np.testing.assert_array_equal(getattr(small, name), getattr(remote, name))
+    pd.testing.assert_frame_equal(small.members, remote.members)
+
+
+def test_stored_form_keeps_members(small, evidence, tmp_path):
+    save_ensemble(small, tmp_path / "e.npz")
+    back = load_ensemble(tmp_path / "e.npz", evidence)
+    for name in NAMES:
+        np.testing.assert_allclose(getattr(small, name), getattr(back, name), rtol=1e-6)
+    assert len(back.members) == len(small)
+
+
+def test_bad_sizes_are_refused():
+    with pytest.raises(ValueError, match="size=3"):
+        sample_ensemble(3)
+
+
+def test_one_estimate_a_study_cannot_print_the_i2_interval(evidence):
+    row = grouped_row(evidence)
+    assert not row["feasible"] and row["half_units_off"] > 10
+
+
+def test_stored_map_agrees_with_the_print_where_it_says_feasible():
+    table = load_table("compatibility")
+    feasible = table[table["feasible"] == "yes"]
+    assert len(feasible) and (feasible["half_units_off"] < 1e-2).all()
+    assert (table.loc[table["feasible"] == "no", "half_units_off"] > 1e-3).all()
+    for name, scale in (("i2", 100.0), ("i2_lower", 100.0), ("i2_upper", 100.0)):
+        assert within(feasible[name].to_numpy(), printed_interval(name), scale)
+    # independent groups with the package's default: SE of the sparse comparison far larger than printed
+    worst = table[(table["convention"] == "independent groups") & (table["tau2_method"] == "DL")].iloc[0]
+    assert worst["feasible"] == "no" and worst["upper_1"] - worst["lower_1"] > 0.76 - 0.14 + 0.1
+    text = describe_compatibility(table)
+    assert len(text) == len(table) and (text.loc[table["feasible"] == "no", "settled_by"] != "").all()
+
+
+@pytest.mark.slow
+def test_search_finds_what_draws_find_and_nothing_for_independent_dl(evidence):
+    rng = np.random.default_rng(5)
+    _, _, excess = search(evidence, Assumptions("paired", 0.75, "ML"), size=60, generations=15, rng=rng)
+    assert excess.min() < 1.0
+    _, _, excess = search(evidence, Assumptions("independent groups", 0.0, "DL"), size=40, generations=3, rng=rng)
+    assert excess.min() > 20
+
+
+def test_map_decides_every_combination():
+    table = load_table("compatibility")
+    assert len(table) == 1 + 6 * 4
+    assert callable(compatibility_map)

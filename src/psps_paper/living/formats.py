@@ -133,8 +133,7 @@ def recognise(columns: Sequence[str], kind: Kind, mapping: Mapping[str, str], co
         No convention fits: the message lists what each lacks.
     """
     for target, column in mapping.items():
-        base = target.rstrip("0123456789") if target not in COLUMN_KINDS else target
-        if base not in COLUMN_KINDS:
+        if target not in COLUMN_KINDS and not _arm_column(target):
             raise TableError(f"{file}: --map {target}={column}: {target!r} is not one of {', '.join(COLUMN_KINDS)}")
         if column not in columns:
             raise TableError(f"{file}: --map {target}={column}: no column {column!r}; there are {', '.join(columns)}")
@@ -193,9 +192,9 @@ def _fit_wide(form: Format, by_name: Mapping[str, str], mapping: Mapping[str, st
                 if match:
                     arms.setdefault(int(match[1]), {}).setdefault(target, column)
     for target, column in mapping.items():
-        match = re.fullmatch(r"(\D+)(\d+)", target)
-        if match and target not in COLUMN_KINDS or (match and match[1] == "treat"):
-            arms.setdefault(int(match[2]), {})["treatment" if match[1] == "treat" else match[1]] = column
+        if _arm_column(target):
+            name, number = _arm_column(target)
+            arms.setdefault(number, {})[name] = column
     missing = [] if "study" in shared or "study" in constants else [_wanted(form, "study")]
     for number in sorted(set(arms) | {1, 2}):
         arm = arms.get(number, {})
@@ -214,6 +213,14 @@ def _missing_outcome(found: Mapping[str, str]) -> list[str]:
 
 def _wanted(form: Format, target: str) -> str:
     return " or ".join(form.names.get(target) or (target,))
+
+
+def _arm_column(target: str) -> tuple[str, int] | None:
+    """Column and arm of a numbered column, such as ("mean", 2) of ``mean2`` or ("q1", 3) of ``q13``."""
+    for name in ("treat", "treatment", *ARM_NUMBERS):
+        if match := re.fullmatch(name + "([1-9])", target):
+            return ("treatment" if name == "treat" else name), int(match[1])
+    return None
 
 
 def _named(form: Format, mapping: Mapping[str, str]) -> str:
@@ -250,9 +257,9 @@ def _revman_web(columns: Sequence[str], constants: Mapping[str, str]) -> Layout 
 def _with_mapping(layout: Layout, mapping: Mapping[str, str]) -> Layout:
     columns, arms = dict(layout.columns), {number: dict(arm) for number, arm in layout.arms.items()}
     for target, column in mapping.items():
-        match = re.fullmatch(r"(\D+)([12])", target)
         if target in columns:
             columns[target] = column
-        elif match and int(match[2]) in arms:
-            arms[int(match[2])]["treatment" if match[1] == "treat" else match[1]] = column
+        elif _arm_column(target):
+            name, number = _arm_column(target)
+            arms[number][name] = column
     return Layout(layout.format, layout.shape, columns, arms)

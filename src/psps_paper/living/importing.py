@@ -31,7 +31,7 @@ EXPECTED = {
 }
 LARGEST = 1e9  # beyond it a number is a slip, and its square would leave the range of a float
 QUANTILES = ("median", "q1", "q3", "minimum", "maximum")
-DICTIONARY = [
+CONTRASTS_DICTIONARY = [
     ("outcome", "text", "none", "no", "Outcome, a row of outcomes.csv"),
     ("study", "text", "none", "no", "Study; several estimates of a study share its label"),
     ("treat1", "text", "none", "no", "First-named treatment"),
@@ -40,7 +40,17 @@ DICTIONARY = [
     ("se", "number", "see outcomes.csv", "no", "Its standard error"),
     ("rows", "text", "none", "no", "Rows of the imported file behind it, counted from 1 below the header"),
 ]
-ARM_COLUMNS = ["outcome", "study", "treatment", "n", "mean", "sd", "events", "rows"]
+ARMS_DICTIONARY = [
+    ("outcome", "text", "none", "no", "Outcome, a row of outcomes.csv"),
+    ("study", "text", "none", "no", "Study"),
+    ("treatment", "text", "none", "no", "Treatment of the arm"),
+    ("n", "number", "people", "no", "People analysed"),
+    ("mean", "number", "the scale of the study", "yes", "Mean, converted where source.json says so"),
+    ("sd", "number", "the scale of the study", "yes", "Standard deviation, converted or imputed where source.json says so"),
+    ("events", "number", "people", "yes", "People with the event"),
+    ("rows", "text", "none", "no", "Row of the imported file, counted from 1 below the header"),
+]
+ARM_COLUMNS = [row[0] for row in ARMS_DICTIONARY]
 
 
 @dataclass(frozen=True)
@@ -237,9 +247,9 @@ def write_trials(result: Import, folder: Path, *, add: bool = False) -> Path:
             raise TableError(f"{result.source['file']}: --add needs trials to add to; import the review's own first")
         if add:
             check_network(contrasts[contrasts["outcome"] == outcome], "contrasts.csv with the addition")
-        files = {CONTRASTS: csv_bytes(contrasts), "dictionaries/contrasts.csv": csv_bytes(_dictionary())}
+        files = {CONTRASTS: csv_bytes(contrasts), "dictionaries/contrasts.csv": csv_bytes(_dictionary(CONTRASTS_DICTIONARY))}
         if len(arms):
-            files["arms.csv"] = csv_bytes(arms)
+            files |= {"arms.csv": csv_bytes(arms), "dictionaries/arms.csv": csv_bytes(_dictionary(ARMS_DICTIONARY))}
         record = {
             "schema": 1,
             "versions": versions(),
@@ -256,9 +266,8 @@ def load_arms(folder: Path) -> pd.DataFrame:
     place = trials_folder(folder)
     if place is None or not (place / "arms.csv").is_file():
         return pd.DataFrame(columns=ARM_COLUMNS)
-    arms = pd.read_csv(place / "arms.csv", dtype={name: str for name in ("outcome", "study", "treatment", "rows")},
-                       keep_default_na=False, na_values={name: [""] for name in ("n", "mean", "sd", "events")}, float_precision="round_trip")
-    for name in ("outcome", "study", "treatment"):
+    arms = load_table("arms", place)
+    for name in ("outcome", "study", "treatment", "rows"):
         arms[name] = arms[name].map(unprotected)
     return arms
 
@@ -268,8 +277,8 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in ("psps-paper", "numpy", "pandas", "scipy")}
 
 
-def _dictionary() -> pd.DataFrame:
-    rows = [(*row[:4], "no", "", "", "", row[4], "the imported file" if row[0] != "outcome" else "outcomes.csv") for row in DICTIONARY]
+def _dictionary(columns: list[tuple]) -> pd.DataFrame:
+    rows = [(*row[:4], "no", "", "", "", row[4], "the imported file" if row[0] != "outcome" else "outcomes.csv") for row in columns]
     return pd.DataFrame(rows, columns=["name", "type", "unit", "nullable", "unique", "minimum", "maximum", "allowed", "meaning", "provenance"])
 
 
@@ -479,7 +488,7 @@ def _convert_quantiles(long: pd.DataFrame, reader: _Cells, conversions: list[str
         try:
             mean, sd = mean_sd_from_quantiles(arm["n"], arm["median"], **given)
         except ValueError as error:
-            raise TableError(f"{reader.file}, row {label}: {error}") from None
+            raise TableError(f"{reader.file}, row {label}, {str(error).removeprefix('input, row 0, ')}") from None
         # A mean that is reported goes before one that is estimated
         if pd.isna(arm["mean"]):
             long.loc[label, "mean"] = float(mean)

@@ -203,7 +203,8 @@ def _checked(name: str, lines: list[list[str]]) -> tuple[list[str], list[list[st
     rows = []
     for number, line in enumerate(body, start=1):
         if any(cell.strip() for cell in line[len(header):]):
-            raise TableError(f"{name}, row {number}: {len(line)} cells where the header has {len(header)}")
+            hint = "; is there a caption above the header? then use --skip" if len(header) == 1 else ""
+            raise TableError(f"{name}, row {number}: {len(line)} cells where the header has {len(header)}{hint}")
         if line and len(line) < len(header) and not name.lower().endswith(".xlsx"):
             raise TableError(f"{name}, row {number}: {len(line)} cells where the header has {len(header)}")
         cells = [cell.strip() for cell in line[: len(header)]]

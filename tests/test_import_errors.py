@@ -1,0 +1,202 @@
+"""Files that cannot be imported: each is refused by one sentence that names file, row, column and value."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import openpyxl
+import pytest
+from helpers import DATA, ROOT, run_command
+
+from psps_paper.cli import main
+from psps_paper.living import reading
+from psps_paper.living.importing import Options, read_trials
+from psps_paper.living.reading import read_table
+from psps_paper.tables import TableError
+
+INVALID = ROOT / "tests" / "living_data" / "invalid"
+MESSAGES = {
+    # fmt: off
+    "contradicting_multi_arm.csv": ": study 'a': estimates do not add up, contrasts are inconsistent: A vs B: te 0.1, se 0.2; A vs C: te 0.3, se 0.2; B vs C: te 0.9, se 0.2",
+    "control_character.csv": ", row 1, column 'studlab': 'a\\x07' holds a control character; expected text",
+    "decimal_comma.csv": ", row 1, column TE: '0,45' is not a number; write it with a decimal point",
+    "empty.csv": ": the file is empty; expected a header line",
+    "formula_at.csv": ", row 1, column treat1: '@SUM(A1)' is not text that is safe in a spreadsheet: it begins with '@', like a formula",
+    "formula_label.csv": ", row 1, column studlab: '=HYPERLINK(\"\"x\"\")' is not text that is safe in a spreadsheet: it begins with '=', like a formula",
+    "formula_number.csv": ", row 1, column TE: '=1+1' is not a number",
+    "header_only.csv": ": there is a header but no row of data",
+    "huge_te.csv": ", row 1, column TE: '1e300' is not a number of a believable size (at most 1,000,000,000, at least its inverse)",
+    "incomplete_multi_arm.csv": ": study 'a' compares 3 treatments (A, B, C) and needs 3 contrasts, has 2; missing: B vs C",
+    "infinite_te.csv": ", row 1, column TE: 'inf' is not a number of a believable size (at most 1,000,000,000, at least its inverse)",
+    "latin1.csv": ": byte 33 (0xe8) is not UTF-8; save the file as CSV UTF-8",
+    "long_row.csv": ", row 1: 6 cells where the header has 5",
+    "n_of_one_arms.csv": ", row 2, column n: '1' is not a sample size of at least 2",
+    "negative_sd_arms.csv": ", row 2, column sd: '-1' is not a number greater than 0",
+    "negative_se.csv": ", row 1, column seTE: '-0.2' is not a number greater than 0",
+    "no_study.csv": ", row 1, column studlab: '' is not a label",
+    "no_treatment.csv": ", row 1, column treat2: 'NA' is not a label",
+    "not_a_workbook.xlsx": ": not a readable XLSX workbook (BadZipFile); open it and save it anew",
+    "nothing_usable.csv": ": nothing of 2 rows can be used (1 no TE; 1 no seTE)",
+    "one_arm_arms.csv": ": nothing of 1 rows can be used (1 A: the study has no other arm in the file)",
+    "quartiles_out_of_order_arms.csv": ", row 1, column median: 5.0 is not at least q1",
+    "repeated_column.csv": ": column 'TE' occurs more than once in the header",
+    "revman_no_treatments_arms.csv": ": no column names the treatment of arm 1; give it with --set treat1=NAME",
+    "revman_two_analyses_arms.csv": ": holds 2 analyses; choose one: --where 'Comparison Number=1' --where 'Outcome Number=1'; --where 'Comparison Number=1' --where 'Outcome Number=2'",
+    "same_treatment.csv": ", row 1, column treat2: 'A' is not another treatment than the first",
+    "short_row.csv": ", row 1: 4 cells where the header has 5",
+    "text_in_te.csv": ", row 2, column TE: 'high' is not a number",
+    "two_values_of_an_arm_arms.csv": ", row 3, column mean: 3 is not 1, the value of the same arm (A of a) in row 1; several results of a study are imported as contrasts",
+    "unclosed_quote.csv": ", line 2: unexpected end of data; expected cells separated by ','",
+    "underscore_number.csv": ", row 1, column TE: '1_0' is not a number",
+    "unknown_columns.csv": ": the columns (author, effect_size, variance) fit no known convention for contrasts:",
+    "unnamed_column.csv": ": column 3 has no name; is there a caption above the header? then use --skip",
+    "wide_without_arm_2_arms.csv": ", row 1: 7 cells where the header has 8",
+    "zero_se.csv": ", row 2, column seTE: '0' is not a number greater than 0",
+    # fmt: on
+}
+
+
+def test_every_invalid_file_has_its_message():
+    assert {path.name for path in INVALID.iterdir()} == set(MESSAGES)
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_invalid_files_are_refused_by_name(name):
+    with pytest.raises(TableError) as caught:
+        read_trials(INVALID / name, Options("arms" if "_arms" in name else "contrasts"), DATA)
+    assert str(caught.value).splitlines()[0] == f"{name}{MESSAGES[name]}"
+
+
+def test_columns_that_fit_nothing_list_what_each_convention_lacks():
+    with pytest.raises(TableError) as caught:
+        read_trials(INVALID / "unknown_columns.csv", Options("contrasts"), DATA)
+    assert "  netmeta: no studlab, treat1, treat2, te, sete" in str(caught.value)
+    assert "--map study=Author" in str(caught.value)
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    (Options("contrasts", mapping={"effect": "TE"}), "--map effect=TE: 'effect' is not one of study, treat1"),
+    (Options("contrasts", mapping={"te": "effect"}), "--map te=effect: no column 'effect'; there are studlab"),
+    (Options("contrasts", labels={"C": "D"}), "--label C=...: no treatment 'C'; there are A, B"),
+    (Options("contrasts", where={"time": "end"}), "--where time=end: no column 'time'"),
+    (Options("contrasts", constants={"te": "1"}), "--set te: only study, treat1, treat2 and treatment"),
+    (Options("contrasts", outcome="sleep"), "--outcome sleep: not one of pain, responders, disability, quality_of_life"),
+    (Options("contrasts", sheet="1"), "a sheet (1) can be chosen in an XLSX file only"),
+])  # fmt: skip
+def test_options_that_do_not_suit_the_file_are_named(tmp_path, options, message):
+    path = tmp_path / "a.csv"
+    path.write_text("studlab,treat1,treat2,TE,seTE\na,A,B,0.1,0.2\n")
+    with pytest.raises(TableError) as caught:
+        read_trials(path, options, DATA)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "message"), [("a.xls", "save it as XLSX"), ("a.pdf", "expected a file ending in .csv"), ("a.csv", "no such file")])
+def test_other_files_are_refused(tmp_path, name, message):
+    if name != "a.csv":
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(TableError, match=message):
+        read_table(tmp_path / name)
+
+
+def test_a_folder_is_no_file(tmp_path):
+    (tmp_path / "a.csv").mkdir()
+    with pytest.raises(TableError, match="is not a file"):
+        read_table(tmp_path / "a.csv")
+
+
+# --- limits -------------------------------------------------------------------------------------------
+
+
+def test_files_beyond_the_limit_of_bytes_are_refused(tmp_path):
+    path = tmp_path / "large.csv"
+    path.write_bytes(b"studlab,treat1,treat2,TE,seTE\n" + b"x" * reading.MAX_BYTES)
+    with pytest.raises(TableError, match="larger than 10,000,000 bytes, the limit"):
+        read_table(path)
+
+
+def test_tables_beyond_the_limit_of_rows_columns_and_characters_are_refused(tmp_path):
+    path = tmp_path / "long.csv"
+    path.write_text("a,b\n" + "1,2\n" * (reading.MAX_ROWS + 1))
+    with pytest.raises(TableError, match="more than 20,000 rows, the limit"):
+        read_table(path)
+    path.write_text(",".join(f"c{k}" for k in range(501)) + "\n" + ",".join("1" * 501) + "\n")
+    with pytest.raises(TableError, match="more than 500 columns, the limit"):
+        read_table(path)
+    path.write_text("a,b\n1," + "x" * 2001 + "\n")
+    with pytest.raises(TableError, match="row 1, column 'b': 2,001 characters, the limit is 2,000"):
+        read_table(path)
+
+
+def workbook(*sheets: list[list]) -> bytes:
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for number, rows in enumerate(sheets, start=1):
+        sheet = book.create_sheet(f"Sheet{number}")
+        for row in rows:
+            sheet.append(row)
+    content = io.BytesIO()
+    book.save(content)
+    return content.getvalue()
+
+
+def package(**parts: bytes) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, part in parts.items():
+            file.writestr(name, part)
+    return content.getvalue()
+
+
+HEADER = ["studlab", "treat1", "treat2", "TE", "seTE"]
+
+
+def refused(tmp_path, content: bytes, **options) -> str:
+    path = tmp_path / "book.xlsx"
+    path.write_bytes(content)
+    with pytest.raises(TableError) as caught:
+        read_trials(path, Options("contrasts", **options), DATA)
+    return str(caught.value)
+
+
+def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path):
+    bomb = package(**{"xl/worksheets/sheet1.xml": b"0" * (reading.MAX_UNPACKED_BYTES + 1)})
+    assert len(bomb) < 200_000
+    assert "unpacks to 100,000,001 bytes, the limit is 100,000,000" in refused(tmp_path, bomb)
+    many = package(**{f"part{k}": b"" for k in range(reading.MAX_PARTS + 1)})
+    assert "1001 parts in the workbook, the limit is 1000" in refused(tmp_path, many)
+
+
+@pytest.mark.parametrize("code", ["utf-8", "utf-16-le"])
+def test_xml_entities_are_refused_before_they_are_parsed(tmp_path, code):
+    laughs = '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><x>&b;</x>'.encode(code)
+    assert "declares XML entities" in refused(tmp_path, package(**{"xl/workbook.xml": laughs}))
+
+
+def test_a_formula_in_a_workbook_is_refused_and_never_evaluated(tmp_path):
+    assert "row 1, column TE: '=0.1+0.2' is not a number" in refused(tmp_path, workbook([HEADER, ["a", "A", "B", "=0.1+0.2", 0.2]]))
+    unused = workbook([[*HEADER, "note"], ["a", "A", "B", 0.1, 0.2, "=NOW()"]])
+    (tmp_path / "unused.xlsx").write_bytes(unused)
+    assert len(read_trials(tmp_path / "unused.xlsx", Options("contrasts"), DATA).contrasts) == 1, "a column that is not read may hold anything"
+
+
+def test_one_of_several_sheets_must_be_named(tmp_path):
+    book = workbook([HEADER, ["a", "A", "B", 0.1, 0.2]], [["x"], [1]])
+    assert "several sheets hold something: 'Sheet1', 'Sheet2'; choose one with --sheet" in refused(tmp_path, book)
+    assert "no sheet 'Sheet3'; there are 'Sheet1', 'Sheet2'" in refused(tmp_path, book, sheet="Sheet3")
+    (tmp_path / "book.xlsx").write_bytes(book)
+    assert len(read_trials(tmp_path / "book.xlsx", Options("contrasts", sheet="Sheet1"), DATA).contrasts) == 1
+
+
+def test_the_command_writes_one_line_and_no_traceback():
+    done = run_command("import", INVALID / "text_in_te.csv", "--kind", "contrasts", "--write")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "psps-paper: text_in_te.csv, row 2, column TE: 'high' is not a number\n"
+    assert not (DATA / "trials").exists()
+
+
+@pytest.mark.parametrize("text", ["te", "te=", "=TE"])
+def test_an_option_without_two_parts_is_named(capsys, text):
+    assert main(["import", str(INVALID / "text_in_te.csv"), "--kind", "contrasts", "--map", text]) == 2
+    assert capsys.readouterr().err == f"psps-paper: --map {text}: expected two parts with = between them\n"

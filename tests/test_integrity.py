@@ -1,0 +1,299 @@
+"""What no accident may do: leave half a file, let two write at once, run a formula, fail without a sentence, reach the network."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from helpers import DATA, copy_data
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from living_examples import examples
+
+from psps_paper.living.importing import Options, convert, read_trials, write_trials
+from psps_paper.living.reading import table_from_bytes
+from psps_paper.living.writing import (
+    csv_bytes,
+    current_folder,
+    only_writer,
+    protected,
+    replace_folder,
+    runs_as_formula,
+    unprotected,
+    write_atomically,
+)
+from psps_paper.tables import TableError
+from psps_paper.trials import load_trials
+
+EXAMPLES = examples()
+STEPS = ("fsync", "replace", "rename", "mkdir", "rmdir", "unlink")  # what changes the disk, and the flushes between
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+# --- a crash at any moment ----------------------------------------------------------------------------
+
+
+def killed_at(step: int, action) -> bool:
+    """Run an action in a process that is killed (SIGKILL) when it enters its step-th call; whether it was."""
+    child = os.fork()
+    if child == 0:
+        try:
+            count = 0
+
+            def counting(function):
+                def wrapped(*args, **kwargs):
+                    nonlocal count
+                    count += 1
+                    if count == step:
+                        os.kill(os.getpid(), signal.SIGKILL)
+                    return function(*args, **kwargs)
+
+                return wrapped
+
+            for name in STEPS:
+                setattr(os, name, counting(getattr(os, name)))
+            action()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "the action failed by itself"
+    return os.WIFSIGNALED(status)
+
+
+def test_a_file_is_old_or_new_wherever_the_writer_is_killed(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_bytes(b"old")
+    seen, step = set(), 1
+    while killed_at(step, lambda: write_atomically(path, b"new" * 1000)):
+        seen.add(path.read_bytes())
+        step += 1
+    assert step > 3, "the writer was killed at several moments"
+    assert seen <= {b"old", b"new" * 1000} and b"old" in seen
+    assert path.read_bytes() == b"new" * 1000
+
+
+@pytest.mark.parametrize("before", [None, {"a.csv": b"old", "d/b.csv": b"old"}])
+def test_a_folder_is_old_or_new_wherever_the_writer_is_killed(tmp_path, before):
+    new = {"a.csv": b"new", "d/c.csv": b"new" * 1000}
+    states, step, killed = [], 0, True
+    while killed:
+        step += 1
+        folder = tmp_path / str(step) / "trials"
+        folder.parent.mkdir()
+        if before:
+            replace_folder(folder, before)
+        killed = killed_at(step, lambda: replace_folder(folder, new))
+        place = current_folder(folder)
+        states.append(None if place is None else contents(place))
+        # The next writer finds its way whatever the last one left behind, and leaves nothing behind itself
+        replace_folder(folder, new)
+        assert contents(folder) == new and [path.name for path in folder.parent.iterdir()] == ["trials"]
+    assert step > 8 and states[-1] == new
+    assert all(state in (before, new) for state in states) and before in states
+
+
+def test_an_import_that_is_killed_leaves_the_old_trials_or_the_new_ones(tmp_path):
+    data = copy_data(tmp_path)
+    name, content, options = EXAMPLES["netmeta"]
+    old = convert(table_from_bytes(name, content), options, data)
+    new = convert(table_from_bytes("one.csv", b"studlab,treat1,treat2,TE,seTE\na,A,B,0.1,0.2\n"), Options("contrasts"), data)
+    others = contents(data)
+    write_trials(old, data)
+    lengths, step = set(), 1
+    while killed_at(step, lambda: write_trials(new, data)):
+        lengths.add(len(load_trials(data)))
+        write_trials(old, data)
+        step += 1
+    assert step > 8 and lengths == {25, 1}
+    assert {key: value for key, value in contents(data).items() if not key.startswith("trials")} == others
+
+
+def test_a_failed_write_leaves_no_trace(tmp_path, monkeypatch):
+    path = tmp_path / "table.csv"
+    path.write_bytes(b"old")
+
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_atomically(path, b"new")
+    with pytest.raises(OSError, match="No space left"):
+        replace_folder(tmp_path / "trials", {"a.csv": b"new"})
+    assert contents(tmp_path) == {"table.csv": b"old"} and len(list(tmp_path.iterdir())) == 1
+
+
+# --- one writer ---------------------------------------------------------------------------------------
+
+
+def test_a_second_writer_is_refused_and_changes_nothing(tmp_path):
+    data = copy_data(tmp_path)
+    name, content, options = EXAMPLES["netmeta"]
+    result = convert(table_from_bytes(name, content), options, data)
+    code = ("import sys, pathlib\nfrom psps_paper.living.writing import only_writer\n"
+            "with only_writer(pathlib.Path(sys.argv[1])):\n    print('held', flush=True)\n    sys.stdin.read()\n")
+    with subprocess.Popen([sys.executable, "-c", code, str(data)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        before = contents(data)
+        with pytest.raises(TableError, match="another process is writing here; nothing was changed"):
+            write_trials(result, data)
+        assert contents(data) == before
+        holder.kill()
+    # A lock that died with its process holds nobody up
+    write_trials(result, data)
+    assert len(load_trials(data)) == 25
+
+
+def test_readers_are_not_held_up_by_a_writer(tmp_path):
+    data = copy_data(tmp_path)
+    name, content, options = EXAMPLES["netmeta"]
+    write_trials(convert(table_from_bytes(name, content), options, data), data)
+    with only_writer(data):
+        assert len(load_trials(data)) == 25
+
+
+# --- formulas -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "=cmd|' /C calc'!A0"])
+def test_cells_that_a_spreadsheet_would_run_are_written_as_text(cell):
+    assert runs_as_formula(cell) and protected(cell) == "'" + cell
+
+
+@pytest.mark.parametrize("cell", ["-0.38", "+0.5", "-1e-3", "1", "Kumar 2008", "a=b", "", "placebo/sham"])
+def test_numbers_and_plain_text_are_written_as_they_are(cell):
+    assert not runs_as_formula(cell) and protected(cell) == cell
+
+
+@given(st.text(alphabet="'=+-@\t\ra1. ", max_size=6))
+def test_protection_is_undone_and_never_leaves_a_formula(text):
+    assert unprotected(protected(text)) == text
+    assert not runs_as_formula(protected(text))
+
+
+@given(st.lists(st.tuples(st.text(max_size=20).filter(lambda text: "\x00" not in text), st.floats(allow_nan=False, allow_infinity=False)), min_size=1, max_size=5))
+@settings(deadline=None)
+def test_written_tables_hold_no_formula_and_read_back_bit_by_bit(rows):
+    content = csv_bytes(pd.DataFrame(rows, columns=["text", "number"]))
+    read = list(csv.reader(io.StringIO(content.decode("utf-8"), newline="")))[1:]
+    assert [(unprotected(text), float(number)) for text, number in read] == rows
+    assert not any(runs_as_formula(cell) for line in read for cell in line)
+
+
+# --- files that nobody foresaw ------------------------------------------------------------------------
+
+SEEDS = {name: EXAMPLES[name] for name in
+         ("netmeta", "netmeta, workbook", "own names", "netmeta pairwise, long arms", "CINeMA, pairs of arms", "MetaInsight, wide", "RevMan 5", "RevMan Web")}
+MUTATIONS = 10_000
+SPLICES = [b"", b",", b";", b"\t", b"\n", b'"', b"'", b"=1+1", b"-", b"NA", b"nan", b"inf", b"-1", b"0", b"1e308", b"1e-308", b"\xff", b"\x00", b"\xef\xbb\xbf",
+           "\N{MINUS SIGN}".encode(), "\N{ARABIC-INDIC DIGIT ONE}".encode(), b"1_0", b"99999999999999999999", b"x" * 50]  # fmt: skip
+
+
+def mutated(content: bytes, rng: random.Random) -> bytes:
+    """A file with one to four faults: bytes replaced, cut, doubled or moved."""
+    for _ in range(rng.randint(1, 4)):
+        start = rng.randrange(len(content) + 1)
+        end = min(len(content), start + rng.choice([0, 1, 2, 5, 20, 200]))
+        content = rng.choice([
+            lambda: content[:start] + rng.choice(SPLICES) + content[end:],
+            lambda: content[:start] + bytes([rng.randrange(256)]) + content[end:],
+            lambda: content[:start],
+            lambda: content[:end] + content[start:],
+            lambda: content[end:] + content[:start],
+        ])()
+    return content
+
+
+def outcome_of(name: str, content: bytes, options: Options) -> str:
+    """What an import of these bytes comes to; any other exception is a traceback that a user would see."""
+    try:
+        result = convert(table_from_bytes(name, content), options, DATA)
+    except TableError as error:
+        assert str(error).startswith((name, "--")) and "\n" not in str(error).split(":\n")[0], str(error)
+        return "refused"
+    assert result.source["read"] == result.source["used"] + len(result.listed)
+    assert (result.contrasts["se"] > 0).all() and result.contrasts["te"].abs().max() < float("inf")
+    return "read"
+
+
+def small(name: str, content: bytes) -> bytes:
+    """The first rows of a text file; a mutation tells as much there, sooner."""
+    return content if name.endswith(".xlsx") else b"\n".join(content.split(b"\n")[:9]) + b"\n"
+
+
+@pytest.mark.slow
+def test_ten_thousand_mutated_files_give_a_result_or_a_sentence():
+    rng = random.Random(20250305)
+    before = contents(DATA)
+    outcomes = {"read": 0, "refused": 0}
+    seeds = [(name, small(name, content), Options(options.kind, mapping=options.mapping, constants=options.constants, measure=options.measure))
+             for name, content, options in SEEDS.values()]
+    for _ in range(MUTATIONS):
+        name, content, options = rng.choice(seeds)
+        outcomes[outcome_of(name, mutated(content, rng), options)] += 1
+    assert sum(outcomes.values()) == MUTATIONS and min(outcomes.values()) > MUTATIONS / 20, outcomes
+    assert contents(DATA) == before
+
+
+CELLS = st.one_of(st.text(max_size=8), st.sampled_from(["A", "B", "C", "s1", "s2", "NA", "", "0.1", "0.2", "20", "-1", "1e400", "=A1"]),
+                  st.floats(width=32).map(str), st.integers(-5, 50).map(str))
+HEADERS = {"contrasts": ["studlab", "treat1", "treat2", "TE", "seTE"], "arms": ["study", "treat", "n", "mean", "sd", "median", "q1", "q3"]}
+
+
+@given(st.data())
+@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+def test_tables_of_any_cells_give_a_result_or_a_sentence(data):
+    kind = data.draw(st.sampled_from(sorted(HEADERS)))
+    header = HEADERS[kind]
+    rows = data.draw(st.lists(st.lists(CELLS, min_size=len(header), max_size=len(header)), min_size=1, max_size=5))
+    lines = io.StringIO(newline="")
+    csv.writer(lines).writerows([header, *rows])
+    outcome_of("any.csv", lines.getvalue().encode("utf-8", "surrogatepass"), Options(kind))
+
+
+@given(st.binary(max_size=300), st.sampled_from([".csv", ".tsv", ".xlsx"]))
+@settings(deadline=None)
+def test_any_bytes_give_a_sentence(content, suffix):
+    assert outcome_of("any" + suffix, content, Options("contrasts")) == "refused"
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parent / "living_data" / "invalid").iterdir()), ids=lambda path: path.name)
+def test_a_failed_import_changes_no_byte_of_the_data_folder(tmp_path, path):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "dictionaries").mkdir()
+    for name in ("outcomes.csv", "dictionaries/outcomes.csv"):
+        (data / name).write_bytes((DATA / name).read_bytes())
+    before = contents(data)
+    with pytest.raises(TableError):
+        write_trials(read_trials(path, Options("arms" if "_arms" in path.name else "contrasts"), data), data)
+    assert contents(data) == before and not (data / "trials").exists()
+
+
+# --- no network ---------------------------------------------------------------------------------------
+
+
+def test_nothing_opens_a_connection(tmp_path, monkeypatch):
+    def refused(*args, **kwargs):
+        raise AssertionError("a connection was opened")
+
+    for name in ("connect", "connect_ex", "sendto", "bind"):
+        monkeypatch.setattr(socket.socket, name, refused)
+    monkeypatch.setattr(socket, "getaddrinfo", refused)
+    data = copy_data(tmp_path)
+    for name, content, options in SEEDS.values():
+        write_trials(convert(table_from_bytes(name, content), options, data), data)
+    assert len(load_trials(data)) == 25

@@ -765,9 +765,18 @@ class PooledRegion:
 
     @cached_property
     def centre(self) -> np.ndarray:
-        """The point whose largest rounding residual is smallest [2 edges]."""
-        cloud, _ = self._region.explore()
-        return min((self._region.minimax(start) for start in cloud[:4]), key=lambda found: found[1])[0]
+        """A point inside the region [2 edges]: of those found, the one furthest from any rounding limit.
+
+        Not polished further, because an optimiser's last digits depend on the machine's number of threads.
+        """
+        return self._cloud[0]
+
+    @cached_property
+    def _cloud(self) -> np.ndarray:
+        cloud, misfit = self._region.explore()
+        if misfit[0] > 1:
+            raise ValueError("printed: no pooled network agrees with all values, so none can be drawn")
+        return cloud[misfit <= 1]
 
     def misfit(self, x: np.ndarray) -> np.ndarray:
         """Largest residual in half-units of the last printed digit [B]; up to 1 agrees with the print."""
@@ -778,16 +787,10 @@ class PooledRegion:
 
         Raises ValueError if no point agrees with the print.
         """
-        cloud, misfit = self._region.explore()
-        cloud = cloud[misfit <= 1]
-        if not len(cloud):
-            raise ValueError("printed: no pooled network agrees with all values, so none can be drawn")
+        cloud = self._cloud
         x = cloud[rng.integers(len(cloud), size=size)]
-        spread = self._region.range([(kind, k, 1.0) for kind in ("te", "se") for k in range(self._tree.m)], cloud)
-        width = spread[:, 1] - spread[:, 0]
-        width[self._tree.m :] /= spread[self._tree.m :].mean(axis=1)
-        shape = np.cov(cloud.T) if len(cloud) > 2 * x.shape[1] else np.diag(width**2)
-        root = np.linalg.cholesky(shape + np.diag((0.05 * width) ** 2))
+        spread = np.cov(cloud.T) if len(cloud) > 2 * x.shape[1] else np.diag((1e-3 * np.abs(cloud[0])) ** 2)
+        root = np.linalg.cholesky(spread + 0.01 * np.diag(np.diag(spread)))
         low, high = np.full(size, -3.0), np.full(size, 3.0)
         for _ in range(steps):
             direction = rng.normal(size=x.shape) @ root.T

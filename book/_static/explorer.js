@@ -39,8 +39,7 @@
     const odd = df % 2;
     let term = odd ? cosine : 1;
     let sum = df > 1 ? term : 0;
-    for (let i = odd ? 2 : 1; i <= df - 3 + odd; i += 2) {
-      if (i > df - 2) break;
+    for (let i = 1 + odd; i <= df - 3; i += 2) {
       term *= (i / (i + 1)) * cosine * cosine;
       sum += term;
     }
@@ -376,7 +375,7 @@
     const labels = result.contrasts.map((row) => `${row.treat1} against ${row.treat2}`);
     const halves = (row) => [row.treat1, `against ${row.treat2}`];
     const labelWidth = wide ? Math.max(...result.contrasts.flatMap(halves).map((text) => textWidth(text, size, family))) + 16 : 0;
-    const [rowHeight, top] = [wide ? 48 : 60, 26];
+    const [rowHeight, top] = [wide ? 48 : 78, 26];
     const bottom = top + rowHeight * result.contrasts.length;
     const height = bottom + (wide ? 62 : 84);
     // The axis grows in steps and never shrinks below its usual span, so that it stands still while sliders move.
@@ -413,16 +412,15 @@
     }
     result.contrasts.forEach((row, i) => {
       const start = top + i * rowHeight;
-      const y = start + (wide ? rowHeight / 2 : 42);
-      if (wide) {
-        text(0, y - 4, row.treat1);
-        text(0, y + 14, `against ${row.treat2}`, "muted");
-      } else {
-        const fits = textWidth(labels[i], size, family) <= width;
-        const shown = fits ? labels[i] : labels[i].replace("conservative + minimally invasive", "cons. + min. invasive");
-        svg.append(drawn("rect", { x: 0, y: start + 8, width: textWidth(shown, size, family) + 4, height: 20, class: "paper" }));
-        text(0, start + 23, shown);
+      const y = start + (wide ? rowHeight / 2 : 58);
+      const first = wide ? y - 4 : start + 22;
+      if (!wide) {
+        // Labels stand in the plot: what lies behind them gives way.
+        const across = Math.max(...halves(row).map((half) => textWidth(half, size, family)));
+        svg.append(drawn("rect", { x: 0, y: start + 8, width: across + 4, height: 38, class: "paper" }));
       }
+      text(0, first, row.treat1);
+      text(0, first + 18, `against ${row.treat2}`, "muted");
       const old = before.contrasts.find((other) => other.treat1 === row.treat1 && other.treat2 === row.treat2);
       line(x(old.lower), y + 10, x(old.upper), y + 10, "before");
       svg.append(drawn("circle", { cx: x(old.te), cy: y + 10, r: 2.5, class: "before" }));
@@ -622,9 +620,9 @@
     const plot = element("div", { className: "explorer-plot" });
     const legend = element("p", { className: "explorer-legend" });
     const tables = element("div");
-    const shown = element("div", {}, [badges, plot, legend, tables]);
-    const results = element("div", { className: "explorer-results" }, [notices, summary, shown]);
-    const layout = element("div", { className: "explorer-layout" }, [controls, results]);
+    const shown = element("div", { className: "explorer-results" }, [badges, plot, legend, tables]);
+    // The summary is a child of the whole, so that it stays in view while the controls above it are moved.
+    const layout = element("div", { className: "explorer-layout" }, [controls, notices, summary, shown]);
 
     const moved = () => SLIDERS.some(({ key }) => !["mid", "level"].includes(key) && settings[key] !== data.settings[key])
       || settings.keep.includes(false) || settings.trial !== null;
@@ -725,19 +723,21 @@
       later = setTimeout(() => {
         summary.textContent = result.status === "ok" ? summarise() : "";
         const address = toAddress(data, settings);
-        if (address !== location.hash.slice(1)) history.replaceState(null, "", address ? `#${address}` : location.pathname + location.search);
+        const isView = location.hash.includes("=");
+        if (address || isView) history.replaceState(null, "", address ? `#${address}` : location.pathname + location.search);
       }, 250);
     }
 
     const restore = () => {
-      ({ settings, refused } = fromAddress(data, location.hash.slice(1)));
+      ({ settings, refused } = fromAddress(data, location.hash.includes("=") ? location.hash.slice(1) : ""));
       Object.assign(typed, settings.trial ?? EXAMPLE);
       shows.forEach((each) => each());
       changed();
     };
 
     root.replaceChildren(layout, assumption);
-    window.addEventListener("hashchange", restore);
+    // An address without "=" leads to a heading of the page, not to a view.
+    window.addEventListener("hashchange", () => { if (location.hash.includes("=")) restore(); });
     restore();
     new ResizeObserver(drawForest).observe(plot);
   };

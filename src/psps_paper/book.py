@@ -21,6 +21,7 @@ from psps_paper.validation import compare_with_oracle
 from psps_paper.validation_pairwise import compare_pairwise_with_oracles
 
 MOST_DIGITS = 10  # beyond it the order of additions decides, which differs between machines
+SHARES = ("significant", "holds_", "rank_", "changes", "excludes_zero", "favours_first", "accepted")
 
 
 def verdict_texts(checked: pd.DataFrame) -> dict[str, str]:
@@ -192,6 +193,63 @@ def pooled_responders_table(pooled: pd.DataFrame) -> pd.DataFrame:
         }
         for _, row in pooled.iterrows()
     ])
+
+
+def ranges_as_text(table: pd.DataFrame, decimals: int = 2) -> pd.DataFrame:
+    """Join the columns ``x_low``, ``x_median``, ``x_high`` (or ``low``, ``median``, ``high``) into ``x``: "median (low to high)".
+
+    Shares of members (``significant``, ``holds_...``, ``rank_...``, ``changes``...) become percentages; an undefined
+    range becomes "not defined".
+    """
+    shown = table.copy()
+    for median in [column for column in table.columns if column == "median" or column.endswith("_median")]:
+        stem = median.removesuffix("median")
+        low, high, joined = stem + "low", stem + "high", stem.rstrip("_") or "value"
+        texts = [
+            "not defined" if pd.isna(row[median]) else formatting.estimate(row[median], row[low], row[high], decimals)
+            for _, row in table.iterrows()
+        ]
+        shown[median] = texts
+        shown = shown.rename(columns={median: joined}).drop(columns=[low, high])
+    shares = [column for column in shown.columns if column.startswith(SHARES) and pd.api.types.is_float_dtype(shown[column])]
+    for column in shares:
+        shown[column] = [formatting.NOT_KNOWN if pd.isna(value) else formatting.percent(value, 0) for value in shown[column]]
+    return shown
+
+
+def conclusions_table(conclusions: pd.DataFrame) -> pd.DataFrame:
+    """The article's conclusions as readers see them, from :func:`psps_paper.robustness.robustness_of_conclusions`."""
+    def whole(low: float, high: float) -> str:
+        return f"{low:.0f} to {high:.0f}"
+
+    rows = []
+    for row in conclusions.itertuples():
+        has_contrast = not pd.isna(row.te)
+        rows.append({
+            "conclusion": row.conclusion,
+            "rests on": f"{row.studies} studies, {row.estimates} estimates, {whole(row.patients_low, row.patients_high)} patients",
+            "holds with estimates as printed": formatting.percent(row.holds_as_printed, 0),
+            "holds with correlated estimates": formatting.percent(row.holds_grouped, 0),
+            "at worst": formatting.percent(row.holds_grouped_worst, 0),
+            "SMD, prediction interval": formatting.estimate(row.te, row.predict_lower, row.predict_upper) if has_contrast else "",
+            "points of 0 to 10": formatting.estimate(row.points, row.points_lower, row.points_upper, 1) if has_contrast else "",
+            "minimal important difference": row.important if has_contrast else "",
+            "in words": row.verdict,
+        })
+    return pd.DataFrame(rows)
+
+
+def tau2_routes_table(routes: pd.DataFrame) -> pd.DataFrame:
+    """The routes to the between-study variance as readers see them, from :func:`psps_paper.ensemble.tau2_routes`."""
+    return pd.DataFrame({
+        "route": routes["route"],
+        "from": routes["basis"],
+        "crossover trials": [
+            "none" if pd.isna(row.convention) else row.convention + (f", r = {row.correlation:g}" if row.correlation == row.correlation else "")
+            for row in routes.itertuples()
+        ],
+        "tau2": [formatting.interval(low, high, 3) for low, high in zip(routes["low"], routes["high"])],
+    })
 
 
 def linked_checklist(checklists: pd.DataFrame) -> pd.DataFrame:

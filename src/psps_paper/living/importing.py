@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -358,10 +358,15 @@ class _Cells:
             self.conversions.append(sentence)
 
 
+def _lines(cells: pd.DataFrame) -> Iterator[tuple[int, dict[str, str]]]:
+    """Rows as (number, column to cell)."""
+    return zip(cells.index, cells.to_dict("records"), strict=True)
+
+
 def _contrasts(cells: pd.DataFrame, layout: Layout, reader: _Cells, options: Options, listed: list) -> tuple[pd.DataFrame, int]:
     rows = []
     n_read = len(cells) + len(listed)
-    for row, line in cells.iterrows():
+    for row, line in _lines(cells):
         values: dict[str, object] = {}
         for name in CONTRAST_COLUMNS:
             column, kind = layout.columns.get(name, f"--set {name}"), COLUMN_KINDS[name]
@@ -431,7 +436,7 @@ def _from_arms(cells, layout, reader, options, outcome, listed, conversions):
 
 def _long(cells, layout, reader, options, wanted, listed) -> pd.DataFrame:
     rows, index = [], []
-    for row, line in cells.iterrows():
+    for row, line in _lines(cells):
         column = layout.columns.get("study", "--set study")
         study = reader.label(row, column, options.constants.get("study") or line[column], treatment=False)
         arms = layout.arms.items() if layout.shape == "wide" else [("", layout.columns)]
@@ -456,6 +461,8 @@ def _long(cells, layout, reader, options, wanted, listed) -> pd.DataFrame:
 
 def _without_repeats(long: pd.DataFrame, reader: _Cells, listed: list) -> pd.DataFrame:
     """One row an arm: pairs of arms repeat the arms of a multi-arm study."""
+    if not long.duplicated(["study", "treatment"]).any():
+        return long
     keep = []
     first: dict[tuple[str, str], str] = {}
     for label, arm in long.iterrows():
@@ -478,12 +485,14 @@ def _without_repeats(long: pd.DataFrame, reader: _Cells, listed: list) -> pd.Dat
 
 
 def _convert_quantiles(long: pd.DataFrame, reader: _Cells, conversions: list[str]) -> pd.DataFrame:
+    quartile, extreme = long[["q1", "q3"]].notna().all(axis=1), long[["minimum", "maximum"]].notna().all(axis=1)
+    lacking = long[["mean", "sd"]].isna().any(axis=1) & long[["median", "n"]].notna().all(axis=1) & (quartile | extreme)
+    if not lacking.any():
+        return long
     long = long.copy()
     done = []
-    for label, arm in long.iterrows():
-        quartiles, extremes = arm[["q1", "q3"]].notna().all(), arm[["minimum", "maximum"]].notna().all()
-        if (pd.notna(arm["mean"]) and pd.notna(arm["sd"])) or pd.isna(arm["median"]) or pd.isna(arm["n"]) or not (quartiles or extremes):
-            continue
+    for label, arm in long[lacking].iterrows():
+        quartiles, extremes = quartile[label], extreme[label]
         given = {name: arm[name] for name, ok in (("q1", quartiles), ("q3", quartiles), ("minimum", extremes), ("maximum", extremes)) if ok}
         try:
             mean, sd = mean_sd_from_quantiles(arm["n"], arm["median"], **given)
@@ -527,15 +536,12 @@ def _revman_5_studies(cells, layout, reader, options, listed) -> pd.DataFrame:
     if len(analyses) > 1:
         shown = "; ".join(f"--where '{keys[0]}={first}' --where '{keys[1]}={second}'" for first, second in analyses)
         raise TableError(f"{reader.file}: holds {len(analyses)} analyses; choose one: {shown}")
+    above = cells[is_heading]
     for number in (1, 2):
         column = layout.arms[number].get("treatment")
-        if not column:
-            continue
-        for row in studies.index:
-            above = cells.loc[is_heading & (cells[keys] == studies.loc[row, keys]).all(axis=1), column]
-            labels = [label for label in above if label]
-            if labels and not studies.at[row, column]:
-                studies.at[row, column] = labels[0]
+        if column and len(studies):
+            labels = [label for label in above.loc[(above[keys] == list(analyses[0])).all(axis=1), column] if label]
+            studies[column] = studies[column].where(studies[column] != "", labels[0] if labels else "")
     for row in cells.index[is_heading]:
         listed.append((str(row), "", "a heading or total, no study"))
     return studies

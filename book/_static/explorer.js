@@ -615,14 +615,14 @@
 
     // Results.
     const summary = element("p", { className: "explorer-summary", role: "status", "aria-live": "polite" });
-    const notices = element("div", { className: "explorer-notices" });
+    const notices = element("p", { className: "explorer-notice" });
     const badges = element("p", { className: "explorer-badges" });
     const plot = element("div", { className: "explorer-plot" });
     const legend = element("p", { className: "explorer-legend" });
     const tables = element("div");
     const shown = element("div", { className: "explorer-results" }, [badges, plot, legend, tables]);
     // The summary is a child of the whole, so that it stays in view while the controls above it are moved.
-    const layout = element("div", { className: "explorer-layout" }, [controls, notices, summary, shown]);
+    const layout = element("div", { className: "explorer-layout" }, [controls, assumption, notices, summary, shown]);
 
     const moved = () => SLIDERS.some(({ key }) => !["mid", "level"].includes(key) && settings[key] !== data.settings[key])
       || settings.keep.includes(false) || settings.trial !== null;
@@ -642,7 +642,7 @@
     const table = (caption, tier, heads, rows) =>
       element("div", { className: "table-wrap", role: "region", tabIndex: 0, "aria-label": caption },
         element("table", { className: "psps" }, [
-          element("caption", {}, [...tier.map(badge).flatMap((each) => [each, " "]), caption]),
+          element("caption", {}, [...[...new Set(tier)].map(badge).flatMap((each) => [each, " "]), caption]),
           element("thead", {}, element("tr", {}, heads.map((text) => element("th", { scope: "col", textContent: text })))),
           element("tbody", {}, rows.map(([head, ...cells]) =>
             element("tr", {}, [element("th", { scope: "row", textContent: head }), ...cells.map((cell) =>
@@ -661,9 +661,7 @@
     };
 
     const render = () => {
-      const notes = refused.length ? [`Not understood in the link, and left as it was: ${refused.join(", ")}.`] : [];
-      if (result.status !== "ok") notes.push(message());
-      notices.replaceChildren(...notes.map((text) => element("p", { className: "explorer-notice", textContent: text })));
+      notices.textContent = refused.length ? `Not understood in the link, and left as it was: ${refused.join(", ")}.` : "";
       shown.hidden = result.status !== "ok";
       behind.replaceChildren(...result.comparisons.map((row, i) => element("tr", {}, [
         element("th", { scope: "row", textContent: name(row) }),
@@ -721,7 +719,8 @@
       clearTimeout(later);
       // Announced and written to the address once the hand rests.
       later = setTimeout(() => {
-        summary.textContent = result.status === "ok" ? summarise() : "";
+        summary.textContent = summarise();
+        summary.classList.toggle("explorer-notice", result.status !== "ok");
         const address = toAddress(data, settings);
         const isView = location.hash.includes("=");
         if (address || isView) history.replaceState(null, "", address ? `#${address}` : location.pathname + location.search);
@@ -735,7 +734,7 @@
       changed();
     };
 
-    root.replaceChildren(layout, assumption);
+    root.replaceChildren(layout);
     // An address without "=" leads to a heading of the page, not to a view.
     window.addEventListener("hashchange", () => { if (location.hash.includes("=")) restore(); });
     restore();

@@ -92,7 +92,7 @@ def test_contradictions_are_the_known_ones_and_say_why(checked):
 def test_what_cannot_be_checked_says_what_would_settle_it(checked):
     open_ = checked[checked["verdict"] == "not checkable"]
     assert open_["settles"].notna().all()
-    assert (open_["check"] == "unavailable").all()
+    assert open_["check"].isin(["unavailable", "trial_level"]).all()
 
 
 def test_shown_value_holds_the_printed_digits(checked):
@@ -266,6 +266,7 @@ def test_check_sees_a_changed_input(claim, before, source, after):
         ("interval_midpoint", "12.38 | 17.76 | logit | 2", 14.9, 1, "consistent"),
         ("interval_midpoint", "12.38 | 17.76 | logit | 2", 15.1, 1, "contradicts"),
         ("unavailable", None, 7, 0, "not checkable"),
+        ("trial_level", "egger_p", 0.94, 2, "not checkable"),  # with trial-level data: test_trials_both_states.py
         ("rank", "neuromodulation", 1, 0, "reproduces"),
         ("rank", "conservative", 1, 0, "contradicts"),
         ("network", "te | neuromodulation | placebo/sham", 0.36, 2, "reproduces"),

@@ -17,10 +17,13 @@ from scipy.stats import norm
 
 from psps_paper import formatting
 from psps_paper.evidence import fact as fact_row, linked_value
+from psps_paper.network.inconsistency import decompose_q
+from psps_paper.network.model import NetworkFit
 from psps_paper.network.ranking import p_scores
 from psps_paper.published import PublishedNetwork, published_network
 from psps_paper.recover import df_from_i2_interval
 from psps_paper.tables import TableError, load_table
+from psps_paper.trials import Printed, book_network, comparison_adjusted_egger, network_state
 
 VERDICTS = ("reproduces", "consistent", "contradicts", "not checkable")
 ABOUT = 0.1  # a quantity stated in a word ("half") may differ by this share of its value
@@ -40,12 +43,15 @@ class Finding:
     determined : bool
         True where the check computes the value itself, so that agreement means that it reproduces;
         False where it can only say whether the printed value is possible.
+    from_trials : bool
+        True where the value comes from trial-level data in ``data/trials`` (tier "recomputed").
     """
 
     low: float
     high: float
     detail: str
     determined: bool = True
+    from_trials: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,25 @@ class Evidence:
     @cached_property
     def network(self) -> PublishedNetwork:
         return published_network(self.table("nma_published"), desirable=self.te_desirable)
+
+    @cached_property
+    def trial_fit(self) -> NetworkFit | None:
+        """Network of the trial-level data, where they are present."""
+        if isinstance(network_state(self.folder), Printed):
+            return None
+        fit = book_network(self.folder).fit
+        published = self.table("nma_published")
+        missing = sorted({*published["treat1"].dropna(), *published["treat2"].dropna()} - set(fit.treatments))
+        if missing:
+            raise TableError(
+                f"trials/contrasts.csv: no treatment {missing[0]!r}, which nma_published.csv names; there are "
+                f"{', '.join(fit.treatments)}. Import the file again with --label OLD='{missing[0]}'"
+            )
+        return fit
+
+    @cached_property
+    def trial_p_scores(self) -> pd.Series:
+        return p_scores(self.trial_fit, desirable=self.te_desirable)
 
     @cached_property
     def p_scores(self) -> pd.Series:
@@ -114,11 +139,12 @@ def check_claims(folder: Path | None = None) -> pd.DataFrame:
     DataFrame
         The registry with the columns ``shown`` (the printed value as this edition writes it),
         ``computed`` (what the check found, formatted), ``low``, ``high``, ``detail``, ``verdict``,
-        ``as_expected`` (whether the verdict is the one of the last release).
+        ``as_expected`` (whether the verdict is the one of the last release). A statement that trial-level data
+        check has the tier "recomputed" and is expected to agree with them.
     """
     evidence = Evidence(folder)
     claims = evidence.claims
-    rows = []
+    rows, tiers, expected = [], claims["tier"].copy(), claims["expected"].copy()
     for _, claim in claims.iterrows():
         finding = find(evidence, claim)
         rows.append({
@@ -129,7 +155,10 @@ def check_claims(folder: Path | None = None) -> pd.DataFrame:
             "detail": finding.detail,
             "verdict": verdict(claim, finding),
         })
-    checked = claims.join(pd.DataFrame(rows, index=claims.index))
+        if finding.from_trials:
+            tiers[claim["id"]] = "recomputed"
+            expected[claim["id"]] = "reproduces" if finding.determined else "consistent"
+    checked = claims.assign(tier=tiers, expected=expected).join(pd.DataFrame(rows, index=claims.index))
     return checked.assign(as_expected=checked["verdict"] == checked["expected"])
 
 
@@ -238,6 +267,11 @@ def _arguments(claim: pd.Series, count: int) -> list[str]:
 
 def _exactly(value: float, detail: str) -> Finding:
     return Finding(float(value), float(value), detail)
+
+
+def _by_trials(fit: NetworkFit, value: float, what: str, *, determined: bool = True) -> Finding:
+    detail = f"{what}, from {fit.n_contrasts} estimates in trials/contrasts.csv"
+    return Finding(float(value), float(value), detail, determined=determined, from_trials=True)
 
 
 def _nothing(detail: str) -> Finding:
@@ -400,12 +434,16 @@ def network(evidence: Evidence, claim: pd.Series) -> Finding:
     published = evidence.network
     if quantity == "level":
         return _level_of_limits(published)
+    if evidence.trial_fit is not None:
+        value = (evidence.trial_p_scores[treat1] if quantity == "p_score"
+                 else _contrast_quantity(evidence.trial_fit, quantity, treat1, treat2))
+        return _by_trials(evidence.trial_fit, value, "network meta-analysis")
     if not published.recovery.feasible:
         return _clash(published)
     if quantity == "p_score":
         value = evidence.p_scores[treat1]
     else:
-        value = _contrast_quantity(published, quantity, treat1, treat2)
+        value = _contrast_quantity(published.fit, quantity, treat1, treat2)
     rows = published.without
     row = rows[(rows["quantity"] == quantity) & (rows["treat1"] == treat1)
                & ((rows["treat2"] == treat2) | (quantity == "p_score"))]
@@ -426,6 +464,9 @@ def network(evidence: Evidence, claim: pd.Series) -> Finding:
 def rank(evidence: Evidence, claim: pd.Series) -> Finding:
     """Rank of a treatment by P-score in the network that agrees with all printed values: ``treatment``."""
     (treatment,) = _arguments(claim, 1)
+    if evidence.trial_fit is not None:
+        order = list(evidence.trial_p_scores.sort_values(ascending=False).index)
+        return _by_trials(evidence.trial_fit, order.index(treatment) + 1, f"by P-score: {', '.join(order)}")
     if not evidence.network.recovery.feasible:
         return _clash(evidence.network)
     order = evidence.p_scores.sort_values(ascending=False)
@@ -442,6 +483,8 @@ def i2_interval(evidence: Evidence, claim: pd.Series) -> Finding:
     """
     quantity, treat1, treat2 = (claim["arguments"].split("|") + ["", ""])[:3]
     quantity, treat1, treat2 = quantity.strip(), treat1.strip(), treat2.strip()
+    if evidence.trial_fit is not None:
+        return _heterogeneity_by_trials(evidence.trial_fit, quantity, treat1, treat2)
     published = evidence.network
     rows = published.without.set_index("quantity")
     values = {name: rows.at[name, "value"] for name in ("i2", "i2_lower", "i2_upper")}
@@ -464,6 +507,32 @@ def i2_interval(evidence: Evidence, claim: pd.Series) -> Finding:
         return Finding(low, high, detail, determined=False)
     limit = 100 * i2_limit(values["i2"], degrees, upper=quantity == "i2_upper")
     return _exactly(limit, f"from I2 and {degrees} degrees of freedom; {detail}")
+
+
+@_check("printed")
+def trial_level(evidence: Evidence, claim: pd.Series) -> Finding:
+    """What only trial-level data can tell: ``egger_p``, or ``within_designs | treat1 vs treat2 | ...``.
+
+    ``egger_p`` is the p value of Egger's test on the comparison-adjusted funnel: each estimate less the random-effects
+    estimate of its comparison. ``within_designs`` counts those of the named comparisons whose estimates differ by more than
+    chance (p of Q within the design below 0.05); the article's word for it ("largely") allows no more than consistency.
+
+    Source: Egger 1997; Chaimani & Salanti 2012; Krahn, Binder & König 2013.
+    """
+    quantity, *comparisons = _arguments(claim, claim["arguments"].count("|") + 1)
+    if quantity not in ("egger_p", "within_designs"):
+        raise ValueError(f"{quantity!r} is not egger_p or within_designs")
+    fit = evidence.trial_fit
+    if fit is None:
+        return _nothing("no trial-level data in data/trials")
+    if quantity == "egger_p":
+        return _by_trials(fit, comparison_adjusted_egger(fit).p, "Egger's test on the comparison-adjusted funnel")
+    designs = decompose_q(fit).designs.set_index("design")
+    named = [":".join(sorted(name.split(" vs "))) for name in comparisons]
+    counted = sum(bool(designs.at[name, "p"] < 0.05) for name in named)
+    shown = "; ".join(f"{name}: Q {formatting.number(row['q'])}, df {row['df']:.0f}, p {formatting.p_value(row['p'])}"
+                      for name, row in designs.iterrows())
+    return _by_trials(fit, counted, f"Q within designs ({shown})", determined=False)
 
 
 @_check("re-extracted")
@@ -577,8 +646,7 @@ def _comparisons(studies: pd.DataFrame) -> nx.Graph:
     return nx.Graph([tuple(text.split(" vs ")) for text in studies["nma_comparison"].dropna()])
 
 
-def _contrast_quantity(published: PublishedNetwork, quantity: str, treat1: str, treat2: str) -> float:
-    fit = published.fit
+def _contrast_quantity(fit: NetworkFit, quantity: str, treat1: str, treat2: str) -> float:
     te, se = fit.te.at[treat1, treat2], fit.se.at[treat1, treat2]
     return {
         "te": te,
@@ -587,6 +655,14 @@ def _contrast_quantity(published: PublishedNetwork, quantity: str, treat1: str, 
         "z": te / se,
         "p": 2 * norm.sf(abs(te / se)),
     }[quantity]
+
+
+def _heterogeneity_by_trials(fit: NetworkFit, quantity: str, treat1: str, treat2: str) -> Finding:
+    if quantity == "n_estimates":
+        pair = {treat1, treat2}
+        count = sum({row.treat1, row.treat2} == pair for row in fit.contrasts.itertuples())
+        return _by_trials(fit, count, f"estimates of {treat1} against {treat2}")
+    return _by_trials(fit, 100 * getattr(fit, quantity), f"{quantity} with {fit.df_q} degrees of freedom")
 
 
 def _bounds(published: PublishedNetwork, quantity: str, treat1: str, treat2: str) -> tuple[float, float]:

@@ -12,6 +12,7 @@ import pandas as pd
 from psps_paper.living.writing import current_folder, unprotected
 from psps_paper.network import components, fit_network
 from psps_paper.network.model import Desirable, NetworkFit
+from psps_paper.pairwise import EggerTest, egger_test
 from psps_paper.published import PublishedNetwork, forest_rows, published_edges, published_network
 from psps_paper.tables import TableError, data_folder, load_table
 
@@ -248,6 +249,41 @@ def book_network(folder: Path | None = None, *, outcome: str | None = None, tau2
     edges = published_edges(load_table("nma_published", folder))
     nothing = pd.DataFrame(columns=["study", "treat1", "treat2", "te", "se", "reason"])
     return BookNetwork(state, published.fit, "implied", "printed and implied", edges, nothing, published)
+
+
+def comparison_adjusted(fit: NetworkFit) -> pd.DataFrame:
+    """Estimates of a network less the random-effects estimate of their comparison, as a funnel plot wants them.
+
+    Parameters
+    ----------
+    fit : NetworkFit
+        Of trials. Every estimate is turned to the direction that its comparison has most often in the data.
+
+    Returns
+    -------
+    DataFrame [study, treat1, treat2, te, se, adjusted]
+
+    Source: Chaimani & Salanti 2012.
+    """
+    rows = []
+    for edge in trial_edges(fit.contrasts).itertuples():
+        mine = fit.contrasts[(fit.contrasts["treat1"] == edge.treat1) & (fit.contrasts["treat2"] == edge.treat2)]
+        turned = fit.contrasts[(fit.contrasts["treat1"] == edge.treat2) & (fit.contrasts["treat2"] == edge.treat1)]
+        group = pd.concat([mine, turned.assign(treat1=edge.treat1, treat2=edge.treat2, te=-turned["te"])])
+        weight = 1 / (group["se"] ** 2 + fit.tau2)
+        pooled = (weight * group["te"]).sum() / weight.sum()
+        rows.append(group[["study", "treat1", "treat2", "te", "se"]].assign(adjusted=group["te"] - pooled))
+    return pd.concat(rows, ignore_index=True)
+
+
+def comparison_adjusted_egger(fit: NetworkFit) -> EggerTest:
+    """Egger's test on the comparison-adjusted funnel of a network of trials.
+
+    Source: Egger 1997; Chaimani & Salanti 2012.  Checked against: :func:`psps_paper.pairwise.egger_test` by hand on one
+    comparison.
+    """
+    funnel = comparison_adjusted(fit)
+    return egger_test(funnel["adjusted"], funnel["se"])
 
 
 def trial_edges(contrasts: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import fcntl
 import io
 import math
 import os
@@ -155,6 +154,8 @@ def only_writer(folder: Path) -> Iterator[None]:
     TableError
         Another process is writing.
     """
+    import fcntl  # not on Windows, where reading must still work
+
     handle = os.open(folder, os.O_RDONLY)
     try:
         try:

@@ -1,0 +1,205 @@
+"""One switch for chapters and checks: printed numbers only, or trial-level data in the shape of Supplementary Data 2."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from living_examples import LABELS, ORACLE, printed_only, star_demo, with_trials
+
+from psps_paper.claims import check_claims
+from psps_paper.cli import main
+from psps_paper.figures import Drawing, forest_network, league_heat, rankogram
+from psps_paper.living.importing import Options, convert, write_trials
+from psps_paper.living.reading import table_from_bytes
+from psps_paper.network import fit_network
+from psps_paper.network.ranking import p_scores, rank_probabilities
+from psps_paper.network.summary import league_table
+from psps_paper.pairwise import egger_test
+from psps_paper.published import forest_rows
+from psps_paper.tables import TableError
+from psps_paper.trials import (
+    Printed,
+    Trials,
+    book_network,
+    comparison_adjusted,
+    comparison_adjusted_egger,
+    network_state,
+    te_desirable,
+    trial_network,
+)
+
+ORDER = [LABELS[name] for name in ORACLE["trts"]]
+# Statements that Supplementary Data 2 settles, and what the oracle in its place says of them
+SETTLED = {
+    "nma.estimates.n_p": 19, "nma.estimates.n_cm": 4, "nma.estimates.n_c": 2,
+    "nma.i2": 100 * ORACLE["I2"], "nma.i2.lower": 100 * ORACLE["lower_I2"], "nma.i2.upper": 100 * ORACLE["upper_I2"],
+    "nma.n_p.te": ORACLE["TE_random"][2][3], "nma.n_p.lower": ORACLE["lower_random"][2][3], "nma.n_p.upper": ORACLE["upper_random"][2][3],
+    "nma.n_cm.te": ORACLE["TE_random"][2][0], "nma.n_cm.z": ORACLE["TE_random"][2][0] / ORACLE["seTE_random"][2][0],
+    "nma.p_score.neuromodulation": ORACLE["pscore_random"][2], "nma.p_score.conservative": ORACLE["pscore_random"][1],
+    "nma.p_score.placebo": ORACLE["pscore_random"][3], "nma.p_score.conservative_minimally_invasive": ORACLE["pscore_random"][0],
+    "nma.rank.neuromodulation": 1,
+    # Q_design of the oracle: 12.3 (df 3) and 45.3 (df 18) exceed chance, 0.003 (df 1) does not; the article names the last two
+    "nma.within_design": 1,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory):
+    return printed_only(tmp_path_factory.mktemp("printed"))
+
+
+@pytest.fixture(scope="module")
+def trials(tmp_path_factory):
+    return with_trials(tmp_path_factory.mktemp("trials"))
+
+
+@pytest.fixture(scope="module")
+def checked(printed, trials):
+    return check_claims(printed), check_claims(trials)
+
+
+def test_the_state_is_read_from_the_data_folder(printed, trials):
+    assert isinstance(network_state(printed), Printed) and network_state(printed).label == "printed numbers only"
+    state = network_state(trials)
+    assert isinstance(state, Trials) and state.tier == "recomputed"
+    assert len(state.contrasts) == 25 and state.source["sources"][0]["file"] == "netmeta.csv"
+
+
+def test_printed_numbers_give_the_implied_network(printed):
+    book = book_network(printed)
+    assert (book.tier, book.forest_tier) == ("implied", "printed and implied")
+    assert book.fit is book.published.fit and book.excluded.empty
+    assert book.edges["estimates"].tolist() == [19, 4, 2]
+    pd.testing.assert_frame_equal(book.forest("neuromodulation"), forest_rows(book.published, "neuromodulation"))
+
+
+def test_trials_give_netmeta_s_fit(trials):
+    book = book_network(trials)
+    assert (book.tier, book.forest_tier) == ("recomputed", "recomputed")
+    for name, field in {"te": "TE_random", "se": "seTE_random", "lower": "lower_random", "upper": "upper_random",
+                        "predict_lower": "lower_predict", "predict_upper": "upper_predict"}.items():
+        np.testing.assert_allclose(getattr(book.fit, name).loc[ORDER, ORDER], ORACLE[field], rtol=1e-9, atol=1e-11)
+    assert book.edges["estimates"].tolist() == [19, 4, 2]
+    forest = book.forest("neuromodulation").set_index("treatment_class")
+    assert set(forest["tier"]) == {"recomputed"}
+    for other in set(ORDER) - {"neuromodulation"}:
+        assert forest.at[other, "te"] == book.fit.te.at["neuromodulation", other]
+        assert forest.at[other, "lower"] < forest.at[other, "te"] < forest.at[other, "upper"]
+
+
+@pytest.mark.parametrize("state", ["printed", "trials"])
+def test_the_same_cells_of_a_chapter_run_in_both_states(state, request):
+    folder = request.getfixturevalue(state)
+    book, desirable = book_network(folder), te_desirable(folder)
+    scores = p_scores(book.fit, desirable=desirable)
+    order = list(scores.sort_values(ascending=False).index)
+    assert order[0] == "neuromodulation"
+    drawings = [
+        forest_network(book.forest("neuromodulation"), desirable=desirable, first="neuromodulation", second="the other treatment"),
+        league_heat(book.fit.te.loc[order, order], book.fit.lower.loc[order, order], book.fit.upper.loc[order, order], desirable=desirable),
+        rankogram(rank_probabilities(book.fit, desirable=desirable, draws=1000, seed=1), scores),
+    ]
+    assert all(isinstance(drawing, Drawing) for drawing in drawings)
+    assert league_table(book.fit, order=order).shape == (4, 4)
+
+
+def test_an_outcome_without_trials_falls_back_to_what_is_printed_or_says_so(trials):
+    with pytest.raises(TableError, match="neither trial-level data nor printed results of outcome disability"):
+        book_network(trials, outcome="disability")
+
+
+# --- statements ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("identifier", SETTLED)
+def test_trials_check_what_supplementary_data_2_settles(checked, identifier):
+    claim = checked[1].loc[identifier]
+    assert claim["tier"] == "recomputed" and "from 25 estimates in trials/contrasts.csv" in claim["detail"]
+    assert claim["low"] == claim["high"] == pytest.approx(SETTLED[identifier], rel=1e-9)
+    assert claim["verdict"] != "not checkable"
+
+
+def test_without_trials_nothing_is_recomputed_from_them(checked):
+    before, after = checked
+    assert not before["detail"].str.contains("trials/contrasts.csv").any()
+    assert set(before.index[before["as_expected"]]) == set(before.index)
+    moved = after.index[after["tier"] != before["tier"]]
+    assert set(SETTLED) <= set(moved)
+    still = after[after["settles"].fillna("").str.contains("Supplementary Data 2") & (after["verdict"] == "not checkable")]
+    # A threshold of pain relief is not an effect size, so no table of effects can show it
+    assert set(still["id"]) == {"discussion.relief_thresholds"}
+
+
+def test_statements_beside_the_network_keep_their_verdicts(checked):
+    before, after = checked
+    same = after["tier"] == before["tier"]
+    assert (after.loc[same, "verdict"] == before.loc[same, "verdict"]).all()
+
+
+def test_agreement_is_expected_of_trials(checked):
+    """The oracle is made up, so that most numbers contradict the article, and verify must say so."""
+    after = checked[1]
+    assert not after.at["nma.n_p.te", "as_expected"] and after.at["nma.n_p.te", "verdict"] == "contradicts"
+    assert after.at["nma.estimates.n_p", "as_expected"] and after.at["nma.estimates.n_p", "verdict"] == "reproduces"
+
+
+def test_trials_that_agree_with_the_print_reproduce_it(printed, tmp_path):
+    """A set of trials whose pooled contrasts are the implied ones: each estimate equal, so Q is 0."""
+    implied = book_network(printed)
+    rows = ["studlab,treat1,treat2,TE,seTE"]
+    for edge in implied.edges.itertuples():
+        te, se = implied.fit.te.at[edge.treat1, edge.treat2], implied.fit.se.at[edge.treat1, edge.treat2]
+        rows += [f"{edge.treat2} {k},{edge.treat1},{edge.treat2},{float(te)!r},{float(se * np.sqrt(edge.estimates))!r}" for k in range(edge.estimates)]
+    folder = printed_only(tmp_path)
+    write_trials(convert(table_from_bytes("implied.csv", "\n".join(rows).encode()), Options("contrasts"), folder), folder)
+    after = check_claims(folder)
+    network = after[after["check"].isin(["network", "rank"]) & (after["tier"] == "recomputed")]
+    assert len(network) > 25 and (network["verdict"] == "reproduces").all()
+
+
+def test_treatments_under_other_names_are_named(printed, tmp_path):
+    folder = printed_only(tmp_path)
+    content = b"studlab,treat1,treat2,TE,seTE\na,Neuromodulation,Placebo,0.1,0.2\nb,Neuromodulation,Conservative,0.1,0.2\n"
+    write_trials(convert(table_from_bytes("other.csv", content), Options("contrasts"), folder), folder)
+    with pytest.raises(TableError, match="no treatment 'conservative', which nma_published.csv names; there are Conservative"):
+        check_claims(folder)
+
+
+def test_verify_fails_where_trials_contradict_the_print(trials, capsys):
+    assert main(["verify", "--data", str(trials)]) == 1
+    assert "not as expected: nma.i2: contradicts, expected reproduces. Printed 77.5" in capsys.readouterr().err
+
+
+# --- small-study effects ------------------------------------------------------------------------------
+
+
+def test_the_adjusted_funnel_of_one_comparison_is_a_shifted_funnel():
+    one = star_demo().query("treat2 == 'Placebo'")
+    fit = trial_network(one)
+    funnel = comparison_adjusted(fit)
+    assert np.ptp(funnel["te"] - funnel["adjusted"]) < 1e-12
+    assert (funnel["te"] - funnel["adjusted"]).iloc[0] == pytest.approx(fit.te.at["Neuromodulation", "Placebo"])
+    assert comparison_adjusted_egger(fit).bias == pytest.approx(egger_test(one["te"], one["se"]).bias)
+
+
+def test_adjustment_takes_differences_between_comparisons_out_and_ignores_the_direction_of_rows():
+    contrasts = star_demo()
+    expected = comparison_adjusted_egger(trial_network(contrasts)).p
+    shifted = contrasts.assign(te=contrasts["te"] + np.where(contrasts["treat2"] == "Placebo", 5.0, 0.0))
+    # tau2 stays, since it is common and within comparisons of a star
+    assert comparison_adjusted_egger(trial_network(shifted)).p == pytest.approx(expected, rel=1e-8)
+    turned = contrasts.copy()
+    turned.loc[3, ["treat1", "treat2"]] = turned.loc[3, ["treat2", "treat1"]].to_numpy()
+    turned.loc[3, "te"] *= -1
+    assert comparison_adjusted_egger(trial_network(turned)).p == pytest.approx(expected, rel=1e-12)
+
+
+def test_repeated_estimates_count_as_studies_of_their_own():
+    repeated = star_demo()
+    repeated["study"] = ["s" + str(k // 2) if k < 19 else f"t{k}" for k in range(25)]
+    same = fit_network(star_demo())
+    fit = trial_network(repeated)
+    assert fit.df_q == same.df_q == 22
+    assert fit.tau2 == pytest.approx(same.tau2, rel=1e-12)
+    np.testing.assert_allclose(fit.se, same.se, rtol=1e-10)

@@ -135,7 +135,7 @@ def test_csv_holds_the_row_headers_where_they_are_shown(numbers):
 def test_csv_has_the_name_of_what_is_shown(numbers):
     soup = parsed(show(numbers, caption="Studies, by class!", tier="printed"))
     assert soup.find("a")["download"] == "studies-by-class.csv"
-    assert soup.find("figure")["id"] == "studies-by-class"
+    assert soup.find("figure")["id"] == "table-studies-by-class"
     assert "of studies-by-class" in soup.find("a").get_text(), "a link that a screen reader can tell from the next"
     assert parsed(show(numbers, caption="C.", tier="printed", name="own")).find("a")["download"] == "own.csv"
 
@@ -193,7 +193,7 @@ def test_figure_is_shown_with_its_data_and_its_alternative():
     shown = show(drawing, caption="A line.", tier="simulated", note="Note <x>.")
     plt.close(figure)
     soup = parsed(shown)
-    assert soup.find("figure")["class"] == ["psps", "psps-figure"] and soup.find("figure")["id"] == "made-up"
+    assert soup.find("figure")["class"] == ["psps", "psps-figure"] and soup.find("figure")["id"] == "figure-made-up"
     assert soup.find("svg") is not None
     assert csv_of(soup) == "x,y\n0,1\n1,2\n"
     assert repr(shown) == "[simulated] A line.\nA line that rises from 1 to 2."

@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import norm, t
 
 from psps_paper import robustness
+from psps_paper.tables import load_table
 from psps_paper.ensemble import Assumptions, Ensemble, published_evidence, sample_ensemble
 from psps_paper.ensemble.model import draw_allocation
 from psps_paper.network import fit_network
@@ -157,12 +158,12 @@ def test_next_trial_by_simulation(by_hand):
 
 def test_conclusions_table(small):
     """Rows: three contrasts of the article and the first two ranks; shares and sizes as the evidence says."""
-    table = robustness.robustness_of_conclusions(small)
+    scale = robustness.clinical_scale(load_table("clinical_scale"))
+    table = robustness.robustness_of_conclusions(small, scale)
     assert len(table) == 5 and table["verdict"].notna().all()
     placebo = row_of(table, treat2="placebo/sham")
     assert placebo["holds_as_printed"] == 1.0 and placebo["studies"] == 10 and placebo["estimates"] == 19
     assert placebo["holds_grouped_worst"] <= placebo["holds_grouped"] <= 1
-    scale = robustness.ClinicalScale()
     assert placebo["points"] == pytest.approx(scale.sd * placebo["te"])
     conservative = row_of(table, treat2="conservative")
     assert conservative["conclusion"].startswith("no difference shown") and conservative["studies"] == 1
@@ -170,3 +171,12 @@ def test_conclusions_table(small):
     assert ranked["conclusion"].tolist() == [f"{HUB} ranked first", "conservative ranked second"]
     wide = robustness.robustness_of_conclusions(small, robustness.ClinicalScale(sd=20.0, important=1.0))
     assert row_of(wide, treat2="placebo/sham")["important"].startswith("above")
+
+
+def test_lower_limits_are_quantiles_of_the_same_refits(small):
+    """The figure's medians are those of the table of settings."""
+    limits = robustness.lower_limits_by_unit(small).set_index("label")
+    unit = robustness.unit_of_analysis(small)
+    for row in unit.itertuples():
+        assert limits.at[f"{row.treat2}: {row.setting}", "q50"] == pytest.approx(row.lower_median)
+    assert (limits.diff(axis=1).iloc[:, 1:] >= 0).all().all()

@@ -7,11 +7,13 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from psps_paper import formatting
 from psps_paper.claims import VERDICTS
 from psps_paper.display import Html, claims_table, linked
+from psps_paper.ensemble import Ensemble
 from psps_paper.evidence import class_page_table
 from psps_paper.narrative import included
 from psps_paper.published import PublishedNetwork
@@ -43,7 +45,7 @@ def verdict_counts(checked: pd.DataFrame) -> pd.DataFrame:
 def status_table(checked: pd.DataFrame, *, anchors: bool = True) -> pd.DataFrame:
     """Statements with their verdicts, each linked to its row on the chapter that mirrors its place.
 
-    ``anchors`` gives each row the anchor ``status-<id>``; for one table of a page only.
+    ``anchors`` gives each row the anchor ``status-<id>`` and marks its printed number; for one table of a page only.
     """
     table = claims_table(checked)
     links = [
@@ -51,6 +53,8 @@ def status_table(checked: pd.DataFrame, *, anchors: bool = True) -> pd.DataFrame
         for _, claim in checked.iterrows()
     ]
     table.insert(1, "chapter", links)
+    if not anchors:
+        table["printed"] = checked["shown"]
     table.attrs["row_ids"] = {key: f"status-{key}" for key in checked.index} if anchors else {}
     return table
 
@@ -237,6 +241,25 @@ def conclusions_table(conclusions: pd.DataFrame) -> pd.DataFrame:
             "in words": row.verdict,
         })
     return pd.DataFrame(rows)
+
+
+def extreme_estimates(ensemble: Ensemble, large: float = 2.0) -> pd.DataFrame:
+    """How large the estimates of the members are: quantiles of each member's largest and smallest, and how many are large.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+    large : float
+        An absolute SMD that few trials of pain reach.
+    """
+    quantiles = {"least": 0.0, "median": 0.5, "greatest": 1.0}
+    extremes = {"largest SMD of a member": ensemble.te.max(axis=1), "smallest SMD of a member": ensemble.te.min(axis=1)}
+    beyond = (np.abs(ensemble.te) > large).any(axis=1).mean()
+    return pd.DataFrame([
+        {"quantity": name, **{key: formatting.number(np.quantile(values, q)) for key, q in quantiles.items()},
+         f"members with any SMD beyond {large:g} either way": formatting.percent(beyond, 0)}
+        for name, values in extremes.items()
+    ])
 
 
 def tau2_routes_table(routes: pd.DataFrame) -> pd.DataFrame:

@@ -107,7 +107,7 @@ def show(
     remark = f'<p class="psps-note">{html.escape(note)}</p>' if note else ""
     heading = f"<figcaption>{badges} {html.escape(caption)} {csv_link(data, name)}</figcaption>"
     inside = heading + body if kind == "table" else body + heading
-    markup = f'<figure class="psps psps-{kind}" id="{html.escape(name)}">{inside}{remark}</figure>'
+    markup = f'<figure class="psps psps-{kind}" id="{kind}-{html.escape(name)}">{inside}{remark}</figure>'
     return Shown(markup, f"[{tier}] {caption}\n{text}")
 
 

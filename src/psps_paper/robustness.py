@@ -29,16 +29,16 @@ class ClinicalScale:
         Points that one SMD stands for.
     important : float
         Minimal clinically important difference, in points.
-    sd_source, important_source : str
     """
 
-    sd: float = 2.65
-    sd_source: str = (
-        "SD of the pain reduction in PROCESS, as quoted in a sample-size calculation: "
-        "https://cochranelibrary.com/cdsr/doi/10.1002/14651858.CD014789.pub2/references/pt"
-    )
-    important: float = 1.0
-    important_source: str = "Salaffi 2004, Eur J Pain 8:283: https://pubmed.ncbi.nlm.nih.gov/15207508/"
+    sd: float
+    important: float
+
+
+def clinical_scale(table: pd.DataFrame) -> ClinicalScale:
+    """The scale of the table ``clinical_scale``, where each value has its source."""
+    values = table.set_index("quantity")["value"]
+    return ClinicalScale(sd=float(values["points_per_smd"]), important=float(values["minimal_important_difference"]))
 
 
 # --- refits -------------------------------------------------------------------------------------------
@@ -137,6 +137,26 @@ def unit_of_analysis(ensemble: Ensemble, correlations: Sequence[float] = CORRELA
                 row |= {f"{name}_{end}": x for end, x in _summary(value).items()}
             rows.append(row | {"significant": float((p < 0.05).mean())})
     return pd.DataFrame(rows)
+
+
+def lower_limits_by_unit(ensemble: Ensemble, correlations: Sequence[float] = CORRELATIONS) -> pd.DataFrame:
+    """Quantiles over the members of the lower confidence limit, by contrast and setting.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``label`` (other treatment and setting), ``q025, q25, q50, q75, q975``; a limit above zero means that the
+        first-named treatment, the hub, is significantly better.
+    """
+    quantiles = {"q025": 0.025, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q975": 0.975}
+    rows = []
+    for setting, fit in _settings(ensemble, correlations):
+        for edge in ensemble.evidence.edges.itertuples():
+            te, se = (_contrast(fit, edge.treat1, edge.treat2, name) for name in ("te", "se"))
+            lower = te - ndtri(0.975) * se
+            rows.append({"treat2": edge.treat2, "label": f"{edge.treat2}: {setting}",
+                         **{name: float(np.quantile(lower, q)) for name, q in quantiles.items()}})
+    return pd.DataFrame(rows).sort_values("treat2", kind="stable").drop(columns="treat2").reset_index(drop=True)
 
 
 def ranking_by_unit(ensemble: Ensemble, correlations: Sequence[float] = CORRELATIONS) -> pd.DataFrame:
@@ -357,13 +377,13 @@ def _verdict(share_by_itself: float, share_grouped: float, predicted: float) -> 
     return "depends on counting estimates of one study as independent"
 
 
-def robustness_of_conclusions(ensemble: Ensemble, scale: ClinicalScale | None = None, correlation: float = 0.5) -> pd.DataFrame:
+def robustness_of_conclusions(ensemble: Ensemble, scale: ClinicalScale, correlation: float = 0.5) -> pd.DataFrame:
     """Each conclusion of the article as a row.
 
     Parameters
     ----------
     ensemble : Ensemble
-    scale : ClinicalScale, optional
+    scale : ClinicalScale
     correlation : float
         Within-study correlation of the grouped analysis; its ``holds_grouped_worst`` is the least over all of
         ``CORRELATIONS``.
@@ -377,7 +397,6 @@ def robustness_of_conclusions(ensemble: Ensemble, scale: ClinicalScale | None = 
         scale) and ``important`` (whether the interval of the mean effect reaches, lies above or stays below the
         minimal important difference); ``verdict``.
     """
-    scale = ClinicalScale() if scale is None else scale
     evidence = ensemble.evidence
     as_printed = refit_as_printed(ensemble)
     grouped = {c: _refit(ensemble, *composite_estimates(ensemble, c)) for c in sorted({*CORRELATIONS, correlation})}

@@ -29,6 +29,13 @@ def main(arguments: list[str] | None = None) -> int:
 
     living_commands(commands)
 
+    figures = commands.add_parser("figures", help="rebuild every figure of the book, with the data plotted in it")
+    figures.add_argument("--format", default="svg,pdf,png", help="one or more, separated by commas (default: svg,pdf,png)")
+    figures.add_argument("--dpi", type=int, default=300, help="of the png (default: 300)")
+    figures.add_argument("--width", choices=["single", "double"], default="double", help="single 90 mm, double 180 mm (default)")
+    figures.add_argument("--out", type=Path, default=Path("figures"), help="folder to write to (default: figures)")
+    figures.set_defaults(run=_figures)
+
     options = parser.parse_args(arguments)
     try:
         return options.run(options)
@@ -62,6 +69,16 @@ def _tables(options: argparse.Namespace) -> int:
         print(f"{name}.csv: {len(load_table(name, options.data))} rows")
     if options.record:
         print(f"wrote {record_checksums(options.data)}")
+    return 0
+
+
+def _figures(options: argparse.Namespace) -> int:
+    # Needs the book's packages, which the other commands do without.
+    from psps_paper.figures.export import export_figures
+
+    formats = tuple(part.strip() for part in options.format.split(","))
+    for paths in export_figures(options.out, formats=formats, dpi=options.dpi, width=options.width):
+        print(", ".join(map(str, paths)))
     return 0
 
 

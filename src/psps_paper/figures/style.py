@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
 
@@ -90,11 +91,17 @@ RC = {
 }
 
 
+# Width of drawings that name none, in place of their own default; for whoever draws the book again at another width.
+REDRAW_WIDTH: ContextVar[Width | None] = ContextVar("REDRAW_WIDTH", default=None)
+
+
 def styled(draw: Callable) -> Callable:
     """Run a drawing function under the one style; matplotlib's own settings are left as they were."""
 
     @functools.wraps(draw)
     def wrapper(*args, **kwargs):
+        if REDRAW_WIDTH.get() is not None:
+            kwargs = {"width": REDRAW_WIDTH.get()} | kwargs
         with mpl.rc_context(RC):
             return draw(*args, **kwargs)
 

@@ -1,4 +1,4 @@
-"""Subcommands that change or compare reviews: import."""
+"""Subcommands that change, compare or begin reviews: import, diff, export."""
 
 from __future__ import annotations
 
@@ -34,6 +34,18 @@ def living_commands(commands) -> None:
     importing.add_argument("--data", type=Path, help="data folder (default: that of this checkout)")
     importing.set_defaults(run=_import)
 
+    diff = commands.add_parser("diff", help="what an update changes: numbers, ranks, verdicts, conclusions that flip")
+    diff.add_argument("old", type=Path, help="data folder, or results.json of an export")
+    diff.add_argument("new", type=Path, help="data folder, or results.json of an export")
+    diff.add_argument("--json", action="store_true", help="as JSON")
+    diff.set_defaults(run=_diff)
+
+    export = commands.add_parser("export", help="data and results for R, CINeMA, MetaInsight and spreadsheets")
+    export.add_argument("target", type=Path, help="a new folder, or one with an earlier export")
+    export.add_argument("--outcome", help="row of outcomes.csv (default: its first)")
+    export.add_argument("--data", type=Path, help="data folder (default: that of this checkout)")
+    export.set_defaults(run=_export)
+
 
 def _pairs(option: str, texts: list[str]) -> dict[str, str]:
     pairs = {}
@@ -63,4 +75,20 @@ def _import(options: argparse.Namespace) -> int:
         print(f"wrote {write_trials(result, folder, add=options.add)}")
     else:
         print("nothing was written; to write, add --write")
+    return 0
+
+
+def _diff(options: argparse.Namespace) -> int:
+    from psps_paper.living.diff import compare_paths, diff_json, diff_text
+
+    changes = compare_paths(options.old, options.new)
+    print(diff_json(changes) if options.json else diff_text(changes))
+    return 1 if changes["flips"].any() else 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from psps_paper.living.exports import export
+
+    for name in export(options.data or data_folder(), options.target, outcome=options.outcome):
+        print(f"wrote {options.target / name}")
     return 0

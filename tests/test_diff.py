@@ -1,0 +1,186 @@
+"""``psps-paper diff``: every change is named, and conclusions that flip come first."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import numpy as np
+import pytest
+from living_examples import examples, printed_only, with_trials
+
+from psps_paper.cli import main
+from psps_paper.living.diff import compare, compare_paths, diff_json, diff_table, diff_text, shown
+from psps_paper.living.exports import export
+from psps_paper.living.importing import Options, convert, write_trials
+from psps_paper.living.reading import table_from_bytes
+from psps_paper.living.results import conclusion, review_results
+from psps_paper.tables import TableError
+
+EXAMPLES = examples()
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory):
+    return printed_only(tmp_path_factory.mktemp("printed"))
+
+
+@pytest.fixture(scope="module")
+def trials(tmp_path_factory):
+    return with_trials(tmp_path_factory.mktemp("trials"))
+
+
+@pytest.fixture(scope="module")
+def results(trials):
+    return review_results(trials)
+
+
+def changed(results: dict, path: str, value) -> dict:
+    """Results with one entry replaced; the path names keys and positions."""
+    new = copy.deepcopy(results)
+    *parents, last = [int(key) if key.isdigit() else key for key in path.split("/")]
+    place = new
+    for key in parents:
+        place = place[key]
+    place[last] = value
+    return new
+
+
+def test_nothing_changed_is_said(results):
+    assert compare(results, copy.deepcopy(results)).empty
+    assert diff_text(compare(results, results)) == "nothing changed" and json.loads(diff_json(compare(results, results))) == []
+
+
+def test_the_order_of_additions_is_no_change(results):
+    row = results["contrasts"][0]
+    assert compare(results, changed(results, "contrasts/0/te", np.nextafter(row["te"], 9))).empty
+
+
+@pytest.mark.parametrize(("path", "value", "what", "item"), [
+    ("contrasts/0/te", 0.9, "estimate", "conservative vs conservative + minimally invasive, te"),
+    ("contrasts/0/se", 0.9, "estimate", "conservative vs conservative + minimally invasive, se"),
+    ("contrasts/1/upper", 0.9, "interval", "conservative vs neuromodulation, upper"),
+    ("contrasts/1/predict_lower", -9.0, "interval", "conservative vs neuromodulation, predict lower"),
+    ("network/tau2", 0.5, "heterogeneity", "tau2"),
+    ("network/i2", 0.5, "heterogeneity", "I2"),
+    ("network/df_q", 23, "heterogeneity", "degrees of freedom of Q"),
+    ("network/estimates", 26, "network", "estimates"),
+    ("ranks/1/p_score", 0.5, "P-score", "conservative"),
+    ("ranks/2/rank", 4, "rank", "placebo/sham"),
+    ("state", "printed numbers only", "data", "state"),
+    ("data/studies.csv", "0" * 64, "data", "studies.csv"),
+])  # fmt: skip
+def test_each_kind_of_change_is_named_with_both_values(results, path, value, what, item):
+    changes = compare(results, changed(results, path, value))
+    (row,) = changes.itertuples()
+    assert (row.what, row.item, row.flips) == (what, item, False)
+    assert row.new == (value if what != "data" or path == "state" else value[:12])
+    if isinstance(value, float):
+        assert row.change == row.new - row.old
+
+
+def test_a_contrast_that_begins_to_exclude_no_effect_flips(results):
+    before = results["contrasts"][1]
+    assert before["lower"] < 0 < before["upper"]
+    new = copy.deepcopy(results)
+    new["contrasts"][1] |= {"te": -0.5, "upper": -0.1}
+    changes = compare(results, new)
+    first = changes.iloc[0]
+    assert first["flips"] and first["what"] == "conclusion"
+    assert (first["old"], first["new"]) == ("no difference shown", "neuromodulation is better than conservative")
+    assert diff_text(changes).splitlines()[0] == "3 differences, 1 of them flip a conclusion or a verdict"
+    assert diff_text(changes).splitlines()[1].startswith("flips: conclusion: conservative vs neuromodulation")
+
+
+def test_another_first_by_p_score_flips(results):
+    new = copy.deepcopy(results)
+    new["ranks"][0], new["ranks"][1] = new["ranks"][1] | {"rank": 1}, new["ranks"][0] | {"rank": 2}
+    changes = compare(results, new)
+    flip = changes[changes["flips"]].iloc[0]
+    assert (flip["item"], flip["old"], flip["new"]) == ("first by P-score", "neuromodulation", "conservative")
+
+
+def test_a_verdict_that_changes_flips_and_a_value_that_moves_does_not(results):
+    identifier = results["claims"][0]["id"]
+    moved = compare(results, changed(results, "claims/0/computed", "other"))
+    assert moved["item"].tolist() == [identifier] and not moved["flips"].any()
+    flipped = compare(results, changed(results, "claims/0/verdict", "contradicts"))
+    assert flipped["flips"].all()
+
+
+def test_treatments_and_statements_that_come_or_go_are_named(results):
+    new = copy.deepcopy(results)
+    new["network"]["treatments"] = new["network"]["treatments"][:3]
+    new["contrasts"] = [row for row in new["contrasts"] if "placebo/sham" not in (row["treat1"], row["treat2"])]
+    new["ranks"] = [row for row in new["ranks"] if row["treatment"] != "placebo/sham"]
+    gone = new["claims"].pop()
+    changes = compare(results, new)
+    assert {"treatment placebo/sham", "placebo/sham", "neuromodulation vs placebo/sham", gone["id"]} <= set(changes["item"])
+    assert changes.set_index("item").at["treatment placebo/sham", "new"] is None
+    assert compare(new, results).set_index("item").at["treatment placebo/sham", "old"] is None
+
+
+def test_other_outcomes_are_not_compared(results):
+    with pytest.raises(ValueError, match="nothing to compare"):
+        compare(results, changed(results, "outcome/te_desirable", "lower"))
+
+
+@pytest.mark.parametrize(("limits", "desirable", "expected"), [
+    ((0.1, 0.5), "higher", 1), ((0.1, 0.5), "lower", -1), ((-0.5, -0.1), "higher", -1), ((-0.5, -0.1), "lower", 1),
+    ((-0.1, 0.5), "higher", 0), ((0.0, 0.5), "lower", 0),
+])  # fmt: skip
+def test_conclusions_follow_the_desirable_direction(limits, desirable, expected):
+    assert conclusion(sum(limits) / 2, *limits, desirable=desirable) == expected
+
+
+def test_folders_and_exports_compare_alike(tmp_path, printed, trials):
+    export(printed, tmp_path / "old")
+    by_folder = compare_paths(printed, trials)
+    by_mixed = compare_paths(tmp_path / "old" / "results.json", trials)
+    assert by_folder.equals(by_mixed)
+    flips = by_folder[by_folder["flips"]]
+    assert {"conservative vs conservative + minimally invasive", "nma.egger", "nma.i2"} <= set(flips["item"])
+    moved = by_folder.set_index(["what", "item"])
+    assert moved.at[("data", "state"), "new"] == "trial-level data"
+    assert moved.at[("heterogeneity", "I2"), "old"] == 0.775
+
+
+def test_one_more_trial_changes_the_network_and_says_so(tmp_path, trials):
+    folder = with_trials(tmp_path)
+    content = b"studlab,treat1,treat2,TE,seTE\nnew,neuromodulation,conservative,1.5,0.1\n"
+    write_trials(convert(table_from_bytes("new.csv", content), Options("contrasts"), folder), folder, add=True)
+    changes = compare_paths(trials, folder)
+    by_item = changes.set_index(["what", "item"])
+    assert (by_item.at[("network", "estimates"), "old"], by_item.at[("network", "estimates"), "new"]) == (25, 26)
+    # The printed number of these estimates is 2
+    assert by_item.at[("verdict", "nma.estimates.n_c"), "flips"]
+    assert set(by_item.xs("data").index) == {"trials/contrasts.csv"}
+
+
+def test_the_page_shows_what_the_text_shows(results):
+    new = changed(results, "network/tau2", 0.25)
+    table = diff_table(compare(results, new))
+    assert table.to_dict("records") == [{"what": "heterogeneity", "item": "tau2", "before": "0.088", "after": "0.250", "flips": ""}]
+    assert list(diff_table(compare(results, results)).columns) == ["what", "item", "before", "after", "flips"]
+
+
+@pytest.mark.parametrize(("value", "text"), [(None, "none"), (0.0005, "5.00e-04"), (12, "12"), (-0.25, "\N{MINUS SIGN}0.250"), ("x", "x")])
+def test_values_are_shown_briefly(value, text):
+    assert shown(value) == text
+
+
+def test_the_command_tells_flips_by_its_status(tmp_path, printed, trials, capsys):
+    assert main(["diff", str(printed), str(printed)]) == 0
+    assert capsys.readouterr().out == "nothing changed\n"
+    assert main(["diff", "--json", str(printed), str(trials)]) == 1
+    rows = json.loads(capsys.readouterr().out)
+    assert rows[0]["flips"] is True and {"what", "item", "old", "new", "change", "flips"} == set(rows[0])
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"schema": "other"}', b"\xff", b'{"schema": "psps-paper results 1"}'])
+def test_other_files_are_refused_by_a_sentence(tmp_path, printed, content, capsys):
+    path = tmp_path / "other.json"
+    path.write_bytes(content)
+    with pytest.raises(TableError, match="other.json: .*expected a data folder or results.json"):
+        compare_paths(path, printed)
+    assert main(["diff", str(path), str(printed)]) == 2

@@ -459,7 +459,7 @@
 
     // Controls. Each `show` below copies the settings into its control.
     const shows = [];
-    const slider = ({ key, label, min = 0, max, step, digits }, hint = "") => {
+    const slider = ({ key, label, min = 0, max, step, digits }, hint = "", marked = {}) => {
       const id = nextId();
       const described = hint ? { "aria-describedby": `${id}-hint` } : {};
       const range = element("input", { type: "range", id, min, max, step, ...described });
@@ -492,6 +492,12 @@
         range.setAttribute("aria-valuetext", key === "level" ? levelText(settings[key]) : number(settings[key], digits));
       });
       const parts = [element("label", { htmlFor: id, textContent: label }), element("div", { className: "explorer-pair" }, [range, exact])];
+      for (const [kind, [low, high]] of Object.entries(marked)) {
+        const mark = element("div", { className: `explorer-range explorer-range-${kind}`, "aria-hidden": "true" });
+        mark.style.setProperty("--low", (low - min) / (max - min));
+        mark.style.setProperty("--high", (high - min) / (max - min));
+        parts.push(mark);
+      }
       if (hint) parts.push(element("p", { className: "explorer-hint", id: `${id}-hint`, textContent: hint }));
       const group = element("div", { className: "explorer-control" }, parts);
       group.dataset.key = key;
@@ -593,18 +599,19 @@
     const assumption = element("details", { className: "explorer-details" }, [
       element("summary", { textContent: "What this page has to assume" }),
       slider(bySlider.reference,
-        `Not printed. All printed numbers together allow ${number(allowedLow, 3)} to ${number(allowedHigh, 3)}; the sets of trial-level estimates that agree with them have ${number(foundLow, 3)} to ${number(foundHigh, 3)}.`),
+        `Not printed. All printed numbers together allow ${number(allowedLow, 3)} to ${number(allowedHigh, 3)}; the sets of trial-level estimates that agree with them have ${number(foundLow, 3)} to ${number(foundHigh, 3)}. The bars below the slider show both.`,
+        data.tau2),
       element("div", { className: "table-wrap", role: "region", tabIndex: 0, "aria-label": "What the assumption means for each comparison" },
         element("table", { className: "psps" }, [
-          element("caption", { textContent: "What it means for each comparison, if its estimates are equally precise" }),
+          element("caption", { textContent: "What it means for each comparison, if its estimates are equally precise (trial: two equal parallel arms)" }),
           element("thead", {}, element("tr", {}, ["comparison", "SE of one estimate", "people in a trial with that SE", "pooled SE here", "from the print"].map((text) => element("th", { scope: "col", textContent: text })))),
           behind,
         ])),
     ]);
     const controls = element("form", { className: "explorer-controls" }, [
       fieldset("Assumptions", [
-        slider(bySlider.tau2, "More variance between studies widens every interval."),
-        slider(bySlider.rho, "0: as the article counted, each estimate a patient group of its own. 1: a study's estimates say the same."),
+        slider(bySlider.tau2),
+        slider(bySlider.rho, "0: each estimate counts in full, as in the article. 1: all estimates of a study count as one."),
       ]),
       fieldset("What counts", [slider(bySlider.mid), slider(bySlider.level)]),
       fieldset("Comparisons in the network", keeps),

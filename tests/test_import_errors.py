@@ -29,7 +29,6 @@ MESSAGES = {
     "huge_te.csv": ", row 1, column TE: '1e300' is not a number of a believable size (at most 1,000,000,000, at least its inverse)",
     "incomplete_multi_arm.csv": ": study 'a' compares 3 treatments (A, B, C) and needs 3 contrasts, has 2; missing: B vs C",
     "infinite_te.csv": ", row 1, column TE: 'inf' is not a number of a believable size (at most 1,000,000,000, at least its inverse)",
-    "latin1.csv": ": byte 33 (0xe8) is not UTF-8; save the file as CSV UTF-8",
     "long_row.csv": ", row 1: 6 cells where the header has 5",
     "n_of_one_arms.csv": ", row 2, column n: '1' is not a sample size of at least 2",
     "negative_sd_arms.csv": ", row 2, column sd: '-1' is not a number greater than 0",
@@ -66,6 +65,13 @@ def test_invalid_files_are_refused_by_name(name):
     with pytest.raises(TableError) as caught:
         read_trials(INVALID / name, Options("arms" if "_arms" in name else "contrasts"), DATA)
     assert str(caught.value).splitlines()[0] == f"{name}{MESSAGES[name]}"
+
+
+def test_text_in_another_encoding_is_named(tmp_path):
+    path = tmp_path / "latin1.csv"
+    path.write_bytes("studlab,treat1,treat2,TE,seTE\nRap\u00e8an,A,B,0.1,0.2\n".encode("latin-1"))
+    with pytest.raises(TableError, match=r"^latin1.csv: byte 33 \(0xe8\) is not UTF-8; save the file as CSV UTF-8$"):
+        read_trials(path, Options("contrasts"), DATA)
 
 
 def test_columns_that_fit_nothing_list_what_each_convention_lacks():

@@ -76,8 +76,7 @@ class Evidence:
 
     @cached_property
     def te_desirable(self) -> str:
-        outcomes = self.table("outcomes").set_index("outcome")
-        return outcomes.at["pain", "te_desirable"]
+        return self.table("outcomes")["te_desirable"].iloc[0]
 
     @cached_property
     def network(self) -> PublishedNetwork:

@@ -24,11 +24,11 @@ class TableError(ValueError):
 
 
 def data_folder() -> Path:
-    """Folder of the tables: ``$PSPS_DATA``, else ``data/`` of this checkout or of the working directory."""
+    """Folder of the tables: ``$PSPS_DATA``, else ``data/`` of the review in which one works, else of this checkout."""
     named = os.environ.get("PSPS_DATA")
     if named:
         return Path(named)
-    for root in (Path(__file__).resolve().parents[2], Path.cwd(), Path.cwd().parent):
+    for root in (Path.cwd(), Path.cwd().parent, Path(__file__).resolve().parents[2]):
         if (root / "data" / "dictionaries").is_dir():
             return root / "data"
     raise TableError("no data folder found: run inside a checkout, or set PSPS_DATA to its data folder")

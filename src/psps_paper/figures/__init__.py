@@ -1,4 +1,4 @@
-"""Figures: DataFrames in, :class:`Drawing` out; nothing is read, nothing global is changed."""
+"""Figures: DataFrames in, :class:`Drawing` out; nothing is read but the palette, nothing global is changed."""
 
 from .bias import rob_by_study, rob_stacked
 from .drawing import Drawing, save, to_svg

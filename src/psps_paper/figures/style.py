@@ -8,9 +8,11 @@ SVG can replace it by a CSS variable. All other colours stand on light and on da
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import matplotlib as mpl
@@ -21,6 +23,8 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
 from matplotlib.textpath import TextPath
+
+from psps_paper.tables import TableError, data_folder, load_table
 
 Width = Literal["single", "double"]
 WIDTH_MM: dict[str, float] = {"single": 90.0, "double": 180.0}
@@ -34,17 +38,6 @@ PAPER = "#fefefe"
 # Text on a filled shape must not follow the page's ink, or a dark page would make it vanish.
 DARK_TEXT = "#000000"
 LIGHT_TEXT = "#ffffff"
-
-# Okabe & Ito's palette, darkened where needed for a contrast of 3:1 on white and on #121212.
-CLASS_COLOURS: dict[str, str] = {
-    "neuromodulation": "#0072b2",
-    "conservative": "#009e73",
-    "minimally invasive": "#d55e00",
-    "conservative + minimally invasive": "#7d6000",
-    "surgery": "#c0679a",
-    "surgery + minimally invasive": "#8a5fd0",
-    "placebo/sham": "#7a7a7a",
-}
 
 # From light to dark as the risk grows, so that the order survives in greyscale.
 ROB_COLOURS: dict[str, str] = {
@@ -129,13 +122,33 @@ def text_on(fill: str) -> str:
     return max((DARK_TEXT, LIGHT_TEXT), key=lambda text: contrast_ratio(text, fill))
 
 
+def class_colours() -> dict[str, str]:
+    """Colour of each treatment class of the review, from ``data/treatment_classes.csv``, in the order of legends."""
+    return _class_colours(data_folder())
+
+
+@functools.cache
+def _class_colours(folder: Path) -> dict[str, str]:
+    classes = load_table("treatment_classes", folder)
+    for row, colour in enumerate(classes["colour"], start=1):
+        if not re.fullmatch("#[0-9a-f]{6}", colour):
+            raise TableError(f"treatment_classes.csv, row {row}, column colour: {colour!r} is not a colour written #rrggbb in lower case")
+    return dict(zip(classes["treatment_class"], classes["colour"], strict=True))
+
+
+def __getattr__(name: str) -> dict[str, str]:
+    # The palette belongs to the review, not to the package, and is read when a figure first needs it
+    if name == "CLASS_COLOURS":
+        return class_colours()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def class_colour(treatment_class: str) -> str:
     """Colour of a treatment class; an unknown class is an error."""
-    if treatment_class not in CLASS_COLOURS:
-        raise ValueError(
-            f"treatment class {treatment_class!r} is not one of {', '.join(CLASS_COLOURS)}"
-        )
-    return CLASS_COLOURS[treatment_class]
+    colours = class_colours()
+    if treatment_class not in colours:
+        raise ValueError(f"treatment class {treatment_class!r} is not one of {', '.join(colours)}")
+    return colours[treatment_class]
 
 
 # ---------------------------------------------------------------- words

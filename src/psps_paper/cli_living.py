@@ -1,4 +1,4 @@
-"""Subcommands that change, compare or begin reviews: import, diff, export."""
+"""Subcommands that change, compare or begin reviews: import, diff, export, new."""
 
 from __future__ import annotations
 
@@ -46,6 +46,11 @@ def living_commands(commands) -> None:
     export.add_argument("--data", type=Path, help="data folder (default: that of this checkout)")
     export.set_defaults(run=_export)
 
+    new = commands.add_parser("new", help="begin a review of your own, or make its data anew from review.yml",
+                              description="In a new folder: a sample review that builds. In a review's folder: data/ anew, nothing else.")
+    new.add_argument("folder", type=Path)
+    new.set_defaults(run=_new)
+
 
 def _pairs(option: str, texts: list[str]) -> dict[str, str]:
     pairs = {}
@@ -91,4 +96,12 @@ def _export(options: argparse.Namespace) -> int:
 
     for name in export(options.data or data_folder(), options.target, outcome=options.outcome):
         print(f"wrote {options.target / name}")
+    return 0
+
+
+def _new(options: argparse.Namespace) -> int:
+    from psps_paper.living.new_review import new_review
+
+    for name in new_review(options.folder):
+        print(f"wrote {options.folder / name}")
     return 0

@@ -140,8 +140,11 @@ def table_markup(table: pd.DataFrame, *, label: str, index: bool = False, sortab
 
 
 def csv_link(data: pd.DataFrame, name: str) -> str:
-    """A link that downloads the data; it carries them itself, so that it works offline."""
-    plain = data.map(_plain)
+    """A link that downloads the data with ten significant digits; it carries them itself, so that it works offline.
+
+    Digits beyond these differ between machines.
+    """
+    plain = data.map(lambda value: float(f"{value:.9e}") if isinstance(value, float) else _plain(value))
     encoded = base64.b64encode(plain.to_csv(index=False, lineterminator="\n").encode()).decode()
     return (
         f'<a class="psps-csv" download="{html.escape(name)}.csv" href="data:text/csv;charset=utf-8;base64,{encoded}">'

@@ -93,7 +93,9 @@ def network_graph(
             top -= note
         places = _places(graph.subgraph(part), box, total_width, part_height, size)
         places = {t: (x, top - part_height + y) for t, (x, y) in places.items()}
-        for first, second, edge in graph.subgraph(part).edges(data=True):
+        # a set has no order that is the same in every run
+        pairs = sorted((*sorted(pair), graph.edges[pair]) for pair in map(tuple, graph.subgraph(part).edges))
+        for first, second, edge in pairs:
             (x1, y1), (x2, y2) = places[first], places[second]
             canvas.plot(
                 [x1, x2], [y1, y2], color=MUTED, zorder=1, solid_capstyle="butt",

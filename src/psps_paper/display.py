@@ -17,6 +17,7 @@ from myst_nb import glue
 from psps_paper import formatting
 from psps_paper.claims import check_claims
 from psps_paper.figures import Drawing, to_svg
+from psps_paper.figures.drawing import for_csv
 from psps_paper.figures.style import GRID, INK, MUTED, PAPER
 from psps_paper.tables import checksums
 
@@ -140,11 +141,8 @@ def table_markup(table: pd.DataFrame, *, label: str, index: bool = False, sortab
 
 
 def csv_link(data: pd.DataFrame, name: str) -> str:
-    """A link that downloads the data with ten significant digits; it carries them itself, so that it works offline.
-
-    Digits beyond these differ between machines.
-    """
-    plain = data.map(lambda value: float(f"{value:.9e}") if isinstance(value, float) else _plain(value))
+    """A link that downloads the data; it carries them itself, so that it works offline."""
+    plain = for_csv(data.map(_plain))
     encoded = base64.b64encode(plain.to_csv(index=False, lineterminator="\n").encode()).decode()
     return (
         f'<a class="psps-csv" download="{html.escape(name)}.csv" href="data:text/csv;charset=utf-8;base64,{encoded}">'

@@ -81,6 +81,11 @@ def to_svg(drawing: Drawing) -> str:
     return ElementTree.tostring(root, encoding="unicode")
 
 
+def for_csv(data: pd.DataFrame) -> pd.DataFrame:
+    """The data with ten significant digits: digits beyond these differ between machines."""
+    return data.map(lambda value: float(f"{value:.9e}") if isinstance(value, float) else value)
+
+
 def save(drawing: Drawing, folder: Path, formats: tuple[str, ...] = FORMATS, dpi: int = 300) -> list[Path]:
     """Write the drawing in each format, and its data as CSV, under ``folder``.
 
@@ -105,7 +110,7 @@ def save(drawing: Drawing, folder: Path, formats: tuple[str, ...] = FORMATS, dpi
         if path.suffix == ".svg":
             path.write_text(to_svg(drawing) + "\n", encoding="utf-8")
         elif path.suffix == ".csv":
-            drawing.data.to_csv(path, index=False, lineterminator="\n")
+            for_csv(drawing.data).to_csv(path, index=False, lineterminator="\n")
         else:
             # A date or a version in the file would change its bytes with every build.
             dateless = {"Software": None} if path.suffix == ".png" else {"CreationDate": None}

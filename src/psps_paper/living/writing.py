@@ -61,9 +61,11 @@ def cell_text(value: object) -> str:
 def csv_bytes(table: pd.DataFrame) -> bytes:
     """A table as CSV in UTF-8 with line feeds; reading it back gives the same numbers, bit by bit."""
     lines = io.StringIO(newline="")
-    writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow([protected(str(column)) for column in table.columns])
-    writer.writerows([cell_text(value) for value in row] for row in table.itertuples(index=False))
+    rows = [[protected(str(column)) for column in table.columns]]
+    rows += [[cell_text(value) for value in row] for row in table.itertuples(index=False)]
+    # the writer quotes its own line end only, but a reader takes a carriage return for one too
+    quoting = csv.QUOTE_ALL if any("\r" in cell for row in rows for cell in row) else csv.QUOTE_MINIMAL
+    csv.writer(lines, lineterminator="\n", quoting=quoting).writerows(rows)
     return lines.getvalue().encode("utf-8")
 
 

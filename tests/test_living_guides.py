@@ -32,6 +32,7 @@ def commands(text: str) -> list[list[str]]:
 def checkout(tmp_path, monkeypatch):
     """What a user has in front of them: a checkout, the supplement as a workbook, and one new trial."""
     printed_only(tmp_path)
+    monkeypatch.delenv("PSPS_DATA", raising=False)
     book = openpyxl.Workbook()
     book.active.append(["studlab", "treat1", "treat2", "TE", "seTE"])
     for row in star_demo().replace({"treat1": LABELS, "treat2": LABELS}).itertuples(index=False):
@@ -63,6 +64,7 @@ def test_a_trial_is_added_by_the_commands_of_the_guide(checkout, capsys):
 
 def test_a_review_is_started_by_the_commands_of_the_guide(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PSPS_DATA", raising=False)
     new, export = commands(START)
     assert main(new) == 0
     monkeypatch.chdir(tmp_path / new[1])

@@ -87,13 +87,14 @@ def test_chapters_name_no_treatment_and_hold_no_number(sample):
 
 
 def test_the_package_s_own_functions_find_the_review_in_which_one_works(sample, monkeypatch):
+    monkeypatch.delenv("PSPS_DATA", raising=False)
     for place in (sample, sample / "book"):
         monkeypatch.chdir(place)
         assert data_folder().samefile(sample / "data")
         assert list(style.class_colours()) == ["usual care", "nasal rinse", "tablet", "rinse and tablet"]
         assert book_network().tier == "recomputed"
     monkeypatch.chdir(ROOT)
-    assert data_folder() == DATA
+    assert data_folder() == ROOT / "data"
 
 
 def test_every_default_colour_stands_out_on_light_and_dark_pages():

@@ -313,7 +313,7 @@ def test_data_folder_is_what_the_environment_names(folder, monkeypatch):
     with pytest.raises(TableError, match="^nonsense is no data folder"):
         load_table("studies")
     monkeypatch.delenv("PSPS_DATA")
-    assert data_folder() == DATA
+    assert data_folder() == ROOT / "data"
 
 
 @pytest.mark.parametrize(

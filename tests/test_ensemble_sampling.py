@@ -164,7 +164,11 @@ def test_same_numbers_whatever_the_workers(small, evidence):
 def test_same_numbers_on_a_dask_cluster_of_two_workers(small, evidence, monkeypatch):
     distributed = pytest.importorskip("distributed", reason="extra 'cluster' is not installed")
     monkeypatch.setattr(robustness, "_PART", 7)  # several tasks, the last one smaller
-    analyses = [robustness.unit_of_analysis, robustness.cluster_robust_contrasts, robustness.selection_bounds]
+    analyses = [
+        lambda e: robustness.unit_of_analysis(e, robustness.refits_by_unit(e)),
+        robustness.cluster_robust_contrasts,
+        robustness.selection_bounds,
+    ]
     here = [analysis(small) for analysis in analyses]
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
         with distributed.Client(cluster):

@@ -49,7 +49,7 @@ book: $(BUILT)
 
 # --complete: a skip without leave, a test file or a chapter from which nothing ran, is a failure.
 test: $(BUILT)
-	$(PY) -m pytest tests book --nbval --nbval-current-env --complete -n $(JOBS) --dist loadscope
+	$(PY) -m pytest tests book --nbval --nbval-current-env --complete -n $(JOBS) --dist loadscope --no-loadscope-reorder
 
 notebooks: $(INSTALLED)
 	$(PY) -m psps_paper.notebooks book --jobs $(JOBS)

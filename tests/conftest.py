@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import yaml
 
@@ -36,6 +37,11 @@ def chapters() -> list[str]:
     """File stems of the chapters in the order of ``_toc.yml``."""
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
     return [Path(file).name for file in _files(toc)]
+
+
+# A slow machine is no fault of the code, and the same examples everywhere make a failure one that others see too.
+hypothesis.settings.register_profile("psps", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("psps")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -83,6 +83,8 @@ def open_page(browser, address):
         page.on("console", lambda message: page.failures.append(f"console: {message.text}") if message.type == "error" else None)
         page.goto(address + path, wait_until="load")
         page.wait_for_function("!window.MathJax?.startup?.promise || window.MathJax.startup.promise.then(() => true)")
+        # The theme fades its colours in; half-way they have no contrast.
+        page.wait_for_function("document.getAnimations().every(animation => animation.playState !== 'running')")
         return page
 
     yield open_page

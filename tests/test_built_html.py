@@ -121,7 +121,7 @@ def test_every_figure_has_a_caption(built, stem):
 @pytest.mark.parametrize("stem", PAGES)
 def test_no_number_is_missing_and_no_message_is_left(built, stem):
     text = BeautifulSoup(str(article(stem)), "html.parser")
-    for code in text.select("pre, code, div.cell_input, dt.sig"):
+    for code in text.select("pre, code, dt.sig, div.cell_input"):
         code.decompose()
     assert [match[0] for match in RESIDUE.finditer(text.get_text())] == []
     for pasted in text.select("span.pasted-text, span.pasted-inline, .claim, [data-claim]"):

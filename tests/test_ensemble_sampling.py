@@ -3,10 +3,15 @@
 Printed values: Results, "Network meta-analysis".
 """
 
+import functools
+
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
 
+from psps_paper import cli_ensemble, robustness
+from psps_paper.cli import main
 from psps_paper.ensemble import (
     Assumptions,
     compatibility_map,
@@ -156,14 +161,31 @@ def test_same_numbers_whatever_the_workers(small, evidence):
 
 
 @pytest.mark.slow
-def test_same_numbers_on_a_dask_cluster_of_two_workers(small, evidence):
+def test_same_numbers_on_a_dask_cluster_of_two_workers(small, evidence, monkeypatch):
     distributed = pytest.importorskip("distributed", reason="extra 'cluster' is not installed")
+    monkeypatch.setattr(robustness, "_PART", 7)  # several tasks, the last one smaller
+    analyses = [robustness.unit_of_analysis, robustness.cluster_robust_contrasts, robustness.selection_bounds]
+    here = [analysis(small) for analysis in analyses]
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
         with distributed.Client(cluster):
             remote = sample_ensemble(60, evidence=evidence, assumptions=EASY, n_jobs=2, backend="dask")
+            with joblib.parallel_config(backend="dask"):
+                there = [analysis(small) for analysis in analyses]
     for name in NAMES:
         np.testing.assert_array_equal(getattr(small, name), getattr(remote, name))
     pd.testing.assert_frame_equal(small.members, remote.members)
+    for own, other in zip(here, there, strict=True):
+        pd.testing.assert_frame_equal(own, other, check_exact=True)
+
+
+def test_the_command_writes_an_ensemble_and_names_a_wrong_file(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(cli_ensemble, "sample_ensemble", functools.partial(sample_ensemble, assumptions=EASY))
+    made = tmp_path / "ensemble.npz"
+    assert main(["ensemble", str(made), "--size", "20", "--jobs", "1"]) == 0
+    assert len(load_ensemble(made)) == 20
+    assert "every number above is simulated" in capsys.readouterr().out
+    assert main(["ensemble", str(tmp_path / "ensemble.csv")]) == 2
+    assert "ensemble.csv: expected a file name that ends in .npz" in capsys.readouterr().err
 
 
 def test_stored_form_keeps_members(small, evidence, tmp_path):

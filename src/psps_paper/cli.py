@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from psps_paper.claims import VERDICTS, check_claims
+from psps_paper.cli_ensemble import ensemble_commands
 from psps_paper.cli_living import living_commands
 from psps_paper.tables import TableError, record_checksums, table_names, load_table
 
@@ -28,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     tables.set_defaults(run=_tables)
 
     living_commands(commands)
+    ensemble_commands(commands)
 
     figures = commands.add_parser("figures", help="rebuild every figure of the book, with the data plotted in it")
     figures.add_argument("--format", default="svg,pdf,png", help="one or more, separated by commas (default: svg,pdf,png)")

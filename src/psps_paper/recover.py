@@ -502,11 +502,11 @@ class _Region:
 
         def slack(u):
             g = at(u)[0][:-1]
-            return np.r_[((self.high - g) / self.half)[high_at], ((g - self.low) / self.half)[low_at]]
+            return np.concatenate([((self.high - g) / self.half)[high_at], ((g - self.low) / self.half)[low_at]])
 
         def slope(u):
             d = at(u)[1][:-1] / self.half[:, None]
-            return np.r_[-d[high_at], d[low_at]]
+            return np.concatenate([-d[high_at], d[low_at]])
 
         span = list(zip((tree.low - x0) / unit, (tree.high - x0) / unit, strict=True))
         out = minimize(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
+from joblib import Parallel, delayed
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from psps_paper.ensemble.sampler import Ensemble
-from psps_paper.network.model import NetworkFits, fit_networks
+from psps_paper.network.model import fit_networks
 from psps_paper.network.ranking import p_score_values
 from psps_paper.pairwise import published_fraction_at_bias
 
@@ -41,6 +43,36 @@ def clinical_scale(table: pd.DataFrame) -> ClinicalScale:
     return ClinicalScale(sd=float(values["points_per_smd"]), important=float(values["minimal_important_difference"]))
 
 
+# --- members in parts ---------------------------------------------------------------------------------
+
+_PART = 250  # members of a task; fixed, so that no number depends on the workers
+
+
+def over_members(function: Callable[..., dict[str, np.ndarray]], *arrays: np.ndarray) -> dict[str, np.ndarray]:
+    """Compute arrays over members part by part, through joblib.
+
+    Where it runs is joblib's: in this process by default, elsewhere within
+    ``joblib.parallel_config(backend="loky" | "dask", n_jobs=...)``. The numbers are the same.
+
+    Parameters
+    ----------
+    function : callable
+        Of one part of each array; returns arrays whose first axis is members. It must be picklable.
+    *arrays : numpy.ndarray
+        Each [B x ...].
+
+    Returns
+    -------
+    dict of numpy.ndarray
+        What ``function`` returns, [B x ...].
+    """
+    # One layout in memory, as after a transfer: sums depend on it in their last bit.
+    arrays = tuple(map(np.ascontiguousarray, arrays))
+    starts = range(0, len(arrays[0]), _PART)
+    parts = Parallel()(delayed(function)(*(array[start : start + _PART] for array in arrays)) for start in starts)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
 # --- refits -------------------------------------------------------------------------------------------
 
 
@@ -50,17 +82,21 @@ def _by_method(ensemble: Ensemble):
         yield (0.0 if method == "common" else method), np.asarray(rows)
 
 
+_FIELDS = ("te", "se", "predict_lower", "predict_upper", "tau2", "q", "i2", "i2_lower", "i2_upper")
+
+
+def _fit(design: pd.DataFrame, method: str | float, te: np.ndarray, se: np.ndarray) -> dict[str, np.ndarray]:
+    fit = fit_networks(design, te, se, tau2=method)
+    return {name: getattr(fit, name) for name in _FIELDS}
+
+
 def _refit(ensemble: Ensemble, design: pd.DataFrame, te: np.ndarray, se: np.ndarray) -> dict[str, np.ndarray]:
-    """Fit every member by its own tau2 method; arrays over members of the fields used below."""
-    size, fields = len(te), ("te", "se", "predict_lower", "predict_upper", "tau2", "q", "i2", "i2_lower", "i2_upper")
+    """Fit every member by its own tau2 method; arrays over members of the fields above."""
     out: dict[str, np.ndarray] = {}
-    fit: NetworkFits | None = None
     for method, rows in _by_method(ensemble):
-        fit = fit_networks(design, te[rows], se[rows], tau2=method)
-        for name in fields:
-            values = getattr(fit, name)
-            out.setdefault(name, np.empty((size, *values.shape[1:])))[rows] = values
-    out["treatments"] = np.array(fit.treatments)
+        for name, values in over_members(partial(_fit, design, method), te[rows], se[rows]).items():
+            out.setdefault(name, np.empty((len(te), *values.shape[1:])))[rows] = values
+    out["treatments"] = np.array(fit_networks(design, te[:1], se[:1], tau2=0.0).treatments)
     return out
 
 
@@ -177,6 +213,15 @@ def ranking_by_unit(ensemble: Ensemble, correlations: Sequence[float] = CORRELAT
     return pd.DataFrame(rows)
 
 
+def _cluster_robust(mine: np.ndarray, te: np.ndarray, w: np.ndarray, study: np.ndarray) -> dict[str, np.ndarray]:
+    """Weighted mean over estimates and its standard error with the studies ``mine`` as clusters."""
+    total = w.sum(axis=1)
+    centre = (w * te).sum(axis=1) / total
+    residual = w * (te - centre[:, None])
+    sums = np.stack([(residual * (study == s)).sum(axis=1) for s in mine], axis=1)
+    return {"te": centre, "se": np.sqrt((sums**2).sum(axis=1) * len(mine) / (len(mine) - 1)) / total}
+
+
 def cluster_robust_contrasts(ensemble: Ensemble) -> pd.DataFrame:
     """Contrasts with the hub by cluster-robust standard errors, studies as clusters.
 
@@ -197,17 +242,13 @@ def cluster_robust_contrasts(ensemble: Ensemble) -> pd.DataFrame:
     for k, edge in enumerate(ensemble.evidence.edges.itertuples()):
         columns = np.flatnonzero(ensemble.evidence.estimates == k)
         mine = np.flatnonzero(studies["comparison"] == k)
-        weight, te = w[:, columns], ensemble.te[:, columns]
-        total = weight.sum(axis=1)
-        centre = (weight * te).sum(axis=1) / total
-        residual = weight * (te - centre[:, None])
         row = {"treat1": edge.treat1, "treat2": edge.treat2, "studies": len(mine), "df": len(mine) - 1}
         names = ("se", "p", "lower", "upper")
         if len(mine) < 2:
             rows.append(row | {f"{n}_{e}": np.nan for n in names for e in ("low", "median", "high")} | {"significant": np.nan})
             continue
-        sums = np.stack([(residual * (ensemble.study[:, columns] == s)).sum(axis=1) for s in mine], axis=1)
-        se = np.sqrt((sums**2).sum(axis=1) * len(mine) / (len(mine) - 1)) / total
+        pooled = over_members(partial(_cluster_robust, mine), ensemble.te[:, columns], w[:, columns], ensemble.study[:, columns])
+        centre, se = pooled["te"], pooled["se"]
         with np.errstate(divide="ignore"):
             p = 2 * stdtr(len(mine) - 1, -np.abs(centre / se))
         half = stdtrit(len(mine) - 1, 0.975) * se
@@ -287,6 +328,10 @@ def leave_one_study_out(ensemble: Ensemble) -> pd.DataFrame:
 # --- (d) small-study bias -----------------------------------------------------------------------------
 
 
+def _fractions(bias: np.ndarray, se: np.ndarray, tau2: np.ndarray) -> dict[str, np.ndarray]:
+    return {"fraction": np.array([published_fraction_at_bias(*member) for member in zip(bias, se, tau2, strict=True)])}
+
+
 def selection_bounds(ensemble: Ensemble) -> pd.DataFrame:
     """Fraction published at which selection alone could explain each result.
 
@@ -310,13 +355,8 @@ def selection_bounds(ensemble: Ensemble) -> pd.DataFrame:
             if (bias <= 0).all():
                 row |= dict.fromkeys((f"{name}_low", f"{name}_median", f"{name}_high"), np.nan)
                 continue
-            fractions = np.array(
-                [
-                    published_fraction_at_bias(b, se, t)
-                    for b, se, t in zip(bias, ensemble.se[:, columns], ensemble.tau2, strict=True)
-                    if b > 0
-                ]
-            )
+            above = bias > 0
+            fractions = over_members(_fractions, bias[above], ensemble.se[above][:, columns], ensemble.tau2[above])["fraction"]
             row |= {f"{name}_{end}": x for end, x in _summary(fractions).items()}
         rows.append(row)
     return pd.DataFrame(rows)

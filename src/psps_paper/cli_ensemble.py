@@ -1,0 +1,71 @@
+"""Command line: ``psps-paper ensemble`` samples the trial-level sets anew and runs every analysis of them."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import tempfile
+import time
+from pathlib import Path
+
+from joblib import parallel_config
+
+from psps_paper.ensemble import Ensemble, convergence, sample_ensemble, save_ensemble
+from psps_paper.living.writing import write_atomically
+from psps_paper.robustness import clinical_scale, robustness_of_conclusions
+from psps_paper.tables import load_table
+
+
+def ensemble_commands(commands) -> None:
+    ensemble = commands.add_parser(
+        "ensemble",
+        help="sample trial-level sets that agree with the print, and test the conclusions on them",
+        description="The same numbers come out whatever the number of workers and wherever they are.",
+    )
+    ensemble.add_argument("file", type=Path, help="file to write, ending in .npz (the book reads data/ensemble.npz)")
+    ensemble.add_argument("--size", type=int, default=2000, help="members, an even number (default: 2000)")
+    ensemble.add_argument("--seed", type=int, default=20250305, help="(default: 20250305)")
+    ensemble.add_argument("--jobs", type=int, default=2, help="processes on this machine (default: 2)")
+    ensemble.add_argument("--cluster", metavar="ADDRESS", help="scheduler of a Dask cluster, instead of this machine's processes")
+    ensemble.set_defaults(run=_ensemble)
+
+
+@contextlib.contextmanager
+def _workers(options: argparse.Namespace):
+    """joblib's settings for the processes here, or for the cluster that was named."""
+    if options.cluster is None:
+        yield {"backend": "loky", "n_jobs": options.jobs}
+        return
+    try:
+        from distributed import Client
+    except ImportError:
+        raise ValueError("--cluster needs Dask: pip install 'psps-paper[cluster]'") from None
+    with Client(options.cluster, timeout=10):
+        yield {"backend": "dask", "n_jobs": -1}
+
+
+def _ensemble(options: argparse.Namespace) -> int:
+    if options.file.suffix != ".npz":
+        raise ValueError(f"{options.file}: expected a file name that ends in .npz")
+    start = time.monotonic()
+    with _workers(options) as workers:
+        print(f"sampling {options.size} members", flush=True)
+        ensemble = sample_ensemble(options.size, seed=options.seed, verbose=5, **workers)
+        _save(ensemble, options.file)
+        print(f"wrote {options.file} after {time.monotonic() - start:.0f} s; refitting each member without and with grouped estimates", flush=True)
+        with parallel_config(**workers):
+            conclusions = robustness_of_conclusions(ensemble, clinical_scale(load_table("clinical_scale")))
+    accepted = ensemble.sampling
+    print(f"accepted {accepted['accepted'].sum()} of {accepted['drawn'].sum()} draws")
+    print(convergence(ensemble).to_string(float_format="{:.4g}".format))
+    shown = conclusions[["conclusion", "holds_as_printed", "holds_grouped", "verdict"]]
+    print(shown.to_string(index=False, float_format="{:.3f}".format))
+    print(f"{time.monotonic() - start:.0f} s in all; every number above is simulated")
+    return 0
+
+
+def _save(ensemble: Ensemble, path: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / path.name
+        save_ensemble(ensemble, made)
+        write_atomically(path, made.read_bytes())

@@ -243,6 +243,28 @@ def conclusions_table(conclusions: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def clinical_table(conclusions: pd.DataFrame, ratings: pd.DataFrame) -> pd.DataFrame:
+    """The conclusions with what a clinician asks first, beside the certainty of :func:`psps_paper.certainty.certainty_table`."""
+    certainty = ratings.set_index("contrast")[["certainty at best", "certainty at worst"]]
+    rated = {name: " or ".join(dict.fromkeys(row)) for name, row in zip(certainty.index, certainty.itertuples(index=False))}
+    contrasts = conclusions["treat1"] + " against " + conclusions["treat2"]
+    table = conclusions_table(conclusions)
+    return pd.DataFrame({
+        "conclusion": table["conclusion"],
+        "rests on": table["rests on"],
+        "points of 0 to 10": table["points of 0 to 10"],
+        "survives": table["holds with correlated estimates"],
+        "certainty": [rated.get(name, "not rated") for name in contrasts],
+    })
+
+
+def nnt_text(numbers: pd.DataFrame, analysis: str = "missing as failure") -> str:
+    """The pooled number needed to treat with its interval, as text; rounded up, as is usual."""
+    row = numbers[(numbers["of"] == "pooled") & (numbers["analysis"] == analysis)].iloc[0]
+    value, lower, upper = (math.ceil(row[name]) for name in ("NNT", "lower", "upper"))
+    return f"{value} ({lower} to {upper})"
+
+
 def extreme_estimates(ensemble: Ensemble, large: float = 2.0) -> pd.DataFrame:
     """How large the estimates of the members are: quantiles of each member's largest and smallest, and how many are large.
 

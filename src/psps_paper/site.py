@@ -20,6 +20,8 @@ from pybtex.style.labels import BaseLabelStyle
 from pybtex.style.sorting import BaseSortingStyle
 from pybtex.style.template import names, sentence
 
+from psps_paper.glossary import PAGE, GlossaryDirective, explained, load_glossary
+
 
 def reference_number(key: str) -> int | None:
     """Number of an article's reference in the article (``ref26`` is 26); None for any other key."""
@@ -86,7 +88,17 @@ def adapt_page(app, pagename: str, templatename: str, context: dict, doctree) ->
             for asset in context[kind]
             if "thebe" not in f"{getattr(asset, 'filename', asset)} {getattr(asset, 'attributes', '')}".lower()
         ]
-    context["body"] = tidy_body(context.get("body", ""))
+    body = tidy_body(context.get("body", ""))
+    # The reference list is titles of other people's works; the glossary explains itself.
+    if f"book/{PAGE}" in app.env.found_docs and pagename.startswith("book/") and Path(pagename).name not in ("references", PAGE):
+        body = explained(body, app.psps_glossary)
+    context["body"] = body
+
+
+def read_glossary(app) -> None:
+    """Read the glossary once a build; a book without one explains nothing."""
+    path = Path(app.srcdir) / "book" / "glossary.yml"
+    app.psps_glossary = load_glossary(path) if path.exists() else {}
 
 
 def read_in_parallel(app) -> None:
@@ -124,6 +136,8 @@ def finish(app, error: Exception | None) -> None:
 def setup(app) -> dict[str, bool]:
     """Register the reference style ``psps`` and the handlers (Sphinx calls this when it loads the extension)."""
     pybtex.plugin.register_plugin("pybtex.style.formatting", "psps", ReferenceStyle)
+    app.add_directive("psps-glossary", GlossaryDirective)
+    app.connect("builder-inited", read_glossary)
     app.connect("builder-inited", read_in_parallel)
     app.connect("html-page-context", adapt_page, priority=900)
     app.connect("build-finished", finish, priority=900)

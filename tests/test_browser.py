@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import http.server
-import os
 import shutil
 import threading
 from pathlib import Path
@@ -17,19 +16,9 @@ from axe_playwright_python.sync_playwright import Axe
 from conftest import ROOT, chapters
 from playwright.sync_api import sync_playwright
 
-CHROMIUM = os.environ.get("PSPS_CHROMIUM") or next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-]
+from psps_paper.printing import ARGUMENTS, find_chromium
+
+CHROMIUM = find_chromium()
 PAGES = [f"book/{stem}.html" for stem in chapters()] + ["search.html"]
 pytestmark = [
     pytest.mark.browser,

@@ -226,12 +226,15 @@ def conclusions_table(conclusions: pd.DataFrame) -> pd.DataFrame:
     def whole(low: float, high: float) -> str:
         return f"{low:.0f} to {high:.0f}"
 
+    def studies(count: int) -> str:
+        return "1 study" if count == 1 else f"{count} studies"
+
     rows = []
     for row in conclusions.itertuples():
         has_contrast = not pd.isna(row.te)
         rows.append({
             "conclusion": row.conclusion,
-            "rests on": f"{row.studies} studies, {row.estimates} estimates, {whole(row.patients_low, row.patients_high)} patients",
+            "rests on": f"{studies(row.studies)}, {row.estimates} estimates, {whole(row.patients_low, row.patients_high)} patients",
             "holds with estimates as printed": formatting.percent(row.holds_as_printed, 0),
             "holds with correlated estimates": formatting.percent(row.holds_grouped, 0),
             "at worst": formatting.percent(row.holds_grouped_worst, 0),

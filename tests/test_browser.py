@@ -121,6 +121,17 @@ def test_page_has_no_axe_violation(open_page, path, scheme, rules):
 
 
 @pytest.mark.built
+@pytest.mark.parametrize("path", ["book/background.html", "book/explorer.html", "search.html"])
+def test_every_icon_is_drawn(open_page, path):
+    """The book ships the icons that it uses only; Font Awesome draws an animated question mark for one that it lacks."""
+    page = open_page(path)
+    page.wait_for_selector("svg.svg-inline--fa", state="attached")
+    assert page.locator("svg.svg-inline--fa").count() >= 3
+    assert page.eval_on_selector_all("svg.svg-inline--fa:has(animate)", "icons => icons.map(icon => icon.dataset.icon)") == []
+    assert page.eval_on_selector_all("i[class*='fa-']", "icons => icons.map(icon => icon.className)") == []
+
+
+@pytest.mark.built
 def test_tables_read_without_script(browser, address):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()

@@ -2,7 +2,7 @@
 
 Jupyter Book loads it by name (``_config.yml``, ``extra_extensions``). Tidying means: no script of a service
 that the book does not use, roles and header cells that assistive technology can read, the data tables beside
-the pages, and no more of MathJax than the pages load.
+the pages, and no more of MathJax and Font Awesome than the pages use.
 """
 
 from __future__ import annotations
@@ -72,10 +72,24 @@ class ReferenceStyle(UnsortedStyle):
         return sentence[listed] if as_sentence else listed
 
 
+MANY_COLUMNS = 5  # a table with so many may use the margin too
+_LONG = re.compile(r"(?<=\S{6})[,/|=_(](?=\S{6})")
+
+
+def _spread(figure: re.Match) -> str:
+    """Opening tag of a table's figure, marked as wide (a word of the theme) where the table has many columns."""
+    wide = figure[1].count("<th ") >= MANY_COLUMNS
+    return figure[0].replace("psps-table", "psps-table full-width") if wide else figure[0]
+
+
 def tidy_body(body: str) -> str:
-    """Mend in a page's body what axe-core reports: pandas' empty header cells, docutils' citation roles,
-    and wide equations that scroll but that no key reaches."""
+    """Mend in a page's body what axe-core reports: pandas' empty header cells, docutils' citation roles, and wide equations
+    that scroll but that no key reaches; let long words of tables break, and wide tables spread into the margin."""
     body = re.sub(r"<th([^>]*)></th>", r"<td\1></td>", body)
+    # A list of numbers is no number to be kept on one line.
+    body = re.sub(r'<td class="number">(\d+(?:, \d+){2,})</td>', r"<td>\1</td>", body)
+    body = re.sub(r"(?<=<td>)[^<]*[^<\s]{25}[^<]*", lambda cell: _LONG.sub(r"\g<0><wbr>", cell[0]), body)
+    body = re.sub(r'<figure class="psps psps-table"(?=[^>]*>.*?<thead><tr>(.*?)</tr>)', _spread, body, flags=re.DOTALL)
     body = body.replace('<div class="math notranslate nohighlight"', '<div tabindex="0" class="math notranslate nohighlight"')
     return body.replace(' role="doc-biblioentry"', ' role="listitem"')
 
@@ -109,8 +123,21 @@ def read_in_parallel(app) -> None:
         app.extensions[name].parallel_read_safe = True
 
 
+_ICON = re.compile(r'(?:"(?P<quoted>[a-z0-9-]+)"|\b(?P<plain>[a-z0-9]+)):\[\d+,\d+,\[(?P<aliases>[^\]]*)\],"[0-9a-f]+",(?:"[^"]*"|\["[^"]*","[^"]*"\])\],?')
+
+
+def without_unused_icons(script: str, used: set[str]) -> str:
+    """Font Awesome's script with the drawings of the icons that the book uses, by name or alias, and of no other."""
+
+    def kept(icon: re.Match) -> str:
+        names = {icon["quoted"] or icon["plain"], *re.findall(r'"([a-z0-9-]+)"', icon["aliases"])}
+        return icon[0] if names & used else ""
+
+    return _ICON.sub(kept, script)
+
+
 def finish(app, error: Exception | None) -> None:
-    """After the build: make the sidebar a landmark, put the data beside the pages, prune MathJax."""
+    """After the build: make the sidebar a landmark, put the data beside the pages, prune MathJax and the icons."""
     if error is not None or app.builder.format != "html":
         return
     output = Path(app.outdir)
@@ -129,6 +156,11 @@ def finish(app, error: Exception | None) -> None:
     for path in [*mathjax.glob("*.js"), *mathjax.glob("sre"), *mathjax.glob("adaptors"), *mathjax.glob("output/svg*")]:
         if path.name not in ("tex-chtml.js", "package.json"):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+    icons = output / "_static" / "scripts" / "fontawesome.js"
+    if icons.exists():
+        files = [path for pattern in ("*.html", "*.js") for path in output.rglob(pattern) if path != icons and mathjax not in path.parents]
+        used = {name for path in files for name in re.findall(r"\bfa-([a-z0-9-]+)", path.read_text(encoding="utf-8"))}
+        icons.write_text(without_unused_icons(icons.read_text(encoding="utf-8"), used), encoding="utf-8")
     for source_map in (output / "_static").rglob("*.map"):
         source_map.unlink()
 

@@ -72,24 +72,16 @@ class ReferenceStyle(UnsortedStyle):
         return sentence[listed] if as_sentence else listed
 
 
-MANY_COLUMNS = 5  # a table with so many may use the margin too
 _LONG = re.compile(r"(?<=\S{6})[,/|=_(](?=\S{6})")
-
-
-def _spread(figure: re.Match) -> str:
-    """Opening tag of a table's figure, marked as wide (a word of the theme) where the table has many columns."""
-    wide = figure[1].count("<th ") >= MANY_COLUMNS
-    return figure[0].replace("psps-table", "psps-table full-width") if wide else figure[0]
 
 
 def tidy_body(body: str) -> str:
     """Mend in a page's body what axe-core reports: pandas' empty header cells, docutils' citation roles, and wide equations
-    that scroll but that no key reaches; let long words of tables break, and wide tables spread into the margin."""
+    that scroll but that no key reaches; let long words of tables break."""
     body = re.sub(r"<th([^>]*)></th>", r"<td\1></td>", body)
     # A list of numbers is no number to be kept on one line.
     body = re.sub(r'<td class="number">(\d+(?:, \d+){2,})</td>', r"<td>\1</td>", body)
     body = re.sub(r"(?<=<td>)[^<]*[^<\s]{25}[^<]*", lambda cell: _LONG.sub(r"\g<0><wbr>", cell[0]), body)
-    body = re.sub(r'<figure class="psps psps-table"(?=[^>]*>.*?<thead><tr>(.*?)</tr>)', _spread, body, flags=re.DOTALL)
     body = body.replace('<div class="math notranslate nohighlight"', '<div tabindex="0" class="math notranslate nohighlight"')
     return body.replace(' role="doc-biblioentry"', ' role="listitem"')
 

@@ -311,6 +311,7 @@ def test_save_refuses_an_unknown_format(tmp_path):
         ("forest_responders", ["24/50 against 4/44, 9.23 (2.89 to 29.46)", "Pooled, random effects: 6.93 (2.64 to 18.20), prediction interval 0.31 to 153.00"]),
         ("effect_direction", ["25 studies", "add-on neuromodulation: 1 favours intervention and 1 no difference"]),
         ("ensemble_intervals", ["Simulated", "I2, as a fraction 0.77 (0.70 to 0.84), printed 0.78"]),
+        ("robustness_dashboard", ["3 conclusions over simulated data sets", "placebo/sham: holds in 100\u202f% with each estimate by itself, 68\u202f%, at worst 47\u202f%; 0.36 (−0.22 to 0.94)", "ranked second: holds in 90\u202f% with each estimate by itself, 68\u202f%, at worst 65\u202f%."]),
     ],
 )
 def test_alt_tells_the_numbers(name, expected):

@@ -226,21 +226,47 @@ def conclusions_table(conclusions: pd.DataFrame) -> pd.DataFrame:
     def whole(low: float, high: float) -> str:
         return f"{low:.0f} to {high:.0f}"
 
+    def studies(count: int) -> str:
+        return "1 study" if count == 1 else f"{count} studies"
+
     rows = []
     for row in conclusions.itertuples():
         has_contrast = not pd.isna(row.te)
         rows.append({
             "conclusion": row.conclusion,
-            "rests on": f"{row.studies} studies, {row.estimates} estimates, {whole(row.patients_low, row.patients_high)} patients",
+            "rests on": f"{studies(row.studies)}, {row.estimates} estimates, {whole(row.patients_low, row.patients_high)} patients",
             "holds with estimates as printed": formatting.percent(row.holds_as_printed, 0),
-            "holds with correlated estimates": formatting.percent(row.holds_grouped, 0),
-            "at worst": formatting.percent(row.holds_grouped_worst, 0),
+            "one estimate a study": f"{formatting.percent(row.holds_grouped, 0)} ({formatting.percent(row.holds_grouped_low, 0)} to {formatting.percent(row.holds_grouped_high, 0)})",
+            "all estimates, correlated": formatting.percent(row.holds_correlated, 0),
+            "at worst": formatting.percent(row.holds_worst, 0),
             "SMD, prediction interval": formatting.estimate(row.te, row.predict_lower, row.predict_upper) if has_contrast else "",
             "points of 0 to 10": formatting.estimate(row.points, row.points_lower, row.points_upper, 1) if has_contrast else "",
             "minimal important difference": row.important if has_contrast else "",
             "in words": row.verdict,
         })
     return pd.DataFrame(rows)
+
+
+def clinical_table(conclusions: pd.DataFrame, ratings: pd.DataFrame) -> pd.DataFrame:
+    """The conclusions with what a clinician asks first, beside the certainty of :func:`psps_paper.certainty.certainty_table`."""
+    certainty = ratings.set_index("contrast")[["certainty at best", "certainty at worst"]]
+    rated = {name: " or ".join(dict.fromkeys(row)) for name, row in zip(certainty.index, certainty.itertuples(index=False))}
+    contrasts = conclusions["treat1"] + " against " + conclusions["treat2"]
+    table = conclusions_table(conclusions)
+    return pd.DataFrame({
+        "conclusion": table["conclusion"],
+        "rests on": table["rests on"],
+        "points of 0 to 10": table["points of 0 to 10"],
+        "survives at worst": table["at worst"],
+        "certainty": [rated.get(name, "not rated") for name in contrasts],
+    })
+
+
+def nnt_text(numbers: pd.DataFrame, analysis: str = "missing as failure") -> str:
+    """The pooled number needed to treat with its interval, as text; rounded up, as is usual."""
+    row = numbers[(numbers["of"] == "pooled") & (numbers["analysis"] == analysis)].iloc[0]
+    value, lower, upper = (math.ceil(row[name]) for name in ("NNT", "lower", "upper"))
+    return f"{value} ({lower} to {upper})"
 
 
 def extreme_estimates(ensemble: Ensemble, large: float = 2.0) -> pd.DataFrame:

@@ -13,7 +13,7 @@ import pandas as pd
 from psps_paper import formatting
 from psps_paper.claims import VERDICTS
 from psps_paper.display import Html, claims_table, linked
-from psps_paper.ensemble import Ensemble
+from psps_paper.ensemble import Ensemble, convergence
 from psps_paper.evidence import class_page_table
 from psps_paper.narrative import included
 from psps_paper.published import PublishedNetwork
@@ -286,6 +286,22 @@ def extreme_estimates(ensemble: Ensemble, large: float = 2.0) -> pd.DataFrame:
          f"members with any SMD beyond {large:g} either way": formatting.percent(beyond, 0)}
         for name, values in extremes.items()
     ])
+
+
+def convergence_as_text(ensemble: Ensemble) -> pd.DataFrame:
+    """Two streams of the ensemble side by side, from :func:`psps_paper.ensemble.convergence`, to three significant digits."""
+    table = convergence(ensemble)
+
+    def mean(chain: int) -> list[str]:
+        return [f"{m:.3g} ({e:.2g})" for m, e in zip(table[f"mean_{chain}"], table[f"error_{chain}"], strict=True)]
+
+    return pd.DataFrame({
+        "quantity": table.index.str.replace("_", " "),
+        "first stream: mean (error)": mean(0),
+        "second stream: mean (error)": mean(1),
+        "distance in errors": [formatting.number(value, 2) for value in table["distance"]],
+        "members that count in full": [f"{value:.0f}" for value in table["effective_size"]],
+    })
 
 
 def tau2_routes_table(routes: pd.DataFrame) -> pd.DataFrame:

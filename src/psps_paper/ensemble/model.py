@@ -19,6 +19,8 @@ Method = Literal["DL", "REML", "ML", "common"]
 
 # no standardised mean difference beyond this is thought possible
 TE_LIMIT = 3.0
+SPREAD_SHARE = (0.2, 1.0)  # between-estimate variance, as a share of the most that the printed SEs allow
+MOST_SHARED = 0.95  # of an estimate's deviation, what the estimates of its study may have in common
 # latents of sample sizes and shared deviations are kept within this many standard deviations
 _REACH = 4.0
 
@@ -380,9 +382,8 @@ def draw_model(
     solution = evidence.region.centre
     c = len(evidence.edges)
     ceiling = (evidence.edges["estimates"].to_numpy() * np.exp(2 * solution[c:])).min()
-    # between-estimate variance: uniform up to the most that the printed SEs allow
-    spread2 = rng.uniform(0.2, 1.0, size) * ceiling
-    model = TrialModel(evidence, conventions, study, method, solution[:c], spread2, rng.uniform(0, 0.95, size))
+    spread2 = rng.uniform(*SPREAD_SHARE, size) * ceiling
+    model = TrialModel(evidence, conventions, study, method, solution[:c], spread2, rng.uniform(0, MOST_SHARED, size))
     z = rng.normal(size=(size, model.latent))
     if method in ("REML", "ML"):
         z[:, -1] = np.log(spread2)

@@ -140,6 +140,8 @@ def finish(app, error: Exception | None) -> None:
         )
         if marked != html:
             page.write_text(marked, encoding="utf-8")
+    # PDFs of an earlier build would show earlier numbers, and the front page, written anew, does not link to them.
+    shutil.rmtree(output / "pdf", ignore_errors=True)
     data = output / "data"
     data.mkdir(exist_ok=True)
     for table in sorted((Path(app.srcdir) / "data").glob("*.csv")):

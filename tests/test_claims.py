@@ -461,7 +461,7 @@ def test_one_changed_study_changes_what_a_contradiction_finds(column, identifier
 @pytest.mark.parametrize("box", table("prisma").dropna(subset="n")["box"])
 def test_one_record_more_in_the_flow_changes_a_verdict(box):
     registry = evidence().claims
-    about = registry[registry["check"].isin(["arithmetic", "possible_percent"])]
+    about = registry[registry["check"].isin(["arithmetic", "cross_check", "possible_percent"])]
     rows = table("prisma").set_index("box")
     rows.loc[box, "n"] += 1
     source = with_tables(prisma=rows.reset_index())
@@ -595,15 +595,15 @@ def test_possible_counts_are_those_of_brute_force(tenths, decimals, denominators
          "claims.csv, row 1 (id abstract.databases), column check: 'text_cuont' is not one of arithmetic, cell, citations, count, cross_check, distinct"),
         (b"recomputed,text_count,Embase", b"printed,text_count,Embase",
          "claims.csv, row 1 (id abstract.databases), column tier: 'printed' is not recomputed, the tier of text_count"),
-        (b"implied,arithmetic,screened + duplicates", b"implied,arithmetic,screened + duplicats",
-         "claims.csv, row 50 (id selection.identified), column arguments: 'screened + duplicats' does not suit arithmetic:"),
-        (b"implied,arithmetic,screened + duplicates", b"implied,arithmetic,screened +",
-         "claims.csv, row 50 (id selection.identified), column arguments: 'screened +' does not suit arithmetic:"),
-        (b"implied,arithmetic,screened + duplicates", b"implied,arithmetic,claim('selection.identified')",
+        (b"implied,cross_check,screened + duplicates", b"implied,cross_check,screened + duplicats",
+         "claims.csv, row 50 (id selection.identified), column arguments: 'screened + duplicats' does not suit cross_check:"),
+        (b"implied,cross_check,screened + duplicates", b"implied,cross_check,screened +",
+         "claims.csv, row 50 (id selection.identified), column arguments: 'screened +' does not suit cross_check:"),
+        (b"implied,cross_check,screened + duplicates", b"implied,cross_check,claim('selection.identified')",
          "claims.csv, row 50 (id selection.identified), column arguments: \"claim('selection.identified')\" does not suit "
-         "arithmetic: the statement would check itself"),
-        (b"implied,arithmetic,screened + duplicates", b"implied,arithmetic,claim('no.such')",
-         "claims.csv, row 50 (id selection.identified), column arguments: \"claim('no.such')\" does not suit arithmetic: 'no.such'"),
+         "cross_check: the statement would check itself"),
+        (b"implied,cross_check,screened + duplicates", b"implied,cross_check,claim('no.such')",
+         "claims.csv, row 50 (id selection.identified), column arguments: \"claim('no.such')\" does not suit cross_check: 'no.such'"),
         (b"recomputed,extreme,studies | year | min", b"recomputed,extreme,studies | yaer | min",
          "claims.csv, row 91 (id characteristics.earliest), column arguments: 'studies | yaer | min' does not suit extreme: 'yaer'"),
         (b"recomputed,extreme,studies | year | min", b"recomputed,extreme,studies | year",

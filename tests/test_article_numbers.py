@@ -12,6 +12,7 @@ import pytest
 from helpers import table
 
 from psps_paper import formatting
+from psps_paper.book import number_texts, numbers_by_reason
 from psps_paper.claims import expand_citations
 
 NUMBERS, CLAIMS = table("article_numbers"), table("claims").set_index("id", drop=False)
@@ -109,3 +110,10 @@ def test_reference_list_is_cited_in_full():
                                           and re.fullmatch(r"\d+([,–-]\d+)*", row.token)):
             cited |= expand_citations(row.token)
     assert set(range(1, 89)) <= cited
+
+
+def test_the_status_page_counts_every_number():
+    by_reason, texts = numbers_by_reason(NUMBERS).set_index("what it is"), number_texts(NUMBERS)
+    assert by_reason["numbers"].sum() == len(NUMBERS) == int(texts["n_numbers"])
+    assert by_reason.at["registered", "numbers"] == NUMBERS["claims"].notna().sum() == int(texts["n_registered"])
+    assert by_reason.at["registration number", "examples"] == "CRD42022360160"

@@ -624,6 +624,23 @@ def test_broken_statement_is_named(tmp_path, old, new, message):
     assert str(caught.value).startswith(message)
 
 
+@pytest.mark.parametrize(
+    ("claim", "message"),
+    [
+        (made_claim("fact_text", "sweet2016.dose_or_settings.3 | value | at {} V", 0, id="abstract.included"),
+         "sweet2016.dose_or_settings.3 has source kind 'article', which checks nothing"),
+        (made_claim("fact_text", "hara2022.dose_or_settings.1 | value | of {} patients", 4, id="abstract.included"),
+         "'of {} patients' is not in column value of hara2022.dose_or_settings.1"),
+        (made_claim("cell", "studies | year | treatment_class == 'surgery'", 2005, id="abstract.included"), "2 rows of studies.csv meet"),
+        (made_claim("text_count", "@something", 1, id="abstract.included"), "@something is not something to count"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_checked_as_asked_is_named(claim, message):
+    with pytest.raises(TableError, match="abstract.included") as caught:
+        find(evidence(), claim)
+    assert message in str(caught.value)
+
+
 def test_broken_table_is_named_not_the_statement_that_uses_it(tmp_path):
     folder = copy_data(tmp_path)
     replace_once(folder / "prisma.csv", b"1140", b"many")

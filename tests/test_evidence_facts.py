@@ -176,6 +176,10 @@ def test_months_become_years(facts):
     assert evidence.linked_value(facts, name, None, "months to years") == 1
 
 
+def test_hertz_become_kilohertz(facts):
+    assert evidence.linked_value(facts, "kapural2015.setting_value.1", None, "Hz to kHz") == 10
+
+
 def test_denominators_of_printed_percentages():
     # ref 46: 97 were randomised to tonic SCS, and no whole number of them gives 55.5 %
     assert evidence.denominators([55.5], 1, 97) == []

@@ -240,7 +240,7 @@ def test_without_trials_nothing_is_recomputed_from_them(checked):
     assert set(SETTLED) <= set(moved)
     still = after[after["settles"].fillna("").str.contains("Supplementary Data 2") & (after["verdict"] == "not checkable")]
     # A threshold of pain relief is not an effect size, so no table of effects can show it
-    assert set(still["id"]) == {"discussion.relief_thresholds"}
+    assert set(still["id"]) == {"discussion.relief_thresholds", "discussion.relief_threshold_upper"}
 
 
 def test_statements_beside_the_network_keep_their_verdicts(checked):

@@ -42,6 +42,19 @@ def verdict_counts(checked: pd.DataFrame) -> pd.DataFrame:
     return table.rename_axis(index="section", columns=None).reset_index()
 
 
+def number_texts(numbers: pd.DataFrame) -> dict[str, str]:
+    """Numbers of the article in all and those that a statement registers, as text: ``n_numbers`` and ``n_registered``."""
+    return {"n_numbers": str(len(numbers)), "n_registered": str(int(numbers["claims"].notna().sum()))}
+
+
+def numbers_by_reason(numbers: pd.DataFrame) -> pd.DataFrame:
+    """Numbers of the article by what they are: registered, or the reason why they state nothing, with examples."""
+    kind = numbers["excluded"].fillna("registered")
+    groups = numbers["token"].groupby(kind)
+    table = pd.DataFrame({"numbers": groups.size(), "examples": groups.agg(lambda tokens: "; ".join(tokens.unique()[:4]))})
+    return table.sort_values("numbers", ascending=False, kind="stable").rename_axis("what it is").reset_index()
+
+
 def status_table(checked: pd.DataFrame, *, anchors: bool = True) -> pd.DataFrame:
     """Statements with their verdicts, each linked to its row on the chapter that mirrors its place.
 

@@ -38,7 +38,7 @@ COVERED = {
     ],
 }
 FOLLOW_UP_DAYS = {"days": 1, "weeks": 7, "months": 365.25 / 12, "years": 365.25, "minutes": 1 / 1440}
-RELATIONS = ["same value", "months to years", "percentage of counts", "allows"]
+RELATIONS = ["same value", "months to years", "Hz to kHz", "percentage of counts", "allows"]
 
 
 def chosen(facts: pd.DataFrame, field: str, *, arm: str | None = None) -> pd.DataFrame:
@@ -297,6 +297,8 @@ def linked_value(facts: pd.DataFrame, name: str, total: str | float, relation: s
         raise ValueError(f"study_facts.csv, {name}: the fact has no number")
     if relation == "months to years":
         return value / 12
+    if relation == "Hz to kHz":
+        return value / 1000
     if relation == "percentage of counts":
         return 100 * value / float(fact(facts, total)["number"])
     return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -164,6 +165,31 @@ def test_scales_within_double_precision_change_nothing(scale, method):
     np.testing.assert_allclose(scaled.te / scale, fit.te, rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(scaled.se / scale, fit.se, rtol=1e-6, atol=1e-9)
     assert fit.tau2 > 0 and scaled.q == pytest.approx(fit.q)
+
+
+@pytest.mark.parametrize("smallest", [1e-2, 1e-3, 1e-4, 4e-5])
+def test_tau2_of_very_unequal_standard_errors(smallest):
+    """Against the formula of Jackson, White & Riley 2012 in rational numbers, which round nothing."""
+    rows = table(*TWO_ARM, ("s4", "A", "B", 1.9, 0.2), ("s5", "B", "C", 0.3, 0.4))
+    rows.loc[1, "se"] = smallest
+    x = np.array([[-1, 0], [1, -1], [0, -1], [-1, 0], [1, -1]])  # against A
+    w = np.array([1 / Fraction(se) ** 2 for se in rows["se"]])
+    y = np.array([Fraction(te) for te in rows["te"]])
+    (a, b), (_, c) = x.T @ (w[:, None] * x)
+    cov = np.array([[c, -b], [-b, a]]) / (a * c - b * b)
+    q = (w * (y - x @ cov @ x.T @ (w * y)) ** 2).sum()
+    trace = w.sum() - (cov * (x.T @ (w[:, None] ** 2 * x))).sum()
+    fit = fit_network(rows)
+    assert fit.q == pytest.approx(float(q), rel=1e-6)
+    assert fit.tau2 == pytest.approx(float((q - 3) / trace), rel=1e-6)
+
+
+def test_standard_errors_too_unequal_for_double_precision_are_refused():
+    rows = table(*TWO_ARM)
+    with pytest.raises(ValueError, match="contrasts: se from 1e-06 to 0.3; expected the largest to be at most 100000 times"):
+        fit_network(rows.assign(se=[0.2, 0.3, 1e-6]))
+    with pytest.raises(ValueError, match=r"\(data set 1\): se from 1e-06 to 1"):
+        fit_networks(rows, np.zeros((2, 3)), [[1, 1, 1], [1, 1, 1e-6]])
 
 
 @pytest.mark.parametrize("tau2", ["PM", "dl", -0.1, np.nan, 1j, None, [0.1, 0.2]])

@@ -24,6 +24,7 @@ from .reduction import (
     Design,
     Reduced,
     beyond_precision,
+    check_ratio,
     check_table,
     make_design,
     read_contrasts,
@@ -311,7 +312,7 @@ def fit_network(
     ValueError
         A column or label is missing; a column appears twice; two labels differ only in blanks or
         in how accents are encoded; se <= 0, an infinite value or one too large or small for double
-        precision (1e75, 1e-75); a treatment compared with itself; fewer than two treatments; a
+        precision (1e75, 1e-75, or 1e5 times another se); a treatment compared with itself; fewer than two treatments; a
         disconnected network (its parts are named); a multi-arm study with missing or contradicting
         contrasts (study and numbers are named); a study with several rows for one comparison but
         no ``correlation``; an unknown method.
@@ -503,6 +504,7 @@ def _fit(
     wrong = f"level={level!r}: expected a number between 0 and 1"
     if not (np.ndim(level) == 0 and 0 < real_numbers(level, wrong) < 1):
         raise ValueError(wrong)
+    check_ratio(se)
     rows = reduce_contrasts(design, te, se, correlation)
     x, y, d = rows.x[..., 1:], rows.y, rows.d
     df = y.shape[1] - x.shape[-1]

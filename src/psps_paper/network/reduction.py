@@ -29,6 +29,8 @@ PRECISION = (
     f"expected te between -{LARGEST:g} and {LARGEST:g} and se between {SMALLEST_SE:g} and "
     f"{LARGEST:g}, whose powers double precision holds; use another unit"
 )
+# Beyond this ratio of two standard errors the digits of Q and tau2 get lost, silently.
+LARGEST_RATIO = 1e5
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +146,17 @@ def read_contrasts(
 def beyond_precision(te: np.ndarray, se: np.ndarray) -> np.ndarray:
     """Where powers of te or se would overflow or vanish; False where one is missing."""
     return (np.abs(te) > LARGEST) | (se > LARGEST) | (se < SMALLEST_SE)
+
+
+def check_ratio(se: np.ndarray) -> None:
+    """ValueError where the standard errors of a data set [B x m] are too unequal."""
+    smallest, largest = se.min(axis=1), se.max(axis=1)
+    for k in np.flatnonzero(largest > LARGEST_RATIO * smallest):
+        where = f" (data set {k})" if len(se) > 1 else ""
+        raise ValueError(
+            f"contrasts{where}: se from {smallest[k]:g} to {largest[k]:g}; expected the largest to be "
+            f"at most {LARGEST_RATIO:g} times the smallest, or double precision can't hold the weights"
+        )
 
 
 def check_table(contrasts: object) -> None:

@@ -112,9 +112,12 @@ def read_contrasts(
     absent = [name for name in COLUMNS if name not in contrasts.columns]
     if absent:
         raise ValueError(f"contrasts: column(s) {absent} missing; expected {COLUMNS}")
-    twice = [name for name in COLUMNS if list(contrasts.columns).count(name) > 1]
-    if twice:
-        raise ValueError(f"contrasts: column(s) {twice} appear more than once; expected one of each")
+    if not contrasts.columns.is_unique:
+        twice = [name for name in COLUMNS if list(contrasts.columns).count(name) > 1]
+        if twice:
+            raise ValueError(
+                f"contrasts: column(s) {twice} appear more than once; expected one of each"
+            )
     study, treat1, treat2 = (_labels(contrasts, name) for name in COLUMNS[:3])
     _one_spelling("study", study)
     _one_spelling("treatment", treat1 + treat2)
@@ -179,20 +182,23 @@ def real_numbers(values: object, message: str) -> np.ndarray:
 
 
 def _labels(contrasts: pd.DataFrame, name: str) -> list[str]:
-    labels = [str(value) for value in contrasts[name].tolist()]
-    for row, missing in enumerate(contrasts[name].isna().tolist()):
-        if missing or not labels[row].strip():
-            raise ValueError(f"{_place(contrasts, row)}, column {name}: missing label")
+    values = contrasts[name].to_numpy(object)
+    labels = [str(value) for value in values.tolist()]
+    missing = pd.isna(values)
+    if missing.any() or not all(map(str.strip, labels)):
+        row = next(k for k, label in enumerate(labels) if missing[k] or not label.strip())
+        raise ValueError(f"{_place(contrasts, row)}, column {name}: missing label")
     return labels
 
 
 def _one_spelling(what: str, labels: list[str]) -> None:
     """Refuse labels that look alike, which would silently be two studies or treatments."""
     spelling: dict[str, str] = {}
-    for label in dict.fromkeys(labels):
+    for label in set(labels):
         plain = " ".join(unicodedata.normalize("NFC", label).split())
         other = spelling.setdefault(plain, label)
         if other != label:
+            other, label = sorted([other, label], key=labels.index)
             # Escaped, since the difference can't be seen.
             raise ValueError(
                 f"contrasts: {what} labels {ascii(other)} and {ascii(label)} differ only in blanks "

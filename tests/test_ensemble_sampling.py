@@ -201,6 +201,28 @@ def test_the_command_writes_an_ensemble_and_names_a_wrong_file(tmp_path, monkeyp
     assert "ensemble.csv: expected a file name that ends in .npz" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["made.npz", "--size", "3"], "--size 3: expected a positive multiple of 2"),
+        (["made.npz", "--size", "0"], "--size 0: expected a positive multiple of 2"),
+        (["made.npz", "--size", "-2"], "--size -2: expected a positive multiple of 2"),
+        (["made.npz", "--jobs", "0"], "--jobs 0: expected at least 1"),
+        (["made.npz", "--seed", "-1"], "--seed -1: expected a whole number of at least 0"),
+        (["absent/made.npz"], "file absent/made.npz: there is no folder absent; expected one that exists"),
+        (["folder.npz"], "file folder.npz: this is a folder; expected a file"),
+    ],
+)
+def test_the_command_refuses_bad_options_before_it_computes(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.npz").mkdir()
+    monkeypatch.setattr(cli_ensemble, "sample_ensemble", lambda *_, **__: pytest.fail("computed all the same"))
+    assert main(["ensemble", *arguments]) == 2
+    printed = capsys.readouterr()
+    assert printed.err == f"psps-paper: {message}\n" and printed.out == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["folder.npz"]
+
+
 def test_stored_form_keeps_members(small, evidence, tmp_path):
     save_ensemble(small, tmp_path / "e.npz")
     back = load_ensemble(tmp_path / "e.npz", evidence)

@@ -11,6 +11,7 @@ from pathlib import Path
 from joblib import parallel_config
 
 from psps_paper.ensemble import Ensemble, convergence, sample_ensemble, save_ensemble
+from psps_paper.ensemble.sampler import CHAINS
 from psps_paper.living.writing import write_atomically
 from psps_paper.robustness import clinical_scale, robustness_of_conclusions
 from psps_paper.tables import load_table
@@ -44,9 +45,24 @@ def _workers(options: argparse.Namespace):
         yield {"backend": "dask", "n_jobs": -1}
 
 
-def _ensemble(options: argparse.Namespace) -> int:
+def _check(options: argparse.Namespace) -> None:
+    """Refuse before an hour of work what would be refused after it."""
     if options.file.suffix != ".npz":
-        raise ValueError(f"{options.file}: expected a file name that ends in .npz")
+        raise ValueError(f"file {options.file}: expected a file name that ends in .npz")
+    if not options.file.absolute().parent.is_dir():
+        raise ValueError(f"file {options.file}: there is no folder {options.file.parent}; expected one that exists")
+    if options.file.is_dir():
+        raise ValueError(f"file {options.file}: this is a folder; expected a file")
+    if options.size < CHAINS or options.size % CHAINS:
+        raise ValueError(f"--size {options.size}: expected a positive multiple of {CHAINS}")
+    if options.jobs < 1:
+        raise ValueError(f"--jobs {options.jobs}: expected at least 1")
+    if options.seed < 0:
+        raise ValueError(f"--seed {options.seed}: expected a whole number of at least 0")
+
+
+def _ensemble(options: argparse.Namespace) -> int:
+    _check(options)
     start = time.monotonic()
     with _workers(options) as workers:
         print(f"sampling {options.size} members", flush=True)

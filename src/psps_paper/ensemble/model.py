@@ -67,7 +67,7 @@ class Evidence:
     studies : DataFrame [ref, study, comparison, crossover, n_low, n_high, most_estimates]
         ``comparison`` is the row of ``edges``.
     egger_t : tuple of float
-        Range of |t| that prints as the Egger p.
+        Range of the absolute t that prints as the Egger p.
     heterogeneous : tuple of int
         Rows of ``edges`` that are said to carry the within-design heterogeneity.
     desirable : {"lower", "higher"}

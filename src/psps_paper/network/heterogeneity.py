@@ -10,6 +10,9 @@ from scipy.optimize import elementwise
 
 # Relative width of the interval in which the likelihood search leaves tau2.
 TAU2_PRECISION = 1e-13
+# From this ratio of weights on, the trace of DL is taken by QR: as a difference of sums it loses
+# the square of the ratio.
+UNEVEN = 1e3
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +69,11 @@ def tau2_dl(x: np.ndarray, common: LeastSquares, df: int) -> np.ndarray:
         return np.zeros(len(common.q))
     w = common.w
     trace = w.sum(axis=1) - (common.cov * weighted_cross(x, w**2)).sum(axis=(1, 2))
+    uneven = w.max(axis=1) > UNEVEN * w.min(axis=1)
+    if uneven.any():
+        w = w[uneven]
+        basis = np.linalg.qr(np.sqrt(w)[:, :, None] * (x if x.ndim == 2 else x[uneven]))[0]
+        trace[uneven] = (w * (1 - (basis**2).sum(axis=2))).sum(axis=1)
     return np.maximum(0.0, (common.q - df) / trace)
 
 

@@ -20,10 +20,15 @@ from .heterogeneity import (
     tau2_likelihood,
 )
 from .reduction import (
+    PRECISION,
     Design,
     Reduced,
+    beyond_precision,
+    check_ratio,
+    check_table,
     make_design,
     read_contrasts,
+    real_numbers,
     reduce_contrasts,
     subnetworks,
 )
@@ -302,19 +307,25 @@ def fit_network(
 
     Raises
     ------
+    TypeError
+        ``contrasts`` is not a DataFrame.
     ValueError
-        A column or label is missing; se <= 0 or an infinite value; a treatment compared with
-        itself; fewer than two treatments; a disconnected network (its parts are named); a
-        multi-arm study with missing or contradicting contrasts (study and numbers are named); a
-        study with several rows for one comparison but no ``correlation``; an unknown method.
+        A column or label is missing; a column appears twice; two labels differ only in blanks or
+        in how accents are encoded; se <= 0, an infinite value or one too large or small for double
+        precision (1e75, 1e-75, or 1e5 times another se); a treatment compared with itself; fewer than two treatments; a
+        disconnected network (its parts are named); a multi-arm study with missing or contradicting
+        contrasts (study and numbers are named); a study with several rows for one comparison but
+        no ``correlation``; an unknown method.
 
     Source: Rücker 2012; Rücker & Schwarzer 2014 (multi-arm studies), as generalised least squares
     with one tau2 and correlation 1/2 between contrasts that share a baseline; DL by Jackson, White
     & Riley 2012; prediction interval by Riley 2011.
     Checked against: netmeta 2.8-2 (DL), metafor 3.8-1 rma.mv (REML, ML), pimeta 1.1 (DL).
     """
-    if correlation is not None and not 0 <= correlation < 1:
-        raise ValueError(f"correlation={correlation}: expected a number in [0, 1)")
+    if correlation is not None:
+        wrong = f"correlation={correlation!r}: expected a number in [0, 1)"
+        if not (np.ndim(correlation) == 0 and 0 <= real_numbers(correlation, wrong) < 1):
+            raise ValueError(wrong)
     design, te, se, used, excluded = prepare(contrasts, repeats=correlation is not None)
     fits = _fit(design, te[None], se[None], tau2, level, correlation)
     return NetworkFit(
@@ -371,23 +382,43 @@ def fit_networks(
     Raises
     ------
     ValueError
-        As :func:`fit_network`; shapes that do not match; a missing te or se.
+        As :func:`fit_network`; shapes that do not match; no data set; a missing te or se.
     """
-    te, se = np.atleast_2d(np.asarray(te, float)), np.atleast_2d(np.asarray(se, float))
+    check_table(contrasts)
+    te, se = (
+        np.atleast_2d(
+            real_numbers(values, f"{name}: {np.asarray(values).dtype} given; expected real numbers")
+        )
+        for name, values in (("te", te), ("se", se))
+    )
     lengths = {len(values) for values in (te, se)} | {
         np.size(value) for value in (tau2, correlation) if np.ndim(value) == 1
     }
     n_sets = max(lengths)
-    if lengths - {1, n_sets} or te.shape[1] != len(contrasts) or se.shape[1] != len(contrasts):
+    m = len(contrasts)
+    if (
+        0 in lengths
+        or lengths - {1, n_sets}
+        or te.ndim > 2
+        or se.ndim > 2
+        or te.shape[1] != m
+        or se.shape[1] != m
+        or np.ndim(tau2) > 1
+        or np.ndim(correlation) > 1
+    ):
         raise ValueError(
             f"te {te.shape}, se {se.shape}, tau2 {np.shape(tau2)}, correlation "
-            f"{np.shape(correlation)}: expected [B x {len(contrasts)}] and [B] with one B"
+            f"{np.shape(correlation)}: expected [B x {m}] and [B] with one B of at least 1"
         )
     wrong = ~(np.isfinite(te).all() and np.isfinite(se).all() and (se > 0).all())
     if wrong:
         raise ValueError("te and se: expected finite numbers with se > 0 in every data set")
+    if beyond_precision(te, se).any():
+        raise ValueError(f"te and se: {PRECISION}")
     if correlation is not None:
-        correlation = np.asarray(correlation, float)
+        correlation = real_numbers(
+            correlation, f"correlation={correlation!r}: expected numbers in [0, 1)"
+        )
         if not ((correlation >= 0) & (correlation < 1)).all():
             raise ValueError("correlation: expected numbers in [0, 1)")
     labelled = contrasts.assign(te=te[0], se=se[0])
@@ -399,7 +430,7 @@ def fit_networks(
     pieces = [slice(k, k + size) for k in range(0, n_sets, size)]
 
     def of_piece(value, piece):
-        return value[piece] if np.ndim(value) == 1 else value
+        return value[piece] if np.size(value) > 1 and np.ndim(value) == 1 else value
 
     fits = [
         _fit(
@@ -470,8 +501,10 @@ def _fit(
     level: float,
     correlation: float | np.ndarray | None,
 ) -> NetworkFits:
-    if not 0 < level < 1:
-        raise ValueError(f"level={level}: expected a number between 0 and 1")
+    wrong = f"level={level!r}: expected a number between 0 and 1"
+    if not (np.ndim(level) == 0 and 0 < real_numbers(level, wrong) < 1):
+        raise ValueError(wrong)
+    check_ratio(se)
     rows = reduce_contrasts(design, te, se, correlation)
     x, y, d = rows.x[..., 1:], rows.y, rows.d
     df = y.shape[1] - x.shape[-1]
@@ -515,9 +548,11 @@ def _tau2(
         if tau2 == "DL":
             return start
         return tau2_likelihood(x, y, d, start, restricted=tau2 == "REML")
-    value = np.broadcast_to(np.asarray(tau2, float), len(y)).copy()
-    if not (np.isfinite(value) & (value >= 0)).all():
-        raise ValueError(f"tau2={tau2}: expected one of {', '.join(METHODS)} or a number >= 0")
+    wrong = f"tau2={tau2!r}: expected one of {', '.join(METHODS)} or a number >= 0"
+    value = real_numbers(tau2, wrong)
+    if value.shape not in ((), (1,), (len(y),)) or not (np.isfinite(value) & (value >= 0)).all():
+        raise ValueError(wrong)
+    value = np.broadcast_to(value, len(y)).copy()
     return value
 
 

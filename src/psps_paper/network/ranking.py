@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import numpy as np
 import pandas as pd
 from scipy import special
@@ -91,8 +93,8 @@ def rank_probabilities(
     Source: Salanti, Ades & Ioannidis 2011, with normal draws in place of MCMC.
     """
     sign = _sign(desirable)
-    if draws < 1:
-        raise ValueError(f"draws={draws}: expected at least 1")
+    if not isinstance(draws, Integral) or draws < 1:
+        raise ValueError(f"draws={draws!r}: expected a whole number (int) of at least 1")
     n = len(fit.treatments)
     # Cholesky of the basic parameters; the reference is zero in every draw.
     factor = np.linalg.cholesky(fit.cov.to_numpy()[1:, 1:])

@@ -12,6 +12,7 @@ in the generalised least squares form of Franchini et al. 2012; the change of ba
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 
 import networkx as nx
@@ -22,6 +23,14 @@ COLUMNS = ["study", "treat1", "treat2", "te", "se"]
 # The three contrasts of a closed loop may differ by rounding; by more than this share of the
 # study's smallest standard error they contradict each other.
 LOOP_TOLERANCE = 0.05
+# DL takes fourth powers of standard errors, which double precision holds between these.
+SMALLEST_SE, LARGEST = 1e-75, 1e75
+PRECISION = (
+    f"expected te between -{LARGEST:g} and {LARGEST:g} and se between {SMALLEST_SE:g} and "
+    f"{LARGEST:g}, whose powers double precision holds; use another unit"
+)
+# Beyond this ratio of two standard errors the digits of Q and tau2 get lost, silently.
+LARGEST_RATIO = 1e5
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,32 +100,42 @@ def read_contrasts(
 
     Raises
     ------
+    TypeError
+        ``contrasts`` is not a DataFrame.
     ValueError
-        A column or label is missing, te or se is not a number, se <= 0, a value is infinite, or a
-        treatment is compared with itself; the row is named.
+        A column or label is missing, a column appears twice, two labels differ only in blanks or
+        in how accents are encoded, te or se is not a real number, se <= 0, a value is infinite or
+        too large or small for double precision, or a treatment is compared with itself; the row is
+        named.
     """
+    check_table(contrasts)
     absent = [name for name in COLUMNS if name not in contrasts.columns]
     if absent:
         raise ValueError(f"contrasts: column(s) {absent} missing; expected {COLUMNS}")
-    labels = []
-    for name in COLUMNS[:3]:
-        values = contrasts[name].tolist()
-        for row, value in enumerate(values):
-            if value is None or value != value:
-                raise ValueError(f"{_place(contrasts, row)}, column {name}: missing label")
-        labels.append([str(value) for value in values])
-    study, treat1, treat2 = labels
-    numbers = []
-    for name in COLUMNS[3:]:
-        try:
-            numbers.append(contrasts[name].to_numpy(dtype=float, na_value=np.nan))
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"contrasts, column {name}: expected numbers ({error})") from error
-    te, se = numbers
+    if not contrasts.columns.is_unique:
+        twice = [name for name in COLUMNS if list(contrasts.columns).count(name) > 1]
+        if twice:
+            raise ValueError(
+                f"contrasts: column(s) {twice} appear more than once; expected one of each"
+            )
+    study, treat1, treat2 = (_labels(contrasts, name) for name in COLUMNS[:3])
+    _one_spelling("study", study)
+    _one_spelling("treatment", treat1 + treat2)
+    te, se = (_numbers(contrasts, name) for name in COLUMNS[3:])
     for row in np.flatnonzero(np.isinf(te) | np.isinf(se) | (se <= 0)):
         raise ValueError(
             f"{_place(contrasts, row)}: te={te[row]}, se={se[row]} "
             f"(study '{study[row]}'); expected a finite te and a finite se > 0"
+        )
+    for row in np.flatnonzero(beyond_precision(te, se)):
+        raise ValueError(
+            f"{_place(contrasts, row)}: te={te[row]}, se={se[row]} (study '{study[row]}'): "
+            f"{PRECISION}"
+        )
+    if len(set(treat1) | set(treat2)) == 1:
+        raise ValueError(
+            f"contrasts: the only treatment is '{treat1[0]}', compared with itself in all "
+            f"{len(treat1)} rows; a network needs at least two treatments"
         )
     for row, (first, second) in enumerate(zip(treat1, treat2)):
         if first == second:
@@ -125,6 +144,76 @@ def read_contrasts(
                 f"'{first}' is compared with itself"
             )
     return study, treat1, treat2, te, se
+
+
+def beyond_precision(te: np.ndarray, se: np.ndarray) -> np.ndarray:
+    """Where powers of te or se would overflow or vanish; False where one is missing."""
+    return (np.abs(te) > LARGEST) | (se > LARGEST) | (se < SMALLEST_SE)
+
+
+def check_ratio(se: np.ndarray) -> None:
+    """ValueError where the standard errors of a data set [B x m] are too unequal."""
+    smallest, largest = se.min(axis=1), se.max(axis=1)
+    for k in np.flatnonzero(largest > LARGEST_RATIO * smallest):
+        where = f" (data set {k})" if len(se) > 1 else ""
+        raise ValueError(
+            f"contrasts{where}: se from {smallest[k]:g} to {largest[k]:g}; expected the largest to be "
+            f"at most {LARGEST_RATIO:g} times the smallest, or double precision can't hold the weights"
+        )
+
+
+def check_table(contrasts: object) -> None:
+    """TypeError unless it is a DataFrame."""
+    if not isinstance(contrasts, pd.DataFrame):
+        raise TypeError(
+            f"contrasts: {type(contrasts).__name__} given; expected a DataFrame with columns {COLUMNS}"
+        )
+
+
+def real_numbers(values: object, message: str) -> np.ndarray:
+    """As an array of floats; ValueError with ``message`` for text, complex numbers and the like."""
+    array = np.asarray(values)
+    try:
+        if array.dtype.kind in "iufO":
+            return array.astype(float)
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(message)
+
+
+def _labels(contrasts: pd.DataFrame, name: str) -> list[str]:
+    values = contrasts[name].to_numpy(object)
+    labels = [str(value) for value in values.tolist()]
+    missing = pd.isna(values)
+    if missing.any() or not all(map(str.strip, labels)):
+        row = next(k for k, label in enumerate(labels) if missing[k] or not label.strip())
+        raise ValueError(f"{_place(contrasts, row)}, column {name}: missing label")
+    return labels
+
+
+def _one_spelling(what: str, labels: list[str]) -> None:
+    """Refuse labels that look alike, which would silently be two studies or treatments."""
+    spelling: dict[str, str] = {}
+    for label in set(labels):
+        plain = " ".join(unicodedata.normalize("NFC", label).split())
+        other = spelling.setdefault(plain, label)
+        if other != label:
+            other, label = sorted([other, label], key=labels.index)
+            # Escaped, since the difference can't be seen.
+            raise ValueError(
+                f"contrasts: {what} labels {ascii(other)} and {ascii(label)} differ only in blanks "
+                "or in how accents are encoded; expected one spelling"
+            )
+
+
+def _numbers(contrasts: pd.DataFrame, name: str) -> np.ndarray:
+    column = contrasts[name]
+    if column.dtype.kind not in "iufO":
+        raise ValueError(f"contrasts, column {name}: {column.dtype} given; expected real numbers")
+    try:
+        return column.to_numpy(dtype=float, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"contrasts, column {name}: expected numbers ({error})") from error
 
 
 def _place(contrasts: pd.DataFrame, row: int) -> str:

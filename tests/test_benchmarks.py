@@ -1,0 +1,25 @@
+"""The benchmark runs with today's engine; times are a matter of the machine and are not tested."""
+
+from __future__ import annotations
+
+import runpy
+
+import pytest
+from helpers import ROOT
+
+BENCHMARK = runpy.run_path(str(ROOT / "benchmarks" / "network.py"))
+
+
+def test_every_measurement_of_the_network_benchmark_runs(capsys, monkeypatch):
+    monkeypatch.setenv("PATH", "")  # R takes seconds to start where it is there
+    assert BENCHMARK["main"](["--quick"]) == 0
+    printed = capsys.readouterr().out
+    for measured in ("20 two-arm studies, 5 treatments, s", "Senn2013, one fit, ms", "Senn2013, times faster than pimeta",
+                     "R with netmeta not present", "star_demo, 20 data sets, s", "10 treatments, 100 draws, s"):
+        assert measured in printed
+    assert "NOT KEPT" not in printed
+
+
+def test_promises_are_only_checked_at_full_size():
+    with pytest.raises(SystemExit):
+        BENCHMARK["main"](["--quick", "--check"])

@@ -163,6 +163,7 @@ Q = "a second treatment, other than the first"
         ("nma_published", b"invasive,4,0", b"invasive,4.5,0", "row 20, column value: '4.5' is not a whole number of at least 1"),
         ("nma_published", b"te,neuromodulation,placebo/sham", b"te,neuromodulation,", f"row 6, column treat2: '' is not {Q}"),
         ("nma_published", b"te,neuromodulation,placebo/sham", b"te,placebo/sham,placebo/sham", f"row 6, column treat2: 'placebo/sham' is not {Q}"),
+        ("nma_published", b"i2,,", b"i2,conservative,", "row 15, column treat1: 'conservative' is not empty, as the value belongs to"),
         ("rob_domains", b"1,Randomisation process,some", b"1,Randomisation,some", "row 1, column domain_label: 'Randomisation process' is not"),
         ("rob_domains", b"process,some concerns,", b"process,low,", "row 1, columns domain, judgement: '1', 'low' occur together"),
         ("rob_domains", b"low,65.3,1,", b"low,65.3,,", "row 7, column percent: '65.3' is not given together with its decimals and place"),

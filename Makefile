@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book test notebooks lock clean
+.PHONY: help book pdf test notebooks lock clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || command -v python)
 VENV ?= .venv
@@ -26,6 +26,7 @@ SOURCES := $(shell find book data src \( -name '__pycache__' -o -name '*.egg-inf
 
 help:
 	@echo 'make book       build the book into _build/html, executing every chapter'
+	@echo 'make pdf        print the whole book, and two pages for clinicians, into _build/html/pdf (needs Chromium)'
 	@echo 'make test       build the book, then run every test and compare every chapter with its stored output'
 	@echo 'make notebooks  execute the chapters in place; a second run changes no byte'
 	@echo 'make lock       resolve pyproject.toml into requirements.lock (needs uv)'
@@ -46,6 +47,10 @@ $(BUILT): $(INSTALLED) $(SOURCES) _config.yml _toc.yml
 	touch $@
 
 book: $(BUILT)
+
+# The front page links to the PDFs once they are there.
+pdf: $(BUILT)
+	$(PY) -m psps_paper.printing _build/html
 
 # --complete: a skip without leave, a test file or a chapter from which nothing ran, is a failure.
 test: $(BUILT)

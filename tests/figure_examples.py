@@ -162,6 +162,15 @@ ENSEMBLE = pd.DataFrame(
     columns=["label", "q025", "q25", "q50", "q75", "q975", "printed"],
 )
 
+CONCLUSIONS = pd.DataFrame(
+    [
+        ("neuromodulation better than placebo/sham", 1.0, 0.675, 0.4685, 0.36, -0.22, 0.94),
+        ("neuromodulation better than conservative + minimally invasive", 1.0, 0.547, 0.335, 0.45, -0.19, 1.09),
+        ("conservative ranked second", 0.9, 0.682, 0.6535, None, None, None),
+    ],
+    columns=["conclusion", "holds_as_printed", "holds_grouped", "holds_worst", "te", "predict_lower", "predict_upper"],
+)
+
 EXAMPLES = {
     "prisma_flow": partial(figures.prisma_flow, PRISMA),
     "rob_stacked": partial(figures.rob_stacked, ROB),
@@ -179,4 +188,5 @@ EXAMPLES = {
     "forest_responders": partial(figures.forest_responders, RESPONDERS, desirable="higher", first="neuromodulation added", second="medical management", pooled=POOLED),
     "effect_direction": partial(figures.effect_direction, DIRECTIONS),
     "ensemble_intervals": partial(figures.ensemble_intervals, ENSEMBLE, unit="SMD or fraction"),
+    "robustness_dashboard": partial(figures.robustness_dashboard, CONCLUSIONS, unit="standardised mean difference"),
 }

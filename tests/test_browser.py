@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import http.server
-import os
 import shutil
 import threading
 from pathlib import Path
@@ -17,19 +16,9 @@ from axe_playwright_python.sync_playwright import Axe
 from conftest import ROOT, chapters
 from playwright.sync_api import sync_playwright
 
-CHROMIUM = os.environ.get("PSPS_CHROMIUM") or next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-]
+from psps_paper.printing import ARGUMENTS, find_chromium
+
+CHROMIUM = find_chromium()
 PAGES = [f"book/{stem}.html" for stem in chapters()] + ["search.html"]
 pytestmark = [
     pytest.mark.browser,
@@ -131,6 +120,17 @@ def axe_violations(page, rules: dict) -> list[tuple[str, list[str]]]:
 @pytest.mark.parametrize("path", PAGES)
 def test_page_has_no_axe_violation(open_page, path, scheme, rules):
     assert axe_violations(open_page(path, scheme=scheme), rules) == []
+
+
+@pytest.mark.built
+@pytest.mark.parametrize("path", ["book/background.html", "book/explorer.html", "search.html"])
+def test_every_icon_is_drawn(open_page, path):
+    """The book ships the icons that it uses only; Font Awesome draws an animated question mark for one that it lacks."""
+    page = open_page(path)
+    page.wait_for_selector("svg.svg-inline--fa", state="attached")
+    assert page.locator("svg.svg-inline--fa").count() >= 3
+    assert page.eval_on_selector_all("svg.svg-inline--fa:has(animate)", "icons => icons.map(icon => icon.dataset.icon)") == []
+    assert page.eval_on_selector_all("i[class*='fa-']", "icons => icons.map(icon => icon.className)") == []
 
 
 @pytest.mark.built

@@ -47,11 +47,11 @@ def test_verify_as_json_holds_every_statement(capsys):
     [
         ("studies.csv", b"epidural triamcinolone | screw and rod fixation alone\",high,", b"epidural triamcinolone | screw and rod fixation alone\",low,",
          "not as expected: rob.high.count: contradicts, expected reproduces. Printed 32, found 31 (31 rows of studies.csv)"),
-        ("prisma.csv", b"432", b"431", "not as expected: selection.identified: contradicts, expected reproduces. Printed 1140, found 1139"),
+        ("prisma.csv", b"432", b"431", "not as expected: selection.identified: contradicts, expected consistent. Printed 1140, found 1139"),
         ("claims.csv", b"1140 articles,1140,", b"1140 articles,1141,",
-         "not as expected: selection.identified: contradicts, expected reproduces. Printed 1141, found 1140"),
-        ("claims.csv", b"index,,reproduces,The names", b"index,,consistent,The names",
-         "not as expected: abstract.databases: reproduces, expected consistent. Printed 4, found 4"),
+         "not as expected: selection.identified: contradicts, expected consistent. Printed 1141, found 1140"),
+        ("claims.csv", b"index,The search log,consistent,Fits", b"index,The search log,reproduces,Fits",
+         "not as expected: abstract.databases: consistent, expected reproduces. Printed 4, found 4"),
     ],
 )  # fmt: skip
 def test_verify_fails_where_a_statement_is_not_as_expected(folder, capsys, file, old, new, named):

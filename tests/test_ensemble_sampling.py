@@ -141,8 +141,17 @@ def test_fit_network_agrees_on_one_member(small):
 def test_chains_agree(stored):
     """Differences of chain means within 4 Monte-Carlo errors for all seven quantities that the print leaves free."""
     table = convergence(stored)
-    assert len(table) == 7 and (table["effective_size"] >= 2000).all()
+    assert len(table) == 7 and table.index.name == "quantity"
+    # the correlation of neighbours is known to within 4 / sqrt(members)
+    assert (table["effective_size"] > len(stored) * (1 - 8 / np.sqrt(len(stored)))).all()
     assert table["distance"].abs().max() < 4
+
+
+def test_effective_size_falls_where_neighbours_are_alike(stored):
+    """A walk in place of independent draws: each value is mostly the one before it."""
+    draws = np.random.default_rng(1).normal(size=len(stored))
+    walk = pd.DataFrame({"walk": pd.Series(draws).ewm(alpha=0.1).mean()})
+    assert convergence(stored, walk).loc["walk", "effective_size"] < 0.2 * len(stored)
 
 
 def test_refit_check_rejects_a_shifted_member(small):
@@ -164,7 +173,11 @@ def test_same_numbers_whatever_the_workers(small, evidence):
 def test_same_numbers_on_a_dask_cluster_of_two_workers(small, evidence, monkeypatch):
     distributed = pytest.importorskip("distributed", reason="extra 'cluster' is not installed")
     monkeypatch.setattr(robustness, "_PART", 7)  # several tasks, the last one smaller
-    analyses = [robustness.unit_of_analysis, robustness.cluster_robust_contrasts, robustness.selection_bounds]
+    analyses = [
+        lambda e: robustness.unit_of_analysis(e, robustness.refits_by_unit(e)),
+        robustness.cluster_robust_contrasts,
+        robustness.selection_bounds,
+    ]
     here = [analysis(small) for analysis in analyses]
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
         with distributed.Client(cluster):
@@ -238,7 +251,7 @@ def test_stored_map_agrees_with_the_print_where_it_says_feasible():
     # independent groups with the package's default: SE of the sparse comparison far larger than printed
     worst = table[(table["convention"] == "independent groups") & (table["tau2_method"] == "DL")].iloc[0]
     assert worst["feasible"] == "no" and worst["upper_1"] - worst["lower_1"] > 0.76 - 0.14 + 0.1
-    text = describe_compatibility(table)
+    text = describe_compatibility(table, load_table("compatibility_readings"))
     assert len(text) == len(table) and (text.loc[table["feasible"] == "no", "settled_by"] != "").all()
 
 

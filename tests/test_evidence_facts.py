@@ -10,7 +10,7 @@ from psps_paper.narrative import included
 from psps_paper.tables import data_folder, load_dictionary, load_table
 
 ONE_VALUE = [
-    "country", "design", "registration", "blinding", "funding", "pain_scale", "pain_site", "n_randomised",
+    "country", "design", "registration", "blinding", "funding", "outcome_scale", "symptom_site", "n_randomised",
     "follow_up", "randomised_follow_up", "age_mean",
 ]
 OWN_TABLES = [
@@ -174,6 +174,10 @@ def test_unknown_fact_is_named(facts):
 def test_months_become_years(facts):
     name = evidence.chosen(facts[facts["study"] == "manchikanti2010"], "follow_up").iloc[0]["fact"]
     assert evidence.linked_value(facts, name, None, "months to years") == 1
+
+
+def test_hertz_become_kilohertz(facts):
+    assert evidence.linked_value(facts, "kapural2015.setting_value.1", None, "Hz to kHz") == 10
 
 
 def test_denominators_of_printed_percentages():

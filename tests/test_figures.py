@@ -311,6 +311,7 @@ def test_save_refuses_an_unknown_format(tmp_path):
         ("forest_responders", ["24/50 against 4/44, 9.23 (2.89 to 29.46)", "Pooled, random effects: 6.93 (2.64 to 18.20), prediction interval 0.31 to 153.00"]),
         ("effect_direction", ["25 studies", "add-on neuromodulation: 1 favours intervention and 1 no difference"]),
         ("ensemble_intervals", ["Simulated", "I2, as a fraction 0.77 (0.70 to 0.84), printed 0.78"]),
+        ("robustness_dashboard", ["3 conclusions over simulated data sets", "placebo/sham: holds in 100\u202f% with each estimate by itself, 68\u202f%, at worst 47\u202f%; 0.36 (−0.22 to 0.94)", "ranked second: holds in 90\u202f% with each estimate by itself, 68\u202f%, at worst 65\u202f%."]),
     ],
 )
 def test_alt_tells_the_numbers(name, expected):
@@ -418,6 +419,13 @@ def test_intervals_are_plotted(name, columns):
 def test_p_score_dots_plot_printed_and_implied():
     points = [x[0] for x, _ in lines(drawn("p_score_dots").figure.axes[1]) if len(x) == 1]
     assert sorted(points) == sorted([*P_TABLE["p_score"], *P_TABLE["printed"].dropna()])
+
+
+def test_p_score_dots_name_the_tier_of_the_network():
+    drawing = figures.p_score_dots(P_TABLE, tier="recomputed")
+    assert "placebo/sham recomputed 0.390, printed 0.389" in drawing.alt and "implied" not in drawing.alt
+    texts = [text.get_text() for axes in drawing.figure.axes for text in axes.texts]
+    assert "recomputed" in texts and any("recomputed 0.390" in text for text in texts) and not any("implied" in text for text in texts)
 
 
 def test_rank_interval_takes_quantiles_of_the_rank():
@@ -609,6 +617,7 @@ FOREST_OPTIONS = {"desirable": "higher"}
         (lambda: figures.cumulative_ranks(PROBABILITIES.rename(index={"conservative": "yoga"})), r"treatment class 'yoga'"),
         (lambda: figures.cumulative_ranks(PROBABILITIES[[2, 1, 3, 4]]), r"columns \[2, 1, 3, 4\] are not the ranks 1 to 4"),
         (lambda: figures.p_score_dots(with_value(P_TABLE, 0, "p_score", 1.2)), r"row 1 \(neuromodulation\), column p_score: 1.2"),
+        (lambda: figures.p_score_dots(P_TABLE, tier="printed"), r"tier='printed' is not one of recomputed, implied"),
         (lambda: figures.funnel(with_value(POINTS, 0, "se", 0.0), tier="simulated"), r"column se: 0.0 is not a finite number above 0"),
         (lambda: figures.funnel(POINTS, tier="invented"), r"tier='invented' is not one of printed"),
         (lambda: figures.interval_strip(with_value(INTERVALS, 0, "low", 2.0), unit="x"), r"columns low, high: \[2.0, 0.9763\]"),

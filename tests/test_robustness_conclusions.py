@@ -3,6 +3,8 @@
 Expected values: closed forms written out in each test, or the engine.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,9 +12,10 @@ from scipy.stats import norm, t
 
 from psps_paper import robustness
 from psps_paper.tables import load_table
-from psps_paper.ensemble import Assumptions, Ensemble, published_evidence, sample_ensemble
+from psps_paper.ensemble import Assumptions, Ensemble, assumption_labels, load_ensemble, published_evidence, sample_ensemble
 from psps_paper.ensemble.model import draw_allocation
 from psps_paper.network import fit_network
+from psps_paper.network.robust import cluster_robust
 from psps_paper.pairwise import published_fraction_at_bias
 
 HUB = "neuromodulation"
@@ -63,7 +66,7 @@ def test_composite_of_equal_estimates(by_hand):
 
 def test_grouping_widens_intervals_when_estimates_are_correlated(by_hand):
     """Without heterogeneity, correlation 0 changes nothing and correlation 1 widens by up to sqrt(k)."""
-    table = robustness.unit_of_analysis(by_hand, correlations=(0.0, 1.0))
+    table = robustness.unit_of_analysis(by_hand, robustness.refits_by_unit(by_hand))
     alone = row_of(table, setting="each estimate by itself", treat2="conservative")
     zero = row_of(table, setting="one a study, correlation 0", treat2="conservative")
     one = row_of(table, setting="one a study, correlation 1", treat2="conservative")
@@ -76,31 +79,58 @@ def test_grouping_widens_intervals_when_estimates_are_correlated(by_hand):
 
 
 def test_unit_of_analysis_matches_the_print_when_estimates_stand_alone(small):
-    table = robustness.unit_of_analysis(small, correlations=(0.5,))
+    refits = robustness.refits_by_unit(small)
+    table = robustness.unit_of_analysis(small, refits)
     row = row_of(table, setting="each estimate by itself", treat2="placebo/sham")
     assert 0.355 <= row["te_low"] <= row["te_high"] <= 0.365 and row["significant"] == 1.0
     row = row_of(table, setting="each estimate by itself", treat2="conservative")
     assert row["significant"] == 0.0
-    ranks = robustness.ranking_by_unit(small, correlations=(0.5,))
+    ranks = robustness.ranking_by_unit(small, refits)
     first = row_of(ranks, setting="each estimate by itself", treatment=HUB)
     assert first["rank_1"] == 1.0 and 0.974 < first["low"] <= first["high"] < 0.976
     assert ranks.groupby("setting")[["rank_1", "rank_2", "rank_3", "rank_4"]].sum().to_numpy() == pytest.approx(1.0)
 
 
-def test_cluster_robust_is_zero_without_residuals_and_absent_for_one_study(by_hand, small):
+def test_correlated_refits_are_the_engines_and_those_of_composites_without_heterogeneity(by_hand, small):
+    fit = robustness.refit_correlated(small, 0.5)
+    for member in (0, 7):
+        own = fit_network(small.contrasts(member), tau2="ML", correlation=0.5)
+        np.testing.assert_array_equal(fit["te"][member], own.te.to_numpy())
+        assert fit["tau2"][member] == own.tau2
+    table = robustness.unit_of_analysis(by_hand, robustness.refits_by_unit(by_hand))
+    for edge in by_hand.evidence.edges.itertuples():
+        one, every = (row_of(table[table["treat2"] == edge.treat2], setting=f"{model}, correlation 0.5") for model in ("one a study", "all estimates"))
+        assert every["se_median"] == pytest.approx(one["se_median"])
+
+
+def test_the_two_models_of_dependence_move_tau2_in_opposite_directions(small):
+    table = robustness.unit_of_analysis(small, robustness.refits_by_unit(small))
+    tau2 = table[table["treat2"] == "placebo/sham"].set_index("setting")["tau2_median"]
+    assert tau2["one a study, correlation 0.25"] > tau2["one a study, correlation 0.75"]
+    assert tau2["all estimates, correlation 0.25"] < tau2["all estimates, correlation 0.75"]
+
+
+def test_members_refitted_one_by_one_come_from_every_combination():
+    ensemble = load_ensemble()
+    taken = robustness.one_by_one(ensemble)
+    assert len(taken) == robustness.REFITTED_ONE_BY_ONE
+    labels = assumption_labels(ensemble.members)
+    share, whole = labels.iloc[taken].value_counts(normalize=True), labels.value_counts(normalize=True)
+    assert (share.reindex(whole.index, fill_value=0) - whole).abs().max() < 0.01
+    assert 1.96 * np.sqrt(0.25 / len(taken)) < 0.07  # what the comment at the constant says
+
+
+def test_cluster_robust_is_the_engines_and_absent_for_one_study(by_hand, small):
     table = robustness.cluster_robust_contrasts(by_hand).set_index(by_hand.evidence.edges["treat2"])
     assert table.loc["placebo/sham", "se_median"] == pytest.approx(0.0, abs=1e-12)
-    assert np.isnan(table.loc["conservative", "se_median"]) and table.loc["conservative", "df"] == 0
-    # one member by hand: sums of weighted residuals of each study, squared
-    k = int(np.flatnonzero(small.evidence.edges["treat2"] == "conservative + minimally invasive")[0])
-    columns = small.evidence.estimates == k
-    ses = []
-    for te, se, study, tau2 in zip(small.te, small.se, small.study, small.tau2, strict=True):
-        w = 1 / (se[columns] ** 2 + tau2)
-        r = w * (te[columns] - (w * te[columns]).sum() / w.sum())
-        ses.append(np.sqrt(2 * sum(r[study[columns] == s].sum() ** 2 for s in set(study[columns]))) / w.sum())
+    assert np.isnan(table.loc["conservative", "se_median"]) and table.loc["conservative", "studies"] == 1
+    fits = [cluster_robust(fit_network(small.contrasts(b), tau2=small.tau2[b], correlation=0.0)) for b in range(len(small))]
     table = robustness.cluster_robust_contrasts(small).set_index(small.evidence.edges["treat2"])
-    assert table.loc["conservative + minimally invasive", "se_median"] == pytest.approx(np.median(ses))
+    for name in ("se", "df", "lower", "upper"):
+        values = [getattr(fit, name).loc[HUB, "placebo/sham"] for fit in fits]
+        assert table.loc["placebo/sham", f"{name}_median"] == pytest.approx(np.median(values))
+    inside = [fit.lower.loc[HUB, "placebo/sham"] > 0 for fit in fits]
+    assert table.loc["placebo/sham", "significant"] == pytest.approx(np.mean(inside))
 
 
 def test_prediction_intervals_follow_the_formula(by_hand, small):
@@ -163,20 +193,34 @@ def test_conclusions_table(small):
     assert len(table) == 5 and table["verdict"].notna().all()
     placebo = row_of(table, treat2="placebo/sham")
     assert placebo["holds_as_printed"] == 1.0 and placebo["studies"] == 10 and placebo["estimates"] == 19
-    assert placebo["holds_grouped_worst"] <= placebo["holds_grouped"] <= 1
+    assert placebo["holds_worst"] <= min(placebo["holds_grouped"], placebo["holds_correlated"]) <= 1
+    assert placebo["holds_grouped_low"] == placebo["holds_grouped"] == placebo["holds_grouped_high"], "one combination only"
     assert placebo["points"] == pytest.approx(scale.sd * placebo["te"])
     conservative = row_of(table, treat2="conservative")
     assert conservative["conclusion"].startswith("no difference shown") and conservative["studies"] == 1
     ranked = table[table["conclusion"].str.contains("ranked")]
     assert ranked["conclusion"].tolist() == [f"{HUB} ranked first", "conservative ranked second"]
+    assert not ranked["verdict"].str.contains("new study").any(), "a rank has no prediction interval"
     wide = robustness.robustness_of_conclusions(small, robustness.ClinicalScale(sd=20.0, important=1.0))
     assert row_of(wide, treat2="placebo/sham")["important"].startswith("above")
 
 
 def test_lower_limits_are_quantiles_of_the_same_refits(small):
     """The figure's medians are those of the table of settings."""
-    limits = robustness.lower_limits_by_unit(small).set_index("label")
-    unit = robustness.unit_of_analysis(small)
+    refits = robustness.refits_by_unit(small)
+    limits = robustness.lower_limits_by_unit(small, refits).set_index("label")
+    unit = robustness.unit_of_analysis(small, refits)
     for row in unit.itertuples():
         assert limits.at[f"{row.treat2}: {row.setting}", "q50"] == pytest.approx(row.lower_median)
     assert (limits.diff(axis=1).iloc[:, 1:] >= 0).all().all()
+
+
+def test_conclusions_mirror_where_lower_is_desirable(small):
+    """Every estimate negated and the direction turned: the same shares, the same points in favour."""
+    scale = robustness.clinical_scale(load_table("clinical_scale"))
+    evidence = replace(small.evidence, desirable="lower")
+    mirrored = replace(small, evidence=evidence, te=-small.te)
+    table, other = (robustness.robustness_of_conclusions(e, scale) for e in (small, mirrored))
+    columns = ["conclusion", "holds_as_printed", "holds_grouped", "holds_correlated", "holds_worst", "important", "verdict"]
+    pd.testing.assert_frame_equal(table[columns], other[columns])
+    np.testing.assert_allclose(table["points"], other["points"])

@@ -13,7 +13,7 @@ import pandas as pd
 from psps_paper import formatting
 from psps_paper.claims import VERDICTS
 from psps_paper.display import Html, claims_table, linked
-from psps_paper.ensemble import Ensemble
+from psps_paper.ensemble import Ensemble, convergence
 from psps_paper.evidence import class_page_table
 from psps_paper.narrative import included
 from psps_paper.published import PublishedNetwork
@@ -40,6 +40,19 @@ def verdict_counts(checked: pd.DataFrame) -> pd.DataFrame:
     table.loc["All"] = table.sum()
     table["all"] = table.sum(axis=1)
     return table.rename_axis(index="section", columns=None).reset_index()
+
+
+def number_texts(numbers: pd.DataFrame) -> dict[str, str]:
+    """Numbers of the article in all and those that a statement registers, as text: ``n_numbers`` and ``n_registered``."""
+    return {"n_numbers": str(len(numbers)), "n_registered": str(int(numbers["claims"].notna().sum()))}
+
+
+def numbers_by_reason(numbers: pd.DataFrame) -> pd.DataFrame:
+    """Numbers of the article by what they are: registered, or the reason why they state nothing, with examples."""
+    kind = numbers["excluded"].fillna("registered")
+    groups = numbers["token"].groupby(kind)
+    table = pd.DataFrame({"numbers": groups.size(), "examples": groups.agg(lambda tokens: "; ".join(tokens.unique()[:4]))})
+    return table.sort_values("numbers", ascending=False, kind="stable").rename_axis("what it is").reset_index()
 
 
 def status_table(checked: pd.DataFrame, *, anchors: bool = True) -> pd.DataFrame:
@@ -75,7 +88,7 @@ def registry_table(studies: pd.DataFrame) -> pd.DataFrame:
         "class": rows["treatment_class"],
         "comparison": rows["arms"].str.replace(" | ", " against ", regex=False),
         "design": rows["design"],
-        "placebo or sham": rows["placebo_arm"],
+        "placebo arm": rows["placebo_arm"],
         "risk of bias": rows["rob_overall"],
         "in the network": rows["nma_status"],
     })
@@ -226,21 +239,47 @@ def conclusions_table(conclusions: pd.DataFrame) -> pd.DataFrame:
     def whole(low: float, high: float) -> str:
         return f"{low:.0f} to {high:.0f}"
 
+    def studies(count: int) -> str:
+        return "1 study" if count == 1 else f"{count} studies"
+
     rows = []
     for row in conclusions.itertuples():
         has_contrast = not pd.isna(row.te)
         rows.append({
             "conclusion": row.conclusion,
-            "rests on": f"{row.studies} studies, {row.estimates} estimates, {whole(row.patients_low, row.patients_high)} patients",
+            "rests on": f"{studies(row.studies)}, {row.estimates} estimates, {whole(row.patients_low, row.patients_high)} patients",
             "holds with estimates as printed": formatting.percent(row.holds_as_printed, 0),
-            "holds with correlated estimates": formatting.percent(row.holds_grouped, 0),
-            "at worst": formatting.percent(row.holds_grouped_worst, 0),
+            "one estimate a study": f"{formatting.percent(row.holds_grouped, 0)} ({formatting.percent(row.holds_grouped_low, 0)} to {formatting.percent(row.holds_grouped_high, 0)})",
+            "all estimates, correlated": formatting.percent(row.holds_correlated, 0),
+            "at worst": formatting.percent(row.holds_worst, 0),
             "SMD, prediction interval": formatting.estimate(row.te, row.predict_lower, row.predict_upper) if has_contrast else "",
             "points of 0 to 10": formatting.estimate(row.points, row.points_lower, row.points_upper, 1) if has_contrast else "",
             "minimal important difference": row.important if has_contrast else "",
             "in words": row.verdict,
         })
     return pd.DataFrame(rows)
+
+
+def clinical_table(conclusions: pd.DataFrame, ratings: pd.DataFrame) -> pd.DataFrame:
+    """The conclusions with what a clinician asks first, beside the certainty of :func:`psps_paper.certainty.certainty_table`."""
+    certainty = ratings.set_index("contrast")[["certainty at best", "certainty at worst"]]
+    rated = {name: " or ".join(dict.fromkeys(row)) for name, row in zip(certainty.index, certainty.itertuples(index=False))}
+    contrasts = conclusions["treat1"] + " against " + conclusions["treat2"]
+    table = conclusions_table(conclusions)
+    return pd.DataFrame({
+        "conclusion": table["conclusion"],
+        "rests on": table["rests on"],
+        "points of 0 to 10": table["points of 0 to 10"],
+        "survives at worst": table["at worst"],
+        "certainty": [rated.get(name, "not rated") for name in contrasts],
+    })
+
+
+def nnt_text(numbers: pd.DataFrame, analysis: str = "missing as failure") -> str:
+    """The pooled number needed to treat with its interval, as text; rounded up, as is usual."""
+    row = numbers[(numbers["of"] == "pooled") & (numbers["analysis"] == analysis)].iloc[0]
+    value, lower, upper = (math.ceil(row[name]) for name in ("NNT", "lower", "upper"))
+    return f"{value} ({lower} to {upper})"
 
 
 def extreme_estimates(ensemble: Ensemble, large: float = 2.0) -> pd.DataFrame:
@@ -250,7 +289,7 @@ def extreme_estimates(ensemble: Ensemble, large: float = 2.0) -> pd.DataFrame:
     ----------
     ensemble : Ensemble
     large : float
-        An absolute SMD that few trials of pain reach.
+        An absolute SMD that few trials reach.
     """
     quantiles = {"least": 0.0, "median": 0.5, "greatest": 1.0}
     extremes = {"largest SMD of a member": ensemble.te.max(axis=1), "smallest SMD of a member": ensemble.te.min(axis=1)}
@@ -260,6 +299,22 @@ def extreme_estimates(ensemble: Ensemble, large: float = 2.0) -> pd.DataFrame:
          f"members with any SMD beyond {large:g} either way": formatting.percent(beyond, 0)}
         for name, values in extremes.items()
     ])
+
+
+def convergence_as_text(ensemble: Ensemble) -> pd.DataFrame:
+    """Two streams of the ensemble side by side, from :func:`psps_paper.ensemble.convergence`, to three significant digits."""
+    table = convergence(ensemble)
+
+    def mean(chain: int) -> list[str]:
+        return [f"{m:.3g} ({e:.2g})" for m, e in zip(table[f"mean_{chain}"], table[f"error_{chain}"], strict=True)]
+
+    return pd.DataFrame({
+        "quantity": table.index.str.replace("_", " "),
+        "first stream: mean (error)": mean(0),
+        "second stream: mean (error)": mean(1),
+        "distance in errors": [formatting.number(value, 2) for value in table["distance"]],
+        "members that count in full": [f"{value:.0f}" for value in table["effective_size"]],
+    })
 
 
 def tau2_routes_table(routes: pd.DataFrame) -> pd.DataFrame:

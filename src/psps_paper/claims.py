@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import math
 import operator
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -331,17 +333,55 @@ def citations(evidence: Evidence, claim: pd.Series) -> Finding:
 
 
 @_check("recomputed")
+def distinct(evidence: Evidence, claim: pd.Series) -> Finding:
+    """Count the different values of a column in the rows that meet a condition: ``table | column | condition``."""
+    table, column, query = _arguments(claim, 3)
+    values = sorted(_select(evidence, table, query)[column].dropna().unique())
+    return _exactly(len(values), f"{column} in {table}.csv: " + ", ".join(map(str, values)))
+
+
+@_check("recomputed")
+def cell(evidence: Evidence, claim: pd.Series) -> Finding:
+    """The value of a column in the one row that meets a condition: ``table | column | condition``."""
+    table, column, query = _arguments(claim, 3)
+    rows = _select(evidence, table, query)
+    if len(rows) != 1:
+        raise ValueError(f"{len(rows)} rows of {table}.csv meet {query}, expected one")
+    return _exactly(rows[column].iloc[0], f"{column} in {table}.csv of the row with {query}")
+
+
+@_check("recomputed")
 def text_count(evidence: Evidence, claim: pd.Series) -> Finding:
     """Count things that the article lists by name.
 
-    Arguments: the names themselves, separated by bars; or ``@arms REF`` (arms of a study), ``@treatments``,
-    ``@components`` and ``@loops`` (of the network of all eligible studies), ``@clinical_groups CLASS``.
+    Arguments: the names themselves, separated by bars, which shows only that the number fits the list beside it; or
+    ``@arms REF`` (arms of a study), ``@placebo_arms REF`` (those of them that are placebo or sham),
+    ``@fewest_arms LIST`` (of the studies of a citation list, the least number of arms), ``@clinical_groups CLASS``;
+    of the network of all eligible studies ``@classes`` (treatment classes, combinations taken apart),
+    ``@treatments`` (of its greatest part), ``@components`` and ``@loops``; of the network of the studies used
+    ``@used_components`` and ``@mixed`` (comparisons with direct and indirect evidence).
     """
     text = claim["arguments"]
     word, _, rest = text.partition(" ")
     studies = evidence.table("studies")
     if word == "@arms":
         return _exactly(len(_arms(studies, int(rest))), "arms: " + ", ".join(_arms(studies, int(rest))))
+    if word == "@placebo_arms":
+        arms = [arm for arm in _arms(studies, int(rest)) if "placebo" in arm or "sham" in arm]
+        return _exactly(len(arms), f"placebo or sham among {', '.join(_arms(studies, int(rest)))}: {', '.join(arms)}")
+    if word == "@fewest_arms":
+        counts = {ref: len(_arms(studies, ref)) for ref in sorted(expand_citations(rest))}
+        return _exactly(min(counts.values()), "arms: " + ", ".join(f"ref {ref} {n}" for ref, n in counts.items()))
+    if word == "@classes":
+        parts = studies["nma_comparison"].dropna().str.split(r" vs | \+ ").explode()
+        names = sorted(parts.unique())
+        return _exactly(len(names), "classes compared: " + ", ".join(names))
+    if word in ("@used_components", "@mixed"):
+        used = _comparisons(studies[studies["nma_status"] == "used"])
+        groups = [" and ".join(sorted(part)) for part in nx.connected_components(used)]
+        mixed = sorted(set(used.edges) - set(nx.bridges(used)))
+        names = groups if word == "@used_components" else [" vs ".join(edge) for edge in mixed]
+        return _exactly(len(names), "; ".join(names) or "every comparison is the only path between its treatments")
     if word == "@clinical_groups":
         groups = sorted(studies.loc[studies["treatment_class"] == rest, "clinical_group"].unique())
         return _exactly(len(groups), "groups: " + ", ".join(groups))
@@ -352,8 +392,10 @@ def text_count(evidence: Evidence, claim: pd.Series) -> Finding:
         names = {"@treatments": sorted(main), "@components": [" and ".join(sorted(part)) for part in parts],
                  "@loops": nx.cycle_basis(graph)}[word]
         return _exactly(len(names), "; ".join(map(str, names)) or "none in the comparisons of studies.csv")
+    if word.startswith("@"):
+        raise ValueError(f"{word} is not something to count")
     names = [part.strip() for part in text.split(" | ")]
-    return _exactly(len(names), "named: " + ", ".join(names))
+    return Finding(len(names), len(names), "named: " + ", ".join(names), determined=False)
 
 
 @_check("implied")
@@ -381,28 +423,36 @@ def arithmetic(evidence: Evidence, claim: pd.Series) -> Finding:
 
 
 @_check("implied")
+def cross_check(evidence: Evidence, claim: pd.Series) -> Finding:
+    """An expression as for ``arithmetic``, over printed values that have no other check.
+
+    One equation among several such values, or the same number at two places, shows that they fit together; it does
+    not compute any of them.
+    """
+    return dataclasses.replace(arithmetic(evidence, claim), determined=False)
+
+
+@_check("implied")
 def possible_percent(evidence: Evidence, claim: pd.Series) -> Finding:
     """Whether some whole number of a denominator prints as the percentage (GRIM).
 
-    Arguments: a box of ``prisma.csv``, or a range ``low..high`` of denominators that are not known.
+    Arguments: the denominator, or a range ``low..high`` where it is not known; each as a number, a box of
+    ``prisma.csv`` or a fact of ``study_facts.csv``.
 
     Source: Brown & Heathers 2017.
     """
     (text,) = _arguments(claim, 1)
     value, decimals = claim["value"], claim["decimals"]
-    if ".." in text:
-        low, high = map(int, text.split(".."))
-        denominators = list(range(low, high + 1))
-    else:
-        boxes = evidence.table("prisma").set_index("box")["n"]
-        denominators = [int(boxes[text])]
+    ends = [_whole_number(evidence, end) for end in text.split("..")]
+    denominators = list(range(ends[0], ends[-1] + 1))
     options = possible_counts(value, decimals, denominators)
     if not options:
         nearest = min(
             ((abs(100 * k / n - value), k, n) for n in denominators for k in (int(value * n / 100), int(value * n / 100) + 1)),
         )
         _, k, n = nearest
-        return Finding(100 * k / n, 100 * k / n, f"no whole number of {n} gives it; nearest {k} of {n}", determined=False)
+        whole = f"{ends[0]} to {ends[-1]}" if len(denominators) > 1 else str(n)
+        return Finding(100 * k / n, 100 * k / n, f"no whole number of {whole} gives it; nearest {k} of {n}", determined=False)
     shown_options = ", ".join(f"{k} of {n}" for k, n in options[:3]) + (" and more" if len(options) > 3 else "")
     shares = [100 * k / n for k, n in options]
     return Finding(min(shares), max(shares), "possible as " + shown_options, determined=False)
@@ -478,11 +528,11 @@ def i2_interval(evidence: Evidence, claim: pd.Series) -> Finding:
     """What I2, its interval and the numbers of estimates say of each other: ``quantity | treat1 | treat2``.
 
     A limit of I2 is computed from the other I2 values and the printed numbers of estimates; a number of
-    estimates from the degrees of freedom that fit the printed I2 and its interval.
+    estimates from the degrees of freedom that fit the printed I2 and its interval; ``level`` from the limits.
     """
     quantity, treat1, treat2 = (claim["arguments"].split("|") + ["", ""])[:3]
     quantity, treat1, treat2 = quantity.strip(), treat1.strip(), treat2.strip()
-    if evidence.trial_fit is not None:
+    if evidence.trial_fit is not None and quantity != "level":
         return _heterogeneity_by_trials(evidence.trial_fit, quantity, treat1, treat2)
     published = evidence.network
     rows = published.without.set_index("quantity")
@@ -497,6 +547,8 @@ def i2_interval(evidence: Evidence, claim: pd.Series) -> Finding:
             return _impossible("no degrees of freedom fit the printed I2 and its interval")
         detail = f"the printed I2 and interval fit {', '.join(map(str, fitting))} degrees of freedom"
         return Finding(min(counts), max(counts), detail, determined=False)
+    if quantity == "level":
+        return _level_of_i2_limits(values, degrees, int(rows.at["i2", "decimals"]))
     low, high = (100 * rows.at[quantity, name] for name in ("implied_low", "implied_high"))
     detail = (f"the other printed I2 values with {degrees} degrees of freedom imply "
               f"{formatting.interval(low, high, 2)}")
@@ -546,11 +598,26 @@ def fact(evidence: Evidence, claim: pd.Series) -> Finding:
     link, facts = links.loc[claim["id"]], evidence.table("study_facts")
     value = linked_value(facts, link["fact"], link["total"], link["relation"])
     row = fact_row(facts, link["fact"])
-    if row["source_kind"] in ("article", "searched"):
-        raise TableError(f"claim_facts.csv, claim {claim['id']}, column fact: {link['fact']} has source kind "
-                         f"{row['source_kind']!r}, which checks nothing; expected a page of the trial")
+    _needs_page_of_trial(row, link["fact"], f"claim_facts.csv, claim {claim['id']}, column fact")
     source = row["source_url"]
     return Finding(value, value, f"{link['relation']}, from {source}", determined=link["relation"] != "allows")
+
+
+@_check("re-extracted")
+def fact_text(evidence: Evidence, claim: pd.Series) -> Finding:
+    """A number within the words recorded from a trial's public page: ``fact | column | words with {} for it``.
+
+    The number may be in digits or one of the words of ``NUMBER_WORDS``.
+    """
+    name, column, words = _arguments(claim, 3)
+    row = fact_row(evidence.table("study_facts"), name)
+    _needs_page_of_trial(row, name, f"claims.csv, id {claim['id']}, column arguments")
+    before, after = map(re.escape, words.split("{}"))
+    found = re.search(rf"{before}(\d+(?:\.\d+)?|{'|'.join(NUMBER_WORDS)}){after}", str(row[column]))
+    if found is None:
+        raise ValueError(f"{words!r} is not in column {column} of {name}: {row[column]!r}")
+    number = found.group(1)
+    return _exactly(NUMBER_WORDS.get(number) or float(number), f"{found.group(0)!r}, from {row['source_url']}")
 
 
 @_check("printed")
@@ -560,6 +627,23 @@ def unavailable(evidence: Evidence, claim: pd.Series) -> Finding:
 
 
 # --- helpers of the checks ----------------------------------------------------------------------------
+
+NUMBER_WORDS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
+
+
+def _needs_page_of_trial(row: pd.Series, name: str, where: str) -> None:
+    if row["source_kind"] in ("article", "searched"):
+        raise TableError(f"{where}: {name} has source kind {row['source_kind']!r}, which checks nothing; "
+                         "expected a page of the trial")
+
+
+def _whole_number(evidence: Evidence, text: str) -> int:
+    """A whole number given as itself, as a fact of ``study_facts.csv`` or as a box of ``prisma.csv``."""
+    if text.isdigit():
+        return int(text)
+    if "." in text:
+        return int(fact_row(evidence.table("study_facts"), text)["number"])
+    return int(evidence.table("prisma").set_index("box")["n"][text])
 
 
 def expand_citations(text: str) -> set[int]:
@@ -687,3 +771,20 @@ def _level_of_limits(published: PublishedNetwork) -> Finding:
         levels.append([100 * (2 * norm.cdf(width / (2 * se)) - 1) for width, se in zip(widths, reversed(ses))])
     low, high = max(level[0] for level in levels), min(level[1] for level in levels)
     return Finding(low, high, "from the printed limits, SMDs and z values", determined=False)
+
+
+def _level_of_i2_limits(printed: dict[str, float], df: int, decimals: int) -> Finding:
+    """Levels in percent, to a tenth, at which both test-based limits of I2 can print as they do."""
+    half = formatting.half_unit(decimals)
+
+    def can_print(level: float) -> bool:
+        return all(
+            i2_limit(printed["i2"] - half, df, upper=upper, level=level) <= printed[name] + half
+            and i2_limit(printed["i2"] + half, df, upper=upper, level=level) >= printed[name] - half
+            for name, upper in (("i2_lower", False), ("i2_upper", True))
+        )
+
+    levels = [tenths / 10 for tenths in range(800, 1000) if can_print(tenths / 1000)]
+    if not levels:
+        return _impossible(f"no level from 80 to 99.9 gives both printed limits with {df} degrees of freedom")
+    return Finding(min(levels), max(levels), f"from the printed I2 and limits with {df} degrees of freedom", determined=False)

@@ -74,7 +74,7 @@ def _ensemble(options: argparse.Namespace) -> int:
     accepted = ensemble.sampling
     print(f"accepted {accepted['accepted'].sum()} of {accepted['drawn'].sum()} draws")
     print(convergence(ensemble).to_string(float_format="{:.4g}".format))
-    shown = conclusions[["conclusion", "holds_as_printed", "holds_grouped", "verdict"]]
+    shown = conclusions[["conclusion", "holds_as_printed", "holds_grouped", "holds_correlated", "holds_worst", "verdict"]]
     print(shown.to_string(index=False, float_format="{:.3f}".format))
     print(f"{time.monotonic() - start:.0f} s in all; every number above is simulated")
     return 0

@@ -25,8 +25,8 @@ COVERED = {
     "patients analysed or completing": ["n_analysed", "n_completed"],
     "age": ["age_mean", "age_range"],
     "sex": ["female_percent", "male_percent", "female_n", "male_n"],
-    "pain site": ["pain_site"],
-    "pain scale": ["pain_scale"],
+    "site of symptoms": ["symptom_site"],
+    "outcome scale": ["outcome_scale"],
     "intervention": ["intervention"],
     "comparator": ["comparator"],
     "settings or doses": ["dose_or_settings", "setting_value", "setting_lower"],
@@ -38,7 +38,7 @@ COVERED = {
     ],
 }
 FOLLOW_UP_DAYS = {"days": 1, "weeks": 7, "months": 365.25 / 12, "years": 365.25, "minutes": 1 / 1440}
-RELATIONS = ["same value", "months to years", "percentage of counts", "allows"]
+RELATIONS = ["same value", "months to years", "Hz to kHz", "percentage of counts", "allows"]
 
 
 def chosen(facts: pd.DataFrame, field: str, *, arm: str | None = None) -> pd.DataFrame:
@@ -297,6 +297,8 @@ def linked_value(facts: pd.DataFrame, name: str, total: str | float, relation: s
         raise ValueError(f"study_facts.csv, {name}: the fact has no number")
     if relation == "months to years":
         return value / 12
+    if relation == "Hz to kHz":
+        return value / 1000
     if relation == "percentage of counts":
         return 100 * value / float(fact(facts, total)["number"])
     return value
@@ -357,7 +359,7 @@ def _class_row(study, facts: pd.DataFrame) -> dict[str, object]:
     compared, compared_source = _joined(chosen(own, "randomised_follow_up"))
     if compared:
         end, end_source = f"{end}; arms compared at {compared}", " ".join(dict.fromkeys(f"{end_source} {compared_source}".split()))
-    measure, measure_source = _joined(chosen(own, "pain_scale"))
+    measure, measure_source = _joined(chosen(own, "outcome_scale"))
     result, result_source = _joined(_results(own))
     return {
         "sub-class": study.subclass,

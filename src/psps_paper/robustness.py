@@ -11,19 +11,22 @@ import pandas as pd
 from joblib import Parallel, delayed
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
-from psps_paper.ensemble.sampler import Ensemble
-from psps_paper.network.model import fit_networks
+from psps_paper.ensemble.sampler import Ensemble, assumption_labels
+from psps_paper.network.model import fit_network, fit_networks
 from psps_paper.network.ranking import p_score_values
+from psps_paper.network.robust import cluster_robust
 from psps_paper.pairwise import published_fraction_at_bias
 
 CORRELATIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
+SHARED_CORRELATIONS = (0.25, 0.5, 0.75)  # of sampling errors and true effects; 0 is the fit as printed
+REFITTED_ONE_BY_ONE = 200  # members, evenly spaced: each has a design of its own, and a share of them is known to within 0.07
 _INTERVAL = (0.025, 0.5, 0.975)
 _ABSENT = 1e4  # standard error that takes an estimate out of a likelihood-based fit
 
 
 @dataclass(frozen=True)
 class ClinicalScale:
-    """Translation of an SMD to points of a pain scale from 0 to 10, and the least difference that matters.
+    """Translation of an SMD to points of a scale from 0 to 10, and the least difference that matters.
 
     Attributes
     ----------
@@ -132,6 +135,52 @@ def composite_estimates(ensemble: Ensemble, correlation: float) -> tuple[pd.Data
     return design, te, np.sqrt(variance)
 
 
+def one_by_one(ensemble: Ensemble) -> np.ndarray:
+    """Row numbers of the members that are refitted one by one: evenly spaced, so from every combination and chain."""
+    step = max(1, len(ensemble) // REFITTED_ONE_BY_ONE)
+    return np.arange(0, len(ensemble), step)
+
+
+def _estimates(ensemble: Ensemble) -> pd.DataFrame:
+    """Row [study, treat1, treat2, te, se] of each estimate, to which a member's values are given."""
+    return ensemble.contrasts(0)
+
+
+def _member(rows: pd.DataFrame, names: np.ndarray, te: np.ndarray, se: np.ndarray, study: np.ndarray) -> pd.DataFrame:
+    return rows.assign(study=names[study], te=te, se=se)
+
+
+def _fit_correlated(
+    rows: pd.DataFrame, names: np.ndarray, correlation: float, te: np.ndarray, se: np.ndarray, study: np.ndarray, method: np.ndarray
+) -> dict[str, np.ndarray]:
+    fits = [
+        fit_network(_member(rows, names, *member), tau2=0.0 if how == "common" else how, correlation=correlation)
+        for *member, how in zip(te, se, study, method, strict=True)
+    ]
+    return {
+        "te": np.array([fit.te.to_numpy() for fit in fits]),
+        "se": np.array([fit.se.to_numpy() for fit in fits]),
+        "tau2": np.array([fit.tau2 for fit in fits]),
+        "treatments": np.array([fit.treatments for fit in fits]),
+    }
+
+
+def refit_correlated(ensemble: Ensemble, correlation: float) -> dict[str, np.ndarray]:
+    """Members refitted with the estimates of a study correlated, in their sampling errors and in their true effects.
+
+    Members are those of :func:`one_by_one`. Returns ``treatments`` [n] and ``te, se`` [b x n x n], ``tau2`` [b].
+
+    Source: ``fit_network(correlation=...)``.
+    """
+    taken = one_by_one(ensemble)
+    names = ensemble.evidence.studies["study"].to_numpy()
+    fit = over_members(
+        partial(_fit_correlated, _estimates(ensemble), names, correlation),
+        ensemble.te[taken], ensemble.se[taken], ensemble.study[taken], ensemble.members["tau2_method"].to_numpy(str)[taken],
+    )  # fmt: skip
+    return fit | {"treatments": fit["treatments"][0]}
+
+
 def _contrast(fit: dict[str, np.ndarray], treat1: str, treat2: str, name: str) -> np.ndarray:
     order = list(fit["treatments"])
     return fit[name][:, order.index(treat1), order.index(treat2)]
@@ -145,14 +194,27 @@ def _summary(values: np.ndarray) -> dict[str, float]:
 # --- (a) unit of analysis -----------------------------------------------------------------------------
 
 
-def _settings(ensemble: Ensemble, correlations: Sequence[float]):
-    yield "each estimate by itself", refit_as_printed(ensemble)
-    for correlation in correlations:
-        yield f"one a study, correlation {correlation:g}", _refit(ensemble, *composite_estimates(ensemble, correlation))
+Refits = dict[str, dict[str, np.ndarray]]
 
 
-def unit_of_analysis(ensemble: Ensemble, correlations: Sequence[float] = CORRELATIONS) -> pd.DataFrame:
-    """Contrasts with the hub when the estimates of one study are combined first.
+def refits_by_unit(ensemble: Ensemble) -> Refits:
+    """Members refitted when the estimates of one study are not taken as independent, by two models; keys name the setting.
+
+    "One a study": the estimates of a study are averaged first; their sampling errors have the stated correlation,
+    their true effects are the study's own (:func:`composite_estimates`). "All estimates": each stays in the network,
+    and the stated correlation holds for sampling errors and true effects alike (:func:`refit_correlated`). Under the
+    first a higher correlation leaves less of the spread to tau2, under the second it leaves less information and more tau2.
+    """
+    refits = {"each estimate by itself": refit_as_printed(ensemble)}
+    for correlation in CORRELATIONS:
+        refits[f"one a study, correlation {correlation:g}"] = _refit(ensemble, *composite_estimates(ensemble, correlation))
+    for correlation in SHARED_CORRELATIONS:
+        refits[f"all estimates, correlation {correlation:g}"] = refit_correlated(ensemble, correlation)
+    return refits
+
+
+def unit_of_analysis(ensemble: Ensemble, refits: Refits) -> pd.DataFrame:
+    """Contrasts with the hub under each setting of :func:`refits_by_unit`.
 
     Returns
     -------
@@ -162,7 +224,7 @@ def unit_of_analysis(ensemble: Ensemble, correlations: Sequence[float] = CORRELA
         ``significant`` (share of members with p < 0.05).
     """
     rows = []
-    for setting, fit in _settings(ensemble, correlations):
+    for setting, fit in refits.items():
         for edge in ensemble.evidence.edges.itertuples():
             te, se = (_contrast(fit, edge.treat1, edge.treat2, name) for name in ("te", "se"))
             p = 2 * ndtr(-np.abs(te / se))
@@ -175,7 +237,7 @@ def unit_of_analysis(ensemble: Ensemble, correlations: Sequence[float] = CORRELA
     return pd.DataFrame(rows)
 
 
-def lower_limits_by_unit(ensemble: Ensemble, correlations: Sequence[float] = CORRELATIONS) -> pd.DataFrame:
+def lower_limits_by_unit(ensemble: Ensemble, refits: Refits) -> pd.DataFrame:
     """Quantiles over the members of the lower confidence limit, by contrast and setting.
 
     Returns
@@ -186,7 +248,7 @@ def lower_limits_by_unit(ensemble: Ensemble, correlations: Sequence[float] = COR
     """
     quantiles = {"q025": 0.025, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q975": 0.975}
     rows = []
-    for setting, fit in _settings(ensemble, correlations):
+    for setting, fit in refits.items():
         for edge in ensemble.evidence.edges.itertuples():
             te, se = (_contrast(fit, edge.treat1, edge.treat2, name) for name in ("te", "se"))
             lower = te - ndtri(0.975) * se
@@ -195,8 +257,8 @@ def lower_limits_by_unit(ensemble: Ensemble, correlations: Sequence[float] = COR
     return pd.DataFrame(rows).sort_values("treat2", kind="stable").drop(columns="treat2").reset_index(drop=True)
 
 
-def ranking_by_unit(ensemble: Ensemble, correlations: Sequence[float] = CORRELATIONS) -> pd.DataFrame:
-    """P-scores and ranks under each setting of :func:`unit_of_analysis`.
+def ranking_by_unit(ensemble: Ensemble, refits: Refits) -> pd.DataFrame:
+    """P-scores and ranks under each setting of :func:`refits_by_unit`.
 
     Returns
     -------
@@ -204,7 +266,7 @@ def ranking_by_unit(ensemble: Ensemble, correlations: Sequence[float] = CORRELAT
         ``setting, treatment``, P-score ``low, median, high`` and ``rank_1`` to ``rank_n`` (share of members).
     """
     rows = []
-    for setting, fit in _settings(ensemble, correlations):
+    for setting, fit in refits.items():
         scores = p_score_values(fit["te"], fit["se"], desirable=ensemble.evidence.desirable)
         ranks = (-scores).argsort(axis=1).argsort(axis=1) + 1
         for k, treatment in enumerate(fit["treatments"]):
@@ -213,48 +275,53 @@ def ranking_by_unit(ensemble: Ensemble, correlations: Sequence[float] = CORRELAT
     return pd.DataFrame(rows)
 
 
-def _cluster_robust(mine: np.ndarray, te: np.ndarray, w: np.ndarray, study: np.ndarray) -> dict[str, np.ndarray]:
-    """Weighted mean over estimates and its standard error with the studies ``mine`` as clusters."""
-    total = w.sum(axis=1)
-    centre = (w * te).sum(axis=1) / total
-    residual = w * (te - centre[:, None])
-    sums = np.stack([(residual * (study == s)).sum(axis=1) for s in mine], axis=1)
-    return {"te": centre, "se": np.sqrt((sums**2).sum(axis=1) * len(mine) / (len(mine) - 1)) / total}
+def _cluster_robust(
+    rows: pd.DataFrame, names: np.ndarray, te: np.ndarray, se: np.ndarray, study: np.ndarray, tau2: np.ndarray
+) -> dict[str, np.ndarray]:
+    fits = [
+        cluster_robust(fit_network(_member(rows, names, *member), tau2=float(variance), correlation=0.0))
+        for *member, variance in zip(te, se, study, tau2, strict=True)
+    ]
+    columns = {name: np.array([getattr(fit, name).to_numpy() for fit in fits]) for name in ("te", "se", "df", "lower", "upper")}
+    return columns | {"treatments": np.array([fit.te.columns for fit in fits], dtype=str)}
 
 
 def cluster_robust_contrasts(ensemble: Ensemble) -> pd.DataFrame:
-    """Contrasts with the hub by cluster-robust standard errors, studies as clusters.
+    """Contrasts with the hub by cluster-robust (CR2) standard errors, studies as clusters.
 
-    The estimates stay as they are; the variance comes from the studies' summed residuals, times S / (S - 1),
-    with S - 1 degrees of freedom of t. A comparison from one study has none.
+    The estimates stay as they are; their variance comes from what the studies leave over, with Satterthwaite's degrees
+    of freedom of t. Members are those of :func:`one_by_one`. A comparison from one study has none.
 
     Returns
     -------
     pandas.DataFrame
-        ``treat1, treat2, studies, df``; ``se_, p_, lower_, upper_`` with ``low, median, high`` over members;
-        ``significant``. NaN where the comparison rests on one study.
+        ``treat1, treat2, studies``; ``df_, se_, p_, lower_, upper_`` with ``low, median, high`` over members;
+        ``significant``. NaN where the comparison rests on one study. Below 4 degrees of freedom p and limits are
+        not to be trusted (Tipton 2015).
 
-    Source: Hedges, Tipton & Johnson 2010, Res Synth Methods 1:39, without their small-sample matrices.
+    Source: ``network.robust.cluster_robust``, tau2 of each member as it was sampled.
     """
+    taken = one_by_one(ensemble)
     studies = ensemble.evidence.studies
-    w = 1 / (ensemble.se**2 + ensemble.tau2[:, None])
+    fit = over_members(
+        partial(_cluster_robust, _estimates(ensemble), studies["study"].to_numpy()),
+        ensemble.te[taken], ensemble.se[taken], ensemble.study[taken], ensemble.tau2[taken],
+    )  # fmt: skip
+    fit |= {"treatments": fit["treatments"][0]}
+    names = ("df", "se", "p", "lower", "upper")
     rows = []
     for k, edge in enumerate(ensemble.evidence.edges.itertuples()):
-        columns = np.flatnonzero(ensemble.evidence.estimates == k)
-        mine = np.flatnonzero(studies["comparison"] == k)
-        row = {"treat1": edge.treat1, "treat2": edge.treat2, "studies": len(mine), "df": len(mine) - 1}
-        names = ("se", "p", "lower", "upper")
-        if len(mine) < 2:
-            rows.append(row | {f"{n}_{e}": np.nan for n in names for e in ("low", "median", "high")} | {"significant": np.nan})
+        values = {name: _contrast(fit, edge.treat1, edge.treat2, name) for name in ("te", *names) if name != "p"}
+        row = {"treat1": edge.treat1, "treat2": edge.treat2, "studies": int((studies["comparison"] == k).sum())}
+        if np.isnan(values["se"]).all():
+            empty = {f"{name}_{end}": np.nan for name in names for end in ("low", "median", "high")}
+            rows.append(row | empty | {"significant": np.nan})
             continue
-        pooled = over_members(partial(_cluster_robust, mine), ensemble.te[:, columns], w[:, columns], ensemble.study[:, columns])
-        centre, se = pooled["te"], pooled["se"]
         with np.errstate(divide="ignore"):
-            p = 2 * stdtr(len(mine) - 1, -np.abs(centre / se))
-        half = stdtrit(len(mine) - 1, 0.975) * se
-        for name, value in zip(names, (se, p, centre - half, centre + half), strict=True):
-            row |= {f"{name}_{end}": x for end, x in _summary(value).items()}
-        rows.append(row | {"significant": float((p < 0.05).mean())})
+            values["p"] = 2 * stdtr(values["df"], -np.abs(values["te"] / values["se"]))
+        for name in names:
+            row |= {f"{name}_{end}": x for end, x in _summary(values[name]).items()}
+        rows.append(row | {"significant": float((values["p"] < 0.05).mean())})
     return pd.DataFrame(rows)
 
 
@@ -407,14 +474,17 @@ def next_trial(ensemble: Ensemble, sizes: Sequence[int] = (50, 100, 200, 400)) -
 # --- conclusions --------------------------------------------------------------------------------------
 
 
-def _verdict(share_by_itself: float, share_grouped: float, predicted: float) -> str:
-    if np.isnan(share_grouped) or share_by_itself < 0.95:
+def _verdict(as_printed: float, worst: float, predicted: float | None) -> str:
+    """In words, from shares of members: as printed, at worst over the models of dependence, and for a new study."""
+    if as_printed < 0.95:
         return "not settled by what is printed"
-    if share_grouped >= 0.95:
-        return "holds on average, and for a new study" if predicted >= 0.95 else "holds on average; a new study may differ"
-    if share_grouped >= 0.5:
-        return "mostly holds, but depends on the unit of analysis"
-    return "depends on counting estimates of one study as independent"
+    if worst < 0.5:
+        return "depends on how several estimates of one study are treated"
+    if worst < 0.95:
+        return "mostly holds, but depends on how several estimates of one study are treated"
+    if predicted is None:
+        return "holds"
+    return "holds on average, and for a new study" if predicted >= 0.95 else "holds on average; a new study may differ"
 
 
 def robustness_of_conclusions(ensemble: Ensemble, scale: ClinicalScale, correlation: float = 0.5) -> pd.DataFrame:
@@ -425,78 +495,99 @@ def robustness_of_conclusions(ensemble: Ensemble, scale: ClinicalScale, correlat
     ensemble : Ensemble
     scale : ClinicalScale
     correlation : float
-        Within-study correlation of the grouped analysis; its ``holds_grouped_worst`` is the least over all of
-        ``CORRELATIONS``.
+        Within-study correlation at which ``holds_grouped`` and ``holds_correlated`` are given.
 
     Returns
     -------
     pandas.DataFrame
         ``conclusion, treat1, treat2``; ``studies, estimates, patients_low, patients_high`` that it rests on
-        (patients where known: a range); ``holds_as_printed, holds_grouped, holds_grouped_worst`` (shares of
-        members); ``te, predict_lower, predict_upper`` (medians); ``points, points_lower, points_upper`` (0-10
-        scale) and ``important`` (whether the interval of the mean effect reaches, lies above or stays below the
-        minimal important difference); ``verdict``.
+        (patients where known: a range); shares of members in which it holds: ``holds_as_printed``,
+        ``holds_grouped`` (one estimate a study), ``holds_correlated`` (all estimates, correlated),
+        ``holds_worst`` (least over both models and all their correlations), ``holds_grouped_low`` and
+        ``holds_grouped_high`` (``holds_grouped`` by combination of assumptions, least and greatest);
+        ``te, predict_lower, predict_upper`` (medians); ``points, points_lower, points_upper`` (0-10 scale, positive
+        in favour of treat1) and ``important`` (whether the interval of the mean effect reaches, lies above or stays
+        below the minimal important difference); ``verdict``.
     """
     evidence = ensemble.evidence
     as_printed = refit_as_printed(ensemble)
     grouped = {c: _refit(ensemble, *composite_estimates(ensemble, c)) for c in sorted({*CORRELATIONS, correlation})}
+    correlated = {c: refit_correlated(ensemble, c) for c in sorted({*SHARED_CORRELATIONS, correlation})}
+    combinations = assumption_labels(ensemble.members).to_numpy()
     hub = evidence.edges["treat1"].iloc[0]
     sign = 1.0 if evidence.desirable == "higher" else -1.0
 
+    def z(fit, edge):
+        return sign * _contrast(fit, edge.treat1, edge.treat2, "te") / _contrast(fit, edge.treat1, edge.treat2, "se")
+
     def better(fit, edge):
-        return (sign * _contrast(fit, edge.treat1, edge.treat2, "te") / _contrast(fit, edge.treat1, edge.treat2, "se")) > ndtri(0.975)
+        return z(fit, edge) > ndtri(0.975)
 
     def no_difference(fit, edge):
-        return np.abs(_contrast(fit, edge.treat1, edge.treat2, "te") / _contrast(fit, edge.treat1, edge.treat2, "se")) < ndtri(0.975)
+        return np.abs(z(fit, edge)) < ndtri(0.975)
 
-    def ranked(fit, treatment, place):
-        scores = p_score_values(fit["te"], fit["se"], desirable=evidence.desirable)
-        ranks = (-scores).argsort(axis=1).argsort(axis=1)
-        return ranks[:, list(fit["treatments"]).index(treatment)] == place
+    def ranked(place):
+        def has_place(fit, treatment):
+            scores = p_score_values(fit["te"], fit["se"], desirable=evidence.desirable)
+            ranks = (-scores).argsort(axis=1).argsort(axis=1)
+            return ranks[:, list(fit["treatments"]).index(treatment)] == place
+
+        return has_place
+
+    def shares(test, of) -> dict[str, float]:
+        settings = [test(fit, of).mean() for fit in (*grouped.values(), *correlated.values())]
+        by_combination = pd.Series(test(grouped[correlation], of)).groupby(combinations).mean()
+        return {
+            "holds_as_printed": float(test(as_printed, of).mean()),
+            "holds_grouped": float(test(grouped[correlation], of).mean()),
+            "holds_correlated": float(test(correlated[correlation], of).mean()),
+            "holds_worst": float(min(settings)),
+            "holds_grouped_low": float(by_combination.min()),
+            "holds_grouped_high": float(by_combination.max()),
+        }
+
+    def basis(edges, studies) -> dict[str, float]:
+        return {
+            "studies": len(studies), "estimates": int(edges["estimates"].sum()),
+            "patients_low": studies["n_low"].sum(), "patients_high": studies["n_high"].sum(),
+        }  # fmt: skip
 
     rows = []
     for k, edge in enumerate(evidence.edges.itertuples()):
         shown_difference = better(as_printed, edge).mean() >= 0.5
         test = better if shown_difference else no_difference
         text = f"{edge.treat1} better than {edge.treat2}" if shown_difference else f"no difference shown between {edge.treat1} and {edge.treat2}"
-        mine = evidence.studies[evidence.studies["comparison"] == k]
-        shares = {c: float(test(fit, edge).mean()) for c, fit in grouped.items()}
+        held = shares(test, edge)
         te, se, low, high = (
             _contrast(as_printed, edge.treat1, edge.treat2, n) for n in ("te", "se", "predict_lower", "predict_upper")
         )
-        centre, error = np.median(te), np.median(se)
+        centre, error = sign * np.median(te), np.median(se)
         ends = [scale.sd * x for x in (centre - ndtri(0.975) * error, centre + ndtri(0.975) * error)]
         if ends[0] >= scale.important:
             important = "above the minimal important difference"
         else:
             important = "may reach it" if ends[1] >= scale.important else "below the minimal important difference"
-        predicted = float((low > 0).mean() if shown_difference else ((low < 0) & (high > 0)).mean())
-        held = float(test(as_printed, edge).mean())
+        towards = low if sign > 0 else -high
+        predicted = float((towards > 0).mean() if shown_difference else ((low < 0) & (high > 0)).mean())
         rows.append(
             {
                 "conclusion": text, "treat1": edge.treat1, "treat2": edge.treat2,
-                "studies": len(mine), "estimates": int(edge.estimates),
-                "patients_low": mine["n_low"].sum(), "patients_high": mine["n_high"].sum(),
-                "holds_as_printed": held, "holds_grouped": shares[correlation], "holds_grouped_worst": min(shares.values()),
-                "te": centre, "predict_lower": np.median(low), "predict_upper": np.median(high),
+                **basis(evidence.edges.iloc[[k]], evidence.studies[evidence.studies["comparison"] == k]), **held,
+                "te": np.median(te), "predict_lower": np.median(low), "predict_upper": np.median(high),
                 "points": scale.sd * centre, "points_lower": ends[0], "points_upper": ends[1], "important": important,
-                "verdict": _verdict(held, min(shares.values()), predicted),
+                "verdict": _verdict(held["holds_as_printed"], held["holds_worst"], predicted),
             }
         )  # fmt: skip
     scores = np.median(p_score_values(as_printed["te"], as_printed["se"], desirable=evidence.desirable), axis=0)
     order = [str(t) for t in as_printed["treatments"][np.argsort(-scores)]]
     for place, treatment in enumerate(order[:2]):
-        shares = {c: float(ranked(fit, treatment, place).mean()) for c, fit in grouped.items()}
-        held = float(ranked(as_printed, treatment, place).mean())
-        comparisons = evidence.edges.index[evidence.edges["treat2"] == treatment] if treatment != hub else evidence.edges.index
-        mine = evidence.studies[evidence.studies["comparison"].isin(comparisons)]
+        held = shares(ranked(place), treatment)
+        edges = evidence.edges if treatment == hub else evidence.edges[evidence.edges["treat2"] == treatment]
         rows.append(
             {
                 "conclusion": f"{treatment} ranked {('first', 'second')[place]}", "treat1": treatment,
-                "studies": len(mine), "estimates": int(evidence.edges.loc[comparisons, "estimates"].sum()),
-                "patients_low": mine["n_low"].sum(), "patients_high": mine["n_high"].sum(),
-                "holds_as_printed": held, "holds_grouped": shares[correlation], "holds_grouped_worst": min(shares.values()),
-                "verdict": _verdict(held, min(shares.values()), 0.0),
+                **basis(edges, evidence.studies[evidence.studies["comparison"].isin(edges.index)]), **held,
+                "verdict": _verdict(held["holds_as_printed"], held["holds_worst"], None),
             }
         )  # fmt: skip
     return pd.DataFrame(rows)

@@ -2,7 +2,7 @@
 
 Jupyter Book loads it by name (``_config.yml``, ``extra_extensions``). Tidying means: no script of a service
 that the book does not use, roles and header cells that assistive technology can read, the data tables beside
-the pages, and no more of MathJax than the pages load.
+the pages, and no more of MathJax and Font Awesome than the pages use.
 """
 
 from __future__ import annotations
@@ -20,15 +20,17 @@ from pybtex.style.labels import BaseLabelStyle
 from pybtex.style.sorting import BaseSortingStyle
 from pybtex.style.template import names, sentence
 
+from psps_paper.glossary import PAGE, GlossaryDirective, explained, load_glossary
+
 
 def reference_number(key: str) -> int | None:
-    """Number of an article's reference in the article (``ref26`` is 26); None for any other key."""
+    """Number of an article's reference in the article (N of ``refN``); None for any other key."""
     match = re.fullmatch(r"ref(\d+)", key)
     return int(match[1]) if match else None
 
 
 class ReferenceNumbers(BaseLabelStyle):
-    """``[26]`` for the article's reference 26; ``[Rücker 2012]`` for what only this edition cites."""
+    """``[N]`` for the article's reference N; ``[Rücker 2012]`` for what only this edition cites."""
 
     def format_labels(self, sorted_entries: Iterable[Entry]) -> Iterator[str]:
         for entry in sorted_entries:
@@ -70,10 +72,16 @@ class ReferenceStyle(UnsortedStyle):
         return sentence[listed] if as_sentence else listed
 
 
+_LONG = re.compile(r"(?<=\S{6})[,/|=_(](?=\S{6})")
+
+
 def tidy_body(body: str) -> str:
-    """Mend in a page's body what axe-core reports: pandas' empty header cells, docutils' citation roles,
-    and wide equations that scroll but that no key reaches."""
+    """Mend in a page's body what axe-core reports: pandas' empty header cells, docutils' citation roles, and wide equations
+    that scroll but that no key reaches; let long words of tables break."""
     body = re.sub(r"<th([^>]*)></th>", r"<td\1></td>", body)
+    # A list of numbers is no number to be kept on one line.
+    body = re.sub(r'<td class="number">(\d+(?:, \d+){2,})</td>', r"<td>\1</td>", body)
+    body = re.sub(r"(?<=<td>)[^<]*[^<\s]{25}[^<]*", lambda cell: _LONG.sub(r"\g<0><wbr>", cell[0]), body)
     body = body.replace('<div class="math notranslate nohighlight"', '<div tabindex="0" class="math notranslate nohighlight"')
     return body.replace(' role="doc-biblioentry"', ' role="listitem"')
 
@@ -86,7 +94,17 @@ def adapt_page(app, pagename: str, templatename: str, context: dict, doctree) ->
             for asset in context[kind]
             if "thebe" not in f"{getattr(asset, 'filename', asset)} {getattr(asset, 'attributes', '')}".lower()
         ]
-    context["body"] = tidy_body(context.get("body", ""))
+    body = tidy_body(context.get("body", ""))
+    # The reference list is titles of other people's works; the glossary explains itself.
+    if f"book/{PAGE}" in app.env.found_docs and pagename.startswith("book/") and Path(pagename).name not in ("references", PAGE):
+        body = explained(body, app.psps_glossary)
+    context["body"] = body
+
+
+def read_glossary(app) -> None:
+    """Read the glossary once a build; a book without one explains nothing."""
+    path = Path(app.srcdir) / "book" / "glossary.yml"
+    app.psps_glossary = load_glossary(path) if path.exists() else {}
 
 
 def read_in_parallel(app) -> None:
@@ -97,8 +115,21 @@ def read_in_parallel(app) -> None:
         app.extensions[name].parallel_read_safe = True
 
 
+_ICON = re.compile(r'(?:"(?P<quoted>[a-z0-9-]+)"|\b(?P<plain>[a-z0-9]+)):\[\d+,\d+,\[(?P<aliases>[^\]]*)\],"[0-9a-f]+",(?:"[^"]*"|\["[^"]*","[^"]*"\])\],?')
+
+
+def without_unused_icons(script: str, used: set[str]) -> str:
+    """Font Awesome's script with the drawings of the icons that the book uses, by name or alias, and of no other."""
+
+    def kept(icon: re.Match) -> str:
+        names = {icon["quoted"] or icon["plain"], *re.findall(r'"([a-z0-9-]+)"', icon["aliases"])}
+        return icon[0] if names & used else ""
+
+    return _ICON.sub(kept, script)
+
+
 def finish(app, error: Exception | None) -> None:
-    """After the build: make the sidebar a landmark, put the data beside the pages, prune MathJax."""
+    """After the build: make the sidebar a landmark, put the data beside the pages, prune MathJax and the icons."""
     if error is not None or app.builder.format != "html":
         return
     output = Path(app.outdir)
@@ -109,6 +140,8 @@ def finish(app, error: Exception | None) -> None:
         )
         if marked != html:
             page.write_text(marked, encoding="utf-8")
+    # PDFs of an earlier build would show earlier numbers, and the front page, written anew, does not link to them.
+    shutil.rmtree(output / "pdf", ignore_errors=True)
     data = output / "data"
     data.mkdir(exist_ok=True)
     for table in sorted((Path(app.srcdir) / "data").glob("*.csv")):
@@ -117,6 +150,11 @@ def finish(app, error: Exception | None) -> None:
     for path in [*mathjax.glob("*.js"), *mathjax.glob("sre"), *mathjax.glob("adaptors"), *mathjax.glob("output/svg*")]:
         if path.name not in ("tex-chtml.js", "package.json"):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+    icons = output / "_static" / "scripts" / "fontawesome.js"
+    if icons.exists():
+        files = [path for pattern in ("*.html", "*.js") for path in output.rglob(pattern) if path != icons and mathjax not in path.parents]
+        used = {name for path in files for name in re.findall(r"\bfa-([a-z0-9-]+)", path.read_text(encoding="utf-8"))}
+        icons.write_text(without_unused_icons(icons.read_text(encoding="utf-8"), used), encoding="utf-8")
     for source_map in (output / "_static").rglob("*.map"):
         source_map.unlink()
 
@@ -124,6 +162,8 @@ def finish(app, error: Exception | None) -> None:
 def setup(app) -> dict[str, bool]:
     """Register the reference style ``psps`` and the handlers (Sphinx calls this when it loads the extension)."""
     pybtex.plugin.register_plugin("pybtex.style.formatting", "psps", ReferenceStyle)
+    app.add_directive("psps-glossary", GlossaryDirective)
+    app.connect("builder-inited", read_glossary)
     app.connect("builder-inited", read_in_parallel)
     app.connect("html-page-context", adapt_page, priority=900)
     app.connect("build-finished", finish, priority=900)

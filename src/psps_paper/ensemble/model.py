@@ -19,6 +19,8 @@ Method = Literal["DL", "REML", "ML", "common"]
 
 # no standardised mean difference beyond this is thought possible
 TE_LIMIT = 3.0
+SPREAD_SHARE = (0.2, 1.0)  # between-estimate variance, as a share of the most that the printed SEs allow
+MOST_SHARED = 0.95  # of an estimate's deviation, what the estimates of its study may have in common
 # latents of sample sizes and shared deviations are kept within this many standard deviations
 _REACH = 4.0
 
@@ -112,11 +114,11 @@ class Evidence:
 def published_evidence() -> Evidence:
     """Evidence of the article: printed values, registry of studies and public sample sizes from ``data/``.
 
-    A study gives at least one estimate and at most two for each active arm (say, back and leg pain).
+    A study gives at least one estimate and at most two for each active arm (say, two sites).
     """
     published = load_table("nma_published")
     edges = published_edges(published)
-    desirable = load_table("outcomes").set_index("outcome").loc["pain", "te_desirable"]
+    desirable = load_table("outcomes")["te_desirable"].iloc[0]
     registry = load_table("studies")
     registry = registry[registry["nma_status"] == "used"]
     sizes = load_table("sample_sizes")
@@ -144,14 +146,13 @@ def published_evidence() -> Evidence:
     egger = published[published["quantity"] == "egger_p"].iloc[0]
     low, high = rounding_interval(egger["value"], egger["decimals"], egger["relation"])
     df_egger = int(edges["estimates"].sum()) - 2
-    # Results, last paragraph before the discussion: conservative versus and placebo/sham versus neuromodulation
-    named = [k for k, name in enumerate(edges["treat2"]) if name in ("conservative", "placebo/sham")]
+    named = published.loc[published["quantity"] == "heterogeneous", ["treat1", "treat2"]].agg(" vs ".join, axis=1)
     return Evidence(
         printed=printed_values(published).reset_index(drop=True),
         edges=edges,
         studies=studies,
         egger_t=(float(stdtrit(df_egger, 1 - high / 2)), float(stdtrit(df_egger, 1 - low / 2))),
-        heterogeneous=tuple(named),
+        heterogeneous=tuple(sorted(names.index(name) for name in named)),
         desirable=desirable,
     )
 
@@ -381,9 +382,8 @@ def draw_model(
     solution = evidence.region.centre
     c = len(evidence.edges)
     ceiling = (evidence.edges["estimates"].to_numpy() * np.exp(2 * solution[c:])).min()
-    # between-estimate variance: uniform up to the most that the printed SEs allow
-    spread2 = rng.uniform(0.2, 1.0, size) * ceiling
-    model = TrialModel(evidence, conventions, study, method, solution[:c], spread2, rng.uniform(0, 0.95, size))
+    spread2 = rng.uniform(*SPREAD_SHARE, size) * ceiling
+    model = TrialModel(evidence, conventions, study, method, solution[:c], spread2, rng.uniform(0, MOST_SHARED, size))
     z = rng.normal(size=(size, model.latent))
     if method in ("REML", "ML"):
         z[:, -1] = np.log(spread2)

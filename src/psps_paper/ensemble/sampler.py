@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed, parallel_config
 
-from psps_paper.ensemble.model import Assumptions, Evidence, published_evidence
+from psps_paper.ensemble.model import MOST_SHARED, SPREAD_SHARE, TE_LIMIT, Assumptions, Evidence, published_evidence
 from psps_paper.ensemble.projection import draw_members
 from psps_paper.tables import data_folder, load_table
 
@@ -92,10 +92,7 @@ def sample_ensemble(
 ) -> Ensemble:
     """Sample trial-level sets that agree with every printed aggregate within rounding.
 
-    Priors: estimates of a study share a part of their deviation from the pooled value (share uniform on 0 to
-    0.95); between-estimate variance uniform up to the most that the printed SEs allow; sample sizes uniform over
-    their public ranges; spare estimates spread at random over the studies' free places; each combination of
-    assumptions drawn equally often. Every draw gets its own point of the printed region, uniform within rounding,
+    Priors are those of :func:`priors`; each combination of assumptions is drawn equally often. Every draw gets its own point of the printed region, uniform within rounding,
     and is moved to it by the shortest steps in units of the prior's standard deviations (randomise, then
     optimise); a draw that cannot get there is rejected. Members are therefore independent, and combinations
     count by the share of draws that could be brought to agree. The method is exact for linear constraints; here
@@ -184,6 +181,24 @@ def _draw(evidence: Evidence, assumptions: Assumptions, stream: np.random.SeedSe
     return {"te": te, "se": np.sqrt(v), "study": model.study, "n": n, "tau2": model.tau2(z)}
 
 
+def priors() -> pd.DataFrame:
+    """What is free in a draw and how it is drawn, in words for readers: ``quantity, drawn``."""
+    low, high = SPREAD_SHARE
+    rows = {
+        "estimates of each study": "printed totals kept; what is left after one a study is spread at random over the places that its arms give",
+        "sample size of a study": "uniform over the range that public pages leave; a single value where it is known",
+        "sampling variance": "from sample size and effect, by the convention of the combination of assumptions",
+        "spread of true effects": f"normal; variance uniform from {low:g} to {high:g} of the most that the printed standard errors allow",
+        "what estimates of one study share": f"share of their deviation uniform from 0 to {MOST_SHARED:g}",
+        "size of an estimate": f"no SMD beyond {TE_LIMIT:g} either way",
+        "pooled contrasts and their standard errors": "uniform over the region that the printed, rounded values leave",
+        "Q": "uniform over the values that print as the given I2 and interval",
+        "Egger's t": "uniform over the values that print as the given p, of either sign",
+        "combination of assumptions": "each equally often; it counts by the share of draws that could be brought to agree",
+    }
+    return pd.DataFrame(rows.items(), columns=["quantity", "drawn"])
+
+
 def summaries(ensemble: Ensemble) -> pd.DataFrame:
     """Quantities of each member that the print does not fix, by which chains are compared [B x 7]."""
     te, variance, at = ensemble.te, ensemble.se**2, ensemble.evidence.estimates
@@ -202,14 +217,26 @@ def summaries(ensemble: Ensemble) -> pd.DataFrame:
     )
 
 
+def _effective_size(values: pd.Series, members: pd.DataFrame) -> float:
+    streams = [members[name] for name in ("chain", "convention", "correlation", "tau2_method")]
+    centred = values - values.groupby(streams, dropna=False).transform("mean")
+    neighbour = centred.groupby(streams, dropna=False).shift()
+    r = float((centred * neighbour).sum() / (centred**2).sum()) if centred.any() else 0.0
+    return len(values) * min(1.0, (1 - r) / (1 + r))
+
+
 def convergence(ensemble: Ensemble, quantities: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Do the two chains agree?  One row a quantity.
+    """Do two streams of independent draws agree?  One row a quantity.
+
+    Members are drawn independently of each other, not by a walk, so that every member should count in full; the
+    correlation between neighbours in a stream shows whether it does.
 
     Returns
     -------
     pandas.DataFrame
-        ``mean_0, error_0, mean_1, error_1`` (mean of each chain and its Monte-Carlo error; members are
-        independent), ``distance`` (of the means, over its error) and ``effective_size`` (of all members).
+        Index: the quantity. ``mean_0, error_0, mean_1, error_1`` (mean of each chain and its Monte-Carlo error; members are
+        independent), ``distance`` (of the means, over its error) and ``effective_size`` (members that count in full, by
+        the correlation r of neighbours in a stream: B (1 - r) / (1 + r), at most B).
     """
     values = summaries(ensemble) if quantities is None else quantities
     rows = {}
@@ -220,9 +247,9 @@ def convergence(ensemble: Ensemble, quantities: pd.DataFrame | None = None) -> p
         distance = (means[0] - means[1]) / np.hypot(*errors) if any(errors) else 0.0
         rows[name] = {
             "mean_0": means[0], "error_0": errors[0], "mean_1": means[1], "error_1": errors[1],
-            "distance": distance, "effective_size": float(sum(map(len, parts))),
+            "distance": distance, "effective_size": _effective_size(values[name], ensemble.members),
         }  # fmt: skip
-    return pd.DataFrame(rows).T
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("quantity")
 
 
 def save_ensemble(ensemble: Ensemble, path: Path) -> None:

@@ -7,6 +7,7 @@ from .forest import forest_network, forest_responders
 from .intervals import ensemble_intervals, funnel, interval_strip
 from .network import league_heat, network_graph
 from .ranks import cumulative_ranks, p_score_dots, rank_interval, rankogram
+from .robustness import robustness_dashboard
 from .studies import effect_direction, studies_by_year
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "rankogram",
     "rob_by_study",
     "rob_stacked",
+    "robustness_dashboard",
     "save",
     "studies_by_year",
     "to_svg",

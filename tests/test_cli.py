@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import tomllib
 
 import pandas as pd
 import pytest
-from helpers import DATA, copy_data, replace_once, run_command, table
+from helpers import DATA, ROOT, copy_data, replace_once, run_command, table
 
 from psps_paper.claims import VERDICTS
 from psps_paper.cli import main
@@ -27,7 +31,8 @@ def test_verify_passes_on_the_repository(capsys):
     assert sum(counts[verdict] for verdict in VERDICTS) == counts["statements in all"] == len(table("claims"))
     contradictions = [line for line in written.out.splitlines() if line.startswith("contradicts: ")]
     assert len(contradictions) == counts["contradicts"]
-    assert any("selection.agreement_full_text: printed 84.76\u202f%, found 84.507\u202f%" in line for line in contradictions)
+    assert any("selection.agreement_full_text: printed 84.76\u202f% (Results, Study selection, paragraph 1), found 84.507\u202f%: "
+               "no whole number of 71 gives it; nearest 60 of 71. No whole number of the full texts" in line for line in contradictions)
 
 
 def test_verify_as_json_holds_every_statement(capsys):
@@ -46,12 +51,15 @@ def test_verify_as_json_holds_every_statement(capsys):
     ("file", "old", "new", "named"),
     [
         ("studies.csv", b"epidural triamcinolone | screw and rod fixation alone\",high,", b"epidural triamcinolone | screw and rod fixation alone\",low,",
-         "not as expected: rob.high.count: contradicts, expected reproduces. Printed 32, found 31 (31 rows of studies.csv)"),
-        ("prisma.csv", b"432", b"431", "not as expected: selection.identified: contradicts, expected consistent. Printed 1140, found 1139"),
+         "not as expected: rob.high.count: contradicts, expected reproduces. Printed 32 (Results, Risk of bias, paragraph 1), "
+         "found 31 (31 rows of studies.csv)"),
+        ("prisma.csv", b"432", b"431", "not as expected: selection.identified: contradicts, expected consistent. Printed 1140 (Results, Study selection, paragraph 1), "
+         "found 1139"),
         ("claims.csv", b"1140 articles,1140,", b"1140 articles,1141,",
-         "not as expected: selection.identified: contradicts, expected consistent. Printed 1141, found 1140"),
+         "not as expected: selection.identified: contradicts, expected consistent. Printed 1141 (Results, Study selection, paragraph 1), "
+         "found 1140"),
         ("claims.csv", b"index,The search log,consistent,Fits", b"index,The search log,reproduces,Fits",
-         "not as expected: abstract.databases: consistent, expected reproduces. Printed 4, found 4"),
+         "not as expected: abstract.databases: consistent, expected reproduces. Printed 4 (Abstract, "),
     ],
 )  # fmt: skip
 def test_verify_fails_where_a_statement_is_not_as_expected(folder, capsys, file, old, new, named):
@@ -97,7 +105,8 @@ def test_tables_lists_every_table_with_its_rows(capsys):
 def test_tables_records_checksums_only_where_asked(folder, capsys):
     replace_once(folder / "prisma.csv", b"Duplicates removed", b"Duplicates")
     before = (folder / "checksums.sha256").read_bytes()
-    assert main(["tables", "--data", str(folder)]) == 0
+    assert main(["tables", "--data", str(folder)]) == 1
+    assert capsys.readouterr().err == "prisma.csv: changed since recorded; if on purpose: psps-paper tables --record\n"
     assert (folder / "checksums.sha256").read_bytes() == before
     assert main(["tables", "--record", "--data", str(folder)]) == 0
     assert recorded_checksums(folder).equals(checksums(folder))
@@ -117,3 +126,33 @@ def test_unknown_commands_are_refused(arguments, capsys):
         main(arguments)
     assert caught.value.code == 2
     assert "usage: psps-paper" in capsys.readouterr().err
+
+
+def test_version_is_that_of_the_package(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert capsys.readouterr().out == f"psps-paper {declared}\n"
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_a_terminal_that_lacks_a_character_gets_the_rest(encoding):
+    done = run_command("verify", PYTHONIOENCODING=encoding)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "printed 84.76?%" in done.stdout
+
+
+def test_json_needs_no_more_than_ascii(capsys):
+    assert main(["verify", "--json", "--data", str(DATA)]) == 0
+    assert capsys.readouterr().out.isascii()
+
+
+def test_a_reader_that_leaves_early_is_no_bad_input():
+    """As with ``psps-paper verify | head -1``; the reader is gone before the first word."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-m", "psps_paper.cli", "tables"], cwd=ROOT, stdout=writer, stderr=subprocess.PIPE,
+                          env={**os.environ, "PSPS_DATA": str(DATA)}, text=True, timeout=120, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")

@@ -30,6 +30,7 @@ def schema(**fields):
         ({"type": "number", "maximum": "1"}, "a number, at most 1"),
         ({"type": "choice", "allowed": "low|some concerns|high"}, "one of low, some concerns, high"),
         ({"type": "date"}, "a date written YYYY-MM-DD"),
+        ({"type": "doi"}, "a DOI such as 10.1000/182"),
         ({"type": "url"}, "a web address starting with http:// or https://"),
     ],
 )
@@ -60,6 +61,8 @@ def test_allowed_values_keep_their_order():
         ({"type": "url"}, ["https://example.org/a"], ["example.org"]),
         ({"type": "url"}, ["http://example.org"], ["https://example.org/a b"]),
         ({"type": "date"}, ["2023-12-18"], ["2023-13-18"]),
+        ({"type": "doi"}, ["10.3233/BMR-160722"], ["hello world"]),
+        ({"type": "doi"}, ["10.1038/s43856-025-00778-x"], ["https://doi.org/10.1038/s43856-025-00778-x"]),
     ],
 )
 def test_schema_accepts_and_refuses(fields, good, bad):
@@ -67,6 +70,13 @@ def test_schema_accepts_and_refuses(fields, good, bad):
     schema(**fields).validate(pd.DataFrame({"x": pd.Series(good, dtype=dtype)}))
     with pytest.raises(pandera.errors.SchemaError):
         schema(**fields).validate(pd.DataFrame({"x": pd.Series(bad, dtype=dtype)}))
+
+
+def test_columns_unique_together_may_repeat_alone():
+    both = schema_from_dictionary(pd.DataFrame([column(name=name, unique="together", nullable="yes") for name in ("x", "y")]))
+    both.validate(pd.DataFrame({"x": ["a", "a", "b"], "y": ["c", None, None]}, dtype="str"))
+    with pytest.raises(pandera.errors.SchemaError):
+        both.validate(pd.DataFrame({"x": ["a", "b", "a"], "y": [None, "c", None]}, dtype="str"))
 
 
 def test_nullable_column_takes_missing_values():

@@ -80,16 +80,23 @@ def test_harvest_counts_every_study(studies):
 
 
 @pytest.mark.parametrize("expected, counts, verdict", [
-    ("all favour the first arm", (2, 0, 0), "yes"),
-    ("all favour the first arm", (2, 0, 1), "cannot tell"),
-    ("all favour the first arm", (2, 1, 0), "no"),
-    ("most favour the first arm", (4, 2, 0), "yes"),
-    ("most favour the first arm", (2, 2, 0), "no"),
-    ("most favour the first arm", (2, 2, 1), "cannot tell"),
-    ("most show no difference", (4, 7, 1), "yes"),
-    ("all show no difference", (0, 3, 0), "yes"),
-    ("all show no difference", (1, 2, 0), "no"),
-    ("unclear", (5, 0, 0), "cannot tell"),
+    ("all favour the first arm", (2, 0, 0, 0), "yes"),
+    ("all favour the first arm", (2, 0, 0, 1), "cannot tell"),
+    ("all favour the first arm", (2, 0, 1, 0), "no"),
+    ("all favour the first arm", (2, 1, 0, 0), "no"),
+    ("all favour the first arm", (2, 1, 0, 1), "no"),
+    ("most favour the first arm", (4, 0, 2, 0), "yes"),
+    ("most favour the first arm", (2, 0, 2, 0), "no"),
+    ("most favour the first arm", (2, 2, 0, 0), "no"),
+    ("most favour the first arm", (2, 0, 2, 1), "cannot tell"),
+    ("most favour the first arm", (2, 2, 0, 1), "cannot tell"),
+    ("most favour the first arm", (2, 3, 0, 1), "no"),
+    ("most show no difference", (4, 0, 7, 1), "yes"),
+    ("most show no difference", (4, 3, 7, 1), "cannot tell"),
+    ("all show no difference", (0, 0, 3, 0), "yes"),
+    ("all show no difference", (1, 0, 2, 0), "no"),
+    ("all show no difference", (0, 1, 2, 0), "no"),
+    ("unclear", (5, 0, 0, 0), "cannot tell"),
 ])
 def test_agreement_of_a_sentence_with_counts(expected, counts, verdict):
     assert swim.agreement(expected, *counts) == verdict
@@ -102,10 +109,24 @@ def test_summary_sentences_against_the_table(studies):
     assert (table["agrees"] != "no").all()
     # 7 of the 12 comparisons of SCS paradigms: Results, Narrative synthesis, neuromodulation
     row = table.set_index("claim").loc["more than half of the comparisons of SCS paradigms found no difference"]
-    assert (row["favours intervention"], row["no difference"], row["other"]) == (4, 7, 1)
+    assert (row["favours intervention"], row["favours comparator"], row["no difference"], row["other"]) == (4, 0, 7, 1)
     # the sentence on non-invasive stimulation cites the two trials in favour and none of the two without difference
     narrow = table[table["refs"] == "52, 58"].iloc[0]
     assert (narrow["agrees"], narrow["agrees over the group"]) == ("yes", "no")
+
+
+def test_an_opposite_direction_speaks_against_the_sentence(studies):
+    """Every cited study of a sentence that all favour the first arm, or that none differs, turned round one at a time."""
+    claims = load_table("summary_claims")
+    claims = claims[claims["expected"].str.startswith("all ")]
+    cited = {int(ref) for refs in claims["refs"] for ref in refs.split()}
+    assert len(cited) == 26
+    for ref in cited:
+        changed = studies.assign(direction=studies["direction"].mask(studies["ref"] == ref, "favours comparator"))
+        table = swim.summary_against_table(changed, claims)
+        names = table["refs"].str.split(", ").apply(lambda refs: str(ref) in refs)
+        assert names.any() and table.loc[names, "agrees"].eq("no").all(), ref
+        assert table.loc[~names, "agrees"].ne("no").all()
 
 
 def test_cited_studies_are_among_those_on_the_question(studies):
@@ -125,4 +146,4 @@ def test_an_excluded_reference_is_named(studies):
 
 def test_unknown_expectation_is_named():
     with pytest.raises(ValueError, match="expected='some'"):
-        swim.agreement("some", 1, 1, 1)
+        swim.agreement("some", 1, 1, 1, 1)

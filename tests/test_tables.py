@@ -76,6 +76,7 @@ def test_dictionary_is_complete(name):
     assert dictionary["name"].is_unique
     choices = dictionary[dictionary["type"] == "choice"]
     assert (choices["allowed"] != "").all()
+    assert (dictionary["unique"] == "together").sum() != 1, "a key of one column is unique by itself"
     assert (dictionary.loc[dictionary["type"] != "choice", "allowed"] == "").all()
 
 
@@ -119,31 +120,24 @@ def test_claims_belong_to_chapters_and_have_unique_ids():
     assert claims["id"].str.fullmatch(r"[a-z0-9_.]+").all(), "an id is an anchor in HTML and a key of glue"
 
 
-def test_published_network_table_repeats_the_registry():
-    """nma_published.csv and claims.csv both hold the printed results; they may not drift apart."""
+def test_every_published_result_is_linked_to_each_statement_that_prints_it():
+    """The links of repeats.csv, found a second way: by the arguments of the checks."""
+    links = table("repeats").dropna(subset="claim")
+    linked = {(row, claim) for name, query, claim in zip(links["table"], links["row"], links["claim"]) if name == "nma_published"
+              for row in table(name).query(query, engine="python").index}
     claims = table("claims")
     network = claims[claims["check"].isin(["network", "i2_interval"])]
     keys = network["arguments"].str.split("|").apply(lambda parts: tuple(part.strip() for part in parts))
     printed = network.assign(key=keys)
     printed = printed[~((printed["relation"] != "=") & (printed["value"] == 0.05))]  # significance, said in words
+    expected = {(table("nma_published").query("quantity == 'egger_p'").index[0], "nma.egger")}
     for row in table("nma_published").itertuples():
         if row.quantity == "heterogeneous":
             assert f"{row.treat1} vs {row.treat2}" in claims.set_index("id").at["nma.within_design", "arguments"].split(" | ")
             continue
-        if row.quantity == "egger_p":
-            same = claims[claims["id"] == "nma.egger"]
-        else:
-            key = (row.quantity, "" if pd.isna(row.treat1) else row.treat1, "" if pd.isna(row.treat2) else row.treat2)
-            same = printed[printed["key"] == key]
-        assert len(same), f"no statement of the registry holds {row.quantity} {row.treat1} {row.treat2}"
-        assert set(zip(same["value"], same["decimals"], same["relation"])) == {(row.value, row.decimals, row.relation)}
-
-
-def test_responder_percentages_repeat_the_registry():
-    claims = table("claims")
-    shares = claims["unit"].eq("percent") & claims["quantity"].str.match("responders (for|with)|successes with")
-    narrative = claims[claims["chapter"].eq("narrative_neuromodulation") & shares]
-    assert sorted(narrative["value"]) == sorted(table("responders")["percent"])
+        key = (row.quantity, "" if pd.isna(row.treat1) else row.treat1, "" if pd.isna(row.treat2) else row.treat2)
+        expected |= {(row.Index, claim) for claim in printed.loc[printed["key"] == key, "id"]}
+    assert linked == expected
 
 
 # --- bad input: the bytes -----------------------------------------------------------------------------
@@ -156,11 +150,14 @@ def test_responder_percentages_repeat_the_registry():
         (b"\n \n", "studies.csv: the file is empty; expected a header line"),
         (b"\xef\xbb\xbf", "studies.csv: the file is empty; expected a header line"),
         (HEADER, "studies.csv: there is a header but no row of data"),
-        (STUDIES.decode().encode("utf-16"), "studies.csv: byte 0 (0xff) is not UTF-8; save the file as UTF-8"),
+        (STUDIES.decode().encode("utf-16"), "studies.csv, line 1: byte 0 (0xff) is not UTF-8; save the file as UTF-8"),
         (STUDIES.replace(b"Hamdy", "Hämdy".encode("latin-1"), 1),
-         f"studies.csv: byte {STUDIES.index(b'Hamdy') + 1} (0xe4) is not UTF-8; save the file as UTF-8"),
+         r"studies.csv, line 2, row 1 (ref 10), column first_author: 'H\xe4mdy' holds byte 0xe4, which is not UTF-8; save the file as UTF-8"),
         (b"\xef\xbb\xbf" + STUDIES.replace(b"Hamdy", b"H\xe4mdy", 1),
-         f"studies.csv: byte {STUDIES.index(b'Hamdy') + 1 + 3} (0xe4) is not UTF-8; save the file as UTF-8"),
+         r"studies.csv, line 2, row 1 (ref 10), column first_author: 'H\xe4mdy' holds byte 0xe4, which is not UTF-8; save the file as UTF-8"),
+        (STUDIES.replace(b"Sorrell", b"Sorr\xe9ll", 1), "studies.csv, line 3, row 2 (ref 11), column first_author: "),
+        (STUDIES.replace(b"Hamdy,2021", b'"Hamdy\xe4,2021', 1), "studies.csv, line 2: byte"),
+        (STUDIES.replace(b"first_author", b"first_\xe4uthor", 1), f"studies.csv, line 1: byte {STUDIES.index(b'author')} (0xe4) is not UTF-8;"),
         (STUDIES.replace(b"study,ref", b"study,study", 1), "studies.csv: a column name occurs more than once in ['study', 'study'"),
         (STUDIES.replace(b",included,", b",included,,", 1), "studies.csv, row 1: 24 cells where the header has 23"),
         (STUDIES + b"\n", "studies.csv, row 51: 0 cells where the header has 23"),
@@ -170,6 +167,7 @@ def test_responder_percentages_repeat_the_registry():
         (STUDIES.replace(b"Hamdy", b"H" * 200_000, 1), "studies.csv, line 2: field larger than field limit"),
     ],
     ids=["empty", "blank", "byte order mark only", "header only", "UTF-16", "Latin-1", "Latin-1 after a byte order mark",
+         "Latin-1 further down", "Latin-1 and an open quote", "Latin-1 in the header",
          "duplicated header", "ragged row", "blank last line", "NUL byte", "open quote", "endless cell"],
 )
 def test_broken_file_is_refused(folder, content, message):

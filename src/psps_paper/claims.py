@@ -188,6 +188,12 @@ def shown(claim: pd.Series) -> str:
     return formatting.printed_value(claim["value"], claim["decimals"], claim["relation"], claim["unit"])
 
 
+def place(claim: pd.Series) -> str:
+    """Where a statement is printed: its section, and its paragraph or table."""
+    paragraph = claim["paragraph"]
+    return f"{claim['section']}, " + (f"paragraph {paragraph}" if paragraph.isdigit() else paragraph)
+
+
 def verdict(claim: pd.Series, finding: Finding) -> str:
     """Compare what a check found with what is printed.
 

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
+import os
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
-from psps_paper.claims import VERDICTS, check_claims
+from psps_paper.claims import VERDICTS, check_claims, place
 from psps_paper.cli_ensemble import ensemble_commands
 from psps_paper.cli_living import living_commands
-from psps_paper.tables import TableError, record_checksums, table_names, load_table
+from psps_paper.consistency import disagreements
+from psps_paper.tables import TableError, changed_files, load_table, record_checksums, table_names
+
+CLOSED_EARLY = 141  # as a shell reports a process that wrote to a closed pipe
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a subcommand; 0 means all as expected, 1 a difference, 2 bad input."""
+    """Run a subcommand; 0 means all as expected, 1 a difference, 2 bad input, 141 that the reader of its output left."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not every terminal can write every character of a name
+            stream.reconfigure(errors="replace")
     parser = argparse.ArgumentParser(prog="psps-paper", description="Executable edition of a systematic review.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version('psps-paper')}")
     commands = parser.add_subparsers(dest="command", required=True)
 
     verify = commands.add_parser("verify", help="check every printed number and give its verdict")
@@ -40,7 +50,13 @@ def main(arguments: list[str] | None = None) -> int:
 
     options = parser.parse_args(arguments)
     try:
-        return options.run(options)
+        status = options.run(options)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # The interpreter flushes once more when it ends, and would complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED_EARLY
     except (TableError, ValueError, OSError) as error:
         print(f"psps-paper: {error}", file=sys.stderr)
         return 2
@@ -52,18 +68,27 @@ def _verify(options: argparse.Namespace) -> int:
     if options.json:
         columns = ["id", "section", "paragraph", "quantity", "printed", "value", "unit", "relation", "tier", "check",
                    "computed", "detail", "verdict", "expected", "as_expected", "settles", "note"]
-        print(json.dumps(json.loads(checked[columns].to_json(orient="records")), indent=1, ensure_ascii=False))
+        print(json.dumps(json.loads(checked[columns].to_json(orient="records")), indent=1))
     else:
         for verdict in VERDICTS:
             print(f"{(checked['verdict'] == verdict).sum():4d}  {verdict}")
         print(f"{len(checked):4d}  statements in all")
-        for row in checked[checked["verdict"] == "contradicts"].itertuples():
-            note = row.note if isinstance(row.note, str) else row.detail
-            print(f"contradicts: {row.id}: printed {row.shown}, found {row.computed} ({row.section}). {note}")
-    for row in unexpected.itertuples():
-        print(f"not as expected: {row.id}: {row.verdict}, expected {row.expected}. Printed {row.shown}, "
-              f"found {row.computed} ({row.detail})", file=sys.stderr)
-    return 1 if len(unexpected) else 0
+        for _, row in checked[checked["verdict"] == "contradicts"].iterrows():
+            note = f" {row['note']}" if isinstance(row["note"], str) else ""
+            print(f"contradicts: {row['id']}: printed {row['shown']} ({place(row)}), found {row['computed']}: {row['detail']}.{note}")
+    for _, row in unexpected.iterrows():
+        print(f"not as expected: {row['id']}: {row['verdict']}, expected {row['expected']}. Printed {row['shown']} ({place(row)}), "
+              f"found {row['computed']} ({row['detail']})", file=sys.stderr)
+    differences = _tell_differences(options.data)
+    return 1 if len(unexpected) or differences else 0
+
+
+def _tell_differences(folder: Path | None) -> bool:
+    """Say which tables contradict each other and which are not what was recorded."""
+    sentences = [f"disagrees: {found}" for found in disagreements(folder)] + changed_files(folder)
+    for sentence in sentences:
+        print(sentence, file=sys.stderr)
+    return bool(sentences)
 
 
 def _tables(options: argparse.Namespace) -> int:
@@ -71,7 +96,7 @@ def _tables(options: argparse.Namespace) -> int:
         print(f"{name}.csv: {len(load_table(name, options.data))} rows")
     if options.record:
         print(f"wrote {record_checksums(options.data)}")
-    return 0
+    return 1 if _tell_differences(options.data) else 0
 
 
 def _figures(options: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ import pandas as pd
 from myst_nb import glue
 
 from psps_paper import formatting
-from psps_paper.claims import check_claims
+from psps_paper.claims import check_claims, place
 from psps_paper.figures import Drawing, to_svg
 from psps_paper.figures.drawing import for_csv
 from psps_paper.figures.style import GRID, INK, MUTED, PAPER
@@ -205,7 +205,7 @@ def claims_table(checked: pd.DataFrame) -> pd.DataFrame:
     rows = [
         {
             "statement": Html(
-                f'{html.escape(claim["quantity"])} <span class="psps-place">{html.escape(_place(claim))}</span>'
+                f'{html.escape(claim["quantity"])} <span class="psps-place">{html.escape(place(claim))}</span>'
             ),
             "printed": Html(f'<span data-claim="{claim["id"]}">{html.escape(claim["shown"])}</span>'),
             "found here": claim["computed"],
@@ -231,11 +231,6 @@ def show_claims(chapter: str) -> Shown:
         name=f"claims-{chapter.replace('_', '-')}",
         sortable=True,
     )
-
-
-def _place(claim: pd.Series) -> str:
-    paragraph = claim["paragraph"]
-    return f"{claim['section']}, " + (f"paragraph {paragraph}" if paragraph.isdigit() else paragraph)
 
 
 def _claim_tier(claim: pd.Series) -> str:

@@ -147,7 +147,7 @@ def _check_printed(printed: pd.DataFrame) -> pd.DataFrame:
             if pd.isna(row[column]):
                 fail(label, row, column, "a treatment")
         if row["quantity"] in ("p", "p_score", *I2_QUANTITIES) and not 0 <= float(row["value"]) <= 1:
-            fail(label, row, "value", "in [0, 1] (I2 as a fraction)")
+            fail(label, row, "value", "in [0, 1]" + " (I2 as a fraction)" * (row["quantity"] in I2_QUANTITIES))
         if row["quantity"] == "tau2" and float(row["value"]) < 0:
             fail(label, row, "value", ">= 0")
     return rows[["quantity", "treat1", "treat2", "value", "decimals", "relation"]]

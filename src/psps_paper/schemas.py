@@ -8,13 +8,19 @@ import pandera.pandas as pa
 DICTIONARY_COLUMNS = [
     "name", "type", "unit", "nullable", "unique", "minimum", "maximum", "allowed", "meaning", "provenance",
 ]
-DTYPES = {"text": "str", "choice": "str", "url": "str", "date": "str", "integer": "Int64", "number": "float64"}
-DICTIONARY_CHOICES = {"type": list(DTYPES), "nullable": ["yes", "no"], "unique": ["yes", "no"]}
+DTYPES = {"text": "str", "choice": "str", "url": "str", "doi": "str", "date": "str", "integer": "Int64", "number": "float64"}
+# "together": the columns so marked form one key, which no two rows share
+DICTIONARY_CHOICES = {"type": list(DTYPES), "nullable": ["yes", "no"], "unique": ["yes", "no", "together"]}
 
 
 def allowed_values(column: pd.Series) -> list[str]:
     """Values that a column of type choice may take, in the dictionary's order."""
     return column["allowed"].split("|") if column["allowed"] else []
+
+
+def key_columns(dictionary: pd.DataFrame) -> list[str]:
+    """Columns that are unique together; none in most tables."""
+    return dictionary.loc[dictionary["unique"] == "together", "name"].tolist()
 
 
 def expectation(column: pd.Series) -> str:
@@ -23,6 +29,7 @@ def expectation(column: pd.Series) -> str:
     if kind == "choice":
         return "one of " + ", ".join(allowed_values(column))
     words = {"text": "text", "url": "a web address starting with http:// or https://",
+             "doi": "a DOI such as 10.1000/182",
              "date": "a date written YYYY-MM-DD", "integer": "a whole number", "number": "a number"}[kind]
     if column["minimum"]:
         words += f", at least {column['minimum']}"
@@ -51,6 +58,8 @@ def schema_from_dictionary(dictionary: pd.DataFrame) -> pa.DataFrameSchema:
             checks.append(pa.Check.isin(allowed_values(column)))
         if column["type"] == "url":
             checks.append(pa.Check.str_matches(r"^https?://\S+$"))
+        if column["type"] == "doi":
+            checks.append(pa.Check.str_matches(r"^10\.\d{4,9}/\S+$"))
         if column["type"] == "date":
             checks.append(pa.Check(_is_date, name="date"))
         if column["minimum"]:
@@ -63,7 +72,7 @@ def schema_from_dictionary(dictionary: pd.DataFrame) -> pa.DataFrameSchema:
             nullable=column["nullable"] == "yes",
             unique=column["unique"] == "yes",
         )
-    return pa.DataFrameSchema(columns, strict=True, ordered=True)
+    return pa.DataFrameSchema(columns, strict=True, ordered=True, unique=key_columns(dictionary) or None)
 
 
 def _is_date(cells: pd.Series) -> pd.Series:

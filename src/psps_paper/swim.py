@@ -133,11 +133,11 @@ def summary_against_table(studies: pd.DataFrame, summary_claims: pd.DataFrame) -
 
     Returns
     -------
-    DataFrame [class, claim, expected, refs, favours intervention, no difference, other, agrees,
+    DataFrame [class, claim, expected, refs, favours intervention, favours comparator, no difference, other, agrees,
                all of the group, agrees over the group, remark, place]
         ``agrees``: "yes", "no", or "cannot tell" where the claim is vague or a study has no direction that
         decides it. ``all of the group`` counts the same directions over every study on the same question,
-        cited or not, as "favours / no difference / other". Directions are the article's own, so the
+        cited or not, as "favours intervention / favours comparator / no difference / other". Directions are the article's own, so the
         comparison shows inner agreement and choice of citations, not whether the trials were read rightly.
 
     Raises
@@ -160,8 +160,9 @@ def summary_against_table(studies: pd.DataFrame, summary_claims: pd.DataFrame) -
             "expected": claim.expected,
             "refs": ", ".join(map(str, refs)),
             "favours intervention": cited[0],
-            "no difference": cited[1],
-            "other": cited[2],
+            "favours comparator": cited[1],
+            "no difference": cited[2],
+            "other": cited[3],
             "agrees": agreement(claim.expected, *cited),
             "all of the group": " / ".join(map(str, _tally(eligible))),
             "agrees over the group": agreement(claim.expected, *_tally(eligible)),
@@ -171,17 +172,17 @@ def summary_against_table(studies: pd.DataFrame, summary_claims: pd.DataFrame) -
     return pd.DataFrame(rows)
 
 
-def agreement(expected: str, better: int, even: int, other: int) -> str:
+def agreement(expected: str, better: int, worse: int, even: int, other: int) -> str:
     """Whether counts of directions bear out an expectation: "yes", "no" or "cannot tell".
 
-    ``other`` are mixed, unreported or opposite directions: a majority must hold whatever they would be,
-    else it cannot be told.
+    ``worse`` counts directions in favour of another arm, which speak against every expectation. ``other`` are mixed or
+    unreported directions: a majority must hold whatever they would be, else it cannot be told.
     """
     if expected not in EXPECTATIONS:
         raise ValueError(f"expected={expected!r}: one of {', '.join(EXPECTATIONS)}")
     if expected == "unclear":
         return "cannot tell"
-    n = better + even + other
+    n = better + worse + even + other
     count = better if expected.endswith("first arm") else even
     if expected.startswith("all"):
         if count == n:
@@ -192,9 +193,9 @@ def agreement(expected: str, better: int, even: int, other: int) -> str:
     return "cannot tell" if count + other > LARGEST * n else "no"
 
 
-def _tally(directions: pd.Series) -> tuple[int, int, int]:
-    better, even = (int((directions == name).sum()) for name in ("favours intervention", "no difference"))
-    return better, even, len(directions) - better - even
+def _tally(directions: pd.Series) -> tuple[int, int, int, int]:
+    better, worse, even = (int((directions == name).sum()) for name in ("favours intervention", "favours comparator", "no difference"))
+    return better, worse, even, len(directions) - better - worse - even
 
 
 def _group_rows(studies: pd.DataFrame, by: str, treatment_class: str | None) -> pd.DataFrame:

@@ -13,10 +13,15 @@ import numpy as np
 import pandas as pd
 import pandera.errors
 
-from psps_paper.schemas import DICTIONARY_CHOICES, DICTIONARY_COLUMNS, DTYPES, expectation, schema_from_dictionary
+from psps_paper.schemas import DICTIONARY_CHOICES, DICTIONARY_COLUMNS, DTYPES, expectation, key_columns, schema_from_dictionary
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # all but tab and the line ends
+_ESCAPED = re.compile("[\ud800-\udfff]")  # what stands for a byte that is not UTF-8
 _LARGEST_WHOLE = 2.0**53  # beyond it a double no longer holds every whole number
+
+
+ROW_RULES = "row_rules"
+CHECKSUMS = "checksums.sha256"
 
 
 class TableError(ValueError):
@@ -60,7 +65,7 @@ def load_dictionary(name: str, folder: Path | None = None) -> pd.DataFrame:
 
 
 def load_table(name: str, folder: Path | None = None) -> pd.DataFrame:
-    """Load a table of ``data/`` and check it against its dictionary.
+    """Load a table of ``data/`` and check it against its dictionary and the rules of ``row_rules.csv``.
 
     Parameters
     ----------
@@ -84,7 +89,10 @@ def load_table(name: str, folder: Path | None = None) -> pd.DataFrame:
     file_name = f"{name}.csv"
     if name not in table_names(folder):
         raise TableError(f"{file_name}: no such table; there are {', '.join(table_names(folder))}")
-    return validate_table(_read_text_table(folder / file_name, file_name), load_dictionary(name, folder), file_name)
+    raw = _read_text_table(folder / file_name, file_name)
+    table = validate_table(raw, load_dictionary(name, folder), file_name)
+    _check_rules(raw, table, name, folder)
+    return table
 
 
 def validate_table(raw: pd.DataFrame, dictionary: pd.DataFrame, file_name: str) -> pd.DataFrame:
@@ -108,7 +116,7 @@ def validate_table(raw: pd.DataFrame, dictionary: pd.DataFrame, file_name: str) 
     ------
     TableError
         On the first breach: a missing, unknown or misplaced column, a cell of the wrong type or outside
-        the allowed values, a missing value, a duplicate.
+        the allowed values, a missing value, a duplicate, a key that two rows share.
     """
     expected = list(dictionary["name"])
     for column in expected:
@@ -127,6 +135,8 @@ def validate_table(raw: pd.DataFrame, dictionary: pd.DataFrame, file_name: str) 
         return schema_from_dictionary(dictionary).validate(typed, lazy=True)
     except pandera.errors.SchemaErrors as errors:
         case = errors.failure_cases.iloc[0]
+        if case["check"] == "multiple_fields_uniqueness":
+            raise _shared_key(raw, key_columns(dictionary), int(case["index"]), file_name) from None
         column = dictionary.set_index("name", drop=False).loc[case["column"]]
         row, value = int(case["index"]), raw.loc[int(case["index"]), case["column"]]
         if case["check"] == "not_nullable":
@@ -136,7 +146,40 @@ def validate_table(raw: pd.DataFrame, dictionary: pd.DataFrame, file_name: str) 
             fault = f"{value!r} occurs more than once (rows {rows})"
         else:
             fault = f"{_shortened(value)} is not {expectation(column)}"
-        raise TableError(f"{file_name}, {_row_name(raw, row)}, column {case['column']}: {fault}") from None
+        raise TableError(f"{file_name}, {row_name(raw, row)}, column {case['column']}: {fault}") from None
+
+
+def _shared_key(raw: pd.DataFrame, columns: list[str], row: int, file_name: str) -> TableError:
+    same = (raw[columns] == raw.loc[row, columns]).all(axis=1)
+    rows = ", ".join(str(number + 1) for number in raw.index[same])
+    values = ", ".join(repr(raw.loc[row, column]) for column in columns)
+    return TableError(f"{file_name}, {row_name(raw, row)}, columns {', '.join(columns)}: {values} occur together more than once "
+                      f"(rows {rows}); expected one row for each")
+
+
+def _check_rules(raw: pd.DataFrame, table: pd.DataFrame, name: str, folder: Path) -> None:
+    """Hold a table against the conditions that ``row_rules.csv`` puts on its rows; a folder may have none."""
+    path = folder / f"{ROW_RULES}.csv"
+    if name == ROW_RULES or not path.exists():
+        return
+    rules = validate_table(_read_text_table(path, path.name), load_dictionary(ROW_RULES, folder), path.name)
+    for number, rule in rules[rules["table"] == name].iterrows():
+        try:
+            applies = table.eval(rule["rows"], engine="python") if isinstance(rule["rows"], str) else pd.Series(True, table.index)
+            broken = applies.astype("boolean").fillna(False) & ~table.eval(rule["holds"], engine="python").astype("boolean").fillna(False)
+            cells = raw[rule["column"]]
+        except Exception as error:  # the condition is data, and pandas raises whatever its parts raise
+            raise TableError(f"{path.name}, row {number + 1}, column holds: {rule['holds']!r} does not suit {name}.csv: {error}") from error
+        if broken.any():
+            row = int(broken.idxmax())
+            raise TableError(f"{name}.csv, {row_name(raw, row)}, column {rule['column']}: {_shortened(cells[row])} "
+                             f"is not {rule['expected']}")
+
+
+def row_name(raw: pd.DataFrame, row: int) -> str:
+    """A row as messages name it: counted from 1 at the first row of data, with its reference where it has one."""
+    reference = raw.loc[row, "ref"] if "ref" in raw.columns else ""
+    return f"row {row + 1}" + ("" if pd.isna(reference) or reference == "" else f" (ref {reference})")
 
 
 def checksum(path: Path) -> str:
@@ -153,15 +196,35 @@ def checksums(folder: Path | None = None) -> pd.Series:
 
 def recorded_checksums(folder: Path | None = None) -> pd.Series:
     """The checksums recorded in ``data/checksums.sha256`` (format of sha256sum)."""
-    path = (folder or data_folder()) / "checksums.sha256"
-    rows = [line.split("  ", 1) for line in path.read_text(encoding="utf-8").splitlines()]
-    return pd.Series({name: digest for digest, name in rows}, dtype=str)
+    path = (folder or data_folder()) / CHECKSUMS
+    recorded = {}
+    for number, line in enumerate(path.read_bytes().decode("utf-8", "replace").splitlines(), start=1):
+        digest, gap, name = line.partition("  ")
+        if not (gap and name and re.fullmatch("[0-9a-f]{64}", digest)):
+            raise TableError(f"{CHECKSUMS}, line {number}: {_shortened(line)} is not a SHA-256 checksum, two blanks and a file")
+        recorded[name] = digest
+    return pd.Series(recorded, dtype=str)
+
+
+def changed_files(folder: Path | None = None) -> list[str]:
+    """Sentences that name each file of the data folder that is not what ``checksums.sha256`` recorded; none if all are."""
+    folder = folder or data_folder()
+    remedy = "if on purpose: psps-paper tables --record"
+    if not (folder / CHECKSUMS).is_file():
+        return [f"{CHECKSUMS}: the file is missing; to write it: psps-paper tables --record"]
+    recorded, now = recorded_checksums(folder), checksums(folder)
+    faults = {
+        "changed since recorded": [name for name in now.index if name in recorded and recorded[name] != now[name]],
+        "not recorded": [name for name in now.index if name not in recorded],
+        "recorded, but missing": [name for name in recorded.index if name not in now],
+    }
+    return [f"{name}: {fault}; {remedy}" for fault, names in faults.items() for name in names]
 
 
 def record_checksums(folder: Path | None = None) -> Path:
     """Write ``data/checksums.sha256`` anew; for an author who has changed a table on purpose."""
     folder = folder or data_folder()
-    path = folder / "checksums.sha256"
+    path = folder / CHECKSUMS
     path.write_text("".join(f"{digest}  {name}\n" for name, digest in checksums(folder).items()), encoding="utf-8")
     return path
 
@@ -173,9 +236,7 @@ def _read_text_table(path: Path, file_name: str) -> pd.DataFrame:
         # Spreadsheets begin UTF-8 with a byte order mark; it says nothing about the data
         text = path.read_bytes().decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        raise TableError(
-            f"{file_name}: byte {error.start} ({error.object[error.start]:#04x}) is not UTF-8; save the file as UTF-8"
-        ) from None
+        raise TableError(f"{_not_utf8(error, file_name)}; save the file as UTF-8") from None
     if not text.strip():
         raise TableError(f"{file_name}: the file is empty; expected a header line")
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -195,19 +256,36 @@ def _read_text_table(path: Path, file_name: str) -> pd.DataFrame:
         for column, cell in zip(header, row, strict=True):
             if _CONTROL.search(cell):
                 raise TableError(
-                    f"{file_name}, {_row_name(table, number)}, column {column}: "
+                    f"{file_name}, {row_name(table, number)}, column {column}: "
                     f"{_shortened(cell)} holds a control character; expected text"
                 )
     return table
 
 
+def _not_utf8(error: UnicodeDecodeError, file_name: str) -> str:
+    """Say where a byte is that is not UTF-8: its line, and its cell where the file reads as a table up to there."""
+    content = error.object
+    line = content.count(b"\n", 0, error.start) + 1
+    fault = f"{file_name}, line {line}: byte {error.start} ({content[error.start]:#04x}) is not UTF-8"
+    text = content.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
+    try:
+        header, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    except (csv.Error, ValueError):
+        return fault
+    if _ESCAPED.search("".join(header)):
+        return fault
+    for number, row in enumerate(rows):
+        for column, cell in zip(header, row):
+            if _ESCAPED.search(cell):
+                written = cell.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+                name = row_name(pd.DataFrame([dict(zip(header, row))], index=[number]), number)
+                return (f"{file_name}, line {line}, {name}, column {column}: '{written[:80]}' "
+                        f"holds byte {content[error.start]:#04x}, which is not UTF-8")
+    return fault
+
+
 def _shortened(cell: str) -> str:
     return repr(cell if len(cell) <= 80 else cell[:79] + "\N{HORIZONTAL ELLIPSIS}")
-
-
-def _row_name(raw: pd.DataFrame, row: int) -> str:
-    reference = f" (ref {raw.loc[row, 'ref']})" if "ref" in raw.columns and raw.loc[row, "ref"] else ""
-    return f"row {row + 1}{reference}"
 
 
 def _typed_column(raw: pd.DataFrame, column: pd.Series, file_name: str) -> pd.Series:
@@ -221,7 +299,7 @@ def _typed_column(raw: pd.DataFrame, column: pd.Series, file_name: str) -> pd.Se
     if wrong.any():
         row = int(wrong.idxmax())
         raise TableError(
-            f"{file_name}, {_row_name(raw, row)}, column {column['name']}: "
+            f"{file_name}, {row_name(raw, row)}, column {column['name']}: "
             f"{_shortened(cells[row])} is not {expectation(column)}"
         )
     return numbers.astype(DTYPES[column["type"]])

@@ -65,7 +65,7 @@ def diff_text(changes: pd.DataFrame) -> str:
 def diff_json(changes: pd.DataFrame) -> str:
     """The differences as a JSON list of objects, numbers unrounded."""
     rows = [{key: None if value is None or value != value else value for key, value in row.items()} for row in changes.to_dict("records")]
-    return json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False)
+    return json.dumps(rows, indent=1, allow_nan=False)
 
 
 def diff_table(changes: pd.DataFrame) -> pd.DataFrame:

@@ -360,6 +360,18 @@ def test_nothing_follows_from_values_that_clash(clashing, identifier):
     assert "cannot hold together" in find(clashing, evidence().claims.loc[identifier]).detail
 
 
+def test_what_holds_only_at_the_boundary_of_rounding_is_said_beside_the_verdict():
+    rows = table("nma_published")
+    where = (rows["quantity"] == "te") & (rows["treat2"] == "conservative + minimally invasive")
+    rows.loc[where, "value"] = 0.46
+    source = with_tables(nma_published=rows)
+    source.__dict__["network"] = published_network(rows, desirable="higher")
+    claim = evidence().claims.loc["nma.n_cm.te"]
+    said = "the print as a whole agrees only at the boundary of rounding"
+    assert said in find(source, made_claim(claim["check"], claim["arguments"], 0.46, decimals=2)).detail
+    assert said not in find(evidence(), claim).detail
+
+
 # --- no slip goes unseen: the printed value -----------------------------------------------------------
 
 REPRODUCES = [row.id for row in table("claims").itertuples() if row.expected == "reproduces"]

@@ -201,6 +201,22 @@ def test_one_digit_changed_is_detected_and_named(row, value):
             assert recover_contrasts(rest, EDGES, desirable="higher").feasible
 
 
+def test_what_holds_only_at_the_boundary_of_rounding_is_said_to():
+    """SMD 0.46 with 0.14 to 0.76: the interval is symmetric only at 0.455, 0.145 and 0.765, where rounding decides."""
+    changed = ARTICLE.copy()
+    changed.loc[5, "value"] = 0.46
+    recovery = recover_contrasts(changed, EDGES, desirable="higher")
+    assert recovery.feasible and recovery.at_boundary and recovery.residual == pytest.approx(1, abs=1e-6)
+    assert recovery.conclusion == "agrees only at the boundary of rounding"
+    row = recovery.solution.query("treat2 == @CM").iloc[0]
+    assert (row["te"], row["te"] + norm.ppf(0.975) * row["se"]) == pytest.approx((0.455, 0.765), abs=1e-6)
+    as_printed = recover_contrasts(ARTICLE, EDGES, desirable="higher")
+    assert not as_printed.at_boundary and as_printed.conclusion == "agrees within rounding"
+    changed.loc[5, "value"] = 0.47
+    clash = recover_contrasts(changed, EDGES, desirable="higher")
+    assert not clash.at_boundary and clash.conclusion == f"{len(clash.clashes)} printed values clash"
+
+
 def test_smallest_clash_of_two():
     """p = 0.004 says |z| near 2.88; printed z 2.98 alone contradicts it."""
     changed = ARTICLE.copy()

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from psps_paper.book import agreement_numbers
 from psps_paper.effects import mean_sd_from_quantiles
 from psps_paper.effects.quantiles import (
     expected_order_statistic,
@@ -58,6 +59,12 @@ def test_three_printed_entries_are_a_last_digit_too_high(rank, n, printed):
     coefficient = 2 * (z * np.exp(log_density)).sum() * (z[1] - z[0])
     assert 2 * expected_order_statistic(rank, n) == pytest.approx(coefficient, abs=1e-10)
     assert round(coefficient, 3) == pytest.approx(printed - 0.001, abs=1e-12)
+
+
+def test_the_book_counts_the_misprints_and_the_digits_of_other_methods():
+    numbers = agreement_numbers()
+    assert numbers["wan_misprints"] == "3"
+    assert [numbers[f"digits_{kind}"] for kind in ("estimates", "differences", "iterated", "paule_mandel")] == ["8", "6", "5", "3"]
 
 
 def test_large_samples_take_the_formula():

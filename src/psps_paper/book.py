@@ -13,14 +13,15 @@ import pandas as pd
 from psps_paper import formatting
 from psps_paper.claims import VERDICTS
 from psps_paper.display import Html, claims_table, linked
+from psps_paper.effects.quantiles import MISPRINTED_QUARTILES, MISPRINTED_RANGE
 from psps_paper.ensemble import Ensemble, convergence
 from psps_paper.evidence import class_page_table
 from psps_paper.narrative import included
 from psps_paper.published import PublishedNetwork
 from psps_paper.recover import i2_interval, rounding_interval
 from psps_paper.tables import checksums, data_folder, load_dictionary, load_table, table_names
-from psps_paper.validation import compare_with_oracle
-from psps_paper.validation_pairwise import compare_pairwise_with_oracles
+from psps_paper.validation import TOLERANCE, TOLERANCE_EVIDENCE, TOLERANCE_LIKELIHOOD, compare_with_oracle
+from psps_paper.validation_pairwise import PAULE_MANDEL, compare_pairwise_with_oracles
 
 MOST_DIGITS = 10  # beyond it the order of additions decides, which differs between machines
 SHARES = ("significant", "holds_", "rank_", "changes", "excludes_zero", "favours_first", "accepted")
@@ -390,6 +391,18 @@ def agreement_by_reference(by_field: pd.DataFrame) -> pd.DataFrame:
 def required_digits(tolerance: float) -> int:
     """Whole significant digits that a relative tolerance asks for."""
     return math.floor(-math.log10(tolerance) + 1e-9)
+
+
+def agreement_numbers() -> dict[str, str]:
+    """Digits that must agree by kind of quantity, those that are shown, and the misprints of Wan's tables."""
+    return {
+        "digits_estimates": str(required_digits(TOLERANCE)),
+        "digits_differences": str(required_digits(TOLERANCE_EVIDENCE)),
+        "digits_iterated": str(required_digits(TOLERANCE_LIKELIHOOD)),
+        "digits_paule_mandel": str(required_digits(PAULE_MANDEL)),
+        "digits_shown": str(MOST_DIGITS),
+        "wan_misprints": str(len(MISPRINTED_RANGE) + len(MISPRINTED_QUARTILES)),
+    }
 
 
 def _digits(relative_difference: float, required: int) -> str:

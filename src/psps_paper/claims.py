@@ -510,6 +510,8 @@ def network(evidence: Evidence, claim: pd.Series) -> Finding:
         return Finding(low, high, f"all printed values imply {formatting.interval(low, high, 3)}")
     low, high = row["implied_low"].iloc[0], row["implied_high"].iloc[0]
     detail = f"the other printed values imply {formatting.interval(low, high, 5 if quantity == 'p' else 4)}"
+    if published.recovery.at_boundary:
+        detail += "; the print as a whole " + published.recovery.conclusion
     if not row["agrees"].iloc[0]:
         return Finding(low, high, detail)
     return _exactly(value, detail)

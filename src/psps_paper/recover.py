@@ -28,7 +28,7 @@ I2_QUANTITIES = ("i2", "i2_lower", "i2_upper")
 QUANTITIES = (*CONTRAST_QUANTITIES, "p_score", "tau2", *I2_QUANTITIES)
 RELATIONS = ("=", "<", ">")
 
-_TOLERANCE = 1e-6  # a constraint may be missed by this share of its rounding half-width
+_TOLERANCE = 1e-6  # a constraint may be missed by this share of its rounding half-width, and a limit met within it
 _SE_FLOOR = 1e-4  # smallest pooled SE searched, as a share of the largest printed magnitude
 _REACH = 50.0  # te and se are searched up to this multiple of the largest printed magnitude
 _STARTS = 160
@@ -53,6 +53,10 @@ class Recovery:
         ready for ``network_from_pooled``. If not feasible, the nearest miss.
     residual : float
         That largest residual in half-units of the last printed digit: up to 1 agrees with the print.
+    at_boundary : bool
+        Whether the print can hold only at the boundary of rounding: feasible, but at every point some exact value
+        ends in a 5 that had to be rounded the right way (``residual`` is 1 up to the search's precision). Then
+        "feasible" rests on rounding intervals that include both ends; a wrong digit is as good an explanation.
     clashes : pandas.DataFrame
         The rows of ``printed`` that form the smallest set that cannot hold together; empty if feasible.
     tau2_low, tau2_high : float
@@ -71,6 +75,17 @@ class Recovery:
     tau2_low: float
     tau2_high: float
     df: tuple[int, ...]
+
+    @property
+    def at_boundary(self) -> bool:
+        return self.feasible and abs(self.residual - 1) <= _TOLERANCE
+
+    @property
+    def conclusion(self) -> str:
+        """In words: whether the printed values agree with each other."""
+        if self.at_boundary:
+            return "agrees only at the boundary of rounding"
+        return "agrees within rounding" if self.feasible else f"{len(self.clashes)} printed values clash"
 
 
 # --- printed values -----------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ CORRELATIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
 SHARED_CORRELATIONS = (0.25, 0.5, 0.75)  # of sampling errors and true effects; 0 is the fit as printed
 REFITTED_ONE_BY_ONE = 200  # members, evenly spaced: each has a design of its own, and a share of them is known to within 0.07
 _INTERVAL = (0.025, 0.5, 0.975)
-_ABSENT = 1e4  # standard error that takes an estimate out of a likelihood-based fit
+_ABSENT = 2e3  # standard error that takes an estimate out of a likelihood-based fit
 
 
 @dataclass(frozen=True)

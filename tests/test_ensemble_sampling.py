@@ -256,7 +256,8 @@ def test_stored_map_names_near_misses_undecided():
     assert said.str.startswith("undecided; nearest is").tolist() == (table["feasible"] == "undecided").tolist()
 
 
-# The quickest rows; another build of the linear algebra may bring a few of the 200 draws to another end.
+# Quick rows. OpenBLAS rounds differently on other processors, which brings some of the 200 draws to another end: measured with its
+# kernels for Zen, Haswell, SkylakeX and Nehalem, shares move by up to 0.04, the miss by up to 0.05, tau2 by 0.003 and limits by 0.012.
 @pytest.mark.slow
 @pytest.mark.parametrize("assumptions", QUICK, ids=str)
 def test_stored_map_is_what_the_command_gives(assumptions, evidence):
@@ -267,11 +268,11 @@ def test_stored_map_is_what_the_command_gives(assumptions, evidence):
     assert list(again.columns) == list(stored.columns)
     for name in ("unit", "convention", "tau2_method", "feasible"):
         assert again[name].tolist() == stored[name].tolist(), name
-    np.testing.assert_allclose(again["share"], stored["share"], atol=0.01)
-    np.testing.assert_allclose(again["half_units_off"], stored["half_units_off"], rtol=0.02, atol=1e-6)
-    np.testing.assert_allclose(again["tau2"], stored["tau2"], rtol=5e-4)
+    np.testing.assert_allclose(again["share"], stored["share"], atol=0.06)
+    np.testing.assert_allclose(again["half_units_off"], stored["half_units_off"], rtol=0.1, atol=1e-2)
+    np.testing.assert_allclose(again["tau2"], stored["tau2"], atol=5e-3)
     for name in stored.columns[stored.columns.get_loc("i2") :]:
-        np.testing.assert_allclose(again[name], stored[name], atol=2e-3, err_msg=name)
+        np.testing.assert_allclose(again[name], stored[name], atol=2e-2, err_msg=name)
 
 
 def test_ensemble_leaves_out_rare_combinations(stored):

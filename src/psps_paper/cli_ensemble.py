@@ -33,7 +33,8 @@ def ensemble_commands(commands) -> None:
     compatibility = commands.add_parser(
         "compatibility",
         help="decide anew which assumptions about the unpublished estimates can give the print",
-        description="The same table comes out whatever the number of workers.",
+        description="The same table comes out whatever the number of workers. Another processor may round differently, "
+        "which moves shares by a few draws.",
     )
     compatibility.add_argument("file", type=Path, help="file to write, ending in .csv (the book reads data/compatibility.csv)")
     compatibility.add_argument("--jobs", type=int, default=2, help="processes on this machine (default: 2)")

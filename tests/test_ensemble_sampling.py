@@ -17,6 +17,7 @@ from psps_paper.ensemble import (
     compatibility_map,
     convergence,
     describe_compatibility,
+    dropped_assumptions,
     feasible_assumptions,
     load_ensemble,
     published_evidence,
@@ -24,13 +25,22 @@ from psps_paper.ensemble import (
     sample_ensemble,
     save_ensemble,
 )
-from psps_paper.ensemble.compatibility import grouped_row, search
+from psps_paper.ensemble.compatibility import (
+    assumption_grid,
+    assumptions_of,
+    change_score_correlation,
+    grouped_row,
+    search,
+    stored_form,
+    verdict,
+)
 from psps_paper.network import fit_network, fit_networks
 from psps_paper.network.ranking import p_score_values
 from psps_paper.pairwise import egger_test
 from psps_paper.tables import load_table
 
 EASY = [Assumptions("paired", 0.75, "ML"), Assumptions("change score", 0.0, "ML")]
+QUICK = [Assumptions("paired", 0.75, "ML"), Assumptions("change score", 0.0, "REML"), Assumptions("paired", 0.75, "REML")]
 NAMES = ("te", "se", "study", "n", "tau2")
 
 
@@ -238,7 +248,7 @@ def test_bad_sizes_are_refused():
 
 def test_one_estimate_a_study_cannot_print_the_i2_interval(evidence):
     row = grouped_row(evidence)
-    assert not row["feasible"] and row["half_units_off"] > 10
+    assert row["feasible"] == "no" and row["half_units_off"] > 10
 
 
 def test_stored_map_agrees_with_the_print_where_it_says_feasible():
@@ -264,7 +274,64 @@ def test_search_finds_what_draws_find_and_nothing_for_independent_dl(evidence):
     assert excess.min() > 20
 
 
-def test_map_decides_every_combination():
+def test_stored_map_has_every_combination_once_in_the_order_of_the_grid():
     table = load_table("compatibility")
-    assert len(table) == 1 + 6 * 4
-    assert callable(compatibility_map)
+    assert table["unit"].tolist() == ["one estimate a study"] + ["each estimate by itself"] * 20
+    assert assumptions_of(table) == assumption_grid()
+    crossover = np.array([True])
+    variances = {(a.tau2, *(float(x[0]) for x in a.coefficients(crossover))) for a in assumption_grid()}
+    assert len(variances) == 20
+
+
+def test_stored_map_names_near_misses_undecided():
+    table = load_table("compatibility")
+    assert table["feasible"].tolist() == [verdict(off) for off in table["half_units_off"]]
+    assert [verdict(off) for off in (0.0, 1e-2, 5.9, 10.0)] == ["yes", "undecided", "undecided", "no"]
+    said = describe_compatibility(table, load_table("compatibility_readings"))["verdict"]
+    assert said.str.startswith("undecided; nearest is").tolist() == (table["feasible"] == "undecided").tolist()
+
+
+# Quick rows. OpenBLAS rounds differently on other processors, which brings some of the 200 draws to another end: measured with its
+# kernels for Zen, Haswell, SkylakeX and Nehalem, shares move by up to 0.04, the miss by up to 0.05, tau2 by 0.003 and limits by 0.012.
+@pytest.mark.slow
+@pytest.mark.parametrize("assumptions", QUICK, ids=str)
+def test_stored_map_is_what_the_command_gives(assumptions, evidence):
+    stored = load_table("compatibility")
+    (position,) = [k for k, a in enumerate(assumptions_of(stored)) if a == assumptions]
+    stored = stored.iloc[[0, position + 1]].reset_index(drop=True)
+    again = stored_form(compatibility_map(evidence, assumptions=[assumptions]))
+    assert list(again.columns) == list(stored.columns)
+    for name in ("unit", "convention", "tau2_method", "feasible"):
+        assert again[name].tolist() == stored[name].tolist(), name
+    np.testing.assert_allclose(again["share"], stored["share"], atol=0.06)
+    np.testing.assert_allclose(again["half_units_off"], stored["half_units_off"], rtol=0.1, atol=1e-2)
+    np.testing.assert_allclose(again["tau2"], stored["tau2"], atol=5e-3)
+    for name in stored.columns[stored.columns.get_loc("i2") :]:
+        np.testing.assert_allclose(again[name], stored[name], atol=2e-2, err_msg=name)
+
+
+def test_ensemble_leaves_out_rare_combinations(stored):
+    """Sampled and left out together are the feasible rows; the stored ensemble was drawn from the sampled."""
+    table = load_table("compatibility")
+    sampled, dropped = feasible_assumptions(), dropped_assumptions()
+    assert sorted(map(str, sampled + dropped)) == sorted(map(str, assumptions_of(table[table["feasible"] == "yes"])))
+    drawn = stored.sampling[["convention", "correlation", "tau2_method"]].drop_duplicates()
+    assert [Assumptions(*row) for row in drawn.itertuples(index=False)] == sampled
+    assert (stored.sampling["accepted"] > 0).all()
+
+
+def test_change_score_is_a_paired_standard_error():
+    crossover = np.array([True, False])
+    paired = Assumptions("paired", change_score_correlation(), "ML").coefficients(crossover)
+    np.testing.assert_array_equal(paired, Assumptions("change score", 0.0, "ML").coefficients(crossover))
+
+
+def test_the_command_writes_a_map_and_names_a_wrong_file(tmp_path, monkeypatch, capsys):
+    made = tmp_path / "compatibility.csv"
+    few = functools.partial(compatibility_map, assumptions=[Assumptions("paired", 0.75, "ML")], size=40, generations=5)
+    monkeypatch.setattr(cli_ensemble, "compatibility_map", few)
+    assert main(["compatibility", str(made), "--jobs", "1"]) == 0
+    assert "paired with r = 0.75; tau2 by ML: yes" in capsys.readouterr().out
+    assert made.read_text().splitlines()[2].startswith("each estimate by itself,paired,0.75,ML,yes,0.")
+    assert main(["compatibility", str(tmp_path / "compatibility.txt")]) == 2
+    assert "compatibility.txt: expected a file name that ends in .csv" in capsys.readouterr().err

@@ -15,6 +15,14 @@ from psps_paper.claims import VERDICTS
 from psps_paper.display import Html, claims_table, linked
 from psps_paper.effects.quantiles import MISPRINTED_QUARTILES, MISPRINTED_RANGE
 from psps_paper.ensemble import Ensemble, convergence
+from psps_paper.ensemble.compatibility import (
+    UNDECIDED,
+    assumptions_of,
+    change_score_correlation,
+    combinations_text,
+    convention_label,
+)
+from psps_paper.ensemble.sampler import RARE
 from psps_paper.evidence import class_page_table
 from psps_paper.narrative import included
 from psps_paper.published import PublishedNetwork
@@ -137,7 +145,15 @@ def heterogeneity_texts(published: PublishedNetwork, n_studies: int) -> dict[str
         "n_estimates": str(int(published.edges["estimates"].sum())),
         "n_studies": str(n_studies),
         "df_studies": str(n_studies - len(published.edges)),
+        "n_comparisons": str(len(published.edges)),
     }
+
+
+def comparison_texts(found: pd.DataFrame, treat1: str, treat2: str, prefix: str) -> dict[str, str]:
+    """Estimates and trials of a comparison, from :func:`psps_paper.published.comparisons`, as text for prose."""
+    row = found.set_index(["treat1", "treat2"]).loc[(treat1, treat2)]
+    trials = int(row["n_studies"])
+    return {prefix + "estimates": str(row["n_estimates"]), prefix + "trials": f"{trials} trial" + "s" * (trials != 1)}
 
 
 def dictionary_table(name: str, folder: Path | None = None) -> pd.DataFrame:
@@ -324,11 +340,77 @@ def tau2_routes_table(routes: pd.DataFrame) -> pd.DataFrame:
         "route": routes["route"],
         "from": routes["basis"],
         "crossover trials": [
-            "none" if pd.isna(row.convention) else row.convention + (f", r = {row.correlation:g}" if row.correlation == row.correlation else "")
+            "none" if pd.isna(row.convention) else convention_label(row.convention, row.correlation)
             for row in routes.itertuples()
         ],
         "tau2": [formatting.interval(low, high, 3) for low, high in zip(routes["low"], routes["high"])],
     })
+
+
+def tau2_route_texts(routes: pd.DataFrame, compatibility: pd.DataFrame) -> dict[str, str]:
+    """Where the routes to the between-study variance agree, which holds by DL only, and what the map says of other estimators.
+
+    Parameters
+    ----------
+    routes : DataFrame
+        Of :func:`psps_paper.ensemble.tau2_routes`.
+    compatibility : DataFrame
+        The table of that name.
+
+    Returns
+    -------
+    dict
+        ``routes_agree`` and ``routes_differ`` (how crossover trials entered where the second route does, or does not,
+        share a value with all of the first) and ``feasible_other`` (feasible combinations by other estimators).
+    """
+    first, second = routes[routes["convention"].isna()], routes.dropna(subset="convention")
+    agree = (second["low"] <= first["high"].min()) & (second["high"] >= first["low"].max())
+    labels = pd.Series([convention_label(row.convention, row.correlation) for row in second.itertuples()], index=second.index)
+    others = compatibility.query("feasible == 'yes' and tau2_method != 'DL'")
+    return {
+        "routes_agree": formatting.sentence_list(list(labels[agree]) or ["none"]),
+        "routes_differ": formatting.sentence_list(list(labels[~agree]) or ["none"]),
+        "feasible_other": combinations_text(assumptions_of(others)),
+    }
+
+
+def prediction_texts(intervals: pd.DataFrame) -> dict[str, str]:
+    """How many intervals of :func:`psps_paper.ensemble.implied_prediction_intervals` include zero even at their narrowest."""
+    zero = (intervals["narrow_lower"] <= 0) & (intervals["narrow_upper"] >= 0)
+    return {"n_intervals": str(len(intervals)), "n_zero": str(int(zero.sum()))}
+
+
+def compatibility_texts(table: pd.DataFrame) -> dict[str, str]:
+    """The compatibility map in numbers and names, as text for prose; each combination counts once.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The table ``compatibility``.
+
+    Returns
+    -------
+    dict
+        ``n_rows, n_feasible, n_undecided, n_infeasible``; ``undecided`` and ``undecided_below`` (half-units); ``n_sampled``
+        and ``dropped`` (feasible combinations in the ensemble and left out of it), ``dropped_below`` (share of draws) and
+        ``dropped_weight`` (share of members that the left-out would have); ``change_score`` (correlation).
+    """
+    counts = table["feasible"].value_counts()
+    feasible = table[table["feasible"] == "yes"]
+    rare = feasible["share"] < RARE
+    return {
+        "n_rows": str(len(table)),
+        "n_feasible": str(counts.get("yes", 0)),
+        "n_undecided": str(counts.get("undecided", 0)),
+        "n_infeasible": str(counts.get("no", 0)),
+        "undecided": combinations_text(assumptions_of(table.query("feasible == 'undecided'"))),
+        "undecided_below": formatting.number(UNDECIDED, 0),
+        "n_sampled": str(int((~rare).sum())),
+        "dropped": combinations_text(assumptions_of(feasible[rare])),
+        "dropped_below": formatting.percent(RARE, 0),
+        "dropped_weight": formatting.percent(feasible.loc[rare, "share"].sum() / feasible["share"].sum()),
+        "change_score": formatting.number(change_score_correlation(), 1),
+    }
 
 
 def linked_checklist(checklists: pd.DataFrame) -> pd.DataFrame:

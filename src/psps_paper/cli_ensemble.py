@@ -1,4 +1,4 @@
-"""Command line: ``psps-paper ensemble`` samples the trial-level sets anew and runs every analysis of them."""
+"""Command line: ``psps-paper ensemble`` and ``psps-paper compatibility`` do anew what the stored results took."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 
 from joblib import parallel_config
 
-from psps_paper.ensemble import Ensemble, convergence, sample_ensemble, save_ensemble
+from psps_paper.ensemble import Ensemble, compatibility_map, convergence, sample_ensemble, save_ensemble
+from psps_paper.ensemble.compatibility import row_label, stored_form
 from psps_paper.ensemble.sampler import CHAINS
 from psps_paper.living.writing import write_atomically
 from psps_paper.robustness import clinical_scale, robustness_of_conclusions
@@ -29,6 +30,16 @@ def ensemble_commands(commands) -> None:
     ensemble.add_argument("--jobs", type=int, default=2, help="processes on this machine (default: 2)")
     ensemble.add_argument("--cluster", metavar="ADDRESS", help="scheduler of a Dask cluster, instead of this machine's processes")
     ensemble.set_defaults(run=_ensemble)
+
+    compatibility = commands.add_parser(
+        "compatibility",
+        help="decide anew which assumptions about the unpublished estimates can give the print",
+        description="The same table comes out whatever the number of workers. Another processor may round differently, "
+        "which moves shares by a few draws.",
+    )
+    compatibility.add_argument("file", type=Path, help="file to write, ending in .csv (the book reads data/compatibility.csv)")
+    compatibility.add_argument("--jobs", type=int, default=2, help="processes on this machine (default: 2)")
+    compatibility.set_defaults(run=_compatibility)
 
 
 @contextlib.contextmanager
@@ -77,6 +88,21 @@ def _ensemble(options: argparse.Namespace) -> int:
     shown = conclusions[["conclusion", "holds_as_printed", "holds_grouped", "holds_correlated", "holds_worst", "verdict"]]
     print(shown.to_string(index=False, float_format="{:.3f}".format))
     print(f"{time.monotonic() - start:.0f} s in all; every number above is simulated")
+    return 0
+
+
+def _compatibility(options: argparse.Namespace) -> int:
+    if options.file.suffix != ".csv":
+        raise ValueError(f"{options.file}: expected a file name that ends in .csv")
+    start = time.monotonic()
+
+    def report(row: dict) -> None:
+        found = f"share {row['share']:.3f}, {row['half_units_off']:.3g} half-units off"
+        print(f"{time.monotonic() - start:5.0f} s  {row_label(row)}: {row['feasible']} ({found})", flush=True)
+
+    table = stored_form(compatibility_map(n_jobs=options.jobs, report=report))
+    write_atomically(options.file, table.to_csv(index=False, lineterminator="\n").encode())
+    print(f"wrote {options.file}; `psps-paper tables --record` takes it into the checksums")
     return 0
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed, parallel_config
 
+from psps_paper.ensemble.compatibility import assumptions_of
 from psps_paper.ensemble.model import MOST_SHARED, SPREAD_SHARE, TE_LIMIT, Assumptions, Evidence, published_evidence
 from psps_paper.ensemble.projection import draw_members
 from psps_paper.tables import data_folder, load_table
@@ -18,6 +19,8 @@ from psps_paper.tables import data_folder, load_table
 CHAINS = 2
 _DRAWS = 128  # from the prior, in one task
 _GENERATIONS = 15
+# A feasible combination is sampled if at least this share of the map's draws from the prior could be brought to agree.
+RARE = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,20 +67,20 @@ class Ensemble:
 
 
 def feasible_assumptions() -> list[Assumptions]:
-    """The combinations that the stored compatibility map found feasible by draws, each set of variances once.
+    """The combinations that the stored compatibility map found feasible, but for the rare ones.
 
-    A combination that only a directed search could bring to agree (share 0) is feasible but too rare to sample.
+    Left out are those of :func:`dropped_assumptions`.
     """
-    table = load_table("compatibility")
-    out, seen = [], set()
-    for row in table[(table["feasible"] == "yes") & (table["share"] > 0)].itertuples():
-        correlation = 0.0 if pd.isna(row.correlation) else float(row.correlation)
-        assumptions = Assumptions(row.convention, correlation, row.tau2_method)
-        key = (row.tau2_method, *(float(x[0]) for x in assumptions.coefficients(np.array([True]))))
-        if key not in seen:
-            seen.add(key)
-            out.append(assumptions)
-    return out
+    return assumptions_of(load_table("compatibility").query("feasible == 'yes' and share >= @RARE"))
+
+
+def dropped_assumptions() -> list[Assumptions]:
+    """The combinations that are feasible in the stored map, but too rare for the ensemble.
+
+    Of their draws from the prior a share below :data:`RARE` could be brought to agree, or none, and only a directed
+    search found a set that does.
+    """
+    return assumptions_of(load_table("compatibility").query("feasible == 'yes' and share < @RARE"))
 
 
 def sample_ensemble(
@@ -105,7 +108,7 @@ def sample_ensemble(
     evidence : Evidence, optional
         By default that of the article.
     assumptions : sequence of Assumptions, optional
-        By default those that the stored compatibility map found feasible.
+        By default those of :func:`feasible_assumptions`.
     seed : int
         Each task has its own stream (SeedSequence), so numbers do not depend on backend or workers.
     n_jobs : int

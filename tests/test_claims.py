@@ -438,6 +438,7 @@ PUBLISHED = table("nma_published")
 PUBLISHED_ALONE = {
     ("p", "placebo/sham"),  # a bound that still holds
     ("egger_p", ""),  # needs the trial-level data
+    ("heterogeneous", "conservative"), ("heterogeneous", "placebo/sham"),  # named in words, without a number
     ("i2_lower", ""),  # computed from I2, which prints as 66.6 or 66.7 within its own rounding
 }
 

@@ -220,7 +220,7 @@ def test_stored_map_agrees_with_the_print_where_it_says_feasible():
     # independent groups with the package's default: SE of the sparse comparison far larger than printed
     worst = table[(table["convention"] == "independent groups") & (table["tau2_method"] == "DL")].iloc[0]
     assert worst["feasible"] == "no" and worst["upper_1"] - worst["lower_1"] > 0.76 - 0.14 + 0.1
-    text = describe_compatibility(table)
+    text = describe_compatibility(table, load_table("compatibility_readings"))
     assert len(text) == len(table) and (text.loc[table["feasible"] == "no", "settled_by"] != "").all()
 
 

@@ -10,7 +10,7 @@ from psps_paper.narrative import included
 from psps_paper.tables import data_folder, load_dictionary, load_table
 
 ONE_VALUE = [
-    "country", "design", "registration", "blinding", "funding", "pain_scale", "pain_site", "n_randomised",
+    "country", "design", "registration", "blinding", "funding", "outcome_scale", "symptom_site", "n_randomised",
     "follow_up", "randomised_follow_up", "age_mean",
 ]
 OWN_TABLES = [

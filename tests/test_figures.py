@@ -420,6 +420,13 @@ def test_p_score_dots_plot_printed_and_implied():
     assert sorted(points) == sorted([*P_TABLE["p_score"], *P_TABLE["printed"].dropna()])
 
 
+def test_p_score_dots_name_the_tier_of_the_network():
+    drawing = figures.p_score_dots(P_TABLE, tier="recomputed")
+    assert "placebo/sham recomputed 0.390, printed 0.389" in drawing.alt and "implied" not in drawing.alt
+    texts = [text.get_text() for axes in drawing.figure.axes for text in axes.texts]
+    assert "recomputed" in texts and any("recomputed 0.390" in text for text in texts) and not any("implied" in text for text in texts)
+
+
 def test_rank_interval_takes_quantiles_of_the_rank():
     data = drawn("rank_interval").data.set_index("treatment")
     # Row 2 of PROBABILITIES: 0.059 at rank 1 exceeds 0.025; half is first reached at rank 3; 0.703 < 0.975.
@@ -609,6 +616,7 @@ FOREST_OPTIONS = {"desirable": "higher"}
         (lambda: figures.cumulative_ranks(PROBABILITIES.rename(index={"conservative": "yoga"})), r"treatment class 'yoga'"),
         (lambda: figures.cumulative_ranks(PROBABILITIES[[2, 1, 3, 4]]), r"columns \[2, 1, 3, 4\] are not the ranks 1 to 4"),
         (lambda: figures.p_score_dots(with_value(P_TABLE, 0, "p_score", 1.2)), r"row 1 \(neuromodulation\), column p_score: 1.2"),
+        (lambda: figures.p_score_dots(P_TABLE, tier="printed"), r"tier='printed' is not one of recomputed, implied"),
         (lambda: figures.funnel(with_value(POINTS, 0, "se", 0.0), tier="simulated"), r"column se: 0.0 is not a finite number above 0"),
         (lambda: figures.funnel(POINTS, tier="invented"), r"tier='invented' is not one of printed"),
         (lambda: figures.interval_strip(with_value(INTERVALS, 0, "low", 2.0), unit="x"), r"columns low, high: \[2.0, 0.9763\]"),

@@ -10,10 +10,14 @@ from psps_paper.tables import load_table
 ADVICE = ["should", "recommend", "ask your", "choose", "best"]
 
 
+def table_of(treatments):
+    fit = published_network(load_table("nma_published"), desirable="higher").fit
+    return patients.treatments_table(treatments, load_table("patient_phrases"), load_table("studies"), load_table("treatment_classes"), fit)
+
+
 @pytest.fixture(scope="module")
 def table():
-    published = published_network(load_table("nma_published"), desirable="higher")
-    return patients.treatments_table(load_table("patient_information"), load_table("studies"), published)
+    return table_of(load_table("patient_information"))
 
 
 def test_both_pages_are_there(table):
@@ -83,7 +87,6 @@ def test_reading_level_by_hand():
 
 
 def test_a_trial_of_another_class_is_named():
-    published = published_network(load_table("nma_published"), desirable="higher")
     wrong = load_table("patient_information").head(1).assign(trials="ref == 44")
     with pytest.raises(ValueError, match=r"id scs: refs \[44\]"):
-        patients.treatments_table(wrong, load_table("studies"), published)
+        table_of(wrong)

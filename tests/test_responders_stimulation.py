@@ -11,6 +11,8 @@ from psps_paper import responders
 from psps_paper.figures.forest import forest_responders
 from psps_paper.tables import load_table
 
+POOLED = "stimulation against medical management"
+
 
 @pytest.fixture(scope="module")
 def arms():
@@ -19,7 +21,7 @@ def arms():
 
 @pytest.fixture(scope="module")
 def pooled(arms):
-    return responders.pooled(arms)
+    return responders.pooled(arms, comparison=POOLED)
 
 
 def _row(table, study, time):
@@ -79,7 +81,7 @@ def test_pooling_by_hand(pooled):
 
 
 def test_only_stimulation_against_medical_management_is_pooled(arms):
-    used = arms[arms["comparison"] == responders.POOLED]
+    used = arms[arms["comparison"] == POOLED]
     assert sorted(used["ref"].unique()) == [49, 57, 71]  # Results, Narrative synthesis: three studies
     with pytest.raises(ValueError, match="comparison='drugs'"):
         responders.pooled(arms, comparison="drugs")
@@ -92,7 +94,7 @@ def test_risk_differences_stay_possible(pooled):
 
 
 def test_number_needed_to_treat_is_the_inverse(pooled, arms):
-    table = responders.number_needed_to_treat(pooled, arms)
+    table = responders.number_needed_to_treat(pooled, arms, comparison=POOLED)
     row = pooled[(pooled["analysis"] == "missing as failure") & (pooled["measure"] == "risk difference")].iloc[0]
     nnt = table.iloc[0]
     assert nnt["NNT"] == pytest.approx(1 / row["estimate"])
@@ -102,7 +104,7 @@ def test_number_needed_to_treat_is_the_inverse(pooled, arms):
 
 def test_number_needed_to_treat_without_a_bound(arms):
     no_effect = pd.DataFrame([{"measure": "risk difference", "analysis": "x", "estimate": 0.1, "lower": -0.1, "upper": 0.3}])
-    row = responders.number_needed_to_treat(no_effect, arms).iloc[0]
+    row = responders.number_needed_to_treat(no_effect, arms, comparison=POOLED).iloc[0]
     assert math.isinf(row["upper"]) and "not excluded" in row["note"]
 
 
@@ -146,7 +148,7 @@ def test_percentages_of_the_article_against_counts(arms):
 
 def test_forest_plot_takes_the_rows(arms, pooled):
     table = responders.contrasts(arms)
-    rows = table[table["comparison"] == responders.POOLED]
+    rows = table[table["comparison"] == POOLED]
     drawing = forest_responders(rows, desirable="higher", pooled=responders.forest_summary(pooled))
     assert len(drawing.data) == 4 and "Kumar 2007, 6 months, leg pain" in drawing.alt
 

@@ -57,6 +57,6 @@ def test_direction_counts_lose_no_study(studies, by):
 
 def test_saline_arms_that_the_article_does_not_count_as_placebo(studies):
     """Arms of saline in the narrative: refs 30, 32, 33, 42 and 61; none is in the list of placebo arms."""
-    assert set(narrative.saline_arms_not_placebo(studies)["ref"]) == {30, 32, 33, 42, 61}
+    assert set(narrative.without_placebo_arm(studies, "saline")["ref"]) == {30, 32, 33, 42, 61}
     counted = studies.assign(placebo_arm=studies["placebo_arm"].mask(studies["ref"] == 32, "yes"))
-    assert set(narrative.saline_arms_not_placebo(counted)["ref"]) == {30, 33, 42, 61}
+    assert set(narrative.without_placebo_arm(counted, "saline")["ref"]) == {30, 33, 42, 61}

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import re
+
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import BOOK
+from helpers import DATA
 from living_examples import LABELS, ORACLE, printed_only, star_demo, with_trials
 
 from psps_paper.claims import check_claims
 from psps_paper.cli import main
 from psps_paper.figures import Drawing, forest_network, league_heat, rankogram
-from psps_paper.living.importing import Options, convert, write_trials
+from nbclient import NotebookClient
+
+from psps_paper.living.chapters import changes_since_print, show_changes
+from psps_paper.formatting import estimate, number, percent
+from psps_paper.living.importing import Options, convert, read_trials, write_trials
+from psps_paper.living.diff import compare_paths
 from psps_paper.living.reading import table_from_bytes
 from psps_paper.network import fit_network
 from psps_paper.network.ranking import p_scores, rank_probabilities
@@ -27,6 +38,7 @@ from psps_paper.trials import (
     network_state,
     te_desirable,
     trial_network,
+    trials_folder,
 )
 
 ORDER = [LABELS[name] for name in ORACLE["trts"]]
@@ -107,6 +119,106 @@ def test_the_same_cells_of_a_chapter_run_in_both_states(state, request):
 def test_an_outcome_without_trials_falls_back_to_what_is_printed_or_says_so(trials):
     with pytest.raises(TableError, match="neither trial-level data nor printed results of outcome disability"):
         book_network(trials, outcome="disability")
+
+
+# --- whole chapters -----------------------------------------------------------------------------------
+
+SWITCHED = ["network_meta_analysis", "heterogeneity", "index", "what_changed"]
+
+
+def outputs(chapter: str, folder) -> list[dict]:
+    """Execute a chapter with a data folder; the outputs of its code cells."""
+    notebook = nbformat.read(BOOK / f"{chapter}.ipynb", as_version=4)
+    environment = {**os.environ, "PSPS_DATA": str(folder), "JUPYTER_PREFER_ENV_PATH": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(BOOK)}}).execute(env=environment)
+    return [output["data"] for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+
+
+def markup(data: list[dict]) -> str:
+    return "\n".join(str(output.get("text/html", "")) for output in data)
+
+
+@pytest.fixture(scope="module")
+def executed(printed, trials):
+    return {name: (outputs(name, printed), outputs(name, trials)) for name in SWITCHED}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chapter", SWITCHED)
+def test_a_chapter_is_stored_in_the_state_of_the_data_folder(executed, chapter):
+    """Printed numbers only, unless an author has put trials into data/ and executed the chapters anew."""
+    notebook = nbformat.read(BOOK / f"{chapter}.ipynb", as_version=4)
+    stored = [output["data"] for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    now = executed[chapter][0] if trials_folder(DATA) is None else outputs(chapter, DATA)
+    assert markup(now) == markup(stored)
+
+
+@pytest.mark.slow
+def test_with_trials_the_network_chapter_shows_their_fit(executed, trials):
+    printed, recomputed = map(markup, executed["network_meta_analysis"])
+    fit = book_network(trials).fit
+    for other in set(ORDER) - {"neuromodulation"}:
+        text = estimate(*(frame.at["neuromodulation", other] for frame in (fit.te, fit.lower, fit.upper)))
+        assert text in recomputed and text not in printed
+    assert "as the network of the trial-level data gives them" in recomputed and "recovered network" not in recomputed
+    badges = re.findall(r'<figcaption>((?:<span class="tier[^>]*>[^<]*</span> ?)+)', recomputed)
+    assert [re.sub("<[^>]*>", "", badge).split() for badge in badges] == [
+        ["recomputed"], ["recomputed"],  # the network and its comparisons
+        ["recomputed"],  # forest plot
+        ["implied"],  # what the printed numbers leave open stays what it is
+        ["recomputed"], ["recomputed"],  # league table
+        ["printed", "recomputed"], ["recomputed"], ["recomputed"],  # ranking
+        ["printed", "implied"], ["printed", "implied"],  # whether the print fits together
+        ["printed"],  # the statements
+    ]  # fmt: skip
+    assert "from 25 estimates in trials/contrasts.csv" in recomputed
+
+
+@pytest.mark.slow
+def test_with_trials_the_heterogeneity_chapter_shows_theirs_and_the_funnel(executed):
+    printed, recomputed = map(markup, executed["heterogeneity"])
+    assert "points are not available here" in printed and 'id="figure-funnel"' not in printed
+    assert "points are not available here" not in recomputed and 'id="figure-funnel"' in recomputed
+    table = recomputed.partition('id="table-heterogeneity-of-trials"')[2].partition("</figure>")[0]
+    for cell in (number(ORACLE["tau2"], 3), number(ORACLE["Q"]), percent(ORACLE["I2"])):
+        assert f">{cell}<" in table
+    assert "no comparison has both kinds of evidence" in recomputed and 'id="table-small-studies"' in recomputed
+
+
+@pytest.mark.slow
+def test_with_trials_the_first_page_shows_their_forest_plot(executed):
+    printed, recomputed = map(markup, executed["index"])
+    assert "hollow: implied by the other printed numbers" in printed and "From the trial-level data." in recomputed
+
+
+@pytest.mark.slow
+def test_the_page_what_changed_names_every_change_or_says_that_there_is_none(executed, trials):
+    printed, recomputed = map(markup, executed["what_changed"])
+    assert "Nothing has changed since print" in printed and "<table" not in printed
+    changes = changes_since_print(trials)
+    assert f"{len(changes)} differences; {changes['flips'].sum()} of them flip" in recomputed
+    assert recomputed.count("<tr>") == len(changes) + 1
+
+
+def test_changes_since_print_are_those_between_two_data_folders(printed, trials):
+    expected = compare_paths(printed, trials)
+    assert len(expected) > 50 and set(expected["what"]) >= {"data", "network", "estimate", "interval", "verdict"}
+    pd.testing.assert_frame_equal(changes_since_print(trials), expected)
+    assert (trials / "trials" / "contrasts.csv").is_file()
+
+
+def test_no_change_is_a_sentence(printed):
+    assert show_changes(changes_since_print(printed), caption="c", nothing="Nothing changed.").markup == "<p>Nothing changed.</p>"
+
+
+def test_a_study_outside_the_network_is_among_the_comparisons(trials, tmp_path):
+    folder = with_trials(tmp_path)
+    path = tmp_path / "apart.csv"
+    path.write_text("studlab,treat1,treat2,TE,seTE\napart,surgery,surgery + minimally invasive,0.1,0.2\n")
+    write_trials(read_trials(path, Options("contrasts"), folder), folder, add=True)
+    rows = book_network(folder).comparisons().set_index("treat1")
+    assert rows.at["surgery", "used"] == False and rows.at["surgery", "refs"] == "apart"  # noqa: E712
+    assert rows["used"].sum() == 3 and rows["n_estimates"].tolist() == [19, 4, 2, 1]
 
 
 # --- statements ---------------------------------------------------------------------------------------

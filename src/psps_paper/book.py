@@ -75,7 +75,7 @@ def registry_table(studies: pd.DataFrame) -> pd.DataFrame:
         "class": rows["treatment_class"],
         "comparison": rows["arms"].str.replace(" | ", " against ", regex=False),
         "design": rows["design"],
-        "placebo or sham": rows["placebo_arm"],
+        "placebo arm": rows["placebo_arm"],
         "risk of bias": rows["rob_overall"],
         "in the network": rows["nma_status"],
     })
@@ -250,7 +250,7 @@ def extreme_estimates(ensemble: Ensemble, large: float = 2.0) -> pd.DataFrame:
     ----------
     ensemble : Ensemble
     large : float
-        An absolute SMD that few trials of pain reach.
+        An absolute SMD that few trials reach.
     """
     quantiles = {"least": 0.0, "median": 0.5, "greatest": 1.0}
     extremes = {"largest SMD of a member": ensemble.te.max(axis=1), "smallest SMD of a member": ensemble.te.min(axis=1)}

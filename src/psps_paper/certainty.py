@@ -164,11 +164,13 @@ class _Context:
             else:
                 yield row.treat1, row.treat2, [edges[frozenset((end, *centre))] for end in (row.treat1, row.treat2)]
 
-    @property
-    def mainly_scs(self) -> bool:
-        """Whether most studies of the network use spinal cord stimulation."""
+    def lacks_main(self, own: pd.DataFrame) -> bool:
+        """Whether none of these studies has the treatment that most studies of the network have, if there is one."""
+        condition = self.rules.at["indirectness", "condition"]
+        if pd.isna(condition):
+            return False
         used = self.studies[self.studies["nma_status"] == "used"]
-        return bool((used["scs_arm"] == "yes").mean() > 0.5)
+        return 2 * len(used.query(condition, engine="python")) > len(used) and own.query(condition, engine="python").empty
 
     def threshold(self, domain: str) -> float:
         return float(self.rules.at[domain, "threshold"])
@@ -218,12 +220,12 @@ def _indirectness(context: _Context, treat1: str, treat2: str, path: list) -> Ju
         kinds = own["subclass"].nunique()
         known = own["study"].map(context.days).dropna()
         short = int((known <= SHORT_DAYS).sum())
-        without_main = context.mainly_scs and bool((own["scs_arm"] == "no").all())
+        without_main = context.lacks_main(own)
         grounds = int(kinds > 1) + int(short > context.threshold("indirectness") * len(own)) + int(without_main)
         worst = min(2, max(worst, grounds))
         reasons.append(f"against {edge.treat2}: {kinds} {'sub-class' if kinds == 1 else 'sub-classes'}, {short} of {_counted(len(own))} "
                        f"comparing arms for at most {SHORT_DAYS} days ({len(own) - len(known)} unknown)"
-                       + (", none with SCS, the main treatment of the network" if without_main else ""))
+                       + (f", none with {context.rules.at['indirectness', 'condition_label']}" if without_main else ""))
     if len(path) > 1:
         reasons.append("no trial compares the two")
     return Judgement(STEPS[worst], STEPS[worst], "; ".join(reasons))

@@ -19,7 +19,8 @@ from psps_paper.claims import check_claims
 from psps_paper.figures import Drawing, to_svg
 from psps_paper.figures.drawing import for_csv
 from psps_paper.figures.style import GRID, INK, MUTED, PAPER
-from psps_paper.tables import checksums
+from psps_paper.tables import checksums, data_folder
+from psps_paper.trials import SOURCE, trials_folder
 
 TIERS = {
     "printed": "in the article, with its place",
@@ -112,6 +113,11 @@ def show(
     return Shown(markup, f"[{tier}] {caption}\n{text}")
 
 
+def sentence(text: str) -> Shown:
+    """A paragraph of prose that depends on the data."""
+    return Shown(f"<p>{html.escape(text)}</p>", text)
+
+
 def _inline_svg(drawing: Drawing) -> str:
     """The drawing as SVG whose ink and paper follow the theme of the page, in a container that scrolls sideways."""
     svg = to_svg(drawing)
@@ -169,7 +175,7 @@ def value_span(text: str, tier: str) -> str:
 
 def glue_claims(chapter: str, also: Sequence[str] = ()) -> None:
     """Make every printed number of a chapter, and the statements ``also`` named by id, available to its prose."""
-    checked = _checked(checksums().to_csv())
+    checked = _checked(_digests())
     unknown = [name for name in also if name not in checked.index]
     if unknown:
         raise ValueError(f"also={unknown}: no such statement in claims.csv")
@@ -181,6 +187,11 @@ def glue_values(tier: str, **values: str) -> None:
     """Make numbers of this edition available to prose: names and formatted texts, all of one tier."""
     for name, text in values.items():
         glue(name, Shown(value_span(text, tier), text), display=False)
+
+
+def _digests() -> str:
+    place = trials_folder(data_folder())
+    return checksums().to_csv() + ("" if place is None else (place / SOURCE).read_text(encoding="utf-8"))
 
 
 # A chapter asks twice, and the check takes seconds; the checksums say whether the tables are still the same.
@@ -210,7 +221,7 @@ def claims_table(checked: pd.DataFrame) -> pd.DataFrame:
 
 def show_claims(chapter: str) -> Shown:
     """Every printed number that a chapter mirrors, with its verdict."""
-    checked = _checked(checksums().to_csv())
+    checked = _checked(_digests())
     rows = checked[checked["chapter"] == chapter]
     counts = ", ".join(f"{count} {verdict}" for verdict, count in rows["verdict"].value_counts().items())
     return show(

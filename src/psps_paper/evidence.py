@@ -25,8 +25,8 @@ COVERED = {
     "patients analysed or completing": ["n_analysed", "n_completed"],
     "age": ["age_mean", "age_range"],
     "sex": ["female_percent", "male_percent", "female_n", "male_n"],
-    "pain site": ["pain_site"],
-    "pain scale": ["pain_scale"],
+    "site of symptoms": ["symptom_site"],
+    "outcome scale": ["outcome_scale"],
     "intervention": ["intervention"],
     "comparator": ["comparator"],
     "settings or doses": ["dose_or_settings", "setting_value", "setting_lower"],
@@ -357,7 +357,7 @@ def _class_row(study, facts: pd.DataFrame) -> dict[str, object]:
     compared, compared_source = _joined(chosen(own, "randomised_follow_up"))
     if compared:
         end, end_source = f"{end}; arms compared at {compared}", " ".join(dict.fromkeys(f"{end_source} {compared_source}".split()))
-    measure, measure_source = _joined(chosen(own, "pain_scale"))
+    measure, measure_source = _joined(chosen(own, "outcome_scale"))
     result, result_source = _joined(_results(own))
     return {
         "sub-class": study.subclass,

@@ -73,7 +73,7 @@ NEW_TRIAL = "new trial"
 
 @dataclass(frozen=True)
 class Trial:
-    """A two-arm trial that a reader types in: n people, mean and SD of pain in each arm."""
+    """A two-arm trial that a reader types in: n people, mean and SD of each arm."""
 
     treat1: str
     n1: int
@@ -363,15 +363,18 @@ def forest_rows(data: Mapping[str, Any], settings: Settings) -> pd.DataFrame:
     )[["label", "te", "lower", "upper", "predict_lower", "predict_upper", "tier", "treatment_class"]]
 
 
-def show_explorer(data: Mapping[str, Any]) -> Shown:
-    """The page's container: data, script, and what stands there without JavaScript (a message and the forest)."""
+def show_explorer(data: Mapping[str, Any], *, effect: str) -> Shown:
+    """The page's container: data, script, and what stands there without JavaScript (a message and the forest).
+
+    ``effect`` names the effect in the caption.
+    """
     settings = default_settings(data)
     static = show(
         forest_network(
             forest_rows(data, settings), desirable=data["desirable"], name="explorer_forest",
             first="the first-named treatment", second="the second-named treatment",
         ),
-        caption="All pairs of treatments before anything is changed: effect on pain intensity with 95 % confidence "
+        caption=f"All pairs of treatments before anything is changed: {effect} with 95 % confidence "
         f"intervals (implied) and prediction intervals (simulated, for a between-study variance of {formatting.number(settings.tau2, 3)}).",
         tier="implied and simulated",
     )

@@ -51,10 +51,10 @@ def direction_counts(studies: pd.DataFrame, by: str) -> pd.DataFrame:
     return table.rename_axis(index=by, columns=None).reset_index()
 
 
-def saline_arms_not_placebo(studies: pd.DataFrame) -> pd.DataFrame:
-    """Studies with an arm of saline that the article does not count as having a placebo or sham arm."""
+def without_placebo_arm(studies: pd.DataFrame, word: str) -> pd.DataFrame:
+    """Studies with a word among their arms, and without a placebo arm as the article counts them."""
     rows = included(studies)
-    return rows[rows["arms"].str.contains("saline") & (rows["placebo_arm"] == "no")]
+    return rows[rows["arms"].str.contains(word, regex=False) & (rows["placebo_arm"] == "no")]
 
 
 def citation_audit(citation_pairs: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""What two clinics tell patients, beside the trials of the review; in plain words, without advice."""
+"""What clinics tell patients, beside the trials of the review; in plain words, without advice."""
 
 from __future__ import annotations
 
@@ -8,23 +8,26 @@ import pandas as pd
 
 from psps_paper.formatting import interval, number
 from psps_paper.narrative import included
-from psps_paper.published import PublishedNetwork
+from psps_paper.network.model import NetworkFit
 
 NO_TRIAL = "no RCT in this review"
 
 
-def treatments_table(patient_information: pd.DataFrame, studies: pd.DataFrame, published: PublishedNetwork) -> pd.DataFrame:
+def treatments_table(
+    patient_information: pd.DataFrame, phrases: pd.DataFrame, studies: pd.DataFrame, classes: pd.DataFrame, fit: NetworkFit
+) -> pd.DataFrame:
     """Each treatment that a page names, with what the review holds on it.
 
     Parameters
     ----------
-    patient_information, studies : DataFrame
-        The tables of those names.
-    published : PublishedNetwork
+    patient_information, phrases, studies, classes : DataFrame
+        The tables ``patient_information``, ``patient_phrases``, ``studies`` and ``treatment_classes``.
+    fit : NetworkFit
+        The network whose results stand beside the trials.
 
     Returns
     -------
-    DataFrame [treatment, named by, the page says, class, trials, refs, against placebo or sham, risk of bias,
+    DataFrame [treatment, named by, the page says, class, trials, refs, with placebo arm, risk of bias,
                direction, network result, in plain words]
         ``trials`` is a number, 0 where the review has none; ``direction`` counts the article's statements for
         the first-named arm, which is not always this treatment alone.
@@ -34,14 +37,13 @@ def treatments_table(patient_information: pd.DataFrame, studies: pd.DataFrame, p
     ValueError
         A condition that selects a study of another class where the treatment is tested alone.
     """
-    rows = []
+    rows, texts, notes = [], phrases.set_index("case"), classes.set_index("treatment_class")["network_note"]
     for row in patient_information.itertuples():
         trials = included(studies).query(row.trials, engine="python")
-        stray = trials[trials["treatment_class"] != row.treatment_class]
-        # trials of reoperation compare it with SCS and are counted as surgery; those of SCS include none of them
-        if len(stray) and row.studied == "alone" and not (row.treatment_class == "neuromodulation" and set(stray["treatment_class"]) == {"surgery"}):
+        stray = trials[~trials["treatment_class"].isin([row.treatment_class, row.other_class])]
+        if len(stray) and row.studied == "alone":
             raise ValueError(f"patient_information.csv, id {row.id}: refs {[int(ref) for ref in sorted(stray['ref'])]} are not {row.treatment_class}")
-        network = network_result(row.treatment_class, published)
+        network = network_result(row.treatment_class, notes, fit)
         rows.append({
             "treatment": row.treatment,
             "named by": row.site,
@@ -49,22 +51,19 @@ def treatments_table(patient_information: pd.DataFrame, studies: pd.DataFrame, p
             "class": row.treatment_class,
             "trials": len(trials),
             "refs": ", ".join(map(str, sorted(trials["ref"]))) or NO_TRIAL,
-            "against placebo or sham": int((trials["placebo_arm"] == "yes").sum()),
+            "with placebo arm": int((trials["placebo_arm"] == "yes").sum()),
             "risk of bias": _counts(trials["rob_overall"], ["low", "some concerns", "high"]),
             "direction": _counts(trials["direction"], ["favours intervention", "no difference", "mixed", "not reported"]),
             "network result": network if len(trials) else NO_TRIAL,
-            "in plain words": plain_sentence(row, trials),
+            "in plain words": plain_sentence(row, trials, texts),
         })
     return pd.DataFrame(rows)
 
 
-def network_result(treatment_class: str, published: PublishedNetwork) -> str:
-    """What the network says of a class, or why it says nothing."""
-    fit = published.fit
-    if treatment_class == "surgery":
-        return "outside the network: one trial, in a part that was not analysed"
-    if treatment_class == "minimally invasive":
-        return "in the network only together with conservative treatment"
+def network_result(treatment_class: str, notes: pd.Series, fit: NetworkFit) -> str:
+    """What the network says of a class, or why it says nothing (``notes`` by class)."""
+    if treatment_class not in fit.treatments:
+        return notes[treatment_class]
     parts = []
     for other in fit.treatments:
         if other == treatment_class:
@@ -75,42 +74,41 @@ def network_result(treatment_class: str, published: PublishedNetwork) -> str:
     return "SMD " + "; ".join(parts)
 
 
-def plain_sentence(row, trials: pd.DataFrame) -> str:
+def plain_sentence(row, trials: pd.DataFrame, texts: pd.DataFrame) -> str:
     """A few short sentences about the trials of a treatment; counts, never a recommendation.
 
-    Better and worse count only trials that compare the treatment with something else.
+    Better and worse count only trials that compare the treatment with something else. ``texts`` are the sentences, one row
+    a case, in the columns ``one`` and ``several``.
     """
+    def text(case: str, n: int, *, of: int) -> str:
+        return texts.at[case, "one" if of == 1 else "several"].format(n=n, all=of)
+
     if trials.empty:
-        return "This review found no trial of it for this pain."
-    n = len(trials)
-    other = trials.query(row.compared_with_else, engine="python")
-    parts = ["One trial in this review." if n == 1 else f"{n} trials in this review."]
+        return text("no trial", 0, of=0)
+    n, other = len(trials), trials.query(row.compared_with_else, engine="python")
+    parts = [text("trials", n, of=n)]
     if other.empty:
-        parts.append("None of them shows if it beats other care." if n > 1 else "It does not show if this beats other care.")
+        parts.append(text("none compared", n, of=n))
     else:
         if len(other) < n:
-            parts.append(f"{len(other)} of them compare it with other care or a sham." if len(other) > 1 else "One of them compares it with other care or a sham.")
-        parts.append(_outcome(other, row.arm))
+            parts.append(text("compared", len(other), of=len(other)))
+        parts += [text(case, count, of=len(other)) for case, count in _outcomes(other, row.arm).items()]
     high = int((trials["rob_overall"] == "high").sum())
     if high:
-        parts.append("The way it was done could mislead." if n == 1 else f"The way {high} of the {n} were done could mislead.")
+        parts.append(text("high risk", high, of=n))
     if isinstance(row.remark, str):
         parts.append(row.remark[0].upper() + row.remark[1:] + ".")
     return " ".join(parts)
 
 
-def _outcome(other: pd.DataFrame, arm: str) -> str:
+def _outcomes(other: pd.DataFrame, arm: str) -> pd.Series:
+    """How many trials found the treatment better, worse, the same or unclear; in this order, without zeros."""
     found = other["direction"].map({
         "favours intervention": "better" if arm == "first" else "worse",
         "favours comparator": "worse" if arm == "first" else "better",
         "no difference": "the same",
     }).fillna("unclear").value_counts()
-    if len(other) == 1:
-        return {"better": "Pain eased more with it.", "worse": "Pain eased less with it.", "the same": "It made no clear difference to pain.",
-                "unclear": "The result was unclear."}[found.index[0]]
-    words = {"better": "Pain eased more with it in {}.", "worse": "Pain eased less with it in {}.",
-             "the same": "It made no clear difference in {}.", "unclear": "The result was unclear in {}."}
-    return " ".join(text.format(found[word]) for word, text in words.items() if word in found)
+    return found.reindex([case for case in ("better", "worse", "the same", "unclear") if case in found])
 
 
 def reading_level(text: str) -> float:

@@ -166,9 +166,12 @@ def forest_rows(published: PublishedNetwork, reference: str) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values("te", ascending=False, ignore_index=True)
 
 
-def p_score_table(published: PublishedNetwork, *, desirable: Desirable) -> pd.DataFrame:
-    """P-scores of the recovered network beside the printed ones: DataFrame [treatment, p_score, printed]."""
-    scores = p_scores(published.fit, desirable=desirable).sort_values(ascending=False)
+def p_score_table(published: PublishedNetwork, fit: NetworkFit | None = None, *, desirable: Desirable) -> pd.DataFrame:
+    """P-scores of a network beside the printed ones: DataFrame [treatment, p_score, printed].
+
+    ``fit`` is by default the recovered network.
+    """
+    scores = p_scores(fit or published.fit, desirable=desirable).sort_values(ascending=False)
     rows = published.printed[published.printed["quantity"] == "p_score"].set_index("treat1")["value"]
     return pd.DataFrame({"treatment": scores.index, "p_score": scores.to_numpy(), "printed": rows.reindex(scores.index).to_numpy()})
 

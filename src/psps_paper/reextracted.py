@@ -35,7 +35,7 @@ def contrasts(table: pd.DataFrame, facts: pd.DataFrame, *, which: str = "wider",
     -------
     DataFrame [id, study, ref, treat1, treat2, te, se, lower, upper, outcome, time, method, conversion,
                assumption, sources]
-        te > 0 favours treat1, less pain with it, in SDs.
+        te > 0 favours treat1, with lower scores, in SDs.
 
     Raises
     ------
@@ -254,7 +254,7 @@ def _number(facts: pd.DataFrame, name: str) -> float:
 
 
 def _effect(method: str, values: list[float], correlation: float, facts: pd.DataFrame) -> Effect:
-    """Effect with te > 0 where treat1 has less pain."""
+    """Effect with te > 0 where treat1 is better, lower scores being better."""
     if method == "log odds ratio":
         # an event is relief, so the odds ratio already favours treat1 above 1
         return smd_from_log_or(*log_odds_ratio(*values))
@@ -275,6 +275,6 @@ def _effect(method: str, values: list[float], correlation: float, facts: pd.Data
 
 
 def imputed_sd(facts: pd.DataFrame) -> float:
-    """Mean of the published SDs of post-treatment pain from 0 to 10, the article's rule for a missing SD."""
+    """Mean of the published SDs of post-treatment scores from 0 to 10, the article's rule for a missing SD."""
     rows = facts[(facts["field"] == "outcome_sd") & (facts["unit"] == "points 0 to 10") & (facts["chosen"] == "yes")]
     return float(rows["number"].mean())

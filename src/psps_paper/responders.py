@@ -1,4 +1,4 @@
-"""Responders: how many patients had at least half of their pain relieved, arm by arm."""
+"""Responders: how many patients had at least half of their complaint relieved, arm by arm."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from psps_paper.network.model import z_quantile
 from psps_paper.pairwise import PairwiseFit, meta_analysis
 
 LEVEL = 0.95
-POOLED = "stimulation against medical management"
 ANALYSES = {
     "missing as failure": "everyone randomised, with missing patients counted as failures",
     "observed, fewest": "patients with an outcome; an unknown denominator at its smallest",
@@ -103,7 +102,7 @@ def contrasts(arms: pd.DataFrame, analysis: str = "missing as failure") -> pd.Da
     return table.drop(columns="trial")
 
 
-def pooled(arms: pd.DataFrame, *, comparison: str = POOLED) -> pd.DataFrame:
+def pooled(arms: pd.DataFrame, *, comparison: str) -> pd.DataFrame:
     """Pool a comparison under each way of counting patients.
 
     Parameters
@@ -157,7 +156,7 @@ def forest_summary(pooled_table: pd.DataFrame, analysis: str = "missing as failu
             "predict_lower": row["prediction lower"], "predict_upper": row["prediction upper"]}
 
 
-def number_needed_to_treat(pooled_table: pd.DataFrame, arms: pd.DataFrame, *, comparison: str = POOLED) -> pd.DataFrame:
+def number_needed_to_treat(pooled_table: pd.DataFrame, arms: pd.DataFrame, *, comparison: str) -> pd.DataFrame:
     """Number needed to treat for one more responder, from the pooled risk difference and from each trial.
 
     Returns
@@ -214,8 +213,8 @@ def percentages_against_counts(responders: pd.DataFrame, arms: pd.DataFrame) -> 
 
 
 def _label(row) -> str:
-    pain = "" if row.site == "not stated" else f", {row.site} pain"
-    return f"{row.trial}, {row.time}{pain}"
+    site = "" if row.site == "not stated" else f", {row.site}"
+    return f"{row.trial}, {row.time}{site}"
 
 
 def _observed(row, arm: int, facts: pd.DataFrame, events: int, randomised: int) -> tuple[int, int]:
@@ -259,5 +258,5 @@ def _nnt(estimate: float, lower: float, upper: float) -> dict[str, object]:
         "NNT": 1 / estimate if estimate > 0 else math.nan,
         "lower": 1 / upper if upper > 0 else math.nan,
         "upper": math.inf,
-        "note": "no difference, or more responders with medical management, is not excluded",
+        "note": "no difference, or more responders in the comparator arm, is not excluded",
     }

@@ -26,7 +26,7 @@ _ABSENT = 1e4  # standard error that takes an estimate out of a likelihood-based
 
 @dataclass(frozen=True)
 class ClinicalScale:
-    """Translation of an SMD to points of a pain scale from 0 to 10, and the least difference that matters.
+    """Translation of an SMD to points of a scale from 0 to 10, and the least difference that matters.
 
     Attributes
     ----------

@@ -22,13 +22,13 @@ from pybtex.style.template import names, sentence
 
 
 def reference_number(key: str) -> int | None:
-    """Number of an article's reference in the article (``ref26`` is 26); None for any other key."""
+    """Number of an article's reference in the article (N of ``refN``); None for any other key."""
     match = re.fullmatch(r"ref(\d+)", key)
     return int(match[1]) if match else None
 
 
 class ReferenceNumbers(BaseLabelStyle):
-    """``[26]`` for the article's reference 26; ``[Rücker 2012]`` for what only this edition cites."""
+    """``[N]`` for the article's reference N; ``[Rücker 2012]`` for what only this edition cites."""
 
     def format_labels(self, sorted_entries: Iterable[Entry]) -> Iterator[str]:
         for entry in sorted_entries:

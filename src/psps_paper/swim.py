@@ -29,7 +29,7 @@ def direction_rows(studies: pd.DataFrame, facts: pd.DataFrame, *, by: str = "sub
     -------
     DataFrame [study, subclass, direction, n, rob_overall]
         ``subclass`` holds the group of ``by``; ``n`` is the number randomised, NA where it was not found.
-        The direction is the article's statement about pain for the first-named arm.
+        The direction is the article's statement for the first-named arm.
 
     Source: Boon & Thomson 2021; SWiM (Campbell 2020), items 1, 3 and 6.
     """

@@ -9,14 +9,13 @@ import pandas as pd
 from psps_paper.evidence import chosen
 from psps_paper.formatting import estimate
 
-PAIN = ["pain", "back pain", "leg pain"]
 POINTS = "points 0 to 10"
 
 
 def plausible_sds(facts: pd.DataFrame) -> tuple[float, float]:
-    """Least and greatest SD of pain from 0 to 10 that public pages of the trials give, in points.
+    """Least and greatest SD on a scale from 0 to 10 that public pages of the trials give, in points.
 
-    Of pain after treatment and of its change, the latter because the article standardises by change scores.
+    Of the scores after treatment and of their change, the latter because the article standardises by change scores.
     """
     rows = pd.concat([chosen(facts, "outcome_sd"), chosen(facts, "change_sd")])
     values = rows.loc[rows["unit"].isin([POINTS, "cm 0 to 10"]), "number"]
@@ -24,21 +23,21 @@ def plausible_sds(facts: pd.DataFrame) -> tuple[float, float]:
 
 
 def on_common_scale(syntheses: pd.DataFrame, sds: tuple[float, float]) -> pd.DataFrame:
-    """Pain contrasts on a scale from 0 to 10, positive in favour of the first-named treatment.
+    """Contrasts of the main outcome on a scale from 0 to 10, positive in favour of the first-named treatment.
 
     Parameters
     ----------
     syntheses : DataFrame
         The table of that name.
     sds : (float, float)
-        Least and greatest SD of pain in points, for SMDs; see :func:`plausible_sds`.
+        Least and greatest SD in points, for SMDs; see :func:`plausible_sds`.
 
     Returns
     -------
     DataFrame [synthesis, year, population, comparison, control, outcome, time, low estimate, high estimate, lower,
                upper, conversion, scale note, studies, patients, reason, source]
         "low estimate" and "high estimate" differ for SMDs only: the SMD times the least and the greatest SD;
-        ``lower`` and ``upper`` are the widest limits that follow. Only contrasts on pain with an estimate;
+        ``lower`` and ``upper`` are the widest limits that follow. Only contrasts of the main outcome with an estimate;
         :func:`left_out` lists the rest.
 
     Source: Cochrane Handbook 15.5.3.2 (re-expressing SMDs), with a range instead of one SD.
@@ -88,7 +87,7 @@ def reviews(syntheses: pd.DataFrame) -> pd.DataFrame:
 def _convertible(syntheses: pd.DataFrame) -> pd.Series:
     return (
         (syntheses["kind"] == "contrast")
-        & syntheses["outcome"].isin(PAIN)
+        & (syntheses["main_outcome"] == "yes")
         & syntheses["unit"].isin([POINTS, "points 0 to 100", "SMD"])
         & syntheses[["estimate", "lower", "upper"]].notna().all(axis=1)
     )
@@ -113,6 +112,6 @@ def _result(row) -> str:
 def _why(row) -> str:
     if row.kind != "contrast":
         return row.kind
-    if row.outcome not in PAIN:
-        return "another outcome than pain intensity"
+    if row.main_outcome == "no":
+        return "another outcome than that of the network"
     return "unit not stated"

@@ -13,7 +13,7 @@ from psps_paper.living.writing import current_folder, unprotected
 from psps_paper.network import components, fit_network
 from psps_paper.network.model import Desirable, NetworkFit
 from psps_paper.pairwise import EggerTest, egger_test
-from psps_paper.published import PublishedNetwork, forest_rows, published_edges, published_network
+from psps_paper.published import PublishedNetwork, comparisons, forest_rows, published_edges, published_network
 from psps_paper.tables import TableError, data_folder, load_table
 
 TRIALS = "trials"
@@ -28,6 +28,7 @@ class Printed:
     folder: Path
     tier: str = "implied"
     label: str = "printed numbers only"
+    network: str = "recovered network"
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +47,7 @@ class Trials:
     source: dict
     tier: str = "recomputed"
     label: str = "trial-level data"
+    network: str = "network of the trial-level data"
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +63,8 @@ class BookNetwork:
         "recomputed" or "implied": the badge of everything computed from ``fit``.
     forest_tier : str
         Badge of a forest plot: "recomputed", or "printed and implied".
+    edges_tier : str
+        Badge of the direct comparisons: "recomputed", or "recomputed and printed" where only their numbers are known.
     edges : DataFrame [treat1, treat2, estimates]
         Direct comparisons.
     excluded : DataFrame
@@ -73,9 +77,39 @@ class BookNetwork:
     fit: NetworkFit
     tier: str
     forest_tier: str
+    edges_tier: str
     edges: pd.DataFrame
     excluded: pd.DataFrame
     published: PublishedNetwork | None
+
+    @property
+    def name(self) -> str:
+        """What ``fit`` is the network of, in words for a caption."""
+        return self.state.network
+
+    def says(self, *, printed: str, trials: str) -> str:
+        """The one of two texts that suits the state."""
+        return printed if isinstance(self.state, Printed) else trials
+
+    def comparisons(self) -> pd.DataFrame:
+        """Every direct comparison, also those outside the network, with the studies behind it.
+
+        Returns
+        -------
+        DataFrame [treat1, treat2, n_studies, n_estimates, refs, used]
+            ``refs`` are reference numbers, or the trials' own names where trial-level data are present. ``n_estimates`` is NA
+            where it is not printed.
+        """
+        if isinstance(self.state, Printed):
+            return comparisons(load_table("studies", self.state.folder), load_table("nma_published", self.state.folder))
+        everything = pd.concat([self.fit.contrasts, self.excluded], ignore_index=True)
+        edges = trial_edges(everything).rename(columns={"studies": "n_studies", "estimates": "n_estimates"})
+        refs, used = [], []
+        for edge in edges.itertuples():
+            own = everything[everything["treat1"].isin([edge.treat1, edge.treat2]) & everything["treat2"].isin([edge.treat1, edge.treat2])]
+            refs.append(", ".join(sorted(own["study"].unique())))
+            used.append(edge.treat1 in self.fit.treatments)
+        return edges.assign(refs=refs, used=used)[["treat1", "treat2", "n_studies", "n_estimates", "refs", "used"]]
 
     def forest(self, reference: str) -> pd.DataFrame:
         """Rows of a forest plot: effects of ``reference`` against each other treatment.
@@ -242,13 +276,13 @@ def book_network(folder: Path | None = None, *, outcome: str | None = None, tau2
         if len(contrasts):
             inside, outside = main_part(contrasts)
             fit = trial_network(inside, tau2=tau2)
-            return BookNetwork(state, fit, "recomputed", "recomputed", trial_edges(inside), outside, published)
+            return BookNetwork(state, fit, "recomputed", "recomputed", "recomputed", trial_edges(inside), outside, published)
         state = Printed(folder)
     if published is None:
         raise TableError(f"{folder}: neither trial-level data nor printed results of outcome {outcome or first}")
     edges = published_edges(load_table("nma_published", folder))
     nothing = pd.DataFrame(columns=["study", "treat1", "treat2", "te", "se", "reason"])
-    return BookNetwork(state, published.fit, "implied", "printed and implied", edges, nothing, published)
+    return BookNetwork(state, published.fit, "implied", "printed and implied", "recomputed and printed", edges, nothing, published)
 
 
 def comparison_adjusted(fit: NetworkFit) -> pd.DataFrame:

@@ -228,7 +228,7 @@ def smd_from_log_or(log_or, se) -> Effect:
     -------
     Effect
         Both multiplied by sqrt(3) / pi. The sign stays: where an event is "improved" and the scale
-        counts pain, te has the opposite sign of the SMD on that scale.
+        counts complaints, te has the opposite sign of the SMD on that scale.
 
     Source: Hasselblad & Hedges 1995; Chinn 2000.  Checked against: the SD of the logistic
     distribution in scipy.

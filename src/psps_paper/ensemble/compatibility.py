@@ -229,20 +229,22 @@ def compatibility_map(
     return table[first + [name for name in table.columns if name not in first]]
 
 
-def describe_compatibility(table: pd.DataFrame) -> pd.DataFrame:
+def describe_compatibility(table: pd.DataFrame, readings: pd.DataFrame) -> pd.DataFrame:
     """The map for readers: verdict, what would have been printed, possible explanations, what would settle it.
 
     Parameters
     ----------
     table : DataFrame
         Of :func:`compatibility_map`.
+    readings : DataFrame
+        The table ``compatibility_readings``: what to say of each kind of row.
 
     Returns
     -------
     pandas.DataFrame
         ``assumptions, verdict, would_have_printed, explanations, settled_by``, one row each of ``table``.
     """
-    table = table.reset_index(drop=True)
+    table, readings = table.reset_index(drop=True), readings.set_index("case")
     numbers = [name[3:] for name in table.columns if name.startswith("te_")]
     out = []
     for row in table.to_dict("records"):
@@ -256,32 +258,23 @@ def describe_compatibility(table: pd.DataFrame) -> pd.DataFrame:
         if not grouped:
             contrasts = [f"{row[f'te_{k}']:.2f} ({row[f'lower_{k}']:.2f} to {row[f'upper_{k}']:.2f})" for k in numbers]
             text = "; ".join([*contrasts, text])
-        if feasible:
-            explanations, settled = "", "the effect sizes of Supplementary Data 2"
-        elif grouped:
-            explanations = "estimates of one study entered the analysis as separate rows"
-            settled = "the number of rows in Supplementary Data 2, or the analysis script"
-        elif row["tau2_method"] == "common":
-            explanations = "the random-effects model was used, as the article says"
-            settled = "the analysis script"
-        elif row["convention"] == "independent groups":
-            explanations = (
-                "crossover trials entered with paired standard errors; fewer patients behind some estimates, or more "
-                "behind others, than public pages say; standard deviations imputed or taken from baseline"
-            )
-            settled = "the standard errors of Supplementary Data 2, with the patients behind each"
-        elif row["tau2_method"] == "DL":
-            explanations = (
-                "tau2 estimated by another method than the package's long-standing default; a stronger correlation; "
-                "standard errors smaller than sample sizes suggest"
-            )
-            settled = "the package version and the call of netmeta, and the standard errors of Supplementary Data 2"
-        else:
-            explanations = "a stronger correlation of periods; sample sizes beyond the public ranges; effects beyond 3 SD"
-            settled = "the standard errors of Supplementary Data 2, and how crossover trials were entered"
+        reading = readings.loc[_case(row)]
         verdict = "feasible" if feasible else f"no agreeing set found; nearest is {row['half_units_off']:.1f} half-units off"
-        out.append((name, verdict, text, explanations, settled))
+        out.append((name, verdict, text, "" if pd.isna(reading["explanations"]) else reading["explanations"], reading["settled_by"]))
     return pd.DataFrame(out, columns=["assumptions", "verdict", "would_have_printed", "explanations", "settled_by"])
+
+
+def _case(row: dict) -> str:
+    """Kind of a row of the map, as ``compatibility_readings`` names it."""
+    if row["feasible"] in (True, "yes"):
+        return "feasible"
+    if row["unit"] == "one estimate a study":
+        return "one estimate a study"
+    if row["tau2_method"] == "common":
+        return "common variance"
+    if row["convention"] == "independent groups":
+        return "independent groups"
+    return "DerSimonian-Laird" if row["tau2_method"] == "DL" else "other"
 
 
 def stored_form(table: pd.DataFrame) -> pd.DataFrame:

@@ -112,11 +112,11 @@ class Evidence:
 def published_evidence() -> Evidence:
     """Evidence of the article: printed values, registry of studies and public sample sizes from ``data/``.
 
-    A study gives at least one estimate and at most two for each active arm (say, back and leg pain).
+    A study gives at least one estimate and at most two for each active arm (say, two sites).
     """
     published = load_table("nma_published")
     edges = published_edges(published)
-    desirable = load_table("outcomes").set_index("outcome").loc["pain", "te_desirable"]
+    desirable = load_table("outcomes")["te_desirable"].iloc[0]
     registry = load_table("studies")
     registry = registry[registry["nma_status"] == "used"]
     sizes = load_table("sample_sizes")
@@ -144,14 +144,13 @@ def published_evidence() -> Evidence:
     egger = published[published["quantity"] == "egger_p"].iloc[0]
     low, high = rounding_interval(egger["value"], egger["decimals"], egger["relation"])
     df_egger = int(edges["estimates"].sum()) - 2
-    # Results, last paragraph before the discussion: conservative versus and placebo/sham versus neuromodulation
-    named = [k for k, name in enumerate(edges["treat2"]) if name in ("conservative", "placebo/sham")]
+    named = published.loc[published["quantity"] == "heterogeneous", ["treat1", "treat2"]].agg(" vs ".join, axis=1)
     return Evidence(
         printed=printed_values(published).reset_index(drop=True),
         edges=edges,
         studies=studies,
         egger_t=(float(stdtrit(df_egger, 1 - high / 2)), float(stdtrit(df_egger, 1 - low / 2))),
-        heterogeneous=tuple(named),
+        heterogeneous=tuple(sorted(names.index(name) for name in named)),
         desirable=desirable,
     )
 

@@ -10,7 +10,7 @@ from psps_paper.formatting import number
 
 from . import style
 from .drawing import Drawing
-from .style import GRID, PAPER, Key, Width
+from .style import GRID, INK, PAPER, Key, Width
 
 
 def _check_probabilities(probabilities: pd.DataFrame, where: str) -> pd.DataFrame:
@@ -245,20 +245,26 @@ def _rows(width: Width, labels: list[str], numbers: list[str], keys: list[Key], 
 def p_score_dots(
     p: pd.DataFrame,
     *,
+    tier: str = "implied",
     classes: dict[str, str] | None = None,
     width: Width = "double",
     name: str = "p_score_dots",
 ) -> Drawing:
-    """P-scores as printed (solid) and as they follow from the printed contrasts (hollow).
+    """P-scores as printed (filled dots) and as a network gives them (outlines).
 
     Parameters
     ----------
     p : DataFrame [treatment, p_score, printed]
-        ``p_score`` is implied; ``printed`` may be missing. Ordered by ``p_score``.
+        ``printed`` may be missing. Ordered by ``p_score``.
+    tier : str
+        Of ``p_score``, any but "printed".
     classes : dict, optional
         Treatment class of each treatment; without it the treatments are classes themselves.
     """
     where = "p_score_dots"
+    if tier not in style.TIER_MARKERS or tier == "printed":
+        others = ", ".join(name for name in style.TIER_MARKERS if name != "printed")
+        raise ValueError(f"{where}: tier={tier!r} is not one of {others}")
     data = style.table(p, ["treatment", "p_score", "printed"], where)
     data = data[["treatment", "p_score", "printed"]]
     style.check_numbers(data, ["p_score"], where, at_least=0, at_most=1)
@@ -269,24 +275,26 @@ def p_score_dots(
     ]
     numbers = [
         (f"printed {number(r.printed, 3)}\n" if pd.notna(r.printed) else "")
-        + f"implied {number(r.p_score, 3)}"
+        + f"{tier} {number(r.p_score, 3)}"
         for r in data.itertuples()
     ]
-    keys = style.tier_keys(["implied"] + (["printed"] if data["printed"].notna().any() else []))
+    marker = style.TIER_MARKERS[tier][0]
+    keys = style.tier_keys(["printed"] if data["printed"].notna().any() else [])
+    keys.append(Key(tier, INK, marker=marker, filled=False))
     figure, axes, centres, size = _rows(width, list(data["treatment"]), numbers, keys)
     for row, y, colour in zip(data.itertuples(), centres, colours, strict=True):
         axes.plot([0, 1], [y, y], color=GRID, linewidth=0.8, zorder=1)
         if pd.notna(row.printed):
             axes.plot(row.printed, y, **style.marker_style("o", colour, True, 6.5))
-        # A wider ring keeps the printed dot visible where the two agree.
-        ring = style.marker_style("o", colour, False, 12) | {"markerfacecolor": "none"}
+        # A wider outline keeps the printed dot visible where the two agree.
+        ring = style.marker_style(marker, colour, False, 12) | {"markerfacecolor": "none"}
         axes.plot(row.p_score, y, **ring)
     axes.set(xlim=(-0.03, 1.03), xlabel="P-score (mean certainty of beating a competitor)")
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
     if width == "single":
         axes.set_xlabel("P-score")
     alt = "; ".join(
-        f"{r.treatment} implied {number(r.p_score, 3)}"
+        f"{r.treatment} {tier} {number(r.p_score, 3)}"
         + (f", printed {number(r.printed, 3)}" if pd.notna(r.printed) else "")
         for r in data.itertuples()
     )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -15,22 +14,21 @@ import pandas as pd
 import yaml
 
 from psps_paper import formatting
+from psps_paper.living.chapters import heterogeneity_table, inconsistency_table, small_study_table
 from psps_paper.living.diff import compare, diff_table
 from psps_paper.living.exports import export_files
 from psps_paper.living.importing import MEASURES, Options, read_trials, write_trials
 from psps_paper.living.results import read_results, review_results
 from psps_paper.living.writing import csv_bytes, current_folder, only_writer, replace_folder, write_atomically
-from psps_paper.network.inconsistency import split_evidence
-from psps_paper.network.model import Desirable
+from psps_paper.network.model import Desirable, NetworkFit
 from psps_paper.network.ranking import p_scores, rank_probabilities
 from psps_paper.schemas import DICTIONARY_COLUMNS
 from psps_paper.tables import TableError, record_checksums, validate_table
-from psps_paper.trials import BookNetwork, book_network, comparison_adjusted_egger, load_source, load_trials
+from psps_paper.trials import BookNetwork, book_network, load_source, load_trials
 
 CONFIG = "review.yml"
 # For treatments without a colour; each has a contrast of 3:1 on light and on dark pages
 COLOURS = ("#0072b2", "#009e73", "#d55e00", "#7d6000", "#c0679a", "#8a5fd0", "#7a7a7a", "#b5472f", "#3f7f8f", "#6b7d2a")
-ENOUGH_FOR_EGGER = 10  # Sterne 2011
 OUTCOME_FIELDS = ("name", "label", "measure", "unit", "scale_desirable", "te_desirable", "reference")
 TABLE_FIELDS = {"file": str, "kind": str, "map": dict, "set": dict, "labels": dict, "where": dict, "measure": str, "reverse": bool,
                 "impute": bool, "sheet": str, "skip": int}  # fmt: skip
@@ -305,36 +303,19 @@ class Review:
 
     def heterogeneity(self) -> pd.DataFrame:
         """Heterogeneity by outcome, as text."""
-        rows = []
-        for outcome in self.outcomes:
-            fit = self.network(outcome).fit
-            i2 = [fit.i2, fit.i2_lower, fit.i2_upper]
-            shown = [formatting.NOT_KNOWN if math.isnan(value) else formatting.percent(value) for value in i2]
-            rows.append({"outcome": self.label(outcome), "tau2": formatting.number(fit.tau2, 3), "Q": formatting.number(fit.q),
-                         "df": str(fit.df_q), "p": formatting.p_value(fit.p_q), "I2": shown[0], "95 % CI of I2": f"{shown[1]} to {shown[2]}"})
-        return pd.DataFrame(rows)
+        return self._by_outcome(heterogeneity_table)
 
     def inconsistency(self) -> pd.DataFrame:
         """Direct against indirect evidence by outcome and comparison, as text; one row saying so where there is none."""
-        rows = []
-        for outcome in self.outcomes:
-            split = split_evidence(self.network(outcome).fit).dropna(subset=["direct_te", "indirect_te"])
-            rows += [
-                {"outcome": self.label(outcome), "comparison": f"{row.treat1} vs {row.treat2}", "direct": formatting.number(row.direct_te),
-                 "indirect": formatting.number(row.indirect_te), "difference": formatting.number(row.difference), "p": formatting.p_value(row.p)}
-                for row in split.itertuples()
-            ]
-        return pd.DataFrame(rows or [{"outcome": "all", "comparison": "no comparison has both kinds of evidence"}])
+        return self._by_outcome(inconsistency_table)
 
     def small_studies(self) -> pd.DataFrame:
         """Egger's test by outcome, as text."""
-        rows = []
-        for outcome in self.outcomes:
-            fit = self.network(outcome).fit
-            enough = fit.n_contrasts >= ENOUGH_FOR_EGGER and fit.contrasts["se"].nunique() > 1
-            p = formatting.p_value(comparison_adjusted_egger(fit).p) if enough else "too few estimates"
-            rows.append({"outcome": self.label(outcome), "estimates": str(fit.n_contrasts), "p": p})
-        return pd.DataFrame(rows)
+        return self._by_outcome(small_study_table)
+
+    def _by_outcome(self, make: Callable[[NetworkFit], pd.DataFrame]) -> pd.DataFrame:
+        tables = {self.label(outcome): make(self.network(outcome).fit) for outcome in self.outcomes}
+        return pd.concat(tables, names=["outcome", None]).reset_index("outcome").reset_index(drop=True).fillna("")
 
     def sources_of(self, outcome: str) -> list[dict]:
         """Records of the tables of an outcome, as in ``data/trials/source.json``."""

@@ -60,8 +60,33 @@ def test_another_operation_did_worse_than_stimulation(table):
 def test_forms_of_one_treatment_do_not_count_as_better(table):
     text = table.loc[table["treatment"] == "spinal cord stimulation", "in plain words"].iloc[0]
     assert "9 of them compare it with other care or a sham. Pain eased more with it in 6." in text
+    # ref 30 compares bupivacaine with saline; the other trials compare injections with injections
     text = table.loc[table["treatment"] == "epidural injection", "in plain words"].iloc[0]
-    assert "None of them shows" in text
+    assert "One of them compares it with other care or a sham. It made no clear difference to pain." in text
+    text = table.loc[table["treatment"] == "opioid pills", "in plain words"].iloc[0]
+    assert "does not show if this beats other care" in text
+
+
+def test_a_trial_has_one_status_in_every_row():
+    """The condition is a column of the trial, and no injection trial is shown both as treatment and as its control."""
+    studies, rows = included(load_table("studies")), load_table("patient_information")
+    assert studies["other_care"].notna().all()
+    for other in rows.columns.difference(["trials"]):
+        assert not rows[other].astype(str).str.contains("ref in|other_care").any(), other
+    chosen = {row.id: set(studies.query(row.trials, engine="python")["ref"]) for row in rows.itertuples()}
+    assert not chosen["injections"] & chosen["adhesiolysis"]
+
+
+def test_other_care_of_each_trial():
+    studies = included(load_table("studies"))
+    # a placebo arm is other care by definition; so are the saline controls of refs 30, 32 and 33
+    assert (studies.loc[studies["placebo_arm"] == "yes", "other_care"] == "yes").all()
+    care = studies.set_index("ref")["other_care"]
+    assert (care[[30, 32, 33, 44, 47, 49, 57, 70, 71]] == "yes").all()
+    # forms of one treatment, or one treatment added to SCS in both arms
+    forms = studies["clinical_group"].isin(["SCS waveform against waveform", "SCS material or programming", "stimulation added to SCS"])
+    assert (studies.loc[forms, "other_care"] == "no").all()
+    assert (care[[26, 31, 48, 53, 54, 56, 59, 62]] == "no").all()
 
 
 def test_network_result_of_each_class(table):

@@ -53,18 +53,30 @@ def test_p_to_smd_by_hand(rows, name, p):
     assert rows.set_index("id").at[name, "te"] == pytest.approx(g, abs=2e-4)
 
 
+def factor(df):
+    """Exact factor of Hedges 1981: gamma(df / 2) / (sqrt(df / 2) gamma((df - 1) / 2))."""
+    return math.gamma(df / 2) / (math.sqrt(df / 2) * math.gamma((df - 1) / 2))
+
+
 def test_crossover_means_by_hand(rows):
     # ref 66: tonic 4.18 (SD 1.76), sham 5.42 (SD 1.22), 18 patients, correlation 0.5 assumed
     row = rows.set_index("id").loc["sokal2020.tonic"]
-    te = (5.42 - 4.18) / math.sqrt((1.76**2 + 1.22**2) / 2)
-    assert row["te"] == pytest.approx(te)
+    te = factor(17) * (5.42 - 4.18) / math.sqrt((1.76**2 + 1.22**2) / 2)  # 0.9550 * 0.8189
+    assert te == pytest.approx(0.7821, abs=5e-5) and row["te"] == pytest.approx(te)
     assert row["se"] == pytest.approx(math.sqrt((1 / 18 + te**2 / 36) * 2 * (1 - 0.5)))
 
 
 def test_imputed_sd_is_the_mean_of_the_published_ones(rows, facts):
     sd = np.mean([1.76, 1.40, 1.33, 1.22])  # ref 66
     assert reextracted.imputed_sd(facts) == pytest.approx(sd)
-    assert rows.set_index("id").at["alkaisy2018.5882", "te"] == pytest.approx((4.83 - 3.22) / sd)
+    assert sd == pytest.approx(1.4275)
+    # 24 patients, so 23 degrees of freedom
+    assert rows.set_index("id").at["alkaisy2018.5882", "te"] == pytest.approx(factor(23) * (4.83 - 3.22) / sd)
+
+
+def test_a_spread_of_something_else_than_pain_is_not_averaged_in(facts):
+    row = facts[facts["fact"] == "sokal2020.outcome_sd.1"].assign(fact="made.outcome_sd.1", outcome="disability", number=9.0)
+    assert reextracted.imputed_sd(pd.concat([facts, row])) == reextracted.imputed_sd(facts)
 
 
 def test_changes_within_arms_against_a_t_test():
@@ -122,6 +134,13 @@ def test_beside_the_published_estimates(rows, published):
     # one study: its estimate passes through
     assert beside.at["conservative", "te"] == pytest.approx(rows.set_index("id").at["eldabe2019.back", "te"])
     assert (beside["same side"] == "yes").all()
+    # against conservative treatment: 1.546, half widths 1.379 (0.501 to 3.260) and 0.448 (-0.114 to 0.783)
+    row = beside.loc["conservative"]
+    reach = math.sqrt(((row["upper"] - row["lower"]) / 2) ** 2 + ((0.782992 + 0.113833) / 2) ** 2)
+    assert reach == pytest.approx(1.4505, abs=1e-3)
+    assert row["difference lower"] == pytest.approx(row["difference"] - reach) and row["difference lower"] > 0
+    assert row["difference upper"] == pytest.approx(row["difference"] + reach)
+    assert (beside.drop("conservative")["difference lower"] < 0).all()
 
 
 def test_forest_takes_the_rows(rows, published):
@@ -131,11 +150,22 @@ def test_forest_takes_the_rows(rows, published):
 
 
 def test_sensitivity_covers_the_grid(table, facts):
-    grid = reextracted.sensitivity(table, facts, correlations=(0.0, 0.5))
+    grid = reextracted.sensitivity(table, facts, correlations=((0.5, 0.5), (0.8, 0.5)))
     assert len(grid) == 2 * 2 * 2 * 3
-    base = grid[(grid["set"] == "wider") & (grid["correlation"] == 0.5) & (grid["tau2 by"] == "DL") & (grid["treat2"] == "placebo/sham")]
+    rows = grid[(grid["set"] == "wider") & (grid["tau2 by"] == "DL") & (grid["treat2"] == "placebo/sham")].set_index("within patients")
     fit = reextracted.reextracted_fit(reextracted.contrasts(table, facts))
-    assert base["te"].item() == pytest.approx(fit.te.at["neuromodulation", "placebo/sham"])
+    assert rows.at[0.5, "te"] == pytest.approx(fit.te.at["neuromodulation", "placebo/sham"])
+    apart = reextracted.reextracted_fit(reextracted.contrasts(table, facts, correlation=0.8), correlation=0.5)
+    assert rows.at[0.8, "te"] == pytest.approx(apart.te.at["neuromodulation", "placebo/sham"])
+
+
+def test_effect_against_placebo_is_lost_with_the_higher_correlation_between_estimates(table, facts):
+    zero = reextracted.including_zero(reextracted.sensitivity(table, facts), "placebo/sham").set_index(["within patients", "between estimates"])
+    assert list(zero.index) == list(reextracted.CORRELATIONS)
+    assert (zero["of"] == 4).all()
+    assert zero["including zero"].tolist() == [0, 0, 4, 0, 4]
+    with pytest.raises(ValueError, match="treat2='sham'"):
+        reextracted.including_zero(reextracted.sensitivity(table, facts, correlations=((0.5, 0.5),)), "sham")
 
 
 def test_unknown_choices_are_named(table, facts):

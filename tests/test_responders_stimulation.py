@@ -94,7 +94,7 @@ def test_risk_differences_stay_possible(pooled):
 
 
 def test_number_needed_to_treat_is_the_inverse(pooled, arms):
-    table = responders.number_needed_to_treat(pooled, arms, comparison=POOLED)
+    table = responders.number_needed_to_treat(pooled, arms, load_table("study_facts"), comparison=POOLED)
     row = pooled[(pooled["analysis"] == "missing as failure") & (pooled["measure"] == "risk difference")].iloc[0]
     nnt = table.iloc[0]
     assert nnt["NNT"] == pytest.approx(1 / row["estimate"])
@@ -104,8 +104,27 @@ def test_number_needed_to_treat_is_the_inverse(pooled, arms):
 
 def test_number_needed_to_treat_without_a_bound(arms):
     no_effect = pd.DataFrame([{"measure": "risk difference", "analysis": "x", "estimate": 0.1, "lower": -0.1, "upper": 0.3}])
-    row = responders.number_needed_to_treat(no_effect, arms, comparison=POOLED).iloc[0]
+    row = responders.number_needed_to_treat(no_effect, arms, load_table("study_facts"), comparison=POOLED).iloc[0]
     assert math.isinf(row["upper"]) and "not excluded" in row["note"]
+
+
+def test_number_needed_to_treat_names_the_interval_that_the_abstract_prints(pooled, arms):
+    facts = load_table("study_facts")
+    table = responders.number_needed_to_treat(pooled, arms, facts, comparison=POOLED).set_index("of")
+    # ref 71: 9 % (0.6 to 17.5), so 1 / 0.175 and 1 / 0.006
+    note = table.at["Rigoard 2019, 6 months, back pain", "note"]
+    assert "9 % (0.6 to 17.5), so 5.71 to 166.67" in note and "continuity correction" in note
+    assert (table.drop("Rigoard 2019, 6 months, back pain")["note"] == "").all()
+    other = facts.assign(number=facts["number"].mask(facts["fact"] == "rigoard2019.upper.1", 20.0))
+    table = responders.number_needed_to_treat(pooled, arms, other, comparison=POOLED).set_index("of")
+    assert "by a method that is not stated" in table.at["Rigoard 2019, 6 months, back pain", "note"]
+
+
+def test_the_model_is_named_after_the_fit(pooled):
+    assert responders.method_text(pooled) == "random effects (DerSimonian-Laird)"
+    assert responders.method_text(pooled.assign(estimator="REML")) == "random effects (restricted maximum likelihood)"
+    with pytest.raises(ValueError, match="DL, REML"):
+        responders.method_text(pooled.assign(estimator=["DL"] * (len(pooled) - 1) + ["REML"]))
 
 
 def _cells(row):

@@ -123,3 +123,19 @@ def test_by_class_splits_the_same_judgements(studies):
     assert table_.loc["conservative", rob.JUDGEMENTS].tolist() == [2, 0, 4]
     assert table_.loc["surgery", rob.JUDGEMENTS].tolist() == [0, 0, 2]
     assert table_.at["conservative", "high_percent"] == pytest.approx(100 * 4 / 6)
+
+
+def test_judgements_by_year(studies):
+    periods = rob.by_year(studies)
+    included = studies[studies["status"] == "included"]
+    assert periods["studies"].sum() == 49 and periods[rob.JUDGEMENTS].sum().tolist() == [4, 13, 32]
+    assert periods["years"].tolist()[0] == "1995 to 1999" and periods["years"].tolist()[-1] == "2020 to 2024"
+    row = periods.set_index("years").loc["2015 to 2019"]
+    recent = included[included["year"].between(2015, 2019)]
+    assert row["studies"] == len(recent) and row["high"] == (recent["rob_overall"] == "high").sum()
+    assert row["high_percent"] == pytest.approx(100 * row["high"] / row["studies"])
+    single = rob.by_year(studies, years=1)
+    assert single["years"].tolist() == [str(year) for year in range(1999, 2024)]
+    assert single.set_index("years").at["2000", "studies"] == 0
+    with pytest.raises(ValueError, match="years=0"):
+        rob.by_year(studies, years=0)

@@ -34,7 +34,7 @@ COVERED = {
     "primary outcome": ["primary_outcome"],
     "main result in words": ["result_text"],
     "main result in numbers": [
-        "responders_n", "responders_percent", "outcome_mean", "percent_change", "mean_difference", "p_value",
+        "responders_n", "responders_percent", "outcome_mean", "change_mean", "percent_change", "mean_difference", "p_value",
     ],
 }
 FOLLOW_UP_DAYS = {"days": 1, "weeks": 7, "months": 365.25 / 12, "years": 365.25, "minutes": 1 / 1440}
@@ -162,9 +162,22 @@ def follow_up_days(facts: pd.DataFrame, *, randomised: bool = False) -> pd.Serie
 
 
 def sourced_studies(facts: pd.DataFrame, studies: pd.DataFrame) -> list[str]:
-    """Included studies whose number of patients and follow-up both have a chosen value with a page."""
-    both = set(sample_size(facts).index) & set(chosen(facts, "follow_up")["study"])
+    """Included studies whose number of patients and follow-up both have a chosen value on a page other than the article's."""
+    first_hand = facts[facts["source_kind"] != "article"]
+    both = set(sample_size(first_hand).index) & set(chosen(first_hand, "follow_up")["study"])
     return [study for study in included(studies)["study"] if study in both]
+
+
+def compared_by_article_only(facts: pd.DataFrame, studies: pd.DataFrame) -> list[str]:
+    """Those of :func:`sourced_studies` of which only the article tells how long the arms were compared."""
+    rows = chosen(facts, "randomised_follow_up")
+    article = set(rows.loc[rows["source_kind"] == "article", "study"])
+    return [study for study in sourced_studies(facts, studies) if study in article]
+
+
+def cells_not_looked_for(facts: pd.DataFrame, studies: pd.DataFrame) -> int:
+    """Cells of :func:`coverage`, a study and a field each, that nobody has looked for."""
+    return int((coverage(facts, studies) == NOT_SEARCHED).sum().sum())
 
 
 def class_page_table(studies: pd.DataFrame, facts: pd.DataFrame, treatment_class: str) -> pd.DataFrame:

@@ -77,7 +77,7 @@ def network_result(treatment_class: str, notes: pd.Series, fit: NetworkFit) -> s
 def plain_sentence(row, trials: pd.DataFrame, texts: pd.DataFrame) -> str:
     """A few short sentences about the trials of a treatment; counts, never a recommendation.
 
-    Better and worse count only trials that compare the treatment with something else. ``texts`` are the sentences, one row
+    Better and worse count only trials with ``other_care``: that compare the treatment with something else. ``texts`` are the sentences, one row
     a case, in the columns ``one`` and ``several``.
     """
     def text(case: str, n: int, *, of: int) -> str:
@@ -85,7 +85,7 @@ def plain_sentence(row, trials: pd.DataFrame, texts: pd.DataFrame) -> str:
 
     if trials.empty:
         return text("no trial", 0, of=0)
-    n, other = len(trials), trials.query(row.compared_with_else, engine="python")
+    n, other = len(trials), trials[trials["other_care"] == "yes"]
     parts = [text("trials", n, of=n)]
     if other.empty:
         parts.append(text("none compared", n, of=n))

@@ -14,7 +14,10 @@ from psps_paper.network import fit_network
 from psps_paper.network.model import NetworkFit, z_quantile
 from psps_paper.published import PublishedNetwork
 
-CORRELATION = 0.5  # within patients and between the estimates of a study; varied in `sensitivity`
+CORRELATION = 0.5  # for either role below; varied in `sensitivity`
+# (between a patient's two periods, between the estimates of one study): together, then each alone
+CORRELATIONS = ((0.0, 0.0), (0.5, 0.5), (0.8, 0.8), (0.8, 0.5), (0.5, 0.8))
+PAIN = ["pain", "back pain", "leg pain", "back and leg pain"]
 SETS = {"primary": ["primary"], "wider": ["primary", "wider"]}
 
 
@@ -102,10 +105,10 @@ def beside_published(fit: NetworkFit, rows: pd.DataFrame, published: PublishedNe
     Returns
     -------
     DataFrame [treat1, treat2, studies, estimates, published estimates, te, lower, upper, predict lower, predict upper,
-               published te, published lower, published upper, published tier, difference, same side,
-               intervals overlap]
-        One row a direct comparison. Both sides rest on the same trials, so the difference has no test of
-        its own.
+               published te, published lower, published upper, published tier, difference, difference lower,
+               difference upper, same side, intervals overlap]
+        One row a direct comparison. Limits of the difference take both sides as independent; as they rest on
+        the same trials, their errors agree in part and these limits are too wide rather than too narrow.
     """
     printed = published.printed.set_index(["quantity", "treat1", "treat2"])["value"]
     direct = published.edges
@@ -119,6 +122,7 @@ def beside_published(fit: NetworkFit, rows: pd.DataFrame, published: PublishedNe
         frames = {"te": published.fit.te, "lower": published.fit.lower, "upper": published.fit.upper}
         other = {name: float(printed[(name, *pair)] if known else frame.at[pair]) for name, frame in frames.items()}
         te, lower, upper = (float(frame.at[pair]) for frame in (fit.te, fit.lower, fit.upper))
+        reach = math.hypot((upper - lower) / 2, (other["upper"] - other["lower"]) / 2)
         out.append({
             "treat1": pair[0], "treat2": pair[1],
             "studies": own["study"].nunique(), "estimates": len(own), "published estimates": edge.estimates,
@@ -127,6 +131,7 @@ def beside_published(fit: NetworkFit, rows: pd.DataFrame, published: PublishedNe
             "published te": other["te"], "published lower": other["lower"], "published upper": other["upper"],
             "published tier": "printed" if known else "implied",
             "difference": te - other["te"],
+            "difference lower": te - other["te"] - reach, "difference upper": te - other["te"] + reach,
             "same side": "yes" if te * other["te"] > 0 else "no",
             "intervals overlap": "yes" if lower <= other["upper"] and other["lower"] <= upper else "no",
         })
@@ -179,27 +184,58 @@ def resting_on_conversions(fit: NetworkFit, rows: pd.DataFrame) -> pd.DataFrame:
     return grouped.assign(assumption=grouped["method"].map(first))
 
 
-def sensitivity(table: pd.DataFrame, facts: pd.DataFrame, *, correlations: tuple[float, ...] = (0.0, 0.5, 0.8)) -> pd.DataFrame:
-    """Estimates under other choices of set, correlation and heterogeneity estimator.
+def sensitivity(
+    table: pd.DataFrame, facts: pd.DataFrame, *, correlations: tuple[tuple[float, float], ...] = CORRELATIONS
+) -> pd.DataFrame:
+    """Estimates under other choices of set, correlations and heterogeneity estimator.
+
+    Parameters
+    ----------
+    table, facts : DataFrame
+        As in :func:`contrasts`.
+    correlations : tuple of (float, float)
+        Between a patient's two periods, which sets the standard errors of crossover trials, and between the
+        estimates of one study, which sets how much several of them count.
 
     Returns
     -------
-    DataFrame [set, correlation, tau2 by, treat1, treat2, te, lower, upper, tau2, I2]
-        One correlation serves both within patients and between the estimates of a study.
+    DataFrame [set, within patients, between estimates, tau2 by, treat1, treat2, te, lower, upper, tau2, I2]
     """
     out = []
     for which in SETS:
-        for correlation in correlations:
-            rows = contrasts(table, facts, which=which, correlation=correlation)
+        for within, between in correlations:
+            rows = contrasts(table, facts, which=which, correlation=within)
             for method in ("DL", "REML"):
-                fit = reextracted_fit(rows, correlation=correlation, tau2=method)
+                fit = reextracted_fit(rows, correlation=between, tau2=method)
                 for treat1, treat2 in rows[["treat1", "treat2"]].drop_duplicates().itertuples(index=False):
                     out.append({
-                        "set": which, "correlation": correlation, "tau2 by": method, "treat1": treat1, "treat2": treat2,
+                        "set": which, "within patients": within, "between estimates": between, "tau2 by": method,
+                        "treat1": treat1, "treat2": treat2,
                         "te": float(fit.te.at[treat1, treat2]), "lower": float(fit.lower.at[treat1, treat2]),
                         "upper": float(fit.upper.at[treat1, treat2]), "tau2": fit.tau2, "I2": fit.i2,
                     })
     return pd.DataFrame(out)
+
+
+def including_zero(grid: pd.DataFrame, treat2: str) -> pd.DataFrame:
+    """By pair of correlations, how many of the other choices give an interval against ``treat2`` that includes zero.
+
+    Parameters
+    ----------
+    grid : DataFrame
+        From :func:`sensitivity`.
+    treat2 : str
+
+    Returns
+    -------
+    DataFrame [within patients, between estimates, including zero, of]
+    """
+    rows = grid[grid["treat2"] == treat2]
+    if rows.empty:
+        raise ValueError(f"treat2={treat2!r}: expected one of {', '.join(sorted(grid['treat2'].unique()))}")
+    zero = (rows["lower"] <= 0) & (rows["upper"] >= 0)
+    keys = [rows["within patients"], rows["between estimates"]]
+    return zero.groupby(keys, sort=False).agg(["sum", "size"]).reset_index().rename(columns={"sum": "including zero", "size": "of"})
 
 
 def forest_rows(fit: NetworkFit, rows: pd.DataFrame, published: PublishedNetwork) -> pd.DataFrame:
@@ -254,7 +290,7 @@ def _number(facts: pd.DataFrame, name: str) -> float:
 
 
 def _effect(method: str, values: list[float], correlation: float, facts: pd.DataFrame) -> Effect:
-    """Effect with te > 0 where treat1 is better, lower scores being better."""
+    """Effect with te > 0 where treat1 is better, lower scores being better; means and p values as Hedges' g."""
     if method == "log odds ratio":
         # an event is relief, so the odds ratio already favours treat1 above 1
         return smd_from_log_or(*log_odds_ratio(*values))
@@ -262,11 +298,11 @@ def _effect(method: str, values: list[float], correlation: float, facts: pd.Data
         return smd_from_p(*values, sign=1)
     if method == "crossover means":
         mean1, sd1, mean2, sd2, n = values
-        return crossover_smd(n, mean2, sd2, mean1, sd1, correlation)
+        return crossover_smd(n, mean2, sd2, mean1, sd1, correlation, correction="exact")
     if method == "crossover means, SD imputed":
         mean1, mean2, n = values
         sd = imputed_sd(facts)
-        return crossover_smd(n, mean2, sd, mean1, sd, correlation)
+        return crossover_smd(n, mean2, sd, mean1, sd, correlation, correction="exact")
     if method == "p values within arms":
         change1, p1, change2, p2, n = values
         effect = smd_from_changes_within_arms(change1, p1, n / 3, change2, p2, n / 3)
@@ -275,6 +311,7 @@ def _effect(method: str, values: list[float], correlation: float, facts: pd.Data
 
 
 def imputed_sd(facts: pd.DataFrame) -> float:
-    """Mean of the published SDs of post-treatment scores from 0 to 10, the article's rule for a missing SD."""
+    """Mean of the published SDs of pain after treatment on a scale from 0 to 10, the article's rule for a missing SD."""
     rows = facts[(facts["field"] == "outcome_sd") & (facts["unit"] == "points 0 to 10") & (facts["chosen"] == "yes")]
+    rows = rows[rows["outcome"].isin(PAIN)]
     return float(rows["number"].mean())

@@ -8,11 +8,12 @@ import pandas as pd
 
 from psps_paper.effects import log_odds_ratio, risk_difference
 from psps_paper.evidence import fact
-from psps_paper.formatting import half_unit
+from psps_paper.formatting import half_unit, number
 from psps_paper.network.model import z_quantile
 from psps_paper.pairwise import PairwiseFit, meta_analysis
 
 LEVEL = 0.95
+ESTIMATORS = {"DL": "DerSimonian-Laird", "REML": "restricted maximum likelihood", "PM": "Paule-Mandel"}
 ANALYSES = {
     "missing as failure": "everyone randomised, with missing patients counted as failures",
     "observed, fewest": "patients with an outcome; an unknown denominator at its smallest",
@@ -115,12 +116,12 @@ def pooled(arms: pd.DataFrame, *, comparison: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame [analysis, measure, estimate, lower, upper, Hartung-Knapp lower, Hartung-Knapp upper,
-               prediction lower, prediction upper, tau2, I2, studies, patients]
+               prediction lower, prediction upper, tau2, I2, studies, patients, estimator]
         Random effects, DerSimonian-Laird, normal interval and Hartung-Knapp interval; prediction interval with
         k - 2 degrees of freedom. Odds ratios on the ratio scale, risk differences as fractions, limits cut at
         -1 and 1; tau2 on the scale of the pooling (log odds ratio, risk difference).
 
-    Checked against: hand calculation in tests/test_responders.py, and metafor through the pairwise engine.
+    Checked against: hand calculation in tests/test_responders_stimulation.py, and metafor through the pairwise engine.
     """
     rows = []
     for analysis in ANALYSES:
@@ -145,8 +146,17 @@ def pooled(arms: pd.DataFrame, *, comparison: str) -> pd.DataFrame:
                 "I2": fit.i2,
                 "studies": fit.k,
                 "patients": patients,
+                "estimator": fit.tau2_method,
             })
     return pd.DataFrame(rows)
+
+
+def method_text(pooled_table: pd.DataFrame) -> str:
+    """The model of :func:`pooled` in words, from the fits themselves."""
+    used = pooled_table["estimator"].unique()
+    if len(used) != 1:
+        raise ValueError(f"column estimator: {', '.join(used)}; expected one for the whole table")
+    return f"random effects ({ESTIMATORS[used[0]]})"
 
 
 def forest_summary(pooled_table: pd.DataFrame, analysis: str = "missing as failure") -> dict[str, float]:
@@ -156,14 +166,23 @@ def forest_summary(pooled_table: pd.DataFrame, analysis: str = "missing as failu
             "predict_lower": row["prediction lower"], "predict_upper": row["prediction upper"]}
 
 
-def number_needed_to_treat(pooled_table: pd.DataFrame, arms: pd.DataFrame, *, comparison: str) -> pd.DataFrame:
+def number_needed_to_treat(pooled_table: pd.DataFrame, arms: pd.DataFrame, facts: pd.DataFrame, *, comparison: str) -> pd.DataFrame:
     """Number needed to treat for one more responder, from the pooled risk difference and from each trial.
+
+    Parameters
+    ----------
+    pooled_table, arms : DataFrame
+        From :func:`pooled` and :func:`arm_counts`.
+    facts : DataFrame
+        The table ``study_facts``, for intervals that a trial's own page prints.
+    comparison : str
 
     Returns
     -------
     DataFrame [of, analysis, NNT, lower, upper, note]
         Limits are the inverse of the risk difference's limits in reverse order; where those include zero, the
-        upper limit is infinite and the note says that harm is not excluded.
+        upper limit is infinite and the note says that harm is not excluded. Where the trial's page prints an
+        interval of the difference, the note gives what follows from that.
 
     Source: Altman 1998.
     """
@@ -172,7 +191,9 @@ def number_needed_to_treat(pooled_table: pd.DataFrame, arms: pd.DataFrame, *, co
         rows.append({"of": "pooled", "analysis": row.analysis, **_nnt(row.estimate, row.lower, row.upper)})
     single = contrasts(arms)
     for row in single[single["comparison"] == comparison].itertuples():
-        rows.append({"of": row.label, "analysis": "missing as failure", **_nnt(row.rd, row.rd_lower, row.rd_upper)})
+        own = {"of": row.label, "analysis": "missing as failure", **_nnt(row.rd, row.rd_lower, row.rd_upper)}
+        own["note"] = "; ".join(filter(None, [own["note"], _printed_difference(row, facts)]))
+        rows.append(own)
     return pd.DataFrame(rows)
 
 
@@ -245,6 +266,21 @@ def _fits(te: pd.Series, se: pd.Series) -> tuple[PairwiseFit, PairwiseFit]:
     te, se = te.to_numpy(float), se.to_numpy(float)
     plain = meta_analysis(te, se, "DL")
     return plain, (meta_analysis(te, se, "DL", hartung_knapp=True) if len(te) > 1 else plain)
+
+
+def _printed_difference(row, facts: pd.DataFrame) -> str:
+    """What a page's own interval of the difference in percent gives for the NNT; empty where there is none."""
+    own = facts[(facts["study"] == row.study) & (facts["unit"] == "percent") & (facts["chosen"] == "yes") & (facts["time"] == row.time)]
+    found = {name: own.loc[own["field"] == name, "number"] for name in ("mean_difference", "lower", "upper")}
+    if any(len(values) != 1 for values in found.values()):
+        return ""
+    middle, low, high = (float(values.iloc[0]) for values in found.values())
+    # Fleiss 1981: Wald's interval widened by half of 1 / n1 + 1 / n2
+    wider = (1 / row.n1 + 1 / row.n2) / 2
+    corrected = [100 * (limit + side * wider) for limit, side in ((row.rd_lower, -1), (row.rd_upper, 1))]
+    same = all(abs(a - b) <= 0.05 for a, b in zip(corrected, (low, high)))
+    why = "Wald's interval with a continuity correction, which this table does without" if same else "by a method that is not stated"
+    return f"the abstract prints a difference of {middle:g} % ({low:g} to {high:g}), so {number(100 / high)} to {number(100 / low)}: {why}"
 
 
 def _possible(difference: float) -> float:

@@ -93,6 +93,32 @@ def by_class(studies: pd.DataFrame) -> pd.DataFrame:
     return table.rename_axis(index="treatment_class", columns=None).reset_index()
 
 
+def by_year(studies: pd.DataFrame, *, years: int = 5) -> pd.DataFrame:
+    """Overall judgements by year of publication.
+
+    Parameters
+    ----------
+    studies : DataFrame
+    years : int
+        Length of a period; periods start at multiples of it.
+
+    Returns
+    -------
+    DataFrame [years, low, some concerns, high, studies, high_percent]
+        One row a period from the first to the last, also where it has no study.
+    """
+    if years < 1:
+        raise ValueError(f"years={years}: expected at least 1")
+    included = studies[studies["status"] == "included"]
+    start = included["year"].astype(int) // years * years
+    table = pd.crosstab(start, included["rob_overall"]).reindex(columns=JUDGEMENTS, fill_value=0)
+    table = table.reindex(range(int(start.min()), int(start.max()) + 1, years), fill_value=0)
+    table["studies"] = table.sum(axis=1)
+    table["high_percent"] = 100 * table["high"] / table["studies"]
+    table.insert(0, "years", [str(first) if years == 1 else f"{first} to {first + years - 1}" for first in table.index])
+    return table.rename_axis(columns=None).reset_index(drop=True)
+
+
 def domain_table(rob_domains: pd.DataFrame, n_studies: int) -> pd.DataFrame:
     """The domains as readers see them: one row a domain, one column a judgement, counts or ranges of counts."""
     bounds = domain_bounds(rob_domains, n_studies)

@@ -68,15 +68,17 @@ def test_crossover_means_by_hand(rows):
 
 def test_imputed_sd_is_the_mean_of_the_published_ones(rows, facts):
     sd = np.mean([1.76, 1.40, 1.33, 1.22])  # ref 66
-    assert reextracted.imputed_sd(facts) == pytest.approx(sd)
+    assert reextracted.imputed_sd(facts, ["pain"]) == pytest.approx(sd)
     assert sd == pytest.approx(1.4275)
     # 24 patients, so 23 degrees of freedom
     assert rows.set_index("id").at["alkaisy2018.5882", "te"] == pytest.approx(factor(23) * (4.83 - 3.22) / sd)
 
 
-def test_a_spread_of_something_else_than_pain_is_not_averaged_in(facts):
+def test_a_spread_of_something_else_than_pain_is_not_averaged_in(table, facts, rows):
     row = facts[facts["fact"] == "sokal2020.outcome_sd.1"].assign(fact="made.outcome_sd.1", outcome="disability", number=9.0)
-    assert reextracted.imputed_sd(pd.concat([facts, row])) == reextracted.imputed_sd(facts)
+    more = pd.concat([facts, row])
+    assert reextracted.imputed_sd(more, ["pain"]) == reextracted.imputed_sd(facts, ["pain"]) < reextracted.imputed_sd(more, ["pain", "disability"])
+    assert reextracted.contrasts(table, more)["te"].tolist() == rows["te"].tolist()
 
 
 def test_changes_within_arms_against_a_t_test():

@@ -17,7 +17,6 @@ from psps_paper.published import PublishedNetwork
 CORRELATION = 0.5  # for either role below; varied in `sensitivity`
 # (between a patient's two periods, between the estimates of one study): together, then each alone
 CORRELATIONS = ((0.0, 0.0), (0.5, 0.5), (0.8, 0.8), (0.8, 0.5), (0.5, 0.8))
-PAIN = ["pain", "back pain", "leg pain", "back and leg pain"]
 SETS = {"primary": ["primary"], "wider": ["primary", "wider"]}
 
 
@@ -47,12 +46,12 @@ def contrasts(table: pd.DataFrame, facts: pd.DataFrame, *, which: str = "wider",
     """
     if which not in SETS:
         raise ValueError(f"which={which!r}: expected one of {', '.join(SETS)}")
-    z = z_quantile(0.95)
+    z, outcomes = z_quantile(0.95), table["outcome"].dropna().unique().tolist()
     rows = []
     for row in table[table["set"].isin(SETS[which])].itertuples():
         names = row.facts.split()
         values = [_number(facts, name) for name in names]
-        effect = _effect(row.method, values, correlation, facts)
+        effect = _effect(row.method, values, correlation, facts, outcomes)
         te, se = float(effect.te), float(effect.se)
         rows.append({
             "id": row.id, "study": row.study, "ref": row.ref, "treat1": row.treat1, "treat2": row.treat2,
@@ -289,7 +288,7 @@ def _number(facts: pd.DataFrame, name: str) -> float:
     return value
 
 
-def _effect(method: str, values: list[float], correlation: float, facts: pd.DataFrame) -> Effect:
+def _effect(method: str, values: list[float], correlation: float, facts: pd.DataFrame, outcomes: list[str]) -> Effect:
     """Effect with te > 0 where treat1 is better, lower scores being better; means and p values as Hedges' g."""
     if method == "log odds ratio":
         # an event is relief, so the odds ratio already favours treat1 above 1
@@ -301,7 +300,7 @@ def _effect(method: str, values: list[float], correlation: float, facts: pd.Data
         return crossover_smd(n, mean2, sd2, mean1, sd1, correlation, correction="exact")
     if method == "crossover means, SD imputed":
         mean1, mean2, n = values
-        sd = imputed_sd(facts)
+        sd = imputed_sd(facts, outcomes)
         return crossover_smd(n, mean2, sd, mean1, sd, correlation, correction="exact")
     if method == "p values within arms":
         change1, p1, change2, p2, n = values
@@ -310,8 +309,8 @@ def _effect(method: str, values: list[float], correlation: float, facts: pd.Data
     raise ValueError(f"reextracted_contrasts.csv, column method: {method!r} is not known")
 
 
-def imputed_sd(facts: pd.DataFrame) -> float:
-    """Mean of the published SDs of pain after treatment on a scale from 0 to 10, the article's rule for a missing SD."""
+def imputed_sd(facts: pd.DataFrame, outcomes: list[str]) -> float:
+    """Mean of the published SDs of these outcomes after treatment on a scale from 0 to 10, the article's rule for a missing SD."""
     rows = facts[(facts["field"] == "outcome_sd") & (facts["unit"] == "points 0 to 10") & (facts["chosen"] == "yes")]
-    rows = rows[rows["outcome"].isin(PAIN)]
+    rows = rows[rows["outcome"].isin(outcomes)]
     return float(rows["number"].mean())

@@ -121,7 +121,7 @@ def pooled(arms: pd.DataFrame, *, comparison: str) -> pd.DataFrame:
         k - 2 degrees of freedom. Odds ratios on the ratio scale, risk differences as fractions, limits cut at
         -1 and 1; tau2 on the scale of the pooling (log odds ratio, risk difference).
 
-    Checked against: hand calculation in tests/test_responders_stimulation.py, and metafor through the pairwise engine.
+    Checked against: hand calculation in the tests of these counts, and metafor through the pairwise engine.
     """
     rows = []
     for analysis in ANALYSES:

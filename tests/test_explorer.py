@@ -234,7 +234,7 @@ PAGE = """<!doctype html><html lang="en" data-theme="light"><head><meta charset=
 def page_address(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("explorer")
     (folder / "_static").symlink_to(BOOK / "_static")
-    markup = show_explorer(data).markup
+    markup = show_explorer(data, effect="effect on pain intensity").markup
     assert markup.count("../_static/") == 2
     (folder / "index.html").write_text(PAGE.format(markup.replace("../_static/", "_static/")), encoding="utf-8")
     server, address = serve(folder)

@@ -372,9 +372,11 @@ def text_count(evidence: Evidence, claim: pd.Series) -> Finding:
     studies = evidence.table("studies")
     if word == "@arms":
         return _exactly(len(_arms(studies, int(rest))), "arms: " + ", ".join(_arms(studies, int(rest))))
-    if word == "@placebo_arms":
-        arms = [arm for arm in _arms(studies, int(rest)) if "placebo" in arm or "sham" in arm]
-        return _exactly(len(arms), f"placebo or sham among {', '.join(_arms(studies, int(rest)))}: {', '.join(arms)}")
+    if word == "@arms_named":
+        named, _, ref = rest.rpartition(" ")
+        names, every = named.split(" or "), _arms(studies, int(ref))
+        arms = [arm for arm in every if any(name in arm for name in names)]
+        return _exactly(len(arms), f"{named} among {', '.join(every)}: {', '.join(arms)}")
     if word == "@fewest_arms":
         counts = {ref: len(_arms(studies, ref)) for ref in sorted(expand_citations(rest))}
         return _exactly(min(counts.values()), "arms: " + ", ".join(f"ref {ref} {n}" for ref, n in counts.items()))

@@ -259,7 +259,7 @@ IS_INCLUDED = "status == 'included'"
          "reproduces", lambda: changed("studies", "year", ("ref", 57), 2008), "contradicts"),
         (made_claim("distinct", "studies | nma_comparison | nma_status == 'used'", 3),
          "reproduces", lambda: changed("studies", "nma_comparison", ("ref", 49), "neuromodulation vs placebo/sham"), "contradicts"),
-        (made_claim("text_count", "@placebo_arms 64", 1),
+        (made_claim("text_count", "@arms_named placebo or sham 64", 1),
          "reproduces", lambda: changed("studies", "arms", ("ref", 64), "sham SCS | placebo stimulation"), "contradicts"),
         (made_claim("possible_percent", "full_text_sought", 84.76, decimals=2),
          "consistent", lambda: changed("prisma", "n", ("box", "full_text_sought"), 71), "contradicts"),

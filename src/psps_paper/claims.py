@@ -361,7 +361,7 @@ def text_count(evidence: Evidence, claim: pd.Series) -> Finding:
     """Count things that the article lists by name.
 
     Arguments: the names themselves, separated by bars, which shows only that the number fits the list beside it; or
-    ``@arms REF`` (arms of a study), ``@placebo_arms REF`` (those of them that are placebo or sham),
+    ``@arms REF`` (arms of a study), ``@arms_named WORD or WORD REF`` (those of them with one of the words),
     ``@fewest_arms LIST`` (of the studies of a citation list, the least number of arms), ``@clinical_groups CLASS``;
     of the network of all eligible studies ``@classes`` (treatment classes, combinations taken apart),
     ``@treatments`` (of its greatest part), ``@components`` and ``@loops``; of the network of the studies used

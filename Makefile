@@ -15,7 +15,7 @@ BUILT := _build/html/.built
 
 # No path, data folder or kernel of the user's own may stand in for what the lock installs,
 # and one thread per process keeps sums, and so printed digits, the same on every machine.
-unexport PYTHONPATH PYTHONHOME PSPS_DATA PSPS_BUILT
+unexport PYTHONPATH PYTHONHOME PSPS_DATA PSPS_BUILT PSPS_BUILD_CACHE
 export JUPYTER_PREFER_ENV_PATH := 1
 export PYTHONHASHSEED := 0
 export OMP_NUM_THREADS := 1
@@ -43,7 +43,7 @@ $(INSTALLED): pyproject.toml requirements.lock
 # --all and -W --keep-going: nothing stale is kept, and each warning (a missing reference, citation or glue) is an error.
 $(BUILT): $(INSTALLED) $(SOURCES) _config.yml _toc.yml
 	rm -rf _build
-	$(VENV)/bin/jupyter-book build . --all -W --keep-going || { echo 'Did a chapter fail? `make notebooks` names its cell.' >&2; exit 1; }
+	PSPS_BUILD_CACHE="$(CURDIR)/_build/checked" $(VENV)/bin/jupyter-book build . --all -W --keep-going || { echo 'Did a chapter fail? `make notebooks` names its cell.' >&2; exit 1; }
 	touch $@
 
 book: $(BUILT)

@@ -57,8 +57,8 @@ def open_page(browser, address):
     """Open a page of the book; what it asks for and what goes wrong is kept beside it."""
     contexts = []
 
-    def open_page(path: str, *, width: int = 1280, scheme: str = "light"):
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    def open_page(path: str):
+        context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
         contexts.append(context)
         page = context.new_page()
         page.external, page.failures = [], []
@@ -71,35 +71,12 @@ def open_page(browser, address):
         page.on("pageerror", lambda error: page.failures.append(f"script: {error}"))
         page.on("console", lambda message: page.failures.append(f"console: {message.text}") if message.type == "error" else None)
         page.goto(address + path, wait_until="load")
-        page.wait_for_function("!window.MathJax?.startup?.promise || window.MathJax.startup.promise.then(() => true)")
-        # The theme fades its colours in; half-way they have no contrast.
-        page.wait_for_function("document.getAnimations().every(animation => animation.playState !== 'running')")
+        settle(page)
         return page
 
     yield open_page
     for context in contexts:
         context.close()
-
-
-@pytest.mark.built
-@pytest.mark.parametrize("path", PAGES)
-def test_page_asks_nobody_and_fails_nowhere(open_page, path):
-    page = open_page(path)
-    assert page.external == []
-    assert page.failures == []
-
-
-@pytest.mark.built
-@pytest.mark.parametrize("path", PAGES)
-def test_page_fits_a_telephone(open_page, path):
-    page = open_page(path, width=360)
-    too_wide = page.evaluate(
-        """() => document.documentElement.scrollWidth <= 360 ? [] :
-        [...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > 361 && !e.closest(".table-wrap, pre"))
-        .slice(0, 5).map(e => e.outerHTML.slice(0, 120))"""
-    )
-    assert too_wide == []
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
 def axe_violations(page, rules: dict) -> list[tuple[str, list[str]]]:
@@ -114,23 +91,33 @@ def axe_violations(page, rules: dict) -> list[tuple[str, list[str]]]:
     return [(rule["id"], [node["html"][:160] for node in rule["nodes"][:3]]) for rule in violations]
 
 
-# All rules in the light theme; the dark one differs in nothing but colours.
+def settle(page) -> None:
+    """Wait for mathematics, and for colours: the theme fades them in, and half-way they have no contrast."""
+    page.wait_for_function("!window.MathJax?.startup?.promise || window.MathJax.startup.promise.then(() => true)")
+    page.wait_for_function("document.getAnimations().every(animation => animation.playState !== 'running')")
+
+
+TOO_WIDE = """() => document.documentElement.scrollWidth <= 360 ? [] : ["page", ...[...document.querySelectorAll("body *")]
+.filter(e => e.getBoundingClientRect().right > 361 && !e.closest(".table-wrap, pre")).slice(0, 5).map(e => e.outerHTML.slice(0, 120))]"""
+
+
+# One visit for all, since loading a page costs more than looking at it.
 @pytest.mark.built
-@pytest.mark.parametrize("scheme, rules", [("light", {}), ("dark", {"runOnly": ["color-contrast"]})], ids=["light", "dark"])
 @pytest.mark.parametrize("path", PAGES)
-def test_page_has_no_axe_violation(open_page, path, scheme, rules):
-    assert axe_violations(open_page(path, scheme=scheme), rules) == []
-
-
-@pytest.mark.built
-@pytest.mark.parametrize("path", ["book/background.html", "book/explorer.html", "search.html"])
-def test_every_icon_is_drawn(open_page, path):
-    """The book ships the icons that it uses only; Font Awesome draws an animated question mark for one that it lacks."""
+def test_page_is_sound_in_light_and_dark_at_a_desk_and_on_a_telephone(open_page, path):
     page = open_page(path)
-    page.wait_for_selector("svg.svg-inline--fa", state="attached")
-    assert page.locator("svg.svg-inline--fa").count() >= 3
-    assert page.eval_on_selector_all("svg.svg-inline--fa:has(animate)", "icons => icons.map(icon => icon.dataset.icon)") == []
-    assert page.eval_on_selector_all("i[class*='fa-']", "icons => icons.map(icon => icon.className)") == []
+    found = {"axe, light": axe_violations(page, {})}
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+    settle(page)
+    # The dark theme differs in nothing but colours.
+    found["axe, dark"] = axe_violations(page, {"runOnly": ["color-contrast"]})
+    page.set_viewport_size({"width": 360, "height": 900})
+    settle(page)
+    found["wider than a telephone"] = page.evaluate(TOO_WIDE)
+    found["asked of others"] = page.external
+    found["failed"] = page.failures
+    assert {what: things for what, things in found.items() if things} == {}
 
 
 @pytest.mark.built

@@ -18,7 +18,8 @@ from psps_paper.published import comparisons
 CHAPTERS = ["compatibility", "heterogeneity", "what_print_allows"]
 NUMBERS = "one two three four five six seven eight nine ten eleven twelve thirteen twenty dozen twice half".split()
 # "one" as a pronoun, and a unit; everything else is glued
-ALLOWED = ["here one fits", "are not the one that was", "one of them", "half-units", "half a unit", "one might assume"]
+ALLOWED = ["here one fits", "are not the one that was", "one of them", "half-units", "half a unit", "one might assume",
+           "one after the other", "one reason for it", "the only one"]
 # the article's paragraphs and figures, and names of quantities
 PLACES = r"paragraphs? [0-9]+( and [0-9]+)?|Supplementary Fig\. [0-9]+|\bI2\b|95 %"
 

@@ -13,7 +13,8 @@ import psps_paper
 from psps_paper.tables import load_table
 
 SRC = ROOT / "src"
-FILES = sorted(path for path in SRC.rglob("*") if path.suffix in (".py", ".md", ".yml", ".csv", ".css", "") and path.is_file())
+FILES = sorted(path for path in SRC.rglob("*") if path.suffix in (".py", ".md", ".yml", ".csv", ".css", "") and path.is_file()
+               and not any(part.endswith(".egg-info") for part in path.parts))
 # Not a treatment of this review but a kind of arm in any; also a column of studies.csv
 ANY_REVIEW = r"placebo[_ ]arm"
 # What the article's condition, treatments and supplements are called, beyond what the tables name

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from psps_paper import formatting
+from psps_paper import formatting, reextracted
 from psps_paper.claims import VERDICTS
 from psps_paper.display import Html, claims_table, linked
 from psps_paper.effects.quantiles import MISPRINTED_QUARTILES, MISPRINTED_RANGE
@@ -316,6 +316,42 @@ def extreme_estimates(ensemble: Ensemble, large: float = 2.0) -> pd.DataFrame:
          f"members with any SMD beyond {large:g} either way": formatting.percent(beyond, 0)}
         for name, values in extremes.items()
     ])
+
+
+def reextracted_texts(beside: pd.DataFrame, shares: pd.DataFrame, grid: pd.DataFrame, treat2: str) -> dict[str, str]:
+    """How the re-extracted network stands beside the published one, for prose.
+
+    Parameters
+    ----------
+    beside : DataFrame
+        From :func:`psps_paper.reextracted.beside_published`.
+    shares : DataFrame
+        From :func:`psps_paper.reextracted.resting_on_conversions`.
+    grid : DataFrame
+        From :func:`psps_paper.reextracted.sensitivity`; counts are of its rows against ``treat2``.
+    """
+    _, middle, both, within, between = reextracted.CORRELATIONS
+    zero = reextracted.including_zero(grid, treat2).set_index(["within patients", "between estimates"])["including zero"]
+    rows = grid[grid["treat2"] == treat2]
+    wide = rows[(rows["set"] == "wider") & (rows["tau2 by"] == "DL")].set_index(["within patients", "between estimates"]).loc[both]
+    apart = beside[(beside["difference lower"] > 0) | (beside["difference upper"] < 0)]
+    return {
+        "n_comparisons": str(len(beside)),
+        "n_same_side": str((beside["same side"] == "yes").sum()),
+        "n_larger": str((beside["difference"] > 0).sum()),
+        "differences": ", ".join(map(formatting.number, beside["difference"])),
+        "n_apart": str(len(apart)),
+        "apart": ", ".join(apart["treat2"]) or "none",
+        "n_counts": str(((shares["method"] == "log odds ratio") & (shares["share"] > 1 - 1e-9)).sum()),
+        "middle": formatting.number(reextracted.CORRELATION, 1),
+        "high": formatting.number(both[0], 1),
+        "interval_high": formatting.interval(wide["lower"], wide["upper"]),
+        "choices": str(len(rows) // len(zero)),
+        "zero_middle": str(zero[middle]),
+        "zero_both": str(zero[both]),
+        "zero_within": str(zero[within]),
+        "zero_between": str(zero[between]),
+    }
 
 
 def convergence_as_text(ensemble: Ensemble) -> pd.DataFrame:

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import base64
 import html
-import os
-import pickle
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import sha256
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,7 +19,7 @@ from psps_paper.claims import check_claims, place
 from psps_paper.figures import Drawing, to_svg
 from psps_paper.figures.drawing import for_csv
 from psps_paper.figures.style import GRID, INK, MUTED, PAPER
-from psps_paper.living.writing import write_atomically
+from psps_paper.once import once
 from psps_paper.tables import checksums, data_folder
 from psps_paper.trials import SOURCE, trials_folder
 
@@ -202,16 +198,7 @@ def _digests() -> str:
 # A chapter asks twice, and the check takes seconds; the checksums say whether the tables are still the same.
 @lru_cache(maxsize=1)
 def _checked(tables: str) -> pd.DataFrame:
-    """The statements checked: once for all chapters of a build (``make book`` names a folder of its own), else here and now."""
-    folder = os.environ.get("PSPS_BUILD_CACHE")
-    if not folder:
-        return check_claims()
-    code = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py")))
-    file = Path(folder) / f"claims-{sha256(tables.encode() + code).hexdigest()}.pickle"
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, pickle.dumps(check_claims()))
-    return pickle.loads(file.read_bytes())
+    return once("claims", tables, check_claims)
 
 
 def claims_table(checked: pd.DataFrame) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from psps_paper.formatting import interval, number, p_interval
 from psps_paper.network.model import Desirable, NetworkFit
 from psps_paper.network.ranking import p_scores
 from psps_paper.network.summary import network_from_pooled
+from psps_paper.once import once
 from psps_paper.recover import I2_QUANTITIES, QUANTITIES, Recovery, leave_one_out, recover_contrasts
 
 LABELS = {
@@ -97,8 +98,12 @@ class _Hashed:
 # A chapter asks for the same network several times, and recovering it takes a second or two.
 @lru_cache(maxsize=4)
 def _published_network(hashed: _Hashed, desirable: Desirable) -> PublishedNetwork:
-    printed = printed_values(hashed.table)
-    edges = published_edges(hashed.table)
+    return once("network", hashed.digest + desirable, lambda: _recovered(hashed.table, desirable))
+
+
+def _recovered(nma_published: pd.DataFrame, desirable: Desirable) -> PublishedNetwork:
+    printed = printed_values(nma_published)
+    edges = published_edges(nma_published)
     recovery = recover_contrasts(printed, edges, desirable=desirable)
     without = leave_one_out(printed, edges, desirable=desirable)
     fit = network_from_pooled(recovery.solution)

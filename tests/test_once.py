@@ -1,0 +1,36 @@
+"""What a build computes once: the same inputs and code give it again, anything else computes it anew."""
+
+import pytest
+
+from psps_paper import once as module
+from psps_paper.once import once
+
+
+@pytest.fixture
+def counted(tmp_path, monkeypatch):
+    monkeypatch.setenv("PSPS_BUILD_CACHE", str(tmp_path / "checked"))
+    calls = []
+
+    def compute(value):
+        return lambda: calls.append(value) or value
+
+    return calls, compute
+
+
+def test_the_same_inputs_are_computed_once_and_others_anew(counted):
+    calls, compute = counted
+    assert [once("a", "x", compute(1)), once("a", "x", compute(2)), once("a", "y", compute(3)), once("b", "x", compute(4))] == [1, 1, 3, 4]
+    assert calls == [1, 3, 4]
+
+
+def test_changed_code_is_computed_anew(counted, monkeypatch):
+    calls, compute = counted
+    assert once("a", "x", compute(1)) == 1
+    monkeypatch.setattr(module, "_code", lambda: "other code")
+    assert once("a", "x", compute(2)) == 2
+
+
+def test_nothing_is_kept_where_no_folder_is_named(counted, monkeypatch):
+    calls, compute = counted
+    monkeypatch.delenv("PSPS_BUILD_CACHE")
+    assert [once("a", "x", compute(1)), once("a", "x", compute(2))] == [1, 2]

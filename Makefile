@@ -24,8 +24,8 @@ export OPENBLAS_NUM_THREADS := 1
 # What all chapters ask for is computed once for each state of data and code; each build begins without it.
 book test: export PSPS_BUILD_CACHE := $(CURDIR)/_build/checked
 
-# Folders are listed too: their time changes when a file is added or removed.
-SOURCES := $(shell find book data src \( -name '__pycache__' -o -name '*.egg-info' -o -name '.ipynb_checkpoints' \) -prune -o -print)
+# Folders are listed too: their time changes when a file is added or removed. "book/." is the folder, "book" the target.
+SOURCES := $(shell find book/. data/. src/. \( -name '__pycache__' -o -name '*.egg-info' -o -name '.ipynb_checkpoints' \) -prune -o -print)
 
 help:
 	@echo 'make book       build the book into _build/html, executing every chapter'

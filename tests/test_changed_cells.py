@@ -13,7 +13,7 @@ from helpers import DATA, copy_data, replace_once
 
 from psps_paper.cli import main
 from psps_paper.consistency import compare, disagreements
-from psps_paper.tables import TableError, load_table, record_checksums, row_name, table_names
+from psps_paper.tables import TableError, load_table, row_name, table_names
 
 REPEATING = ["nma_published", "prisma", "responders", "rob_domains"]
 

@@ -48,7 +48,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
-from itertools import combinations
 from typing import Any
 
 import numpy as np

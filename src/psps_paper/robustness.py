@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from scipy.special import ndtr, ndtri, stdtr, stdtrit
+from scipy.special import ndtr, ndtri, stdtr
 
 from psps_paper.ensemble.sampler import Ensemble, assumption_labels
 from psps_paper.network.model import fit_network, fit_networks

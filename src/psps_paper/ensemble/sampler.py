@@ -95,9 +95,9 @@ def sample_ensemble(
 ) -> Ensemble:
     """Sample trial-level sets that agree with every printed aggregate within rounding.
 
-    Priors are those of :func:`priors`; each combination of assumptions is drawn equally often. Every draw gets its own point of the printed region, uniform within rounding,
-    and is moved to it by the shortest steps in units of the prior's standard deviations (randomise, then
-    optimise); a draw that cannot get there is rejected. Members are therefore independent, and combinations
+    Priors are those of :func:`priors`; each combination of assumptions is drawn equally often. Every draw gets its own
+    point of the printed region, uniform within rounding, and is moved to it by the shortest steps in units of the
+    prior's standard deviations (randomise, then optimise); a draw that cannot get there is rejected. Members are therefore independent, and combinations
     count by the share of draws that could be brought to agree. The method is exact for linear constraints; here
     the change of volume under the move is left out, so the prior is kept approximately.
 

@@ -117,13 +117,12 @@ def within_one_page(markup: str, stem: str, stems: set[str]) -> str:
 
 
 def document(built: Path, body: str, *, title: str, kind: str) -> str:
-    """A page for print: the styles and formulas of the book around ``body``."""
+    """A page for print: the styles of the book around ``body``."""
     source = (built / "book" / "methods.html").read_text(encoding="utf-8")
     styles = re.findall(r'<link[^>]*rel="stylesheet"[^>]*/>', source)
-    formulas = re.findall(r"<script>window\.MathJax.*?</script>|<script[^>]*tex-chtml[^>]*></script>", source)
     return (
         f'<!doctype html><html lang="en" data-theme="light" data-mode="light"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f'{"".join(styles)}<link rel="stylesheet" href="../_static/psps-print.css">{"".join(formulas)}</head>'
+        f'{"".join(styles)}<link rel="stylesheet" href="../_static/psps-print.css"></head>'
         f'<body class="{kind}"><main class="bd-content"><div class="bd-article-container"><div class="bd-article">{body}</div></div></main></body></html>'
     )
 
@@ -187,7 +186,7 @@ def printer(built: Path) -> Iterator:
             page.route("**/*", answer)
             page.emulate_media(media="print")
             page.goto(f"{_ORIGIN}/book/print.html", wait_until="load", timeout=120_000)
-            page.wait_for_function("!window.MathJax?.startup?.promise || window.MathJax.startup.promise.then(() => true)", timeout=120_000)
+            page.evaluate("document.fonts.ready.then(() => true)")
             cut = page.evaluate(_FIT, [TEXT_WIDTH, WIDE_TEXT_WIDTH])
             if cut:
                 raise RuntimeError("too wide for the paper:\n" + "\n".join(cut))

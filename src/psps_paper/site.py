@@ -2,7 +2,7 @@
 
 Jupyter Book loads it by name (``_config.yml``, ``extra_extensions``). Tidying means: no script of a service
 that the book does not use, roles and header cells that assistive technology can read, the data tables beside
-the pages, and no more of MathJax and Font Awesome than the pages use.
+the pages, and no more of the theme than the pages use. Formulas are MathML (:mod:`psps_paper.formulas`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pybtex.style.labels import BaseLabelStyle
 from pybtex.style.sorting import BaseSortingStyle
 from pybtex.style.template import names, sentence
 
+from psps_paper import formulas
 from psps_paper.glossary import PAGE, GlossaryDirective, explained, load_glossary
 
 
@@ -76,14 +77,13 @@ _LONG = re.compile(r"(?<=\S{6})[,/|=_(](?=\S{6})")
 
 
 def tidy_body(body: str) -> str:
-    """Mend in a page's body what axe-core reports: pandas' empty header cells, docutils' citation roles, and wide equations
-    that scroll but that no key reaches; let long words of tables break."""
+    """Mend in a page's body what axe-core reports: pandas' empty header cells and docutils' citation roles; let long words of
+    tables break."""
     body = re.sub(r"<th([^>]*)></th>", r"<td\1></td>", body)
     # A list of numbers is no number to be kept on one line.
     body = re.sub(r'<td class="number">(\d+(?:, \d+){2,})</td>', r"<td>\1</td>", body)
     body = re.sub(r"(?<=<td>)[^<]*[^<\s]{25}[^<]*", lambda cell: _LONG.sub(r"\g<0><wbr>", cell[0]), body)
-    body = body.replace('<div class="math notranslate nohighlight"', '<div tabindex="0" class="math notranslate nohighlight"')
-    return body.replace(' role="doc-biblioentry"', ' role="listitem"')
+    return formulas.joined(body.replace(' role="doc-biblioentry"', ' role="listitem"'))
 
 
 def adapt_page(app, pagename: str, templatename: str, context: dict, doctree) -> None:
@@ -107,12 +107,17 @@ def read_glossary(app) -> None:
     app.psps_glossary = load_glossary(path) if path.exists() else {}
 
 
+def use_formulas(app, config) -> None:
+    """Write formulas as MathML, in every book that loads this extension, with the font that they need."""
+    config.html_math_renderer = "mathml"
+    config.html_static_path.append(str(formulas.ASSETS))
+
+
 def read_in_parallel(app) -> None:
     """Read, and so execute, one chapter for each core at a time; Jupyter Book has no option for it."""
     app.parallel = os.cpu_count() or 1
-    for name in ("sphinx_multitoc_numbering", "sphinx-mathjax-offline"):
-        # Neither does anything while pages are read (the one is switched off); they only don't declare it.
-        app.extensions[name].parallel_read_safe = True
+    # It does nothing while pages are read (it is switched off); it only doesn't declare so.
+    app.extensions["sphinx_multitoc_numbering"].parallel_read_safe = True
 
 
 _ICON = re.compile(r'(?:"(?P<quoted>[a-z0-9-]+)"|\b(?P<plain>[a-z0-9]+)):\[\d+,\d+,\[(?P<aliases>[^\]]*)\],"[0-9a-f]+",(?:"[^"]*"|\["[^"]*","[^"]*"\])\],?')
@@ -129,7 +134,7 @@ def without_unused_icons(script: str, used: set[str]) -> str:
 
 
 def finish(app, error: Exception | None) -> None:
-    """After the build: make the sidebar a landmark, put the data beside the pages, prune MathJax and the icons."""
+    """After the build: make the sidebar a landmark, put the data beside the pages, prune what the theme brings."""
     if error is not None or app.builder.format != "html":
         return
     output = Path(app.outdir)
@@ -146,13 +151,9 @@ def finish(app, error: Exception | None) -> None:
     data.mkdir(exist_ok=True)
     for table in sorted((Path(app.srcdir) / "data").glob("*.csv")):
         shutil.copyfile(table, data / table.name)
-    mathjax = output / "_static" / "mathjax"
-    for path in [*mathjax.glob("*.js"), *mathjax.glob("sre"), *mathjax.glob("adaptors"), *mathjax.glob("output/svg*")]:
-        if path.name not in ("tex-chtml.js", "package.json"):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
     icons = output / "_static" / "scripts" / "fontawesome.js"
     if icons.exists():
-        files = [path for pattern in ("*.html", "*.js") for path in output.rglob(pattern) if path != icons and mathjax not in path.parents]
+        files = [path for pattern in ("*.html", "*.js") for path in output.rglob(pattern) if path != icons]
         used = {name for path in files for name in re.findall(r"\bfa-([a-z0-9-]+)", path.read_text(encoding="utf-8"))}
         icons.write_text(without_unused_icons(icons.read_text(encoding="utf-8"), used), encoding="utf-8")
     for source_map in (output / "_static").rglob("*.map"):
@@ -163,6 +164,9 @@ def setup(app) -> dict[str, bool]:
     """Register the reference style ``psps`` and the handlers (Sphinx calls this when it loads the extension)."""
     pybtex.plugin.register_plugin("pybtex.style.formatting", "psps", ReferenceStyle)
     app.add_directive("psps-glossary", GlossaryDirective)
+    app.add_html_math_renderer("mathml", (formulas.visit_math, None), (formulas.visit_displaymath, None))
+    app.add_css_file("formulas.css")
+    app.connect("config-inited", use_formulas)
     app.connect("builder-inited", read_glossary)
     app.connect("builder-inited", read_in_parallel)
     app.connect("html-page-context", adapt_page, priority=900)

@@ -20,7 +20,8 @@ from psps_paper.living.new_review import OUTCOME_FIELDS, TABLE_FIELDS
 from psps_paper.trials import load_trials
 
 BOOK = ROOT / "book"
-ADD, START, API = ((BOOK / f"{name}.md").read_text() for name in ("add_a_trial", "start_your_review", "api"))
+ADD, START = ((BOOK / f"{name}.md").read_text() for name in ("add_a_trial", "start_your_review"))
+API = "\n".join(page.read_text() for page in sorted(BOOK.glob("api*.md")))
 
 
 def commands(text: str) -> list[list[str]]:

@@ -23,7 +23,7 @@ from psps_paper.ensemble.compatibility import (
     convention_label,
 )
 from psps_paper.ensemble.sampler import RARE
-from psps_paper.evidence import class_page_table
+from psps_paper.evidence import class_page_table, value_text
 from psps_paper.narrative import included
 from psps_paper.published import PublishedNetwork
 from psps_paper.recover import i2_interval, rounding_interval
@@ -197,6 +197,36 @@ def with_sources(table: pd.DataFrame) -> pd.DataFrame:
         ]
         merged = merged.drop(columns=column)
     return merged
+
+
+def facts_table(facts: pd.DataFrame) -> pd.DataFrame:
+    """Every value that was found, as readers see it, with a link to its page.
+
+    Parameters
+    ----------
+    facts : DataFrame
+        The table ``study_facts``.
+
+    Returns
+    -------
+    DataFrame [study, field, value, arm, time, source, chosen, note]
+        A row for each row of ``facts`` that holds a value. The link bears the page's identifier, or else names its site.
+    """
+    found = facts[facts["source_kind"] != "searched"]
+    identifiers = found["identifier"].fillna("").str.strip()
+    return pd.DataFrame({
+        "study": [f"{study} (ref {ref})" for study, ref in zip(found["study"], found["ref"])],
+        "field": found["field"].str.replace("_", " "),
+        "value": [value_text(row) for _, row in found.iterrows()],
+        "arm": found["arm"].fillna(""),
+        "time": found["time"].fillna(""),
+        "source": [
+            Html(f'<a href="{html.escape(url)}">{html.escape(identifier)}</a>') if identifier else url
+            for url, identifier in zip(found["source_url"], identifiers)
+        ],
+        "chosen": found["chosen"],
+        "note": found["note"].fillna(""),
+    }).reset_index(drop=True)
 
 
 CLASS_PAGE_COLUMNS = [

@@ -79,6 +79,7 @@ def show(
     index: bool = False,
     sortable: bool = False,
     note: str = "",
+    file: str = "",
 ) -> Shown:
     """Show a table or a figure with its caption, its tier and its data one click away.
 
@@ -98,6 +99,8 @@ def show(
         Whether readers can sort and filter the table (plain without JavaScript).
     note : str
         A remark below the table or figure, for example on what was left out.
+    file : str
+        A table of ``data/`` that is the data, instead of a copy within the page; for a table too long to load twice.
     """
     badges = " ".join(tier_badge(part) for part in tier.split(" and "))
     if isinstance(what, Drawing):
@@ -108,7 +111,7 @@ def show(
         name = name or re.sub(r"[^a-z0-9]+", "-", caption.lower()).strip("-")[:40]
     kind = "figure" if isinstance(what, Drawing) else "table"
     remark = f'<p class="psps-note">{html.escape(note)}</p>' if note else ""
-    heading = f"<figcaption>{badges} {html.escape(caption)} {csv_link(data, name)}</figcaption>"
+    heading = f"<figcaption>{badges} {html.escape(caption)} {file_link(file) if file else csv_link(data, name)}</figcaption>"
     inside = heading + body if kind == "table" else body + heading
     markup = f'<figure class="psps psps-{kind}" id="{kind}-{html.escape(name)}">{inside}{remark}</figure>'
     return Shown(markup, f"[{tier}] {caption}\n{text}")
@@ -155,6 +158,11 @@ def csv_link(data: pd.DataFrame, name: str) -> str:
         f'<a class="psps-csv" download="{html.escape(name)}.csv" href="data:text/csv;charset=utf-8;base64,{encoded}">'
         f'CSV<span class="visually-hidden"> of {html.escape(name)}</span></a>'
     )
+
+
+def file_link(file: str) -> str:
+    """A link that downloads a table of ``data/``, which a built book has beside its pages."""
+    return f'<a class="psps-csv" download href="../data/{html.escape(file)}">CSV<span class="visually-hidden"> of {html.escape(file)}</span></a>'
 
 
 def claim_span(claim: pd.Series) -> str:

@@ -83,7 +83,10 @@ class Chapter:
 def chapters(built: Path, toc: Path) -> list[Chapter]:
     """The chapters of a built book in the order of its table of contents."""
     contents = yaml.safe_load(toc.read_text(encoding="utf-8"))
-    files = [("", contents["root"])] + [(part["caption"], entry["file"]) for part in contents["parts"] for entry in part["chapters"]]
+    files = [("", contents["root"])]
+    for part in contents["parts"]:
+        for entry in part["chapters"]:
+            files += [(part["caption"], listed["file"]) for listed in (entry, *entry.get("sections", []))]
     found = []
     for part, file in files:
         heading = re.search(r"<h1>(.*?)<a class=\"headerlink\"", article(built, Path(file).name), re.DOTALL)

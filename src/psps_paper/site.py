@@ -22,6 +22,7 @@ from pybtex.style.template import names, sentence
 
 from psps_paper import formulas
 from psps_paper.glossary import PAGE, GlossaryDirective, explained, load_glossary
+from psps_paper.slimming import slim
 
 
 def reference_number(key: str) -> int | None:
@@ -120,19 +121,6 @@ def read_in_parallel(app) -> None:
     app.extensions["sphinx_multitoc_numbering"].parallel_read_safe = True
 
 
-_ICON = re.compile(r'(?:"(?P<quoted>[a-z0-9-]+)"|\b(?P<plain>[a-z0-9]+)):\[\d+,\d+,\[(?P<aliases>[^\]]*)\],"[0-9a-f]+",(?:"[^"]*"|\["[^"]*","[^"]*"\])\],?')
-
-
-def without_unused_icons(script: str, used: set[str]) -> str:
-    """Font Awesome's script with the drawings of the icons that the book uses, by name or alias, and of no other."""
-
-    def kept(icon: re.Match) -> str:
-        names = {icon["quoted"] or icon["plain"], *re.findall(r'"([a-z0-9-]+)"', icon["aliases"])}
-        return icon[0] if names & used else ""
-
-    return _ICON.sub(kept, script)
-
-
 def finish(app, error: Exception | None) -> None:
     """After the build: make the sidebar a landmark, put the data beside the pages, prune what the theme brings."""
     if error is not None or app.builder.format != "html":
@@ -151,13 +139,10 @@ def finish(app, error: Exception | None) -> None:
     data.mkdir(exist_ok=True)
     for table in sorted((Path(app.srcdir) / "data").glob("*.csv")):
         shutil.copyfile(table, data / table.name)
-    icons = output / "_static" / "scripts" / "fontawesome.js"
-    if icons.exists():
-        files = [path for pattern in ("*.html", "*.js") for path in output.rglob(pattern) if path != icons]
-        used = {name for path in files for name in re.findall(r"\bfa-([a-z0-9-]+)", path.read_text(encoding="utf-8"))}
-        icons.write_text(without_unused_icons(icons.read_text(encoding="utf-8"), used), encoding="utf-8")
-    for source_map in (output / "_static").rglob("*.map"):
-        source_map.unlink()
+    # Extensions add their folders to the book's by full paths.
+    folders = [Path(app.srcdir) / folder for folder in app.config.html_static_path if not Path(folder).is_absolute()]
+    own = frozenset(sheet.name for folder in folders for sheet in folder.glob("*.css"))
+    slim(output, own=own, search_as_you_type=bool(app.config.html_theme_options.get("search_as_you_type")))
 
 
 def setup(app) -> dict[str, bool]:

@@ -1,0 +1,102 @@
+"""What the theme brings and no page of the book uses is left out when the book has been built.
+
+The theme comes with all of Bootstrap and Font Awesome and has every page load the index of the search. Kept is what a
+page or a script of this book names.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from fontTools.subset import Options, Subsetter
+from fontTools.ttLib import TTFont
+
+_ICON = re.compile(r'(?:"(?P<quoted>[a-z0-9-]+)"|\b(?P<plain>[a-z0-9]+)):\[\d+,\d+,\[(?P<aliases>[^\]]*)\],"[0-9a-f]+",(?:"[^"]*"|\["[^"]*","[^"]*"\])\],?')
+_RULE = re.compile(r"(?P<selectors>[^{}@;]+)\{(?P<body>[^{}]*)\}")
+_EMPTY = re.compile(r"@(?:media|supports|container)[^{}]*\{\s*\}")
+_LICENCE, _COMMENT = re.compile(r"/\*!.*?\*/", re.DOTALL), re.compile(r"/\*.*?\*/", re.DOTALL)
+_OPTIONAL = re.compile(r"\s*<script[^>]* src=\"[^\"]*\b(?:searchtools|language_data|searchindex)\.js[^\"]*\"></script>")
+_COMPOSED = "bs-"  # names that Bootstrap's script puts together while it runs
+
+
+def without_unused_icons(script: str, used: set[str]) -> str:
+    """Font Awesome's script with the drawings of the icons that the book uses, by name or alias, and of no other."""
+
+    def kept(icon: re.Match) -> str:
+        names = {icon["quoted"] or icon["plain"], *re.findall(r'"([a-z0-9-]+)"', icon["aliases"])}
+        return icon[0] if names & used else ""
+
+    return _ICON.sub(kept, script)
+
+
+def without_unused_rules(css: str, used: set[str]) -> str:
+    """A style sheet without the rules for classes that are not among ``used``; its licences stay, its comments don't."""
+
+    def kept(rule: re.Match) -> str:
+        selectors = [selector.strip() for selector in re.split(r",(?![^(]*\))", rule["selectors"]) if _concerns(selector, used)]
+        return f"{','.join(selectors)}{{{rule['body']}}}" if selectors else ""
+
+    rules, before = _RULE.sub(kept, _COMMENT.sub("", css)), ""
+    while rules != before:
+        rules, before = _EMPTY.sub("", rules), rules
+    # "@charset" has to come first.
+    charset = re.match(r'\s*@charset "[^"]*";', rules)
+    start = charset.end() if charset else 0
+    return rules[:start] + "".join(dict.fromkeys(_LICENCE.findall(css))) + rules[start:]
+
+
+def _concerns(selector: str, used: set[str]) -> bool:
+    """Whether an element with classes from ``used`` alone can match; what is in brackets is not asked."""
+    named = re.findall(r"\.([A-Za-z_][\w-]*)", re.sub(r"\([^()]*\)|\[[^\]]*\]|\"[^\"]*\"", "", selector))
+    return all(name in used or name.startswith(_COMPOSED) for name in named)
+
+
+def slim(output: Path, *, own: frozenset[str] = frozenset(), search_as_you_type: bool = False) -> None:
+    """Take from the built pages in ``output`` what none of them uses.
+
+    Parameters
+    ----------
+    output : Path
+        Folder of the built pages.
+    own : frozenset of str
+        Names of style sheets of the book itself, which are left alone.
+    search_as_you_type : bool
+        Whether the theme's search shows results while one types; else the page of the search alone loads its index.
+    """
+    static = output / "_static"
+    icons = static / "scripts" / "fontawesome.js"
+    data = {icons, output / "searchindex.js"}
+    used: set[str] = set()
+    for file in [*output.rglob("*.html"), *(file for file in output.rglob("*.js") if file not in data)]:
+        text = file.read_text(encoding="utf-8")
+        used.update(re.findall(r"[\w-]+", text))
+        slimmer = text if search_as_you_type or file.suffix == ".js" or file.name == "search.html" else _OPTIONAL.sub("", text)
+        if slimmer != text:
+            file.write_text(slimmer, encoding="utf-8")
+    if icons.exists():
+        named = {word.removeprefix("fa-") for word in used if word.startswith("fa-")}
+        icons.write_text(without_unused_icons(icons.read_text(encoding="utf-8"), named), encoding="utf-8")
+    drawn: set[int] = set()
+    for sheet in (sheet for sheet in static.rglob("*.css") if sheet.name not in own):
+        css = without_unused_rules(sheet.read_text(encoding="utf-8"), used)
+        drawn |= {int(code, 16) for code in re.findall(r"\\([ef][0-9a-f]{3})\b", css)}
+        # One format of the theme's fonts is enough; every browser reads it.
+        css = re.sub(r'url\([^)]*/webfonts/[^)]*\.woff2\) format\("woff2"\),', "", css)
+        sheet.write_text(css, encoding="utf-8")
+    for path in static.rglob("webfonts/*"):
+        if path.suffix == ".ttf":
+            _keep_characters(path, drawn)
+        elif path.suffix == ".woff2":
+            path.unlink()
+    for source_map in static.rglob("*.map"):
+        source_map.unlink()
+
+
+def _keep_characters(path: Path, characters: set[int]) -> None:
+    """Cut a font down to some characters, in its place."""
+    with TTFont(path) as font:
+        subsetter = Subsetter(Options(hinting=False))
+        subsetter.populate(unicodes=characters)
+        subsetter.subset(font)
+        font.save(path)

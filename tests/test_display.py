@@ -132,6 +132,11 @@ def test_csv_holds_the_row_headers_where_they_are_shown(numbers):
     assert csv_of(parsed(show(frame, caption="C.", tier="printed"))).startswith("te\n0.285\n")
 
 
+def test_a_long_table_names_its_file_instead_of_carrying_a_copy(numbers):
+    link = parsed(show(numbers, caption="C.", tier="printed", file="study_facts.csv")).find("a")
+    assert (link["href"], link.get_text()) == ("../data/study_facts.csv", "CSV of study_facts.csv") and "download" in link.attrs
+
+
 def test_csv_has_the_name_of_what_is_shown(numbers):
     soup = parsed(show(numbers, caption="Studies, by class!", tier="printed"))
     assert soup.find("a")["download"] == "studies-by-class.csv"

@@ -1,5 +1,6 @@
 """The sourced facts: no value without a page, one vocabulary, numbers that add up, nothing silently missing."""
 
+import html
 import json
 import re
 from pathlib import Path
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 
 from psps_paper import evidence
+from psps_paper.book import facts_table
 from psps_paper.narrative import included
 from psps_paper.tables import data_folder, load_dictionary, load_table
 
@@ -185,6 +187,16 @@ def test_the_page_states_how_much_nobody_looked_for(facts, studies):
     prose = " ".join("".join(cell["source"]) for cell in chapter["cells"] if cell["cell_type"] == "markdown")
     assert "{glue}`n_not_looked`" in prose and "{glue}`n_sourced`" in prose
 
+
+
+def test_every_fact_is_shown_with_its_value_and_its_page(facts):
+    shown, found = facts_table(facts), facts[facts["source_kind"] != "searched"]
+    assert len(shown) == len(found) > 1000
+    assert (shown["value"].str.strip() != "").all()
+    urls = [re.search(r'href="([^"]*)"', cell)[1] if "<a " in cell else cell for cell in shown["source"]]
+    assert [html.unescape(url) for url in urls] == found["source_url"].tolist()
+    counted = found.reset_index(drop=True)["unit"] == "patients"
+    assert counted.sum() > 100 and shown.loc[counted, "value"].str.fullmatch(r"[\d.,\s]+ patients?").all()
 
 
 @pytest.mark.parametrize("treatment_class", ["conservative", "minimally invasive", "neuromodulation", "surgery"])

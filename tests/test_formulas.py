@@ -57,7 +57,7 @@ def test_what_has_no_mathml_is_named(latex, message):
 
 def test_no_line_ends_before_a_comma():
     formula = f'<span class="math notranslate nohighlight">{mathml("x")}</span>'
-    assert joined(f"<p>{formula}, {formula} is") == f'<p><span class="with-comma">{formula},</span> {formula} is'
+    assert joined(f"<p>{formula} is {formula}, {formula} is") == f'<p>{formula} is <span class="with-comma">{formula},</span> {formula} is'
 
 
 CONF = 'extensions = ["myst_parser", "sphinxcontrib.bibtex", "sphinx_multitoc_numbering", "psps_paper.site"]\nbibtex_bibfiles = []\nmyst_enable_extensions = ["dollarmath"]\n'

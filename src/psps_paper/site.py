@@ -122,7 +122,7 @@ def read_in_parallel(app) -> None:
 
 
 def finish(app, error: Exception | None) -> None:
-    """After the build: make the sidebar a landmark, put the data beside the pages, prune what the theme brings."""
+    """After the build: make the sidebar a landmark and name what unfolds in it, put the data beside the pages, prune what the theme brings."""
     if error is not None or app.builder.format != "html":
         return
     output = Path(app.outdir)
@@ -130,7 +130,7 @@ def finish(app, error: Exception | None) -> None:
         html = page.read_text(encoding="utf-8")
         marked = html.replace(
             'class="bd-sidebar-primary bd-sidebar', 'role="complementary" aria-label="Book" class="bd-sidebar-primary bd-sidebar'
-        )
+        ).replace('<summary><span class="toctree-toggle"', '<summary aria-label="Pages below"><span class="toctree-toggle"')
         if marked != html:
             page.write_text(marked, encoding="utf-8")
     # PDFs of an earlier build would show earlier numbers, and the front page, written anew, does not link to them.

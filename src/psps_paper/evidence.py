@@ -131,7 +131,7 @@ def coverage_counts(facts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
     """Studies by field and status: DataFrame [field, one column a status, percent found]."""
     table = coverage(facts, studies)
     counts = table.apply(lambda column: column.value_counts()).T.reindex(columns=STATUSES).fillna(0).astype(int)
-    counts["percent found"] = 100 * counts[FOUND] / len(table)
+    counts["percent found"] = (100 * counts[FOUND] / len(table)).round().astype(int)
     return counts.rename_axis("field").reset_index()
 
 

@@ -16,7 +16,7 @@ from conftest import BOOK
 from helpers import table
 from playwright.sync_api import expect
 from scipy import special, stats
-from test_browser import CHROMIUM, browser, open_page, address, serve  # noqa: F401  (fixtures)
+from test_browser import CHROMIUM, browser, open_page, reader, address, serve  # noqa: F401  (fixtures)
 
 from psps_paper.explorer import (
     DRAWS,

@@ -214,23 +214,29 @@ def test_the_command_writes_an_ensemble_and_names_a_wrong_file(tmp_path, monkeyp
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["made.npz", "--size", "3"], "--size 3: expected a positive multiple of 2"),
-        (["made.npz", "--size", "0"], "--size 0: expected a positive multiple of 2"),
-        (["made.npz", "--size", "-2"], "--size -2: expected a positive multiple of 2"),
-        (["made.npz", "--jobs", "0"], "--jobs 0: expected at least 1"),
-        (["made.npz", "--seed", "-1"], "--seed -1: expected a whole number of at least 0"),
-        (["absent/made.npz"], "file absent/made.npz: there is no folder absent; expected one that exists"),
-        (["folder.npz"], "file folder.npz: this is a folder; expected a file"),
+        (["ensemble", "made.npz", "--size", "3"], "--size 3: expected a positive multiple of 2"),
+        (["ensemble", "made.npz", "--size", "0"], "--size 0: expected a positive multiple of 2"),
+        (["ensemble", "made.npz", "--size", "-2"], "--size -2: expected a positive multiple of 2"),
+        (["ensemble", "made.npz", "--jobs", "0"], "--jobs 0: expected at least 1"),
+        (["ensemble", "made.npz", "--seed", "-1"], "--seed -1: expected a whole number of at least 0"),
+        (["ensemble", "absent/made.npz"], "file absent/made.npz: there is no folder absent; expected one that exists"),
+        (["ensemble", "folder.npz"], "file folder.npz: this is a folder; expected a file"),
+        (["compatibility", "made.csv", "--jobs", "0"], "--jobs 0: expected at least 1"),
+        (["compatibility", "absent/made.csv"], "file absent/made.csv: there is no folder absent; expected one that exists"),
+        (["compatibility", "folder.csv"], "file folder.csv: this is a folder; expected a file"),
     ],
 )
-def test_the_command_refuses_bad_options_before_it_computes(arguments, message, tmp_path, monkeypatch, capsys):
+def test_the_commands_refuse_bad_options_before_they_compute(arguments, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "folder.npz").mkdir()
-    monkeypatch.setattr(cli_ensemble, "sample_ensemble", lambda *_, **__: pytest.fail("computed all the same"))
-    assert main(["ensemble", *arguments]) == 2
+    folders = {"folder.npz", "folder.csv"}
+    for name in folders:
+        (tmp_path / name).mkdir()
+    for compute in ("sample_ensemble", "compatibility_map"):
+        monkeypatch.setattr(cli_ensemble, compute, lambda *_, **__: pytest.fail("computed all the same"))
+    assert main(arguments) == 2
     printed = capsys.readouterr()
     assert printed.err == f"psps-paper: {message}\n" and printed.out == ""
-    assert [path.name for path in tmp_path.iterdir()] == ["folder.npz"]
+    assert {path.name for path in tmp_path.iterdir()} == folders
 
 
 def test_stored_form_keeps_members(small, evidence, tmp_path):

@@ -57,10 +57,10 @@ def fact(facts: pd.DataFrame, name: str) -> pd.Series:
     KeyError
         Naming the identifier, where there is no such row.
     """
-    rows = facts[facts["fact"] == name]
-    if rows.empty:
+    positions = np.flatnonzero(facts["fact"].to_numpy(object) == name)
+    if not len(positions):
         raise KeyError(f"study_facts.csv, column fact: {name!r} is not there")
-    return rows.iloc[0]
+    return facts.iloc[positions[0]]
 
 
 def value_text(row: pd.Series) -> str:

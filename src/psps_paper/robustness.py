@@ -55,7 +55,8 @@ def over_members(function: Callable[..., dict[str, np.ndarray]], *arrays: np.nda
     """Compute arrays over members part by part, through joblib.
 
     Where it runs is joblib's: in this process by default, elsewhere within
-    ``joblib.parallel_config(backend="loky" | "dask", n_jobs=...)``. The numbers are the same.
+    ``joblib.parallel_config(backend="loky" | "dask", n_jobs=...)``; a single part is not worth sending. The numbers are the
+    same.
 
     Parameters
     ----------
@@ -72,6 +73,8 @@ def over_members(function: Callable[..., dict[str, np.ndarray]], *arrays: np.nda
     # One layout in memory, as after a transfer: sums depend on it in their last bit.
     arrays = tuple(map(np.ascontiguousarray, arrays))
     starts = range(0, len(arrays[0]), _PART)
+    if len(starts) == 1:
+        return function(*arrays)
     parts = Parallel()(delayed(function)(*(array[start : start + _PART] for array in arrays)) for start in starts)
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 

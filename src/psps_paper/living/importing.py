@@ -402,8 +402,8 @@ def _from_arms(cells, layout, reader, options, outcome, listed, conversions):
         long = _impute(long, options, conversions)
     arms_of = Counter(long["study"])
     alone = np.array([arms_of[study] < 2 for study in long["study"]], bool)
-    for arm in long[alone].itertuples():
-        listed.append((arm.rows, arm.study, f"{arm.treatment}: the study has no other arm in the file"))
+    for rows, study, treatment in long.loc[alone, ["rows", "study", "treatment"]].to_numpy(object):
+        listed.append((rows, study, f"{treatment}: the study has no other arm in the file"))
     long = long[~alone]
     if long.empty:
         empty = pd.DataFrame(columns=[*CONTRAST_COLUMNS, "rows"])
@@ -415,8 +415,8 @@ def _from_arms(cells, layout, reader, options, outcome, listed, conversions):
     except ValueError as error:
         raise TableError(str(error)) from None
     by_label = long["rows"]
-    for arm in result.excluded.itertuples():
-        listed.append((by_label[arm.row], arm.study, f"{arm.treatment}: {arm.reason}"))
+    for row, study, treatment, reason in result.excluded.to_numpy(object):
+        listed.append((by_label[row], study, f"{treatment}: {reason}"))
     used = long[~long.index.isin(result.excluded["row"])]
     contrasts = result.table.copy()
     rows_of = {(study, treatment): rows for study, treatment, rows in zip(used["study"], used["treatment"], used["rows"], strict=True)}
@@ -532,10 +532,9 @@ def _revman_5_studies(cells, layout, reader, options, listed) -> pd.DataFrame:
     keys = [by_name["comparisonnumber"], by_name["outcomenumber"]]
     headings = [by_name[name] for name in ("datatype", "q", "df") if name in by_name]
     totals = [layout.arms[number]["n"] for number in (1, 2) if "n" in layout.arms[number]]
-    is_heading = (cells[headings] != "").any(axis=1) if headings else pd.Series(False, index=cells.index)
-    is_heading |= (cells[totals] == "").all(axis=1)
+    is_heading = (cells[headings].to_numpy() != "").any(axis=1) | (cells[totals].to_numpy() == "").all(axis=1)
     studies = cells[~is_heading].copy()
-    analyses = sorted(set(map(tuple, studies[keys].to_numpy())))
+    analyses = sorted(set(zip(studies[keys[0]], studies[keys[1]], strict=True)))
     if len(analyses) > 1:
         shown = "; ".join(f"--where '{keys[0]}={first}' --where '{keys[1]}={second}'" for first, second in analyses)
         raise TableError(f"{reader.file}: holds {len(analyses)} analyses; choose one: {shown}")
@@ -543,8 +542,8 @@ def _revman_5_studies(cells, layout, reader, options, listed) -> pd.DataFrame:
     for number in (1, 2):
         column = layout.arms[number].get("treatment")
         if column and len(studies):
-            labels = [label for label in above.loc[(above[keys] == list(analyses[0])).all(axis=1), column] if label]
-            studies[column] = studies[column].where(studies[column] != "", labels[0] if labels else "")
+            label = next((label for *key, label in above[[*keys, column]].to_numpy() if tuple(key) == analyses[0] and label), "")
+            studies[column] = [own or label for own in studies[column]]
     for row in cells.index[is_heading]:
         listed.append((str(row), "", "a heading or total, no study"))
     return studies

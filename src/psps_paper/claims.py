@@ -14,8 +14,7 @@ from pathlib import Path
 
 import networkx as nx
 import pandas as pd
-from scipy.special import expit, logit
-from scipy.special import ndtr
+from scipy.special import expit, logit, ndtr
 
 from psps_paper import formatting
 from psps_paper.evidence import fact as fact_row, linked_value
@@ -235,7 +234,9 @@ def _computed(claim: pd.Series, finding: Finding) -> str:
     decimals = claim["decimals"] if claim["decimals"] == 0 else claim["decimals"] + 1
     if claim["unit"] == "year":
         return str(int(finding.low))
-    if finding.low == finding.high:
+    if 0 < finding.low <= finding.high < formatting.half_unit(decimals):  # a tiny p value is not zero
+        text = f"<\N{NARROW NO-BREAK SPACE}{formatting.number(2 * formatting.half_unit(decimals), decimals)}"
+    elif finding.low == finding.high:
         text = formatting.number(finding.low, decimals if finding.low % 1 else claim["decimals"])
     else:
         text = formatting.interval(finding.low, finding.high, decimals)

@@ -324,8 +324,8 @@ class _Functions:
             turn = np.where(r_abs > 0, np.where(z[:, r_k] < 0, -1.0, 1.0), r_sign)
             g[:, r_at] = turn * z[:, r_k]
         if len(self.score_at):
-            zs = self.score_sign * z[:, None, :]
-            g[:, self.score_at] = (self.score_weight * ndtr(zs)).sum(axis=2)
+            share = np.where(self.score_sign > 0, ndtr(z)[:, None], ndtr(-z)[:, None])
+            g[:, self.score_at] = (self.score_weight * share).sum(axis=2)
         room_at, room_k, room_log = self.room
         if len(room_at):
             g[:, room_at] = room_log + 2 * x[:, m + room_k] - x[:, -1:]
@@ -342,7 +342,7 @@ class _Functions:
             if len(r_at):
                 jac[:, r_at, : 2 * m] = turn[:, :, None] * d_z[:, r_k]
             if len(self.score_at):
-                weight = self.score_weight * self.score_sign * np.exp(-(zs**2) / 2) / np.sqrt(2 * np.pi)
+                weight = self.score_weight * self.score_sign * np.exp(-(z**2) / 2)[:, None] / np.sqrt(2 * np.pi)
                 jac[:, self.score_at, : 2 * m] = weight @ d_z
             if len(room_at):
                 jac[:, room_at, m + room_k] = 2.0
@@ -472,17 +472,30 @@ class _Region:
         _, jac = self.functions(x0)
         return 1.0 / np.abs(jac / self.half[:, None]).max(axis=1, initial=1e-2)
 
+    def _evaluator(self, functions: _Functions, x0: np.ndarray, unit: np.ndarray):
+        """Quantities and slopes at x0 + unit u; objective, constraints and their slopes share one evaluation."""
+        memory: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+
+        def at(u):
+            key = u.tobytes()
+            if key not in memory:
+                memory.clear()
+                g, jac = functions((x0 + unit * u)[None])
+                memory[key] = g, jac * unit
+            return memory[key]
+
+        return at
+
     def minimax(self, x0: np.ndarray) -> tuple[np.ndarray, float]:
         """Point with the smallest largest residual near x0 (SLSQP on the epigraph form), and that residual."""
         tree, unit = self.tree, self._frame(x0[None])[0]
+        at = self._evaluator(self.functions, x0, unit)
 
         def slack(u):
-            g, _ = self.functions((x0 + unit * u[:-1])[None], jacobian=False)
-            return u[-1] - 1.0 + self._room(g)[0]
+            return u[-1] - 1.0 + self._room(at(u[:-1])[0])[0]
 
         def slope(u):
-            _, jac = self.functions((x0 + unit * u[:-1])[None])
-            return np.c_[self._room_slope(jac)[0] * unit, np.ones(len(self._at))]
+            return np.c_[self._room_slope(at(u[:-1])[1])[0], np.ones(len(self._at))]
 
         start = np.r_[np.zeros(tree.n), 0.0]
         start[-1] = max(0.0, -slack(start).min())
@@ -567,17 +580,7 @@ class _Region:
     def extreme(self, target: tuple, direction: float, x0: np.ndarray) -> np.ndarray:
         """Feasible point near which ``direction * target`` is smallest, from x0 (feasible)."""
         tree, unit = self.tree, self._frame(x0[None])[0]
-        functions = tree.compile([*self.spec, target])
-        memory: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
-
-        def at(u):  # objective, constraints and their slopes share one evaluation
-            key = u.tobytes()
-            if key not in memory:
-                memory.clear()
-                g, jac = functions((x0 + unit * u)[None])
-                memory[key] = g, jac * unit
-            return memory[key]
-
+        at = self._evaluator(tree.compile([*self.spec, target]), x0, unit)
         size = max(np.abs(at(np.zeros(tree.n))[1][0, -1]).max(), 1e-12)
 
         def objective(u):

@@ -571,8 +571,8 @@ class _Region:
             damping = np.clip(np.where(ok, damping * 0.2, damping * 6), 1e-9, 1e6)
             off, gap = np.abs(miss(gradient, slope, price)).max(axis=1), (price * room).sum(axis=1)
             lower = ok & (np.minimum(length, relength) > 0.5) & (off < 10 * barrier)
-            barrier = np.where(lower, np.maximum(0.1 * np.minimum(barrier, gap / room.shape[1]), 1e-9), barrier)
-            done = (off < 1e-6) & (gap < 1e-7)
+            barrier = np.where(lower, np.maximum(0.1 * np.minimum(barrier, gap / room.shape[1]), 1e-12), barrier)
+            done = (off < 1e-6) & (gap < 1e-10)
             found[index], proven[index] = x, done
             live = ~done
         return found, proven
@@ -621,7 +621,9 @@ class _Region:
             if not todo:
                 break
             which, side = np.array(todo).T
-            found, proven = self.corners(targets, which, 1.0 - 2 * side, points[at[which, side]])
+            found, proven = points[at[which, side]], np.zeros(len(todo), dtype=bool)
+            if len(targets) > 1:  # SLSQP bounds one as fast, and to its last digit
+                found, proven = self.corners(targets, which, 1.0 - 2 * side, found)
             for row in np.flatnonzero(~proven):
                 found[row] = self.extreme(targets[which[row]], 1.0 - 2 * side[row], found[row])
             table_found = self.tree.values(targets, found)

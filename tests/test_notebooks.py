@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 
 import nbformat
@@ -47,6 +48,12 @@ def test_every_cell_holds_output(chapter):
     for cell in code_cells(chapter):
         if not SILENT & set(cell.metadata.get("tags", [])):
             assert cell.outputs, f"no output stored, and no tag that says so:\n{cell.source}"
+
+
+def test_cells_are_thin_and_take_directions_from_the_outcomes_table(chapter):
+    for cell in code_cells(chapter):
+        assert len(cell.source.splitlines()) <= 20, f"logic belongs into the package:\n{cell.source}"
+        assert not re.search(r"desirable\s*=\s*[\"']", cell.source), f"outcomes.csv declares the direction:\n{cell.source}"
 
 
 def test_metadata_holds_nothing_of_one_run(chapter):

@@ -43,6 +43,13 @@ def test_the_fraction_inverts_the_bound(se, published, tau2):
     assert published_fraction_at_bias(bias, se, tau2) == pytest.approx(published, rel=1e-6)
 
 
+def test_many_fractions_at_once_are_those_one_by_one():
+    rng = np.random.default_rng(3)
+    bias, se, tau2 = rng.uniform(0.05, 0.5, 6), rng.uniform(0.1, 0.5, (6, 4)), rng.uniform(0, 0.2, 6)
+    one_by_one = [published_fraction_at_bias(*member) for member in zip(bias, se, tau2, strict=True)]
+    np.testing.assert_allclose(published_fraction_at_bias(bias, se, tau2), one_by_one, rtol=1e-12)
+
+
 @quick
 @given(errors, tau2)
 def test_the_bound_falls_to_zero_as_everything_is_published(se, tau2):

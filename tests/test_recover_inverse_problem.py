@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from joblib import Parallel, delayed
 from scipy.stats import norm
 
 from psps_paper.network.heterogeneity import i_squared
 from psps_paper.recover import (
+    I2_QUANTITIES,
+    PooledRegion,
     df_from_i2_interval,
     implied_without,
     leave_one_out,
@@ -104,7 +105,7 @@ def _one_random_star(seed):
 @pytest.mark.slow
 def test_truth_within_bounds_in_500_random_star_networks():
     seeds = np.random.SeedSequence(20250305).spawn(500)
-    results = Parallel(n_jobs=2)(delayed(_one_random_star)(seed) for seed in seeds)
+    results = [_one_random_star(seed) for seed in seeds]
     assert all(feasible for feasible, _ in results)
     missed = [found for _, found in results if found]
     assert len(missed) <= 5, missed  # at least 99 %
@@ -187,6 +188,14 @@ CHANGED = [(0, 0.46), (1, 0.28), (2, 0.73), (3, 4.23), (5, 0.25), (6, 0.24), (7,
            (9, 0.014), (10, 0.985), (14, 0.785), (15, 0.686), (16, 0.868)]  # fmt: skip
 
 
+def hold_together(rows):
+    """Whether some network prints all of them; without I2, to which the network is free, by one that does."""
+    if rows["quantity"].isin(I2_QUANTITIES).any():
+        return recover_contrasts(rows, EDGES, desirable="higher").feasible
+    region = PooledRegion(rows, EDGES, desirable="higher")
+    return region.misfit(region.centre[None]).item() <= 1
+
+
 @pytest.mark.parametrize("row, value", CHANGED)
 def test_one_digit_changed_is_detected_and_named(row, value):
     changed = ARTICLE.copy()
@@ -198,7 +207,7 @@ def test_one_digit_changed_is_detected_and_named(row, value):
     for label in recovery.clashes.index:
         rest = recovery.clashes.drop(index=label)
         if len(rest):
-            assert recover_contrasts(rest, EDGES, desirable="higher").feasible
+            assert hold_together(rest)
 
 
 def test_what_holds_only_at_the_boundary_of_rounding_is_said_to():

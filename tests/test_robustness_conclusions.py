@@ -93,10 +93,10 @@ def test_unit_of_analysis_matches_the_print_when_estimates_stand_alone(small):
 
 def test_correlated_refits_are_the_engines_and_those_of_composites_without_heterogeneity(by_hand, small):
     fit = robustness.refit_correlated(small, 0.5)
-    for member in (0, 7):
+    for member in range(0, len(small), 4):
         own = fit_network(small.contrasts(member), tau2="ML", correlation=0.5)
-        np.testing.assert_array_equal(fit["te"][member], own.te.to_numpy())
-        assert fit["tau2"][member] == own.tau2
+        np.testing.assert_allclose(fit["te"][member], own.te.to_numpy(), rtol=1e-12)
+        assert fit["tau2"][member] == pytest.approx(own.tau2, rel=1e-12)
     table = robustness.unit_of_analysis(by_hand, robustness.refits_by_unit(by_hand))
     for edge in by_hand.evidence.edges.itertuples():
         one, every = (row_of(table[table["treat2"] == edge.treat2], setting=f"{model}, correlation 0.5") for model in ("one a study", "all estimates"))

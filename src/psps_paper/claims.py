@@ -14,8 +14,7 @@ from pathlib import Path
 
 import networkx as nx
 import pandas as pd
-from scipy.special import expit, logit
-from scipy.stats import norm
+from scipy.special import expit, logit, ndtr
 
 from psps_paper import formatting
 from psps_paper.evidence import fact as fact_row, linked_value
@@ -235,7 +234,9 @@ def _computed(claim: pd.Series, finding: Finding) -> str:
     decimals = claim["decimals"] if claim["decimals"] == 0 else claim["decimals"] + 1
     if claim["unit"] == "year":
         return str(int(finding.low))
-    if finding.low == finding.high:
+    if 0 < finding.low <= finding.high < formatting.half_unit(decimals):  # a tiny p value is not zero
+        text = f"<\N{NARROW NO-BREAK SPACE}{formatting.number(2 * formatting.half_unit(decimals), decimals)}"
+    elif finding.low == finding.high:
         text = formatting.number(finding.low, decimals if finding.low % 1 else claim["decimals"])
     else:
         text = formatting.interval(finding.low, finding.high, decimals)
@@ -746,7 +747,7 @@ def _contrast_quantity(fit: NetworkFit, quantity: str, treat1: str, treat2: str)
         "lower": fit.lower.at[treat1, treat2],
         "upper": fit.upper.at[treat1, treat2],
         "z": te / se,
-        "p": 2 * norm.sf(abs(te / se)),
+        "p": 2 * ndtr(-abs(te / se)),
     }[quantity]
 
 
@@ -778,7 +779,7 @@ def _level_of_limits(published: PublishedNetwork) -> Finding:
             widths.append(upper["value"] - lower["value"] + sign * 2 * formatting.half_unit(upper["decimals"]))
             ses.append((te["value"] + sign * formatting.half_unit(te["decimals"]))
                        / (z["value"] - sign * formatting.half_unit(z["decimals"])))
-        levels.append([100 * (2 * norm.cdf(width / (2 * se)) - 1) for width, se in zip(widths, reversed(ses))])
+        levels.append([100 * (2 * ndtr(width / (2 * se)) - 1) for width, se in zip(widths, reversed(ses))])
     low, high = max(level[0] for level in levels), min(level[1] for level in levels)
     return Finding(low, high, "from the printed limits, SMDs and z values", determined=False)
 

@@ -56,24 +56,24 @@ def _workers(options: argparse.Namespace):
         yield {"backend": "dask", "n_jobs": -1}
 
 
-def _check(options: argparse.Namespace) -> None:
+def _check(options: argparse.Namespace, suffix: str) -> None:
     """Refuse before an hour of work what would be refused after it."""
-    if options.file.suffix != ".npz":
-        raise ValueError(f"file {options.file}: expected a file name that ends in .npz")
+    if options.file.suffix != suffix:
+        raise ValueError(f"file {options.file}: expected a file name that ends in {suffix}")
     if not options.file.absolute().parent.is_dir():
         raise ValueError(f"file {options.file}: there is no folder {options.file.parent}; expected one that exists")
     if options.file.is_dir():
         raise ValueError(f"file {options.file}: this is a folder; expected a file")
-    if options.size < CHAINS or options.size % CHAINS:
-        raise ValueError(f"--size {options.size}: expected a positive multiple of {CHAINS}")
     if options.jobs < 1:
         raise ValueError(f"--jobs {options.jobs}: expected at least 1")
-    if options.seed < 0:
-        raise ValueError(f"--seed {options.seed}: expected a whole number of at least 0")
 
 
 def _ensemble(options: argparse.Namespace) -> int:
-    _check(options)
+    _check(options, ".npz")
+    if options.size < CHAINS or options.size % CHAINS:
+        raise ValueError(f"--size {options.size}: expected a positive multiple of {CHAINS}")
+    if options.seed < 0:
+        raise ValueError(f"--seed {options.seed}: expected a whole number of at least 0")
     start = time.monotonic()
     with _workers(options) as workers:
         print(f"sampling {options.size} members", flush=True)
@@ -92,8 +92,7 @@ def _ensemble(options: argparse.Namespace) -> int:
 
 
 def _compatibility(options: argparse.Namespace) -> int:
-    if options.file.suffix != ".csv":
-        raise ValueError(f"{options.file}: expected a file name that ends in .csv")
+    _check(options, ".csv")
     start = time.monotonic()
 
     def report(row: dict) -> None:

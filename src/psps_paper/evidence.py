@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pandas as pd
 
 from psps_paper.formatting import number, rounds_to
@@ -12,6 +13,7 @@ from psps_paper.narrative import included
 FOUND, DOUBTFUL, ARTICLE_ONLY = "found", "found, but too doubtful to use", "told by the article only"
 NOT_FOUND, NOT_SEARCHED = "searched, not found", "not looked for"
 STATUSES = [FOUND, DOUBTFUL, ARTICLE_ONLY, NOT_FOUND, NOT_SEARCHED]
+BEST_FIRST = [FOUND, ARTICLE_ONLY, DOUBTFUL, NOT_FOUND, NOT_SEARCHED]  # what one row says may go beyond another
 
 # What readers ask of a trial, and the fields of study_facts.csv that answer it.
 COVERED = {
@@ -55,10 +57,10 @@ def fact(facts: pd.DataFrame, name: str) -> pd.Series:
     KeyError
         Naming the identifier, where there is no such row.
     """
-    rows = facts[facts["fact"] == name]
-    if rows.empty:
+    positions = np.flatnonzero(facts["fact"].to_numpy(object) == name)
+    if not len(positions):
         raise KeyError(f"study_facts.csv, column fact: {name!r} is not there")
-    return rows.iloc[0]
+    return facts.iloc[positions[0]]
 
 
 def value_text(row: pd.Series) -> str:
@@ -115,16 +117,17 @@ def coverage(facts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
         Index ``study``; one column for each key of ``COVERED``; cells are one of ``STATUSES``. A field counts
         as found with at least one chosen value from a page other than the article.
     """
+    statuses, names = _status(facts), included(studies)["study"]
     table = {}
     for label, fields in COVERED.items():
-        rows = facts[facts["field"].isin(fields)]
+        rows = facts["field"].isin(fields)
         if label == "patients randomised":
-            rows = rows[rows["arm"] == "all"]
+            rows &= facts["arm"] == "all"
         if label == "patients randomised by arm":
-            rows = rows[(rows["arm"] != "all") | (rows["source_kind"] == "searched")]
-        statuses = {study: _status(group) for study, group in rows.groupby("study")}
-        table[label] = [statuses.get(study, NOT_SEARCHED) for study in included(studies)["study"]]
-    return pd.DataFrame(table, index=pd.Index(included(studies)["study"], name="study"))
+            rows &= (facts["arm"] != "all") | (facts["source_kind"] == "searched")
+        best = statuses[rows].groupby(facts.loc[rows, "study"]).min().reindex(names, fill_value=BEST_FIRST.index(NOT_SEARCHED))
+        table[label] = [BEST_FIRST[status] for status in best]
+    return pd.DataFrame(table, index=pd.Index(names, name="study"))
 
 
 def coverage_counts(facts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
@@ -329,14 +332,12 @@ def denominators(percentages: list[float], decimals: int, largest: int) -> list[
     ]
 
 
-def _status(rows: pd.DataFrame) -> str:
-    values = rows[rows["source_kind"] != "searched"]
-    first_hand = values[values["source_kind"] != "article"]
-    if (first_hand["chosen"] == "yes").any():
-        return FOUND
-    if (values["chosen"] == "yes").any():
-        return ARTICLE_ONLY
-    return DOUBTFUL if len(values) else NOT_FOUND
+def _status(facts: pd.DataFrame) -> pd.Series:
+    """What each row by itself says of its study's field, as a position in ``BEST_FIRST``; the best row decides."""
+    searched, used = facts["source_kind"] == "searched", facts["chosen"] == "yes"
+    of_article = facts["source_kind"] == "article"
+    status = np.select([searched, used & ~of_article, used], [NOT_FOUND, FOUND, ARTICLE_ONLY], DOUBTFUL)
+    return pd.Series([BEST_FIRST.index(text) for text in status], index=facts.index)
 
 
 def _in_days(rows: pd.DataFrame) -> pd.Series:

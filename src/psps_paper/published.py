@@ -234,10 +234,12 @@ def without_table(published: PublishedNetwork) -> pd.DataFrame:
                  + [f"against {row.treat2}"] * isinstance(row.treat2, str))
         for row in rows.itertuples()
     ]
+    # Such a limit often ends in a 5 exactly; what the search leaves open must not decide how it prints
+    low, high = (rows[name].round(9).to_numpy() for name in ("implied_low", "implied_high"))
     return pd.DataFrame({
         "label": labels,
-        "low": rows["implied_low"].to_numpy(),
-        "high": rows["implied_high"].to_numpy(),
+        "low": low,
+        "high": high,
         "printed": rows["value"].to_numpy(),
         "agrees": rows["agrees"].to_numpy(),
     })

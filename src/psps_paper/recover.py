@@ -324,8 +324,8 @@ class _Functions:
             turn = np.where(r_abs > 0, np.where(z[:, r_k] < 0, -1.0, 1.0), r_sign)
             g[:, r_at] = turn * z[:, r_k]
         if len(self.score_at):
-            zs = self.score_sign * z[:, None, :]
-            g[:, self.score_at] = (self.score_weight * ndtr(zs)).sum(axis=2)
+            share = np.where(self.score_sign > 0, ndtr(z)[:, None], ndtr(-z)[:, None])
+            g[:, self.score_at] = (self.score_weight * share).sum(axis=2)
         room_at, room_k, room_log = self.room
         if len(room_at):
             g[:, room_at] = room_log + 2 * x[:, m + room_k] - x[:, -1:]
@@ -342,7 +342,7 @@ class _Functions:
             if len(r_at):
                 jac[:, r_at, : 2 * m] = turn[:, :, None] * d_z[:, r_k]
             if len(self.score_at):
-                weight = self.score_weight * self.score_sign * np.exp(-(zs**2) / 2) / np.sqrt(2 * np.pi)
+                weight = self.score_weight * self.score_sign * np.exp(-(z**2) / 2)[:, None] / np.sqrt(2 * np.pi)
                 jac[:, self.score_at, : 2 * m] = weight @ d_z
             if len(room_at):
                 jac[:, room_at, m + room_k] = 2.0
@@ -367,6 +367,10 @@ class _Region:
         self.half = np.array([s[5] for s in self.spec])
         self.seed = seed
         self.functions = tree.compile(self.spec)
+        above, below = np.flatnonzero(np.isfinite(self.high)), np.flatnonzero(np.isfinite(self.low))
+        self._at = np.r_[above, below]
+        self._limit = np.r_[self.high[above], self.low[below]]
+        self._per_unit = np.r_[np.ones(len(above)), -np.ones(len(below))] / self.half[self._at]
 
     def misfit(self, g: np.ndarray) -> np.ndarray:
         """Largest residual in half-units: <= 1 inside the rounding intervals (B,)."""
@@ -436,16 +440,19 @@ class _Region:
             damping[where] = np.where(better, damping[where] * 0.2, damping[where] * 6).clip(1e-10, 1e8)
         return x
 
-    def explore(self) -> tuple[np.ndarray, np.ndarray]:
-        """Points after projection and their misfit, best first; polished by a minimax solve if none fits."""
+    def explore(self, near: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Points after projection and their misfit, best first; polished by a minimax solve if none fits.
+
+        With ``near``, points to start from (B x n), it is a quick look around these only, without polishing.
+        """
+        x = self._starts() if near is None else near.copy()
         if not self.spec:
-            x = self._starts()
             return x, np.zeros(len(x))
-        x = self._project(self._starts())
+        x = self._project(x, steps=60 if near is None else 15)
         misfit = self.misfit(self.functions(x, jacobian=False)[0])
         order = np.argsort(misfit)
         x, misfit = x[order], misfit[order]
-        if misfit[0] > 1:
+        if misfit[0] > 1 and near is None:
             polished = [self.minimax(start) for start in x[:4]]
             x = np.vstack([[p for p, _ in polished], x])
             misfit = np.r_[[r for _, r in polished], misfit]
@@ -453,29 +460,42 @@ class _Region:
             x, misfit = x[order], misfit[order]
         return x, misfit
 
+    def _room(self, g: np.ndarray) -> np.ndarray:
+        """Distance in half-units to each finite end of the intervals (B x ends), negative outside."""
+        return (self._limit - g[:, self._at]) * self._per_unit
+
+    def _room_slope(self, jac: np.ndarray) -> np.ndarray:
+        return -jac[:, self._at] * self._per_unit[:, None]
+
     def _frame(self, x0: np.ndarray) -> np.ndarray:
-        """Scale of each coordinate so that one unit moves the tightest constraint by one half-unit."""
-        _, jac = self.functions(x0[None])
-        pull = np.abs(jac[0] / self.half[:, None]).max(axis=0)
-        return 1.0 / np.maximum(pull, 1e-2)
+        """Scale of each coordinate (B x n) so that one unit moves the tightest constraint by one half-unit."""
+        _, jac = self.functions(x0)
+        return 1.0 / np.abs(jac / self.half[:, None]).max(axis=1, initial=1e-2)
+
+    def _evaluator(self, functions: _Functions, x0: np.ndarray, unit: np.ndarray):
+        """Quantities and slopes at x0 + unit u; objective, constraints and their slopes share one evaluation."""
+        memory: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+
+        def at(u):
+            key = u.tobytes()
+            if key not in memory:
+                memory.clear()
+                g, jac = functions((x0 + unit * u)[None])
+                memory[key] = g, jac * unit
+            return memory[key]
+
+        return at
 
     def minimax(self, x0: np.ndarray) -> tuple[np.ndarray, float]:
         """Point with the smallest largest residual near x0 (SLSQP on the epigraph form), and that residual."""
-        tree, unit = self.tree, self._frame(x0)
-        sides = [(k, 1.0) for k in np.flatnonzero(np.isfinite(self.high))]
-        sides += [(k, -1.0) for k in np.flatnonzero(np.isfinite(self.low))]
-        index = np.array([k for k, _ in sides])
-        sign = np.array([s for _, s in sides])
-        limit = np.where(sign > 0, self.high[index], self.low[index])
+        tree, unit = self.tree, self._frame(x0[None])[0]
+        at = self._evaluator(self.functions, x0, unit)
 
         def slack(u):
-            g = self.functions((x0 + unit * u[:-1])[None], jacobian=False)[0][0, index]
-            return u[-1] - 1.0 - sign * (g - limit) / self.half[index]
+            return u[-1] - 1.0 + self._room(at(u[:-1])[0])[0]
 
         def slope(u):
-            _, jac = self.functions((x0 + unit * u[:-1])[None])
-            d = -sign[:, None] * jac[0, index] * unit / self.half[index, None]
-            return np.c_[d, np.ones(len(index))]
+            return np.c_[self._room_slope(at(u[:-1])[1])[0], np.ones(len(self._at))]
 
         start = np.r_[np.zeros(tree.n), 0.0]
         start[-1] = max(0.0, -slack(start).min())
@@ -494,39 +514,85 @@ class _Region:
                 best, best_misfit = x, misfit
         return best, best_misfit
 
+    def corners(
+        self, targets: Sequence[tuple], which: np.ndarray, direction: np.ndarray, x0: np.ndarray, steps: int = 40
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """As :meth:`extreme` for B (target, direction, start) at once, and which of the points are proven (B).
+
+        A primal-dual interior-point method without second derivatives: extremes are mostly corners, where the
+        constraints alone determine the steps. Starts that are not inside are left as they are, unproven.
+
+        Source: Nocedal & Wright 2006, Numerical Optimization, ch. 19.
+        """
+        tree = self.tree
+        functions = tree.compile([*self.spec, *targets])
+        box = np.vstack([np.eye(tree.n), -np.eye(tree.n)])
+
+        def at(x, unit, column):
+            g, jac = functions(x)
+            jac *= unit[:, None]
+            room = np.concatenate([self._room(g), (x - tree.low) / unit, (tree.high - x) / unit], axis=1)
+            slope = np.concatenate([self._room_slope(jac), np.broadcast_to(box, (len(x), *box.shape))], axis=1)
+            return jac[np.arange(len(x)), column], room, slope
+
+        def miss(gradient, slope, price):  # of the first-order conditions
+            return gradient - (price[:, None] @ slope)[:, 0]
+
+        found, proven = x0.copy(), np.zeros(len(x0), dtype=bool)
+        x, unit, column, index = x0, self._frame(x0), len(self.spec) + which, np.arange(len(x0))
+        gradient, room, slope = at(x, unit, column)
+        weight = direction / np.maximum(np.abs(gradient).max(axis=1), 1e-12)
+        gradient = gradient * weight[:, None]
+        barrier, damping = np.full(len(x), 0.1), np.full(len(x), 1e-3)
+        price = barrier[:, None] / np.maximum(room, 1e-9)
+        live = (room > 1e-3).all(axis=1)
+        for _ in range(steps):
+            x, unit, column, index, weight, gradient, room, slope, barrier, damping, price = (
+                a[live] for a in (x, unit, column, index, weight, gradient, room, slope, barrier, damping, price)
+            )
+            if not len(x):
+                break
+            pull = slope.swapaxes(1, 2)
+            normal = pull @ (slope * (price / room)[:, :, None])
+            ridge = damping + 1e-14 * np.trace(normal, axis1=1, axis2=2)
+            aim = pull @ (barrier[:, None] / room)[:, :, None] - gradient[:, :, None]
+            move = np.linalg.solve(normal + ridge[:, None, None] * np.eye(tree.n), aim)
+            change = (slope @ move)[:, :, 0]
+            reprice = (barrier[:, None] - price * change) / room - price
+            length = 1 / np.maximum(1, (-change / room).max(axis=1) / 0.99)
+            relength = 1 / np.maximum(1, (-reprice / price).max(axis=1) / 0.99)
+            trial = x + (length[:, None] * unit * move[:, :, 0])
+            ahead = at(trial, unit, column)
+            ok = (ahead[1] > 0.005 * room).all(axis=1)
+            x, room = np.where(ok[:, None], trial, x), np.where(ok[:, None], ahead[1], room)
+            gradient = np.where(ok[:, None], ahead[0] * weight[:, None], gradient)
+            slope = np.where(ok[:, None, None], ahead[2], slope)
+            price = np.where(ok[:, None], price + relength[:, None] * reprice, price)
+            damping = np.clip(np.where(ok, damping * 0.2, damping * 6), 1e-9, 1e6)
+            off, gap = np.abs(miss(gradient, slope, price)).max(axis=1), (price * room).sum(axis=1)
+            lower = ok & (np.minimum(length, relength) > 0.5) & (off < 10 * barrier)
+            barrier = np.where(lower, np.maximum(0.1 * np.minimum(barrier, gap / room.shape[1]), 1e-12), barrier)
+            done = (off < 1e-6) & (gap < 1e-10)
+            found[index], proven[index] = x, done
+            live = ~done
+        return found, proven
+
     def extreme(self, target: tuple, direction: float, x0: np.ndarray) -> np.ndarray:
         """Feasible point near which ``direction * target`` is smallest, from x0 (feasible)."""
-        tree, unit = self.tree, self._frame(x0)
-        low_at, high_at = np.isfinite(self.low), np.isfinite(self.high)
-        functions = tree.compile([*self.spec, target])
-        memory: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
-
-        def at(u):  # objective, constraints and their slopes share one evaluation
-            key = u.tobytes()
-            if key not in memory:
-                memory.clear()
-                g, jac = functions((x0 + unit * u)[None])
-                memory[key] = g[0], jac[0] * unit
-            return memory[key]
-
-        size = max(np.abs(at(np.zeros(tree.n))[1][-1]).max(), 1e-12)
+        tree, unit = self.tree, self._frame(x0[None])[0]
+        at = self._evaluator(tree.compile([*self.spec, target]), x0, unit)
+        size = max(np.abs(at(np.zeros(tree.n))[1][0, -1]).max(), 1e-12)
 
         def objective(u):
             g, jac = at(u)
-            return direction * g[-1] / size, direction * jac[-1] / size
-
-        def slack(u):
-            g = at(u)[0][:-1]
-            return np.concatenate([((self.high - g) / self.half)[high_at], ((g - self.low) / self.half)[low_at]])
-
-        def slope(u):
-            d = at(u)[1][:-1] / self.half[:, None]
-            return np.concatenate([-d[high_at], d[low_at]])
+            return direction * g[0, -1] / size, direction * jac[0, -1] / size
 
         span = list(zip((tree.low - x0) / unit, (tree.high - x0) / unit, strict=True))
         out = minimize(
             objective, np.zeros(tree.n), jac=True, bounds=span, method="SLSQP",
-            constraints={"type": "ineq", "fun": slack, "jac": slope} if self.spec else (),
+            constraints={
+                "type": "ineq", "fun": lambda u: self._room(at(u)[0])[0], "jac": lambda u: self._room_slope(at(u)[1])[0],
+            } if self.spec else (),
             options={"maxiter": 100, "ftol": 1e-9},
         )  # fmt: skip
         if not np.all(np.isfinite(out.x)):
@@ -554,7 +620,12 @@ class _Region:
             ]
             if not todo:
                 break
-            found = np.array([self.extreme(targets[k], 1.0 - 2 * side, points[at[k, side]]) for k, side in todo])
+            which, side = np.array(todo).T
+            found, proven = points[at[which, side]], np.zeros(len(todo), dtype=bool)
+            if len(targets) > 1:  # SLSQP bounds one as fast, and to its last digit
+                found, proven = self.corners(targets, which, 1.0 - 2 * side, found)
+            for row in np.flatnonzero(~proven):
+                found[row] = self.extreme(targets[which[row]], 1.0 - 2 * side[row], found[row])
             table_found = self.tree.values(targets, found)
             fits = np.ones(len(found), dtype=bool)
             if self.spec:
@@ -628,10 +699,10 @@ def recover_contrasts(
 
     clash: list[int] = []
     if not agrees:
-        clash = _smallest_clash(network_rows, lambda subset: _satisfied(tree, subset, network_rows))
+        clash = _smallest_clash(network_rows, lambda subset, near: _satisfied(tree, subset, network_rows, near))
     if i2_rows and not df:
         clash_i2 = _smallest_clash(
-            i2_rows, lambda subset: set(subset) if _df_of(rows.iloc[list(subset)], level) else None
+            i2_rows, lambda subset, near: (set(subset), near) if _df_of(rows.iloc[list(subset)], level) else None
         )
         clash = min((c for c in (clash, clash_i2) if c), key=len)
     feasible = agrees and not (i2_rows and not df)
@@ -854,7 +925,7 @@ def _i2_grid(rows: pd.DataFrame, level: float):
     # without a printed I2 the grid must cover all of it, so fewer df are tried
     share = np.linspace(max(low, 0.0), min(high, 0.9999), 41 if "i2" in limits else 5001)
     df = np.arange(2, (_MAX_DF if "i2" in limits else 200) + 1)
-    values = dict(zip(I2_QUANTITIES, np.swapaxes([i_squared(k / (1 - share), k, level) for k in df], 0, 1), strict=True))
+    values = dict(zip(I2_QUANTITIES, i_squared(df[:, None] / (1 - share), df[:, None], level), strict=True))
     fit = np.ones((len(df), len(share)), dtype=bool)
     for name in I2_QUANTITIES[1:]:
         if name in limits:
@@ -902,10 +973,15 @@ def _bounds_table(tree: _Tree, region: _Region, cloud: np.ndarray) -> pd.DataFra
     return pd.DataFrame(out)
 
 
-def _satisfied(tree: _Tree, subset: Iterable[int], rows: Sequence[int]) -> set[int] | None:
-    """Rows that hold at a point found to satisfy ``subset``; None if there is no such point."""
+def _satisfied(
+    tree: _Tree, subset: Iterable[int], rows: Sequence[int], near: np.ndarray | None
+) -> tuple[set[int], np.ndarray] | None:
+    """Rows that hold at a point found to satisfy ``subset``, and all points found; None if there are none.
+
+    Searched everywhere or, quickly, from the points ``near``.
+    """
     region = _Region(tree, subset)
-    cloud, misfit = region.explore()
+    cloud, misfit = region.explore(near)
     cloud = cloud[misfit <= 1 + _TOLERANCE]
     if not len(cloud):
         return None
@@ -914,10 +990,12 @@ def _satisfied(tree: _Tree, subset: Iterable[int], rows: Sequence[int]) -> set[i
     low, high, half = (a[: len(everything.keep)] for a in (everything.low, everything.high, everything.half))
     hold = (np.maximum(g - high, low - g) / half) <= _TOLERANCE
     best = hold[hold.sum(axis=1).argmax()]
-    return {k for k, ok in zip(everything.keep, best, strict=True) if ok} | set(subset)
+    return {k for k, ok in zip(everything.keep, best, strict=True) if ok} | set(subset), cloud
 
 
-def _smallest_clash(rows: Sequence[int], satisfied: Callable[[Iterable[int]], set[int] | None]) -> list[int]:
+def _smallest_clash(
+    rows: Sequence[int], satisfied: Callable[[Iterable[int], np.ndarray | None], tuple[set[int], np.ndarray | None] | None]
+) -> list[int]:
     """Smallest subset of ``rows`` that cannot hold together, by implicit hitting sets.
 
     Every clash meets the complement of every satisfiable set; the smallest set that meets all complements
@@ -936,11 +1014,11 @@ def _smallest_clash(rows: Sequence[int], satisfied: Callable[[Iterable[int]], se
             candidate = {row for row, x in zip(rows, chosen, strict=True) if x > 0.5}
         else:
             candidate = set()
-        held = satisfied(candidate) if candidate else set()
-        if held is None:
+        found = satisfied(candidate, None) if candidate else (set(), None)
+        if found is None:
             return sorted(candidate)
-        for row in rows:  # grow to a maximal satisfiable set
+        held, points = found
+        for row in rows:  # the larger the satisfiable set, the smaller its complement
             if row not in held:
-                larger = satisfied(held | {row})
-                held = larger if larger is not None else held
+                held, points = satisfied(held | {row}, points) or (held, points)
         complements.append(np.array([float(row not in held) for row in rows]))

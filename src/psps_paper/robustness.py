@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -48,14 +48,15 @@ def clinical_scale(table: pd.DataFrame) -> ClinicalScale:
 
 # --- members in parts ---------------------------------------------------------------------------------
 
-_PART = 250  # members of a task; fixed, so that no number depends on the workers
+_PART = 1000  # members of a task; fixed, so that no number depends on the workers
 
 
 def over_members(function: Callable[..., dict[str, np.ndarray]], *arrays: np.ndarray) -> dict[str, np.ndarray]:
     """Compute arrays over members part by part, through joblib.
 
     Where it runs is joblib's: in this process by default, elsewhere within
-    ``joblib.parallel_config(backend="loky" | "dask", n_jobs=...)``. The numbers are the same.
+    ``joblib.parallel_config(backend="loky" | "dask", n_jobs=...)``; a single part is not worth sending. The numbers are the
+    same.
 
     Parameters
     ----------
@@ -72,6 +73,8 @@ def over_members(function: Callable[..., dict[str, np.ndarray]], *arrays: np.nda
     # One layout in memory, as after a transfer: sums depend on it in their last bit.
     arrays = tuple(map(np.ascontiguousarray, arrays))
     starts = range(0, len(arrays[0]), _PART)
+    if len(starts) == 1:
+        return function(*arrays)
     parts = Parallel()(delayed(function)(*(array[start : start + _PART] for array in arrays)) for start in starts)
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
@@ -79,28 +82,34 @@ def over_members(function: Callable[..., dict[str, np.ndarray]], *arrays: np.nda
 # --- refits -------------------------------------------------------------------------------------------
 
 
-def _by_method(ensemble: Ensemble):
-    """(method, rows) of the members, as the engine names methods; "common" is tau2 = 0."""
-    for method, rows in ensemble.members.groupby("tau2_method").groups.items():
-        yield (0.0 if method == "common" else method), np.asarray(rows)
-
-
 _FIELDS = ("te", "se", "predict_lower", "predict_upper", "tau2", "q", "i2", "i2_lower", "i2_upper")
 
 
-def _fit(design: pd.DataFrame, method: str | float, te: np.ndarray, se: np.ndarray) -> dict[str, np.ndarray]:
-    fit = fit_networks(design, te, se, tau2=method)
+def _fit(
+    design: pd.DataFrame, method: str | float, correlation: float | None, te: np.ndarray, se: np.ndarray
+) -> dict[str, np.ndarray]:
+    fit = fit_networks(design, te, se, tau2=method, correlation=correlation)
     return {name: getattr(fit, name) for name in _FIELDS}
 
 
-def _refit(ensemble: Ensemble, design: pd.DataFrame, te: np.ndarray, se: np.ndarray) -> dict[str, np.ndarray]:
-    """Fit every member by its own tau2 method; arrays over members of the fields above."""
-    out: dict[str, np.ndarray] = {}
-    for method, rows in _by_method(ensemble):
-        for name, values in over_members(partial(_fit, design, method), te[rows], se[rows]).items():
+def _refit(
+    methods: np.ndarray, design: pd.DataFrame, te: np.ndarray, se: np.ndarray, correlation: float | None = None
+) -> dict[str, np.ndarray]:
+    """Fit every member by its own tau2 method; arrays over members of the fields above.
+
+    The engine knows no method "common": it is tau2 = 0.
+    """
+    out: dict[str, np.ndarray] = {"treatments": np.array(sorted({*design["treat1"], *design["treat2"]}))}
+    for method in np.unique(methods):
+        rows = methods == method
+        fit = partial(_fit, design, 0.0 if method == "common" else str(method), correlation)
+        for name, values in over_members(fit, te[rows], se[rows]).items():
             out.setdefault(name, np.empty((len(te), *values.shape[1:])))[rows] = values
-    out["treatments"] = np.array(fit_networks(design, te[:1], se[:1], tau2=0.0).treatments)
     return out
+
+
+def _methods(ensemble: Ensemble) -> np.ndarray:
+    return ensemble.members["tau2_method"].to_numpy(str)
 
 
 def refit_as_printed(ensemble: Ensemble) -> dict[str, np.ndarray]:
@@ -109,7 +118,7 @@ def refit_as_printed(ensemble: Ensemble) -> dict[str, np.ndarray]:
     Returns a dict of ``treatments`` [n] and arrays over members: ``te, se, predict_lower, predict_upper``
     [B x n x n] (row minus column), ``tau2, q, i2, i2_lower, i2_upper`` [B].
     """
-    return _refit(ensemble, ensemble.design(), ensemble.te, ensemble.se)
+    return _refit(_methods(ensemble), ensemble.design(), ensemble.te, ensemble.se)
 
 
 def composite_estimates(ensemble: Ensemble, correlation: float) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
@@ -150,35 +159,39 @@ def _member(rows: pd.DataFrame, names: np.ndarray, te: np.ndarray, se: np.ndarra
     return rows.assign(study=names[study], te=te, se=se)
 
 
-def _fit_correlated(
-    rows: pd.DataFrame, names: np.ndarray, correlation: float, te: np.ndarray, se: np.ndarray, study: np.ndarray, method: np.ndarray
-) -> dict[str, np.ndarray]:
-    fits = [
-        fit_network(_member(rows, names, *member), tau2=0.0 if how == "common" else how, correlation=correlation)
-        for *member, how in zip(te, se, study, method, strict=True)
-    ]
-    return {
-        "te": np.array([fit.te.to_numpy() for fit in fits]),
-        "se": np.array([fit.se.to_numpy() for fit in fits]),
-        "tau2": np.array([fit.tau2 for fit in fits]),
-        "treatments": np.array([fit.treatments for fit in fits]),
-    }
+def _by_pattern(ensemble: Ensemble, taken: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, pd.DataFrame]]:
+    """Members that differ only in which study of a comparison gives how many estimates, since one design fits them all.
+
+    Yields positions in ``taken`` [b], the columns of their estimates in the order of the design [b x m], and the design.
+    """
+    comparison, study = ensemble.evidence.studies["comparison"].to_numpy(), ensemble.study[taken]
+    counts = (study[:, :, None] == np.arange(len(comparison))).sum(axis=1)
+    # Studies are numbered anew: by comparison, and within it those with the most estimates first
+    order = np.lexsort((-counts, np.broadcast_to(comparison, counts.shape)))
+    number = np.take_along_axis(order.argsort(axis=1), study, axis=1)
+    columns = number.argsort(axis=1, kind="stable")
+    patterns, which = np.unique(np.sort(number, axis=1), axis=0, return_inverse=True)
+    for k, pattern in enumerate(patterns):
+        pairs = ensemble.evidence.edges.iloc[np.sort(comparison)[pattern]]
+        rows = np.flatnonzero(which == k)
+        yield rows, columns[rows], pairs[["treat1", "treat2"]].assign(study=pattern)
 
 
 def refit_correlated(ensemble: Ensemble, correlation: float) -> dict[str, np.ndarray]:
     """Members refitted with the estimates of a study correlated, in their sampling errors and in their true effects.
 
-    Members are those of :func:`one_by_one`. Returns ``treatments`` [n] and ``te, se`` [b x n x n], ``tau2`` [b].
+    Members are those of :func:`one_by_one`; returns for them what :func:`refit_as_printed` does for all.
 
-    Source: ``fit_network(correlation=...)``.
+    Source: ``fit_networks(correlation=...)``.
     """
     taken = one_by_one(ensemble)
-    names = ensemble.evidence.studies["study"].to_numpy()
-    fit = over_members(
-        partial(_fit_correlated, _estimates(ensemble), names, correlation),
-        ensemble.te[taken], ensemble.se[taken], ensemble.study[taken], ensemble.members["tau2_method"].to_numpy(str)[taken],
-    )  # fmt: skip
-    return fit | {"treatments": fit["treatments"][0]}
+    out: dict[str, np.ndarray] = {}
+    for rows, columns, design in _by_pattern(ensemble, taken):
+        at = taken[rows]
+        fit = _refit(_methods(ensemble)[at], design, ensemble.te[at[:, None], columns], ensemble.se[at[:, None], columns], correlation)
+        for name in _FIELDS:
+            out.setdefault(name, np.empty((len(taken), *fit[name].shape[1:])))[rows] = fit[name]
+    return out | {"treatments": fit["treatments"]}
 
 
 def _contrast(fit: dict[str, np.ndarray], treat1: str, treat2: str, name: str) -> np.ndarray:
@@ -195,21 +208,23 @@ def _summary(values: np.ndarray) -> dict[str, float]:
 
 
 Refits = dict[str, dict[str, np.ndarray]]
+BY_ITSELF, GROUPED, CORRELATED = "each estimate by itself", "one a study, correlation {:g}", "all estimates, correlation {:g}"
 
 
-def refits_by_unit(ensemble: Ensemble) -> Refits:
+def refits_by_unit(ensemble: Ensemble, *more: float) -> Refits:
     """Members refitted when the estimates of one study are not taken as independent, by two models; keys name the setting.
 
     "One a study": the estimates of a study are averaged first; their sampling errors have the stated correlation,
     their true effects are the study's own (:func:`composite_estimates`). "All estimates": each stays in the network,
     and the stated correlation holds for sampling errors and true effects alike (:func:`refit_correlated`). Under the
     first a higher correlation leaves less of the spread to tau2, under the second it leaves less information and more tau2.
+    Correlations are those of the constants above, and ``more``.
     """
-    refits = {"each estimate by itself": refit_as_printed(ensemble)}
-    for correlation in CORRELATIONS:
-        refits[f"one a study, correlation {correlation:g}"] = _refit(ensemble, *composite_estimates(ensemble, correlation))
-    for correlation in SHARED_CORRELATIONS:
-        refits[f"all estimates, correlation {correlation:g}"] = refit_correlated(ensemble, correlation)
+    refits = {BY_ITSELF: refit_as_printed(ensemble)}
+    for correlation in sorted({*CORRELATIONS, *more}):
+        refits[GROUPED.format(correlation)] = _refit(_methods(ensemble), *composite_estimates(ensemble, correlation))
+    for correlation in sorted({*SHARED_CORRELATIONS, *more}):
+        refits[CORRELATED.format(correlation)] = refit_correlated(ensemble, correlation)
     return refits
 
 
@@ -383,7 +398,7 @@ def leave_one_study_out(ensemble: Ensemble) -> pd.DataFrame:
             rows.append(row | empty | {"significant": np.nan, "estimable": False})
             continue
         se = np.where(ensemble.study == s, _ABSENT, ensemble.se)
-        fit = _refit(ensemble, ensemble.design(), ensemble.te, se)
+        fit = _refit(_methods(ensemble), ensemble.design(), ensemble.te, se)
         te, error = (_contrast(fit, edge["treat1"], edge["treat2"], name) for name in ("te", "se"))
         p = 2 * ndtr(-np.abs(te / error))
         for name, value in (("te", te), ("p", p)):
@@ -393,10 +408,6 @@ def leave_one_study_out(ensemble: Ensemble) -> pd.DataFrame:
 
 
 # --- (d) small-study bias -----------------------------------------------------------------------------
-
-
-def _fractions(bias: np.ndarray, se: np.ndarray, tau2: np.ndarray) -> dict[str, np.ndarray]:
-    return {"fraction": np.array([published_fraction_at_bias(*member) for member in zip(bias, se, tau2, strict=True)])}
 
 
 def selection_bounds(ensemble: Ensemble) -> pd.DataFrame:
@@ -423,7 +434,7 @@ def selection_bounds(ensemble: Ensemble) -> pd.DataFrame:
                 row |= dict.fromkeys((f"{name}_low", f"{name}_median", f"{name}_high"), np.nan)
                 continue
             above = bias > 0
-            fractions = over_members(_fractions, bias[above], ensemble.se[above][:, columns], ensemble.tau2[above])["fraction"]
+            fractions = published_fraction_at_bias(bias[above], ensemble.se[above][:, columns], ensemble.tau2[above])
             row |= {f"{name}_{end}": x for end, x in _summary(fractions).items()}
         rows.append(row)
     return pd.DataFrame(rows)
@@ -510,9 +521,9 @@ def robustness_of_conclusions(ensemble: Ensemble, scale: ClinicalScale, correlat
         below the minimal important difference); ``verdict``.
     """
     evidence = ensemble.evidence
-    as_printed = refit_as_printed(ensemble)
-    grouped = {c: _refit(ensemble, *composite_estimates(ensemble, c)) for c in sorted({*CORRELATIONS, correlation})}
-    correlated = {c: refit_correlated(ensemble, c) for c in sorted({*SHARED_CORRELATIONS, correlation})}
+    refits = refits_by_unit(ensemble, correlation)
+    as_printed = refits.pop(BY_ITSELF)
+    grouped, correlated = refits[GROUPED.format(correlation)], refits[CORRELATED.format(correlation)]
     combinations = assumption_labels(ensemble.members).to_numpy()
     hub = evidence.edges["treat1"].iloc[0]
     sign = 1.0 if evidence.desirable == "higher" else -1.0
@@ -535,12 +546,12 @@ def robustness_of_conclusions(ensemble: Ensemble, scale: ClinicalScale, correlat
         return has_place
 
     def shares(test, of) -> dict[str, float]:
-        settings = [test(fit, of).mean() for fit in (*grouped.values(), *correlated.values())]
-        by_combination = pd.Series(test(grouped[correlation], of)).groupby(combinations).mean()
+        settings = [test(fit, of).mean() for fit in refits.values()]
+        by_combination = pd.Series(test(grouped, of)).groupby(combinations).mean()
         return {
             "holds_as_printed": float(test(as_printed, of).mean()),
-            "holds_grouped": float(test(grouped[correlation], of).mean()),
-            "holds_correlated": float(test(correlated[correlation], of).mean()),
+            "holds_grouped": float(test(grouped, of).mean()),
+            "holds_correlated": float(test(correlated, of).mean()),
             "holds_worst": float(min(settings)),
             "holds_grouped_low": float(by_combination.min()),
             "holds_grouped_high": float(by_combination.max()),

@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import re
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,11 @@ def table_names(folder: Path | None = None) -> list[str]:
 def load_dictionary(name: str, folder: Path | None = None) -> pd.DataFrame:
     """Column dictionary of a table: one row a column, all text, empty string where nothing is said."""
     file_name = f"dictionaries/{name}.csv"
-    dictionary = _read_text_table((folder or data_folder()) / file_name, file_name)
+    return _dictionary(_content((folder or data_folder()) / file_name, file_name), file_name)
+
+
+def _dictionary(content: bytes, file_name: str) -> pd.DataFrame:
+    dictionary = _text_table(content, file_name)
     if list(dictionary.columns) != DICTIONARY_COLUMNS:
         raise TableError(f"{file_name}: columns are {list(dictionary.columns)}, expected {DICTIONARY_COLUMNS}")
     for row, column in dictionary.iterrows():
@@ -86,12 +91,21 @@ def load_table(name: str, folder: Path | None = None) -> pd.DataFrame:
         row of data.
     """
     folder = folder or data_folder()
-    file_name = f"{name}.csv"
     if name not in table_names(folder):
-        raise TableError(f"{file_name}: no such table; there are {', '.join(table_names(folder))}")
-    raw = _read_text_table(folder / file_name, file_name)
-    table = validate_table(raw, load_dictionary(name, folder), file_name)
-    _check_rules(raw, table, name, folder)
+        raise TableError(f"{name}.csv: no such table; there are {', '.join(table_names(folder))}")
+    names = [f"{name}.csv", f"dictionaries/{name}.csv"]
+    if name != ROW_RULES and (folder / f"{ROW_RULES}.csv").exists():
+        names += [f"{ROW_RULES}.csv", f"dictionaries/{ROW_RULES}.csv"]
+    return _checked(name, *(_content(folder / file_name, file_name) for file_name in names)).copy()
+
+
+@lru_cache(maxsize=128)  # chapters and commands load the same tables over and over
+def _checked(name: str, content: bytes, dictionary: bytes, rules: bytes | None = None, rules_dictionary: bytes = b"") -> pd.DataFrame:
+    file_name = f"{name}.csv"
+    raw = _text_table(content, file_name)
+    table = validate_table(raw, _dictionary(dictionary, f"dictionaries/{file_name}"), file_name)
+    if rules is not None:
+        _check_rules(raw, table, name, _rules(rules, rules_dictionary))
     return table
 
 
@@ -157,19 +171,21 @@ def _shared_key(raw: pd.DataFrame, columns: list[str], row: int, file_name: str)
                       f"(rows {rows}); expected one row for each")
 
 
-def _check_rules(raw: pd.DataFrame, table: pd.DataFrame, name: str, folder: Path) -> None:
-    """Hold a table against the conditions that ``row_rules.csv`` puts on its rows; a folder may have none."""
-    path = folder / f"{ROW_RULES}.csv"
-    if name == ROW_RULES or not path.exists():
-        return
-    rules = validate_table(_read_text_table(path, path.name), load_dictionary(ROW_RULES, folder), path.name)
+@lru_cache(maxsize=8)
+def _rules(content: bytes, dictionary: bytes) -> pd.DataFrame:
+    file_name = f"{ROW_RULES}.csv"
+    return validate_table(_text_table(content, file_name), _dictionary(dictionary, f"dictionaries/{file_name}"), file_name)
+
+
+def _check_rules(raw: pd.DataFrame, table: pd.DataFrame, name: str, rules: pd.DataFrame) -> None:
+    """Hold a table against the conditions that ``row_rules.csv`` puts on its rows."""
     for number, rule in rules[rules["table"] == name].iterrows():
         try:
             applies = table.eval(rule["rows"], engine="python") if isinstance(rule["rows"], str) else pd.Series(True, table.index)
             broken = applies.astype("boolean").fillna(False) & ~table.eval(rule["holds"], engine="python").astype("boolean").fillna(False)
             cells = raw[rule["column"]]
         except Exception as error:  # the condition is data, and pandas raises whatever its parts raise
-            raise TableError(f"{path.name}, row {number + 1}, column holds: {rule['holds']!r} does not suit {name}.csv: {error}") from error
+            raise TableError(f"{ROW_RULES}.csv, row {number + 1}, column holds: {rule['holds']!r} does not suit {name}.csv: {error}") from error
         if broken.any():
             row = int(broken.idxmax())
             raise TableError(f"{name}.csv, {row_name(raw, row)}, column {rule['column']}: {_shortened(cells[row])} "
@@ -229,12 +245,16 @@ def record_checksums(folder: Path | None = None) -> Path:
     return path
 
 
-def _read_text_table(path: Path, file_name: str) -> pd.DataFrame:
+def _content(path: Path, file_name: str) -> bytes:
     if not path.is_file():
         raise TableError(f"{file_name}: " + ("is not a file" if path.exists() else "the file is missing"))
+    return path.read_bytes()
+
+
+def _text_table(content: bytes, file_name: str) -> pd.DataFrame:
     try:
         # Spreadsheets begin UTF-8 with a byte order mark; it says nothing about the data
-        text = path.read_bytes().decode("utf-8").removeprefix("\ufeff")
+        text = content.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise TableError(f"{_not_utf8(error, file_name)}; save the file as UTF-8") from None
     if not text.strip():
@@ -252,6 +272,8 @@ def _read_text_table(path: Path, file_name: str) -> pd.DataFrame:
         if len(row) != len(header):
             raise TableError(f"{file_name}, row {number}: {len(row)} cells where the header has {len(header)}")
     table = pd.DataFrame(rows, columns=header, dtype=str)
+    if not _CONTROL.search(text):
+        return table
     for number, row in enumerate(rows):
         for column, cell in zip(header, row, strict=True):
             if _CONTROL.search(cell):

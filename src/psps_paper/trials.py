@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from psps_paper.living.writing import current_folder, unprotected
@@ -186,7 +187,7 @@ def network_state(folder: Path | None = None) -> Printed | Trials:
 def main_part(contrasts: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Contrasts of the largest connected part of a network, and the others with ``reason``."""
     parts = components(contrasts)
-    inside = contrasts["treat1"].isin(parts[0]) & contrasts["treat2"].isin(parts[0])
+    inside = np.array([{treat1, treat2} <= parts[0] for treat1, treat2 in zip(contrasts["treat1"], contrasts["treat2"], strict=True)])
     others = "; ".join(" and ".join(sorted(part)) for part in parts[1:])
     reason = f"not connected with the largest part of the network ({others})"
     return contrasts[inside], contrasts[~inside].assign(reason=reason)
@@ -208,8 +209,8 @@ def trial_network(contrasts: pd.DataFrame, *, tau2: str | float = "DL", level: f
     ValueError
         As :func:`psps_paper.network.fit_network`.
     """
-    pairs = contrasts.apply(lambda row: (row["study"], *sorted((row["treat1"], row["treat2"]))), axis=1)
-    correlation = 0.0 if pairs.duplicated().any() else None
+    pairs = {(study, frozenset(pair)) for study, *pair in zip(contrasts["study"], contrasts["treat1"], contrasts["treat2"], strict=True)}
+    correlation = 0.0 if len(pairs) < len(contrasts) else None
     return fit_network(contrasts.reset_index(drop=True), tau2=tau2, level=level, correlation=correlation)
 
 
@@ -229,8 +230,8 @@ def check_network(contrasts: pd.DataFrame, file: str) -> list[str]:
         raise TableError(f"{file}: {error}") from None
     if len(outside):
         notes.append(f"{len(outside)} of {len(contrasts)} contrasts are {outside['reason'].iloc[0]}; they are kept, and left out of the fit")
-    repeated = inside.groupby("study").size()
     if fit.correlation is not None:
+        repeated = inside.groupby("study").size()
         studies = ", ".join(str(study) for study in repeated.index[repeated > 1])
         notes.append(f"several estimates of one comparison ({studies}); each counts as a study of its own, as in the published analysis")
     return notes

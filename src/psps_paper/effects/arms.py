@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, compress
 from typing import Literal
 
 import numpy as np
@@ -171,41 +172,33 @@ def contrasts_from_arms(
     require_columns(arms, ["study", "treatment", *kinds], source)
     _check_labels(arms, source)
     reasons = _missing_numbers(arms, list(kinds))
-    complete = reasons == ""
-    used = arms[complete]
-    values = numbers(kinds, used, rows=used.index, source=source)
+    at = np.flatnonzero(reasons == "")
+    used = arms.iloc[at]
+    values = dict(zip(kinds, numbers(kinds, used, rows=used.index, source=source)))
     if measure in ("OR", "RD"):
-        events, n = values
+        events, n = values["events"], values["n"]
         require(events <= n, events, "events", "at most n", rows=used.index, source=source)
-    usable = pd.DataFrame(
-        {"study": used["study"], "treatment": used["treatment"], **dict(zip(kinds, values))}
-    )
-    rows = []
-    for study, group in usable.groupby("study", sort=False):
-        reason = _why_not(group, measure)
+    treatment = used["treatment"].to_numpy(object)
+    members: dict[object, list[int]] = {}
+    for position, study in enumerate(used["study"]):
+        members.setdefault(study, []).append(position)
+    columns: dict[str, list] = {name: [] for name in ("study", "treat1", "treat2", "te", "se")}
+    for study, mine in members.items():
+        numeric = {c: column[mine] for c, column in values.items()}
+        reason = _why_not(numeric, measure)
         if reason:
-            reasons[group.index] = reason
+            reasons[at[mine]] = reason
             continue
-        numeric = {c: group[c].to_numpy() for c in kinds}
-        first, second = np.array(list(combinations(range(len(group)), 2))).T
+        first, second = np.array(list(combinations(range(len(mine)), 2))).T
         effect = _study_effects(
             numeric, first, second, measure, correction, variance, continuity, increment
         )
-        treatment = group["treatment"].to_numpy()
-        rows.append(
-            pd.DataFrame(
-                {
-                    "study": study,
-                    "treat1": treatment[first],
-                    "treat2": treatment[second],
-                    "te": effect.te,
-                    "se": effect.se,
-                }
-            )
-        )
-    empty = pd.DataFrame(columns=["study", "treat1", "treat2", "te", "se"])
-    table = pd.concat(rows, ignore_index=True) if rows else empty
-    return Contrasts(table, _excluded(arms, reasons))
+        columns["study"] += [study] * len(first)
+        columns["treat1"] += list(treatment[mine][first])
+        columns["treat2"] += list(treatment[mine][second])
+        columns["te"] += list(effect.te)
+        columns["se"] += list(effect.se)
+    return Contrasts(pd.DataFrame(columns), _excluded(arms, reasons))
 
 
 def _check_labels(arms: pd.DataFrame, source: str) -> None:
@@ -213,31 +206,32 @@ def _check_labels(arms: pd.DataFrame, source: str) -> None:
     if not arms.index.is_unique:
         raise ValueError(f"{source}: row label {arms.index[arms.index.duplicated()][0]} is not unique")
     for column in ("study", "treatment"):
-        named = arms[column].notna() & (arms[column].astype(str).str.strip() != "")
-        require(named.to_numpy(), arms[column].to_numpy(), column, "a label", **where)
-    pairs = arms[["study", "treatment"]]
-    label = (arms["treatment"].astype(str) + " in study " + arms["study"].astype(str)).to_numpy()
-    twice = pairs.duplicated().to_numpy()
-    require(~twice, label, "treatment", "named once in its study", **where)
-    arm_count = arms.groupby("study")["treatment"].transform("size").to_numpy()
-    require(arm_count > 1, label, "study", "part of a study with at least two arms", **where)
+        values = arms[column].to_numpy(object)
+        named = np.array([bool(str(value).strip()) for value in values], bool) & ~pd.isna(values)
+        require(named, values, column, "a label", **where)
+    pairs = list(zip(arms["study"], arms["treatment"]))
+    label = np.array([f"{treatment} in study {study}" for study, treatment in pairs], object)
+    first = {pair: position for position, pair in reversed(list(enumerate(pairs)))}
+    once = np.array([first[pair] == position for position, pair in enumerate(pairs)], bool)
+    require(once, label, "treatment", "named once in its study", **where)
+    arm_count = Counter(study for study, _ in pairs)
+    accompanied = np.array([arm_count[study] > 1 for study, _ in pairs], bool)
+    require(accompanied, label, "study", "part of a study with at least two arms", **where)
 
 
-def _missing_numbers(arms: pd.DataFrame, columns: list[str]) -> pd.Series:
+def _missing_numbers(arms: pd.DataFrame, columns: list[str]) -> np.ndarray:
     """Reason per arm: the columns without a number, or an empty string."""
-    lacking = arms[columns].isna()
-    return lacking.apply(
-        lambda row: f"no {', '.join(row.index[row])}" if row.any() else "", axis=1
-    ).astype(object)
+    lacking = arms[columns].isna().to_numpy()
+    return np.array([f"no {', '.join(compress(columns, row))}" if row.any() else "" for row in lacking], object)
 
 
-def _why_not(group: pd.DataFrame, measure: Measure) -> str:
+def _why_not(arm: dict[str, np.ndarray], measure: Measure) -> str:
     """Why a study's usable arms give no contrast, or an empty string."""
-    if len(group) == 1:
+    if len(arm["n"]) == 1:
         return "no other arm of the study is usable"
-    if measure == "OR" and (group["events"] == 0).all():
+    if measure == "OR" and (arm["events"] == 0).all():
         return "no events in any arm: the study says nothing about the odds ratio"
-    if measure == "OR" and (group["events"] == group["n"]).all():
+    if measure == "OR" and (arm["events"] == arm["n"]).all():
         return "only events in every arm: the study says nothing about the odds ratio"
     return ""
 
@@ -270,11 +264,10 @@ def _study_effects(
     return risk_difference_of_cells(arm["events"][pair], n[pair], corrected_events, corrected_n)
 
 
-def _excluded(arms: pd.DataFrame, reasons: pd.Series) -> pd.DataFrame:
-    out = arms.loc[reasons != "", ["study", "treatment"]]
-    table = out.assign(reason=reasons[out.index])
-    table.insert(0, "row", list(out.index))
-    return table.reset_index(drop=True)
+def _excluded(arms: pd.DataFrame, reasons: np.ndarray) -> pd.DataFrame:
+    out = np.flatnonzero(reasons != "")
+    labels = {column: arms[column].array[out] for column in ("study", "treatment")}
+    return pd.DataFrame({"row": list(arms.index[out]), **labels, "reason": reasons[out]})
 
 
 def impute_sd(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import ndtri
 
 from psps_paper.formatting import interval, number
 
@@ -200,7 +200,7 @@ def funnel(
             sums / weight.groupby(data["comparison"]).sum()
         )
     data["adjusted"] = data["te"] - data["summary"]
-    quantile = stats.norm.ppf(0.975)
+    quantile = ndtri(0.975)
 
     size = style.font_size(width)
     total_width = style.page_width(width)

@@ -8,11 +8,11 @@ SVG can replace it by a CSS variable. All other colours stand on light and on da
 from __future__ import annotations
 
 import functools
+import pathlib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import matplotlib as mpl
@@ -22,6 +22,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
+from matplotlib.path import Path
 from matplotlib.textpath import TextPath
 
 from psps_paper.tables import TableError, data_folder, load_table
@@ -128,7 +129,7 @@ def class_colours() -> dict[str, str]:
 
 
 @functools.cache
-def _class_colours(folder: Path) -> dict[str, str]:
+def _class_colours(folder: pathlib.Path) -> dict[str, str]:
     classes = load_table("treatment_classes", folder)
     for row, colour in enumerate(classes["colour"], start=1):
         if not re.fullmatch("#[0-9a-f]{6}", colour):
@@ -258,7 +259,15 @@ def text_width(text: str, size: float, weight: str = "normal") -> float:
     if not text.strip():
         return 0.0
     font = FontProperties(family="DejaVu Sans", weight=weight)
-    return float(TextPath((0, 0), text, size=size, prop=font).get_extents().x1) + 0.04 * size
+    return _right_edge(TextPath((0, 0), text, size=size, prop=font)) + 0.04 * size
+
+
+def _right_edge(path: Path) -> float:
+    """``get_extents().x1``, which takes the extremes of every curve, from the outlines that can reach furthest."""
+    x, starts = path.vertices[:, 0], np.flatnonzero(path.codes == Path.MOVETO)
+    reach = np.maximum.reduceat(x, starts)
+    kept = np.repeat(reach >= x[starts].max(), np.diff([*starts, len(x)]))
+    return float(Path(path.vertices[kept], path.codes[kept]).get_extents().x1)
 
 
 def wrap(text: str, width: float, size: float, weight: str = "normal") -> str:

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -144,7 +145,7 @@ def convert(raw: RawTable, options: Options, folder: Path) -> Import:
     for name in options.constants:
         if name not in ("study", "treat1", "treat2", "treatment"):
             raise TableError(f"--set {name}: only study, treat1, treat2 and treatment can be set for all rows")
-    cells = pd.DataFrame(raw.rows, columns=raw.columns, index=pd.RangeIndex(1, len(raw.rows) + 1, name="row"), dtype=str)
+    cells = pd.DataFrame(raw.rows, columns=raw.columns, index=pd.RangeIndex(1, len(raw.rows) + 1, name="row"), dtype=object)
     listed: list[tuple[str, str, str]] = []
     cells = _selected(cells, raw.file, options.where, listed)
     conversions: list[str] = []
@@ -184,7 +185,7 @@ def convert(raw: RawTable, options: Options, folder: Path) -> Import:
         "unit": unit,
         "read": n_read,
         "used": n_used,
-        "listed": table.to_dict("records"),
+        "listed": [dict(zip(table.columns, entry, strict=True)) for entry in listed],
         "conversions": conversions,
         "contrasts": len(contrasts),
         "studies": int(contrasts["study"].nunique()),
@@ -296,12 +297,12 @@ def _selected(cells: pd.DataFrame, file: str, where: Mapping[str, str], listed: 
     for column in where:
         if column not in cells.columns:
             raise TableError(f"{file}: --where {column}={where[column]}: no column {column!r}; there are {', '.join(cells.columns)}")
-    blank = (cells == "").all(axis=1)
+    blank = (cells.to_numpy() == "").all(axis=1)
     chosen = ~blank
     for column, value in where.items():
-        chosen &= cells[column] == value
-    for row in cells.index[~chosen]:
-        listed.append((str(row), "", "blank" if blank[row] else "not selected"))
+        chosen &= cells[column].to_numpy() == value
+    for position in np.flatnonzero(~chosen):
+        listed.append((str(cells.index[position]), "", "blank" if blank[position] else "not selected"))
     return cells[chosen]
 
 
@@ -360,7 +361,8 @@ class _Cells:
 
 def _lines(cells: pd.DataFrame) -> Iterator[tuple[int, dict[str, str]]]:
     """Rows as (number, column to cell)."""
-    return zip(cells.index, cells.to_dict("records"), strict=True)
+    columns = list(cells.columns)
+    return ((row, dict(zip(columns, line, strict=True))) for row, line in zip(cells.index, cells.to_numpy().tolist(), strict=True))
 
 
 def _contrasts(cells: pd.DataFrame, layout: Layout, reader: _Cells, options: Options, listed: list) -> tuple[pd.DataFrame, int]:
@@ -398,9 +400,10 @@ def _from_arms(cells, layout, reader, options, outcome, listed, conversions):
     if continuous:
         long = _convert_quantiles(long, reader, conversions)
         long = _impute(long, options, conversions)
-    alone = long.groupby("study")["treatment"].transform("size") < 2
-    for label, arm in long[alone].iterrows():
-        listed.append((arm["rows"], arm["study"], f"{arm['treatment']}: the study has no other arm in the file"))
+    arms_of = Counter(long["study"])
+    alone = np.array([arms_of[study] < 2 for study in long["study"]], bool)
+    for rows, study, treatment in long.loc[alone, ["rows", "study", "treatment"]].to_numpy(object):
+        listed.append((rows, study, f"{treatment}: the study has no other arm in the file"))
     long = long[~alone]
     if long.empty:
         empty = pd.DataFrame(columns=[*CONTRAST_COLUMNS, "rows"])
@@ -412,13 +415,14 @@ def _from_arms(cells, layout, reader, options, outcome, listed, conversions):
     except ValueError as error:
         raise TableError(str(error)) from None
     by_label = long["rows"]
-    for arm in result.excluded.itertuples():
-        listed.append((by_label[arm.row], arm.study, f"{arm.treatment}: {arm.reason}"))
+    for row, study, treatment, reason in result.excluded.to_numpy(object):
+        listed.append((by_label[row], study, f"{treatment}: {reason}"))
     used = long[~long.index.isin(result.excluded["row"])]
     contrasts = result.table.copy()
-    rows_of = used.set_index(["study", "treatment"])["rows"]
+    rows_of = {(study, treatment): rows for study, treatment, rows in zip(used["study"], used["treatment"], used["rows"], strict=True)}
     contrasts["rows"] = [
-        ", ".join(dict.fromkeys([rows_of[row.study, row.treat1], rows_of[row.study, row.treat2]])) for row in contrasts.itertuples()
+        ", ".join(dict.fromkeys([rows_of[study, treat1], rows_of[study, treat2]]))
+        for study, treat1, treat2 in zip(contrasts["study"], contrasts["treat1"], contrasts["treat2"], strict=True)
     ]
     conversions.append(f"{measure} of each pair of arms of a study, treat1 minus treat2" + (
         ", SD pooled over its arms, Hedges' correction" if measure == "SMD" else ", on the log scale" if measure == "OR" else ""))
@@ -426,12 +430,9 @@ def _from_arms(cells, layout, reader, options, outcome, listed, conversions):
         contrasts["te"] = -contrasts["te"]
         conversions.append(f"the sign of te was turned, because {outcome['scale_desirable']} values of the scale are desirable "
                            f"and outcomes.csv wants {outcome['te_desirable']} te to favour the first-named treatment")
-    arms = used.reindex(columns=[name for name in ARM_COLUMNS if name != "outcome"])
-    arms.insert(0, "outcome", outcome["outcome"])
-    arms = arms.reset_index(drop=True)
-    for name in ("n", "mean", "sd", "events"):
-        arms[name] = arms[name].astype(float)
-    return contrasts, arms, n_read
+    given = {name: used[name].array for name in ARM_COLUMNS if name in used.columns}
+    arms = pd.DataFrame({"mean": np.nan, "sd": np.nan, "events": np.nan, "outcome": outcome["outcome"]} | given)
+    return contrasts, arms[ARM_COLUMNS], n_read
 
 
 def _long(cells, layout, reader, options, wanted, listed) -> pd.DataFrame:
@@ -485,6 +486,8 @@ def _without_repeats(long: pd.DataFrame, reader: _Cells, listed: list) -> pd.Dat
 
 
 def _convert_quantiles(long: pd.DataFrame, reader: _Cells, conversions: list[str]) -> pd.DataFrame:
+    if long["median"].isna().all():
+        return long
     quartile, extreme = long[["q1", "q3"]].notna().all(axis=1), long[["minimum", "maximum"]].notna().all(axis=1)
     lacking = long[["mean", "sd"]].isna().any(axis=1) & long[["median", "n"]].notna().all(axis=1) & (quartile | extreme)
     if not lacking.any():
@@ -529,10 +532,9 @@ def _revman_5_studies(cells, layout, reader, options, listed) -> pd.DataFrame:
     keys = [by_name["comparisonnumber"], by_name["outcomenumber"]]
     headings = [by_name[name] for name in ("datatype", "q", "df") if name in by_name]
     totals = [layout.arms[number]["n"] for number in (1, 2) if "n" in layout.arms[number]]
-    is_heading = (cells[headings] != "").any(axis=1) if headings else pd.Series(False, index=cells.index)
-    is_heading |= (cells[totals] == "").all(axis=1)
+    is_heading = (cells[headings].to_numpy() != "").any(axis=1) | (cells[totals].to_numpy() == "").all(axis=1)
     studies = cells[~is_heading].copy()
-    analyses = sorted(set(map(tuple, studies[keys].to_numpy())))
+    analyses = sorted(set(zip(studies[keys[0]], studies[keys[1]], strict=True)))
     if len(analyses) > 1:
         shown = "; ".join(f"--where '{keys[0]}={first}' --where '{keys[1]}={second}'" for first, second in analyses)
         raise TableError(f"{reader.file}: holds {len(analyses)} analyses; choose one: {shown}")
@@ -540,8 +542,8 @@ def _revman_5_studies(cells, layout, reader, options, listed) -> pd.DataFrame:
     for number in (1, 2):
         column = layout.arms[number].get("treatment")
         if column and len(studies):
-            labels = [label for label in above.loc[(above[keys] == list(analyses[0])).all(axis=1), column] if label]
-            studies[column] = studies[column].where(studies[column] != "", labels[0] if labels else "")
+            label = next((label for *key, label in above[[*keys, column]].to_numpy() if tuple(key) == analyses[0] and label), "")
+            studies[column] = [own or label for own in studies[column]]
     for row in cells.index[is_heading]:
         listed.append((str(row), "", "a heading or total, no study"))
     return studies

@@ -148,26 +148,23 @@ def log_likelihood(fit: LeastSquares, *, restricted: bool) -> np.ndarray:
     return -(value + n * np.log(2 * np.pi)) / 2
 
 
-def i_squared(q: np.ndarray, df: int, level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def i_squared(q: np.ndarray, df: int | np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """I2 and its test-based interval, as fractions.
 
     Parameters
     ----------
     q : ndarray [B]
-    df : int
+    df : int or ndarray that broadcasts with q
         Degrees of freedom of Q; with 0 all is NaN, with 1 the limits are NaN.
     level : float
 
     Source: Higgins & Thompson 2002, I2 with the test-based interval of H.
     Checked against: netmeta 2.8-2.
     """
-    q = np.asarray(q, float)
-    unknown = np.full(q.shape, np.nan)
-    if df == 0:
-        return unknown, unknown, unknown
+    q, df = np.asarray(q, float), np.asarray(df, float)
+    df = np.where(df > 0, df, np.nan)
     i2 = 1 - df / np.maximum(q, df)
-    if df == 1:
-        return i2, unknown, unknown
+    df = np.where(df > 1, df, np.nan)
     log_h = np.log(np.maximum(q, df) / df) / 2
     many = np.maximum(q, df + 1)
     se_many = (np.log(many) - np.log(df)) / (2 * (np.sqrt(2 * many) - np.sqrt(2 * df - 1)))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
+from scipy.optimize import elementwise
 
 from psps_paper.effects.checks import numbers
 from psps_paper.pairwise.random_effects import study_estimates, two_sided_p
@@ -92,28 +93,39 @@ def copas_jackson_bound(se, published, tau2: float = 0.0) -> np.ndarray:
     Source: Copas & Jackson 2004.  Checked against: the selection that attains it, integrated.
     """
     _, se = study_estimates(np.zeros(np.shape(se)), se)
-    if not (np.isfinite(tau2) and tau2 >= 0):
-        raise ValueError(f"tau2: {tau2} is not a number of at least 0")
     (fraction,) = numbers({"published": "fraction"}, {"published": published})
-    precision = 1 / np.sqrt(se**2 + tau2)
-    density = np.exp(-special.ndtri(fraction) ** 2 / 2) / np.sqrt(2 * np.pi)
-    return (density / fraction * precision.sum() / (precision**2).sum())[()]
+    return (_shift(fraction) * _leverage(se, tau2))[()]
 
 
-def published_fraction_at_bias(bias: float, se, tau2: float = 0.0) -> float:
+def _shift(published: np.ndarray) -> np.ndarray:
+    """Mean of a standard normal of which only the upper end, this fraction, is seen."""
+    return np.exp(-special.ndtri(published) ** 2 / 2) / np.sqrt(2 * np.pi) / published
+
+
+def _leverage(se: np.ndarray, tau2: float | np.ndarray) -> np.ndarray:
+    """sum(1/s) / sum(1/s^2) over the last axis of se."""
+    if not np.all(np.isfinite(tau2) & (np.asarray(tau2) >= 0)):
+        raise ValueError(f"tau2: {tau2} is not a number of at least 0")
+    precision = 1 / np.sqrt(se**2 + np.asarray(tau2)[..., None])
+    return precision.sum(axis=-1) / (precision**2).sum(axis=-1)
+
+
+def published_fraction_at_bias(bias, se, tau2=0.0) -> float | np.ndarray:
     """Fraction published at which the bound of :func:`copas_jackson_bound` reaches a bias.
 
     Parameters
     ----------
-    bias : float
+    bias : float or array (B,)
         Greater than 0: the pooled te to ask when selection alone could explain it, or the limit of
         its interval that is nearer to no effect.
-    se, tau2
+    se : array (k,) or (B, k)
+        Of the published studies.
+    tau2 : float or array (B,)
         As in :func:`copas_jackson_bound`.
 
     Returns
     -------
-    float
+    float or ndarray (B,)
         In (0, 1). If more than this fraction was published, selection cannot explain the bias.
 
     Raises
@@ -123,11 +135,15 @@ def published_fraction_at_bias(bias: float, se, tau2: float = 0.0) -> float:
 
     Source: inverts Copas & Jackson 2004.
     """
-    if not bias > 0:
-        raise ValueError(f"bias: {bias} is not a number greater than 0")
+    bias, (se,) = np.asarray(bias, float), numbers({"se": "positive"}, {"se": se}, source="studies")
+    if not (bias > 0).all():
+        raise ValueError(f"bias: {bias[~(bias > 0)].flat[0]:g} is not a number greater than 0")
+    target = bias / _leverage(se, tau2)
     least = 1e-12
-    if bias >= copas_jackson_bound(se, least, tau2):
-        raise ValueError(f"bias: {bias} is beyond the bound even if almost nothing was published")
-    return float(
-        optimize.brentq(lambda p: copas_jackson_bound(se, p, tau2) - bias, least, 1, xtol=1e-14)
+    beyond = target >= _shift(np.array(least))
+    if beyond.any():
+        raise ValueError(f"bias: {bias[beyond].flat[0]:g} is beyond the bound even if almost nothing was published")
+    found = elementwise.find_root(
+        lambda p, target: _shift(p) - target, (least, 1.0), args=(target,), tolerances={"xatol": 1e-14, "xrtol": 0.0}
     )
+    return found.x[()]

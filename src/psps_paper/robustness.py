@@ -144,27 +144,12 @@ def composite_estimates(ensemble: Ensemble, correlation: float) -> tuple[pd.Data
     return design, te, np.sqrt(variance)
 
 
-def one_by_one(ensemble: Ensemble) -> np.ndarray:
-    """Row numbers of the members that are refitted one by one: evenly spaced, so from every combination and chain."""
-    step = max(1, len(ensemble) // REFITTED_ONE_BY_ONE)
-    return np.arange(0, len(ensemble), step)
-
-
-def _estimates(ensemble: Ensemble) -> pd.DataFrame:
-    """Row [study, treat1, treat2, te, se] of each estimate, to which a member's values are given."""
-    return ensemble.contrasts(0)
-
-
-def _member(rows: pd.DataFrame, names: np.ndarray, te: np.ndarray, se: np.ndarray, study: np.ndarray) -> pd.DataFrame:
-    return rows.assign(study=names[study], te=te, se=se)
-
-
-def _by_pattern(ensemble: Ensemble, taken: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, pd.DataFrame]]:
+def _by_pattern(ensemble: Ensemble) -> Iterator[tuple[np.ndarray, np.ndarray, pd.DataFrame]]:
     """Members that differ only in which study of a comparison gives how many estimates, since one design fits them all.
 
-    Yields positions in ``taken`` [b], the columns of their estimates in the order of the design [b x m], and the design.
+    Yields their rows [b], the columns of their estimates in the order of the design [b x m], and the design.
     """
-    comparison, study = ensemble.evidence.studies["comparison"].to_numpy(), ensemble.study[taken]
+    comparison, study = ensemble.evidence.studies["comparison"].to_numpy(), ensemble.study
     counts = (study[:, :, None] == np.arange(len(comparison))).sum(axis=1)
     # Studies are numbered anew: by comparison, and within it those with the most estimates first
     order = np.lexsort((-counts, np.broadcast_to(comparison, counts.shape)))
@@ -178,19 +163,18 @@ def _by_pattern(ensemble: Ensemble, taken: np.ndarray) -> Iterator[tuple[np.ndar
 
 
 def refit_correlated(ensemble: Ensemble, correlation: float) -> dict[str, np.ndarray]:
-    """Members refitted with the estimates of a study correlated, in their sampling errors and in their true effects.
+    """Every member refitted with the estimates of a study correlated, in their sampling errors and in their true effects.
 
-    Members are those of :func:`one_by_one`; returns for them what :func:`refit_as_printed` does for all.
+    Returns what :func:`refit_as_printed` does.
 
     Source: ``fit_networks(correlation=...)``.
     """
-    taken = one_by_one(ensemble)
-    out: dict[str, np.ndarray] = {}
-    for rows, columns, design in _by_pattern(ensemble, taken):
-        at = taken[rows]
-        fit = _refit(_methods(ensemble)[at], design, ensemble.te[at[:, None], columns], ensemble.se[at[:, None], columns], correlation)
+    methods, out = _methods(ensemble), {}
+    for rows, columns, design in _by_pattern(ensemble):
+        at = rows[:, None], columns
+        fit = _refit(methods[rows], design, ensemble.te[at], ensemble.se[at], correlation)
         for name in _FIELDS:
-            out.setdefault(name, np.empty((len(taken), *fit[name].shape[1:])))[rows] = fit[name]
+            out.setdefault(name, np.empty((len(ensemble), *fit[name].shape[1:])))[rows] = fit[name]
     return out | {"treatments": fit["treatments"]}
 
 
@@ -288,6 +272,21 @@ def ranking_by_unit(ensemble: Ensemble, refits: Refits) -> pd.DataFrame:
             shares = {f"rank_{r}": float((ranks[:, k] == r).mean()) for r in range(1, scores.shape[1] + 1)}
             rows.append({"setting": setting, "treatment": treatment, **_summary(scores[:, k]), **shares})
     return pd.DataFrame(rows)
+
+
+def one_by_one(ensemble: Ensemble) -> np.ndarray:
+    """Row numbers of the members that are refitted one by one: evenly spaced, so from every combination and chain."""
+    step = max(1, len(ensemble) // REFITTED_ONE_BY_ONE)
+    return np.arange(0, len(ensemble), step)
+
+
+def _estimates(ensemble: Ensemble) -> pd.DataFrame:
+    """Row [study, treat1, treat2, te, se] of each estimate, to which a member's values are given."""
+    return ensemble.contrasts(0)
+
+
+def _member(rows: pd.DataFrame, names: np.ndarray, te: np.ndarray, se: np.ndarray, study: np.ndarray) -> pd.DataFrame:
+    return rows.assign(study=names[study], te=te, se=se)
 
 
 def _cluster_robust(

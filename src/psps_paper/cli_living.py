@@ -47,7 +47,8 @@ def living_commands(commands) -> None:
     export.set_defaults(run=_export)
 
     new = commands.add_parser("new", help="begin a review of your own, or make its data anew from review.yml",
-                              description="In a new folder: a sample review that builds. In a review's folder: data/ anew, nothing else.")
+                              description="In a new folder: a sample review that builds. In a review's folder: data/ anew, and the lines "
+                                          "that repeat title, author and repository.")
     new.add_argument("folder", type=Path)
     new.set_defaults(run=_new)
 
@@ -102,6 +103,6 @@ def _export(options: argparse.Namespace) -> int:
 def _new(options: argparse.Namespace) -> int:
     from psps_paper.living.new_review import new_review
 
-    for name in new_review(options.folder):
+    for name in new_review(options.folder, tell=print):
         print(f"wrote {options.folder / name}")
     return 0

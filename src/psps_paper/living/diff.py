@@ -38,8 +38,8 @@ def compare(old: dict, new: dict) -> pd.DataFrame:
     ValueError
         The two have no outcome with the same name, measure and desirable direction in common.
     """
-    before, after = ({_definition(entry): entry for entry in results["outcomes"]} for results in (old, new))
-    if not before.keys() & after.keys():
+    before, after = map(_by_definition, (old, new))
+    if not comparable(old, new):
         raise ValueError(f"the old results are of {'; '.join(before)}, the new ones of {'; '.join(after)}: nothing to compare")
     rows = _data(old, new)
     for definition in [*before, *(definition for definition in after if definition not in before)]:
@@ -55,9 +55,14 @@ def compare(old: dict, new: dict) -> pd.DataFrame:
     return table.sort_values("flips", ascending=False, kind="stable", ignore_index=True)
 
 
-def _definition(entry: dict) -> str:
-    """What an outcome must share with another to be compared with it."""
-    return "{name} ({measure}, {te_desirable} te is desirable)".format(**entry["outcome"])
+def comparable(old: dict, new: dict) -> bool:
+    """Whether two results have an outcome with the same name, measure and desirable direction."""
+    return bool(_by_definition(old).keys() & _by_definition(new).keys())
+
+
+def _by_definition(results: dict) -> dict[str, dict]:
+    """Outcomes by what they must share with others to be compared with them."""
+    return {"{name} ({measure}, {te_desirable} te is desirable)".format(**entry["outcome"]): entry for entry in results["outcomes"]}
 
 
 def compare_paths(old: Path, new: Path) -> pd.DataFrame:

@@ -115,7 +115,7 @@ def test_every_default_colour_stands_out_on_light_and_dark_pages():
 OWN = """
 title: "Does counselling help: a \\"living\\" review"
 author: A. Müller
-repository: https://example.org/counselling
+repository: https://github.com/someone/counselling
 question: Which helps?
 treatments: [{treatments}]
 outcomes:
@@ -227,13 +227,17 @@ def test_title_author_and_repository_reach_every_file_that_repeats_them(tmp_path
     assert new_review(mine) == ["data", "_config.yml", "README.md", "book/index.md"]
     settings = yaml.safe_load(config.read_text(encoding="utf-8"))
     assert settings["title"] == 'Does counselling help: a "living" review' and settings["author"] == "A. Müller"
-    assert settings["repository"]["url"] == "https://example.org/counselling" and settings["html"]["use_repository_button"] is True
+    assert settings["repository"]["url"] == "https://github.com/someone/counselling" and settings["html"]["use_repository_button"] is True
     assert settings["logo"] == "mine.svg"
     for name in ("README.md", "book/index.md"):
         text = (mine / name).read_text(encoding="utf-8")
         assert '# Does counselling help: a "living" review\n' in text and "sneezing" not in text
-    assert "Its home: https://example.org/counselling\n" in (mine / "README.md").read_text()
+    assert "Its home: https://github.com/someone/counselling\n" in (mine / "README.md").read_text()
     assert new_review(mine) == ["data"]
+    edited(mine, "https://github.com/someone/counselling", "https://example.org/counselling")
+    assert new_review(mine) == ["data", "_config.yml", "README.md"]
+    settings = yaml.safe_load(config.read_text(encoding="utf-8"))
+    assert settings["repository"]["url"] == "" and settings["html"]["use_repository_button"] is False, "the theme knows no such host"
     assert "@" not in "".join((mine / name).read_text() for name in ("_config.yml", "README.md", "book/index.md"))
 
 

@@ -109,7 +109,9 @@ def new_review(folder: Path, *, tell: Callable[[str], None] = lambda text: None)
 def _titled(templates: Mapping[str, bytes], files: Mapping[str, bytes], settings: dict) -> dict[str, bytes]:
     """Those of the files of which a line no longer repeats ``review.yml``, with this line put right."""
     title, author, repository = (" ".join(settings.get(name, "").split()) for name in ("title", "author", "repository"))
-    values = {"TITLE": title, "AUTHOR": author, "REPOSITORY": repository, "BUTTON": "true" if repository else "false",
+    # The theme refuses an address of which it cannot tell what serves it
+    linked = repository if re.fullmatch(r"https://[^/]*(github|gitlab|bitbucket)[^/]*/.+/[^/]+", repository) else ""
+    values = {"TITLE": title, "AUTHOR": author, "REPOSITORY": linked, "BUTTON": "true" if linked else "false",
               "HOME": repository or "not public yet"}  # fmt: skip
     changed = {}
     for name in TITLED:

@@ -183,7 +183,7 @@ def test_what_is_left_out_of_the_fit_is_told_listed_and_marked(tmp_path, capsys)
     assert main(["new", str(mine)]) == 0
     told = capsys.readouterr().out
     assert "read 4 rows, used 4" in told and "note: 1 of 4 contrasts are not connected" in told
-    assert "each counts as a study of its own\n" in told
+    assert "each counts as a study of its own" in told
     listed = "\n".join(open_review(mine).listed()["what"])
     assert "note: 1 of 4 contrasts are not connected" in listed and "note: several estimates of one comparison (1)" in listed
     marked = open_review(mine).contrasts()

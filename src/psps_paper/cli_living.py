@@ -18,12 +18,12 @@ def living_commands(commands) -> None:
     importing.add_argument("file", type=Path, help="CSV, TSV or XLSX")
     importing.add_argument("--kind", choices=["contrasts", "arms"], required=True, help="one effect a row, or arms of trials")
     importing.add_argument("--outcome", help="row of outcomes.csv (default: its first)")
-    importing.add_argument("--map", nargs="+", action="extend", default=[], metavar="NAME=COLUMN",
+    importing.add_argument("--map", action="append", default=[], metavar="NAME=COLUMN",
                            help="column of the file for study, treat1, treat2, te, se, or treatment, n, mean, sd, events, ...")
-    importing.add_argument("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE",
+    importing.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
                            help="one value for all rows: treat1, treat2, treatment or study")
-    importing.add_argument("--label", nargs="+", action="extend", default=[], metavar="OLD=NEW", help="rename a treatment")
-    importing.add_argument("--where", nargs="+", action="extend", default=[], metavar="COLUMN=VALUE", help="use only these rows")
+    importing.add_argument("--label", action="append", default=[], metavar="OLD=NEW", help="rename a treatment; each of these four may be repeated")
+    importing.add_argument("--where", action="append", default=[], metavar="COLUMN=VALUE", help="use only these rows")
     importing.add_argument("--measure", choices=["SMD", "MD", "OR", "RD"], help="of arms (default: that of the outcome)")
     importing.add_argument("--reverse", action="store_true", help="contrasts in the other direction: turn the sign of te")
     importing.add_argument("--no-imputation", action="store_true", help="leave out arms without an SD")

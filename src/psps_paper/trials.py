@@ -233,7 +233,7 @@ def check_network(contrasts: pd.DataFrame, file: str) -> list[str]:
     if fit.correlation is not None:
         repeated = inside.groupby("study").size()
         studies = ", ".join(str(study) for study in repeated.index[repeated > 1])
-        notes.append(f"several estimates of one comparison ({studies}); each counts as a study of its own")
+        notes.append(f"several estimates of one comparison ({studies}); each counts as a study of its own, as in the published analysis")
     return notes
 
 

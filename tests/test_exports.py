@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -216,7 +217,7 @@ def test_only_an_earlier_export_is_replaced(tmp_path, trials):
     assert [path.name for path in other.iterdir()] == ["thesis.txt"]
 
 
-@pytest.mark.parametrize("manifest", ['{"name": "my web app"}', "[]", "", '{"schema": "psps-paper export 1", "files": ["x"]}'])
+@pytest.mark.parametrize("manifest", ['{"name": "my web app"}', "[]", "", '{"schema": "psps-paper export 2", "files": ["x"]}'])
 def test_a_manifest_of_something_else_is_no_export(tmp_path, trials, manifest):
     (tmp_path / "site" / ".git").mkdir(parents=True)
     for name, text in (("manifest.json", manifest), ("thesis.txt", "important"), (".git/HEAD", "ref")):
@@ -231,15 +232,17 @@ def test_what_a_user_added_to_an_export_or_changed_in_it_is_never_lost(tmp_path,
     export(trials, target)
     rated = (target / "cinema.csv").read_bytes().replace(b",,", b",1,2", 1)
     (target / "cinema.csv").write_bytes(rated)
+    (target / MANIFEST).write_text((target / MANIFEST).read_text().replace("P-scores", "P-scores, discussed on Monday"))
     (target / "notes").mkdir()
     (target / "notes" / "mine.md").write_text("x")
     (target / "netmeta.R").unlink()
     (target / "netmeta.R").symlink_to(tmp_path / "elsewhere.R")
-    with pytest.raises(TableError, match="out: not replaced.* changed since: cinema.csv, netmeta.R, notes/mine.md; move this elsewhere"):
+    with pytest.raises(TableError, match="out: not replaced.* changed since: cinema.csv, manifest.json, netmeta.R, notes/mine.md; move this elsewhere"):
         export(trials, target)
     assert (target / "cinema.csv").read_bytes() == rated and (target / "notes" / "mine.md").is_file()
     for name in ("cinema.csv", "netmeta.R", "notes/mine.md"):
         (target / name).unlink()
+    (target / MANIFEST).write_text((target / MANIFEST).read_text().replace("P-scores, discussed on Monday", "P-scores"))
     export(trials, target)
     assert (target / "cinema.csv").is_file() and not (target / "notes").exists()
 
@@ -278,9 +281,7 @@ def test_every_outcome_is_exported_the_first_on_top(tmp_path, trials):
 
 
 def test_arms_of_some_studies_only_are_said_to_be_so(tmp_path, from_arms):
-    data = printed_only(tmp_path)
-    name, content, options = EXAMPLES["netmeta pairwise, long arms"]
-    write_trials(convert(table_from_bytes(name, content), options, data), data)
+    data = shutil.copytree(from_arms, tmp_path / "data")
     added = b"studlab,treat1,treat2,TE,seTE\nlater,neuromodulation,placebo/sham,0.1,0.2\n"
     write_trials(convert(table_from_bytes("later.csv", added), Options("contrasts"), data), data, add=True)
     files = export_files(data)

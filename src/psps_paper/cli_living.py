@@ -41,8 +41,8 @@ def living_commands(commands) -> None:
     diff.set_defaults(run=_diff)
 
     export = commands.add_parser("export", help="data and results for R, CINeMA, MetaInsight and spreadsheets")
-    export.add_argument("target", type=Path, help="a new folder, or one with an earlier export")
-    export.add_argument("--outcome", help="row of outcomes.csv (default: its first)")
+    export.add_argument("target", type=Path, help="a new folder, or one with an earlier export and nothing else")
+    export.add_argument("--outcome", help="row of outcomes.csv (default: all that there are results of)")
     export.add_argument("--data", type=Path, help="data folder (default: that of this checkout)")
     export.set_defaults(run=_export)
 

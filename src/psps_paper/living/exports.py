@@ -19,7 +19,6 @@ from psps_paper.trials import BookNetwork, Trials, book_network
 
 MANIFEST = "manifest.json"
 SCHEMA = "psps-paper export 2"
-REPLACED = ("psps-paper export 1", SCHEMA)  # schemas of exports that a new one may replace
 # netmeta 2.8-2 and this package agree to more; the script allows for rounding of R's printed input
 TOLERANCE = 1e-6
 
@@ -65,6 +64,7 @@ def export_files(folder: Path, *, outcome: str | None = None) -> dict[str, bytes
         "not written": absent,
         "left out of the fit": left_out,
     }
+    manifest["sha256"] = _digest(manifest)
     files[MANIFEST] = (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode("utf-8")
     return files
 
@@ -140,17 +140,23 @@ def _check_replaceable(target: Path) -> None:
     if not present:
         return
     try:
-        manifest = json.loads(present.pop(MANIFEST).read_bytes())
-        written = {name: entry["sha256"] for name, entry in manifest["files"].items()} if manifest["schema"] in REPLACED else None
+        manifest = json.loads(present[MANIFEST].read_bytes())
+        written = {name: entry["sha256"] for name, entry in manifest["files"].items()} if manifest["schema"] == SCHEMA else None
     except (KeyError, ValueError, TypeError, AttributeError, OSError):
         written = None
     if written is None:
         raise TableError(f"{target}: holds files that are no export; name a new folder")
+    if manifest.pop("sha256", None) == _digest(manifest):
+        del present[MANIFEST]
     kept = [name for name, path in sorted(present.items())
             if path.is_symlink() or not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != written.get(name)]
     if kept:
         raise TableError(f"{target}: not replaced, for it holds what no export wrote, or what was changed since: {', '.join(kept)}; "
                          "move this elsewhere, or name a new folder")
+
+
+def _digest(manifest: dict) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode("utf-8")).hexdigest()
 
 
 def cinema_table(contrasts: pd.DataFrame) -> pd.DataFrame:

@@ -11,9 +11,11 @@ import tomllib
 import pandas as pd
 import pytest
 from helpers import DATA, ROOT, copy_data, replace_once, run_command, table
+from living_examples import examples
 
 from psps_paper.claims import VERDICTS
 from psps_paper.cli import main
+from psps_paper.living.writing import only_writer
 from psps_paper.tables import checksums, recorded_checksums, table_names
 
 
@@ -111,6 +113,23 @@ def test_tables_records_checksums_only_where_asked(folder, capsys):
     assert main(["tables", "--record", "--data", str(folder)]) == 0
     assert recorded_checksums(folder).equals(checksums(folder))
     assert capsys.readouterr().out.endswith(f"wrote {folder / 'checksums.sha256'}\n")
+
+
+def test_tables_records_nothing_while_another_process_writes(folder, capsys):
+    with only_writer(folder):
+        before = (folder / "checksums.sha256").read_bytes()
+        replace_once(folder / "prisma.csv", b"Duplicates removed", b"Duplicates")
+        assert main(["tables", "--record", "--data", str(folder)]) == 2
+    assert "another process is writing here; nothing was changed" in capsys.readouterr().err
+    assert (folder / "checksums.sha256").read_bytes() == before
+
+
+@pytest.mark.parametrize(("option", "text"), [("--label", "Neuromodulation=neuromodulation"), ("--map", "te=TE"), ("--where", "TE=-0.381"), ("--set", "treat1=Neuromodulation")])
+def test_the_file_may_stand_after_any_option(tmp_path, folder, capsys, option, text):
+    name, content, _ = examples()["netmeta"]
+    (tmp_path / name).write_bytes(content)
+    assert main(["import", "--kind", "contrasts", "--data", str(folder), option, text, str(tmp_path / name)]) == 0
+    assert f"{name}: contrasts in the convention" in capsys.readouterr().out
 
 
 def test_tables_records_nothing_where_a_table_is_broken(folder):

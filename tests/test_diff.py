@@ -52,49 +52,54 @@ def test_nothing_changed_is_said(results):
 
 
 def test_the_order_of_additions_is_no_change(results):
-    row = results["contrasts"][0]
-    assert compare(results, changed(results, "contrasts/0/te", np.nextafter(row["te"], 9))).empty
+    row = results["outcomes"][0]["contrasts"][0]
+    assert compare(results, changed(results, PAIN + "contrasts/0/te", np.nextafter(row["te"], 9))).empty
+
+
+PAIN = "outcomes/0/"
 
 
 @pytest.mark.parametrize(("path", "value", "what", "item"), [
-    ("contrasts/0/te", 0.9, "estimate", "conservative vs conservative + minimally invasive, te"),
-    ("contrasts/0/se", 0.9, "estimate", "conservative vs conservative + minimally invasive, se"),
-    ("contrasts/1/upper", 0.9, "interval", "conservative vs neuromodulation, upper"),
-    ("contrasts/1/predict_lower", -9.0, "interval", "conservative vs neuromodulation, predict lower"),
-    ("network/tau2", 0.5, "heterogeneity", "tau2"),
-    ("network/i2", 0.5, "heterogeneity", "I2"),
-    ("network/df_q", 23, "heterogeneity", "degrees of freedom of Q"),
-    ("network/estimates", 26, "network", "estimates"),
-    ("ranks/1/p_score", 0.5, "P-score", "conservative"),
-    ("ranks/2/rank", 4, "rank", "placebo/sham"),
-    ("state", "printed numbers only", "data", "state"),
+    (PAIN + "contrasts/0/te", 0.9, "estimate", "conservative vs conservative + minimally invasive, te"),
+    (PAIN + "contrasts/0/se", 0.9, "estimate", "conservative vs conservative + minimally invasive, se"),
+    (PAIN + "contrasts/1/upper", 0.9, "interval", "conservative vs neuromodulation, upper"),
+    (PAIN + "contrasts/1/predict_lower", -9.0, "interval", "conservative vs neuromodulation, predict lower"),
+    (PAIN + "network/tau2", 0.5, "heterogeneity", "tau2"),
+    (PAIN + "network/i2", 0.5, "heterogeneity", "I2"),
+    (PAIN + "network/df_q", 23, "heterogeneity", "degrees of freedom of Q"),
+    (PAIN + "network/estimates", 26, "network", "estimates"),
+    (PAIN + "ranks/1/p_score", 0.5, "P-score", "conservative"),
+    (PAIN + "ranks/2/rank", 4, "rank", "placebo/sham"),
+    (PAIN + "state", "printed numbers only", "data", "state"),
     ("data/studies.csv", "0" * 64, "data", "studies.csv"),
 ])  # fmt: skip
 def test_each_kind_of_change_is_named_with_both_values(results, path, value, what, item):
     changes = compare(results, changed(results, path, value))
     (row,) = changes.itertuples()
     assert (row.what, row.item, row.flips) == (what, item, False)
-    assert row.new == (value if what != "data" or path == "state" else value[:12])
+    assert row.outcome == ("pain" if path.startswith(PAIN) else "")
+    assert row.new == (value if what != "data" or path.endswith("state") else value[:12])
     if isinstance(value, float):
         assert row.change == row.new - row.old
 
 
 def test_a_contrast_that_begins_to_exclude_no_effect_flips(results):
-    before = results["contrasts"][1]
+    before = results["outcomes"][0]["contrasts"][1]
     assert before["lower"] < 0 < before["upper"]
     new = copy.deepcopy(results)
-    new["contrasts"][1] |= {"te": -0.5, "upper": -0.1}
+    new["outcomes"][0]["contrasts"][1] |= {"te": -0.5, "upper": -0.1}
     changes = compare(results, new)
     first = changes.iloc[0]
     assert first["flips"] and first["what"] == "conclusion"
     assert (first["old"], first["new"]) == ("no difference shown", "neuromodulation is better than conservative")
     assert diff_text(changes).splitlines()[0] == "3 differences, 1 of them flip a conclusion or a verdict"
-    assert diff_text(changes).splitlines()[1].startswith("flips: conclusion: conservative vs neuromodulation")
+    assert diff_text(changes).splitlines()[1].startswith("flips: pain: conclusion: conservative vs neuromodulation")
 
 
 def test_another_first_by_p_score_flips(results):
     new = copy.deepcopy(results)
-    new["ranks"][0], new["ranks"][1] = new["ranks"][1] | {"rank": 1}, new["ranks"][0] | {"rank": 2}
+    ranks = new["outcomes"][0]["ranks"]
+    ranks[0], ranks[1] = ranks[1] | {"rank": 1}, ranks[0] | {"rank": 2}
     changes = compare(results, new)
     flip = changes[changes["flips"]].iloc[0]
     assert (flip["item"], flip["old"], flip["new"]) == ("first by P-score", "neuromodulation", "conservative")
@@ -110,9 +115,10 @@ def test_a_verdict_that_changes_flips_and_a_value_that_moves_does_not(results):
 
 def test_treatments_and_statements_that_come_or_go_are_named(results):
     new = copy.deepcopy(results)
-    new["network"]["treatments"] = new["network"]["treatments"][:3]
-    new["contrasts"] = [row for row in new["contrasts"] if "placebo/sham" not in (row["treat1"], row["treat2"])]
-    new["ranks"] = [row for row in new["ranks"] if row["treatment"] != "placebo/sham"]
+    pain = new["outcomes"][0]
+    pain["network"]["treatments"] = pain["network"]["treatments"][:3]
+    pain["contrasts"] = [row for row in pain["contrasts"] if "placebo/sham" not in (row["treat1"], row["treat2"])]
+    pain["ranks"] = [row for row in pain["ranks"] if row["treatment"] != "placebo/sham"]
     gone = new["claims"].pop()
     changes = compare(results, new)
     assert {"treatment placebo/sham", "placebo/sham", "neuromodulation vs placebo/sham", gone["id"]} <= set(changes["item"])
@@ -122,7 +128,40 @@ def test_treatments_and_statements_that_come_or_go_are_named(results):
 
 def test_other_outcomes_are_not_compared(results):
     with pytest.raises(ValueError, match="nothing to compare"):
-        compare(results, changed(results, "outcome/te_desirable", "lower"))
+        compare(results, changed(results, PAIN + "outcome/te_desirable", "lower"))
+
+
+def with_sleep(te: float, folder):
+    """Trials of a second outcome, beside the printed numbers of the first."""
+    data = printed_only(folder)
+    content = f"studlab,treat1,treat2,TE,seTE\na,A,B,{te},0.2\nb,A,B,{te},0.3\n".encode()
+    write_trials(convert(table_from_bytes("r.csv", content), Options("contrasts", outcome="responders"), data), data)
+    (data / "claims.csv").unlink()  # what the statements of the print come to is not asked here
+    return data
+
+
+def test_every_outcome_is_compared(tmp_path, capsys):
+    """The estimate of the second outcome turns its sign: its conclusion flips, and the status says so."""
+    for name, te in (("old", -1.0), ("new", 3.0)):
+        (tmp_path / name).mkdir()
+        with_sleep(te, tmp_path / name)
+    old, new = tmp_path / "old" / "data", tmp_path / "new" / "data"
+    changes = compare_paths(old, new)
+    assert set(changes["outcome"]) == {"responders", ""}
+    by_item = changes.set_index(["what", "item"])
+    assert by_item.at[("conclusion", "A vs B"), "flips"] and by_item.at[("estimate", "A vs B, te"), "change"] == pytest.approx(4)
+    assert main(["diff", str(old), str(new)]) == 1
+    assert "flips: responders: conclusion: A vs B: B is better than A -> A is better than B" in capsys.readouterr().out
+
+
+def test_an_outcome_that_comes_or_goes_is_named(tmp_path, results):
+    both = copy.deepcopy(results)
+    both["outcomes"].append(changed(results, PAIN + "outcome/name", "sleep")["outcomes"][0])
+    (gone,) = compare(both, results).to_dict("records")
+    assert gone | {"change": None} == {"outcome": "", "what": "outcome", "item": "sleep (SMD, higher te is desirable)",
+                                       "old": "in", "new": None, "change": None, "flips": True}
+    (come,) = compare(results, both).itertuples()
+    assert (come.old, come.new, come.flips) == (None, "in", False)
 
 
 @pytest.mark.parametrize(("limits", "desirable", "expected"), [
@@ -158,10 +197,10 @@ def test_one_more_trial_changes_the_network_and_says_so(tmp_path, trials):
 
 
 def test_the_page_shows_what_the_text_shows(results):
-    new = changed(results, "network/tau2", 0.25)
+    new = changed(results, PAIN + "network/tau2", 0.25)
     table = diff_table(compare(results, new))
-    assert table.to_dict("records") == [{"what": "heterogeneity", "item": "tau2", "before": "0.088", "after": "0.250", "flips": ""}]
-    assert list(diff_table(compare(results, results)).columns) == ["what", "item", "before", "after", "flips"]
+    assert table.to_dict("records") == [{"outcome": "pain", "what": "heterogeneity", "item": "tau2", "before": "0.088", "after": "0.250", "flips": ""}]
+    assert list(diff_table(compare(results, results)).columns) == ["outcome", "what", "item", "before", "after", "flips"]
 
 
 @pytest.mark.parametrize(("value", "text"), [(None, "none"), (0.0005, "5.00e-04"), (12, "12"), (-0.25, "\N{MINUS SIGN}0.250"), ("x", "x")])
@@ -174,7 +213,7 @@ def test_the_command_tells_flips_by_its_status(tmp_path, printed, trials, capsys
     assert capsys.readouterr().out == "nothing changed\n"
     assert main(["diff", "--json", str(printed), str(trials)]) == 1
     rows = json.loads(capsys.readouterr().out)
-    assert rows[0]["flips"] is True and {"what", "item", "old", "new", "change", "flips"} == set(rows[0])
+    assert rows[0]["flips"] is True and {"outcome", "what", "item", "old", "new", "change", "flips"} == set(rows[0])
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"schema": "other"}', b"\xff", b'{"schema": "psps-paper results 1"}'])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -139,6 +140,16 @@ def test_the_script_of_a_multi_arm_network_holds_netmeta_s_results():
     np.testing.assert_allclose(np.array(r_values(script, "expected_TE")), np.array(oracle["TE_random"]).ravel(), rtol=1e-7, atol=1e-9)
 
 
+def test_the_script_expects_no_tau2_where_netmeta_estimates_none():
+    """Without degrees of freedom netmeta 2.8-2 reports NA, and ``all.equal(NA, 0)`` is not TRUE."""
+    tree = pd.DataFrame({"study": ["a", "b"], "treat1": ["A", "B"], "treat2": ["B", "C"], "te": [0.1, 0.2], "se": 0.2})
+    script = netmeta_script(fit_network(tree), measure="SMD", desirable="higher")
+    assert "expected_tau2 <- NA_real_" in script and "expected_I2 <- NA_real_" in script
+    assert "if (!is.na(expected_tau2)) agree(fit$tau^2, expected_tau2)" in script
+    # a tau2 that was given to netmeta comes back
+    assert "expected_tau2 <- 0.25" in netmeta_script(fit_network(tree, tau2=0.25), measure="SMD", desirable="higher")
+
+
 def test_several_estimates_of_a_study_have_labels_of_their_own():
     contrasts = pd.DataFrame({"study": ["a", "a", 'b "x" \\'], "treat1": "A", "treat2": "B", "te": [0.1, 0.2, 0.3], "se": 0.2})
     script = netmeta_script(fit_network(contrasts, correlation=0.0), measure="SMD", desirable="higher")
@@ -154,7 +165,8 @@ def test_the_manifest_names_every_file_with_its_checksum(files):
     for name, entry in manifest["files"].items():
         assert entry["sha256"] == hashlib.sha256(files[name]).hexdigest() and entry["meaning"]
     assert manifest["not written"] == {"metainsight.csv": "MetaInsight takes arms of trials, and the data were imported as contrasts"}
-    assert "numpy" in manifest["versions"] and manifest["state"] == "trial-level data"
+    assert "numpy" in manifest["versions"] and manifest["outcomes"] == [
+        {"name": "pain", "measure": "SMD", "te_desirable": "higher", "state": "trial-level data", "folder": "."}]
 
 
 def test_without_trials_the_manifest_says_why_data_are_missing(tmp_path):
@@ -164,7 +176,8 @@ def test_without_trials_the_manifest_says_why_data_are_missing(tmp_path):
     assert {"contrasts.csv", "netmeta.R", "cinema.csv", "metainsight.csv"} <= set(reasons)
     assert set(reasons.values()) == {"there are no trial-level data, only printed numbers"}
     results = json.loads(files["results.json"])
-    assert results["network"]["tau2"] is None and results["network"]["i2"] == 0.775, "unknown is unknown, printed is printed"
+    (network,) = [entry["network"] for entry in results["outcomes"]]
+    assert network["tau2"] is None and network["i2"] == 0.775, "unknown is unknown, printed is printed"
 
 
 def test_result_tables_hold_the_fit_unrounded(tmp_path, trials, files):
@@ -202,6 +215,79 @@ def test_only_an_earlier_export_is_replaced(tmp_path, trials):
     with pytest.raises(TableError, match="is a file"):
         export(trials, other / "thesis.txt")
     assert [path.name for path in other.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("manifest", ['{"name": "my web app"}', "[]", "", '{"schema": "psps-paper export 2", "files": ["x"]}'])
+def test_a_manifest_of_something_else_is_no_export(tmp_path, trials, manifest):
+    (tmp_path / "site" / ".git").mkdir(parents=True)
+    for name, text in (("manifest.json", manifest), ("thesis.txt", "important"), (".git/HEAD", "ref")):
+        (tmp_path / "site" / name).write_text(text)
+    with pytest.raises(TableError, match="holds files that are no export"):
+        export(trials, tmp_path / "site")
+    assert (tmp_path / "site" / "thesis.txt").read_text() == "important" and (tmp_path / "site" / ".git" / "HEAD").is_file()
+
+
+def test_what_a_user_added_to_an_export_or_changed_in_it_is_never_lost(tmp_path, trials):
+    target = tmp_path / "out"
+    export(trials, target)
+    rated = (target / "cinema.csv").read_bytes().replace(b",,", b",1,2", 1)
+    (target / "cinema.csv").write_bytes(rated)
+    (target / MANIFEST).write_text((target / MANIFEST).read_text().replace("P-scores", "P-scores, discussed on Monday"))
+    (target / "notes").mkdir()
+    (target / "notes" / "mine.md").write_text("x")
+    (target / "netmeta.R").unlink()
+    (target / "netmeta.R").symlink_to(tmp_path / "elsewhere.R")
+    with pytest.raises(TableError, match="out: not replaced.* changed since: cinema.csv, manifest.json, netmeta.R, notes/mine.md; move this elsewhere"):
+        export(trials, target)
+    assert (target / "cinema.csv").read_bytes() == rated and (target / "notes" / "mine.md").is_file()
+    for name in ("cinema.csv", "netmeta.R", "notes/mine.md"):
+        (target / name).unlink()
+    (target / MANIFEST).write_text((target / MANIFEST).read_text().replace("P-scores, discussed on Monday", "P-scores"))
+    export(trials, target)
+    assert (target / "cinema.csv").is_file() and not (target / "notes").exists()
+
+
+def test_an_export_behind_a_symbolic_link_is_replaced_there(tmp_path, trials):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "disk")
+    for _ in range(3):
+        export(trials, tmp_path / "out")
+        assert (tmp_path / "out").is_symlink() and (tmp_path / "disk" / MANIFEST).is_file()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["disk", "out"]
+
+
+def with_responders(folder):
+    """Trials of a second outcome beside those of the first."""
+    data = with_trials(folder)
+    content = b"studlab,treat1,treat2,TE,seTE\na,A/x,B,0.1,0.2\nb,A/x,B,0.3,0.2\n"
+    write_trials(convert(table_from_bytes("r.csv", content), Options("contrasts", outcome="responders"), data), data)
+    return data
+
+
+def test_every_outcome_is_exported_the_first_on_top(tmp_path, trials):
+    data = with_responders(tmp_path)
+    files, alone = export_files(data), export_files(trials)
+    for name in ("contrasts.csv", "netmeta.R", "results_ranking.csv"):
+        assert files[name] == alone[name]
+    assert b'treat1 = c("A/x", "A/x")' in files["2_responders/netmeta.R"] and b'sm = "OR"' in files["2_responders/netmeta.R"]
+    manifest, results = json.loads(files[MANIFEST]), json.loads(files["results.json"])
+    assert [(entry["name"], entry["folder"]) for entry in manifest["outcomes"]] == [("pain", "."), ("responders", "2_responders/")]
+    assert [entry["outcome"]["name"] for entry in results["outcomes"]] == ["pain", "responders"]
+    assert set(manifest["files"]) | {MANIFEST} == set(files) and "2_responders/metainsight.csv" in manifest["not written"]
+    only = export_files(data, outcome="responders")
+    assert only["netmeta.R"] == files["2_responders/netmeta.R"] and not any("/" in name for name in only)
+    export(data, tmp_path / "out")
+    assert set(export(data, tmp_path / "out")) == {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+
+
+def test_arms_of_some_studies_only_are_said_to_be_so(tmp_path, from_arms):
+    data = shutil.copytree(from_arms, tmp_path / "data")
+    added = b"studlab,treat1,treat2,TE,seTE\nlater,neuromodulation,placebo/sham,0.1,0.2\n"
+    write_trials(convert(table_from_bytes("later.csv", added), Options("contrasts"), data), data, add=True)
+    files = export_files(data)
+    manifest = json.loads(files[MANIFEST])
+    assert manifest["files"]["arms.csv"]["meaning"].endswith("not those of later, imported as contrasts")
+    assert "metainsight.csv" not in files and manifest["not written"]["metainsight.csv"].endswith("imported as contrasts: later")
 
 
 def test_the_command_writes_a_folder(tmp_path, trials, capsys):

@@ -250,6 +250,28 @@ def test_league_heat_adds_a_shade_a_cell():
     assert all(style.contrast_ratio(shade, style.text_on(shade)) >= 4.5 for shade in shades)
 
 
+def test_characters_that_the_typeface_lacks_stay_text_and_warn_of_nothing(recwarn):
+    edges = pd.DataFrame({"treat1": ["尼古丁"], "treat2": ["戒烟"], "n_studies": [2], "n_estimates": [2]})
+    svg = to_svg(figures.network_graph(edges, classes=dict.fromkeys(["尼古丁", "戒烟"], next(iter(style.class_colours())))))
+    assert ">尼古丁<" in svg and "戒烟" in svg
+    assert [str(warning.message) for warning in recwarn] == []
+
+
+def test_a_character_that_the_typeface_lacks_is_one_em_wide():
+    assert style.foreign("té 尼尼古") == "古尼"
+    assert style.text_width("尼古丁", 10) == pytest.approx(30, abs=0.5)
+
+
+def test_an_installed_typeface_that_has_the_characters_is_chosen():
+    fonts = [entry for entry in style.fontManager.ttflist if entry.weight == 400 and entry.style == "normal"]
+    extra = {entry.name: set(style.get_font(entry.fname).get_charmap()) - style._characters("normal") for entry in fonts}
+    characters = next(characters for characters in extra.values() if characters)
+    character = chr(min(characters))
+    chosen = style.families(character)
+    assert chosen[0] == style.FONT and min(characters) in extra[chosen[1]]
+    assert style.families("") == [style.FONT]
+
+
 def test_drawing_leaves_matplotlib_as_it_was():
     before = dict(mpl.rcParams)
     to_svg(EXAMPLES["forest_network"]())

@@ -213,7 +213,7 @@ def test_the_command_reports_first_and_writes_only_where_asked(tmp_path, capsys)
     name, content, _ = EXAMPLES["netmeta"]
     (tmp_path / name).write_bytes(content)
     command = ["import", str(tmp_path / name), "--kind", "contrasts", "--data", str(data),
-               "--label", *[f"{old}={new}" for old, new in LABELS.items()]]
+               *[f"--label={old}={new}" for old, new in LABELS.items()]]
     assert main(command) == 0
     dry = capsys.readouterr()
     assert dry.err == "" and "read 25 rows, used 25, listed below 0" in dry.out

@@ -8,6 +8,7 @@ import io
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -101,6 +102,10 @@ def test_a_folder_is_old_or_new_wherever_the_writer_is_killed(tmp_path, before):
         killed = killed_at(step, lambda: replace_folder(folder, new))
         place = current_folder(folder)
         states.append(None if place is None else contents(place))
+        if folder.is_dir():  # to remove it is to have none, whatever the killed writer left beside it
+            shutil.copytree(folder.parent, tmp_path / "removed" / str(step))
+            shutil.rmtree(tmp_path / "removed" / str(step) / "trials")
+            assert current_folder(tmp_path / "removed" / str(step) / "trials") is None
         # The next writer finds its way whatever the last one left behind, and leaves nothing behind itself
         replace_folder(folder, new)
         assert contents(folder) == new and [path.name for path in folder.parent.iterdir()] == ["trials"]
@@ -137,6 +142,44 @@ def test_a_failed_write_leaves_no_trace(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         replace_folder(tmp_path / "trials", {"a.csv": b"new"})
     assert contents(tmp_path) == {"table.csv": b"old"} and len(list(tmp_path.iterdir())) == 1
+
+
+def test_half_a_previous_folder_never_becomes_the_present_one(tmp_path):
+    """The writer was killed while it removed the old folder, the user then removed the new one, and another writer is killed early."""
+    folder = tmp_path / "trials"
+    (tmp_path / ".trials.previous").mkdir()
+    (tmp_path / ".trials.previous" / "half.csv").write_bytes(b"old")
+    assert current_folder(folder) is None
+    step = 1
+    while killed_at(step, lambda: replace_folder(folder, {"a.csv": b"new", "d/b.csv": b"new"})):
+        place = current_folder(folder)
+        assert place is None or contents(place) == {"a.csv": b"new", "d/b.csv": b"new"}
+        step += 1
+        shutil.rmtree(tmp_path)
+        (tmp_path / ".trials.previous").mkdir(parents=True)
+        (tmp_path / ".trials.previous" / "half.csv").write_bytes(b"old")
+    assert step > 8
+
+
+def test_a_folder_behind_a_symbolic_link_is_replaced_there(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "trials"
+    link.symlink_to(tmp_path / "elsewhere" / "kept", target_is_directory=True)
+    for content in (b"first", b"second", b"third"):
+        replace_folder(link, {"a.csv": content})
+        assert link.is_symlink() and contents(current_folder(link)) == {"a.csv": content}
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["kept"]
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_files_get_the_mode_that_the_user_s_umask_gives(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        replace_folder(tmp_path / "trials", {"a.csv": b"a", "d/b.csv": b"b"})
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "trials").rglob("*.csv")} == {mode}
 
 
 # --- one writer ---------------------------------------------------------------------------------------

@@ -60,17 +60,26 @@ def test_a_trial_is_added_by_the_commands_of_the_guide(checkout, capsys):
     assert main(verify) == 1, "the numbers are made up, so the article's statements do not hold"
     diff[1] = str(old)
     assert main(diff) == 1
-    assert "moves: data: state: printed numbers only -> trial-level data" in capsys.readouterr().out
+    assert "moves: pain: data: state: printed numbers only -> trial-level data" in capsys.readouterr().out
 
 
 def test_a_review_is_started_by_the_commands_of_the_guide(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PSPS_DATA", raising=False)
     new, export = commands(START)
+    (tmp_path / "checkout").mkdir()
+    monkeypatch.chdir(tmp_path / "checkout")
     assert main(new) == 0
-    monkeypatch.chdir(tmp_path / new[1])
+    monkeypatch.chdir(new[1])
     assert main(export) == 0
     assert "wrote out/netmeta.R" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("guide", [ADD, START], ids=["add", "start"])
+def test_a_guide_says_where_the_command_is(guide):
+    """It is not on the path: ``make book`` installs into ``.venv``."""
+    first = guide.index("psps-paper import" if guide is ADD else "    psps-paper new")
+    assert guide.index("source .venv/bin/activate") < first and "`.venv/bin/psps-paper`" in guide and "pip install" not in guide
 
 
 def test_the_guide_lists_every_convention_and_its_limits():

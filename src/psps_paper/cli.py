@@ -14,7 +14,8 @@ from psps_paper.claims import VERDICTS, check_claims, place
 from psps_paper.cli_ensemble import ensemble_commands
 from psps_paper.cli_living import living_commands
 from psps_paper.consistency import disagreements
-from psps_paper.tables import TableError, changed_files, load_table, record_checksums, table_names
+from psps_paper.living.writing import only_writer
+from psps_paper.tables import TableError, changed_files, data_folder, load_table, record_checksums, table_names
 
 CLOSED_EARLY = 141  # as a shell reports a process that wrote to a closed pipe
 
@@ -95,7 +96,8 @@ def _tables(options: argparse.Namespace) -> int:
     for name in table_names(options.data):
         print(f"{name}.csv: {len(load_table(name, options.data))} rows")
     if options.record:
-        print(f"wrote {record_checksums(options.data)}")
+        with only_writer(options.data or data_folder()):
+            print(f"wrote {record_checksums(options.data)}")
     return 1 if _tell_differences(options.data) else 0
 
 

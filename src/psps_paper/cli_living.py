@@ -18,12 +18,12 @@ def living_commands(commands) -> None:
     importing.add_argument("file", type=Path, help="CSV, TSV or XLSX")
     importing.add_argument("--kind", choices=["contrasts", "arms"], required=True, help="one effect a row, or arms of trials")
     importing.add_argument("--outcome", help="row of outcomes.csv (default: its first)")
-    importing.add_argument("--map", nargs="+", action="extend", default=[], metavar="NAME=COLUMN",
+    importing.add_argument("--map", action="append", default=[], metavar="NAME=COLUMN",
                            help="column of the file for study, treat1, treat2, te, se, or treatment, n, mean, sd, events, ...")
-    importing.add_argument("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE",
+    importing.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
                            help="one value for all rows: treat1, treat2, treatment or study")
-    importing.add_argument("--label", nargs="+", action="extend", default=[], metavar="OLD=NEW", help="rename a treatment")
-    importing.add_argument("--where", nargs="+", action="extend", default=[], metavar="COLUMN=VALUE", help="use only these rows")
+    importing.add_argument("--label", action="append", default=[], metavar="OLD=NEW", help="rename a treatment; each of these four may be repeated")
+    importing.add_argument("--where", action="append", default=[], metavar="COLUMN=VALUE", help="use only these rows")
     importing.add_argument("--measure", choices=["SMD", "MD", "OR", "RD"], help="of arms (default: that of the outcome)")
     importing.add_argument("--reverse", action="store_true", help="contrasts in the other direction: turn the sign of te")
     importing.add_argument("--no-imputation", action="store_true", help="leave out arms without an SD")
@@ -41,13 +41,14 @@ def living_commands(commands) -> None:
     diff.set_defaults(run=_diff)
 
     export = commands.add_parser("export", help="data and results for R, CINeMA, MetaInsight and spreadsheets")
-    export.add_argument("target", type=Path, help="a new folder, or one with an earlier export")
-    export.add_argument("--outcome", help="row of outcomes.csv (default: its first)")
+    export.add_argument("target", type=Path, help="a new folder, or one with an earlier export and nothing else")
+    export.add_argument("--outcome", help="row of outcomes.csv (default: all that there are results of)")
     export.add_argument("--data", type=Path, help="data folder (default: that of this checkout)")
     export.set_defaults(run=_export)
 
     new = commands.add_parser("new", help="begin a review of your own, or make its data anew from review.yml",
-                              description="In a new folder: a sample review that builds. In a review's folder: data/ anew, nothing else.")
+                              description="In a new folder: a sample review that builds. In a review's folder: data/ anew, and the lines "
+                                          "that repeat title, author and repository.")
     new.add_argument("folder", type=Path)
     new.set_defaults(run=_new)
 
@@ -102,6 +103,6 @@ def _export(options: argparse.Namespace) -> int:
 def _new(options: argparse.Namespace) -> int:
     from psps_paper.living.new_review import new_review
 
-    for name in new_review(options.folder):
+    for name in new_review(options.folder, tell=print):
         print(f"wrote {options.folder / name}")
     return 0

@@ -12,7 +12,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .style import FONT_STACK, RC
+from .style import FONT_STACK, RC, browser_finds_typefaces
 
 SVG = "http://www.w3.org/2000/svg"
 XLINK = "http://www.w3.org/1999/xlink"
@@ -56,7 +56,7 @@ def to_svg(drawing: Drawing) -> str:
     no XML header and no date. ``role="img"`` and ``aria-label`` carry the text alternative.
     """
     buffer = io.StringIO()
-    with mpl.rc_context(RC):
+    with mpl.rc_context(RC), browser_finds_typefaces():
         drawing.figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     root = ElementTree.fromstring(buffer.getvalue())
     ElementTree.register_namespace("", SVG)

@@ -7,10 +7,12 @@ SVG can replace it by a CSS variable. All other colours stand on light and on da
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import pathlib
 import re
-from collections.abc import Callable, Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
@@ -20,7 +22,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
+from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.patches import Rectangle
 from matplotlib.path import Path
 from matplotlib.textpath import TextPath
@@ -30,6 +32,7 @@ from psps_paper.tables import TableError, data_folder, load_table
 Width = Literal["single", "double"]
 WIDTH_MM: dict[str, float] = {"single": 90.0, "double": 180.0}
 FONT_SIZE: dict[str, float] = {"single": 8.0, "double": 9.0}
+FONT = "DejaVu Sans"
 FONT_STACK = '"DejaVu Sans", Verdana, sans-serif'
 
 INK = "#1a1a1a"
@@ -60,7 +63,7 @@ TIER_MARKERS: dict[str, tuple[str, bool]] = {
 }
 
 RC = {
-    "font.family": ["DejaVu Sans"],
+    "font.family": [FONT],
     "text.color": INK,
     "text.parse_math": False,
     "axes.edgecolor": INK,
@@ -253,12 +256,49 @@ def check_matrix(frame: pd.DataFrame, where: str) -> None:
 # ---------------------------------------------------------------- text
 
 
+@functools.cache
+def _characters(weight: str) -> frozenset[int]:
+    return frozenset(get_font(findfont(FontProperties(family=FONT, weight=weight))).get_charmap())
+
+
+def foreign(text: str, weight: str = "normal") -> str:
+    """The characters that the figures' own typeface lacks, each once; it has Latin, Greek, Cyrillic, Arabic, Hebrew and others."""
+    return "".join(sorted({c for c in text if ord(c) not in _characters(weight) and c.isprintable()}))
+
+
+@functools.cache
+def families(characters: str) -> list[str]:
+    """The figures' own typeface and, for characters that it lacks, the installed one that has most of them, if any has one.
+
+    Without one, an SVG still shows them: its text stays text, for which the reader's browser finds a typeface. A PDF or a
+    PNG shows boxes, and matplotlib warns of each.
+    """
+    if not characters:
+        return [FONT]
+    found = {}
+    for entry in fontManager.ttflist:
+        if entry.name != FONT and entry.weight in (400, "normal", "regular") and entry.style == "normal":
+            with contextlib.suppress(RuntimeError, OSError):  # a font that cannot be opened is none
+                found[entry.name] = len(set(map(ord, characters)) & get_font(entry.fname).get_charmap().keys())
+    best = max(sorted(found), key=found.get, default=FONT)
+    return [FONT, best] if found.get(best) else [FONT]
+
+
+@contextlib.contextmanager
+def browser_finds_typefaces() -> Iterator[None]:
+    """Silence matplotlib's warning of characters that no installed typeface has, and no other, while an SVG is written."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .*missing from", category=UserWarning)
+        yield
+
+
 @functools.lru_cache(maxsize=4096)
 def text_width(text: str, size: float, weight: str = "normal") -> float:
-    """Width of one line in points, in the figures' own typeface."""
+    """Width of one line in points, in the figures' own typeface; a character that it lacks counts as one em, as Chinese ones are."""
     if not text.strip():
         return 0.0
-    font = FontProperties(family="DejaVu Sans", weight=weight)
+    font = FontProperties(family=FONT, weight=weight)
+    text = text.translate(dict.fromkeys(map(ord, foreign(text, weight)), "\N{EM DASH}"))
     return _right_edge(TextPath((0, 0), text, size=size, prop=font)) + 0.04 * size
 
 
@@ -338,6 +378,9 @@ def write(canvas: Axes, x: float, y: float, text: str, size: float, **options) -
     # Single lines share a baseline whether or not they hold a descender.
     middle = "center" if "\n" in text else "center_baseline"
     options = {"ha": "left", "va": middle, "linespacing": 1.15} | options
+    lacking = foreign(text, options.get("weight", "normal"))
+    if lacking:
+        options["family"] = families(lacking)
     canvas.text(x, y, text, fontsize=size, **options)
 
 

@@ -88,7 +88,7 @@ def changes_since_print(folder: Path | None = None) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame [what, item, old, new, change, flips]
+    DataFrame [outcome, what, item, old, new, change, flips]
         As from :func:`psps_paper.living.diff.compare`; empty where there are no trial-level data.
     """
     folder = folder or data_folder()

@@ -10,7 +10,7 @@ import pandas as pd
 from psps_paper import formatting
 from psps_paper.living.results import HETEROGENEITY, conclusion, read_results
 
-COLUMNS = ["what", "item", "old", "new", "change", "flips"]
+COLUMNS = ["outcome", "what", "item", "old", "new", "change", "flips"]
 WORDS = {1: "{first} is better than {second}", -1: "{second} is better than {first}", 0: "no difference shown"}
 NAMES = {"tau2": "tau2", "q": "Q", "df_q": "degrees of freedom of Q", "p_q": "p of Q", "i2": "I2", "i2_lower": "lower limit of I2",
          "i2_upper": "upper limit of I2"}  # fmt: skip
@@ -27,23 +27,42 @@ def compare(old: dict, new: dict) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame [what, item, old, new, change, flips]
-        ``what`` is "data", "network", "estimate", "interval", "rank", "P-score", "heterogeneity", "verdict" or
-        "conclusion"; ``old`` and ``new`` numbers or text, None where there is none; ``change`` is new minus old for
-        numbers; ``flips`` is true where a conclusion or a verdict is another one. Empty where nothing changed. Rows that flip come
-        first.
+    DataFrame [outcome, what, item, old, new, change, flips]
+        ``outcome`` is its name, empty for data and verdicts. ``what`` is "data", "outcome", "network", "estimate", "interval",
+        "rank", "P-score", "heterogeneity", "verdict" or "conclusion"; ``old`` and ``new`` numbers or text, None where there
+        is none; ``change`` is new minus old for numbers; ``flips`` is true where a conclusion or a verdict is another one,
+        or an outcome went and took its conclusions along. Empty where nothing changed. Rows that flip come first.
 
     Raises
     ------
     ValueError
-        The two are of different outcomes, measures or desirable directions.
+        The two have no outcome with the same name, measure and desirable direction in common.
     """
-    if old["outcome"] != new["outcome"]:
-        raise ValueError(f"the old results are of {old['outcome']}, the new ones of {new['outcome']}: nothing to compare")
-    rows = [*_data(old, new), *_network(old, new), *_contrasts(old, new), *_ranks(old, new), *_verdicts(old, new)]
+    before, after = map(_by_definition, (old, new))
+    if not comparable(old, new):
+        raise ValueError(f"the old results are of {'; '.join(before)}, the new ones of {'; '.join(after)}: nothing to compare")
+    rows = _data(old, new)
+    for definition in [*before, *(definition for definition in after if definition not in before)]:
+        sides = before.get(definition), after.get(definition)
+        if all(sides):
+            found = [row for part in (_state, _network, _contrasts, _ranks) for row in part(*sides)]
+            rows += [{**row, "outcome": sides[0]["outcome"]["name"]} for row in found]
+        else:
+            rows.append(_row("outcome", definition, sides[0] and "in", sides[1] and "in", flips=sides[1] is None))
+    rows += _verdicts(old, new)
     table = pd.DataFrame(rows, columns=COLUMNS).astype({"old": object, "new": object})
     table["flips"] = table["flips"].astype(bool)
     return table.sort_values("flips", ascending=False, kind="stable", ignore_index=True)
+
+
+def comparable(old: dict, new: dict) -> bool:
+    """Whether two results have an outcome with the same name, measure and desirable direction."""
+    return bool(_by_definition(old).keys() & _by_definition(new).keys())
+
+
+def _by_definition(results: dict) -> dict[str, dict]:
+    """Outcomes by what they must share with others to be compared with them."""
+    return {"{name} ({measure}, {te_desirable} te is desirable)".format(**entry["outcome"]): entry for entry in results["outcomes"]}
 
 
 def compare_paths(old: Path, new: Path) -> pd.DataFrame:
@@ -58,7 +77,7 @@ def diff_text(changes: pd.DataFrame) -> str:
     flips = changes["flips"]
     lines = [f"{len(changes)} differences, {flips.sum()} of them flip a conclusion or a verdict"]
     for heading, rows in (("flips", changes[flips]), ("moves", changes[~flips])):
-        lines += [f"{heading}: {row.what}: {row.item}: {shown(row.old)} -> {shown(row.new)}" for row in rows.itertuples()]
+        lines += [f"{heading}: {f'{row.outcome}: ' if row.outcome else ''}{row.what}: {row.item}: {shown(row.old)} -> {shown(row.new)}" for row in rows.itertuples()]
     return "\n".join(lines)
 
 
@@ -69,8 +88,9 @@ def diff_json(changes: pd.DataFrame) -> str:
 
 
 def diff_table(changes: pd.DataFrame) -> pd.DataFrame:
-    """The differences as readers see them on the page "What changed": DataFrame [what, item, before, after, flips]."""
+    """The differences as readers see them on the page "What changed": DataFrame [outcome, what, item, before, after, flips]."""
     return pd.DataFrame({
+        "outcome": changes["outcome"],
         "what": changes["what"],
         "item": changes["item"],
         "before": [shown(value) for value in changes["old"]],
@@ -93,7 +113,7 @@ def shown(value: object) -> str:
 
 def _row(what: str, item: str, old, new, *, flips: bool = False) -> dict:
     numbers = isinstance(old, (int, float)) and isinstance(new, (int, float))
-    return {"what": what, "item": item, "old": old, "new": new, "change": new - old if numbers else None, "flips": flips}
+    return {"outcome": "", "what": what, "item": item, "old": old, "new": new, "change": new - old if numbers else None, "flips": flips}
 
 
 def _differ(old, new) -> bool:
@@ -103,12 +123,16 @@ def _differ(old, new) -> bool:
 
 
 def _data(old: dict, new: dict) -> list[dict]:
-    rows = [_row("data", "state", old["state"], new["state"])] if old["state"] != new["state"] else []
+    rows = []
     for name in sorted(set(old["data"]) | set(new["data"])):
         before, after = (results["data"].get(name) for results in (old, new))
         if before != after:
             rows.append(_row("data", name, before and before[:12], after and after[:12]))
     return rows
+
+
+def _state(old: dict, new: dict) -> list[dict]:
+    return [_row("data", "state", old["state"], new["state"])] if old["state"] != new["state"] else []
 
 
 def _network(old: dict, new: dict) -> list[dict]:

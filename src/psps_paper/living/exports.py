@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -13,10 +15,10 @@ from psps_paper.living.results import contrasts_table, results_json, review_resu
 from psps_paper.living.writing import csv_bytes, only_writer, replace_folder
 from psps_paper.network.model import NetworkFit
 from psps_paper.tables import TableError
-from psps_paper.trials import Trials, book_network, te_desirable
+from psps_paper.trials import BookNetwork, Trials, book_network
 
 MANIFEST = "manifest.json"
-SCHEMA = "psps-paper export 1"
+SCHEMA = "psps-paper export 2"
 # netmeta 2.8-2 and this package agree to more; the script allows for rounding of R's printed input
 TOLERANCE = 1e-6
 
@@ -29,68 +31,74 @@ def export_files(folder: Path, *, outcome: str | None = None) -> dict[str, bytes
     folder : Path
         The data folder.
     outcome : str, optional
-        Row of ``outcomes.csv``; by default the first.
+        Row of ``outcomes.csv``; by default all that there are trials or printed results of.
 
     Returns
     -------
     dict of str to bytes
         Always ``results.json``, ``results_contrasts.csv``, ``results_ranking.csv`` and ``manifest.json``, which says
         of each other file what it is or why it is not there. With trial-level data also ``contrasts.csv``,
-        ``netmeta.csv``, ``netmeta.R`` and ``cinema.csv``; with arms also ``arms.csv`` and ``metainsight.csv``.
+        ``netmeta.csv``, ``netmeta.R`` and ``cinema.csv``; with arms also ``arms.csv`` and, where every study has arms,
+        ``metainsight.csv``. Files of the second outcome and of further ones are in folders of their own.
     """
-    book = book_network(folder, outcome=outcome)
     results = review_results(folder, outcome=outcome)
-    name = results["outcome"]["name"]
-    files = {
-        "results.json": results_json(results),
-        "results_contrasts.csv": csv_bytes(contrasts_table(results)),
-        "results_ranking.csv": csv_bytes(pd.DataFrame(results["ranks"])),
-    }
-    meaning = {
-        "results.json": "all results with versions and checksums; psps-paper diff reads it",
-        "results_contrasts.csv": "each pair of treatments, te first minus second",
-        "results_ranking.csv": "P-scores",
-    }
-    absent = {}
-    if isinstance(book.state, Trials):
-        contrasts = book.fit.contrasts[["study", "treat1", "treat2", "te", "se"]]
-        measure = results["outcome"]["measure"]
-        files |= {
-            "contrasts.csv": csv_bytes(contrasts),
-            "netmeta.csv": csv_bytes(contrasts.set_axis(["studlab", "treat1", "treat2", "TE", "seTE"], axis=1)),
-            "netmeta.R": netmeta_script(book.fit, measure=measure, desirable=te_desirable(folder, name)).encode("utf-8"),
-            "cinema.csv": csv_bytes(cinema_table(contrasts)),
-        }
-        meaning |= {
-            "contrasts.csv": "the estimates in the fit; psps-paper import --kind contrasts reads it",
-            "netmeta.csv": "the same with netmeta's column names",
-            "netmeta.R": "fits them with netmeta and stops where the numbers differ from this package's",
-            "cinema.csv": "the same for CINeMA (inverse variance); fill in rob and indirectness (1, 2 or 3) of each study",
-        }
-        arms = load_arms(folder)
-        arms = arms[arms["outcome"] == name].drop(columns="outcome")
-        if len(arms):
-            files |= {"arms.csv": csv_bytes(arms.drop(columns="rows")), "metainsight.csv": csv_bytes(metainsight_table(arms))}
-            meaning |= {
-                "arms.csv": "the arms behind the estimates; psps-paper import --kind arms reads it",
-                "metainsight.csv": "the same in MetaInsight's long format",
-            }
-        else:
-            absent["metainsight.csv"] = "MetaInsight takes arms of trials, and the data were imported as contrasts"
-    else:
-        reason = "there are no trial-level data, only printed numbers"
-        absent |= dict.fromkeys(["contrasts.csv", "netmeta.csv", "netmeta.R", "cinema.csv", "metainsight.csv"], reason)
+    files = {"results.json": results_json(results)}
+    meaning = {"results.json": "all results with versions and checksums; psps-paper diff reads it"}
+    outcomes, absent, left_out = [], {}, []
+    for number, entry in enumerate(results["outcomes"], start=1):
+        name = entry["outcome"]["name"]
+        place = "" if number == 1 else f"{number}_{re.sub('[^0-9A-Za-z]+', '_', name)[:40]}/"
+        book = book_network(folder, outcome=name)
+        made, lacking = _outcome_files(folder, entry, book)
+        files |= {place + file: content for file, (content, _) in made.items()}
+        meaning |= {place + file: text for file, (_, text) in made.items()}
+        absent |= {place + file: reason for file, reason in lacking.items()}
+        outcomes.append({**entry["outcome"], "state": entry["state"], "folder": place or "."})
+        rows = book.excluded[["study", "treat1", "treat2", "reason"]].to_dict("records")
+        left_out += [{"outcome": name, **row} for row in rows]
     manifest = {
         "schema": SCHEMA,
         "versions": versions(),
-        "state": book.state.label,
-        "outcome": results["outcome"],
+        "outcomes": outcomes,
         "files": {file: {"meaning": meaning[file], "sha256": hashlib.sha256(content).hexdigest()} for file, content in files.items()},
         "not written": absent,
-        "left out of the fit": book.excluded[["study", "treat1", "treat2", "reason"]].to_dict("records"),
+        "left out of the fit": left_out,
     }
+    manifest["sha256"] = _digest(manifest)
     files[MANIFEST] = (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode("utf-8")
     return files
+
+
+def _outcome_files(folder: Path, results: dict, book: BookNetwork) -> tuple[dict[str, tuple[bytes, str]], dict[str, str]]:
+    """Files of one outcome, each with what it is; and why others are not there."""
+    files = {
+        "results_contrasts.csv": (csv_bytes(contrasts_table(results)), "each pair of treatments, te first minus second"),
+        "results_ranking.csv": (csv_bytes(pd.DataFrame(results["ranks"])), "P-scores"),
+    }
+    if not isinstance(book.state, Trials):
+        reason = "there are no trial-level data, only printed numbers"
+        return files, dict.fromkeys(["contrasts.csv", "netmeta.csv", "netmeta.R", "cinema.csv", "metainsight.csv"], reason)
+    contrasts = book.fit.contrasts[["study", "treat1", "treat2", "te", "se"]]
+    outcome = results["outcome"]
+    script = netmeta_script(book.fit, measure=outcome["measure"], desirable=outcome["te_desirable"])
+    files |= {
+        "contrasts.csv": (csv_bytes(contrasts), "the estimates in the fit; psps-paper import --kind contrasts reads it"),
+        "netmeta.csv": (csv_bytes(contrasts.set_axis(["studlab", "treat1", "treat2", "TE", "seTE"], axis=1)), "the same with netmeta's column names"),
+        "netmeta.R": (script.encode("utf-8"), "fits them with netmeta and stops where the numbers differ from this package's"),
+        "cinema.csv": (csv_bytes(cinema_table(contrasts)), "the same for CINeMA (inverse variance); fill in rob and indirectness "
+                                                           "(1, 2 or 3) of each study, in a copy outside this folder"),
+    }  # fmt: skip
+    arms = load_arms(folder)
+    arms = arms[arms["outcome"] == outcome["name"]].drop(columns="outcome")
+    without = sorted(set(contrasts["study"]) - set(arms["study"]))
+    if arms.empty:
+        return files, {"metainsight.csv": "MetaInsight takes arms of trials, and the data were imported as contrasts"}
+    some = f"; not those of {', '.join(without)}, imported as contrasts" if without else ""
+    files["arms.csv"] = (csv_bytes(arms.drop(columns="rows")), f"the arms behind the estimates; psps-paper import --kind arms reads it{some}")
+    if without:
+        return files, {"metainsight.csv": f"MetaInsight takes arms of trials, and these were imported as contrasts: {', '.join(without)}"}
+    files["metainsight.csv"] = (csv_bytes(metainsight_table(arms)), "the same in MetaInsight's long format")
+    return files, {}
 
 
 def export(folder: Path, target: Path, *, outcome: str | None = None) -> list[str]:
@@ -101,7 +109,9 @@ def export(folder: Path, target: Path, *, outcome: str | None = None) -> list[st
     folder : Path
         The data folder.
     target : Path
-        A folder that does not exist, is empty, or holds an earlier export, which is replaced.
+        A folder that does not exist, is empty, or holds an earlier export and nothing else; that is replaced.
+    outcome : str, optional
+        As in :func:`export_files`.
 
     Returns
     -------
@@ -111,17 +121,42 @@ def export(folder: Path, target: Path, *, outcome: str | None = None) -> list[st
     Raises
     ------
     TableError
-        The target holds something else.
+        The target holds something else, be it a file of an export that was changed since.
     """
     if target.exists() and not target.is_dir():
         raise TableError(f"{target}: is a file; expected a folder to write to")
-    if target.is_dir() and any(target.iterdir()) and not (target / MANIFEST).is_file():
-        raise TableError(f"{target}: holds files that are no export; name a new folder")
     files = export_files(folder, outcome=outcome)
-    target.absolute().parent.mkdir(parents=True, exist_ok=True)
-    with only_writer(target.absolute().parent):
-        replace_folder(target.absolute(), files)
+    place = target.resolve()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with only_writer(place.parent):
+        _check_replaceable(target)
+        replace_folder(place, files)
     return list(files)
+
+
+def _check_replaceable(target: Path) -> None:
+    """Whether a folder holds an export as it was written, and nothing else."""
+    present = {path.relative_to(target).as_posix(): path for path in target.rglob("*") if path.is_symlink() or not path.is_dir()}
+    if not present:
+        return
+    try:
+        manifest = json.loads(present[MANIFEST].read_bytes())
+        written = {name: entry["sha256"] for name, entry in manifest["files"].items()} if manifest["schema"] == SCHEMA else None
+    except (KeyError, ValueError, TypeError, AttributeError, OSError):
+        written = None
+    if written is None:
+        raise TableError(f"{target}: holds files that are no export; name a new folder")
+    if manifest.pop("sha256", None) == _digest(manifest):
+        del present[MANIFEST]
+    kept = [name for name, path in sorted(present.items())
+            if path.is_symlink() or not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != written.get(name)]
+    if kept:
+        raise TableError(f"{target}: not replaced, for it holds what no export wrote, or what was changed since: {', '.join(kept)}; "
+                         "move this elsewhere, or name a new folder")
+
+
+def _digest(manifest: dict) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode("utf-8")).hexdigest()
 
 
 def cinema_table(contrasts: pd.DataFrame) -> pd.DataFrame:
@@ -186,7 +221,8 @@ def netmeta_script(fit: NetworkFit, *, measure: str, desirable: str) -> str:
         "# What psps-paper computed, row minus column",
         f"treatments <- {order}",
         *[f"expected_{name} <- {_r_matrix(frame)}" for name, frame in (("TE", fit.te), ("seTE", fit.se))],
-        f"expected_tau2 <- {_r_number(fit.tau2)}",
+        # from no degrees of freedom netmeta estimates none, and fits as if it were 0
+        f"expected_tau2 <- {_r_number(math.nan if method and fit.df_q == 0 else fit.tau2)}",
         f"expected_Q <- {_r_number(fit.q)}",
         f"expected_I2 <- {_r_number(fit.i2)}",
         "agree <- function(found, expected) {",
@@ -194,7 +230,7 @@ def netmeta_script(fit: NetworkFit, *, measure: str, desirable: str) -> str:
         "}",
         "agree(fit$TE.random[treatments, treatments], expected_TE)",
         "agree(fit$seTE.random[treatments, treatments], expected_seTE)",
-        "agree(fit$tau^2, expected_tau2)",
+        "if (!is.na(expected_tau2)) agree(fit$tau^2, expected_tau2)",
         "agree(fit$Q, expected_Q)",
         "agree(fit$I2, expected_I2)",
         'cat("netmeta", as.character(packageVersion("netmeta")), "agrees with psps-paper\\n")',

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import bisect
+import colorsys
+import itertools
+import json
 import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -14,21 +18,25 @@ import pandas as pd
 import yaml
 
 from psps_paper import formatting
-from psps_paper.living.chapters import heterogeneity_table, inconsistency_table, small_study_table
-from psps_paper.living.diff import compare, diff_table
-from psps_paper.living.exports import export_files
-from psps_paper.living.importing import MEASURES, Options, read_trials, write_trials
+from psps_paper.display import Shown, sentence
+from psps_paper.figures.style import relative_luminance
+from psps_paper.living.chapters import heterogeneity_table, inconsistency_table, show_changes, small_study_table
+from psps_paper.living.diff import comparable, compare
+from psps_paper.living.importing import MEASURES, Options, read_trials, report, write_trials
 from psps_paper.living.results import read_results, review_results
 from psps_paper.living.writing import csv_bytes, current_folder, only_writer, replace_folder, write_atomically
 from psps_paper.network.model import Desirable, NetworkFit
 from psps_paper.network.ranking import p_scores, rank_probabilities
 from psps_paper.schemas import DICTIONARY_COLUMNS
 from psps_paper.tables import TableError, record_checksums, validate_table
-from psps_paper.trials import BookNetwork, book_network, load_source, load_trials
+from psps_paper.trials import BookNetwork, book_network, check_network, load_source, load_trials, main_part
 
 CONFIG = "review.yml"
-# For treatments without a colour; each has a contrast of 3:1 on light and on dark pages
+# The first ones for treatments without a colour; each has a contrast of 3:1 on light and on dark pages
 COLOURS = ("#0072b2", "#009e73", "#d55e00", "#7d6000", "#c0679a", "#8a5fd0", "#7a7a7a", "#b5472f", "#3f7f8f", "#6b7d2a")
+LUMINANCES = (0.15, 0.21, 0.28)  # of further ones; between 0.12 and 0.3 the contrast is 3:1 on both
+# Files with lines that repeat review.yml; each placeholder is the last thing in its line, and what stands before it finds the line again
+TITLED = ("_config.yml", "README.md", "book/index.md")
 OUTCOME_FIELDS = ("name", "label", "measure", "unit", "scale_desirable", "te_desirable", "reference")
 TABLE_FIELDS = {"file": str, "kind": str, "map": dict, "set": dict, "labels": dict, "where": dict, "measure": str, "reverse": bool,
                 "impute": bool, "sheet": str, "skip": int}  # fmt: skip
@@ -49,14 +57,16 @@ DICTIONARIES = {
 }
 
 
-def new_review(folder: Path) -> list[str]:
+def new_review(folder: Path, *, tell: Callable[[str], None] = lambda text: None) -> list[str]:
     """Begin a review, or make the data of one anew after a change of its ``review.yml`` or tables.
 
     Parameters
     ----------
     folder : Path
         A folder that does not exist or is empty gets the sample review; one with ``review.yml`` gets ``data/`` anew,
-        and nothing else in it is touched.
+        and title, author and repository in the lines that repeat them; nothing else in it is touched.
+    tell : callable
+        Gets the import report of each table, as text.
 
     Returns
     -------
@@ -71,39 +81,58 @@ def new_review(folder: Path) -> list[str]:
     folder = folder.absolute()
     if folder.exists() and not folder.is_dir():
         raise TableError(f"{folder}: is a file; expected a folder")
+    templates = _templates()
     if (folder / CONFIG).is_file():
         with only_writer(folder):
-            replace_folder(folder / "data", build_data(folder))
-        return ["data"]
+            made = build_data(folder, tell=tell)
+            titled = _titled(templates, {name: (folder / name).read_bytes() for name in TITLED if (folder / name).is_file()}, read_settings(folder))
+            replace_folder(folder / "data", made)
+            for name, content in titled.items():
+                write_atomically(folder / name, content)
+        return ["data", *titled]
     if folder.is_dir() and any(folder.iterdir()):
         raise TableError(f"{folder}: holds files but no {CONFIG}; name a new folder")
-    templates = _templates()
-    settings = yaml.safe_load(templates[CONFIG])
-    for name in ("book/index.md", "_config.yml", "README.md"):
-        text = templates[name].decode("utf-8")
-        templates[name] = text.replace("@TITLE@", settings["title"]).replace("@AUTHOR@", settings["author"]).encode("utf-8")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
         place = Path(temporary)
         for name, content in templates.items():
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             write_atomically(place / name, content)
-        made = {f"data/{name}": content for name, content in build_data(place).items()}
-        replace_folder(place / "data", {name.removeprefix("data/"): content for name, content in made.items()})
-        made |= {f"release/{name}": content for name, content in export_files(place / "data").items()}
+        made = {f"data/{name}": content for name, content in build_data(place, tell=tell).items()}
+        made |= _titled(templates, templates, read_settings(place))
     if folder.is_dir():
         folder.rmdir()
     replace_folder(folder, templates | made)
-    return sorted([*templates, "data", "release"])
+    return sorted([*templates, "data"])
 
 
-def build_data(folder: Path) -> dict[str, bytes]:
+def _titled(templates: Mapping[str, bytes], files: Mapping[str, bytes], settings: dict) -> dict[str, bytes]:
+    """Those of the files of which a line no longer repeats ``review.yml``, with this line put right."""
+    title, author, repository = (" ".join(settings.get(name, "").split()) for name in ("title", "author", "repository"))
+    # The theme refuses an address of which it cannot tell what serves it
+    linked = repository if re.fullmatch(r"https://[^/]*(github|gitlab|bitbucket)[^/]*/.+/[^/]+", repository) else ""
+    values = {"TITLE": title, "AUTHOR": author, "REPOSITORY": linked, "BUTTON": "true" if linked else "false",
+              "HOME": repository or "not public yet"}  # fmt: skip
+    changed = {}
+    for name in TITLED:
+        text = files.get(name, b"").decode("utf-8")
+        for start, quoted, key in re.findall(r'^(.*?)("?)@([A-Z]+)@"?$', templates[name].decode("utf-8"), re.MULTILINE):
+            value = json.dumps(values[key], ensure_ascii=False) if quoted else values[key]
+            text = re.sub(rf"^{re.escape(start)}.*$", lambda _: start + value, text, count=1, flags=re.MULTILINE)  # noqa: B023
+        if text.encode("utf-8") != files.get(name, b""):
+            changed[name] = text.encode("utf-8")
+    return changed
+
+
+def build_data(folder: Path, *, tell: Callable[[str], None] = lambda text: None) -> dict[str, bytes]:
     """Files of ``data/`` that follow from a review's ``review.yml`` and tables; nothing is written.
 
     Parameters
     ----------
     folder : Path
         Of the review.
+    tell : callable
+        Gets the import report of each table, as text.
 
     Raises
     ------
@@ -125,7 +154,7 @@ def build_data(folder: Path) -> dict[str, bytes]:
             result = read_trials(folder / table["file"], Options(
                 kind=table["kind"], outcome=outcome["name"], mapping=table.get("map", {}), constants=table.get("set", {}),
                 labels=table.get("labels", {}), where=table.get("where", {}), measure=table.get("measure"), reverse=table.get("reverse", False),
-                impute=table.get("impute", True), sheet=table.get("sheet"), skip=table.get("skip", 0),
+                impute=table.get("impute", False), sheet=table.get("sheet"), skip=table.get("skip", 0),
             ), data)  # fmt: skip
             named = set(result.contrasts["treat1"]) | set(result.contrasts["treat2"])
             unknown = sorted(named - set(treatments))
@@ -133,6 +162,12 @@ def build_data(folder: Path) -> dict[str, bytes]:
                 raise TableError(f"{result.source['file']}: treatment {unknown[0]!r} is not in {CONFIG} ({', '.join(treatments)})")
             if outcome["reference"] not in named:
                 raise TableError(f"{CONFIG}, outcome {outcome['name']}: reference {outcome['reference']!r} is not in {result.source['file']}")
+            inside, outside = main_part(result.contrasts)
+            parts = [sorted(set(part["treat1"]) | set(part["treat2"])) for part in (inside, outside)]
+            if outcome["reference"] in parts[1]:
+                raise TableError(f"{CONFIG}, outcome {outcome['name']}: reference {outcome['reference']!r} is not connected with the largest part "
+                                 f"of the network; name one of its treatments ({', '.join(parts[0])})")
+            tell(report(result))
             write_trials(result, data)
         record_checksums(data)
         return {path.relative_to(data).as_posix(): path.read_bytes() for path in sorted(data.rglob("*")) if path.is_file()}
@@ -158,6 +193,8 @@ def read_settings(folder: Path) -> dict:
     settings = _mapping(settings, "the file")
     for name in ("title", "author", "question"):
         _text(settings, name, CONFIG)
+    if "repository" in settings:
+        _text(settings, "repository", CONFIG)
     names = []
     for number, entry in enumerate(_list(settings, "treatments"), start=1):
         where = f"treatments, entry {number}"
@@ -330,28 +367,50 @@ class Review:
         ])
 
     def listed(self) -> pd.DataFrame:
-        """What was read and not used, and what was converted: DataFrame [file, row, study, what]."""
+        """What was read and not used, what was converted, and what to know of the data: DataFrame [file, row, study, what]."""
         rows = []
         for entry in load_source(self.data)["sources"]:
             rows += [{"file": entry["file"], "row": row["row"], "study": row["study"], "what": f"not used: {row['reason']}"} for row in entry["listed"]]
             rows += [{"file": entry["file"], "row": "", "study": "", "what": f"converted: {text}"} for text in entry["conversions"]]
+        for outcome in self.outcomes:
+            files = ", ".join(entry["file"] for entry in self.sources_of(outcome))
+            rows += [{"file": files, "row": "", "study": "", "what": f"note: {text}"} for text in check_network(self._estimates(outcome), files)]
         return pd.DataFrame(rows, columns=["file", "row", "study", "what"])
 
-    def contrasts(self) -> pd.DataFrame:
-        """Every estimate, as text: DataFrame [outcome, study, first, second, te, se]."""
+    def _estimates(self, outcome: str) -> pd.DataFrame:
         table = load_trials(self.data)
+        return table[table["outcome"] == outcome]
+
+    def contrasts(self) -> pd.DataFrame:
+        """Every estimate, as text: DataFrame [outcome, study, first, second, te, se, in the fit]; the last says why one is not."""
+        parts = [part for outcome in self.outcomes for part in main_part(self._estimates(outcome))]
+        table = pd.concat([part for part in parts if len(part)]).sort_index()
+        reason = table["reason"] if "reason" in table else pd.Series(index=table.index, dtype=object)
         return pd.DataFrame({
             "outcome": table["outcome"].map(self.label), "study": table["study"], "first": table["treat1"], "second": table["treat2"],
             "te": table["te"].map(lambda value: formatting.number(value, 3)), "se": table["se"].map(lambda value: formatting.number(value, 3)),
-        })
+            "in the fit": reason.map(lambda text: "yes" if pd.isna(text) else f"no: {text}"),
+        }).reset_index(drop=True)
 
-    def changes(self) -> pd.DataFrame:
-        """What differs from ``release/results.json`` in the main outcome: DataFrame [what, item, before, after, flips]."""
+    def changes(self) -> pd.DataFrame | None:
+        """What differs from ``release/results.json``, as from :func:`psps_paper.living.diff.compare`.
+
+        None where there is no release, or only one of other outcomes: by name, measure and desirable direction.
+        """
         place = current_folder(self.folder / "release")
         if place is None or not (place / "results.json").is_file():
-            return pd.DataFrame([{"what": "no release yet", "item": "", "before": "", "after": "", "flips": ""}])
-        changes = diff_table(compare(read_results(place / "results.json"), review_results(self.data)))
-        return changes if len(changes) else pd.DataFrame([{"what": "nothing changed", "item": "", "before": "", "after": "", "flips": ""}])
+            return None
+        old, new = read_results(place / "results.json"), review_results(self.data)
+        return compare(old, new) if comparable(old, new) else None
+
+    def show_changes(self) -> Shown:
+        """The changes as a table, or a sentence that says that there are none, or nothing to compare with."""
+        changes = self.changes()
+        if changes is None:
+            return sentence("There is no earlier release of this review with one of these outcomes, so there is nothing to compare with. "
+                            "To make one: make release.")
+        return show_changes(changes, caption="Differences from the last release; conclusions that flip come first.",
+                            nothing="Nothing has changed since the last release.")
 
 
 def _templates() -> dict[str, bytes]:
@@ -380,14 +439,25 @@ def _outcomes(settings: dict) -> pd.DataFrame:
 
 def _classes(settings: dict) -> pd.DataFrame:
     given = {entry["colour"] for entry in settings["treatments"] if "colour" in entry}
-    free = iter([colour for colour in COLOURS if colour not in given])
-    rows = []
-    for entry in settings["treatments"]:
-        colour = entry.get("colour") or next(free, None)
-        if colour is None:
-            raise TableError(f"{CONFIG}, treatments: more than {len(COLOURS)} without a colour; give each of the others one")
-        rows.append({"treatment_class": entry["name"], "colour": colour})
-    return pd.DataFrame(rows)
+    free = (colour for colour in colours() if colour not in given)
+    return pd.DataFrame([{"treatment_class": entry["name"], "colour": entry.get("colour") or next(free)} for entry in settings["treatments"]])
+
+
+def colours() -> Iterator[str]:
+    """Colours without end, as #rrggbb, no two alike; each has a contrast of at least 3:1 on light and on dark pages."""
+    used = set(COLOURS)
+    yield from COLOURS
+    for number in itertools.count():
+        # By the golden ratio, so that hues never come round to where they were
+        hue, wanted = number * 0.6180339887 % 1, LUMINANCES[number % len(LUMINANCES)]
+        colour = _colour(bisect.bisect_left(range(256), wanted, key=lambda light: relative_luminance(_colour(light, hue))), hue)
+        if colour not in used:
+            used.add(colour)
+            yield colour
+
+
+def _colour(light: int, hue: float) -> str:
+    return "#" + "".join(f"{round(255 * part):02x}" for part in colorsys.hls_to_rgb(hue, light / 255, 0.75))
 
 
 def _mapping(value: object, where: str) -> dict:

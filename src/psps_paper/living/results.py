@@ -13,9 +13,9 @@ from psps_paper.claims import check_claims
 from psps_paper.living.importing import versions
 from psps_paper.network.ranking import p_scores
 from psps_paper.tables import TableError, checksums, load_table
-from psps_paper.trials import BookNetwork, Trials, book_network, te_desirable
+from psps_paper.trials import BookNetwork, Trials, book_network, network_state
 
-SCHEMA = "psps-paper results 1"
+SCHEMA = "psps-paper results 2"
 HETEROGENEITY = ("tau2", "q", "df_q", "p_q", "i2", "i2_lower", "i2_upper")
 CONTRAST_NUMBERS = ("te", "se", "lower", "upper", "predict_lower", "predict_upper", "p")
 
@@ -28,20 +28,21 @@ def review_results(folder: Path, *, outcome: str | None = None) -> dict:
     folder : Path
         The data folder.
     outcome : str, optional
-        Row of ``outcomes.csv``; by default the first.
+        Row of ``outcomes.csv``; by default all that there are trials or printed results of.
 
     Returns
     -------
     dict
-        ``schema``, ``versions``, ``state``, ``data`` (checksums), ``outcome``, ``network`` (tier, counts, heterogeneity),
-        ``contrasts`` (each pair of treatments once, te first minus second), ``ranks``, ``claims``. Numbers are unrounded;
-        unknown ones are None.
+        ``schema``, ``versions``, ``data`` (checksums), ``outcomes``, ``claims``. Each entry of ``outcomes``, in the order of
+        ``outcomes.csv``, holds ``outcome`` (name, measure, desirable direction), ``state``, ``network`` (tier, counts,
+        heterogeneity), ``contrasts`` (each pair of treatments once, te first minus second) and ``ranks``. Numbers are
+        unrounded; unknown ones are None.
+
+    Raises
+    ------
+    TableError
+        Neither trials nor printed results are there.
     """
-    book = book_network(folder, outcome=outcome)
-    outcomes = load_table("outcomes", folder)
-    row = outcomes.iloc[0] if outcome is None else outcomes.set_index("outcome", drop=False).loc[outcome]
-    fit, desirable = book.fit, te_desirable(folder, row["outcome"])
-    scores = p_scores(fit, desirable=desirable).sort_values(ascending=False, kind="stable")
     claims = []
     if (folder / "claims.csv").is_file():
         checked = check_claims(folder)
@@ -49,21 +50,26 @@ def review_results(folder: Path, *, outcome: str | None = None) -> dict:
             {"id": claim.id, "printed": claim.shown, "computed": claim.computed, "verdict": claim.verdict, "tier": claim.tier}
             for claim in checked.itertuples()
         ]
-    state = book.state
+    state = network_state(folder)
     digests = {name: str(digest) for name, digest in checksums(folder).items() if not name.startswith("dictionaries/")}
     if isinstance(state, Trials):
         digests |= {f"trials/{name}": digest for name, digest in state.source["files"].items()}
     return {
         "schema": SCHEMA,
         "versions": versions(),
-        "state": state.label,
         "data": digests,
-        "outcome": {"name": str(row["outcome"]), "measure": str(row["measure"]), "te_desirable": desirable},
-        "network": _network(book),
-        "contrasts": _contrasts(book),
-        "ranks": [{"treatment": name, "rank": rank, "p_score": float(score)} for rank, (name, score) in enumerate(scores.items(), start=1)],
+        "outcomes": [_outcome(folder, name) for name in ([outcome] if outcome else outcomes_with_results(folder))],
         "claims": claims,
     }
+
+
+def outcomes_with_results(folder: Path) -> list[str]:
+    """Outcomes of which there are trials or printed results, in the order of ``outcomes.csv``; at least the first."""
+    names = [str(name) for name in load_table("outcomes", folder)["outcome"]]
+    state = network_state(folder)
+    trials = set(state.contrasts["outcome"]) if isinstance(state, Trials) else set()
+    printed = {names[0]} if (folder / "nma_published.csv").is_file() else set()
+    return [name for name in names if name in trials | printed] or names[:1]
 
 
 def conclusion(te: float, lower: float, upper: float, *, desirable: str) -> int:
@@ -92,7 +98,9 @@ def read_results(path: Path) -> dict:
         results = json.loads(path.read_text(encoding="utf-8"))
         if results["schema"] != SCHEMA:
             raise ValueError(f"schema is {results['schema']!r}, expected {SCHEMA!r}")
-        missing = {"state", "data", "outcome", "network", "contrasts", "ranks", "claims"} - set(results)
+        missing = {"data", "outcomes", "claims"} - set(results)
+        for entry in results.get("outcomes", []):
+            missing |= {"outcome", "state", "network", "contrasts", "ranks"} - set(entry)
         if missing:
             raise ValueError(f"no {', '.join(sorted(missing))}")
         return results
@@ -101,12 +109,25 @@ def read_results(path: Path) -> dict:
 
 
 def contrasts_table(results: dict) -> pd.DataFrame:
-    """The contrasts of results: DataFrame [treat1, treat2, te, se, lower, upper, predict_lower, predict_upper, p]."""
+    """The contrasts of an outcome's results: DataFrame [treat1, treat2, te, se, lower, upper, predict_lower, predict_upper, p]."""
     return pd.DataFrame(results["contrasts"], columns=["treat1", "treat2", *CONTRAST_NUMBERS])
 
 
 def _known(value: float) -> float | None:
     return None if value is None or math.isnan(value) else float(value)
+
+
+def _outcome(folder: Path, name: str) -> dict:
+    book = book_network(folder, outcome=name)
+    row = load_table("outcomes", folder).set_index("outcome").loc[name]
+    scores = p_scores(book.fit, desirable=row["te_desirable"]).sort_values(ascending=False, kind="stable")
+    return {
+        "outcome": {"name": name, "measure": str(row["measure"]), "te_desirable": str(row["te_desirable"])},
+        "state": book.state.label,
+        "network": _network(book),
+        "contrasts": _contrasts(book),
+        "ranks": [{"treatment": treatment, "rank": rank, "p_score": float(score)} for rank, (treatment, score) in enumerate(scores.items(), start=1)],
+    }
 
 
 def _network(book: BookNetwork) -> dict:

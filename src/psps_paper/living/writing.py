@@ -13,8 +13,8 @@ import io
 import math
 import os
 import re
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -72,18 +72,18 @@ def csv_bytes(table: pd.DataFrame) -> bytes:
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that a crash at any moment leaves the old file or the new one, never a part.
 
-    The content goes to a temporary file of the same folder, is flushed to the disk, and takes the name in one step.
+    The content goes to a temporary file of the same folder, is flushed to the disk, and takes the name in one step. Its
+    mode is what the user's umask gives.
     """
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+        temporary.unlink(missing_ok=True)
         raise
     _flush_folder(path.parent)
 
@@ -92,12 +92,13 @@ def current_folder(path: Path) -> Path | None:
     """Where the content of a folder written by :func:`replace_folder` is now, or None where there is none.
 
     Between the two renames of an update that was killed, the old state stands under the name with ``.previous``;
-    readers go on with it and the next writer puts it back.
+    readers go on with it and the next writer puts it back. At any other time what bears that name is being removed.
     """
-    for place in (path, _previous(path)):
-        if place.is_dir():
-            return place
-    return None
+    if path.is_dir():
+        return path
+    new, previous = _beside(_followed(path))
+    # Only between the renames are both there, and both complete
+    return previous if new.is_dir() and previous.is_dir() else None
 
 
 def replace_folder(path: Path, files: Mapping[str, bytes]) -> None:
@@ -106,15 +107,17 @@ def replace_folder(path: Path, files: Mapping[str, bytes]) -> None:
     Parameters
     ----------
     path : Path
-        Its parent must exist.
+        Its parent must exist. A symbolic link stays, and the folder that it leads to is replaced.
     files : mapping of str to bytes
         Names may hold slashes.
     """
-    new, previous = path.with_name(f".{path.name}.new"), _previous(path)
-    for leftover in (new, previous if path.is_dir() else new):
-        shutil.rmtree(leftover, ignore_errors=True)
-    if previous.is_dir():
+    path = _followed(path)
+    new, previous = _beside(path)
+    if current_folder(path) == previous:
         os.rename(previous, path)
+    # In this order, for a reader takes the two together for an update in progress
+    for leftover in (previous, new):
+        shutil.rmtree(leftover, ignore_errors=True)
     try:
         for name, content in files.items():
             place = new / name
@@ -132,8 +135,13 @@ def replace_folder(path: Path, files: Mapping[str, bytes]) -> None:
     shutil.rmtree(previous, ignore_errors=True)
 
 
-def _previous(path: Path) -> Path:
-    return path.with_name(f".{path.name}.previous")
+def _followed(path: Path) -> Path:
+    return path.resolve() if path.is_symlink() else path
+
+
+def _beside(path: Path) -> tuple[Path, Path]:
+    """Names of the folder that is being written and of the one that it replaces."""
+    return path.with_name(f".{path.name}.new"), path.with_name(f".{path.name}.previous")
 
 
 def _flush_folder(folder: Path) -> None:

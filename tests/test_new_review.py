@@ -51,22 +51,27 @@ def edited(folder: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1))
 
 
-def build_and_test(folder: Path) -> str:
-    """As its Makefile does it, in processes of their own, with no variable of this checkout's tests; what the tests said."""
+def run_in(folder: Path, command: list[str]) -> str:
+    """What a command printed that succeeded, in a process with no variable of this checkout's tests."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PSPS_", "PYTEST_"))}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    recipe = (folder / "Makefile").read_text()
-    build = next(line.strip() for line in recipe.splitlines() if "jupyter-book build" in line).split()
-    assert {"--all", "-W", "--keep-going"} <= set(build)
-    for command in (build, [sys.executable, "-m", "pytest", "-q", "tests"]):
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout
+
+
+def build(folder: Path) -> None:
+    """Build a review's book as its Makefile does it."""
+    recipe = (folder / "Makefile").read_text()
+    command = next(line.strip() for line in recipe.splitlines() if "jupyter-book build" in line).split()
+    assert {"--all", "-W", "--keep-going"} <= set(command)
+    run_in(folder, command)
 
 
 @pytest.mark.slow
 def test_the_sample_builds_green_and_passes_its_own_tests(sample):
-    assert re.search(r"\b17 passed", build_and_test(sample))
+    build(sample)
+    assert re.search(r"\b17 passed", run_in(sample, [sys.executable, "-m", "pytest", "-q", "tests"]))
 
 
 def test_no_file_is_shared_but_the_package(sample):
@@ -209,7 +214,7 @@ def test_a_review_in_any_script_builds_without_a_warning(tmp_path):
     """The build fails where a chapter writes to stderr, as matplotlib does for characters that no installed typeface has."""
     mine = own_review(tmp_path / "mine", ["张 2019,尼古丁,戒烟,0.1,0.2", "李 2020,戒烟,a,0.1,0.2", "한 2020,尼古丁,a,0.3,0.2"])
     new_review(mine)
-    build_and_test(mine)
+    build(mine)
     page = (mine / "_build" / "html" / "book" / "network.html").read_text(encoding="utf-8")
     assert re.search(r"<text[^>]*>[^<]*尼古丁", page), "text of a figure stays text"
 

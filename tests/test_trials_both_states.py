@@ -16,13 +16,15 @@ from living_examples import LABELS, ORACLE, printed_only, star_demo, with_trials
 from psps_paper.claims import check_claims
 from psps_paper.cli import main
 from psps_paper.figures import Drawing, forest_network, league_heat, rankogram
+from psps_paper.figures import style
 from nbclient import NotebookClient
 
-from psps_paper.living.chapters import changes_since_print, show_changes
+from psps_paper.living.chapters import changes_since_print, show_changes, small_study_table
 from psps_paper.formatting import estimate, number, percent
 from psps_paper.living.importing import Options, convert, read_trials, write_trials
 from psps_paper.living.diff import compare_paths
 from psps_paper.living.reading import table_from_bytes
+from psps_paper.living.results import review_results
 from psps_paper.network import fit_network
 from psps_paper.network.ranking import p_scores, rank_probabilities
 from psps_paper.network.summary import league_table
@@ -263,12 +265,85 @@ def test_trials_that_agree_with_the_print_reproduce_it(printed, tmp_path):
     assert len(network) > 25 and (network["verdict"] == "reproduces").all()
 
 
-def test_treatments_under_other_names_are_named(printed, tmp_path):
-    folder = printed_only(tmp_path)
-    content = b"studlab,treat1,treat2,TE,seTE\na,Neuromodulation,Placebo,0.1,0.2\nb,Neuromodulation,Conservative,0.1,0.2\n"
-    write_trials(convert(table_from_bytes("other.csv", content), Options("contrasts"), folder), folder)
-    with pytest.raises(TableError, match="no treatment 'conservative', which nma_published.csv names; there are Conservative"):
-        check_claims(folder)
+def folder_with(place, text: str, *, outcome: str | None = None):
+    """A data folder with these rows of studlab, treat1, treat2, TE, seTE as its trials."""
+    folder = printed_only(place)
+    table = table_from_bytes("some.csv", ("studlab,treat1,treat2,TE,seTE\n" + text).encode())
+    write_trials(convert(table, Options("contrasts", outcome=outcome), folder), folder)
+    return folder
+
+
+def rows_of(contrasts: pd.DataFrame) -> str:
+    return contrasts.to_csv(index=False, header=False)
+
+
+def reviewed() -> pd.DataFrame:
+    """The oracle's contrasts with this review's names."""
+    return star_demo().replace({"treat1": LABELS, "treat2": LABELS})
+
+
+def test_trials_of_another_outcome_leave_the_article_s_as_printed(checked, tmp_path):
+    folder = folder_with(tmp_path, "a,neuromodulation,conservative,0.1,0.2\n", outcome="responders")
+    after = check_claims(folder)
+    assert (after["verdict"] == checked[0]["verdict"]).all() and (after["tier"] == checked[0]["tier"]).all()
+    assert review_results(folder)["state"] == "printed numbers only"
+    assert review_results(folder, outcome="responders")["network"]["tier"] == "recomputed"
+
+
+@pytest.mark.parametrize(("missing", "lacking"), [
+    ("conservative", {
+        "nma.p_score.neuromodulation": "no estimate of conservative", "nma.rank.neuromodulation": "no estimate of conservative",
+        **dict.fromkeys(["nma.estimates.n_c", "nma.i2", "nma.egger", "nma.closed_loops"], "no estimate of neuromodulation against conservative"),
+        "nma.within_design": "no two-arm study of neuromodulation vs conservative"}),
+    ("placebo/sham", {"nma.n_p.te": "no estimate of placebo/sham", "nma.estimates.n_p": "no estimate of neuromodulation against placebo/sham"}),
+])  # fmt: skip
+def test_what_trials_lack_is_not_checkable_and_says_what_would_settle_it(tmp_path, missing, lacking):
+    after = check_claims(folder_with(tmp_path, rows_of(reviewed().query("treat2 != @missing"))))
+    for identifier, detail in lacking.items():
+        claim = after.loc[identifier]
+        assert claim["verdict"] == "not checkable" and claim["as_expected"], identifier
+        assert detail in claim["detail"] and missing in claim["settles"]
+    assert after.at["nma.n_cm.te", "tier"] == "recomputed" and after.at["nma.n_cm.te", "verdict"] != "not checkable"
+
+
+def test_a_printed_comparison_may_be_missing_while_its_treatments_are_there(tmp_path):
+    rows = reviewed().replace({"treat1": {"neuromodulation": "conservative"}}).query("treat2 == 'placebo/sham'")
+    after = check_claims(folder_with(tmp_path, rows_of(pd.concat([reviewed().query("treat2 != 'placebo/sham'"), rows]))))
+    assert after.at["nma.estimates.n_p", "verdict"] == after.at["nma.within_design", "verdict"] == "not checkable"
+    assert after.at["nma.n_p.te", "verdict"] != "not checkable" and after.at["nma.rank.neuromodulation", "verdict"] != "not checkable"
+
+
+def test_loops_are_counted_in_the_trials(checked, tmp_path):
+    assert checked[1].loc["nma.closed_loops", ["tier", "verdict", "computed"]].tolist() == ["recomputed", "reproduces", "0"]
+    assert "from 25 estimates in trials/contrasts.csv" in checked[1].at["nma.closed_loops", "detail"]
+    after = check_claims(folder_with(tmp_path, rows_of(reviewed()) + "loop,conservative,placebo/sham,0.1,0.2\n"))
+    assert after.loc["nma.closed_loops", ["verdict", "computed"]].tolist() == ["contradicts", "1"]
+    assert after.loc["nma.mixed_comparisons", ["verdict", "computed"]].tolist() == ["contradicts", "3"]
+
+
+def test_the_chapter_and_verify_share_one_rule_for_egger_s_test(tmp_path):
+    few = reviewed().groupby("treat2").head(2)
+    folder = folder_with(tmp_path, rows_of(few))
+    assert small_study_table(book_network(folder).fit).iloc[0].tolist() == ["6", "too few estimates"]
+    claim = check_claims(folder).loc["nma.egger"]
+    assert claim["verdict"] == "not checkable" and "6 estimates are too few" in claim["detail"] and "10 estimates" in claim["settles"]
+
+
+def test_a_new_treatment_gets_a_colour_and_a_place_in_every_drawing(tmp_path, monkeypatch):
+    folder = folder_with(tmp_path, rows_of(reviewed()) + "new,drug pump,placebo/sham,0.3,0.2\n")
+    with pytest.raises(ValueError, match="'drug pump' is not one of"):
+        style.class_colour("drug pump")
+    monkeypatch.setenv("PSPS_DATA", str(folder))
+    book = book_network(folder)
+    drawing = forest_network(book.forest("neuromodulation"), desirable="higher", first="neuromodulation", second="the other treatment")
+    assert isinstance(drawing, Drawing) and list(style.class_colours())[-1] == "drug pump"
+
+
+@pytest.mark.parametrize("name", ["drug pump", "尼古丁", "a", "b", "c", "psychological treatment", "yoga", "x" * 100])
+def test_colours_from_names_stand_out_on_light_and_dark_pages(name):
+    colour = style.colour_from_name(name)
+    assert re.fullmatch("#[0-9a-f]{6}", colour) and colour not in style.class_colours().values()
+    assert all(style.contrast_ratio(colour, page) >= 3 for page in ("#ffffff", "#121212"))
 
 
 def test_verify_fails_where_trials_contradict_the_print(trials, capsys):

@@ -190,6 +190,12 @@ def glue_values(tier: str, **values: str) -> None:
         glue(name, Shown(value_span(text, tier), text), display=False)
 
 
+def glue_texts(**texts: str) -> None:
+    """Make words that depend on the state of the data available to prose."""
+    for name, text in texts.items():
+        glue(name, Shown(html.escape(text), text), display=False)
+
+
 def _digests() -> str:
     place = trials_folder(data_folder())
     return checksums().to_csv() + ("" if place is None else (place / SOURCE).read_text(encoding="utf-8"))

@@ -159,8 +159,7 @@ def check_claims(folder: Path | None = None) -> pd.DataFrame:
             tiers[claim["id"]] = "recomputed"
             found = "reproduces" if finding.determined else "consistent"
             expected[claim["id"]] = "not checkable" if math.isnan(finding.low) else found
-        if finding.settles:
-            settles[claim["id"]] = finding.settles
+            settles[claim["id"]] = finding.settles or None
     checked = claims.assign(tier=tiers, expected=expected, settles=settles).join(pd.DataFrame(rows, index=claims.index))
     return checked.assign(as_expected=checked["verdict"] == checked["expected"])
 

@@ -21,7 +21,7 @@ from psps_paper.figures.drawing import for_csv
 from psps_paper.figures.style import GRID, INK, MUTED, PAPER
 from psps_paper.once import once
 from psps_paper.tables import checksums, data_folder
-from psps_paper.trials import SOURCE, trials_folder
+from psps_paper.trials import SOURCE, Trials, book_state, trials_folder
 
 TIERS = {
     "printed": "in the article, with its place",
@@ -117,6 +117,14 @@ def show(
 def sentence(text: str) -> Shown:
     """A paragraph of prose that depends on the data."""
     return Shown(f"<p>{html.escape(text)}</p>", text)
+
+
+def keeps_to_print() -> Shown | None:
+    """For chapters on printed numbers: a sentence that says so where trial-level data are present, else nothing."""
+    if not isinstance(book_state(), Trials):
+        return None
+    text = "Trial-level data are in this copy. This page keeps to the numbers that the article printed; what the data change is on the page What changed."
+    return Shown(f'<p>{html.escape(text).replace("What changed", """<a href="what_changed.html">What changed</a>""")}</p>', text)
 
 
 def _inline_svg(drawing: Drawing) -> str:

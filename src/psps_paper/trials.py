@@ -185,6 +185,12 @@ def network_state(folder: Path | None = None) -> Printed | Trials:
     return Trials(folder, load_trials(folder), load_source(folder))
 
 
+def book_state(folder: Path | None = None) -> Printed | Trials:
+    """The state of the first outcome, which the chapters show: Printed also where the trials are of other outcomes only."""
+    state = network_state(folder)
+    return state if isinstance(state, Trials) and len(outcome_contrasts(state)) else Printed(state.folder)
+
+
 def main_part(contrasts: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Contrasts of the largest connected part of a network, and the others with ``reason``."""
     parts = components(contrasts)

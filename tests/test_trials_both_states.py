@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 
@@ -15,6 +16,7 @@ from living_examples import LABELS, ORACLE, printed_only, star_demo, with_trials
 
 from psps_paper.claims import check_claims
 from psps_paper.cli import main
+from psps_paper.display import keeps_to_print
 from psps_paper.figures import Drawing, forest_network, league_heat, rankogram
 from psps_paper.figures import style
 from nbclient import NotebookClient
@@ -125,7 +127,23 @@ def test_an_outcome_without_trials_falls_back_to_what_is_printed_or_says_so(tria
 
 # --- whole chapters -----------------------------------------------------------------------------------
 
-SWITCHED = ["network_meta_analysis", "heterogeneity", "index", "what_changed"]
+SWITCHED = ["network_meta_analysis", "heterogeneity", "index", "what_changed", "clinician_summary"]
+# Words of prose that only one state has, as the outputs that glue keeps for it hold them
+SAID = {
+    "index": ("are not available here", "This copy holds trial-level data"),
+    "plain_language": ("are not public here", "This copy of the book holds the trials"),
+    "reproduction_status": ("since the trial-level data are missing", "are computed from the trial-level data of this copy"),
+    "discussion": ("the trial-level estimates and the meta-analyses", "The domain judgements and the meta-analyses"),
+    "network_meta_analysis": ("The recovered network gives the order", "The network of the trial-level data gives the order"),
+}
+# Sentences that are true of one state only, or of no network but the published one; each stood in a chapter
+UNTRUE_WITH_TRIALS = [
+    "The trial-level data of the article (its Supplementary Data) are not available here", "Neuromodulation ranks first.",
+    "The network has {glue}", "The network is a star", "trial-level data are missing;", "The trial-level data are not published",
+    "since the trial-level data are missing", "are not public here", "estimates and the meta-analyses", "contradict another part of the article or",
+    "whatever the trial-level data,", "are not part of the network.", "Two of them are in this section",
+]  # fmt: skip
+KEEP_TO_PRINT = ["certainty", "clinician_summary", "discussion", "robustness", "what_print_allows"]
 
 
 def outputs(chapter: str, folder) -> list[dict]:
@@ -139,6 +157,11 @@ def outputs(chapter: str, folder) -> list[dict]:
 
 def markup(data: list[dict]) -> str:
     return "\n".join(str(output.get("text/html", "")) for output in data)
+
+
+def said(data: list[dict]) -> str:
+    """What a chapter keeps for its prose."""
+    return "\n".join(str(output.get("application/papermill.record/text/plain", "")) for output in data)
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +201,51 @@ def test_with_trials_the_heterogeneity_chapter_shows_theirs_and_the_funnel(execu
     for cell in (number(ORACLE["tau2"], 3), number(ORACLE["Q"]), percent(ORACLE["I2"])):
         assert f">{cell}<" in table
     assert "no comparison has both kinds of evidence" in recomputed and 'id="table-small-studies"' in recomputed
+
+
+def cells_of(chapter: str) -> list:
+    return nbformat.read(BOOK / f"{chapter}.ipynb", as_version=4).cells
+
+
+def test_no_chapter_states_in_prose_what_trials_would_make_untrue():
+    prose = {path.stem: " ".join(" ".join(cell.source for cell in cells_of(path.stem) if cell.cell_type == "markdown").split())
+             for path in sorted(BOOK.glob("*.ipynb"))}
+    found = [(name, words) for name, text in prose.items() for words in UNTRUE_WITH_TRIALS if words in text]
+    assert len(prose) > 25 and found == []
+
+
+@pytest.mark.parametrize("chapter", SAID)
+def test_prose_that_depends_on_the_state_comes_from_the_state(chapter, tmp_path):
+    """The sources hold both texts, the prose a name for them, and the stored outputs the one of the printed numbers."""
+    printed, trials = SAID[chapter]
+    cells = cells_of(chapter)
+    stored = said(outputs(chapter, None if trials_folder(ROOT / "data") is None else printed_only(tmp_path)))
+    assert printed in stored and trials not in stored
+    calls = [node for cell in cells if cell.cell_type == "code" for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Call)]
+    names = [keyword.arg for call in calls if getattr(call.func, "id", "") == "glue_texts" for keyword in call.keywords]
+    prose = " ".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    assert names and [name for name in names if f"{{glue}}`{name}`" not in prose] == []
+
+
+def test_pages_on_printed_numbers_say_so_where_there_are_trials(printed, trials, monkeypatch):
+    for chapter in KEEP_TO_PRINT:
+        assert "keeps_to_print()" in [cell.source for cell in cells_of(chapter)], chapter
+    monkeypatch.setenv("PSPS_DATA", str(printed))
+    assert keeps_to_print() is None
+    monkeypatch.setenv("PSPS_DATA", str(trials))
+    assert 'the page <a href="what_changed.html">What changed</a>.' in keeps_to_print().markup
+
+
+@pytest.mark.slow
+def test_with_trials_prose_speaks_of_them(executed):
+    for chapter in ("index", "network_meta_analysis"):
+        before, after = map(said, executed[chapter])
+        printed, trials = SAID[chapter]
+        assert printed in before and printed not in after and trials in after and trials not in before
+    order = ", ".join(p_scores(trial_network(reviewed()), desirable="higher").sort_values(ascending=False).index)
+    assert f"The network of the trial-level data gives the order {order}." in said(executed["network_meta_analysis"][1])
+    before, after = map(markup, executed["clinician_summary"])
+    assert "This page keeps to the numbers" in after and "This page keeps to the numbers" not in before
 
 
 @pytest.mark.slow

@@ -139,7 +139,8 @@ def check_claims(folder: Path | None = None) -> pd.DataFrame:
         The registry with the columns ``shown`` (the printed value as this edition writes it),
         ``computed`` (what the check found, formatted), ``low``, ``high``, ``detail``, ``verdict``,
         ``as_expected`` (whether the verdict is the one of the last release). A statement that trial-level data
-        check has the tier "recomputed" and is expected to agree with them.
+        check has the tier "recomputed" and is expected to agree with them, or to be not checkable where they hold too little;
+        then ``settles`` says what they lack.
     """
     evidence = Evidence(folder)
     claims = evidence.claims

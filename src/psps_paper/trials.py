@@ -266,14 +266,11 @@ class LackingPrint:
 
 def lacking_print(contrasts: pd.DataFrame, nma_published: pd.DataFrame) -> LackingPrint:
     """Compare the treatments and comparisons of contrasts with those of the table ``nma_published``."""
-    known = frozenset(nma_published["treat1"].dropna()) | frozenset(nma_published["treat2"].dropna())
+    printed = nma_published[["quantity", "treat1", "treat2"]].to_numpy(object)
+    known = frozenset(name for _, *pair in printed for name in pair if isinstance(name, str))
     pairs = {frozenset(pair) for pair in zip(contrasts["treat1"], contrasts["treat2"], strict=True)}
-    edges = published_edges(nma_published)
-    return LackingPrint(
-        known,
-        sorted(known - frozenset().union(*pairs)),
-        [(a, b) for a, b in zip(edges["treat1"], edges["treat2"], strict=True) if {a, b} not in pairs],
-    )
+    edges = [(treat1, treat2) for quantity, treat1, treat2 in printed if quantity == "n_estimates"]
+    return LackingPrint(known, sorted(known - frozenset().union(*pairs)), [edge for edge in edges if frozenset(edge) not in pairs])
 
 
 def outcome_contrasts(state: Trials, outcome: str | None = None) -> pd.DataFrame:

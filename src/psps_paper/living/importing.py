@@ -307,7 +307,8 @@ def beside_present(result: Import, folder: Path) -> Import:
     arms = pd.concat([table for table in (load_arms(folder), result.arms) if len(table)] or [result.arms])
     unarmed = sorted(set(together["study"]) - set(arms.loc[arms["outcome"] == outcome, "study"]))
     if len(arms) and unarmed:
-        notes.append(f"arms are known of some studies only; exports of arms will lack {', '.join(unarmed)}")
+        rest = f" and {len(unarmed) - 5} more" if len(unarmed) > 5 else ""
+        notes.append(f"arms are known of some studies only; exports of arms will lack {', '.join(unarmed[:5])}{rest}")
     return dataclasses.replace(result, warnings=notes)
 
 

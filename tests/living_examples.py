@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import csv
+import functools
 import io
 import json
+import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +90,7 @@ def examples() -> dict[str, tuple[str, bytes, Options]]:
     """For each convention: file name, content, options."""
     contrasts, arms, pairs = star_demo(), star_arms(), star_pairs()
     as_contrasts = Options("contrasts", labels=LABELS)
-    as_arms = Options("arms", labels=LABELS, measure="MD")
+    as_arms = Options("arms", labels=LABELS, measure="MD")  # of a review that measures so: see measured_as()
     wide = [f"{name}{k}" for k in (1, 2) for name in ("treat", "n", "mean", "sd")]
     with_ratings = contrasts.assign(rob=1, indirectness=1)
     return {
@@ -113,6 +117,24 @@ def examples() -> dict[str, tuple[str, bytes, Options]]:
     }  # fmt: skip
 
 
+def measured_as(measure: str | None, data: Path) -> Path:
+    """The same data folder, in which ``outcomes.csv`` gives pain another measure."""
+    if measure:
+        path = data / "outcomes.csv"
+        path.write_text(path.read_text(encoding="utf-8").replace("pain,Pain intensity,SMD,", f"pain,Pain intensity,{measure},"), encoding="utf-8")
+    return data
+
+
+@functools.cache
+def review_of(measure: str | None) -> Path:
+    """A data folder to read from, whose pain has that measure."""
+    if measure is None:
+        return DATA
+    place = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, place)
+    return measured_as(measure, printed_only(place))
+
+
 def with_trials(folder: Path) -> Path:
     """A copy of the data folder in which the oracle stands for the article's Supplementary Data 2."""
     from helpers import copy_data
@@ -128,8 +150,6 @@ def with_trials(folder: Path) -> Path:
 
 def printed_only(folder: Path) -> Path:
     """A copy of the data folder without trials."""
-    import shutil
-
     data = Path(shutil.copytree(DATA, folder / "data"))
     shutil.rmtree(data / "trials", ignore_errors=True)
     return data

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import ROOT
-from living_examples import LABELS, ORACLE, examples, printed_only, with_trials
+from living_examples import LABELS, ORACLE, examples, measured_as, printed_only, with_trials
 
 from psps_paper.cli import main
 from psps_paper.living.exports import MANIFEST, export, export_files, netmeta_script
@@ -37,7 +37,7 @@ def files(trials):
 
 @pytest.fixture(scope="module")
 def from_arms(tmp_path_factory):
-    folder = printed_only(tmp_path_factory.mktemp("arms"))
+    folder = measured_as("MD", printed_only(tmp_path_factory.mktemp("arms")))
     name, content, options = EXAMPLES["netmeta pairwise, long arms"]
     write_trials(convert(table_from_bytes(name, content), options, folder), folder)
     return folder

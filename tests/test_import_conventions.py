@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
+import openpyxl
 import pandas as pd
 import pytest
 from helpers import DATA, copy_data
-from living_examples import LABELS, ORACLE, examples, star_demo
+from living_examples import LABELS, ORACLE, examples, measured_as, review_of, star_demo
 
 from psps_paper.cli import main
 from psps_paper.effects import contrasts_from_arms, mean_sd_from_quantiles
 from psps_paper.living.formats import FORMATS
-from psps_paper.living.importing import Options, load_arms, read_trials, report, write_trials
+from psps_paper.living.importing import Options, beside_present, load_arms, read_trials, report, write_trials
 from psps_paper.network import fit_network
 from psps_paper.tables import TableError, load_table
 from psps_paper.trials import load_source, load_trials, trial_network
@@ -28,7 +29,8 @@ def imported(folder, name: str, content: bytes | str, options: Options, data=DAT
 
 
 def of_example(folder, example: str):
-    return imported(folder, *EXAMPLES[example])
+    name, content, options = EXAMPLES[example]
+    return imported(folder, name, content, options, review_of(options.measure))
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
@@ -109,19 +111,22 @@ def test_smd_and_odds_ratios_are_those_of_effects(tmp_path):
 
 def test_medians_become_means_by_wan_and_say_so(tmp_path):
     text = "study,treat,n,mean,sd,median,q1,q3\ns,A,20,,,6,5,8\ns,B,22,7,2,,,\n"
-    result = imported(tmp_path, "wan.csv", text, Options("arms", measure="MD"))
+    result = imported(tmp_path, "wan.csv", text, Options("arms", measure="MD"), review_of("MD"))
     mean, sd = mean_sd_from_quantiles(20, 6, q1=5, q3=8)
     assert result.arms.loc[0, ["mean", "sd"]].tolist() == [float(mean), float(sd)]
     assert [sentence for sentence in result.conversions if "Wan 2014" in sentence][0].endswith("row 1 (s, A)")
 
 
-def test_missing_sds_are_imputed_by_the_review_s_rules_with_a_log(tmp_path):
+def test_missing_sds_are_imputed_as_far_as_asked_with_a_log(tmp_path):
     text = ("study,treat,n,mean,sd,sd_baseline\ns,A,20,5,,1.5\ns,B,20,6,2,\nt,A,20,5,,\nt,B,20,6,3,\nu,A,20,5,1,\nu,B,20,6,1.25,\n")
     result = imported(tmp_path, "sd.csv", text, Options("arms"))
+    assert "SD 1.5 imputed from its baseline SD: row 1 (s, A)" in result.conversions and result.source["used"] == 4
+    assert any("1 arms have a mean and no SD; --impute-sd would take" in note for note in result.warnings)
+    result = imported(tmp_path, "sd.csv", text, Options("arms", impute_sd=True))
     log = "\n".join(result.conversions)
     assert "SD 1.5 imputed from its baseline SD: row 1 (s, A)" in log
     # The mean of 1.5 (baseline), 2, 1 and 1.25, the SDs of the other studies
-    assert "SD 1.4375 imputed from the mean SD of 4 arms of other studies: row 3 (t, A)" in log
+    assert "SD 1.4375 imputed from the mean SD of 4 arms of other studies, taken to be on the same scale: row 3 (t, A)" in log
     without = imported(tmp_path, "sd.csv", text, Options("arms", impute=False))
     assert without.source["used"] == 2 and not any("imputed" in sentence for sentence in without.conversions)
     assert {(row, reason) for row, reason in zip(without.listed["row"], without.listed["reason"])} == {
@@ -143,12 +148,12 @@ def test_a_caption_above_the_header_is_skipped_where_asked(tmp_path):
 
 
 def test_repeated_estimates_and_separate_parts_are_kept_and_named(tmp_path):
-    text = "studlab,treat1,treat2,TE,seTE\na,A,B,0.1,0.2\na,A,B,0.2,0.2\nb,A,C,0.3,0.2\nc,D,E,0.4,0.2\n"
+    text = "studlab,treat1,treat2,TE,seTE\na,A,B,0.1,0.2\na,A,B,0.2,0.2\nb,A,C,0.3,0.2\nc,D,E,0.4,0.2\nd,A,B,.1,.2\nd,A,C,.2,.2\nd,B,C,.1,.2\n"
     result = imported(tmp_path, "parts.csv", text, Options("contrasts"))
-    assert len(result.contrasts) == 4
-    first, second, third = result.warnings
-    assert "1 of 4 contrasts are not connected with the largest part of the network (D and E)" in first
-    assert "several estimates of one comparison (a)" in second
+    assert len(result.contrasts) == 7
+    first, second, third, *_ = result.warnings
+    assert "1 of 7 contrasts are not connected with the largest part of the network (D and E)" in first
+    assert "several estimates of one comparison (a); each counts as a study of its own, which" in second, "d has three arms and repeats nothing"
     assert "A, B, C, D, E: not among the treatments of nma_published.csv" in third
 
 
@@ -157,7 +162,7 @@ def test_the_supplement_s_treatments_are_known_after_labelling(tmp_path):
 
 
 def test_writing_records_file_checksum_and_versions_and_reads_back_the_same(tmp_path):
-    data = copy_data(tmp_path)
+    data = measured_as("MD", copy_data(tmp_path))
     name, content, options = EXAMPLES["MetaInsight, wide"]
     (tmp_path / name).write_bytes(content)
     result = read_trials(tmp_path / name, options, data)
@@ -186,7 +191,7 @@ def test_another_outcome_stays_and_the_same_one_is_replaced(tmp_path):
 def test_a_trial_is_added_once_and_only_to_trials(tmp_path):
     data = copy_data(tmp_path)
     new = imported(tmp_path, "new.csv", "studlab,treat1,treat2,TE,seTE\nnew,neuromodulation,placebo/sham,0.5,0.2\n", Options("contrasts"), data)
-    with pytest.raises(TableError, match="--add needs trials to add to"):
+    with pytest.raises(TableError, match="--add needs trials of outcome pain to add to"):
         write_trials(new, data, add=True)
     assert not (data / "trials").exists()
     name, content, options = EXAMPLES["netmeta"]
@@ -196,6 +201,106 @@ def test_a_trial_is_added_once_and_only_to_trials(tmp_path):
     with pytest.raises(TableError, match="study 'new' is in contrasts.csv already"):
         write_trials(new, data, add=True)
     assert len(load_trials(data)) == 26
+
+
+def test_notes_on_an_addition_are_on_all_trials_together(tmp_path, capsys):
+    data = copy_data(tmp_path)
+    name, content, options = EXAMPLES["netmeta"]
+    write_trials(imported(tmp_path, name, content, options, data), data)
+    command = ["import", str(tmp_path / "new.csv"), "--kind", "contrasts", "--data", str(data), "--add"]
+    (tmp_path / "new.csv").write_text("studlab,treat1,treat2,TE,seTE\nnew,foo,bar,0.5,0.2\n")
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    assert "note: 1 of 26 contrasts are not connected with the largest part of the network (bar and foo)" in said
+    assert "no estimate of" not in said, "the trials that are there have all printed treatments"
+    (tmp_path / "new.csv").write_text(f"studlab,treat1,treat2,TE,seTE\n{star_demo()['study'][0]},neuromodulation,conservative,0.5,0.2\n")
+    assert main(command) == 2
+    assert "is in contrasts.csv already" in capsys.readouterr().err, "the dry run looks at what is there"
+
+
+def test_an_addition_in_another_measure_is_refused(tmp_path):
+    data = copy_data(tmp_path)
+    name, content, options = EXAMPLES["netmeta"]
+    write_trials(imported(tmp_path, name, content, options, data), data)
+    measured_as("MD", data)
+    new = imported(tmp_path, "new.csv", "studlab,treat1,treat2,TE,seTE\nnew,neuromodulation,conservative,0.5,0.2\n", Options("contrasts"), data)
+    with pytest.raises(TableError, match="new.csv: gives MD, and netmeta.csv, which is there, gave SMD; one network has one measure"):
+        beside_present(new, data)
+
+
+def test_contrasts_added_to_arms_say_which_arms_exports_will_lack(tmp_path):
+    data = copy_data(tmp_path)
+    arms = "study,treatment,n,mean,sd\ns,neuromodulation,20,3,2\ns,conservative,25,4,1.5\n"
+    write_trials(imported(tmp_path, "arms.csv", arms, Options("arms"), data), data)
+    new = imported(tmp_path, "new.csv", "studlab,treat1,treat2,TE,seTE\nnew,neuromodulation,conservative,0.5,0.2\n", Options("contrasts"), data)
+    assert "arms are known of some studies only; exports of arms will lack new" in beside_present(new, data).warnings
+    name, content, options = EXAMPLES["netmeta"]
+    more = beside_present(imported(tmp_path, name, content, options, data), data)
+    assert "exports of arms will lack s1_1, s1_10, s1_11, s1_12, s1_13 and 20 more" in more.warnings[-1]
+    write_trials(new, data, add=True)
+    assert [entry["kind"] for entry in load_source(data)["sources"]] == ["arms", "contrasts"]
+
+
+def test_the_package_s_own_contrasts_are_read_by_outcome(tmp_path):
+    data = copy_data(tmp_path)
+    text = "studlab,treat1,treat2,TE,seTE\na,neuromodulation,conservative,0.1,0.2\n"
+    for outcome in ("pain", "responders"):
+        write_trials(imported(tmp_path, "a.csv", text, Options("contrasts", outcome=outcome), data), data)
+    path = data / "trials" / "contrasts.csv"
+    with pytest.raises(TableError, match="column 'outcome' holds 2 outcomes; choose one: --outcome pain; --outcome responders"):
+        read_trials(path, Options("contrasts"), data)
+    result = read_trials(path, Options("contrasts", outcome="responders"), data)
+    assert (len(result.contrasts), result.source["read"], result.listed["reason"].tolist()) == (1, 2, ["not selected"])
+    assert "columns not read: outcome, rows" in report(result)
+    with pytest.raises(TableError, match="column 'outcome' says 'responders', and 'pain' is to be read; choose it with --outcome responders"):
+        read_trials(path, Options("contrasts", where={"outcome": "responders"}), data)
+
+
+def test_printed_treatments_and_comparisons_that_the_data_lack_are_named_and_new_ones_too(tmp_path):
+    text = "studlab,treat1,treat2,TE,seTE\na,neuromodulation,conservative,0.1,0.2\nb,conservative,placebo/sham,0.1,0.2\nc,drug pump,conservative,.2,.2\n"
+    notes = imported(tmp_path, "a.csv", text, Options("contrasts")).warnings
+    assert notes[0].startswith("drug pump: not among the treatments of nma_published.csv")
+    assert notes[1].startswith("no estimate of conservative + minimally invasive: what is printed of them, and ranks, cannot be checked")
+    assert notes[2].startswith("no estimate of neuromodulation against placebo/sham; neuromodulation against conservative + minimally invasive: ")
+    assert notes[3].startswith("drug pump: no row in treatment_classes.csv") and "add a row" in notes[3]
+    other = imported(tmp_path, "a.csv", text, Options("contrasts", outcome="disability")).warnings
+    assert [note.partition(":")[0] for note in other] == ["drug pump"], "nothing is printed of another outcome"
+
+
+def test_labels_that_differ_in_case_only_are_named(tmp_path):
+    text = "studlab,treat1,treat2,TE,seTE\nS,x,B,0.1,0.2\ns,X,B,0.1,0.2\n"
+    notes = "\n".join(imported(tmp_path, "a.csv", text, Options("contrasts")).warnings)
+    assert "treatments 'X' and 'x' differ in upper and lower case only and count as 2; if they are one, add --label 'X=x'" in notes
+    assert "studies 'S' and 's' differ in upper and lower case only and count as 2" in notes
+
+
+def test_quartiles_without_width_leave_the_sd_missing_and_say_so(tmp_path):
+    text = "study,treat,n,mean,sd,median,q1,q3,sd_baseline\ns,A,20,,,6,6,6,2\ns,B,22,7,2,,,,\n"
+    result = imported(tmp_path, "flat.csv", text, Options("arms"))
+    assert not any("mean and SD from the median" in sentence for sentence in result.conversions)
+    assert any(sentence.startswith("mean from the median (Wan 2014); quartiles or range without width give an SD of 0") and sentence.endswith("row 1 (s, A)")
+               for sentence in result.conversions)
+    assert result.arms["sd"].tolist() == [2, 2]
+
+
+@pytest.mark.parametrize("header", ['"",', ","])
+def test_r_s_row_numbers_and_empty_columns_without_a_name_are_left_out(tmp_path, header):
+    text = header + "studlab,,treat1,treat2,TE,seTE\n" + '"1",a,,A,B,0.1,0.2\n"7",b,,A,B,0.1,0.2\n'
+    result = imported(tmp_path, "r.csv", text, Options("contrasts"))
+    assert len(result.contrasts) == 2
+    assert "note: column 1 has no name and holds row numbers; it is not read" in report(result)
+    assert "note: column 3 has no name and is empty" in report(result)
+
+
+def test_a_table_may_start_in_column_b_and_hidden_rows_are_named(tmp_path):
+    book = openpyxl.Workbook()
+    for row in (["", "studlab", "treat1", "treat2", "TE", "seTE"], [None, "a", "A", "B", 0.1, 0.2], [None, "b", "A", "B", 0.2, 0.2]):
+        book.active.append(row)
+    book.active.row_dimensions[3].hidden = True
+    book.save(tmp_path / "b.xlsx")
+    result = read_trials(tmp_path / "b.xlsx", Options("contrasts"), DATA)
+    assert len(result.contrasts) == 2
+    assert "rows hidden in the workbook are read like the others: 3 of the sheet" in result.warnings
 
 
 def test_a_table_edited_by_hand_is_noticed(tmp_path):

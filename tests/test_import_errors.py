@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import io
 import zipfile
 
@@ -30,7 +31,7 @@ MESSAGES = {
     "incomplete_multi_arm.csv": ": study 'a' compares 3 treatments (A, B, C) and needs 3 contrasts, has 2; missing: B vs C",
     "infinite_te.csv": ", row 1, column TE: 'inf' is not a number of a believable size (at most 1,000,000,000, at least its inverse)",
     "long_row.csv": ", row 1: 6 cells where the header has 5",
-    "n_of_one_arms.csv": ", row 2, column n: '1' is not a sample size of at least 2",
+    "n_of_one_arms.csv": ", row 2, column n: '1' is not a sample size, a whole number of at least 2",
     "negative_sd_arms.csv": ", row 2, column sd: '-1' is not a number greater than 0",
     "negative_se.csv": ", row 1, column seTE: '-0.2' is not a number greater than 0",
     "no_study.csv": ", row 1, column studlab: '' is not a label",
@@ -49,7 +50,7 @@ MESSAGES = {
     "unclosed_quote.csv": ", line 2: unexpected end of data; expected cells separated by ','",
     "underscore_number.csv": ", row 1, column TE: '1_0' is not a number",
     "unknown_columns.csv": ": the columns (author, effect_size, variance) fit no known convention for contrasts:",
-    "unnamed_column.csv": ": column 3 has no name; is there a caption above the header? then use --skip",
+    "unnamed_column.csv": ": column 3 has no name and holds 'B'; name it, or, if there is a caption above the header, use --skip",
     "wide_without_arm_2_arms.csv": ", row 1: 7 cells where the header has 8",
     "zero_se.csv": ", row 2, column seTE: '0' is not a number greater than 0",
     # fmt: on
@@ -88,6 +89,9 @@ def test_columns_that_fit_nothing_list_what_each_convention_lacks():
     (Options("contrasts", where={"time": "end"}), "--where time=end: no column 'time'"),
     (Options("contrasts", constants={"te": "1"}), "--set te: only study, treat1, treat2 and treatment"),
     (Options("contrasts", outcome="sleep"), "--outcome sleep: not one of pain, responders, disability, quality_of_life"),
+    (Options("contrasts", mapping={"te": "TE", "se": "TE"}), "column 'TE' would be read as te and as se"),
+    (Options("contrasts", measure="OR"), "--measure OR: outcome pain is measured as SMD in outcomes.csv"),
+    (Options("contrasts", impute=False, impute_sd=True), "--impute-sd and --no-imputation exclude each other"),
     (Options("contrasts", sheet="1"), "a sheet (1) can be chosen in an XLSX file only"),
 ])  # fmt: skip
 def test_options_that_do_not_suit_the_file_are_named(tmp_path, options, message):
@@ -96,6 +100,34 @@ def test_options_that_do_not_suit_the_file_are_named(tmp_path, options, message)
     with pytest.raises(TableError) as caught:
         read_trials(path, options, DATA)
     assert message in str(caught.value)
+
+
+CONTRASTS = "studlab,treat1,treat2,TE,seTE"
+REVMAN_WEB = "Analysis group,Analysis number,Study,Experimental mean,Experimental SD,Experimental N,Control mean,Control SD,Control N"
+
+
+@pytest.mark.parametrize(("text", "kind", "message"), [
+    (f"{CONTRASTS},te\na,A,B,0.1,0.2,0.3\n", "contrasts", "columns 'TE' and 'te' differ in case or punctuation only; say which is meant, for example --map 'te=TE'"),
+    (f"{CONTRASTS},Outcome\na,A,B,0.1,0.2,back\nb,A,B,0.1,0.2,leg\n", "contrasts", "holds 2 outcomes; choose one: --where 'Outcome=back'; --where 'Outcome=leg'"),
+    (f"{CONTRASTS},outcome\na,A,B,0.1,0.2,responders\n", "contrasts", "says 'responders', and 'pain' is to be read"),
+    (f"{REVMAN_WEB}\n1,1,a,1,1,9,2,1,9\n1,2,b,1,1,9,2,1,9\n", "arms",
+     "holds 2 analyses; choose one: --where 'Analysis group=1' --where 'Analysis number=1'; --where 'Analysis group=1' --where 'Analysis number=2'"),
+    ("study;treat;n;mean;sd\na;A;20;1,234;1\na;B;20;0.5;1\n", "arms", "row 2, column mean: '0.5' is not written like '1,234' in row 1: one column has one decimal sign"),
+    ("study,treat,n,mean,sd\na,A,12.5,1,1\na,B,20,2,1\n", "arms", "row 1, column n: '12.5' is not a sample size, a whole number of at least 2"),
+    ("study,treat,n,events\na,A,12,3.5\na,B,20,2\n", "events", "row 1, column events: '3.5' is not a count, a whole number of at least 0"),
+])  # fmt: skip
+def test_what_could_be_read_in_two_ways_is_refused(tmp_path, text, kind, message):
+    path = tmp_path / "a.csv"
+    path.write_text(text)
+    with pytest.raises(TableError) as caught:
+        read_trials(path, Options("arms", outcome="responders") if kind == "events" else Options(kind), DATA)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("label", [datetime.date(2020, 5, 1), datetime.datetime(2020, 5, 1), True])
+def test_dates_and_truth_values_of_a_workbook_are_no_labels(tmp_path, label):
+    assert "row 1, column studlab: " in (said := refused(tmp_path, workbook([HEADER, [label, "A", "B", 0.1, 0.2]])))
+    assert "is not text: the workbook holds a date or a truth value there; write it as text" in said
 
 
 @pytest.mark.parametrize(("name", "message"), [("a.xls", "save it as XLSX"), ("a.pdf", "expected a file ending in .csv"), ("a.csv", "no such file")])

@@ -20,7 +20,7 @@ import pytest
 from helpers import DATA, copy_data
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from living_examples import examples
+from living_examples import examples, review_of
 
 from psps_paper.living import importing
 from psps_paper.living.importing import Options, convert, read_trials, write_trials
@@ -281,7 +281,7 @@ def mutated(name: str, content: bytes, rng: random.Random) -> bytes:
 def outcome_of(name: str, content: bytes, options: Options) -> str:
     """What an import of these bytes comes to; any other exception is a traceback that a user would see."""
     try:
-        result = convert(table_from_bytes(name, content), options, DATA)
+        result = convert(table_from_bytes(name, content), options, review_of(options.measure))
     except TableError as error:
         assert str(error).startswith((name, "--")) and "\n" not in str(error).split(":\n")[0], str(error)
         return "refused"
@@ -357,5 +357,6 @@ def test_nothing_opens_a_connection(tmp_path, monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", refused)
     data = copy_data(tmp_path)
     for name, content, options in SEEDS.values():
-        write_trials(convert(table_from_bytes(name, content), options, data), data)
+        result = convert(table_from_bytes(name, content), options, review_of(options.measure))
+        write_trials(result, data)
     assert len(load_trials(data)) == 25

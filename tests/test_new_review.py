@@ -204,7 +204,7 @@ def test_an_sd_is_imputed_only_where_review_yml_asks_for_it(tmp_path):
     new_review(mine)
     review = open_review(mine)
     assert "Zeder 2020" not in set(review.contrasts()["study"]) and "Zeder 2020" in set(review.listed()["study"])
-    edited(mine, "      kind: arms", "      kind: arms\n      impute: true")
+    edited(mine, "      kind: arms", "      kind: arms\n      impute_sd: true")
     new_review(mine)
     assert "Zeder 2020" in set(open_review(mine).contrasts()["study"])
 

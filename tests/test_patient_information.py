@@ -1,9 +1,11 @@
 """What patients are told: each treatment of the two pages mapped to the included trials."""
 
+import pandas as pd
 import pytest
 
 from psps_paper import patient_information as patients
 from psps_paper.narrative import included
+from psps_paper.network.summary import network_from_pooled
 from psps_paper.published import published_network
 from psps_paper.tables import load_table
 
@@ -87,6 +89,13 @@ def test_other_care_of_each_trial():
     forms = studies["clinical_group"].isin(["SCS waveform against waveform", "SCS material or programming", "stimulation added to SCS"])
     assert (studies.loc[forms, "other_care"] == "no").all()
     assert (care[[26, 31, 48, 53, 54, 56, 59, 62]] == "no").all()
+
+
+def test_a_class_that_trials_lack_is_said_to_be_outside():
+    fit = network_from_pooled(pd.DataFrame([("neuromodulation", "placebo/sham", 0.36, 0.09)], columns=["treat1", "treat2", "te", "se"]))
+    notes = load_table("treatment_classes").set_index("treatment_class")["network_note"]
+    assert patients.network_result("conservative", notes, fit) == "not in the network of these data"
+    assert patients.network_result("surgery", notes, fit) == notes["surgery"]
 
 
 def test_network_result_of_each_class(table):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 
@@ -15,14 +16,17 @@ from living_examples import LABELS, ORACLE, printed_only, star_demo, with_trials
 
 from psps_paper.claims import check_claims
 from psps_paper.cli import main
+from psps_paper.display import keeps_to_print
 from psps_paper.figures import Drawing, forest_network, league_heat, rankogram
+from psps_paper.figures import style
 from nbclient import NotebookClient
 
-from psps_paper.living.chapters import changes_since_print, show_changes
+from psps_paper.living.chapters import changes_since_print, show_changes, small_study_table
 from psps_paper.formatting import estimate, number, percent
 from psps_paper.living.importing import Options, convert, read_trials, write_trials
 from psps_paper.living.diff import compare_paths
 from psps_paper.living.reading import table_from_bytes
+from psps_paper.living.results import review_results
 from psps_paper.network import fit_network
 from psps_paper.network.ranking import p_scores, rank_probabilities
 from psps_paper.network.summary import league_table
@@ -123,7 +127,23 @@ def test_an_outcome_without_trials_falls_back_to_what_is_printed_or_says_so(tria
 
 # --- whole chapters -----------------------------------------------------------------------------------
 
-SWITCHED = ["network_meta_analysis", "heterogeneity", "index", "what_changed"]
+SWITCHED = ["network_meta_analysis", "heterogeneity", "index", "what_changed", "clinician_summary"]
+# Words of prose that only one state has, as the outputs that glue keeps for it hold them
+SAID = {
+    "index": ("are not available here", "This copy holds trial-level data"),
+    "plain_language": ("are not public here", "This copy of the book holds the trials"),
+    "reproduction_status": ("since the trial-level data are missing", "are computed from the trial-level data of this copy"),
+    "discussion": ("the trial-level estimates and the meta-analyses", "The domain judgements and the meta-analyses"),
+    "network_meta_analysis": ("The recovered network gives the order", "The network of the trial-level data gives the order"),
+}
+# Sentences that are true of one state only, or of no network but the published one; each stood in a chapter
+UNTRUE_WITH_TRIALS = [
+    "The trial-level data of the article (its Supplementary Data) are not available here", "Neuromodulation ranks first.",
+    "The network has {glue}", "The network is a star", "trial-level data are missing;", "The trial-level data are not published",
+    "since the trial-level data are missing", "are not public here", "estimates and the meta-analyses", "contradict another part of the article or",
+    "whatever the trial-level data,", "are not part of the network.", "Two of them are in this section",
+]  # fmt: skip
+KEEP_TO_PRINT = ["certainty", "clinician_summary", "discussion", "robustness", "what_print_allows"]
 
 
 def outputs(chapter: str, folder) -> list[dict]:
@@ -137,6 +157,11 @@ def outputs(chapter: str, folder) -> list[dict]:
 
 def markup(data: list[dict]) -> str:
     return "\n".join(str(output.get("text/html", "")) for output in data)
+
+
+def said(data: list[dict]) -> str:
+    """What a chapter keeps for its prose."""
+    return "\n".join(str(output.get("application/papermill.record/text/plain", "")) for output in data)
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +201,51 @@ def test_with_trials_the_heterogeneity_chapter_shows_theirs_and_the_funnel(execu
     for cell in (number(ORACLE["tau2"], 3), number(ORACLE["Q"]), percent(ORACLE["I2"])):
         assert f">{cell}<" in table
     assert "no comparison has both kinds of evidence" in recomputed and 'id="table-small-studies"' in recomputed
+
+
+def cells_of(chapter: str) -> list:
+    return nbformat.read(BOOK / f"{chapter}.ipynb", as_version=4).cells
+
+
+def test_no_chapter_states_in_prose_what_trials_would_make_untrue():
+    prose = {path.stem: " ".join(" ".join(cell.source for cell in cells_of(path.stem) if cell.cell_type == "markdown").split())
+             for path in sorted(BOOK.glob("*.ipynb"))}
+    found = [(name, words) for name, text in prose.items() for words in UNTRUE_WITH_TRIALS if words in text]
+    assert len(prose) > 25 and found == []
+
+
+@pytest.mark.parametrize("chapter", SAID)
+def test_prose_that_depends_on_the_state_comes_from_the_state(chapter, tmp_path):
+    """The sources hold both texts, the prose a name for them, and the stored outputs the one of the printed numbers."""
+    printed, trials = SAID[chapter]
+    cells = cells_of(chapter)
+    stored = said(outputs(chapter, None if trials_folder(ROOT / "data") is None else printed_only(tmp_path)))
+    assert printed in stored and trials not in stored
+    calls = [node for cell in cells if cell.cell_type == "code" for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Call)]
+    names = [keyword.arg for call in calls if getattr(call.func, "id", "") == "glue_texts" for keyword in call.keywords]
+    prose = " ".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    assert names and [name for name in names if f"{{glue}}`{name}`" not in prose] == []
+
+
+def test_pages_on_printed_numbers_say_so_where_there_are_trials(printed, trials, monkeypatch):
+    for chapter in KEEP_TO_PRINT:
+        assert "keeps_to_print()" in [cell.source for cell in cells_of(chapter)], chapter
+    monkeypatch.setenv("PSPS_DATA", str(printed))
+    assert keeps_to_print() is None
+    monkeypatch.setenv("PSPS_DATA", str(trials))
+    assert 'the page <a href="what_changed.html">What changed</a>.' in keeps_to_print().markup
+
+
+@pytest.mark.slow
+def test_with_trials_prose_speaks_of_them(executed):
+    for chapter in ("index", "network_meta_analysis"):
+        before, after = map(said, executed[chapter])
+        printed, trials = SAID[chapter]
+        assert printed in before and printed not in after and trials in after and trials not in before
+    order = ", ".join(p_scores(trial_network(reviewed()), desirable="higher").sort_values(ascending=False).index)
+    assert f"The network of the trial-level data gives the order {order}." in said(executed["network_meta_analysis"][1])
+    before, after = map(markup, executed["clinician_summary"])
+    assert "This page keeps to the numbers" in after and "This page keeps to the numbers" not in before
 
 
 @pytest.mark.slow
@@ -263,12 +333,85 @@ def test_trials_that_agree_with_the_print_reproduce_it(printed, tmp_path):
     assert len(network) > 25 and (network["verdict"] == "reproduces").all()
 
 
-def test_treatments_under_other_names_are_named(printed, tmp_path):
-    folder = printed_only(tmp_path)
-    content = b"studlab,treat1,treat2,TE,seTE\na,Neuromodulation,Placebo,0.1,0.2\nb,Neuromodulation,Conservative,0.1,0.2\n"
-    write_trials(convert(table_from_bytes("other.csv", content), Options("contrasts"), folder), folder)
-    with pytest.raises(TableError, match="no treatment 'conservative', which nma_published.csv names; there are Conservative"):
-        check_claims(folder)
+def folder_with(place, text: str, *, outcome: str | None = None):
+    """A data folder with these rows of studlab, treat1, treat2, TE, seTE as its trials."""
+    folder = printed_only(place)
+    table = table_from_bytes("some.csv", ("studlab,treat1,treat2,TE,seTE\n" + text).encode())
+    write_trials(convert(table, Options("contrasts", outcome=outcome), folder), folder)
+    return folder
+
+
+def rows_of(contrasts: pd.DataFrame) -> str:
+    return contrasts.to_csv(index=False, header=False)
+
+
+def reviewed() -> pd.DataFrame:
+    """The oracle's contrasts with this review's names."""
+    return star_demo().replace({"treat1": LABELS, "treat2": LABELS})
+
+
+def test_trials_of_another_outcome_leave_the_article_s_as_printed(checked, tmp_path):
+    folder = folder_with(tmp_path, "a,neuromodulation,conservative,0.1,0.2\n", outcome="responders")
+    after = check_claims(folder)
+    assert (after["verdict"] == checked[0]["verdict"]).all() and (after["tier"] == checked[0]["tier"]).all()
+    assert review_results(folder)["outcomes"][0]["state"] == "printed numbers only"
+    assert review_results(folder, outcome="responders")["outcomes"][0]["network"]["tier"] == "recomputed"
+
+
+@pytest.mark.parametrize(("missing", "lacking"), [
+    ("conservative", {
+        "nma.p_score.neuromodulation": "no estimate of conservative", "nma.rank.neuromodulation": "no estimate of conservative",
+        **dict.fromkeys(["nma.estimates.n_c", "nma.i2", "nma.egger", "nma.closed_loops"], "no estimate of neuromodulation against conservative"),
+        "nma.within_design": "no two-arm study of neuromodulation vs conservative"}),
+    ("placebo/sham", {"nma.n_p.te": "no estimate of placebo/sham", "nma.estimates.n_p": "no estimate of neuromodulation against placebo/sham"}),
+])  # fmt: skip
+def test_what_trials_lack_is_not_checkable_and_says_what_would_settle_it(tmp_path, missing, lacking):
+    after = check_claims(folder_with(tmp_path, rows_of(reviewed().query("treat2 != @missing"))))
+    for identifier, detail in lacking.items():
+        claim = after.loc[identifier]
+        assert claim["verdict"] == "not checkable" and claim["as_expected"], identifier
+        assert detail in claim["detail"] and missing in claim["settles"]
+    assert after.at["nma.n_cm.te", "tier"] == "recomputed" and after.at["nma.n_cm.te", "verdict"] != "not checkable"
+
+
+def test_a_printed_comparison_may_be_missing_while_its_treatments_are_there(tmp_path):
+    rows = reviewed().replace({"treat1": {"neuromodulation": "conservative"}}).query("treat2 == 'placebo/sham'")
+    after = check_claims(folder_with(tmp_path, rows_of(pd.concat([reviewed().query("treat2 != 'placebo/sham'"), rows]))))
+    assert after.at["nma.estimates.n_p", "verdict"] == after.at["nma.within_design", "verdict"] == "not checkable"
+    assert after.at["nma.n_p.te", "verdict"] != "not checkable" and after.at["nma.rank.neuromodulation", "verdict"] != "not checkable"
+
+
+def test_loops_are_counted_in_the_trials(checked, tmp_path):
+    assert checked[1].loc["nma.closed_loops", ["tier", "verdict", "computed"]].tolist() == ["recomputed", "reproduces", "0"]
+    assert "from 25 estimates in trials/contrasts.csv" in checked[1].at["nma.closed_loops", "detail"]
+    after = check_claims(folder_with(tmp_path, rows_of(reviewed()) + "loop,conservative,placebo/sham,0.1,0.2\n"))
+    assert after.loc["nma.closed_loops", ["verdict", "computed"]].tolist() == ["contradicts", "1"]
+    assert after.loc["nma.mixed_comparisons", ["verdict", "computed"]].tolist() == ["contradicts", "3"]
+
+
+def test_the_chapter_and_verify_share_one_rule_for_egger_s_test(tmp_path):
+    few = reviewed().groupby("treat2").head(2)
+    folder = folder_with(tmp_path, rows_of(few))
+    assert small_study_table(book_network(folder).fit).iloc[0].tolist() == ["6", "too few estimates"]
+    claim = check_claims(folder).loc["nma.egger"]
+    assert claim["verdict"] == "not checkable" and "6 estimates are too few" in claim["detail"] and "10 estimates" in claim["settles"]
+
+
+def test_a_new_treatment_gets_a_colour_and_a_place_in_every_drawing(tmp_path, monkeypatch):
+    folder = folder_with(tmp_path, rows_of(reviewed()) + "new,drug pump,placebo/sham,0.3,0.2\n")
+    with pytest.raises(ValueError, match="'drug pump' is not one of"):
+        style.class_colour("drug pump")
+    monkeypatch.setenv("PSPS_DATA", str(folder))
+    book = book_network(folder)
+    drawing = forest_network(book.forest("neuromodulation"), desirable="higher", first="neuromodulation", second="the other treatment")
+    assert isinstance(drawing, Drawing) and list(style.class_colours())[-1] == "drug pump"
+
+
+@pytest.mark.parametrize("name", ["drug pump", "尼古丁", "a", "b", "c", "psychological treatment", "yoga", "x" * 100])
+def test_colours_from_names_stand_out_on_light_and_dark_pages(name):
+    colour = style.colour_from_name(name)
+    assert re.fullmatch("#[0-9a-f]{6}", colour) and colour not in style.class_colours().values()
+    assert all(style.contrast_ratio(colour, page) >= 3 for page in ("#ffffff", "#121212"))
 
 
 def test_verify_fails_where_trials_contradict_the_print(trials, capsys):

@@ -18,13 +18,13 @@ from scipy.special import expit, logit, ndtr
 
 from psps_paper import formatting
 from psps_paper.evidence import fact as fact_row, linked_value
-from psps_paper.network.inconsistency import decompose_q
+from psps_paper.network.inconsistency import decompose_q, split_evidence
 from psps_paper.network.model import NetworkFit
 from psps_paper.network.ranking import p_scores
 from psps_paper.published import PublishedNetwork, published_network
 from psps_paper.recover import df_from_i2_interval
 from psps_paper.tables import TableError, load_table
-from psps_paper.trials import Printed, book_network, comparison_adjusted_egger, network_state
+from psps_paper.trials import ENOUGH_FOR_EGGER, LackingPrint, Printed, book_network, comparison_adjusted_egger, lacking_print
 
 VERDICTS = ("reproduces", "consistent", "contradicts", "not checkable")
 ABOUT = 0.1  # a quantity stated in a word ("half") may differ by this share of its value
@@ -45,7 +45,9 @@ class Finding:
         True where the check computes the value itself, so that agreement means that it reproduces;
         False where it can only say whether the printed value is possible.
     from_trials : bool
-        True where the value comes from trial-level data in ``data/trials`` (tier "recomputed").
+        True where the value comes from trial-level data in ``data/trials`` (tier "recomputed"), or would if they held enough.
+    settles : str
+        What would settle a statement that cannot be checked, where the registry does not say it.
     """
 
     low: float
@@ -53,6 +55,7 @@ class Finding:
     detail: str
     determined: bool = True
     from_trials: bool = False
+    settles: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,18 +88,14 @@ class Evidence:
 
     @cached_property
     def trial_fit(self) -> NetworkFit | None:
-        """Network of the trial-level data, where they are present."""
-        if isinstance(network_state(self.folder), Printed):
-            return None
-        fit = book_network(self.folder).fit
-        published = self.table("nma_published")
-        missing = sorted({*published["treat1"].dropna(), *published["treat2"].dropna()} - set(fit.treatments))
-        if missing:
-            raise TableError(
-                f"trials/contrasts.csv: no treatment {missing[0]!r}, which nma_published.csv names; there are "
-                f"{', '.join(fit.treatments)}. Import the file again with --label OLD='{missing[0]}'"
-            )
-        return fit
+        """Network of the trial-level data, where those of the article's outcome are present."""
+        book = book_network(self.folder)
+        return None if isinstance(book.state, Printed) else book.fit
+
+    @cached_property
+    def lacking(self) -> LackingPrint:
+        """What the print names and the trials of :attr:`trial_fit` lack."""
+        return lacking_print(self.trial_fit.contrasts, self.table("nma_published"))
 
     @cached_property
     def trial_p_scores(self) -> pd.Series:
@@ -140,11 +139,13 @@ def check_claims(folder: Path | None = None) -> pd.DataFrame:
         The registry with the columns ``shown`` (the printed value as this edition writes it),
         ``computed`` (what the check found, formatted), ``low``, ``high``, ``detail``, ``verdict``,
         ``as_expected`` (whether the verdict is the one of the last release). A statement that trial-level data
-        check has the tier "recomputed" and is expected to agree with them.
+        check has the tier "recomputed" and is expected to agree with them, or to be not checkable where they hold too little;
+        then ``settles`` says what they lack.
     """
     evidence = Evidence(folder)
     claims = evidence.claims
-    rows, tiers, expected = [], claims["tier"].copy(), claims["expected"].copy()
+    rows = []
+    tiers, expected, settles = (claims[name].copy() for name in ("tier", "expected", "settles"))
     for _, claim in claims.iterrows():
         finding = find(evidence, claim)
         rows.append({
@@ -157,8 +158,10 @@ def check_claims(folder: Path | None = None) -> pd.DataFrame:
         })
         if finding.from_trials:
             tiers[claim["id"]] = "recomputed"
-            expected[claim["id"]] = "reproduces" if finding.determined else "consistent"
-    checked = claims.assign(tier=tiers, expected=expected).join(pd.DataFrame(rows, index=claims.index))
+            found = "reproduces" if finding.determined else "consistent"
+            expected[claim["id"]] = "not checkable" if math.isnan(finding.low) else found
+            settles[claim["id"]] = finding.settles or None
+    checked = claims.assign(tier=tiers, expected=expected, settles=settles).join(pd.DataFrame(rows, index=claims.index))
     return checked.assign(as_expected=checked["verdict"] == checked["expected"])
 
 
@@ -286,6 +289,25 @@ def _nothing(detail: str) -> Finding:
     return Finding(math.nan, math.nan, detail, determined=False)
 
 
+def _lacking(evidence: Evidence, *treatments: str, every: str = "") -> Finding | None:
+    """A finding that says what trial-level data lack for a statement; None where they lack nothing.
+
+    ``every`` is "treatments" or "comparisons": a statement on the whole network needs all that are printed.
+    """
+    lacking, has = evidence.lacking, evidence.trial_fit.treatments
+    missing = [name for name in treatments if name not in has]
+    if every == "treatments":
+        missing = lacking.treatments
+    elif every == "comparisons":
+        missing = [f"{treat1} against {treat2}" for treat1, treat2 in lacking.comparisons]
+    return _too_little(f"no estimate of {', '.join(missing)}", f"Estimates of {', '.join(missing)} from trials") if missing else None
+
+
+def _too_little(detail: str, settles: str) -> Finding:
+    """What trial-level data would tell, and do not hold."""
+    return dataclasses.replace(_nothing(f"trials/contrasts.csv: {detail}"), from_trials=True, settles=settles)
+
+
 def _impossible(detail: str) -> Finding:
     return Finding(math.inf, -math.inf, detail)
 
@@ -366,7 +388,8 @@ def text_count(evidence: Evidence, claim: pd.Series) -> Finding:
     ``@fewest_arms LIST`` (of the studies of a citation list, the least number of arms), ``@clinical_groups CLASS``;
     of the network of all eligible studies ``@classes`` (treatment classes, combinations taken apart),
     ``@treatments`` (of its greatest part), ``@components`` and ``@loops``; of the network of the studies used
-    ``@used_components`` and ``@mixed`` (comparisons with direct and indirect evidence).
+    ``@used_components`` and ``@mixed`` (comparisons with direct and indirect evidence). ``@loops`` and ``@mixed`` are
+    counted in the trial-level data where there are any.
     """
     text = claim["arguments"]
     word, _, rest = text.partition(" ")
@@ -385,6 +408,8 @@ def text_count(evidence: Evidence, claim: pd.Series) -> Finding:
         parts = studies["nma_comparison"].dropna().str.split(r" vs | \+ ").explode()
         names = sorted(parts.unique())
         return _exactly(len(names), "classes compared: " + ", ".join(names))
+    if word in ("@loops", "@mixed") and evidence.trial_fit is not None:
+        return _loops_by_trials(evidence, word)
     if word in ("@used_components", "@mixed"):
         used = _comparisons(studies[studies["nma_status"] == "used"])
         groups = [" and ".join(sorted(part)) for part in nx.connected_components(used)]
@@ -493,6 +518,9 @@ def network(evidence: Evidence, claim: pd.Series) -> Finding:
     if quantity == "level":
         return _level_of_limits(published)
     if evidence.trial_fit is not None:
+        lacking = _lacking(evidence, every="treatments") if quantity == "p_score" else _lacking(evidence, treat1, treat2)
+        if lacking:
+            return lacking
         value = (evidence.trial_p_scores[treat1] if quantity == "p_score"
                  else _contrast_quantity(evidence.trial_fit, quantity, treat1, treat2))
         return _by_trials(evidence.trial_fit, value, "network meta-analysis")
@@ -525,6 +553,8 @@ def rank(evidence: Evidence, claim: pd.Series) -> Finding:
     """Rank of a treatment by P-score in the network that agrees with all printed values: ``treatment``."""
     (treatment,) = _arguments(claim, 1)
     if evidence.trial_fit is not None:
+        if lacking := _lacking(evidence, every="treatments"):
+            return lacking
         order = list(evidence.trial_p_scores.sort_values(ascending=False).index)
         return _by_trials(evidence.trial_fit, order.index(treatment) + 1, f"by P-score: {', '.join(order)}")
     if not evidence.network.recovery.feasible:
@@ -544,7 +574,7 @@ def i2_interval(evidence: Evidence, claim: pd.Series) -> Finding:
     quantity, treat1, treat2 = (claim["arguments"].split("|") + ["", ""])[:3]
     quantity, treat1, treat2 = quantity.strip(), treat1.strip(), treat2.strip()
     if evidence.trial_fit is not None and quantity != "level":
-        return _heterogeneity_by_trials(evidence.trial_fit, quantity, treat1, treat2)
+        return _heterogeneity_by_trials(evidence, quantity, treat1, treat2)
     published = evidence.network
     rows = published.without.set_index("quantity")
     values = {name: rows.at[name, "value"] for name in ("i2", "i2_lower", "i2_upper")}
@@ -586,11 +616,19 @@ def trial_level(evidence: Evidence, claim: pd.Series) -> Finding:
         raise ValueError(f"{quantity!r} is not egger_p or within_designs")
     fit = evidence.trial_fit
     if fit is None:
-        return _nothing("no trial-level data in data/trials")
+        return _nothing("no trial-level data of this outcome in data/trials")
     if quantity == "egger_p":
-        return _by_trials(fit, comparison_adjusted_egger(fit).p, "Egger's test on the comparison-adjusted funnel")
+        if lacking := _lacking(evidence, every="comparisons"):
+            return lacking
+        egger = comparison_adjusted_egger(fit)
+        if egger is None:
+            return _too_little(f"{fit.n_contrasts} estimates are too few for Egger's test", f"At least {ENOUGH_FOR_EGGER} estimates of unequal precision")
+        return _by_trials(fit, egger.p, "Egger's test on the comparison-adjusted funnel")
     designs = decompose_q(fit).designs.set_index("design")
     named = [":".join(sorted(name.split(" vs "))) for name in comparisons]
+    missing = [name for name, design in zip(comparisons, named, strict=True) if design not in designs.index]
+    if missing:
+        return _too_little(f"no two-arm study of {', '.join(missing)}", f"Two-arm studies of {', '.join(missing)}")
     counted = sum(bool(designs.at[name, "p"] < 0.05) for name in named)
     shown = "; ".join(f"{name}: Q {formatting.number(row['q'])}, df {row['df']:.0f}, p {formatting.p_value(row['p'])}"
                       for name, row in designs.iterrows())
@@ -751,12 +789,32 @@ def _contrast_quantity(fit: NetworkFit, quantity: str, treat1: str, treat2: str)
     }[quantity]
 
 
-def _heterogeneity_by_trials(fit: NetworkFit, quantity: str, treat1: str, treat2: str) -> Finding:
+def _heterogeneity_by_trials(evidence: Evidence, quantity: str, treat1: str, treat2: str) -> Finding:
+    fit = evidence.trial_fit
     if quantity == "n_estimates":
         pair = {treat1, treat2}
         count = sum({row.treat1, row.treat2} == pair for row in fit.contrasts.itertuples())
+        if count == 0:
+            return _too_little(f"no estimate of {treat1} against {treat2}", f"Estimates of {treat1} against {treat2} from trials")
         return _by_trials(fit, count, f"estimates of {treat1} against {treat2}")
+    if lacking := _lacking(evidence, every="comparisons"):
+        return lacking
+    if math.isnan(fit.i2):
+        return _too_little("no degrees of freedom for I2", "More estimates of a comparison")
     return _by_trials(fit, 100 * getattr(fit, quantity), f"{quantity} with {fit.df_q} degrees of freedom")
+
+
+def _loops_by_trials(evidence: Evidence, word: str) -> Finding:
+    if lacking := _lacking(evidence, every="comparisons"):
+        return lacking
+    fit = evidence.trial_fit
+    graph = nx.Graph(list(zip(fit.contrasts["treat1"], fit.contrasts["treat2"], strict=True)))
+    if word == "@loops":
+        names = [" - ".join(loop) for loop in nx.cycle_basis(graph)]
+    else:
+        split = split_evidence(fit).dropna(subset=["direct_te", "indirect_te"])
+        names = [f"{row.treat1} vs {row.treat2}" for row in split.itertuples()]
+    return _by_trials(fit, len(names), "; ".join(names) or ("no closed loop" if word == "@loops" else "no comparison has both kinds of evidence"))
 
 
 def _bounds(published: PublishedNetwork, quantity: str, treat1: str, treat2: str) -> tuple[float, float]:

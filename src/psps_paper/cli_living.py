@@ -24,9 +24,10 @@ def living_commands(commands) -> None:
                            help="one value for all rows: treat1, treat2, treatment or study")
     importing.add_argument("--label", action="append", default=[], metavar="OLD=NEW", help="rename a treatment; each of these four may be repeated")
     importing.add_argument("--where", action="append", default=[], metavar="COLUMN=VALUE", help="use only these rows")
-    importing.add_argument("--measure", choices=["SMD", "MD", "OR", "RD"], help="of arms (default: that of the outcome)")
+    importing.add_argument("--measure", choices=["SMD", "MD", "OR", "RD"], help="state the measure; refused where it is not that of the outcome")
     importing.add_argument("--reverse", action="store_true", help="contrasts in the other direction: turn the sign of te")
-    importing.add_argument("--no-imputation", action="store_true", help="leave out arms without an SD")
+    importing.add_argument("--no-imputation", action="store_true", help="leave out arms without an SD, also where their baseline SD is known")
+    importing.add_argument("--impute-sd", action="store_true", help="for arms without any SD take the mean SD of the other studies")
     importing.add_argument("--sheet", help="sheet of a workbook")
     importing.add_argument("--skip", type=int, default=0, metavar="LINES", help="lines above the header")
     importing.add_argument("--add", action="store_true", help="add to the trials that are there, instead of replacing them")
@@ -66,7 +67,7 @@ def _pairs(option: str, texts: list[str]) -> dict[str, str]:
 
 
 def _import(options: argparse.Namespace) -> int:
-    from psps_paper.living.importing import Options, read_trials, report, write_trials
+    from psps_paper.living.importing import Options, beside_present, read_trials, report, write_trials
 
     folder = options.data or data_folder()
     if options.skip < 0:
@@ -74,9 +75,9 @@ def _import(options: argparse.Namespace) -> int:
     result = read_trials(options.file, Options(
         kind=options.kind, outcome=options.outcome, mapping=_pairs("map", options.map), constants=_pairs("set", options.set),
         labels=_pairs("label", options.label), where=_pairs("where", options.where), measure=options.measure,
-        reverse=options.reverse, impute=not options.no_imputation, sheet=options.sheet, skip=options.skip,
+        reverse=options.reverse, impute=not options.no_imputation, impute_sd=options.impute_sd, sheet=options.sheet, skip=options.skip,
     ), folder)  # fmt: skip
-    print(report(result))
+    print(report(beside_present(result, folder) if options.add else result))
     if options.write:
         print(f"wrote {write_trials(result, folder, add=options.add)}")
     else:

@@ -21,7 +21,7 @@ from psps_paper.figures.drawing import for_csv
 from psps_paper.figures.style import GRID, INK, MUTED, PAPER
 from psps_paper.once import once
 from psps_paper.tables import checksums, data_folder
-from psps_paper.trials import SOURCE, trials_folder
+from psps_paper.trials import SOURCE, Trials, book_state, trials_folder
 
 TIERS = {
     "printed": "in the article, with its place",
@@ -122,6 +122,14 @@ def sentence(text: str) -> Shown:
     return Shown(f"<p>{html.escape(text)}</p>", text)
 
 
+def keeps_to_print() -> Shown | None:
+    """For chapters on printed numbers: a sentence that says so where trial-level data are present, else nothing."""
+    if not isinstance(book_state(), Trials):
+        return None
+    text = "Trial-level data are in this copy. This page keeps to the numbers that the article printed; what the data change is on the page What changed."
+    return Shown(f'<p>{html.escape(text).replace("What changed", """<a href="what_changed.html">What changed</a>""")}</p>', text)
+
+
 def _inline_svg(drawing: Drawing) -> str:
     """The drawing as SVG whose ink and paper follow the theme of the page, in a container that scrolls sideways."""
     svg = to_svg(drawing)
@@ -196,6 +204,12 @@ def glue_values(tier: str, **values: str) -> None:
     """Make numbers of this edition available to prose: names and formatted texts, all of one tier."""
     for name, text in values.items():
         glue(name, Shown(value_span(text, tier), text), display=False)
+
+
+def glue_texts(**texts: str) -> None:
+    """Make words that depend on the state of the data available to prose."""
+    for name, text in texts.items():
+        glue(name, Shown(html.escape(text), text), display=False)
 
 
 def _digests() -> str:

@@ -63,7 +63,8 @@ def treatments_table(
 def network_result(treatment_class: str, notes: pd.Series, fit: NetworkFit) -> str:
     """What the network says of a class, or why it says nothing (``notes`` by class)."""
     if treatment_class not in fit.treatments:
-        return notes[treatment_class]
+        note = notes[treatment_class]
+        return note if isinstance(note, str) else "not in the network of these data"
     parts = []
     for other in fit.treatments:
         if other == treatment_class:

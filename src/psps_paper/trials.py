@@ -20,6 +20,7 @@ from psps_paper.tables import TableError, data_folder, load_table
 TRIALS = "trials"
 CONTRASTS = "contrasts.csv"
 SOURCE = "source.json"
+ENOUGH_FOR_EGGER = 10  # Sterne 2011
 
 
 @dataclass(frozen=True)
@@ -184,6 +185,12 @@ def network_state(folder: Path | None = None) -> Printed | Trials:
     return Trials(folder, load_trials(folder), load_source(folder))
 
 
+def book_state(folder: Path | None = None) -> Printed | Trials:
+    """The state of the first outcome, which the chapters show: Printed also where the trials are of other outcomes only."""
+    state = network_state(folder)
+    return state if isinstance(state, Trials) and len(outcome_contrasts(state)) else Printed(state.folder)
+
+
 def main_part(contrasts: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Contrasts of the largest connected part of a network, and the others with ``reason``."""
     parts = components(contrasts)
@@ -231,10 +238,39 @@ def check_network(contrasts: pd.DataFrame, file: str) -> list[str]:
     if len(outside):
         notes.append(f"{len(outside)} of {len(contrasts)} contrasts are {outside['reason'].iloc[0]}; they are kept, and left out of the fit")
     if fit.correlation is not None:
-        repeated = inside.groupby("study").size()
-        studies = ", ".join(str(study) for study in repeated.index[repeated > 1])
-        notes.append(f"several estimates of one comparison ({studies}); each counts as a study of its own, as in the published analysis")
+        pair = [frozenset(names) for names in zip(inside["treat1"], inside["treat2"], strict=True)]
+        studies = ", ".join(sorted(set(inside.loc[inside.assign(pair=pair).duplicated(["study", "pair"]), "study"])))
+        notes.append(f"several estimates of one comparison ({studies}); each counts as a study of its own, "
+                     "which makes intervals too narrow where the patients are the same")
     return notes
+
+
+@dataclass(frozen=True)
+class LackingPrint:
+    """What printed results name and trial-level contrasts lack.
+
+    Attributes
+    ----------
+    known : frozenset of str
+        All treatments of the printed results.
+    treatments : list of str
+        Those of them without a contrast.
+    comparisons : list of (str, str)
+        Printed direct comparisons without a contrast.
+    """
+
+    known: frozenset[str]
+    treatments: list[str]
+    comparisons: list[tuple[str, str]]
+
+
+def lacking_print(contrasts: pd.DataFrame, nma_published: pd.DataFrame) -> LackingPrint:
+    """Compare the treatments and comparisons of contrasts with those of the table ``nma_published``."""
+    printed = nma_published[["quantity", "treat1", "treat2"]].to_numpy(object)
+    known = frozenset(name for _, *pair in printed for name in pair if isinstance(name, str))
+    pairs = {frozenset(pair) for pair in zip(contrasts["treat1"], contrasts["treat2"], strict=True)}
+    edges = [(treat1, treat2) for quantity, treat1, treat2 in printed if quantity == "n_estimates"]
+    return LackingPrint(known, sorted(known - frozenset().union(*pairs)), [edge for edge in edges if frozenset(edge) not in pairs])
 
 
 def outcome_contrasts(state: Trials, outcome: str | None = None) -> pd.DataFrame:
@@ -311,12 +347,14 @@ def comparison_adjusted(fit: NetworkFit) -> pd.DataFrame:
     return pd.concat(rows, ignore_index=True)
 
 
-def comparison_adjusted_egger(fit: NetworkFit) -> EggerTest:
-    """Egger's test on the comparison-adjusted funnel of a network of trials.
+def comparison_adjusted_egger(fit: NetworkFit) -> EggerTest | None:
+    """Egger's test on the comparison-adjusted funnel of a network of trials; None for too few estimates to tell.
 
     Source: Egger 1997; Chaimani & Salanti 2012.  Checked against: :func:`psps_paper.pairwise.egger_test` by hand on one
     comparison.
     """
+    if fit.n_contrasts < ENOUGH_FOR_EGGER or fit.contrasts["se"].nunique() == 1:
+        return None
     funnel = comparison_adjusted(fit)
     return egger_test(funnel["adjusted"], funnel["se"])
 

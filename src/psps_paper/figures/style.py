@@ -7,8 +7,10 @@ SVG can replace it by a CSS variable. All other colours stand on light and on da
 
 from __future__ import annotations
 
+import colorsys
 import contextlib
 import functools
+import hashlib
 import pathlib
 import re
 import warnings
@@ -27,7 +29,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.path import Path
 from matplotlib.textpath import TextPath
 
+from psps_paper.living.writing import unprotected
 from psps_paper.tables import TableError, data_folder, load_table
+from psps_paper.trials import SOURCE, trials_folder
 
 Width = Literal["single", "double"]
 WIDTH_MM: dict[str, float] = {"single": 90.0, "double": 180.0}
@@ -127,8 +131,31 @@ def text_on(fill: str) -> str:
 
 
 def class_colours() -> dict[str, str]:
-    """Colour of each treatment class of the review, from ``data/treatment_classes.csv``, in the order of legends."""
-    return _class_colours(data_folder())
+    """Colour of each treatment class of the review, from ``data/treatment_classes.csv``, in the order of legends.
+
+    Treatments that only ``data/trials`` names follow, each in the colour of :func:`colour_from_name`.
+    """
+    folder = data_folder()
+    colours = _class_colours(folder)
+    place = trials_folder(folder)
+    if place is None:
+        return colours
+    new = _trial_treatments(place, (place / SOURCE).read_bytes()) - set(colours)
+    return colours | {name: colour_from_name(name) for name in sorted(new)}
+
+
+@functools.lru_cache(maxsize=4)
+def _trial_treatments(place: pathlib.Path, source: bytes) -> frozenset[str]:
+    """Treatments of the trials whose record is ``source``, by which the cache knows them again."""
+    contrasts = load_table("contrasts", place)
+    return frozenset(map(unprotected, pd.concat([contrasts["treat1"], contrasts["treat2"]])))
+
+
+def colour_from_name(name: str) -> str:
+    """A colour for a treatment that has none: its hue comes from the name, its luminance stands out on light and on dark pages."""
+    hue = int.from_bytes(hashlib.sha256(name.encode("utf-8")).digest()[:2], "big") / 2**16
+    shades = (mpl.colors.to_hex(colorsys.hls_to_rgb(hue, lightness / 100, 0.45)) for lightness in range(20, 80))
+    return min(shades, key=lambda shade: abs(relative_luminance(shade) - 0.18))
 
 
 @functools.cache

@@ -20,8 +20,6 @@ from psps_paper.network.model import NetworkFit
 from psps_paper.tables import data_folder
 from psps_paper.trials import TRIALS, BookNetwork, Trials, comparison_adjusted, comparison_adjusted_egger, network_state
 
-ENOUGH_FOR_EGGER = 10  # Sterne 2011
-
 
 def heterogeneity_table(fit: NetworkFit) -> pd.DataFrame:
     """Heterogeneity of a network, as text: DataFrame [tau2, Q, df, p, I2, 95 % CI of I2], one row."""
@@ -46,8 +44,8 @@ def inconsistency_table(fit: NetworkFit) -> pd.DataFrame:
 
 def small_study_table(fit: NetworkFit) -> pd.DataFrame:
     """Egger's test on the comparison-adjusted funnel, as text: DataFrame [estimates, p], one row."""
-    enough = fit.n_contrasts >= ENOUGH_FOR_EGGER and fit.contrasts["se"].nunique() > 1
-    p = formatting.p_value(comparison_adjusted_egger(fit).p) if enough else "too few estimates"
+    egger = comparison_adjusted_egger(fit)
+    p = formatting.p_value(egger.p) if egger else "too few estimates"
     return pd.DataFrame([{"estimates": str(fit.n_contrasts), "p": p}])
 
 

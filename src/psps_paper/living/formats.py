@@ -102,9 +102,13 @@ class Layout:
     columns: dict[str, str]
     arms: dict[int, dict[str, str]]
 
+    def named(self) -> dict[str, str]:
+        """Column of this package, numbered for an arm of a wide file, to column of the file."""
+        return self.columns | {f"{name}{number}": column for number, arm in self.arms.items() for name, column in arm.items()}
+
     def used(self) -> list[str]:
         """Columns of the file that are read."""
-        return [*self.columns.values(), *(column for arm in self.arms.values() for column in arm.values())]
+        return list(self.named().values())
 
 
 def plain(name: str) -> str:
@@ -130,7 +134,8 @@ def recognise(columns: Sequence[str], kind: Kind, mapping: Mapping[str, str], co
     Raises
     ------
     TableError
-        No convention fits: the message lists what each lacks.
+        No convention fits: the message lists what each lacks. Or a column would be read as two things, or two columns bear
+        the same name but for case and punctuation.
     """
     for target, column in mapping.items():
         if target not in COLUMN_KINDS and not _arm_column(target):
@@ -140,18 +145,31 @@ def recognise(columns: Sequence[str], kind: Kind, mapping: Mapping[str, str], co
     if kind == "arms":
         revman = _revman_5(columns) or _revman_web(columns, constants)
         if revman:
-            return _with_mapping(revman, mapping)
+            return _unambiguous(_with_mapping(revman, mapping), columns, mapping, file)
     lacks = []
     order = sorted((form for form in FORMATS if form.kind == kind), key=lambda form: not form.signs)
     for form in order:
         layout, missing = _fit(form, columns, mapping, constants)
         if layout:
-            return layout
+            return _unambiguous(layout, columns, mapping, file)
         lacks.append(f"  {form.name}: no {', '.join(missing)}")
     raise TableError(
         f"{file}: the columns ({', '.join(columns)}) fit no known convention for {kind}:\n" + "\n".join(dict.fromkeys(lacks))
         + "\nName the columns yourself, for example --map study=Author --map te=SMD"
     )
+
+
+def _unambiguous(layout: Layout, columns: Sequence[str], mapping: Mapping[str, str], file: str) -> Layout:
+    read_as: dict[str, str] = {}
+    for target, column in layout.named().items():
+        if column in read_as:
+            raise TableError(f"{file}: column {column!r} would be read as {read_as[column]} and as {target}; name another with --map {target}=COLUMN")
+        read_as[column] = target
+        twins = [] if column in mapping.values() else [other for other in columns if other != column and plain(other) == plain(column)]
+        if twins:
+            raise TableError(f"{file}: columns {column!r} and {twins[0]!r} differ in case or punctuation only; say which is meant, "
+                             f"for example --map '{target}={column}'")
+    return layout
 
 
 def _fit(form: Format, columns: Sequence[str], mapping: Mapping[str, str], constants: Mapping[str, str]) -> tuple[Layout | None, list[str]]:

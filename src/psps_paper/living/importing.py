@@ -16,19 +16,19 @@ import numpy as np
 import pandas as pd
 
 from psps_paper.effects import contrasts_from_arms, impute_sd, mean_sd_from_quantiles
-from psps_paper.living.formats import ARM_NUMBERS, COLUMN_KINDS, CONTRAST_COLUMNS, REVMAN_5, Kind, Layout, plain, recognise
-from psps_paper.living.reading import RawTable, read_table
+from psps_paper.living.formats import ARM_NUMBERS, COLUMN_KINDS, CONTRAST_COLUMNS, REVMAN_5, REVMAN_WEB, Kind, Layout, plain, recognise
+from psps_paper.living.reading import NotText, RawTable, read_table
 from psps_paper.living.writing import csv_bytes, only_writer, replace_folder, runs_as_formula, unprotected
 from psps_paper.tables import TableError, load_table
-from psps_paper.trials import CONTRASTS, SOURCE, TRIALS, check_network, load_source, load_trials, trials_folder
+from psps_paper.trials import CONTRASTS, SOURCE, TRIALS, check_network, lacking_print, load_source, load_trials, main_part, trials_folder
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "."})
 MEASURES = ("SMD", "MD", "OR", "RD")
 EXPECTED = {
     "number": (lambda x: True, "a number"),
     "positive": (lambda x: x > 0, "a number greater than 0"),
-    "sample size": (lambda x: x >= 2, "a sample size of at least 2"),
-    "count": (lambda x: x >= 0, "a count of at least 0"),
+    "sample size": (lambda x: x >= 2 and x % 1 == 0, "a sample size, a whole number of at least 2"),
+    "count": (lambda x: x >= 0 and x % 1 == 0, "a count, a whole number of at least 0"),
 }
 LARGEST = 1e9  # beyond it a number is a slip, and its square would leave the range of a float
 QUANTILES = ("median", "q1", "q3", "minimum", "maximum")
@@ -70,11 +70,13 @@ class Options:
     where : mapping of str to str
         Column of the file to the value that selects a row; other rows are listed as not selected.
     measure : {"SMD", "MD", "OR", "RD"}, optional
-        Of arms; by default that of the outcome.
+        What te measures; refused where it is not that of the outcome.
     reverse : bool
         For contrasts: turn the sign of te.
     impute : bool
-        Complete missing SDs by the review's rules.
+        Where an arm has no SD, take its baseline SD.
+    impute_sd : bool
+        Where it has no baseline SD either, take the mean SD of the other studies of the file. They should have measured on one scale.
     sheet, skip
         As in :func:`psps_paper.living.reading.read_table`.
     """
@@ -88,6 +90,7 @@ class Options:
     measure: str | None = None
     reverse: bool = False
     impute: bool = True
+    impute_sd: bool = False
     sheet: str | None = None
     skip: int = 0
 
@@ -139,6 +142,11 @@ def read_trials(path: Path, options: Options, folder: Path) -> Import:
 def convert(raw: RawTable, options: Options, folder: Path) -> Import:
     """As :func:`read_trials`, from a table that was read."""
     outcome = _outcome(folder, options.outcome)
+    if options.measure not in (None, outcome["measure"]):
+        raise TableError(f"{raw.file}: --measure {options.measure}: outcome {outcome['outcome']} is measured as {outcome['measure']} in outcomes.csv; "
+                         "choose another with --outcome, or give it a row there")
+    if options.impute_sd and not options.impute:
+        raise TableError(f"{raw.file}: --impute-sd and --no-imputation exclude each other")
     layout = recognise(raw.columns, options.kind, options.mapping, options.constants, raw.file)
     if options.reverse and options.kind == "arms":
         raise TableError(f"{raw.file}: --reverse is for contrasts; with arms outcomes.csv gives the direction")
@@ -148,6 +156,7 @@ def convert(raw: RawTable, options: Options, folder: Path) -> Import:
     cells = pd.DataFrame(raw.rows, columns=raw.columns, index=pd.RangeIndex(1, len(raw.rows) + 1, name="row"), dtype=object)
     listed: list[tuple[str, str, str]] = []
     cells = _selected(cells, raw.file, options.where, listed)
+    cells = _one_outcome(cells, layout, raw.file, options.outcome, outcome["outcome"], set(load_table("outcomes", folder)["outcome"]), listed)
     conversions: list[str] = []
     if raw.decimal_comma and any("," in cell for column in layout.used() for cell in cells[column]):
         conversions.append("decimal commas were read as decimal points, since semicolons separate the cells")
@@ -173,14 +182,16 @@ def convert(raw: RawTable, options: Options, folder: Path) -> Import:
     if contrasts.empty:
         reasons = "; ".join(f"{count} {reason}" for reason, count in table["reason"].value_counts().head(3).items())
         raise TableError(f"{raw.file}: nothing of {n_read} {unit} can be used ({reasons})")
-    warnings = check_network(contrasts, raw.file) + _unknown_treatments(contrasts, folder)
+    warnings = [*raw.notes, *_without_sd(table, options), *_notes(contrasts, raw.file, outcome["outcome"], folder)]
     source = {
         "outcome": outcome["outcome"],
         "file": raw.file,
         "sha256": raw.sha256,
         "kind": options.kind,
+        "measure": outcome["measure"],
         "format": layout.format,
-        "columns": {**layout.columns, **{f"{name}{number}": column for number, arm in layout.arms.items() for name, column in arm.items()}},
+        "columns": layout.named(),
+        "not read": [column for column in raw.columns if column not in layout.used() and column not in options.where],
         "options": {key: value for key, value in dataclasses.asdict(options).items() if value and key not in ("kind", "outcome", "mapping")},
         "unit": unit,
         "read": n_read,
@@ -199,6 +210,7 @@ def report(result: Import) -> str:
     lines = [
         f"{source['file']}: {source['kind']} in the convention {source['format']}",
         f"  outcome {source['outcome']}; columns " + ", ".join(f"{ours} from {theirs}" for ours, theirs in source["columns"].items()),
+        *([f"  columns not read: {', '.join(source['not read'])}"] if source["not read"] else []),
         f"  read {source['read']} {source['unit']}, used {source['used']}, listed below {len(result.listed)}",
         f"  gives {source['contrasts']} contrasts of {source['studies']} studies and "
         f"{len(set(result.contrasts['treat1']) | set(result.contrasts['treat2']))} treatments: "
@@ -233,21 +245,17 @@ def write_trials(result: Import, folder: Path, *, add: bool = False) -> Path:
     """
     outcome = result.source["outcome"]
     with only_writer(folder):
+        if add:
+            beside_present(result, folder)
         contrasts, arms, sources = result.contrasts, result.arms, []
         if trials_folder(folder):
             present, source = load_trials(folder), load_source(folder)
             kept = present if add else present[present["outcome"] != outcome]
-            if add:
-                _check_addition(result, present[present["outcome"] == outcome])
             contrasts = pd.concat([kept, contrasts], ignore_index=True)
             sources = [entry for entry in source["sources"] if add or entry["outcome"] != outcome]
             old_arms = load_arms(folder)
             arms = pd.concat([table for table in (old_arms if add else old_arms[old_arms["outcome"] != outcome], arms) if len(table)]
                              or [old_arms], ignore_index=True)
-        elif add:
-            raise TableError(f"{result.source['file']}: --add needs trials to add to; import the review's own first")
-        if add:
-            check_network(contrasts[contrasts["outcome"] == outcome], "contrasts.csv with the addition")
         files = {CONTRASTS: csv_bytes(contrasts), "dictionaries/contrasts.csv": csv_bytes(_dictionary(CONTRASTS_DICTIONARY))}
         if len(arms):
             files |= {"arms.csv": csv_bytes(arms), "dictionaries/arms.csv": csv_bytes(_dictionary(ARMS_DICTIONARY))}
@@ -260,6 +268,48 @@ def write_trials(result: Import, folder: Path, *, add: bool = False) -> Path:
         files[SOURCE] = (json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
         replace_folder(folder / TRIALS, files)
     return folder / TRIALS
+
+
+def beside_present(result: Import, folder: Path) -> Import:
+    """An addition as it stands beside the trials that are there; nothing is written.
+
+    Parameters
+    ----------
+    result : Import
+    folder : Path
+        The data folder.
+
+    Returns
+    -------
+    Import
+        The same, with the notes on all trials of the outcome together.
+
+    Raises
+    ------
+    TableError
+        There are no trials of the outcome, they hold one of the studies, they have another measure, or both together cannot be fitted.
+    """
+    source = result.source
+    file, outcome = source["file"], source["outcome"]
+    present = load_trials(folder) if trials_folder(folder) else pd.DataFrame({"outcome": []})
+    present = present[present["outcome"] == outcome]
+    if present.empty:
+        raise TableError(f"{file}: --add needs trials of outcome {outcome} to add to; import the review's own first")
+    for entry in load_source(folder)["sources"]:
+        if entry["outcome"] == outcome and entry.get("measure", source["measure"]) != source["measure"]:
+            raise TableError(f"{file}: gives {source['measure']}, and {entry['file']}, which is there, gave {entry['measure']}; one network has one measure")
+    shared = sorted(set(result.contrasts["study"]) & set(present["study"]))
+    if shared:
+        raise TableError(f"{file}: study {shared[0]!r} is in contrasts.csv already; import the whole table again, or rename the study")
+    together = pd.concat([present, result.contrasts], ignore_index=True)
+    own = _notes(result.contrasts, file, outcome, folder)
+    notes = [note for note in result.warnings if note not in own] + _notes(together, "contrasts.csv with the addition", outcome, folder)
+    arms = pd.concat([table for table in (load_arms(folder), result.arms) if len(table)] or [result.arms])
+    unarmed = sorted(set(together["study"]) - set(arms.loc[arms["outcome"] == outcome, "study"]))
+    if len(arms) and unarmed:
+        rest = f" and {len(unarmed) - 5} more" if len(unarmed) > 5 else ""
+        notes.append(f"arms are known of some studies only; exports of arms will lack {', '.join(unarmed[:5])}{rest}")
+    return dataclasses.replace(result, warnings=notes)
 
 
 def load_arms(folder: Path) -> pd.DataFrame:
@@ -306,11 +356,41 @@ def _selected(cells: pd.DataFrame, file: str, where: Mapping[str, str], listed: 
     return cells[chosen]
 
 
+def _one_outcome(cells: pd.DataFrame, layout: Layout, file: str, asked: str | None, outcome: str, known: set[str], listed: list) -> pd.DataFrame:
+    """The rows of one outcome and one analysis; a file that holds several is refused unless one was chosen."""
+    by_name = {plain(column): column for column in cells.columns if column not in layout.used()}
+    if layout.format == REVMAN_WEB:
+        _one_analysis(cells, [by_name[name] for name in ("analysisgroup", "analysisnumber", "analysis", "outcome") if name in by_name], file)
+    column = by_name.get("outcome")
+    if column is None:
+        return cells
+    values = sorted(set(cells[column]))
+    if asked in values:
+        for row in cells.index[cells[column] != asked]:
+            listed.append((str(row), "", "not selected"))
+        return cells[cells[column] == asked]
+    if len(values) > 1:
+        ways = [f"--outcome {value}" if value in known else f"--where {f'{column}={value}'!r}" for value in values[:10]]
+        raise TableError(f"{file}: column {column!r} holds {len(values)} outcomes; choose one: {'; '.join(ways)}")
+    if known & set(values) - {outcome}:
+        raise TableError(f"{file}: column {column!r} says {values[0]!r}, and {outcome!r} is to be read; choose it with --outcome {values[0]}")
+    return cells
+
+
+def _one_analysis(cells: pd.DataFrame, keys: list[str], file: str) -> list[tuple]:
+    analyses = sorted(set(cells[keys].itertuples(index=False, name=None)))
+    if len(analyses) > 1:
+        ways = "; ".join(" ".join(f"--where {f'{key}={value}'!r}" for key, value in zip(keys, analysis, strict=True)) for analysis in analyses[:10])
+        raise TableError(f"{file}: holds {len(analyses)} analyses; choose one: {ways}")
+    return analyses
+
+
 class _Cells:
     """Reads cells as labels or numbers; an error names file, row, column, value and what was expected."""
 
     def __init__(self, file: str, decimal_comma: bool, labels: Mapping[str, str], conversions: list[str]):
         self.file, self.decimal_comma, self.labels, self.conversions = file, decimal_comma, labels, conversions
+        self.marks: dict[str, tuple[str, object, str]] = {}
         self.labels_seen: set[str] = set()
         self.treatments_seen: set[str] = set()
 
@@ -319,6 +399,8 @@ class _Cells:
         raise TableError(f"{self.file}, row {row}, column {column}: {shown} is not {expected}")
 
     def label(self, row: object, column: str, cell: str, *, treatment: bool) -> str:
+        if isinstance(cell, NotText):
+            self.fail(row, column, cell, "text: the workbook holds a date or a truth value there; write it as text")
         text = unprotected(" ".join(cell.split()))
         if text.lower() in MISSING:
             self.fail(row, column, cell, "a label")
@@ -340,7 +422,11 @@ class _Cells:
         if "\N{MINUS SIGN}" in text:
             text = text.replace("\N{MINUS SIGN}", "-")
             self._note("typographic minus signs were read as minus")
-        if self.decimal_comma and "," in text:
+        if self.decimal_comma and ("," in text or "." in text):
+            mark = "," if "," in text else "."
+            other, other_row, other_cell = self.marks.setdefault(column, (mark, row, cell))
+            if other != mark:
+                self.fail(row, column, cell, f"written like {other_cell!r} in row {other_row}: one column has one decimal sign")
             text = text.replace(",", ".", 1)
         accepted, expected = EXPECTED[kind]
         try:
@@ -386,9 +472,9 @@ def _contrasts(cells: pd.DataFrame, layout: Layout, reader: _Cells, options: Opt
 
 
 def _from_arms(cells, layout, reader, options, outcome, listed, conversions):
-    measure = options.measure or outcome["measure"]
+    measure = outcome["measure"]
     if measure not in MEASURES:
-        raise TableError(f"{reader.file}: measure {measure!r} is not one of {', '.join(MEASURES)}; give one with --measure")
+        raise TableError(f"{reader.file}: outcome {outcome['outcome']} is measured as {measure}, and arms give {', '.join(MEASURES)}; import contrasts")
     continuous = measure in ("SMD", "MD")
     wanted = ["n", *(["mean", "sd", "sd_baseline", *QUANTILES] if continuous else ["events"])]
     if layout.format == REVMAN_5:
@@ -493,7 +579,7 @@ def _convert_quantiles(long: pd.DataFrame, reader: _Cells, conversions: list[str
     if not lacking.any():
         return long
     long = long.copy()
-    done = []
+    done, flat = [], []
     for label, arm in long[lacking].iterrows():
         quartiles, extremes = quartile[label], extreme[label]
         given = {name: arm[name] for name, ok in (("q1", quartiles), ("q3", quartiles), ("minimum", extremes), ("maximum", extremes)) if ok}
@@ -506,9 +592,12 @@ def _convert_quantiles(long: pd.DataFrame, reader: _Cells, conversions: list[str
             long.loc[label, "mean"] = float(mean)
         if pd.isna(arm["sd"]) and sd > 0:
             long.loc[label, "sd"] = float(sd)
-        done.append(f"{label} ({arm['study']}, {arm['treatment']})")
+        (flat if pd.isna(arm["sd"]) and not sd > 0 else done).append(f"{label} ({arm['study']}, {arm['treatment']})")
     if done:
         conversions.append("mean and SD from the median with quartiles or range (Wan 2014): row " + "; ".join(done))
+    if flat:
+        conversions.append("mean from the median (Wan 2014); quartiles or range without width give an SD of 0, so the SD counts as missing: row "
+                           + "; ".join(flat))
     return long
 
 
@@ -518,10 +607,11 @@ def _impute(long: pd.DataFrame, options: Options, conversions: list[str]) -> pd.
         return long
     # Arms without a mean give nothing to complete, and no SD to others that they do not report
     imputed = impute_sd(long)
-    log = imputed.log[imputed.log["row"].isin(long.index[lacking])]
-    completed = long.assign(sd=np.where(lacking, imputed.arms["sd"], long["sd"]))
-    for entry in log[log["rule"] != "none"].itertuples():
-        source = "its baseline SD" if entry.rule == "baseline" else f"the mean SD of {entry.n_donors} arms of other studies"
+    rules = ["baseline", "mean of other studies"] if options.impute_sd else ["baseline"]
+    log = imputed.log[imputed.log["row"].isin(long.index[lacking]) & imputed.log["rule"].isin(rules)]
+    completed = long.assign(sd=np.where(long.index.isin(log["row"]), imputed.arms["sd"], long["sd"]))
+    for entry in log.itertuples():
+        source = "its baseline SD" if entry.rule == "baseline" else f"the mean SD of {entry.n_donors} arms of other studies, taken to be on the same scale"
         conversions.append(f"SD {entry.sd:.6g} imputed from {source}: row {entry.row} ({entry.study}, {entry.treatment})")
     return completed
 
@@ -534,10 +624,7 @@ def _revman_5_studies(cells, layout, reader, options, listed) -> pd.DataFrame:
     totals = [layout.arms[number]["n"] for number in (1, 2) if "n" in layout.arms[number]]
     is_heading = (cells[headings].to_numpy() != "").any(axis=1) | (cells[totals].to_numpy() == "").all(axis=1)
     studies = cells[~is_heading].copy()
-    analyses = sorted(set(zip(studies[keys[0]], studies[keys[1]], strict=True)))
-    if len(analyses) > 1:
-        shown = "; ".join(f"--where '{keys[0]}={first}' --where '{keys[1]}={second}'" for first, second in analyses)
-        raise TableError(f"{reader.file}: holds {len(analyses)} analyses; choose one: {shown}")
+    analyses = _one_analysis(studies, keys, reader.file)
     above = cells[is_heading]
     for number in (1, 2):
         column = layout.arms[number].get("treatment")
@@ -549,22 +636,51 @@ def _revman_5_studies(cells, layout, reader, options, listed) -> pd.DataFrame:
     return studies
 
 
-def _check_addition(result: Import, present: pd.DataFrame) -> None:
-    if present.empty:
-        raise TableError(f"{result.source['file']}: --add needs trials of outcome {result.source['outcome']} to add to; import the review's own first")
-    shared = sorted(set(result.contrasts["study"]) & set(present["study"]))
-    if shared:
-        raise TableError(f"{result.source['file']}: study {shared[0]!r} is in contrasts.csv already; import the whole table again, or rename the study")
+def _without_sd(listed: pd.DataFrame, options: Options) -> list[str]:
+    lacking = int(listed["reason"].str.endswith(": no sd").sum())
+    if not lacking or not options.impute or options.impute_sd:
+        return []
+    return [f"{lacking} arms have a mean and no SD; --impute-sd would take the mean SD of the other studies, which is right on one scale only"]
 
 
-def _unknown_treatments(contrasts: pd.DataFrame, folder: Path) -> list[str]:
-    """Treatments that the printed results do not name, because then no printed number can be checked against them."""
-    if not (folder / "nma_published.csv").is_file():
+def _notes(contrasts: pd.DataFrame, file: str, outcome: str, folder: Path) -> list[str]:
+    """What a user should know of all contrasts of an outcome."""
+    treatments = set(contrasts["treat1"]) | set(contrasts["treat2"])
+    return [*check_network(contrasts, file), *_same_but_for_case(treatments, "treatments"), *_same_but_for_case(set(contrasts["study"]), "studies"),
+            *_beside_print(contrasts, treatments, outcome, folder), *_without_class(treatments, folder)]
+
+
+def _same_but_for_case(labels: set[str], what: str) -> list[str]:
+    groups: dict[str, list[str]] = {}
+    for label in sorted(labels):
+        groups.setdefault(label.casefold(), []).append(label)
+    hint = "; if they are one, add --label '{0}={1}'" if what == "treatments" else ""
+    return [f"{what} {' and '.join(map(repr, group))} differ in upper and lower case only and count as {len(group)}" + hint.format(*group)
+            for group in groups.values() if len(group) > 1]
+
+
+def _beside_print(contrasts: pd.DataFrame, treatments: set[str], outcome: str, folder: Path) -> list[str]:
+    """Treatments and comparisons in which the data and the printed results differ, because there no printed number can be checked."""
+    if not (folder / "nma_published.csv").is_file() or outcome != load_table("outcomes", folder)["outcome"].iloc[0]:
         return []
-    published = load_table("nma_published", folder)
-    known = set(published["treat1"].dropna()) | set(published["treat2"].dropna())
-    unknown = sorted((set(contrasts["treat1"]) | set(contrasts["treat2"])) - known)
-    if not unknown:
+    lacking = lacking_print(main_part(contrasts)[0], load_table("nma_published", folder))
+    notes = []
+    unknown = sorted(treatments - lacking.known)
+    if unknown:
+        notes.append(f"{', '.join(unknown)}: not among the treatments of nma_published.csv ({', '.join(sorted(lacking.known))}); "
+                     f"if these are other names for them, add --label '{unknown[0]}=NAME'")
+    if lacking.treatments:
+        notes.append(f"no estimate of {', '.join(lacking.treatments)}: what is printed of them, and ranks, cannot be checked")
+    if lacking.comparisons:
+        notes.append(f"no estimate of {'; '.join(f'{a} against {b}' for a, b in lacking.comparisons)}: what is printed of the whole network cannot be checked")
+    return notes
+
+
+def _without_class(treatments: set[str], folder: Path) -> list[str]:
+    if not (folder / "treatment_classes.csv").is_file():
         return []
-    return [f"{', '.join(unknown)}: not among the treatments of nma_published.csv ({', '.join(sorted(known))}); "
-            f"if these are other names for them, add --label '{unknown[0]}=NAME'"]
+    new = sorted(treatments - set(load_table("treatment_classes", folder)["treatment_class"]))
+    if not new:
+        return []
+    return [f"{', '.join(new)}: no row in treatment_classes.csv, so figures choose a colour and nothing describes the class; for your own add a row "
+            "(treatment_class, a colour written #rrggbb, network_note if any) and run psps-paper tables --record"]

@@ -39,7 +39,7 @@ LUMINANCES = (0.15, 0.21, 0.28)  # of further ones; between 0.12 and 0.3 the con
 TITLED = ("_config.yml", "README.md", "book/index.md")
 OUTCOME_FIELDS = ("name", "label", "measure", "unit", "scale_desirable", "te_desirable", "reference")
 TABLE_FIELDS = {"file": str, "kind": str, "map": dict, "set": dict, "labels": dict, "where": dict, "measure": str, "reverse": bool,
-                "impute": bool, "sheet": str, "skip": int}  # fmt: skip
+                "impute": bool, "impute_sd": bool, "sheet": str, "skip": int}  # fmt: skip
 DICTIONARIES = {
     "outcomes": [
         ("outcome", "text", "none", "yes", "", "Identifier"),
@@ -154,7 +154,7 @@ def build_data(folder: Path, *, tell: Callable[[str], None] = lambda text: None)
             result = read_trials(folder / table["file"], Options(
                 kind=table["kind"], outcome=outcome["name"], mapping=table.get("map", {}), constants=table.get("set", {}),
                 labels=table.get("labels", {}), where=table.get("where", {}), measure=table.get("measure"), reverse=table.get("reverse", False),
-                impute=table.get("impute", False), sheet=table.get("sheet"), skip=table.get("skip", 0),
+                impute=table.get("impute", True), impute_sd=table.get("impute_sd", False), sheet=table.get("sheet"), skip=table.get("skip", 0),
             ), data)  # fmt: skip
             named = set(result.contrasts["treat1"]) | set(result.contrasts["treat2"])
             unknown = sorted(named - set(treatments))

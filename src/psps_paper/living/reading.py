@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime
 import hashlib
 import io
 import itertools
@@ -24,7 +25,12 @@ MAX_ROWS = 20_000
 MAX_COLUMNS = 500
 MAX_CELL = 2_000
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_HIDDEN_ROW = re.compile(rb'<row\b(?=[^>]*\bhidden="(?:1|true)")[^>]*\br="(\d+)"')
 SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx")
+
+
+class NotText(str):
+    """A cell of a workbook that holds a date or a truth value: its text depends on the spreadsheet program."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,8 @@ class RawTable:
         Of the file's bytes.
     decimal_comma : bool
         Cells are separated by semicolons, so a comma may be a decimal sign.
+    notes : tuple of str
+        What a user should know of the table: columns without a name that were left out, hidden rows that were read.
     """
 
     file: str
@@ -49,6 +57,7 @@ class RawTable:
     rows: list[list[str]]
     sha256: str
     decimal_comma: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def read_table(path: Path, *, sheet: str | None = None, skip: int = 0) -> RawTable:
@@ -92,13 +101,14 @@ def table_from_bytes(name: str, content: bytes, *, sheet: str | None = None, ski
     """As :func:`read_table`, from the bytes of a file whose name ends as that of the file."""
     digest = hashlib.sha256(content).hexdigest()
     if content.startswith(b"PK\x03\x04") or name.lower().endswith(".xlsx"):
-        lines, decimal_comma = _workbook_lines(name, content, sheet), False
+        (lines, notes), decimal_comma = _workbook_lines(name, content, sheet), False
     elif sheet is not None:
         raise TableError(f"{name}: a sheet ({sheet}) can be chosen in an XLSX file only")
     else:
-        lines, decimal_comma = _text_lines(name, content)
+        (lines, decimal_comma), notes = _text_lines(name, content), []
     header, rows = _checked(name, lines[skip:])
-    return RawTable(name, header, rows, digest, decimal_comma)
+    header, rows, left_out = _named_columns(name, header, rows)
+    return RawTable(name, header, rows, digest, decimal_comma, (*left_out, *notes))
 
 
 def _text_lines(name: str, content: bytes) -> tuple[list[list[str]], bool]:
@@ -119,14 +129,15 @@ def _text_lines(name: str, content: bytes) -> tuple[list[list[str]], bool]:
     return lines, separator == ";"
 
 
-def _workbook_lines(name: str, content: bytes, sheet: str | None) -> list[list[str]]:
+def _workbook_lines(name: str, content: bytes, sheet: str | None) -> tuple[list[list[str]], list[str]]:
     _check_package(name, content)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             # Formulas are read as their text, which is refused where the cell is used: nothing is evaluated
             book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, keep_links=False, data_only=False)
-            sheets = {page.title: _sheet_lines(name, page) for page in book.worksheets}
+            sheets = {page.title: _sheet_lines(page) for page in book.worksheets}
+            parts = {page.title: page._worksheet_path for page in book.worksheets}
             book.close()
     except TableError:
         raise
@@ -138,10 +149,16 @@ def _workbook_lines(name: str, content: bytes, sheet: str | None) -> list[list[s
     if sheet is not None:
         if sheet not in sheets:
             raise TableError(f"{name}: no sheet {sheet!r}; there are {', '.join(map(repr, sheets))}")
-        return sheets[sheet]
-    if len(filled) > 1:
+    elif len(filled) > 1:
         raise TableError(f"{name}: several sheets hold something: {', '.join(map(repr, filled))}; choose one with --sheet")
-    return next(iter(filled.values()), [])
+    elif not filled:
+        return [], []
+    chosen = sheet or next(iter(filled))
+    # What is read without formatting knows no hidden rows, but the sheet's own XML does
+    with zipfile.ZipFile(io.BytesIO(content)) as package:
+        hidden = [int(row) for row in _HIDDEN_ROW.findall(package.read(parts[chosen].lstrip("/"))) if int(row) <= len(sheets[chosen])]
+    notes = [f"rows hidden in the workbook are read like the others: {', '.join(map(str, hidden))} of the sheet"] if hidden else []
+    return sheets[chosen], notes
 
 
 def _check_package(name: str, content: bytes) -> None:
@@ -165,16 +182,24 @@ def _check_package(name: str, content: bytes) -> None:
         raise TableError(f"{name}: not a readable XLSX workbook ({type(error).__name__}); open it and save it anew") from None
 
 
-def _sheet_lines(name: str, page) -> list[list[str]]:
+def _sheet_lines(page) -> list[list[str]]:
     lines = []
     for line in page.iter_rows(values_only=True, max_row=MAX_ROWS + 100, max_col=MAX_COLUMNS + 1):
-        cells = ["" if value is None else repr(value) if isinstance(value, float) else str(value) for value in line]
+        cells = [_cell_text(value) for value in line]
         while cells and not cells[-1]:
             cells.pop()
         lines.append(cells)
     while lines and not lines[-1]:
         lines.pop()
     return lines
+
+
+def _cell_text(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return repr(value)
+    return NotText(value) if isinstance(value, (bool, datetime.date, datetime.time, datetime.timedelta)) else str(value)
 
 
 def _checked(name: str, lines: list[list[str]]) -> tuple[list[str], list[list[str]]]:
@@ -187,10 +212,7 @@ def _checked(name: str, lines: list[list[str]]) -> tuple[list[str], list[list[st
         raise TableError(f"{name}: the header line is blank; is there a caption above it? then use --skip")
     if len(header) > MAX_COLUMNS:
         raise TableError(f"{name}: more than {MAX_COLUMNS} columns, the limit")
-    blank = [str(number) for number, column in enumerate(header, start=1) if not column]
-    if blank:
-        raise TableError(f"{name}: column {', '.join(blank)} has no name; is there a caption above the header? then use --skip")
-    repeated = sorted({column for column in header if header.count(column) > 1})
+    repeated = sorted({column for column in header if column and header.count(column) > 1})
     if repeated:
         raise TableError(f"{name}: column {', '.join(map(_shown, repeated))} occurs more than once in the header")
     body = lines[1:]
@@ -207,7 +229,7 @@ def _checked(name: str, lines: list[list[str]]) -> tuple[list[str], list[list[st
             raise TableError(f"{name}, row {number}: {len(line)} cells where the header has {len(header)}{hint}")
         if line and len(line) < len(header) and not name.lower().endswith(".xlsx"):
             raise TableError(f"{name}, row {number}: {len(line)} cells where the header has {len(header)}")
-        cells = [cell.strip() for cell in line[: len(header)]]
+        cells = [cell if isinstance(cell, NotText) else cell.strip() for cell in line[: len(header)]]
         cells += [""] * (len(header) - len(cells))
         for column, cell in zip(header, cells):
             if len(cell) > MAX_CELL:
@@ -216,6 +238,23 @@ def _checked(name: str, lines: list[list[str]]) -> tuple[list[str], list[list[st
                 raise TableError(f"{name}, row {number}, column {_shown(column)}: {_shown(cell)} holds a control character; expected text")
         rows.append(cells)
     return header, rows
+
+
+def _named_columns(name: str, header: list[str], rows: list[list[str]]) -> tuple[list[str], list[list[str]], list[str]]:
+    """Header and rows without columns that have no name and are empty or hold R's row numbers, and what was left out."""
+    kept = [number for number, column in enumerate(header) if column]
+    notes = []
+    for number in range(len(header)):
+        if number in kept:
+            continue
+        cells = [row[number] for row in rows if row[number]]
+        if cells and (number or not all(cell.isascii() and cell.isdigit() for cell in cells)):
+            raise TableError(f"{name}: column {number + 1} has no name and holds {_shown(cells[0])}; name it, "
+                             "or, if there is a caption above the header, use --skip")
+        notes.append(f"column {number + 1} has no name and " + ("holds row numbers; it is not read" if cells else "is empty"))
+    if not notes:
+        return header, rows, notes
+    return [header[number] for number in kept], [[row[number] for number in kept] for row in rows], notes
 
 
 def _shown(cell: str) -> str:

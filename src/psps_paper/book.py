@@ -307,6 +307,23 @@ def conclusions_table(conclusions: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+SCALE_WORDS = {
+    "points_per_smd": "one SMD stands for",
+    "minimal_important_difference": "smallest difference that patients notice",
+}
+
+
+def clinical_scale_table(scale: pd.DataFrame) -> pd.DataFrame:
+    """The table ``clinical_scale`` as readers see it, each value in points of 0 to 10 with its page."""
+    return pd.DataFrame({
+        "quantity": scale["quantity"].map(SCALE_WORDS),
+        "points of 0 to 10": [formatting.number(value, 2) for value in scale["value"]],
+        "where it comes from": scale["meaning"],
+        "source": scale["source_url"],
+        "seen on": scale["date_seen"],
+    })
+
+
 def clinical_table(conclusions: pd.DataFrame, ratings: pd.DataFrame) -> pd.DataFrame:
     """The conclusions with what a clinician asks first, beside the certainty of :func:`psps_paper.certainty.certainty_table`."""
     certainty = ratings.set_index("contrast")[["certainty at best", "certainty at worst"]]

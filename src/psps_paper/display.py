@@ -164,7 +164,7 @@ def csv_link(data: pd.DataFrame, name: str) -> str:
     encoded = base64.b64encode(plain.to_csv(index=False, lineterminator="\n").encode()).decode()
     return (
         f'<a class="psps-csv" download="{html.escape(name)}.csv" href="data:text/csv;charset=utf-8;base64,{encoded}">'
-        f'CSV<span class="visually-hidden"> of {html.escape(name)}</span></a>'
+        f'CSV<span class="visually-hidden"> of {html.escape(name.replace("_", " "))}</span></a>'
     )
 
 

@@ -4,6 +4,7 @@ import html
 import json
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pandas as pd
 import pytest
@@ -43,6 +44,11 @@ def test_no_fact_without_source(facts):
     found = facts[facts["source_kind"] != "searched"]
     assert found["source_url"].notna().all(), found[found["source_url"].isna()]["fact"].tolist()
     assert (found["value"].notna() | found["number"].notna()).all()
+
+
+def test_sources_are_named_hosts(facts):
+    hosts = facts["source_url"].dropna().map(lambda url: urlsplit(url).hostname)
+    assert not hosts[hosts.str.fullmatch(r"[0-9.]+|\[.*")].tolist(), "an address in numbers says nothing of who vouches for the page"
 
 
 def test_what_was_not_found_holds_no_value(facts):

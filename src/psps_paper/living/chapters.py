@@ -49,11 +49,11 @@ def small_study_table(fit: NetworkFit) -> pd.DataFrame:
     return pd.DataFrame([{"estimates": str(fit.n_contrasts), "p": p}])
 
 
-def trial_funnel(fit: NetworkFit) -> Drawing:
-    """The comparison-adjusted funnel plot of a network of trials."""
+def trial_funnel(fit: NetworkFit, tier: str = "recomputed") -> Drawing:
+    """The comparison-adjusted funnel plot of a network of trials; ``tier`` is that of their estimates."""
     points = comparison_adjusted(fit)
     return funnel(points.assign(comparison=points["treat1"] + " vs " + points["treat2"], summary=points["te"] - points["adjusted"]),
-                  tier="recomputed")  # fmt: skip
+                  tier=tier)  # fmt: skip
 
 
 def show_trials(

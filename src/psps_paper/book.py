@@ -323,6 +323,26 @@ def conclusions_table(conclusions: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def centres_note(conclusions: pd.DataFrame, published: PublishedNetwork) -> str:
+    """Why the centre of a conclusion's effect may differ in its last digit from the recovered network, with both values.
+
+    Parameters
+    ----------
+    conclusions : DataFrame
+        Of :func:`psps_paper.robustness.robustness_of_conclusions`; ``te`` is the median over the members.
+    published : PublishedNetwork
+    """
+    text = "The SMD here is the median over the simulated sets; other pages show the central solution of the recovered network."
+    differing = []
+    for row in conclusions.dropna(subset="te").drop_duplicates(["treat1", "treat2"]).itertuples():
+        recovered = published.fit.te.at[row.treat1, row.treat2]
+        if formatting.number(row.te) != formatting.number(recovered):
+            differing.append(f"{formatting.number(row.te, 4)} here and {formatting.number(recovered, 4)} there for {row.treat1} against {row.treat2}")
+    if not differing:
+        return text + " Both agree to two decimals."
+    return f"{text} Both agree with everything printed, but round apart: {formatting.sentence_list(differing)}."
+
+
 SCALE_WORDS = {
     "points_per_smd": "one SMD stands for",
     "minimal_important_difference": "smallest difference that patients notice",

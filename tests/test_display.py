@@ -291,8 +291,8 @@ def test_show_claims_counts_the_verdicts_of_its_chapter(checked):
 
 
 def test_headings_are_words():
-    names = {"treat1": "first treatment", "published_te": "published SMD", "se_now": "standard error now", "te_desirable": "desirable direction of the effect",
-             "studies": "studies", "settled_by": "settled by"}
+    names = {"treat1": "first treatment", "published_te": "published SMD", "se_now": "standard error now", "n_studies": "studies", "te_desirable": "desirable direction of the effect",
+             "settled_by": "settled by"}
     head = parsed(table_markup(pd.DataFrame({name: [1] for name in names}), label="x")).find("thead")
     assert [cell.get_text() for cell in head.find_all("th")] == list(names.values())
 

@@ -43,6 +43,7 @@ _HEADINGS = {
     r"\btreat2\b": "second treatment",
     r"\bte\b": "SMD",
     r"\bse\b": "standard error",
+    r"^n (?=(?:studies|estimates|patients)$)": "",
 }
 
 _URLS = re.compile(r"^https?://\S+( https?://\S+)*$")

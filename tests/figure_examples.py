@@ -117,12 +117,12 @@ POINTS = _points()
 
 INTERVALS = pd.DataFrame(
     [
-        ("P-score, neuromodulation", 0.9741, 0.9763, 0.975),
-        ("P-score, conservative", 0.4102, 0.4377, 0.423),
-        ("P-score, placebo/sham", 0.3911, 0.4034, 0.389),
-        ("P-score, conservative + minimally invasive", 0.1988, 0.2231, None),
+        ("P-score, neuromodulation", 0.9741, 0.9763, 0.975, 3),
+        ("P-score, conservative", 0.4102, 0.4377, 0.423, 3),
+        ("P-score, placebo/sham", 0.3911, 0.4034, 0.389, 3),
+        ("P-score, conservative + minimally invasive", 0.1988, 0.2231, None, None),
     ],
-    columns=["label", "low", "high", "printed"],
+    columns=["label", "low", "high", "printed", "decimals"],
 )
 
 RESPONDERS = pd.DataFrame(

@@ -335,12 +335,32 @@ def test_every_check_has_a_case():
 
 def test_citations_name_what_differs():
     finding = find(evidence(), made_claim("citations", "10,69 | treatment_class == 'surgery'", 2))
-    assert "(cited only: [69], registry only: [70])" in finding.detail
+    assert "(cited only: 69; registry only: 70)" in finding.detail
     assert not finding.determined, "equal in number is not equal"
 
 
 def test_counts_name_their_references():
     assert "(refs 10, 70)" in find(evidence(), made_claim("count", "studies | treatment_class == 'surgery'", 2)).detail
+    assert find(evidence(), made_claim("count", "studies | ref == 10", 1)).detail == "1 row of studies.csv (ref 10)"
+
+
+@pytest.mark.parametrize(
+    ("identifier", "detail"),
+    [
+        ("methods.search_update_day", "day of the last search (December): 18, as printed in Abstract, paragraph 2"),
+        ("selection.identified", "708 (titles and abstracts screened) + 432 (duplicates removed) = 1140"),
+        ("selection.conflicts", "708 (titles and abstracts screened) × (1 − 97.03 (agreement on title and abstract) / 100), rounded = 21"),
+        ("neuromodulation.alkaisy_arms", "4 (arms of ref 67) − 1 = 3"),
+        ("discussion.favours_neuromodulation.placebo", "all printed values imply a p value <\u202f0.0001"),
+    ],
+)
+def test_details_are_words(identifier, detail):
+    assert find(evidence(), evidence().claims.loc[identifier]).detail == detail
+
+
+def test_no_detail_shows_code(checked):
+    details = checked["detail"].str.replace(r"https?://\S+|\w+\.csv", "", regex=True)
+    assert not details.str.contains(r"claim\(|==|\[|\w_\w|\b[a-z]+20\d\d\b|\b1 (?:rows|references)\b|imply 0\.0+ to 0\.0+$").any()
 
 
 # --- printed values that clash ------------------------------------------------------------------------

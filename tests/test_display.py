@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from psps_paper import display
+from psps_paper.book import rules_table, status_table
 from psps_paper.claims import check_claims
 from psps_paper.display import Html, Shown, claim_span, claims_table, show, table_markup, tier_badge, value_span, verdict_chip
 from psps_paper.figures import Drawing
@@ -287,3 +288,39 @@ def test_show_claims_counts_the_verdicts_of_its_chapter(checked):
     for verdict, count in rows["verdict"].value_counts().items():
         assert f"{count} {verdict}" in caption
     assert len(parsed(shown).find("tbody").find_all("tr")) == len(rows)
+
+
+def test_headings_are_words():
+    names = {"treat1": "first treatment", "published_te": "published SMD", "se_now": "standard error now", "n_studies": "studies", "te_desirable": "desirable direction of the effect",
+             "settled_by": "settled by"}
+    head = parsed(table_markup(pd.DataFrame({name: [1] for name in names}), label="x")).find("thead")
+    assert [cell.get_text() for cell in head.find_all("th")] == list(names.values())
+
+
+def test_cells_are_words_with_one_minus_sign():
+    frame = pd.DataFrame({
+        "study": ["hamdy2021 (ref 10)", "nobody2021"], "estimable": [True, False], "change": ["0.16 (-0.09 to 0.42)", "days -5 to -1"],
+        "whole": [-35, 2], "range": ["10-1500 Hz", "2026-11-21"],
+    })
+    rows = parsed(table_markup(frame, label="x")).find("tbody").find_all("tr")
+    assert [[cell.get_text() for cell in row.find_all("td")] for row in rows] == [
+        ["Hamdy 2021 (ref 10)", "yes", "0.16 (−0.09 to 0.42)", "−35", "10-1500 Hz"],
+        ["nobody2021", "no", "days −5 to −1", "2", "2026-11-21"],
+    ]
+    assert csv_of(parsed(show(frame, caption="C.", tier="printed"))).splitlines()[1].startswith("hamdy2021 (ref 10),True,"), "data stay as they are"
+
+
+def test_cells_of_a_column_are_aligned_alike():
+    frame = pd.DataFrame({"numbers": ["1", "none", "2.5 (1 to 3)"], "mixed": ["1", "2 (a few) more", "3"]})
+    rows = parsed(table_markup(frame, label="x")).find("tbody").find_all("tr")
+    assert [[cell.get("class") for cell in row.find_all("td")] for row in rows] == [[["number"], None]] * 3
+
+
+def test_pages_are_named_by_their_titles(checked):
+    chapters = status_table(checked)["chapter"]
+    assert chapters["nma.i2"].endswith(">Heterogeneity, inconsistency and bias</a>")
+    assert not chapters.str.contains(r">[^<]*_").any()
+
+
+def test_thresholds_have_no_more_digits_than_they_need():
+    assert {"0.5", "10"} <= set(rules_table(table("certainty_rules"))["threshold"])

@@ -329,7 +329,7 @@ def test_save_refuses_an_unknown_format(tmp_path):
         ("rank_interval", ["neuromodulation 1 (1 to 2)", "95% interval"]),
         ("p_score_dots", ["placebo/sham implied 0.390, printed 0.389"]),
         ("funnel", ["25 simulated estimates", "neuromodulation vs placebo/sham: 19"]),
-        ("interval_strip", ["1 of 3 printed values outside", "printed 0.389, outside, implied 0.391 to 0.403"]),
+        ("interval_strip", ["1 of 3 printed values outside even with their rounding", "printed 0.389, outside, implied 0.391 to 0.403"]),
         ("forest_responders", ["24/50 against 4/44, 9.23 (2.89 to 29.46)", "Pooled, random effects: 6.93 (2.64 to 18.20), prediction interval 0.31 to 153.00"]),
         ("effect_direction", ["25 studies", "add-on neuromodulation: 1 favours intervention and 1 no difference"]),
         ("ensemble_intervals", ["Simulated", "I2, as a fraction 0.77 (0.70 to 0.84), printed 0.78"]),
@@ -340,6 +340,15 @@ def test_alt_tells_the_numbers(name, expected):
     alt = drawn(name).alt
     for phrase in expected:
         assert phrase in alt
+
+
+def test_a_printed_value_is_outside_only_beyond_its_rounding():
+    """0.14 stands for 0.135 to 0.145, which 0.143 to 0.146 meets and 0.146 to 0.150 does not."""
+    rows = pd.DataFrame({"label": ["meets", "beyond"], "low": [0.143, 0.146], "high": [0.146, 0.150], "printed": 0.14, "decimals": 2})
+    drawing = figures.interval_strip(rows, unit="SMD")
+    assert drawing.data["meets"].tolist() == [True, False]
+    assert drawing.data[["printed_low", "printed_high"]].to_numpy() == pytest.approx(np.array([[0.135, 0.145]] * 2))
+    assert "meets: printed 0.14, implied 0.143 to 0.146; beyond: printed 0.14, outside, implied 0.146 to 0.150" in drawing.alt
 
 
 def test_every_drawing_has_its_alt_checked():

@@ -10,10 +10,19 @@ import pytest
 from helpers import evidence, table
 from scipy.stats import norm
 
+from psps_paper.figures import interval_strip
 from psps_paper.formatting import half_unit, rounds_to
 from psps_paper.network.ranking import p_scores, rank_probabilities
 from psps_paper.network.summary import league_table
-from psps_paper.published import comparisons, forest_rows, p_score_table, printed_values, published_edges
+from psps_paper.published import (
+    comparisons,
+    forest_rows,
+    p_score_table,
+    printed_values,
+    published_edges,
+    without_each,
+    without_table,
+)
 
 N, C, CM, P = "neuromodulation", "conservative", "conservative + minimally invasive", "placebo/sham"
 
@@ -246,3 +255,15 @@ def test_rank_probabilities_agree_with_the_p_scores(fit):
     # Monte-Carlo error of a mean rank is below 1 / sqrt(40000)
     np.testing.assert_allclose((4 - mean_rank) / 3, p_scores(fit, desirable="higher")[ranks.index], atol=5 * 0.005 / 3)
     assert ranks[1].idxmax() == N, "the article: neuromodulation the most effective"
+
+
+def test_printed_values_beside_what_the_others_imply(published):
+    """The figure and the table say the same of every printed value; the table prints each in its own unit and decimals."""
+    table = without_table(published).set_index("what")
+    rows = without_each(published)
+    rows = rows[rows["quantity"].isin(["te", "lower", "upper"])]
+    assert interval_strip(rows, unit="SMD").data["meets"].all()
+    assert (table["agrees"] == "yes").all()
+    assert table.loc["I2"].tolist() == ["77.5\u202f%", "77.45\u202f%", "77.49\u202f%", "yes"]
+    assert table.loc["P-score neuromodulation"].tolist() == ["0.975", "0.9745", "0.9775", "yes"]
+    assert table.loc["p neuromodulation against placebo/sham"].tolist() == ["<\u202f0.0001"] * 3 + ["yes"]

@@ -11,12 +11,15 @@ import pytest
 from scipy.stats import norm, t
 
 from psps_paper import robustness
+from psps_paper.book import centres_note
 from psps_paper.tables import load_table
 from psps_paper.ensemble import Assumptions, Ensemble, assumption_labels, load_ensemble, published_evidence, sample_ensemble
 from psps_paper.ensemble.model import draw_allocation
+from psps_paper.formatting import number
 from psps_paper.network import fit_network
 from psps_paper.network.robust import cluster_robust
 from psps_paper.pairwise import published_fraction_at_bias
+from psps_paper.published import published_network
 
 HUB = "neuromodulation"
 
@@ -224,3 +227,13 @@ def test_conclusions_mirror_where_lower_is_desirable(small):
     columns = ["conclusion", "holds_as_printed", "holds_grouped", "holds_correlated", "holds_worst", "important", "verdict"]
     pd.testing.assert_frame_equal(table[columns], other[columns])
     np.testing.assert_allclose(table["points"], other["points"])
+
+
+def test_the_two_centres_of_a_contrast_are_told_apart():
+    """A median over the ensemble that rounds apart from the recovered network is said with both values."""
+    published = published_network(load_table("nma_published"), desirable="higher")
+    recovered = published.fit.te.at["neuromodulation", "conservative"]
+    rows = pd.DataFrame({"treat1": "neuromodulation", "treat2": "conservative", "te": [recovered + 0.01, np.nan]})
+    note = centres_note(rows, published)
+    assert f"{number(recovered + 0.01, 4)} here and {number(recovered, 4)} there for neuromodulation against conservative" in note
+    assert "Both agree to two decimals." in centres_note(rows.assign(te=recovered), published)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -64,14 +65,29 @@ def numbers_by_reason(numbers: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values("numbers", ascending=False, kind="stable").rename_axis("what it is").reset_index()
 
 
+def page_title(stem: str) -> str:
+    """Title of a chapter, the heading at its top; where there are no chapters beside the data, its file's name in words."""
+    path = data_folder().parent / "book" / f"{stem}.ipynb"
+    found = re.search(r'"# (.+?)(?:\\n)?"', path.read_text(encoding="utf-8")[:4000]) if path.exists() else None
+    return found.group(1) if found else stem.replace("_", " ").capitalize()
+
+
+def rules_table(rules: pd.DataFrame) -> pd.DataFrame:
+    """The table ``certainty_rules`` as readers see it: without the conditions' code, each threshold with no more digits than it has."""
+    return rules.drop(columns=["condition", "condition_label"]).assign(
+        threshold=["" if pd.isna(value) else f"{value:g}" for value in rules["threshold"]],
+    )
+
+
 def status_table(checked: pd.DataFrame, *, anchors: bool = True) -> pd.DataFrame:
     """Statements with their verdicts, each linked to its row on the chapter that mirrors its place.
 
     ``anchors`` gives each row the anchor ``status-<id>`` and marks its printed number; for one table of a page only.
     """
     table = claims_table(checked)
+    titles = {stem: page_title(stem) for stem in checked["chapter"].unique()}
     links = [
-        Html(f'<a href="{claim["chapter"]}.html#claim-{claim["id"]}">{claim["chapter"].replace("_", " ")}</a>')
+        Html(f'<a href="{claim["chapter"]}.html#claim-{claim["id"]}">{html.escape(titles[claim["chapter"]])}</a>')
         for _, claim in checked.iterrows()
     ]
     table.insert(1, "chapter", links)
@@ -307,6 +323,26 @@ def conclusions_table(conclusions: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def centres_note(conclusions: pd.DataFrame, published: PublishedNetwork) -> str:
+    """Why the centre of a conclusion's effect may differ in its last digit from the recovered network, with both values.
+
+    Parameters
+    ----------
+    conclusions : DataFrame
+        Of :func:`psps_paper.robustness.robustness_of_conclusions`; ``te`` is the median over the members.
+    published : PublishedNetwork
+    """
+    text = "The SMD here is the median over the simulated sets; other pages show the central solution of the recovered network."
+    differing = []
+    for row in conclusions.dropna(subset="te").drop_duplicates(["treat1", "treat2"]).itertuples():
+        recovered = published.fit.te.at[row.treat1, row.treat2]
+        if formatting.number(row.te) != formatting.number(recovered):
+            differing.append(f"{formatting.number(row.te, 4)} here and {formatting.number(recovered, 4)} there for {row.treat1} against {row.treat2}")
+    if not differing:
+        return text + " Both agree to two decimals."
+    return f"{text} Both agree with everything printed, but round apart: {formatting.sentence_list(differing)}."
+
+
 SCALE_WORDS = {
     "points_per_smd": "one SMD stands for",
     "minimal_important_difference": "smallest difference that patients notice",
@@ -406,15 +442,19 @@ def convergence_as_text(ensemble: Ensemble) -> pd.DataFrame:
     table = convergence(ensemble)
 
     def mean(chain: int) -> list[str]:
-        return [f"{m:.3g} ({e:.2g})" for m, e in zip(table[f"mean_{chain}"], table[f"error_{chain}"], strict=True)]
+        return [f"{_three_digits(m)} ({formatting.number(e, 1 - math.floor(math.log10(e)) if e else 0)})" for m, e in zip(table[f"mean_{chain}"], table[f"error_{chain}"], strict=True)]
 
     return pd.DataFrame({
-        "quantity": table.index.str.replace("_", " "),
+        "quantity": table.index.str.replace("_", " ").str.replace(r"\bte\b", "SMD", regex=True),
         "first stream: mean (error)": mean(0),
         "second stream: mean (error)": mean(1),
         "distance in errors": [formatting.number(value, 2) for value in table["distance"]],
         "members that count in full": [f"{value:.0f}" for value in table["effective_size"]],
     })
+
+
+def _three_digits(value: float) -> str:
+    return formatting.number(value, max(0, 2 - math.floor(math.log10(abs(value))))) if value else "0"
 
 
 def tau2_routes_table(routes: pd.DataFrame) -> pd.DataFrame:

@@ -21,7 +21,7 @@ from psps_paper.evidence import fact as fact_row, linked_value
 from psps_paper.network.inconsistency import decompose_q, split_evidence
 from psps_paper.network.model import NetworkFit
 from psps_paper.network.ranking import p_scores
-from psps_paper.published import PublishedNetwork, published_network
+from psps_paper.published import LABELS, PublishedNetwork, published_network
 from psps_paper.recover import df_from_i2_interval
 from psps_paper.tables import TableError, load_table
 from psps_paper.trials import ENOUGH_FOR_EGGER, LackingPrint, Printed, book_network, comparison_adjusted_egger, lacking_print
@@ -313,7 +313,7 @@ def _impossible(detail: str) -> Finding:
 
 
 def _clash(published: PublishedNetwork) -> Finding:
-    clashes = ", ".join(f"{row.quantity} {row.treat1}" for row in published.recovery.clashes.itertuples())
+    clashes = ", ".join(f"{LABELS[row.quantity]} {row.treat1}" for row in published.recovery.clashes.itertuples())
     return _impossible(f"the printed values cannot hold together: {clashes}")
 
 
@@ -326,7 +326,7 @@ def count(evidence: Evidence, claim: pd.Series) -> Finding:
     """Count the rows of a table that meet a condition: ``table | condition``."""
     table, query = _arguments(claim, 2)
     rows = _select(evidence, table, query)
-    return _exactly(len(rows), f"{len(rows)} rows of {table}.csv" + _refs(rows))
+    return _exactly(len(rows), f"{len(rows)} row{'s' * (len(rows) != 1)} of {table}.csv" + _refs(rows))
 
 
 @_check("recomputed")
@@ -341,7 +341,8 @@ def percent(evidence: Evidence, claim: pd.Series) -> Finding:
 def extreme(evidence: Evidence, claim: pd.Series) -> Finding:
     """Least or greatest value of a column: ``table | column | min or max``."""
     table, column, which = _arguments(claim, 3)
-    return _exactly(getattr(evidence.table(table)[column], which)(), f"{which} of {column} in {table}.csv")
+    word = {"min": "least", "max": "greatest"}[which]
+    return _exactly(getattr(evidence.table(table)[column], which)(), f"{word} {_spaced(column)} in {table}.csv")
 
 
 @_check("recomputed")
@@ -353,10 +354,10 @@ def citations(evidence: Evidence, claim: pd.Series) -> Finding:
     listed, query = _arguments(claim, 2)
     cited = expand_citations(listed)
     selected = {int(ref) for ref in _select(evidence, "studies", query)["ref"]}
-    detail = f"{len(cited)} references cited"
+    detail = f"{len(cited)} reference{'s' * (len(cited) != 1)} cited"
     if cited != selected:
         only_cited, only_selected = sorted(cited - selected), sorted(selected - cited)
-        detail += f"; the registry has {len(selected)} (cited only: {only_cited}, registry only: {only_selected})"
+        detail += f"; the registry has {len(selected)} (cited only: {_listed(only_cited)}; registry only: {_listed(only_selected)})"
         return Finding(min(len(cited), len(selected)), max(len(cited), len(selected)), detail, determined=False)
     return _exactly(len(cited), detail + ", the same as in studies.csv")
 
@@ -365,8 +366,11 @@ def citations(evidence: Evidence, claim: pd.Series) -> Finding:
 def distinct(evidence: Evidence, claim: pd.Series) -> Finding:
     """Count the different values of a column in the rows that meet a condition: ``table | column | condition``."""
     table, column, query = _arguments(claim, 3)
-    values = sorted(_select(evidence, table, query)[column].dropna().unique())
-    return _exactly(len(values), f"{column} in {table}.csv: " + ", ".join(map(str, values)))
+    rows = _select(evidence, table, query).dropna(subset=column).sort_values(column)
+    values = rows[column].unique()
+    # Identifiers say little to readers, titles what is counted
+    named = rows.drop_duplicates(column)["title"] if "title" in rows else values
+    return _exactly(len(values), f"{_spaced(column)} in {table}.csv: " + "; ".join(map(str, named)))
 
 
 @_check("recomputed")
@@ -376,7 +380,8 @@ def cell(evidence: Evidence, claim: pd.Series) -> Finding:
     rows = _select(evidence, table, query)
     if len(rows) != 1:
         raise ValueError(f"{len(rows)} rows of {table}.csv meet {query}, expected one")
-    return _exactly(rows[column].iloc[0], f"{column} in {table}.csv of the row with {query}")
+    condition = _spaced(query).replace(" == ", " is ").replace('"', "").replace("'", "")
+    return _exactly(rows[column].iloc[0], f"{_spaced(column)} in {table}.csv of the row where {condition}")
 
 
 @_check("recomputed")
@@ -412,7 +417,7 @@ def text_count(evidence: Evidence, claim: pd.Series) -> Finding:
         return _loops_by_trials(evidence, word)
     if word in ("@used_components", "@mixed"):
         used = _comparisons(studies[studies["nma_status"] == "used"])
-        groups = [" and ".join(sorted(part)) for part in nx.connected_components(used)]
+        groups = [formatting.sentence_list(sorted(part)) for part in nx.connected_components(used)]
         mixed = sorted(set(used.edges) - set(nx.bridges(used)))
         names = groups if word == "@used_components" else [" vs ".join(edge) for edge in mixed]
         return _exactly(len(names), "; ".join(names) or "every comparison is the only path between its treatments")
@@ -423,7 +428,7 @@ def text_count(evidence: Evidence, claim: pd.Series) -> Finding:
         graph = _comparisons(studies)
         parts = list(nx.connected_components(graph))
         main = graph.subgraph(max(parts, key=len))
-        names = {"@treatments": sorted(main), "@components": [" and ".join(sorted(part)) for part in parts],
+        names = {"@treatments": sorted(main), "@components": [formatting.sentence_list(sorted(part)) for part in parts],
                  "@loops": nx.cycle_basis(graph)}[word]
         return _exactly(len(names), "; ".join(map(str, names)) or "none in the comparisons of studies.csv")
     if word.startswith("@"):
@@ -440,7 +445,8 @@ def arithmetic(evidence: Evidence, claim: pd.Series) -> Finding:
     arms of a study. The statement's own value is never used.
     """
     expression = claim["arguments"]
-    boxes = evidence.table("prisma").dropna(subset="n").set_index("box")["n"].astype(float)
+    steps = evidence.table("prisma").dropna(subset="n").set_index("box")
+    boxes = steps["n"].astype(float)
 
     def printed(name):
         if name == claim["id"]:
@@ -453,7 +459,21 @@ def arithmetic(evidence: Evidence, claim: pd.Series) -> Finding:
         "round": round,
     }
     value = evaluate(expression, boxes.to_dict(), functions)
-    return _exactly(value, f"{expression} = {formatting.number(value, 3 if value % 1 else 0)}")
+    found = formatting.number(value, 3 if value % 1 else 0)
+    if whole := re.fullmatch(r'claim\("([^"]+)"\)', expression.strip()):
+        other = evidence.claims.loc[whole.group(1)]
+        return _exactly(value, f"{other['quantity']}: {shown(other)}, as printed in {place(other)}")
+
+    def other_printed(name):
+        other = evidence.claims.loc[name]
+        return f"{formatting.printed_value(other['value'], other['decimals'])} ({other['quantity']})"
+
+    words = in_words(
+        expression,
+        {box: f"{steps.at[box, 'n']:.0f} ({steps.at[box, 'label'][0].lower()}{steps.at[box, 'label'][1:]})" for box in steps.index},
+        {"claim": other_printed, "arms": lambda ref: f"{functions['arms'](ref):.0f} (arms of ref {ref})", "round": "{}, rounded".format},
+    )
+    return _exactly(value, f"{words} = {found}")
 
 
 @_check("implied")
@@ -538,9 +558,9 @@ def network(evidence: Evidence, claim: pd.Series) -> Finding:
         return Finding(low, high, f"the other printed values imply {formatting.interval(low, high, 4)}")
     if row.empty or claim["value"] != row["value"].iloc[0]:
         low, high = _bounds(published, quantity, treat1, treat2)
-        return Finding(low, high, f"all printed values imply {formatting.interval(low, high, 3)}")
+        return Finding(low, high, f"all printed values imply {_implied_text(quantity, low, high, 3)}")
     low, high = row["implied_low"].iloc[0], row["implied_high"].iloc[0]
-    detail = f"the other printed values imply {formatting.interval(low, high, 5 if quantity == 'p' else 4)}"
+    detail = f"the other printed values imply {_implied_text(quantity, low, high, 4)}"
     if published.recovery.at_boundary:
         detail += "; the print as a whole " + published.recovery.conclusion
     if not row["agrees"].iloc[0]:
@@ -649,7 +669,8 @@ def fact(evidence: Evidence, claim: pd.Series) -> Finding:
     row = fact_row(facts, link["fact"])
     _needs_page_of_trial(row, link["fact"], f"claim_facts.csv, claim {claim['id']}, column fact")
     source = row["source_url"]
-    return Finding(value, value, f"{link['relation']}, from {source}", determined=link["relation"] != "allows")
+    how = "what the page says allows it" if link["relation"] == "allows" else link["relation"]
+    return Finding(value, value, f"{how}, from {source}", determined=link["relation"] != "allows")
 
 
 @_check("re-extracted")
@@ -728,6 +749,37 @@ def i2_limit(i2: float, df: int, *, upper: bool, level: float = 0.95) -> float:
     return float(high if upper else low)
 
 
+_SIGNS = {ast.Add: "+", ast.Sub: formatting.MINUS, ast.Mult: "\N{MULTIPLICATION SIGN}", ast.Div: "/"}
+
+
+def in_words(expression: str, names: dict[str, str], functions: dict[str, Callable[..., str]]) -> str:
+    """An expression that :func:`evaluate` takes, as readers see it: names and calls replaced by texts."""
+
+    def text(node, bound: bool = False) -> str:
+        if isinstance(node, ast.BinOp):
+            loose = isinstance(node.op, (ast.Add, ast.Sub))
+            left = text(node.left, not loose)
+            right = text(node.right, not isinstance(node.op, ast.Add))
+            shown_as = f"{left} {_SIGNS[type(node.op)]} {right}"
+            return f"({shown_as})" if bound and loose else shown_as
+        if isinstance(node, ast.UnaryOp):
+            return formatting.MINUS + text(node.operand, True)
+        if isinstance(node, ast.Call):
+            arguments = [part.value if isinstance(part, ast.Constant) else text(part) for part in node.args]
+            return functions[node.func.id](*arguments)
+        return names[node.id] if isinstance(node, ast.Name) else str(node.value)
+
+    return text(ast.parse(expression, mode="eval").body)
+
+
+def _spaced(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _listed(refs: list[int]) -> str:
+    return ", ".join(map(str, refs)) or "none"
+
+
 _OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
               ast.USub: operator.neg}
 
@@ -767,7 +819,7 @@ def _refs(rows: pd.DataFrame) -> str:
     if "ref" not in rows or rows["ref"].isna().all():
         return ""
     refs = [str(ref) for ref in rows["ref"].dropna()]
-    return f" (refs {', '.join(refs)})" if len(refs) <= 8 else ""
+    return f" (ref{'s' * (len(refs) != 1)} {', '.join(refs)})" if len(refs) <= 8 else ""
 
 
 def _arms(studies: pd.DataFrame, ref: int) -> list[str]:
@@ -815,6 +867,12 @@ def _loops_by_trials(evidence: Evidence, word: str) -> Finding:
         split = split_evidence(fit).dropna(subset=["direct_te", "indirect_te"])
         names = [f"{row.treat1} vs {row.treat2}" for row in split.itertuples()]
     return _by_trials(fit, len(names), "; ".join(names) or ("no closed loop" if word == "@loops" else "no comparison has both kinds of evidence"))
+
+
+def _implied_text(quantity: str, low: float, high: float, decimals: int) -> str:
+    if quantity != "p":
+        return formatting.interval(low, high, decimals)
+    return f"a p value {formatting.p_value(high)}" if high < 0.0001 else formatting.interval(low, high, 4)
 
 
 def _bounds(published: PublishedNetwork, quantity: str, treat1: str, treat2: str) -> tuple[float, float]:

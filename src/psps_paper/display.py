@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 import pandas as pd
 from myst_nb import glue
 
@@ -20,7 +21,7 @@ from psps_paper.figures import Drawing, to_svg
 from psps_paper.figures.drawing import for_csv
 from psps_paper.figures.style import GRID, INK, MUTED, PAPER
 from psps_paper.once import once
-from psps_paper.tables import checksums, data_folder
+from psps_paper.tables import checksums, data_folder, load_table
 from psps_paper.trials import SOURCE, Trials, book_state, trials_folder
 
 TIERS = {
@@ -31,6 +32,19 @@ TIERS = {
     "simulated": "over everything that the printed numbers allow",
 }
 _NUMERIC = re.compile(r"^[<>≈±−+-]?[\s\u202f]*[\d.,\s\u202f]+%?(\s*\(.*\))?$|^not known$")
+
+_LEADING_HYPHEN = re.compile(r"(^|[\s(])-(?=\.?\d)")
+_NEUTRAL = ("", "none", "not defined", "not compared")  # words in place of a number, in columns of numbers too
+_STUDY_ID = re.compile(r"\b[a-z]+(?:19|20)\d\d\b")
+_HEADINGS = {
+    r"^te desirable$": "desirable direction of the effect",
+    r"^scale desirable$": "desirable direction of the scale",
+    r"\btreat1\b": "first treatment",
+    r"\btreat2\b": "second treatment",
+    r"\bte\b": "SMD",
+    r"\bse\b": "standard error",
+    r"^n (?=(?:studies|estimates|patients)$)": "",
+}
 
 _URLS = re.compile(r"^https?://\S+( https?://\S+)*$")
 
@@ -140,14 +154,16 @@ def _inline_svg(drawing: Drawing) -> str:
 
 def table_markup(table: pd.DataFrame, *, label: str, index: bool = False, sortable: bool = False) -> str:
     """A DataFrame as an HTML table in a container that scrolls sideways on narrow screens."""
-    columns = ([table.index.name or ""] if index else []) + [str(column).replace("_", " ") for column in table.columns]
+    columns = ([table.index.name or ""] if index else []) + [heading(str(column)) for column in table.columns]
     head = "".join(
         f'<th scope="col">{html.escape(column)}</th>' if column else '<td></td>' for column in columns
     )
+    table = table.assign(**{name: table[name].map(_with_study_labels) for name in ("study", "studies") if name in table.columns})
+    aligned = [_is_numeric(table.iloc[:, position]) for position in range(table.shape[1])]
     rows = []
     # not iterrows(): it would turn the whole numbers of an all-numeric row into floats
     for key, row in zip(table.index, table.itertuples(index=False, name=None), strict=True):
-        cells = "".join(_cell(value) for value in row)
+        cells = "".join(_cell(value, numeric) for value, numeric in zip(row, aligned, strict=True))
         attributes = f' id="{html.escape(str(row_id))}"' if (row_id := table.attrs.get("row_ids", {}).get(key)) else ""
         header = f'<th scope="row">{_text(key)}</th>' if index else ""
         rows.append(f"<tr{attributes}>{header}{cells}</tr>")
@@ -156,6 +172,14 @@ def table_markup(table: pd.DataFrame, *, label: str, index: bool = False, sortab
         f'<div class="table-wrap" role="region" tabindex="0" aria-label="{html.escape(label)}">'
         f'<table class="psps"{flag}><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
     )
+
+
+def heading(column: str) -> str:
+    """The heading that readers see for a column of a table: words for the names that the tables of data use."""
+    text = column.replace("_", " ")
+    for pattern, words in _HEADINGS.items():
+        text = re.sub(pattern, words, text)
+    return text
 
 
 def csv_link(data: pd.DataFrame, name: str) -> str:
@@ -276,14 +300,37 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, float):
         return formatting.number(value)
+    if isinstance(value, (bool, np.bool_)):
+        return "yes" if value else "no"
     if _URLS.match(str(value)):
         return linked(str(value))
-    return html.escape(str(value))
+    return html.escape(_LEADING_HYPHEN.sub(rf"\1{formatting.MINUS}", str(value)))
 
 
-def _cell(value: Any) -> str:
+def _is_numeric(column: pd.Series) -> bool:
+    """Whether a column holds numbers, so that all of its cells are aligned as such."""
+    if any(isinstance(value, Html) for value in column):
+        return False
+    texts = [text for text in (html.unescape(_text(value)) for value in column) if text not in _NEUTRAL]
+    return bool(texts) and all(_NUMERIC.match(text) for text in texts)
+
+
+@lru_cache(maxsize=1)
+def _study_labels() -> dict[str, str]:
+    studies = load_table("studies")
+    return dict(zip(studies["study"], studies["first_author"] + " " + studies["year"].astype(str), strict=True))
+
+
+def _with_study_labels(value: Any) -> Any:
+    """Text with identifiers of studies as author and year; an identifier that studies.csv does not have stays."""
+    if not isinstance(value, str) or isinstance(value, Html) or not _STUDY_ID.search(value):
+        return value
+    labels = _study_labels()
+    return _STUDY_ID.sub(lambda found: labels.get(found.group(), found.group()), value)
+
+
+def _cell(value: Any, numeric: bool) -> str:
     text = _text(value)
-    numeric = not isinstance(value, Html) and bool(_NUMERIC.match(html.unescape(text)))
     return f'<td class="number">{text}</td>' if numeric else f"<td>{text}</td>"
 
 

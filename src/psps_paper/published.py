@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import pandas as pd
 
-from psps_paper.formatting import interval, number, p_interval
+from psps_paper.formatting import interval, number, p_interval, p_value, printed_value
 from psps_paper.network.model import Desirable, NetworkFit
 from psps_paper.network.ranking import p_scores
 from psps_paper.network.summary import network_from_pooled
@@ -221,12 +221,13 @@ def bounds_table(published: PublishedNetwork) -> pd.DataFrame:
     return bounds[["treat1", "treat2"]].rename(columns={"treat1": "first", "treat2": "second"}).assign(**cells)
 
 
-def without_table(published: PublishedNetwork) -> pd.DataFrame:
-    """Each printed value beside the interval that all others imply for it.
+def without_each(published: PublishedNetwork) -> pd.DataFrame:
+    """Each printed value and the interval that all others imply for it, in the units of ``published.printed``.
 
     Returns
     -------
-    DataFrame [label, low, high, printed, agrees]
+    DataFrame [quantity, label, low, high, printed, decimals]
+        As :func:`psps_paper.figures.interval_strip` wants them.
     """
     rows = published.without
     labels = [
@@ -237,9 +238,38 @@ def without_table(published: PublishedNetwork) -> pd.DataFrame:
     # Such a limit often ends in a 5 exactly; what the search leaves open must not decide how it prints
     low, high = (rows[name].round(9).to_numpy() for name in ("implied_low", "implied_high"))
     return pd.DataFrame({
+        "quantity": rows["quantity"].to_numpy(),
         "label": labels,
         "low": low,
         "high": high,
         "printed": rows["value"].to_numpy(),
-        "agrees": rows["agrees"].to_numpy(),
+        "decimals": rows["decimals"].to_numpy(),
     })
+
+
+def without_table(published: PublishedNetwork) -> pd.DataFrame:
+    """Each printed value beside the interval that all others imply for it, as text for a table.
+
+    Implied values have one decimal more than the printed one, I2 is in percent, and a p value below 0.0001 is that bound.
+
+    Returns
+    -------
+    DataFrame [what, printed, implied by all others, low, implied by all others, high, agrees]
+        ``agrees``: "yes" where the rounding of the printed value meets the implied interval, else "no".
+    """
+    rows = []
+    for row, relation, agrees in zip(without_each(published).itertuples(), published.without["relation"], published.without["agrees"], strict=True):
+        in_percent = row.quantity in I2_QUANTITIES
+        unit, scale, decimals = ("percent", 100, int(row.decimals) - 2) if in_percent else ("none", 1, int(row.decimals))
+        low, high = (
+            p_value(end) if row.quantity == "p" and end < 0.0001 else printed_value(scale * end, decimals + 1, unit=unit)
+            for end in (row.low, row.high)
+        )
+        rows.append({
+            "what": row.label,
+            "printed": printed_value(scale * row.printed, decimals, relation, unit),
+            "implied by all others, low": low,
+            "implied by all others, high": high,
+            "agrees": "yes" if agrees else "no",
+        })
+    return pd.DataFrame(rows)

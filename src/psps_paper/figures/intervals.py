@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from psps_paper.formatting import interval, number
+from psps_paper.formatting import half_unit, interval, number
 
 from . import style
 from .drawing import Drawing
@@ -25,42 +25,55 @@ def interval_strip(
     width: Width = "double",
     name: str = "interval_strip",
 ) -> Drawing:
-    """Each printed value against the interval that other printed numbers imply for it.
+    """Each printed value, with its rounding, against the interval that other printed numbers imply for it.
 
     Parameters
     ----------
-    intervals : DataFrame [label, low, high, printed]
-        ``printed`` may be missing. All rows share one ``unit``.
+    intervals : DataFrame [label, low, high, printed, decimals]
+        ``decimals`` of the printed value; both may be missing. All rows share one ``unit``.
     digits : int
-        Decimals of the numbers at the right.
+        Decimals of the numbers at the right; the printed value keeps its own.
+
+    Returns
+    -------
+    Drawing
+        Data [label, low, high, printed, printed_low, printed_high, meets]: all values that print as ``printed`` lie from
+        ``printed_low`` to ``printed_high``; ``meets`` says whether these and the implied ones have any in common.
 
     Notes
     -----
-    A printed value outside its interval is drawn as a cross and named in the text alternative.
+    Only a printed value whose rounding interval does not meet the implied one is outside: drawn as a cross and named in
+    the text alternative.
     """
     where = "interval_strip"
-    data = style.table(intervals, ["label", "low", "high", "printed"], where)
-    data = data[["label", "low", "high", "printed"]]
+    data = style.table(intervals, ["label", "low", "high", "printed", "decimals"], where)
     style.check_numbers(data, ["low", "high"], where)
-    style.check_numbers(data, ["printed"], where, missing_allowed=True)
+    style.check_numbers(data, ["printed", "decimals"], where, missing_allowed=True)
     style.check_order(data, ["low", "high"], where)
-    data["inside"] = data["printed"].between(data["low"], data["high"]).astype(object)
-    data.loc[data["printed"].isna(), "inside"] = None
+    given = data["printed"].notna()
+    style.check_numbers(data[given], ["decimals"], where)
+    half = data["decimals"].map(half_unit, na_action="ignore").astype(float)
+    data = data.assign(printed_low=data["printed"] - half, printed_high=data["printed"] + half)
+    # The slack only absorbs binary representation, as in formatting.rounds_to
+    meets = (data["printed_low"] <= data["high"] + 1e-6 * half) & (data["printed_high"] >= data["low"] - 1e-6 * half)
+    data["meets"] = meets.astype(object).where(given, None)
 
     numbers = []
     for row in data.itertuples():
         text = f"implied {interval(row.low, row.high, digits)}"
         if pd.notna(row.printed):
-            verdict = "" if row.inside else ", outside"
-            text = f"printed {number(row.printed, digits)}{verdict}\n{text}"
+            verdict = "" if row.meets else ", outside"
+            text = f"printed {number(row.printed, row.decimals)}{verdict}\n{text}"
         numbers.append(text)
+    data = data[["label", "low", "high", "printed", "printed_low", "printed_high", "meets"]]
     keys = [Key("interval implied by the other printed numbers", GRID)]
-    if data["inside"].eq(True).any():
-        keys.append(Key("printed, inside", INK, marker="o"))
-    if data["inside"].eq(False).any():
-        keys.append(Key("printed, outside", INK, marker="X"))
+    if data["meets"].eq(True).any():
+        keys.append(Key("printed, with its rounding (line)", INK, marker="o"))
+    if data["meets"].eq(False).any():
+        keys.append(Key("printed, outside even with its rounding", INK, marker="X"))
     figure, axes, centres, size = _rows(width, list(data["label"]), numbers, keys)
-    low, high = style.nice_limits(data[["low", "high", "printed"]].to_numpy(dtype=float).ravel())
+    ends = data[["low", "high", "printed_low", "printed_high"]]
+    low, high = style.nice_limits(ends.to_numpy(dtype=float).ravel())
     axes.set(xlim=(low, high), xlabel=unit)
     axes.locator_params(axis="x", nbins=6 if width == "double" else 4)
     for row, y in zip(data.itertuples(), centres, strict=True):
@@ -71,15 +84,16 @@ def interval_strip(
         axes.plot([row.low, row.high], [y, y], color=MUTED, linestyle="none", marker="|",
                   markersize=13, markeredgewidth=1.6, zorder=3)
         if pd.notna(row.printed):
-            axes.plot(row.printed, y, **style.marker_style("o" if row.inside else "X", INK, True, 6))
+            axes.plot([row.printed_low, row.printed_high], [y, y], color=INK, linewidth=1.6, zorder=4,
+                      solid_capstyle="butt")
+            axes.plot(row.printed, y, **style.marker_style("o" if row.meets else "X", INK, True, 5))
     alt = "; ".join(f"{r.label}: {n}".replace("\n", ", ")
                     for r, n in zip(data.itertuples(), numbers, strict=True))
-    outside = int(data["inside"].eq(False).sum())
-    given = int(data["printed"].notna().sum())
+    outside = int(data["meets"].eq(False).sum())
     return Drawing(
         name, figure, data,
-        f"Printed values against implied intervals ({unit}); {outside} of {given} printed values "
-        f"outside. {alt}.",
+        f"Printed values against implied intervals ({unit}); {outside} of {int(given.sum())} printed values "
+        f"outside even with their rounding. {alt}.",
     )
 
 

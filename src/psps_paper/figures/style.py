@@ -16,7 +16,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import matplotlib as mpl
@@ -97,14 +97,18 @@ REDRAW_WIDTH: ContextVar[Width | None] = ContextVar("REDRAW_WIDTH", default=None
 
 
 def styled(draw: Callable) -> Callable:
-    """Run a drawing function under the one style; matplotlib's own settings are left as they were."""
+    """Run a drawing function under the one style; matplotlib's own settings are left as they were.
+
+    A drawing whose width nobody named can be drawn again for a narrow screen (``Drawing.narrow``).
+    """
 
     @functools.wraps(draw)
     def wrapper(*args, **kwargs):
         if REDRAW_WIDTH.get() is not None:
             kwargs = {"width": REDRAW_WIDTH.get()} | kwargs
         with mpl.rc_context(RC):
-            return draw(*args, **kwargs)
+            drawing = draw(*args, **kwargs)
+        return drawing if "width" in kwargs else replace(drawing, narrow=functools.partial(wrapper, *args, width="single", **kwargs))
 
     return wrapper
 

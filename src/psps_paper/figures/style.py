@@ -404,6 +404,14 @@ def panel(
     return axes
 
 
+def name_horizontal_axis(axes: Axes, text: str, size: float) -> None:
+    """Centre the name below its axis, or as near to that as the edges of the figure let a longer one come."""
+    points = axes.figure.get_size_inches()[0] * 72
+    half, place = text_width(text, size) / 2 + 1, axes.get_position()
+    middle = min(max((place.x0 + place.x1) / 2 * points, half), points - half)
+    axes.set_xlabel(text, x=(middle / points - place.x0) / place.width)
+
+
 def write(canvas: Axes, x: float, y: float, text: str, size: float, **options) -> None:
     """Text at a point; left-aligned and vertically centred unless told otherwise."""
     # Single lines share a baseline whether or not they hold a descender.

@@ -152,6 +152,22 @@ def settle(page) -> None:
 TOO_WIDE = """() => document.documentElement.scrollWidth <= 360 ? [] : ["page", ...[...document.querySelectorAll("body *")]
 .filter(e => e.getBoundingClientRect().right > 361 && !e.closest(".table-wrap, pre")).slice(0, 5).map(e => e.outerHTML.slice(0, 120))]"""
 
+SCROLLS_SIDEWAYS = """() => [...document.querySelectorAll("body *")].filter(
+  e => e.scrollWidth > e.clientWidth + 1 && ["auto", "scroll"].includes(getComputedStyle(e).overflowX) && e.checkVisibility()
+    && !e.matches(".table-wrap, pre, div.math")
+).slice(0, 5).map(e => e.outerHTML.slice(0, 120))"""
+
+# Of a drawing's texts, in CSS pixels; 8 points at 90 mm come to 10.3 in the column of a telephone 360 wide.
+TOO_SMALL = """() => [...document.querySelectorAll("figure.psps svg text")].filter(e => e.checkVisibility() && e.textContent.trim()).flatMap(e => {
+  const size = e.getScreenCTM().a * parseFloat(getComputedStyle(e).fontSize);
+  return size < 9 ? [`${e.closest("figure").id}, ${size.toFixed(1)}: ${e.textContent}`] : [];
+}).slice(0, 5)"""
+
+CUT_OFF = """() => [...document.querySelectorAll("figure.psps svg text")].filter(e => e.checkVisibility() && e.textContent.trim()).filter(e => {
+  const [text, drawing] = [e, e.closest("svg")].map(e => e.getBoundingClientRect());
+  return text.left < drawing.left - 1 || text.right > drawing.right + 1;
+}).slice(0, 5).map(e => `${e.closest("figure").id}: ${e.textContent}`)"""
+
 
 # One visit for all, since loading a page costs more than looking at it.
 @pytest.mark.built
@@ -161,6 +177,10 @@ def test_page_is_sound_in_light_and_dark_at_a_desk_and_on_a_telephone(open_page,
     found = {"axe": axe_violations(page)}
     page.set_viewport_size({"width": 360, "height": 900})
     found["wider than a telephone"] = page.evaluate(TOO_WIDE)
+    found["scrolls sideways on a telephone"] = page.evaluate(SCROLLS_SIDEWAYS)
+    found["too small on a telephone"] = page.evaluate(TOO_SMALL)
+    found["cut off on a telephone"] = page.evaluate(CUT_OFF)
+    found["scrolls out of a key's reach"] = page.evaluate(AXE, [{"include": [["html"]]}, {"runOnly": ["scrollable-region-focusable"]}])
     page.set_viewport_size({"width": 1280, "height": 900})
     found["contrast, light"] = contrast_violations(page)
     page.emulate_media(color_scheme="dark")

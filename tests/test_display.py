@@ -17,7 +17,7 @@ from psps_paper import display
 from psps_paper.book import rules_table, status_table
 from psps_paper.claims import check_claims
 from psps_paper.display import Html, Shown, claim_span, claims_table, show, table_markup, tier_badge, value_span, verdict_chip
-from psps_paper.figures import Drawing
+from psps_paper.figures import Drawing, rob_stacked
 
 NASTY = """<script>alert("x")</script> & 'a' < b > c"""
 TIERS = ["printed", "recomputed", "implied", "re-extracted", "simulated"]
@@ -204,6 +204,25 @@ def test_figure_is_shown_with_its_data_and_its_alternative():
     assert csv_of(soup) == "x,y\n0,1\n1,2\n"
     assert repr(shown) == "[simulated] A line.\nA line that rises from 1 to 2."
     assert soup.find("p", class_="psps-note").get_text() == "Note <x>."
+
+
+def test_a_telephone_gets_a_narrow_drawing_and_a_screen_reader_one_of_the_two():
+    drawing = rob_stacked(pd.DataFrame({"domain": ["Overall"] * 2, "judgement": ["low", "high"], "percent": [40.0, 60.0]}))
+    soup = parsed(show(drawing, caption="Judgements.", tier="recomputed"))
+    wide, narrow = soup.select("figure > .svg-wrap")
+    assert [wrap.has_attr("hidden") for wrap in (wide, narrow)] == [False, True]
+    assert float(wide.svg["width"][:-2]) == pytest.approx(2 * float(narrow.svg["width"][:-2]))
+    assert wide.svg["aria-label"] == narrow.svg["aria-label"]
+    ids = [element["id"] for element in soup.select("[id]")]
+    assert len(ids) == len(set(ids))
+    assert len(soup.select("figcaption")) == len(soup.select("a.psps-csv")) == 1
+
+
+@pytest.mark.parametrize("width", ["single", "double"])
+def test_a_width_that_is_named_is_the_only_one(width):
+    drawing = rob_stacked(pd.DataFrame({"domain": ["Overall"], "judgement": ["low"], "percent": [100.0]}), width=width)
+    assert drawing.narrow is None
+    assert len(parsed(show(drawing, caption="Judgements.", tier="recomputed")).select("svg")) == 1
 
 
 # --- plain text, which nbval compares -----------------------------------------------------------------

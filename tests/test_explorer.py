@@ -466,7 +466,7 @@ class TestHands:
         page = context.new_page()
         page.goto(page_address)
         expect(page.get_by_text("need JavaScript")).to_be_visible()
-        expect(page.locator("#figure-explorer_forest svg")).to_be_visible()
+        expect(page.locator("#figure-explorer_forest .svg-wide svg")).to_be_visible()
         assert page.get_by_role("slider").count() == 0
         context.close()
 

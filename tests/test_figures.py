@@ -108,6 +108,13 @@ def test_texts_lie_inside_the_figure_and_apart(name, width):
         assert overlap(a, b) < 1.0, (first, second)
 
 
+@pytest.mark.parametrize("name", ["interval_strip", "ensemble_intervals"])
+def test_a_unit_longer_than_its_axis_stays_inside_the_figure(name):
+    drawing = EXAMPLES[name](width="single", unit="standardised mean difference")
+    [(text, (left, _, right, _))] = [box for box in text_boxes(drawing.figure) if box[0].startswith("standardised")]
+    assert left > 0 and right < style.page_width("single"), text
+
+
 @every_drawing
 def test_no_text_is_smaller_than_nine_points_in_double_width(name):
     assert min(t.get_fontsize() for t in visible_texts(drawn(name).figure)) >= 9

@@ -6,7 +6,7 @@ import base64
 import html
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -118,7 +118,7 @@ def show(
     """
     badges = " ".join(tier_badge(part) for part in tier.split(" and "))
     if isinstance(what, Drawing):
-        body, data, name, text = _inline_svg(what), what.data, what.name, what.alt
+        body, data, name, text = _figure_markup(what), what.data, what.name, what.alt
     else:
         body = table_markup(what, label=caption, index=index, sortable=sortable)
         data, text = (what.reset_index() if index else what), what.map(_plain).to_string(index=index)
@@ -144,12 +144,24 @@ def keeps_to_print() -> Shown | None:
     return Shown(f'<p>{html.escape(text).replace("What changed", """<a href="what_changed.html">What changed</a>""")}</p>', text)
 
 
+def _figure_markup(drawing: Drawing) -> str:
+    """The drawing, and where it can be drawn narrow that too: the style sheet shows one of them, as wide as the screen allows.
+
+    Both have the one text alternative, since a screen reader meets only the one that is shown. Without a style sheet that
+    is the wide one.
+    """
+    if drawing.narrow is None:
+        return f'<div class="svg-wrap">{_inline_svg(drawing)}</div>'
+    narrow = replace(drawing.narrow(), name=f"{drawing.name}-narrow")
+    return f'<div class="svg-wrap svg-wide">{_inline_svg(drawing)}</div><div class="svg-wrap svg-narrow" hidden>{_inline_svg(narrow)}</div>'
+
+
 def _inline_svg(drawing: Drawing) -> str:
-    """The drawing as SVG whose ink and paper follow the theme of the page, in a container that scrolls sideways."""
+    """The drawing as SVG whose ink and paper follow the theme of the page."""
     svg = to_svg(drawing)
     for colour, variable in ((INK, "ink"), (MUTED, "muted"), (GRID, "grid"), (PAPER, "paper")):
         svg = re.sub(rf"(?<=[:\s]){colour}\b", f"var(--psps-{variable}, {colour})", svg)
-    return f'<div class="svg-wrap">{svg}</div>'
+    return svg
 
 
 def table_markup(table: pd.DataFrame, *, label: str, index: bool = False, sortable: bool = False) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -32,12 +33,15 @@ class Drawing:
         Exactly what is plotted, one row a mark.
     alt : str
         Text alternative, computed from ``data``.
+    narrow : callable, optional
+        Without arguments; draws the same, 90 mm wide, for a telephone. None where the width was asked for.
     """
 
     name: str
     figure: Figure
     data: pd.DataFrame
     alt: str
+    narrow: Callable[[], Drawing] | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_-]*", self.name):

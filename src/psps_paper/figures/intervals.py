@@ -74,7 +74,8 @@ def interval_strip(
     figure, axes, centres, size = _rows(width, list(data["label"]), numbers, keys)
     ends = data[["low", "high", "printed_low", "printed_high"]]
     low, high = style.nice_limits(ends.to_numpy(dtype=float).ravel())
-    axes.set(xlim=(low, high), xlabel=unit)
+    axes.set(xlim=(low, high))
+    style.name_horizontal_axis(axes, unit, size)
     axes.locator_params(axis="x", nbins=6 if width == "double" else 4)
     for row, y in zip(data.itertuples(), centres, strict=True):
         axes.plot([low, high], [y, y], color=GRID, linewidth=0.8, zorder=1)
@@ -145,7 +146,8 @@ def ensemble_intervals(
     low, high = style.nice_limits(
         data[["q025", "q975", "printed"]].to_numpy(dtype=float).ravel()
     )
-    axes.set(xlim=(low, high), xlabel=f"{unit} (simulated)")
+    axes.set(xlim=(low, high))
+    style.name_horizontal_axis(axes, f"{unit} (simulated)", size)
     axes.locator_params(axis="x", nbins=6 if width == "double" else 4)
     if low < 0 < high:
         # In single width the labels stand above the rows, where the line would cross them.

@@ -16,7 +16,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import matplotlib as mpl
@@ -97,14 +97,18 @@ REDRAW_WIDTH: ContextVar[Width | None] = ContextVar("REDRAW_WIDTH", default=None
 
 
 def styled(draw: Callable) -> Callable:
-    """Run a drawing function under the one style; matplotlib's own settings are left as they were."""
+    """Run a drawing function under the one style; matplotlib's own settings are left as they were.
+
+    A drawing whose width nobody named can be drawn again for a narrow screen (``Drawing.narrow``).
+    """
 
     @functools.wraps(draw)
     def wrapper(*args, **kwargs):
         if REDRAW_WIDTH.get() is not None:
             kwargs = {"width": REDRAW_WIDTH.get()} | kwargs
         with mpl.rc_context(RC):
-            return draw(*args, **kwargs)
+            drawing = draw(*args, **kwargs)
+        return drawing if "width" in kwargs else replace(drawing, narrow=functools.partial(wrapper, *args, width="single", **kwargs))
 
     return wrapper
 
@@ -398,6 +402,14 @@ def panel(
     axes.xaxis.label.set_size(size)
     axes.yaxis.label.set_size(size)
     return axes
+
+
+def name_horizontal_axis(axes: Axes, text: str, size: float) -> None:
+    """Centre the name below its axis, or as near to that as the edges of the figure let a longer one come."""
+    points = axes.figure.get_size_inches()[0] * 72
+    half, place = text_width(text, size) / 2 + 1, axes.get_position()
+    middle = min(max((place.x0 + place.x1) / 2 * points, half), points - half)
+    axes.set_xlabel(text, x=(middle / points - place.x0) / place.width)
 
 
 def write(canvas: Axes, x: float, y: float, text: str, size: float, **options) -> None:

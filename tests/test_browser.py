@@ -235,7 +235,8 @@ def test_tables_read_without_script(browser, address):
 
 
 ROWS = [("b", 'b, "quoted"', "0.45", "reproduces"), ("a", "a", "−0.10", "contradicts"), ("c", "c", "10.2", "reproduces")]
-ROWS += [(f"d{n}", f"d{n}", str(20 + n), "not checkable") for n in range(6)]
+ROWS += [(f"d{n}", f"d{n}", str(20 + n), "not checkable") for n in range(5)]
+ROWS += [("d5", "I² 95\u202f% Köln\u2013Bonn p\u00a0<\u202f0.001", "25", "not checkable")]
 TABLE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>t</title>
 <link rel="stylesheet" href="psps.css"><script defer src="psps-tables.js"></script></head><body><main>
 <div class="table-wrap"><table class="psps" data-sortable data-filename="demo.csv"><thead><tr>
@@ -280,6 +281,18 @@ def test_rows_filter_by_word_and_by_verdict(table):
     table.get_by_label("Filter rows").fill("quoted")
     assert visible_rows(table) == "b"
     assert table.locator("output").text_content() == "1 of 9 rows"
+
+
+@pytest.mark.parametrize("typed", ["95%", "95 %", "95\u202f%", "i2 95%", "köln-bonn", "KÖLN\u2013BONN", "p<0.001", "p < 0.001"])
+def test_a_filter_takes_spaces_and_dashes_as_they_are_typed(table, typed):
+    table.get_by_label("Filter rows").fill(typed)
+    assert visible_rows(table) == "d5"
+
+
+@pytest.mark.parametrize("typed", ["-0.", "\u22120.", "\u20130.10"])
+def test_a_filter_takes_any_minus_sign(table, typed):
+    table.get_by_label("Filter rows").fill(typed)
+    assert visible_rows(table) == "a"
 
 
 def test_shown_rows_download_as_csv(table):

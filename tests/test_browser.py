@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import functools
 import http.server
+import io
 import shutil
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from conftest import ROOT, chapters
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from psps_paper.printing import ARGUMENTS, find_chromium
@@ -197,6 +200,54 @@ def test_page_is_sound_in_light_and_dark_at_a_desk_and_on_a_telephone(open_page,
     assert {what: things for what, things in found.items() if things} == {}
 
 
+def luminance(picture: bytes) -> np.ndarray:
+    """Relative luminance of each pixel. Source: WCAG 2.2, definition of relative luminance."""
+    share = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB")) / 255
+    return np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+
+
+FOCUSABLE = "a[href], button, summary, input, select, [tabindex='0']"
+
+
+@pytest.mark.built
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_keyboards_place_shows_on_every_control(open_page, scheme):
+    """WCAG 2.2, 2.4.13: between focused and not, as many pixels as a 2 px line around the control change by 3:1 or more."""
+    page = open_page("book/explorer.html")
+    page.emulate_media(color_scheme=scheme)
+    page.wait_for_function(f"document.documentElement.dataset.theme === '{scheme}'")
+    page.add_style_tag(content="* { caret-color: transparent !important; transition: none !important; animation: none !important }")
+    page.keyboard.press("Tab")  # from here on the focus is the keyboard's
+    dim, seen = [], 0
+    for control in page.locator(FOCUSABLE).all():
+        # Links within text and lists have the theme's ring around words; one of them stands for all.
+        if not control.is_visible() or control.evaluate("e => e.matches('article p a, nav li a, .tocsection a, .headerlink, footer a')"):
+            continue
+        control.scroll_into_view_if_needed()
+        control.focus()
+        box = control.bounding_box()
+        clip = {"x": max(0, box["x"] - 6), "y": max(0, box["y"] - 6), "width": box["width"] + 12, "height": box["height"] + 12}
+        focused = luminance(page.screenshot(clip=clip))
+        control.evaluate("e => e.blur()")
+        plain = luminance(page.screenshot(clip=clip))
+        contrast = (np.maximum(focused, plain) + 0.05) / (np.minimum(focused, plain) + 0.05)
+        # Round corners are shorter than square ones, and a table's ring may end at the window.
+        if (contrast >= 3).sum() < min(2 * 2 * (box["width"] + box["height"]), 1000) * 0.5:
+            dim.append((control.evaluate("e => e.outerHTML.slice(0, 120)"), int((contrast >= 3).sum()), box))
+        seen += 1
+    assert seen > 20
+    assert dim == []
+
+
+@pytest.mark.built
+def test_what_unfolds_code_is_called_as_it_reads(open_page):
+    page = open_page("book/robustness.html")
+    unfolds = page.locator("details.hide > summary")
+    assert unfolds.count() > 0
+    assert {summary.inner_text().strip() for summary in unfolds.all()} == {"Show code cell source"}
+    assert page.locator("details.hide > summary[aria-label]").count() == 0
+
+
 @pytest.mark.built
 @pytest.mark.parametrize(("width", "medium", "shown"), [(1280, "screen", "svg-wide"), (601, "screen", "svg-wide"), (360, "screen", "svg-narrow"), (360, "print", "svg-wide")])
 def test_a_figure_shows_the_one_drawing_that_fits(open_page, width, medium, shown):
@@ -218,7 +269,8 @@ def test_tables_read_without_script(browser, address):
 
 
 ROWS = [("b", 'b, "quoted"', "0.45", "reproduces"), ("a", "a", "−0.10", "contradicts"), ("c", "c", "10.2", "reproduces")]
-ROWS += [(f"d{n}", f"d{n}", str(20 + n), "not checkable") for n in range(6)]
+ROWS += [(f"d{n}", f"d{n}", str(20 + n), "not checkable") for n in range(5)]
+ROWS += [("d5", "I² 95\u202f% Köln\u2013Bonn p\u00a0<\u202f0.001", "25", "not checkable")]
 TABLE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>t</title>
 <link rel="stylesheet" href="psps.css"><script defer src="psps-tables.js"></script></head><body><main>
 <div class="table-wrap"><table class="psps" data-sortable data-filename="demo.csv"><thead><tr>
@@ -263,6 +315,18 @@ def test_rows_filter_by_word_and_by_verdict(table):
     table.get_by_label("Filter rows").fill("quoted")
     assert visible_rows(table) == "b"
     assert table.locator("output").text_content() == "1 of 9 rows"
+
+
+@pytest.mark.parametrize("typed", ["95%", "95 %", "95\u202f%", "i2 95%", "köln-bonn", "KÖLN\u2013BONN", "p<0.001", "p < 0.001"])
+def test_a_filter_takes_spaces_and_dashes_as_they_are_typed(table, typed):
+    table.get_by_label("Filter rows").fill(typed)
+    assert visible_rows(table) == "d5"
+
+
+@pytest.mark.parametrize("typed", ["-0.", "\u22120.", "\u20130.10"])
+def test_a_filter_takes_any_minus_sign(table, typed):
+    table.get_by_label("Filter rows").fill(typed)
+    assert visible_rows(table) == "a"
 
 
 def test_shown_rows_download_as_csv(table):

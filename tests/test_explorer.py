@@ -157,6 +157,21 @@ def test_a_trial_of_a_treatment_against_itself_is_refused():
         trial_contrast(replace(NULL_TRIAL, treat2="conservative"), scale_desirable="lower")
 
 
+BEYOND = {
+    "n1": (100_001, "number of people in arm 1 must be a whole number from 2 to 100,000"),
+    "mean1": (1e308, "mean of arm 1 must be from \u22121,000,000 to 1,000,000"),
+    "sd1": (1e-7, "SD of arm 1 must be from 0.000001 to 1,000,000"),
+    "sd2": (1e308, "SD of arm 2 must be from 0.000001 to 1,000,000"),
+    "mean2": (5000.0, "its means are 1,983 SDs apart, and at most 100 can be shown"),  # 1,998 times 1 - 3 / (4 * 98 - 1)
+}
+
+
+@pytest.mark.parametrize("column", BEYOND)
+def test_a_trial_beyond_the_limits_is_refused(column):
+    with pytest.raises(ValueError, match="its SMD is" if column == "mean2" else f"new trial: {column} is .*; expected"):
+        trial_contrast(replace(NULL_TRIAL, **{column: BEYOND[column][0]}), scale_desirable="lower")
+
+
 def test_a_variance_that_leaves_no_sampling_variance_is_not_compatible(data, start):
     limit = min(row["estimates"] * row["se"] ** 2 for row in data["comparisons"])
     assert explore(data, replace(start, reference=limit * 0.999))["status"] == "ok"
@@ -437,8 +452,20 @@ class TestHands:
         page.get_by_role("checkbox", name="minimally invasive").uncheck()
         expect(page).to_have_url(re.compile("#drop=2$"))
         page.evaluate("location.hash = 'what-it-cannot-do'")
-        page.wait_for_timeout(50)
+        expect(page).to_have_url(re.compile("#drop=2$"))
         assert page.get_by_role("checkbox", name="minimally invasive").is_checked() is False
+        page.reload()
+        assert page.get_by_role("checkbox", name="minimally invasive").is_checked() is False
+
+    def test_a_copied_link_holds_the_view(self, page):
+        page.evaluate("navigator.clipboard.writeText = async text => { window.copied = text; }")
+        page.get_by_role("button", name="Copy link").click()
+        assert "#" not in page.evaluate("copied")
+        page.evaluate("location.hash = 'what-it-cannot-do'")
+        page.get_by_role("checkbox", name="minimally invasive").uncheck()
+        page.get_by_role("button", name="Copy link").click()
+        expect(page.get_by_text("Link copied.")).to_be_visible()
+        assert page.evaluate("copied").endswith("#drop=2")
 
     def test_what_cannot_be_is_said_and_not_computed(self, page):
         page.get_by_text("What this page has to assume").click()
@@ -448,6 +475,42 @@ class TestHands:
         assert not page.locator(".explorer-forest").is_visible()
         page.get_by_role("spinbutton", name="behind the printed intervals").fill("0.05")
         expect(page.locator(".explorer-forest")).to_be_visible()
+
+    @pytest.mark.parametrize("column", BEYOND)
+    def test_a_trial_beyond_the_limits_is_refused_beside_its_field(self, page, column):
+        value, words = BEYOND[column]
+        page.get_by_label("Add a trial").check()
+        label = {"n": "People", "mean": "Mean pain", "sd": "SD"}[column[:-1]]
+        typed = page.get_by_role("group", name=f"Arm {column[-1]}").get_by_label(label)
+        typed.fill(f"{value:g}" if value > 1e6 or value < 1 else f"{value:.0f}")
+        arm = page.get_by_role("group", name=f"Arm {column[-1]}")
+        expect(arm.get_by_role("status")).to_contain_text(words)
+        expect(typed).to_have_attribute("aria-invalid", "true")
+        expect(typed).to_have_accessible_description(re.compile(re.escape(words)))
+        typed.fill("5")
+        expect(arm.get_by_role("status")).to_be_empty()
+        assert page.locator("[aria-invalid]").count() == 0
+
+    @pytest.mark.parametrize("width", [360, 1000])
+    @pytest.mark.parametrize("address", [
+        "", "level=0.999&drop=1", "drop=1&treat1=conservative&n1=1000&mean1=50&sd1=0.6&treat2=placebo/sham&n2=1000&mean2=5&sd2=0.6",
+        "drop=1&mid=0.1&level=0.999&treat1=conservative&n1=2&mean1=5&sd1=0.6&treat2=placebo/sham&n2=2&mean2=50&sd2=0.6",
+    ])  # fmt: skip
+    def test_the_axis_has_few_ticks_and_no_label_meets_another(self, page, page_address, width, address):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.goto("about:blank")
+        page.goto(f"{page_address}#{address}")
+        assert page.locator(".explorer-notice:not(:empty)").count() == 0
+        texts = page.eval_on_selector_all(
+            ".explorer-forest text", "all => all.map(e => [e.textContent, ...(({x, y, right, bottom}) => [x, y, right, bottom])(e.getBoundingClientRect())])"
+        )
+        ticks = page.locator(".explorer-forest .tick").all_text_contents()
+        assert 3 <= len(ticks) <= 9, ticks
+        box = page.locator(".explorer-forest").bounding_box()
+        assert [text for text, left, _, right, _ in texts if left < box["x"] - 1 or right > box["x"] + box["width"] + 1] == []
+        # a line of text is higher than its letters
+        meet = [(a[0], b[0]) for a, b in combinations(texts, 2) if a[1] < b[3] and b[1] < a[3] and a[2] < b[4] - 6 and b[2] < a[4] - 6]
+        assert meet == []
 
     def test_no_comparison_left_is_said(self, page):
         for box in page.get_by_role("group", name="Comparisons in the network").get_by_role("checkbox").all():

@@ -267,19 +267,34 @@
 
   const inRange = ({ min = 0, max }, value) => Number.isFinite(value) && value >= min && value <= max;
 
-  // What is wrong with a typed trial, in words; empty where nothing is.
-  const trialProblem = (trial, treatments) => {
-    for (const arm of ["1", "2"]) {
-      if (!treatments.includes(trial[`treat${arm}`])) return `arm ${arm} is no treatment of this network`;
-      const [n, mean, sd] = [trial[`n${arm}`], trial[`mean${arm}`], trial[`sd${arm}`]];
-      if (!Number.isInteger(n) || n < 2 || n > 100000) return `the number of people in arm ${arm} must be a whole number from 2 to 100,000`;
-      if (!Number.isFinite(mean)) return `the mean of arm ${arm} must be a number`;
-      if (!Number.isFinite(sd) || sd <= 0) return `the SD of arm ${arm} must be above 0`;
-    }
-    return trial.treat1 === trial.treat2 ? "its two arms must be different treatments" : "";
-  };
-
   const treatmentsOf = (data) => [...new Set(data.comparisons.flatMap((row) => [row.treat1, row.treat2]))].sort();
+
+  // What is wrong with a typed trial: the fields, the arm beside which it is said, and the words.
+  const trialProblems = (data, trial) => {
+    const { people, mean: largest, sd: [narrowest, widest], smd } = data.limits;
+    const treatments = treatmentsOf(data);
+    const whole = (value) => value.toLocaleString("en-US");
+    const found = ["1", "2"].flatMap((arm) => {
+      const [n, mean, sd] = [trial[`n${arm}`], trial[`mean${arm}`], trial[`sd${arm}`]];
+      const size = Math.abs(mean);
+      return [
+        [`treat${arm}`, !treatments.includes(trial[`treat${arm}`]), `arm ${arm} is no treatment of this network`],
+        [`n${arm}`, !Number.isInteger(n) || n < people[0] || n > people[1],
+          `the number of people in arm ${arm} must be a whole number from ${people[0]} to ${whole(people[1])}`],
+        [`mean${arm}`, !Number.isFinite(mean), `the mean of arm ${arm} must be a number`],
+        [`mean${arm}`, size > largest && size < Infinity, `the mean of arm ${arm} must be from \u2212${whole(largest)} to ${whole(largest)}`],
+        [`sd${arm}`, !Number.isFinite(sd) || sd <= 0, `the SD of arm ${arm} must be above 0`],
+        [`sd${arm}`, (sd > 0 && sd < narrowest) || (sd > widest && sd < Infinity),
+          `the SD of arm ${arm} must be from ${narrowest.toFixed(6)} to ${whole(widest)}`],
+      ].filter(([, wrong]) => wrong).map(([key, , words]) => ({ keys: [key], arm, words }));
+    });
+    if (trial.treat1 === trial.treat2) found.push({ keys: ["treat1", "treat2"], arm: "2", words: "its two arms must be different treatments" });
+    if (found.length) return found;
+    const distance = Math.abs(trialContrast(trial, data.scale_desirable).te);
+    if (distance <= smd) return [];
+    const words = `its means are ${whole(Math.round(distance))} SDs apart, and at most ${smd} can be shown (are the SDs standard errors?)`;
+    return [{ keys: ["mean1", "sd1", "mean2", "sd2"], arm: "2", words }];
+  };
 
   // Only what differs from the defaults, so that the plain page has a plain address.
   const toAddress = (data, settings) => {
@@ -311,8 +326,8 @@
       const trial = Object.fromEntries(
         ARM.map((key) => [key, key.startsWith("treat") ? parameters.get(key) : Number(parameters.get(key) || NaN)]),
       );
-      const problem = trialProblem(trial, treatmentsOf(data));
-      if (problem) refused.push(`the new trial (${problem})`);
+      const [problem] = trialProblems(data, trial);
+      if (problem) refused.push(`the new trial (${problem.words})`);
       else settings.trial = trial;
     }
     return { settings, refused };
@@ -368,21 +383,42 @@
     };
   })();
 
+  const TICKS = 9;
+
+  // The axis from a multiple of its step to another: the finest of 0.5, 1, 2, 5, 10, ... whose labels fit.
+  const axis = (low, high, width, measure) => {
+    for (let power = -1; ; power += 1) {
+      for (const digit of [1, 2, 5]) {
+        const step = digit * 10 ** power;
+        if (step < 0.5) continue;
+        const [first, last] = [Math.floor(low / step), Math.ceil(high / step)];
+        if (last - first >= TICKS) continue;
+        const ticks = Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
+        const labels = ticks.map((tick) => number(tick, step < 1 ? 1 : 0));
+        const widest = Math.max(...labels.map(measure));
+        if (ticks.length * (widest + 8) <= width || ticks.length < 4) return { low: ticks[0], high: ticks.at(-1), ticks, labels, widest };
+      }
+    }
+  };
+
   const forest = (data, result, before, settings, width) => {
     const wide = width >= WIDE;
     const size = 14;
     const family = getComputedStyle(document.body).fontFamily;
     const labels = result.contrasts.map((row) => `${row.treat1} against ${row.treat2}`);
     const halves = (row) => [row.treat1, `against ${row.treat2}`];
-    const labelWidth = wide ? Math.max(...result.contrasts.flatMap(halves).map((text) => textWidth(text, size, family))) + 16 : 0;
+    const across = (words) => textWidth(words, size, family);
+    const labelWidth = wide ? Math.max(...result.contrasts.flatMap(halves).map(across)) + 16 : 0;
     const [rowHeight, top] = [wide ? 48 : 78, 26];
     const bottom = top + rowHeight * result.contrasts.length;
-    const height = bottom + (wide ? 62 : 84);
     // The axis grows in steps and never shrinks below its usual span, so that it stands still while sliders move.
     const ends = result.contrasts.flatMap((row) => [row.lower, row.upper, row.predict_lower ?? 0, row.predict_upper ?? 0]);
-    const low = Math.min(-1, Math.floor(Math.min(...ends) * 2) / 2);
-    const high = Math.max(1.5, Math.ceil(Math.max(...ends) * 2) / 2);
-    const x = (value) => labelWidth + 8 + ((value - low) / (high - low)) * (width - labelWidth - 24);
+    const { low, high, ticks, labels: marks, widest } = axis(Math.min(-1, ...ends), Math.max(1.5, ...ends), width - labelWidth, across);
+    const [left, right] = [labelWidth + Math.max(8, widest / 2), width - Math.max(16, widest / 2)];
+    const x = (value) => left + ((value - low) / (high - low)) * (right - left);
+    const [worse, better] = ["\u2190 favours second-named", "favours first-named \u2192"];
+    const oneLine = x(0) - 8 - across(worse) >= 0 && x(0) + 8 + across(better) <= width;
+    const height = bottom + (oneLine ? 62 : 84);
     const svg = drawn("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", class: "explorer-forest" });
     const line = (x1, y1, x2, y2, kind) => svg.append(drawn("line", { x1, y1, x2, y2, class: kind }));
     const text = (at, y, content, kind = "", anchor = "start") =>
@@ -390,25 +426,29 @@
 
     line(x(0), top - 6, x(0), bottom, "null-line");
     if (settings.mid > 0) {
+      const together = x(settings.mid) - x(-settings.mid) < across("\u2212MID") + 4;
       for (const side of [-1, 1]) {
-        if (x(side * settings.mid) > width || side * settings.mid < low) continue;
+        if (side * settings.mid < low) continue;
         line(x(side * settings.mid), top - 6, x(side * settings.mid), bottom, "mid-line");
-        text(x(side * settings.mid), top - 12, `${side < 0 ? "\u2212" : ""}MID`, "muted", "middle");
+        if (!together) text(x(side * settings.mid), top - 12, `${side < 0 ? "\u2212" : ""}MID`, "muted", "middle");
+      }
+      if (together) {
+        const half = across("\u00b1MID") / 2;
+        text(Math.min(Math.max(x(0), half), width - half), top - 12, "\u00b1MID", "muted", "middle");
       }
     }
     line(x(low), bottom, x(high), bottom, "axis");
-    const step = high - low > 4 ? 1 : 0.5;
-    for (let tick = Math.ceil(low / step) * step; tick <= high + 1e-9; tick += step) {
+    ticks.forEach((tick, i) => {
       line(x(tick), bottom, x(tick), bottom + 4, "axis");
-      text(x(tick), bottom + 19, number(tick, 1), "", "middle");
-    }
+      text(x(tick), bottom + 19, marks[i], "tick", "middle");
+    });
     text((x(low) + x(high)) / 2, bottom + 38, "Standardised mean difference", "", "middle");
-    if (wide) {
-      text(x(0) - 8, bottom + 57, "\u2190 favours second-named", "muted", "end");
-      text(x(0) + 8, bottom + 57, "favours first-named \u2192", "muted");
+    if (oneLine) {
+      text(x(0) - 8, bottom + 57, worse, "muted", "end");
+      text(x(0) + 8, bottom + 57, better, "muted");
     } else {
-      text(x(low), bottom + 57, "\u2190 favours second-named", "muted");
-      text(x(high), bottom + 76, "favours first-named \u2192", "muted", "end");
+      text(x(low), bottom + 57, worse, "muted");
+      text(x(high), bottom + 76, better, "muted", "end");
     }
     result.contrasts.forEach((row, i) => {
       const start = top + i * rowHeight;
@@ -416,8 +456,8 @@
       const first = wide ? y - 4 : start + 22;
       if (!wide) {
         // Labels stand in the plot: what lies behind them gives way.
-        const across = Math.max(...halves(row).map((half) => textWidth(half, size, family)));
-        svg.append(drawn("rect", { x: 0, y: start + 8, width: across + 4, height: 38, class: "paper" }));
+        const room = Math.max(...halves(row).map(across)) + 4;
+        svg.append(drawn("rect", { x: 0, y: start + 8, width: room, height: 38, class: "paper" }));
       }
       text(0, first, row.treat1);
       text(0, first + 18, `against ${row.treat2}`, "muted");
@@ -519,19 +559,33 @@
 
     const typed = { ...EXAMPLE };
     const use = element("input", { type: "checkbox" });
-    const problem = element("p", { className: "explorer-problem", id: "explorer-trial-problem", role: "status" });
+    const inputs = {};
+    const problems = Object.fromEntries(["1", "2"].map((arm) =>
+      [arm, element("p", { className: "explorer-problem", id: `explorer-problem-${arm}`, role: "status" })]));
+    const sayProblems = (wrong) => {
+      for (const [arm, place] of Object.entries(problems)) {
+        const words = wrong.filter((each) => each.arm === arm).map((each) => each.words);
+        place.textContent = words.length ? `The new trial is left out: ${words.join("; ")}.` : "";
+      }
+      const keys = wrong.flatMap((each) => each.keys);
+      for (const [key, input] of Object.entries(inputs)) {
+        if (keys.includes(key)) input.setAttribute("aria-invalid", "true");
+        else input.removeAttribute("aria-invalid");
+      }
+    };
     const readTrial = () => {
-      const wrong = use.checked ? trialProblem(typed, treatments) : "";
-      settings.trial = use.checked && !wrong ? { ...typed } : null;
-      problem.textContent = wrong ? `The new trial is left out: ${wrong}.` : "";
+      const wrong = use.checked ? trialProblems(data, typed) : [];
+      settings.trial = use.checked && !wrong.length ? { ...typed } : null;
+      sayProblems(wrong);
       fields.hidden = !use.checked;
       changed();
     };
     const field = (key, label, arm) => {
       const id = nextId();
       const input = key.startsWith("treat")
-        ? element("select", { id }, treatments.map((treatment) => element("option", { value: treatment, textContent: treatment })))
-        : element("input", { id, type: "number", step: key.startsWith("n") ? 1 : "any", "aria-describedby": "explorer-trial-problem" });
+        ? element("select", { id, "aria-describedby": `explorer-problem-${arm}` }, treatments.map((treatment) => element("option", { value: treatment, textContent: treatment })))
+        : element("input", { id, type: "number", step: key.startsWith("n") ? 1 : "any", "aria-describedby": `explorer-problem-${arm}` });
+      inputs[key] = input;
       input.addEventListener("input", () => {
         typed[key] = key.startsWith("treat") ? input.value : input.value.trim() === "" ? NaN : Number(input.value);
         readTrial();
@@ -545,17 +599,18 @@
       element("fieldset", { className: "explorer-arm" }, [
         element("legend", { textContent: `Arm ${arm}` }),
         field(`treat${arm}`, "Treatment", arm), field(`n${arm}`, "People", arm), field(`mean${arm}`, "Mean pain", arm), field(`sd${arm}`, "SD", arm),
+        problems[arm],
       ]),
     );
     const fields = element("div", { className: "explorer-trial", hidden: true }, [
       element("p", { className: "explorer-hint", textContent: "The numbers to start with are made up: two arms with the same pain. Lower pain is better; any scale will do." }),
-      ...arms, problem,
+      ...arms,
     ]);
     use.addEventListener("change", readTrial);
     shows.push(() => {
       use.checked = settings.trial !== null;
       fields.hidden = settings.trial === null;
-      problem.textContent = "";
+      sayProblems([]);
     });
 
     const button = (text, action) => {
@@ -584,6 +639,7 @@
       }),
       button("Copy link", async () => {
         try {
+          writeAddress();
           await navigator.clipboard.writeText(location.href);
           say("Link copied.");
         } catch {
@@ -718,6 +774,13 @@
         + `First by P-score: ${order[0][1]} (${number(order[0][0], 3)}); last: ${order.at(-1)[1]} (${number(order.at(-1)[0], 3)}).`;
     };
 
+    // A view takes the place of a heading in the address: only so does a reload, or a copied link, lead back to it.
+    function writeAddress() {
+      const address = toAddress(data, settings);
+      const isView = location.hash.includes("=");
+      if (address || isView) history.replaceState(null, "", address ? `#${address}` : location.pathname + location.search);
+    }
+
     let later;
     function changed() {
       result = compute(data, settings);
@@ -728,9 +791,7 @@
       later = setTimeout(() => {
         summary.textContent = summarise();
         summary.classList.toggle("explorer-notice", result.status !== "ok");
-        const address = toAddress(data, settings);
-        const isView = location.hash.includes("=");
-        if (address || isView) history.replaceState(null, "", address ? `#${address}` : location.pathname + location.search);
+        writeAddress();
       }, 250);
     }
 
@@ -742,8 +803,11 @@
     };
 
     root.replaceChildren(layout);
-    // An address without "=" leads to a heading of the page, not to a view.
-    window.addEventListener("hashchange", () => { if (location.hash.includes("=")) restore(); });
+    // An address without "=" leads to a heading of the page, not to a view: the reader is there, the view stays.
+    window.addEventListener("hashchange", () => {
+      if (location.hash.includes("=")) restore();
+      else writeAddress();
+    });
     restore();
     new ResizeObserver(drawForest).observe(plot);
   };

@@ -13,6 +13,19 @@
     return match ? Number(match[1]) : NaN;
   };
 
+  // As a reader types it: any space (\s has the narrow and the no-break ones) is one space, and none before a percent sign
+  // or beside a comparison sign; hyphens, dashes and minus signs are one; no soft breaks; letters without case.
+  const folded = (words) =>
+    words
+      .normalize("NFKC")
+      .toLowerCase()
+      .replace(/[\u00ad\u200b\u2060\ufeff]/g, "")
+      .replace(/[\u2010-\u2015\u2212]/g, "-")
+      .replace(/\s+/g, " ")
+      .replace(/ (?=%)/g, "")
+      .replace(/ ?([<>=\u2264\u2265\u2248]) ?/g, "$1")
+      .trim();
+
   const FEW = 8; // a table of so few rows is read, not searched
   const KINDS = ["verdict", "tier"];
 
@@ -39,6 +52,8 @@
     const names = headers.map((header) => header.textContent.trim());
     const body = table.tBodies[0];
     const rows = [...body.rows];
+    // Cell by cell, since what ends one and begins the next is no word.
+    const contents = new Map(rows.map((row) => [row, [...row.cells].map((cell) => folded(cell.textContent)).join(" ")]));
 
     headers.forEach((header, column) => {
       const button = element("button", { type: "button", className: "psps-sort" }, [...header.childNodes]);
@@ -64,11 +79,10 @@
     const count = element("output");
 
     const filter = () => {
-      const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+      const words = folded(search.value).split(" ").filter(Boolean);
       for (const row of rows) {
-        const content = row.textContent.toLowerCase();
         row.hidden = !(
-          words.every((word) => content.includes(word)) &&
+          words.every((word) => contents.get(row).includes(word)) &&
           menus.every(({ kind, select }) => !select.value || kindOf(row, kind) === select.value)
         );
       }

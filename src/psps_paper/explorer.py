@@ -68,6 +68,8 @@ from psps_paper.published import PublishedNetwork
 DRAWS = 2**15  # rank probabilities are then within 0.001 of exact (tests/test_explorer.py)
 DECIMALS = 4  # of the exported te and se: inside what the print leaves open, and short enough to read
 NEW_TRIAL = "new trial"
+# What a new trial may be: beyond it, people mistake a unit or an SE for an SD, and floating point loses its digits.
+LIMITS = {"people": [2, 100_000], "mean": 1e6, "sd": [1e-6, 1e6], "smd": 100}
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ def explorer_data(
     -------
     dict
         ``comparisons`` (treat1, treat2, te, se, estimates, studies), ``pairs``, ``desirable``, ``scale_desirable``,
-        ``draws``, ``colours``, ``tau2`` (``allowed``: [low, high] of all printed numbers together; ``found``:
+        ``draws``, ``limits`` (of a new trial: :data:`LIMITS`), ``colours``, ``tau2`` (``allowed``: [low, high] of all printed numbers together; ``found``:
         [low, high] of the agreeing sets) and ``settings``, the defaults.
     """
     counts = comparisons.set_index(["treat1", "treat2"])
@@ -166,6 +168,7 @@ def explorer_data(
         "desirable": desirable,
         "scale_desirable": scale_desirable,
         "draws": DRAWS,
+        "limits": LIMITS,
         "colours": {treatment: CLASS_COLOURS[treatment] for treatment in published.recovery.treatments},
         "tau2": {
             "allowed": [round(float(bound), 3) for bound in (published.recovery.tau2_low, published.recovery.tau2_high)],
@@ -203,11 +206,19 @@ def trial_contrast(trial: Trial, *, scale_desirable: Desirable) -> tuple[float, 
     Raises
     ------
     ValueError
-        From :func:`psps_paper.effects.smd`, naming the value; where both arms have the same treatment.
+        From :func:`psps_paper.effects.smd`, naming the value; where both arms have the same treatment; where a value or
+        the SMD is outside :data:`LIMITS`.
     """
     if trial.treat1 == trial.treat2:
         raise ValueError(f"new trial: both arms are {trial.treat1!r}; expected two treatments")
+    ranges = {"n": LIMITS["people"], "mean": [-LIMITS["mean"], LIMITS["mean"]], "sd": LIMITS["sd"]}
+    for column in ("n1", "mean1", "sd1", "n2", "mean2", "sd2"):
+        value, (low, high) = getattr(trial, column), ranges[column[:-1]]
+        if not low <= value <= high:
+            raise ValueError(f"new trial: {column} is {value!r}; expected {low:g} to {high:g}")
     te, se = smd(trial.n1, trial.mean1, trial.sd1, trial.n2, trial.mean2, trial.sd2)
+    if abs(te) > LIMITS["smd"]:
+        raise ValueError(f"new trial: its SMD is {float(te):g}; expected at most {LIMITS['smd']} either way")
     return (1 if scale_desirable == "higher" else -1) * float(te), float(se)
 
 

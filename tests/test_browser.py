@@ -239,6 +239,45 @@ def test_the_keyboards_place_shows_on_every_control(open_page, scheme):
     assert dim == []
 
 
+BEYOND_THE_SHEET = """() => [...document.querySelectorAll("table")]
+.filter(table => table.getClientRects().length && table.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
+.map(table => table.textContent.slice(0, 80))"""
+
+
+@pytest.mark.built
+@pytest.mark.parametrize("stem", ["robustness", "narrative_neuromodulation", "evidence_base", "other_syntheses", "ensemble"])
+def test_no_table_is_cut_on_a4_paper(open_page, stem):
+    page = open_page(f"book/{stem}.html")
+    page.set_viewport_size({"width": 680, "height": 1000})  # 180 mm at 96 dots an inch
+    page.emulate_media(media="print")
+    assert page.evaluate(BEYOND_THE_SHEET) == []
+
+
+@pytest.mark.built
+def test_nothing_of_the_explorer_sticks_on_paper(open_page):
+    page = open_page("book/explorer.html")
+    page.emulate_media(media="print")
+    assert page.locator(".explorer-summary").evaluate("e => getComputedStyle(e).position") == "static"
+
+
+@pytest.mark.built
+def test_the_league_table_fits_a_desk(open_page):
+    page = open_page("book/network_meta_analysis.html")
+    league = page.locator(".table-wrap", has=page.locator("thead th", has_text="conservative + minimally invasive")).first
+    assert league.evaluate("e => [e.clientWidth > 672, e.scrollWidth <= e.clientWidth]") == [True, True]
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+
+
+@pytest.mark.built
+def test_no_column_of_sentences_is_a_word_wide(open_page):
+    page = open_page("book/other_syntheses.html")
+    cells = page.eval_on_selector_all(
+        ".table-wrap td", "cells => cells.filter(c => c.textContent.trim().length >= 60).map(c => c.clientWidth / parseFloat(getComputedStyle(c).fontSize))"
+    )
+    assert len(cells) > 10 and 8 < min(cells) and max(cells) < 40
+    assert max(page.eval_on_selector_all(".table-wrap tbody tr", "rows => rows.map(row => row.offsetHeight)")) < 190
+
+
 @pytest.mark.built
 def test_what_unfolds_code_is_called_as_it_reads(open_page):
     page = open_page("book/robustness.html")

@@ -13,6 +13,7 @@ from bs4 import BeautifulSoup
 from conftest import BUILT, ROOT, chapters
 
 from psps_paper.formatting import printed_value
+from psps_paper.site import roomy_tables
 
 pytestmark = pytest.mark.built
 
@@ -163,3 +164,20 @@ def test_tiers_and_verdicts_are_words(built):
         for kind in ("tier", "verdict"):
             for badge in article(stem).select(f".{kind}"):
                 assert f"{kind}-{plain(badge).replace(' ', '-')}" in badge["class"], badge
+
+
+def test_wide_tables_take_the_margin_and_long_cells_are_marked():
+    def body(columns, cell, section="<h2>Section</h2>"):
+        heads = '<th scope="col">h</th>' * columns
+        return f'{section}<div class="table-wrap" role="region"><table class="psps"><thead><tr>{heads}</tr></thead><tbody><tr>{cell}</tr></tbody></table></div>'
+
+    assert '<div class="table-wrap wide full-width" role="region">' in roomy_tables(body(5, "<td>x</td>"))
+    # without sections there is no list of contents to hide
+    assert '<div class="table-wrap wide" role="region">' in roomy_tables(body(5, "<td>x</td>", section=""))
+    assert roomy_tables(body(4, "<td>x</td>")) == body(4, "<td>x</td>")
+    link = '<a href="https://example.org/a/long/address/that/nobody/reads/in/a/cell">twelve words</a>'
+    assert roomy_tables(body(2, f"<td>{link}</td>")) == body(2, f"<td>{link}</td>")
+    marked = roomy_tables(body(2, f'<td>{"w " * 10}</td><td data-value="1">{"w " * 40}</td><td class="number">{"9; " * 30}</td>'))
+    assert [cell.split(">")[0] for cell in marked.split("<td")[1:]] == [
+        ' data-says="phrase"', ' data-value="1" data-says="sentence"', ' data-says="sentence"',
+    ]  # fmt: skip

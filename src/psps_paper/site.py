@@ -7,6 +7,7 @@ the pages, and no more of the theme than the pages use. Formulas are MathML (:mo
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import shutil
@@ -77,6 +78,37 @@ class ReferenceStyle(UnsortedStyle):
 _LONG = re.compile(r"(?<=\S{6})[,/|=_(](?=\S{6})")
 
 
+_TABLE = re.compile(r'<div class="table-wrap"([^>]*)>(.*?</table>)', re.DOTALL)
+_WORDS = re.compile(r'<td((?: data-value="[^"]*")?)( class="number")?>(.*?)</td>', re.DOTALL)
+WIDE = 5  # columns from which a table takes the margin too
+PHRASE, SENTENCE = 16, 60  # characters from which a cell gets a width to be read in
+
+
+def roomy_tables(body: str) -> str:
+    """Give wide tables the margin, and mark cells by how much they say.
+
+    The theme hides the list of contents beside what is ``full-width``; on a page without sections it has none, and its
+    script fails.
+    A browser divides the width by the longest cells, so that a sentence beside many columns would stand a word wide.
+    """
+
+    margin = " wide full-width" if "<h2" in body else " wide"
+
+    def cell(found: re.Match) -> str:
+        value, number, content = found[1], found[2], found[3]
+        length = len(html.unescape(re.sub(r"<[^>]+>", "", content)).strip())
+        if length >= SENTENCE:  # numbers among it, but no number to be kept on one line
+            return f'<td{value} data-says="sentence">{content}</td>'
+        return f'<td{value} data-says="phrase">{content}</td>' if length >= PHRASE and not number else found[0]
+
+    def table(found: re.Match) -> str:
+        head = found[2].partition("</tr>")[0]
+        wide = margin if len(re.findall(r"<t[hd][ >]", head)) >= WIDE else ""
+        return f'<div class="table-wrap{wide}"{found[1]}>{_WORDS.sub(cell, found[2])}'
+
+    return _TABLE.sub(table, body)
+
+
 def tidy_body(body: str) -> str:
     """Mend in a page's body what axe-core reports: pandas' empty header cells and docutils' citation roles; let what unfolds
     code be called as it reads (MyST-NB calls all of it the same); let long words of tables break."""
@@ -85,7 +117,7 @@ def tidy_body(body: str) -> str:
     # A list of numbers is no number to be kept on one line.
     body = re.sub(r'<td class="number">(\d+(?:, \d+){2,})</td>', r"<td>\1</td>", body)
     body = re.sub(r"(?<=<td>)[^<]*[^<\s]{25}[^<]*", lambda cell: _LONG.sub(r"\g<0><wbr>", cell[0]), body)
-    return formulas.joined(body.replace(' role="doc-biblioentry"', ' role="listitem"'))
+    return formulas.joined(roomy_tables(body).replace(' role="doc-biblioentry"', ' role="listitem"'))
 
 
 def adapt_page(app, pagename: str, templatename: str, context: dict, doctree) -> None:
@@ -128,11 +160,11 @@ def finish(app, error: Exception | None) -> None:
         return
     output = Path(app.outdir)
     for page in output.rglob("*.html"):
-        html = page.read_text(encoding="utf-8")
-        marked = html.replace(
+        plain = page.read_text(encoding="utf-8")
+        marked = plain.replace(
             'class="bd-sidebar-primary bd-sidebar', 'role="complementary" aria-label="Book" class="bd-sidebar-primary bd-sidebar'
         ).replace('<summary><span class="toctree-toggle"', '<summary aria-label="Pages below"><span class="toctree-toggle"')
-        if marked != html:
+        if marked != plain:
             page.write_text(marked, encoding="utf-8")
     # PDFs of an earlier build would show earlier numbers, and the front page, written anew, does not link to them.
     shutil.rmtree(output / "pdf", ignore_errors=True)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pandas as pd
-import pandera.pandas as pa
+
+if TYPE_CHECKING:
+    import pandera.pandas as pa
 
 DICTIONARY_COLUMNS = [
     "name", "type", "unit", "nullable", "unique", "minimum", "maximum", "allowed", "meaning", "provenance",
@@ -51,6 +55,8 @@ def schema_from_dictionary(dictionary: pd.DataFrame) -> pa.DataFrameSchema:
     pandera.pandas.DataFrameSchema
         Strict (no further columns) and ordered as the dictionary.
     """
+    import pandera.pandas as pa  # a fifth of the start of every command, and many need no new table checked
+
     columns = {}
     for _, column in dictionary.iterrows():
         checks = []

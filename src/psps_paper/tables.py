@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pandera.errors
 
+from psps_paper.once import once
 from psps_paper.schemas import DICTIONARY_CHOICES, DICTIONARY_COLUMNS, DTYPES, expectation, key_columns, schema_from_dictionary
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # all but tab and the line ends
@@ -100,7 +100,12 @@ def load_table(name: str, folder: Path | None = None) -> pd.DataFrame:
 
 
 @lru_cache(maxsize=128)  # chapters and commands load the same tables over and over
-def _checked(name: str, content: bytes, dictionary: bytes, rules: bytes | None = None, rules_dictionary: bytes = b"") -> pd.DataFrame:
+def _checked(name: str, *contents: bytes) -> pd.DataFrame:
+    digests = "".join(hashlib.sha256(content).hexdigest() for content in contents)
+    return once(f"table-{name}", digests, lambda: _checked_now(name, *contents))
+
+
+def _checked_now(name: str, content: bytes, dictionary: bytes, rules: bytes | None = None, rules_dictionary: bytes = b"") -> pd.DataFrame:
     file_name = f"{name}.csv"
     raw = _text_table(content, file_name)
     table = validate_table(raw, _dictionary(dictionary, f"dictionaries/{file_name}"), file_name)
@@ -145,9 +150,12 @@ def validate_table(raw: pd.DataFrame, dictionary: pd.DataFrame, file_name: str) 
     typed = pd.DataFrame(index=raw.index)
     for _, column in dictionary.iterrows():
         typed[column["name"]] = _typed_column(raw, column, file_name)
+    schema = schema_from_dictionary(dictionary)
+    from pandera.errors import SchemaErrors  # as late as the schema itself
+
     try:
-        return schema_from_dictionary(dictionary).validate(typed, lazy=True)
-    except pandera.errors.SchemaErrors as errors:
+        return schema.validate(typed, lazy=True)
+    except SchemaErrors as errors:
         case = errors.failure_cases.iloc[0]
         if case["check"] == "multiple_fields_uniqueness":
             raise _shared_key(raw, key_columns(dictionary), int(case["index"]), file_name) from None

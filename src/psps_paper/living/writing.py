@@ -20,7 +20,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from psps_paper.tables import TableError
 
 _RUNS = re.compile(r"'*[=+\-@\t\r]")
 _PROTECTED = re.compile(r"'+[=+\-@\t\r]")
@@ -171,6 +170,8 @@ def only_writer(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            from psps_paper.tables import TableError  # whose module keeps what it has read by means of this one
+
             raise TableError(f"{folder}: another process is writing here; nothing was changed, try again when it has finished") from None
         yield
     finally:

@@ -7,6 +7,7 @@ Chromium, unless ``PSPS_REQUIRE_BROWSER`` is set (``.ci/run`` sets it).
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,6 +51,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def _is_complete(config: pytest.Config) -> bool:
     return config.getoption("complete")
+
+
+def pytest_collection_finish() -> None:
+    # Thousands of tests and their modules live to the end: looking through them for garbage again and again is work for nothing.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -114,8 +114,18 @@ def test_forty_studies_with_size_and_follow_up_on_pages_other_than_the_article(f
     own = facts[(facts["chosen"] == "yes") & ~facts["source_kind"].isin(["article", "searched"])]
     for field in ("n_randomised", "follow_up"):
         assert set(sourced) <= set(own.loc[own["field"] == field, "study"]), field
-    # ref 47: a review's table gives 40 weeks, the mindfulness arm's last visit; the article gives the comparison's 12
-    assert evidence.compared_by_article_only(facts, studies) == ["esmer2010"]
+
+
+def test_each_sourced_number_of_patients_tells_how_it_was_counted(facts, studies):
+    table = evidence.patients_by_count(facts, studies)
+    assert table["studies"].sum() == len(evidence.sourced_studies(facts, studies))
+    assert table["studies"].tolist() == [len(refs.split(", ")) for refs in table["references"]]
+    ways = {int(ref): way for way, refs in zip(table["patients are said to be"], table["references"]) for ref in refs.split(", ")}
+    # "32 participants were randomized", "36 patients were enrolled": abstracts of refs 27 and 32; ref 47: a review's table
+    assert (ways[27], ways[32], ways[47]) == ("randomised", "enrolled", "in a review's table")
+    other = facts.assign(counted=facts["counted"].mask(facts["fact"] == "hayek2023.n_randomised.2", "treated"))
+    changed = evidence.patients_by_count(other, studies).set_index("patients are said to be")["references"]
+    assert "32" in changed["treated"].split(", ") and "32" not in changed["enrolled"].split(", ")
 
 
 def test_a_follow_up_from_the_article_does_not_count_as_sourced(facts, studies):
@@ -165,10 +175,10 @@ def test_coverage_counts_every_study_in_every_field(facts, studies):
 
 
 @pytest.mark.parametrize("study, field, status", [
-    ("hara2022", "patients randomised", evidence.FOUND),
-    ("tan2016", "patients randomised", evidence.NOT_FOUND),
+    ("hara2022", "patients", evidence.FOUND),
+    ("tan2016", "patients", evidence.NOT_FOUND),
     ("devulder1999", "follow-up", evidence.ARTICLE_ONLY),  # 1, 3 and 6 months only in the article's narrative
-    ("hamdy2021", "patients randomised", evidence.DOUBTFUL),  # 50 in a 2017 report that may be the same trial
+    ("hamdy2021", "patients", evidence.DOUBTFUL),  # 50 in a 2017 report that may be the same trial
     ("park2012", "sex", evidence.NOT_FOUND),
 ])
 def test_coverage_tells_apart_how_a_value_is_known(facts, studies, study, field, status):
@@ -202,7 +212,7 @@ def test_every_fact_is_shown_with_its_value_and_its_page(facts):
     urls = [re.search(r'href="([^"]*)"', cell)[1] if "<a " in cell else cell for cell in shown["source"]]
     assert [html.unescape(url) for url in urls] == found["source_url"].tolist()
     counted = found.reset_index(drop=True)["unit"] == "patients"
-    assert counted.sum() > 100 and shown.loc[counted, "value"].str.fullmatch(r"[\d.,\s]+ patients?").all()
+    assert counted.sum() > 100 and shown.loc[counted, "value"].str.fullmatch(r"[\d.,\s]+ patients?( \([a-z' ]+\))?").all()
 
 
 @pytest.mark.parametrize("treatment_class", ["conservative", "minimally invasive", "neuromodulation", "surgery"])
@@ -225,7 +235,8 @@ def test_class_page_rejects_an_unknown_class(facts, studies):
 def test_class_page_shows_when_arms_were_compared(facts, studies):
     table = evidence.class_page_table(studies, facts, "neuromodulation").set_index("study")
     assert table.at["Breel (ref 29)", "follow-up"] == "12 months; arms compared at 9 days"
-    assert table.at["Breel (ref 29)", "patients"] == "32"
+    assert table.at["Breel (ref 29)", "patients"] == "32 (randomised)"
+    assert table.at["Hara (ref 64)", "patients"] == "50 (treated)"
 
 
 def test_article_against_the_trials_own_pages(facts):

@@ -22,8 +22,8 @@ COVERED = {
     "registration": ["registration"],
     "blinding": ["blinding"],
     "funding": ["funding"],
-    "patients randomised": ["n_randomised"],
-    "patients randomised by arm": ["n_randomised"],
+    "patients": ["n_randomised"],
+    "patients by arm": ["n_randomised"],
     "patients analysed or completing": ["n_analysed", "n_completed"],
     "age": ["age_mean", "age_range"],
     "sex": ["female_percent", "male_percent", "female_n", "male_n"],
@@ -64,7 +64,7 @@ def fact(facts: pd.DataFrame, name: str) -> pd.Series:
 
 
 def value_text(row: pd.Series) -> str:
-    """The value of a fact as readers see it, with relation and unit."""
+    """The value of a fact as readers see it, with relation and unit, and of patients also how they were counted."""
     if pd.isna(row["number"]):
         return row["value"] if isinstance(row["value"], str) else ""
     relation = "below " if row["relation"] == "<" else ""
@@ -76,7 +76,7 @@ def value_text(row: pd.Series) -> str:
     unit = row["unit"]
     if row["number"] == 1 and unit.endswith("s") and " " not in unit and unit != "microseconds":
         unit = unit[:-1]
-    return f"{text} {unit}"
+    return f"{text} {unit}" + (f" ({row['counted']})" if isinstance(row["counted"], str) else "")
 
 
 def facts_of(facts: pd.DataFrame, study: str) -> pd.DataFrame:
@@ -121,9 +121,9 @@ def coverage(facts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
     table = {}
     for label, fields in COVERED.items():
         rows = facts["field"].isin(fields)
-        if label == "patients randomised":
+        if label == "patients":
             rows &= facts["arm"] == "all"
-        if label == "patients randomised by arm":
+        if label == "patients by arm":
             rows &= (facts["arm"] != "all") | (facts["source_kind"] == "searched")
         best = statuses[rows].groupby(facts.loc[rows, "study"]).min().reindex(names, fill_value=BEST_FIRST.index(NOT_SEARCHED))
         table[label] = [BEST_FIRST[status] for status in best]
@@ -139,7 +139,7 @@ def coverage_counts(facts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
 
 
 def sample_size(facts: pd.DataFrame) -> pd.Series:
-    """Patients randomised, by study; a study without a chosen number is missing.
+    """Patients by study, as the page counts them (column ``counted``); a study without a chosen number is missing.
 
     The number for the whole trial, else the sum of the arms.
     """
@@ -171,11 +171,22 @@ def sourced_studies(facts: pd.DataFrame, studies: pd.DataFrame) -> list[str]:
     return [study for study in included(studies)["study"] if study in both]
 
 
-def compared_by_article_only(facts: pd.DataFrame, studies: pd.DataFrame) -> list[str]:
-    """Those of :func:`sourced_studies` of which only the article tells how long the arms were compared."""
-    rows = chosen(facts, "randomised_follow_up")
-    article = set(rows.loc[rows["source_kind"] == "article", "study"])
-    return [study for study in sourced_studies(facts, studies) if study in article]
+def patients_by_count(facts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
+    """How the pages count the patients of :func:`sourced_studies`.
+
+    Returns
+    -------
+    DataFrame [patients are said to be, studies, references]
+        References as in the article, ascending; ways of counting with most studies first.
+    """
+    rows = chosen(facts, "n_randomised", arm="all")
+    rows = rows[rows["study"].isin(sourced_studies(facts, studies))].sort_values("ref")
+    refs = rows.groupby("counted")["ref"].agg(list)
+    return pd.DataFrame({
+        "patients are said to be": refs.index,
+        "studies": refs.map(len).to_numpy(),
+        "references": [", ".join(map(str, of_way)) for of_way in refs],
+    }).sort_values("studies", ascending=False, kind="stable", ignore_index=True)
 
 
 def cells_not_looked_for(facts: pd.DataFrame, studies: pd.DataFrame) -> int:

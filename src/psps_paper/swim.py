@@ -28,8 +28,8 @@ def direction_rows(studies: pd.DataFrame, facts: pd.DataFrame, *, by: str = "sub
     Returns
     -------
     DataFrame [study, subclass, direction, n, rob_overall]
-        ``subclass`` holds the group of ``by``; ``n`` is the number randomised, NA where it was not found.
-        The direction is the article's statement for the first-named arm.
+        ``subclass`` holds the group of ``by``; ``n`` is the patients of :func:`~psps_paper.evidence.sample_size`, NA where they were
+        not found. The direction is the article's statement for the first-named arm.
 
     Source: Boon & Thomson 2021; SWiM (Campbell 2020), items 1, 3 and 6.
     """

@@ -176,16 +176,16 @@ def patients_by_count(facts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFram
 
     Returns
     -------
-    DataFrame [patients are said to be, studies, references]
+    DataFrame [how counted, studies, references]
         References as in the article, ascending; ways of counting with most studies first.
     """
     rows = chosen(facts, "n_randomised", arm="all")
     rows = rows[rows["study"].isin(sourced_studies(facts, studies))].sort_values("ref")
     refs = rows.groupby("counted")["ref"].agg(list)
     return pd.DataFrame({
-        "patients are said to be": refs.index,
+        "how counted": refs.index,
         "studies": refs.map(len).to_numpy(),
-        "references": [", ".join(map(str, of_way)) for of_way in refs],
+        "references": [("refs " if len(of_way) > 1 else "ref ") + ", ".join(map(str, of_way)) for of_way in refs],
     }).sort_values("studies", ascending=False, kind="stable", ignore_index=True)
 
 

@@ -92,7 +92,7 @@ def test_a_contrast_that_begins_to_exclude_no_effect_flips(results):
     first = changes.iloc[0]
     assert first["flips"] and first["what"] == "conclusion"
     assert (first["old"], first["new"]) == ("no difference shown", "neuromodulation is better than conservative")
-    assert diff_text(changes).splitlines()[0] == "3 differences, 1 of them flip a conclusion or a verdict"
+    assert diff_text(changes).splitlines()[0] == "Differences: 3; of these flip a conclusion or a verdict: 1"
     assert diff_text(changes).splitlines()[1].startswith("flips: pain: conclusion: conservative vs neuromodulation")
 
 

@@ -292,7 +292,8 @@ def test_weighted_risk_of_bias_adds_up(facts, studies):
 
 def test_follow_up_in_days(facts):
     days = evidence.follow_up_days(facts)
-    assert days["duse2019"] == 7 and days["hara2022"] == pytest.approx(365.25)
+    assert days["duse2019"] == 21 and evidence.follow_up_days(facts, randomised=True)["duse2019"] == 7  # three programs of a week
+    assert days["hara2022"] == pytest.approx(365.25)
     assert evidence.follow_up_days(facts, randomised=True)["hara2022"] == pytest.approx(365.25 / 4)
 
 

@@ -259,7 +259,7 @@ def test_the_page_what_changed_names_every_change_or_says_that_there_is_none(exe
     printed, recomputed = map(markup, executed["what_changed"])
     assert "Nothing has changed since print" in printed and "<table" not in printed
     changes = changes_since_print(trials)
-    assert f"{len(changes)} differences; {changes['flips'].sum()} of them flip" in recomputed
+    assert f"Differences: {len(changes)}; of these flip a conclusion or a verdict: {changes['flips'].sum()}." in recomputed
     assert recomputed.count("<tr>") == len(changes) + 1
 
 

@@ -104,4 +104,4 @@ def show_changes(changes: pd.DataFrame, *, caption: str, nothing: str) -> Shown:
         return sentence(nothing)
     flips = int(changes["flips"].sum())
     return show(diff_table(changes), caption=caption, tier="recomputed", name="changes", sortable=True,
-                note=f"{len(changes)} differences; {flips} of them flip a conclusion or a verdict.")  # fmt: skip
+                note=f"Differences: {len(changes)}; of these flip a conclusion or a verdict: {flips}.")  # fmt: skip

@@ -75,7 +75,7 @@ def diff_text(changes: pd.DataFrame) -> str:
     if changes.empty:
         return "nothing changed"
     flips = changes["flips"]
-    lines = [f"{len(changes)} differences, {flips.sum()} of them flip a conclusion or a verdict"]
+    lines = [f"Differences: {len(changes)}; of these flip a conclusion or a verdict: {flips.sum()}"]
     for heading, rows in (("flips", changes[flips]), ("moves", changes[~flips])):
         lines += [f"{heading}: {f'{row.outcome}: ' if row.outcome else ''}{row.what}: {row.item}: {shown(row.old)} -> {shown(row.new)}" for row in rows.itertuples()]
     return "\n".join(lines)

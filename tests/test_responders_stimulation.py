@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import chi2_contingency, norm, t
 
 from psps_paper import responders
+from psps_paper.book import nnt_text
 from psps_paper.figures.forest import forest_responders
 from psps_paper.tables import load_table
 
@@ -35,10 +36,23 @@ def _row(table, study, time):
     ("eldabe2019", "9 months", "intervention", 19, 56, (36, 36)),  # 20 of 56 missing
     ("eldabe2019", "9 months", "comparator", 1, 60, (36, 36)),  # 24 of 60 missing
     ("north2005b", "3 years", "intervention", 9, 24, (19, 19)),  # 19 of 24 followed
+    ("kumar2007", "24 months", "intervention", 17, 52, (46, 46)),  # PMID 18981888
 ])
 def test_arm_counts(arms, study, time, role, events, randomised, observed):
     row = _row(arms[arms["role"] == role], study, time)
     assert (row["events"], row["randomised"], (row["observed_low"], row["observed_high"])) == (events, randomised, observed)
+
+
+def test_it_is_said_where_the_patients_with_an_outcome_come_from(arms):
+    found = arms.set_index(["study", "time", "role"])["observed_from"]
+    assert found["kumar2007", "6 months", "intervention"] == "seen" and found["kumar2007", "6 months", "comparator"] == "percentage"
+    assert found["eldabe2019", "9 months", "comparator"] == "missing"
+    # ref 71: 15 of 110 is the 13.6 % printed, which does not tell how many of the 110 were missing
+    assert found["rigoard2019", "6 months", "intervention"] == responders.NOT_SEEN
+    whole = arms[arms["observed_from"] == responders.NOT_SEEN]
+    assert (whole["observed_low"] == whole["randomised"]).all()
+    assert "of Rigoard 2019 had an outcome was not seen" in responders.not_seen_text(arms, comparison=POOLED)
+    assert responders.not_seen_text(arms[arms["study"] != "rigoard2019"], comparison=POOLED) == ""
 
 
 def test_counts_are_ordered(arms):
@@ -100,10 +114,17 @@ def test_number_needed_to_treat_is_the_inverse(pooled, arms):
     assert nnt["NNT"] == pytest.approx(1 / row["estimate"])
     assert (nnt["lower"], nnt["upper"]) == (pytest.approx(1 / row["upper"]), pytest.approx(1 / row["lower"]))
     assert nnt["lower"] < nnt["NNT"] < nnt["upper"]
+    wide = table.iloc[1]  # ref. Hartung & Knapp: -0.13 to 0.64, so no effect is not excluded
+    assert wide["of"] == "pooled, Hartung-Knapp interval" and wide["lower"] == pytest.approx(1 / row["Hartung-Knapp upper"])
+    assert math.isinf(wide["upper"]) and "not excluded" in wide["note"]
+    # 3.92 (2.23 to 16.33): limits are rounded outwards
+    assert nnt_text(table) == "4 (2 to 17)"
+    assert nnt_text(table.assign(upper=math.inf)) == "4 (2 to no limit)"
 
 
 def test_number_needed_to_treat_without_a_bound(arms):
-    no_effect = pd.DataFrame([{"measure": "risk difference", "analysis": "x", "estimate": 0.1, "lower": -0.1, "upper": 0.3}])
+    limits = {"lower": -0.1, "upper": 0.3, "Hartung-Knapp lower": -0.2, "Hartung-Knapp upper": 0.4}
+    no_effect = pd.DataFrame([{"measure": "risk difference", "analysis": "x", "estimate": 0.1, **limits}])
     row = responders.number_needed_to_treat(no_effect, arms, load_table("study_facts"), comparison=POOLED).iloc[0]
     assert math.isinf(row["upper"]) and "not excluded" in row["note"]
 
@@ -114,7 +135,8 @@ def test_number_needed_to_treat_names_the_interval_that_the_abstract_prints(pool
     # ref 71: 9 % (0.6 to 17.5), so 1 / 0.175 and 1 / 0.006
     note = table.at["Rigoard 2019, 6 months, back pain", "note"]
     assert "9 % (0.6 to 17.5), so 5.71 to 166.67" in note and "continuity correction" in note
-    assert (table.drop("Rigoard 2019, 6 months, back pain")["note"] == "").all()
+    own = table[~table.index.str.startswith("pooled")]
+    assert (own.drop("Rigoard 2019, 6 months, back pain")["note"] == "").all()
     other = facts.assign(number=facts["number"].mask(facts["fact"] == "rigoard2019.upper.1", 20.0))
     table = responders.number_needed_to_treat(pooled, arms, other, comparison=POOLED).set_index("of")
     assert "by a method that is not stated" in table.at["Rigoard 2019, 6 months, back pain", "note"]
@@ -155,12 +177,19 @@ def test_counts_are_as_significant_as_the_abstracts_say(arms, study, time, below
 
 
 def test_percentages_of_the_article_against_counts(arms):
-    table = responders.percentages_against_counts(load_table("responders"), arms)
+    counts = load_table("responders"), arms, load_table("study_facts"), load_table("studies")
+    table = responders.percentages_against_counts(*counts)
     assert len(table) == len(load_table("responders"))
-    verdicts = table.groupby("agrees").size()
-    # 5 of 12 prints as 41.7, not 41.6; ref 46 gives percentages without counts
+    # 5 of 12 prints as 41.7, not 41.6; ref 46 gives percentages and their ratio without counts
     assert table.loc[table["agrees"] == "no", "printed"].tolist() == [41.6]
-    assert verdicts["cannot tell"] == 4 and set(table.loc[table["agrees"] == "cannot tell", "ref"]) == {46}
+    kapural = table[table["ref"] == 46]
+    # 84.5 / 43.8 = 1.93 and 83.1 / 55.5 = 1.50; the abstract prints 1.9 and 1.5
+    assert (kapural["agrees"] == "the ratio does").all() and kapural["counts"].str.contains("1.93").sum() == 2
+    facts = counts[2].assign(number=counts[2]["number"].mask(counts[2]["fact"] == "kapural2015.relative_risk.1", 1.8))
+    other = responders.percentages_against_counts(counts[0], arms, facts, counts[3])
+    assert other[other["ref"] == 46].groupby("site")["agrees"].first().to_dict() == {"back": "the ratio does not", "leg": "the ratio does"}
+    none = responders.percentages_against_counts(counts[0], arms, facts[facts["field"] != "relative_risk"], counts[3])
+    assert (none.loc[none["ref"] == 46, "agrees"] == "cannot tell").all()
     kumar = table[(table["ref"] == 57) & (table["printed"] == 9)].iloc[0]
     assert kumar["denominators"] == "43, 44, 45, 46, 47"
 

@@ -3,6 +3,7 @@
 import pytest
 
 from psps_paper import syntheses
+from psps_paper.robustness import clinical_scale
 from psps_paper.tables import load_table
 
 
@@ -23,14 +24,14 @@ def test_rows_in_are_rows_shown_and_rows_left_out(table, scaled):
 
 def test_smd_becomes_points_by_a_range_of_sds(scaled):
     # Abstract: 0.36 (0.18 to 0.53) against placebo or sham
-    row = scaled[(scaled["synthesis"] == "goudman2025") & (scaled["control"] == "placebo or sham")].iloc[0]
+    row = scaled[(scaled["synthesis"] == "Goudman") & (scaled["control"] == "placebo or sham")].iloc[0]
     assert (row["low estimate"], row["high estimate"]) == (pytest.approx(0.36), pytest.approx(0.72))
     assert (row["lower"], row["upper"]) == (pytest.approx(0.18), pytest.approx(1.06))
 
 
 def test_mean_differences_turn_so_that_positive_is_less_pain(scaled):
     # Duarte 2020: -1.15 (-1.75 to -0.55) of 10 points
-    row = scaled[scaled["synthesis"] == "duarte2020"].iloc[0]
+    row = scaled[scaled["synthesis"] == "Duarte"].iloc[0]
     assert (row["low estimate"], row["high estimate"], row["lower"], row["upper"]) == (1.15, 1.15, 0.55, 1.75)
     assert (scaled["low estimate"] > 0).all() and (scaled["lower"] <= scaled["low estimate"]).all()
 
@@ -42,8 +43,8 @@ def test_a_scale_to_100_is_divided_by_10(table):
 
 def test_what_cannot_stand_on_the_scale(table):
     why = syntheses.left_out(table).groupby("synthesis")["why"].first()
-    assert why["oconnell2021"] == why["traeger2023"] == "contrast, estimate not seen"
-    assert why["nsrbp2024"] == "unit not stated" and why["qin2025"] == "rank"
+    assert why["O'Connell (Cochrane)"] == why["Traeger (Cochrane)"] == "contrast, estimate not seen"
+    assert why["Qin"] == "rank" and "unit not stated" in set(syntheses.left_out(table)["why"])
 
 
 def test_spread_comes_from_the_trials():
@@ -51,6 +52,17 @@ def test_spread_comes_from_the_trials():
     assert syntheses.plausible_sds(load_table("study_facts")) == (1.22, 2.65)
     with pytest.raises(ValueError, match="sds=\\(2, 1\\)"):
         syntheses.on_common_scale(load_table("syntheses"), (2, 1))
+
+
+def test_an_smd_in_points():
+    # 0.36 * 1.22 = 0.4392, 0.36 * 2.65 = 0.954
+    assert syntheses.points_text(0.36, (1.22, 2.65)) == "0.44 to 0.95"
+    assert syntheses.points_text(-0.36, (1.22, 2.65)) == "−0.95 to −0.44"
+
+
+def test_the_clinicians_summary_takes_the_greatest_spread():
+    scale = clinical_scale(load_table("clinical_scale"))
+    assert scale.sd == syntheses.plausible_sds(load_table("study_facts"))[1]
 
 
 def test_estimates_lie_within_their_limits(table):
@@ -68,5 +80,12 @@ def test_this_review_stands_in_the_table_as_printed(table):
 
 def test_both_cochrane_reviews_are_listed(table):
     shown = syntheses.reviews(table).set_index("synthesis")
-    assert shown.loc[["oconnell2021", "traeger2023"], "with an estimate"].tolist() == [0, 0]
+    assert shown.loc[["O'Connell (Cochrane)", "Traeger (Cochrane)"], "with an estimate"].tolist() == [0, 0]
     assert shown["results"].sum() == len(table)
+
+
+def test_readers_see_authors_and_not_identifiers(table, scaled):
+    for shown in (scaled, syntheses.left_out(table), syntheses.reviews(table)):
+        assert set(shown["synthesis"]) <= set(table["name"])
+        assert not shown["synthesis"].str.contains(r"[0-9_]").any()
+    assert (table.groupby("synthesis")["name"].nunique() == 1).all()

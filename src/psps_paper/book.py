@@ -376,10 +376,10 @@ def clinical_table(conclusions: pd.DataFrame, ratings: pd.DataFrame) -> pd.DataF
 
 
 def nnt_text(numbers: pd.DataFrame, analysis: str = "missing as failure") -> str:
-    """The pooled number needed to treat with its interval, as text; rounded up, as is usual."""
+    """The pooled number needed to treat, rounded up as is usual, with its interval, whose limits are rounded outwards."""
     row = numbers[(numbers["of"] == "pooled") & (numbers["analysis"] == analysis)].iloc[0]
-    value, lower, upper = (math.ceil(row[name]) for name in ("NNT", "lower", "upper"))
-    return f"{value} ({lower} to {upper})"
+    upper = "no limit" if math.isinf(row["upper"]) else str(math.ceil(row["upper"]))
+    return f"{math.ceil(row['NNT'])} ({math.floor(row['lower'])} to {upper})"
 
 
 def extreme_estimates(ensemble: Ensemble, large: float = 2.0) -> pd.DataFrame:

@@ -16,9 +16,10 @@ LEVEL = 0.95
 ESTIMATORS = {"DL": "DerSimonian-Laird", "REML": "restricted maximum likelihood", "PM": "Paule-Mandel"}
 ANALYSES = {
     "missing as failure": "everyone randomised, with missing patients counted as failures",
-    "observed, fewest": "patients with an outcome; an unknown denominator at its smallest",
-    "observed, most": "patients with an outcome; an unknown denominator at its largest",
+    "observed, fewest": "patients with an outcome, at the fewest that the print allows; all randomised where it tells nothing",
+    "observed, most": "patients with an outcome, at the most that the print allows; all randomised where it tells nothing",
 }
+NOT_SEEN = "not seen, all randomised"
 
 
 def arm_counts(responder_counts: pd.DataFrame, facts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
@@ -32,11 +33,12 @@ def arm_counts(responder_counts: pd.DataFrame, facts: pd.DataFrame, studies: pd.
     Returns
     -------
     DataFrame [trial, study, ref, comparison, arm, role, site, definition, time, events, randomised,
-               observed_low, observed_high, percent, source, note]
+               observed_low, observed_high, observed_from, percent, source, note]
         Two rows a comparison, role "intervention" or "comparator". ``observed_low`` and ``observed_high``
-        bound the patients with an outcome: a denominator that was seen, randomised less missing, what the
-        count and its printed percentage leave, else from the number of responders to all randomised.
-        ``percent`` is of all randomised.
+        bound the patients with an outcome, and ``observed_from`` says by what: "seen" (a printed denominator),
+        "missing" (randomised less missing), "percentage" (what the count and its printed percentage leave), or
+        ``NOT_SEEN``: a percentage of all randomised does not tell how many of them were missing, so both bounds
+        are all randomised. ``percent`` is of all randomised.
     """
     named = studies.set_index("study")
     rows = []
@@ -44,7 +46,7 @@ def arm_counts(responder_counts: pd.DataFrame, facts: pd.DataFrame, studies: pd.
         for arm, role in ((1, "intervention"), (2, "comparator")):
             events = fact(facts, getattr(row, f"events{arm}"))
             randomised = int(fact(facts, getattr(row, f"randomised{arm}"))["number"])
-            low, high = _observed(row, arm, facts, int(events["number"]), randomised)
+            low, high, basis = _observed(row, arm, facts, int(events["number"]), randomised)
             rows.append({
                 "trial": f"{named.at[row.study, 'first_author']} {named.at[row.study, 'year']}",
                 "study": row.study,
@@ -59,6 +61,7 @@ def arm_counts(responder_counts: pd.DataFrame, facts: pd.DataFrame, studies: pd.
                 "randomised": randomised,
                 "observed_low": low,
                 "observed_high": high,
+                "observed_from": basis,
                 "percent": 100 * events["number"] / randomised,
                 "source": events["source_url"],
                 "note": row.note if isinstance(row.note, str) else "",
@@ -151,6 +154,13 @@ def pooled(arms: pd.DataFrame, *, comparison: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def not_seen_text(arms: pd.DataFrame, *, comparison: str) -> str:
+    """Which trials of a comparison the observed-case analyses count in full, for want of the number with an outcome; empty if none."""
+    rows = arms[(arms["comparison"] == comparison) & (arms["observed_from"] == NOT_SEEN)]
+    trials = " and ".join(rows["trial"].unique())
+    return trials and f"How many patients of {trials} had an outcome was not seen: the observed analyses count all randomised there."
+
+
 def method_text(pooled_table: pd.DataFrame) -> str:
     """The model of :func:`pooled` in words, from the fits themselves."""
     used = pooled_table["estimator"].unique()
@@ -181,14 +191,16 @@ def number_needed_to_treat(pooled_table: pd.DataFrame, arms: pd.DataFrame, facts
     -------
     DataFrame [of, analysis, NNT, lower, upper, note]
         Limits are the inverse of the risk difference's limits in reverse order; where those include zero, the
-        upper limit is infinite and the note says that harm is not excluded. Where the trial's page prints an
-        interval of the difference, the note gives what follows from that.
+        upper limit is infinite and the note says that harm is not excluded. The pooled difference has two rows
+        an analysis, by its normal and by its Hartung-Knapp interval. Where the trial's page prints an interval of the difference, the note gives what follows from that.
 
     Source: Altman 1998.
     """
     rows = []
-    for row in pooled_table[pooled_table["measure"] == "risk difference"].itertuples():
-        rows.append({"of": "pooled", "analysis": row.analysis, **_nnt(row.estimate, row.lower, row.upper)})
+    for _, row in pooled_table[pooled_table["measure"] == "risk difference"].iterrows():
+        rows.append({"of": "pooled", "analysis": row["analysis"], **_nnt(row["estimate"], row["lower"], row["upper"])})
+        wide = _nnt(row["estimate"], row["Hartung-Knapp lower"], row["Hartung-Knapp upper"])
+        rows.append({"of": "pooled, Hartung-Knapp interval", "analysis": row["analysis"], **wide})
     single = contrasts(arms)
     for row in single[single["comparison"] == comparison].itertuples():
         own = {"of": row.label, "analysis": "missing as failure", **_nnt(row.rd, row.rd_lower, row.rd_upper)}
@@ -197,7 +209,7 @@ def number_needed_to_treat(pooled_table: pd.DataFrame, arms: pd.DataFrame, facts
     return pd.DataFrame(rows)
 
 
-def percentages_against_counts(responders: pd.DataFrame, arms: pd.DataFrame) -> pd.DataFrame:
+def percentages_against_counts(responders: pd.DataFrame, arms: pd.DataFrame, facts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
     """The article's percentages beside the counts found.
 
     Parameters
@@ -206,19 +218,24 @@ def percentages_against_counts(responders: pd.DataFrame, arms: pd.DataFrame) -> 
         The table of that name: percentages as printed.
     arms : DataFrame
         As from :func:`arm_counts`.
+    facts, studies : DataFrame
+        The tables ``study_facts`` and ``studies``.
 
     Returns
     -------
-    DataFrame [study, ref, arm, site, printed, counts, percent of counts, agrees, denominators]
+    DataFrame [trial, ref, arm, site, printed, counts, percent of counts, agrees, denominators]
         ``agrees``: whether some denominator between the observed and the randomised patients makes the count
-        print as the percentage; ``denominators`` names them. Percentages without a count have "no count found".
+        print as the percentage; ``denominators`` names them. Percentages without a count have "no count found", and
+        where the trial's page prints the ratio of the two arms, ``agrees`` is about that ratio.
     """
+    named = studies.set_index("study")
     rows = []
     for row in responders.itertuples():
         match = arms[(arms["study"] == row.study) & (arms["arm"] == row.arm) & ((arms["time"] == row.time) | (row.time == "not stated"))]
-        out = {"study": row.study, "ref": row.ref, "arm": row.arm, "site": row.site, "printed": row.percent}
+        trial = f"{named.at[row.study, 'first_author']} {named.at[row.study, 'year']}"
+        out = {"trial": trial, "ref": row.ref, "arm": row.arm, "site": row.site, "printed": row.percent}
         if match.empty:
-            rows.append({**out, "counts": "no count found", "percent of counts": math.nan, "agrees": "cannot tell", "denominators": ""})
+            rows.append({**out, "percent of counts": math.nan, "denominators": "", **_by_ratio(row, responders, facts)})
             continue
         arm = match.iloc[0]
         fits = [n for n in range(int(arm["observed_low"]), int(arm["randomised"]) + 1)
@@ -230,7 +247,25 @@ def percentages_against_counts(responders: pd.DataFrame, arms: pd.DataFrame) -> 
             "agrees": "yes" if fits else "no",
             "denominators": ", ".join(map(str, fits)),
         })
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows)[["trial", "ref", "arm", "site", "printed", "counts", "percent of counts", "agrees", "denominators"]]
+
+
+def _by_ratio(row, responders: pd.DataFrame, facts: pd.DataFrame) -> dict[str, str]:
+    """What a trial's own ratio of responders says of a percentage without a count."""
+    pair = responders[(responders["study"] == row.study) & (responders["site"] == row.site)].sort_values("comparator")
+    ratios = facts[(facts["study"] == row.study) & (facts["field"] == "relative_risk") & (facts["chosen"] == "yes")]
+    ratios = ratios[(ratios["outcome"] == f"{row.site} pain") & (ratios["time"] == row.time)]
+    if len(pair) != 2 or len(ratios) != 1:
+        return {"counts": "no count found", "agrees": "cannot tell"}
+    printed = float(ratios.iloc[0]["number"])
+    (first, second), (half1, half2) = pair["percent"], pair["decimals"].map(half_unit)
+    least, most = (first - half1) / (second + half2), (first + half1) / (second - half2)
+    half = half_unit(len(f"{printed:g}".partition(".")[2])) * (1 + 1e-6)
+    agrees = least <= printed + half and most >= printed - half
+    return {
+        "counts": f"no count found; the two arms' ratio is {number(first / second)}, the trial's page prints {printed:g}",
+        "agrees": "the ratio does" if agrees else "the ratio does not",
+    }
 
 
 def _label(row) -> str:
@@ -238,28 +273,30 @@ def _label(row) -> str:
     return f"{row.trial}, {row.time}{site}"
 
 
-def _observed(row, arm: int, facts: pd.DataFrame, events: int, randomised: int) -> tuple[int, int]:
+def _observed(row, arm: int, facts: pd.DataFrame, events: int, randomised: int) -> tuple[int, int, str]:
     seen, missing = getattr(row, f"observed{arm}"), getattr(row, f"missing{arm}")
     if isinstance(seen, str):
         total = int(fact(facts, seen)["number"])
-        return total, total
+        return total, total, "seen"
     if isinstance(missing, str):
         total = randomised - int(fact(facts, missing)["number"])
-        return total, total
-    return _left_by_percentage(row, arm, facts, events, randomised)
+        return total, total, "missing"
+    fits = _left_by_percentage(row, arm, facts, events, randomised)
+    if not fits or min(fits) == randomised:
+        return randomised, randomised, NOT_SEEN
+    return min(fits), max(fits), "percentage"
 
 
-def _left_by_percentage(row, arm: int, facts: pd.DataFrame, events: int, randomised: int) -> tuple[int, int]:
-    """Denominators that a count and the percentage of the same arm and time leave; all randomised without one."""
+def _left_by_percentage(row, arm: int, facts: pd.DataFrame, events: int, randomised: int) -> list[int]:
+    """Denominators that a count and the percentage of the same arm and time leave; none without a percentage."""
     event = fact(facts, getattr(row, f"events{arm}"))
     same = facts[(facts["study"] == row.study) & (facts["field"] == "responders_percent") & (facts["chosen"] == "yes")]
     same = same[(same["arm"] == event["arm"]) & (same["time"] == event["time"])]
     if same.empty:
-        return randomised, randomised
+        return []
     printed = float(same.iloc[0]["number"])
     half = 0.5 if printed % 1 == 0 else 0.05
-    fits = [n for n in range(max(events, 1), randomised + 1) if abs(100 * events / n - printed) <= half * (1 + 1e-6)]
-    return (min(fits), max(fits)) if fits else (randomised, randomised)
+    return [n for n in range(max(events, 1), randomised + 1) if abs(100 * events / n - printed) <= half * (1 + 1e-6)]
 
 
 def _fits(te: pd.Series, se: pd.Series) -> tuple[PairwiseFit, PairwiseFit]:

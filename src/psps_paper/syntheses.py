@@ -7,19 +7,25 @@ import math
 import pandas as pd
 
 from psps_paper.evidence import chosen
-from psps_paper.formatting import estimate
+from psps_paper.formatting import estimate, number
 
 POINTS = "points 0 to 10"
 
 
 def plausible_sds(facts: pd.DataFrame) -> tuple[float, float]:
-    """Least and greatest SD on a scale from 0 to 10 that public pages of the trials give, in points.
+    """Least and greatest SD on a scale from 0 to 10 that public pages give for the trials, in points.
 
     Of the scores after treatment and of their change, the latter because the article standardises by change scores.
     """
     rows = pd.concat([chosen(facts, "outcome_sd"), chosen(facts, "change_sd")])
     values = rows.loc[rows["unit"].isin([POINTS, "cm 0 to 10"]), "number"]
     return float(values.min()), float(values.max())
+
+
+def points_text(smd: float, sds: tuple[float, float]) -> str:
+    """An SMD in points, from the least to the greatest SD: ``0.44 to 0.95``."""
+    low, high = sorted(smd * sd for sd in sds)
+    return f"{number(low)} to {number(high)}"
 
 
 def on_common_scale(syntheses: pd.DataFrame, sds: tuple[float, float]) -> pd.DataFrame:
@@ -51,7 +57,7 @@ def on_common_scale(syntheses: pd.DataFrame, sds: tuple[float, float]) -> pd.Dat
         estimates = sorted(sign * row.estimate * factor for factor in factors)
         limits = [sign * value * factor for value in (row.lower, row.upper) for factor in factors]
         rows.append({
-            "synthesis": row.synthesis, "year": row.year, "population": row.population,
+            "synthesis": row.name, "year": row.year, "population": row.population,
             "comparison": row.comparison, "control": row.control, "outcome": row.outcome,
             "time": row.time if isinstance(row.time, str) else "",
             "low estimate": estimates[0], "high estimate": estimates[-1],
@@ -63,14 +69,15 @@ def on_common_scale(syntheses: pd.DataFrame, sds: tuple[float, float]) -> pd.Dat
 
 
 def left_out(syntheses: pd.DataFrame) -> pd.DataFrame:
-    """Results that cannot be put on the scale: DataFrame [synthesis, comparison, outcome, result, why, source]."""
+    """Results that cannot be put on the scale: DataFrame [synthesis, comparison, outcome, result, why, note, source]."""
     rows = syntheses[~_convertible(syntheses)]
     return pd.DataFrame({
-        "synthesis": rows["synthesis"].to_numpy(),
+        "synthesis": rows["name"].to_numpy(),
         "comparison": rows["comparison"].to_numpy(),
         "outcome": rows["outcome"].to_numpy(),
         "result": [_result(row) for row in rows.itertuples()],
         "why": [_why(row) for row in rows.itertuples()],
+        "note": rows["note"].fillna("").to_numpy(),
         "source": rows["source_url"].to_numpy(),
     })
 
@@ -79,9 +86,9 @@ def reviews(syntheses: pd.DataFrame) -> pd.DataFrame:
     """One row a review: DataFrame [synthesis, title, year, population, question, results, with an estimate, reason, source]."""
     grouped = syntheses.groupby("synthesis", sort=False)
     return grouped.agg(
-        title=("title", "first"), year=("year", "first"), population=("population", "first"), question=("question", "first"),
+        name=("name", "first"), title=("title", "first"), year=("year", "first"), population=("population", "first"), question=("question", "first"),
         results=("id", "size"), estimates=("estimate", "count"), reason=("reason", "first"), source=("source_url", "first"),
-    ).rename(columns={"estimates": "with an estimate"}).reset_index()
+    ).rename(columns={"name": "synthesis", "estimates": "with an estimate"}).reset_index(drop=True)
 
 
 def _convertible(syntheses: pd.DataFrame) -> pd.Series:

@@ -233,7 +233,7 @@ def percentages_against_counts(responders: pd.DataFrame, arms: pd.DataFrame, fac
     for row in responders.itertuples():
         match = arms[(arms["study"] == row.study) & (arms["arm"] == row.arm) & ((arms["time"] == row.time) | (row.time == "not stated"))]
         trial = f"{named.at[row.study, 'first_author']} {named.at[row.study, 'year']}"
-        out = {"trial": trial, "ref": row.ref, "arm": row.arm, "site": row.site, "printed": row.percent}
+        out = {"trial": trial, "ref": row.ref, "arm": row.arm, "site": row.site, "printed": number(row.percent, row.decimals)}
         if match.empty:
             rows.append({**out, "percent of counts": math.nan, "denominators": "", **_by_ratio(row, responders, facts)})
             continue
@@ -263,7 +263,7 @@ def _by_ratio(row, responders: pd.DataFrame, facts: pd.DataFrame) -> dict[str, s
     half = half_unit(len(f"{printed:g}".partition(".")[2])) * (1 + 1e-6)
     agrees = least <= printed + half and most >= printed - half
     return {
-        "counts": f"no count found; the two arms' ratio is {number(first / second)}, the trial's page prints {printed:g}",
+        "counts": f"no count found; ratio of the arms {number(first / second)}, the page prints {printed:g}",
         "agrees": "the ratio does" if agrees else "the ratio does not",
     }
 

@@ -49,7 +49,7 @@ def data():
         published_network(table("nma_published"), desirable="higher"),
         comparisons(table("studies"), table("nma_published")),
         table("compatibility"),
-        table("certainty_rules"),
+        table("clinical_scale"),
         desirable="higher",
         scale_desirable="lower",
     )
@@ -93,6 +93,11 @@ def test_the_start_is_the_network_of_the_pooled_contrasts(data, start):
         for name in ("te", "se", "lower", "upper", "predict_lower", "predict_upper"):
             assert row[name] == pytest.approx(getattr(fit, name).at[key], abs=1e-12), (key, name)
     assert result["p_scores"] == pytest.approx(p_scores(fit, desirable="higher").tolist(), abs=1e-12)
+
+
+def test_the_page_starts_from_the_smallest_smd_that_certainty_takes(start):
+    values = table("clinical_scale").set_index("quantity")["value"]
+    assert start.mid == round(values["minimal_important_difference"] / values["points_per_smd"], 2)
 
 
 def one_by_one(data, settings, studies):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 
@@ -15,6 +16,7 @@ from conftest import BOOK, chapters
 from psps_paper import notebooks
 
 CHAPTERS = sorted(BOOK.glob("*.ipynb"))
+MAY_BE_EMPTY = {"show_trials", "keeps_to_print"}  # show nothing without trial-level data
 SILENT = {"remove-cell", "remove-output", "hide-output", "remove-input", "hide-cell", "hide-input"}
 
 
@@ -48,6 +50,36 @@ def test_every_cell_holds_output(chapter):
     for cell in code_cells(chapter):
         if not SILENT & set(cell.metadata.get("tags", [])):
             assert cell.outputs, f"no output stored, and no tag that says so:\n{cell.source}"
+
+
+def shown_in(source):
+    """Names of the functions that show something, for each of their calls in a cell."""
+    called = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    names = [getattr(call.func, "id", getattr(call.func, "attr", "")) for call in called]
+    return [name for name in names if name.startswith("show") or name in ("sentence", "keeps_to_print")]
+
+
+def hidden_calls(source):
+    """Calls of a cell that show something which no reader sees: of an expression, only that of the last line is displayed."""
+    body = ast.parse(source).body
+    last = shown_in(ast.unparse(body[-1])) if body and isinstance(body[-1], ast.Expr) else []
+    return shown_in(source)[: len(shown_in(source)) - min(len(last), 1)]
+
+
+def test_every_table_and_figure_that_a_cell_makes_is_displayed(chapter):
+    for cell in code_cells(chapter):
+        assert not hidden_calls(cell.source), f"only the last of these is displayed, give each a cell of its own:\n{cell.source}"
+        made = shown_in(cell.source)
+        stored = [output for output in cell.outputs if output.output_type == "execute_result"]
+        if made and not MAY_BE_EMPTY & set(made):
+            assert len(stored) == 1 and "text/html" in stored[0].data, f"nothing stored of what the cell shows:\n{cell.source}"
+
+
+def test_a_table_that_another_one_hides_is_found():
+    assert hidden_calls("show(a)\nshow(b)") == ["show"]
+    assert hidden_calls("x = show(a)") == ["show"]
+    assert hidden_calls("x = 1\nshow(show_trials(x))") != []
+    assert hidden_calls("x = 1\nshow(x, caption='')") == hidden_calls("keeps_to_print()") == hidden_calls("x = 1") == []
 
 
 def test_cells_are_thin_and_take_directions_from_the_outcomes_table(chapter):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import nbformat
 import pandas as pd
 import pytest
+from conftest import BOOK
 from helpers import table
 
 from psps_paper import rob
@@ -123,6 +125,18 @@ def test_by_class_splits_the_same_judgements(studies):
     assert table_.loc["conservative", rob.JUDGEMENTS].tolist() == [2, 0, 4]
     assert table_.loc["surgery", rob.JUDGEMENTS].tolist() == [0, 0, 2]
     assert table_.at["conservative", "high_percent"] == pytest.approx(100 * 4 / 6)
+
+
+def test_no_class_is_free_of_high_risk(studies):
+    """The sentence below the table: in every class more than half of the studies are at high risk."""
+    assert (rob.by_class(studies)["high_percent"] > 50).all()
+
+
+@pytest.mark.parametrize("name", ["rob-by-class", "rob-by-year", "weighted-rob", "high-risk-information"])
+def test_each_summary_is_on_the_page(name):
+    page = nbformat.read(BOOK / "risk_of_bias.ipynb", as_version=4)
+    shown = [output["data"].get("text/html", "") for cell in page.cells for output in cell.get("outputs", []) if "data" in output]
+    assert sum(f'id="table-{name}"' in "".join(markup) for markup in shown) == 1
 
 
 def test_judgements_by_year(studies):

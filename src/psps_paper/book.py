@@ -73,9 +73,9 @@ def page_title(stem: str) -> str:
 
 
 def rules_table(rules: pd.DataFrame) -> pd.DataFrame:
-    """The table ``certainty_rules`` as readers see it: without the conditions' code, each threshold with no more digits than it has."""
+    """The table ``certainty_rules`` as readers see it: without the conditions' code, each threshold to at most two decimals."""
     return rules.drop(columns=["condition", "condition_label"]).assign(
-        threshold=["" if pd.isna(value) else f"{value:g}" for value in rules["threshold"]],
+        threshold=["" if pd.isna(value) else f"{round(value, 2):g}" for value in rules["threshold"]],
     )
 
 

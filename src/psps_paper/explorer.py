@@ -64,6 +64,7 @@ from psps_paper.network import components, fit_network
 from psps_paper.network.model import Desirable, NetworkFit, t_quantile
 from psps_paper.network.ranking import p_scores
 from psps_paper.published import PublishedNetwork
+from psps_paper.robustness import clinical_scale
 
 DRAWS = 2**15  # rank probabilities are then within 0.001 of exact (tests/test_explorer.py)
 DECIMALS = 4  # of the exported te and se: inside what the print leaves open, and short enough to read
@@ -120,7 +121,7 @@ def explorer_data(
     published: PublishedNetwork,
     comparisons: pd.DataFrame,
     compatibility: pd.DataFrame,
-    rules: pd.DataFrame,
+    scale: pd.DataFrame,
     *,
     desirable: Desirable,
     scale_desirable: Desirable,
@@ -132,9 +133,9 @@ def explorer_data(
     published : PublishedNetwork
     comparisons : DataFrame [treat1, treat2, n_studies, n_estimates]
         From :func:`psps_paper.published.comparisons`.
-    compatibility, rules : DataFrame
+    compatibility, scale : DataFrame
         The tables ``compatibility`` (for the between-study variance that sets of trial-level estimates need to agree
-        with the print) and ``certainty_rules`` (for the smallest important SMD).
+        with the print) and ``clinical_scale`` (for the smallest important SMD, to the two decimals that the page shows).
     desirable, scale_desirable : {"lower", "higher"}
         Desirable direction of te, and of the outcome's own scale on which a new trial is typed.
 
@@ -159,9 +160,9 @@ def explorer_data(
     ]
     found = compatibility.loc[compatibility["feasible"] == "yes", "tau2"]
     tau2 = round(float(found.median()), 3)
-    important = rules.set_index("domain").at["imprecision", "threshold"]
+    important = round(clinical_scale(scale).important_smd, 2)
     bounds = published.recovery.bounds
-    settings = Settings(reference=tau2, tau2=tau2, rho=0.0, mid=float(important), level=0.95, keep=(True,) * len(rows))
+    settings = Settings(reference=tau2, tau2=tau2, rho=0.0, mid=important, level=0.95, keep=(True,) * len(rows))
     return {
         "comparisons": rows,
         "pairs": [[row.treat1, row.treat2] for row in bounds.itertuples()],

@@ -39,6 +39,11 @@ class ClinicalScale:
     sd: float
     important: float
 
+    @property
+    def important_smd(self) -> float:
+        """The least difference that matters, as an SMD."""
+        return self.important / self.sd
+
 
 def clinical_scale(table: pd.DataFrame) -> ClinicalScale:
     """The scale of the table ``clinical_scale``, where each value has its source."""

@@ -12,14 +12,19 @@ from psps_paper.formatting import estimate, number
 POINTS = "points 0 to 10"
 
 
-def plausible_sds(facts: pd.DataFrame) -> tuple[float, float]:
-    """Least and greatest SD on a scale from 0 to 10 that public pages give for the trials, in points.
+def sds_in_points(facts: pd.DataFrame) -> list[float]:
+    """Every SD on a scale from 0 to 10 that public pages give for the trials, in points, in rising order.
 
     Of the scores after treatment and of their change, the latter because the article standardises by change scores.
     """
     rows = pd.concat([chosen(facts, "outcome_sd"), chosen(facts, "change_sd")])
-    values = rows.loc[rows["unit"].isin([POINTS, "cm 0 to 10"]), "number"]
-    return float(values.min()), float(values.max())
+    return sorted(set(rows.loc[rows["unit"].isin([POINTS, "cm 0 to 10"]), "number"].astype(float)))
+
+
+def plausible_sds(facts: pd.DataFrame) -> tuple[float, float]:
+    """Least and greatest of :func:`sds_in_points`."""
+    found = sds_in_points(facts)
+    return found[0], found[-1]
 
 
 def points_text(smd: float, sds: tuple[float, float]) -> str:

@@ -12,7 +12,6 @@ from psps_paper.network.summary import network_from_pooled
 from psps_paper.published import published_network
 from psps_paper.tables import load_table
 
-
 ADVICE = ["should", "recommend", "ask your", "choose", "best"]
 # other_care of every included trial, by what its arms get ("Results, Narrative synthesis", and study_facts.csv for refs 30 and 34)
 OTHER_CARE = {

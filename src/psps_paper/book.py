@@ -537,12 +537,13 @@ def compatibility_texts(table: pd.DataFrame) -> dict[str, str]:
 
 
 def linked_checklist(checklists: pd.DataFrame) -> pd.DataFrame:
-    """Checklist items with a link to the chapter that meets each."""
+    """Checklist items with a link to the place that meets each, and the words that stand there."""
     links = [
-        Html(f'<a href="{stem}.html">{stem.replace("_", " ")}</a>') if isinstance(stem, str) else ""
-        for stem in checklists["chapter"]
+        Html(f'<a href="{row.chapter}.html{f"#{row.anchor}" if isinstance(row.anchor, str) else ""}">{html.escape(page_title(row.chapter))}</a>')
+        for row in checklists.itertuples()
     ]
-    return checklists.assign(chapter=links).fillna({"remark": ""})
+    table = checklists.assign(chapter=links).drop(columns="anchor").rename(columns={"says": "the page says"})
+    return table.fillna({"the page says": "", "remark": ""})
 
 
 def oracle_folder() -> Path:

@@ -44,6 +44,7 @@ FOLLOW_UP_DAYS = {"days": 1, "weeks": 7, "months": 365.25 / 12, "years": 365.25,
 ARM_MEASURES = {"outcome_mean": "mean", "change_mean": "mean change", "percent_change": "change"}
 CONTRAST_MEASURES = {"mean_difference": "difference", "relative_risk": "relative risk", "p_value": "p"}
 COMPARABLE = ["study", "outcome", "time", "measure", "unit"]
+NUMBER_COLUMNS = [*COMPARABLE, "arm", "value", "text", "source"]
 RELATIONS = ["same value", "months to years", "Hz to kHz", "percentage of counts", "allows"]
 
 
@@ -257,10 +258,9 @@ def arm_numbers(facts: pd.DataFrame) -> pd.DataFrame:
         "source": means["source_url"],
     })
     responders = [_responders(key, group) for key, group in rows.groupby(["study", "outcome", "time", "arm"], sort=False)]
-    table = pd.concat([pd.DataFrame([row for row in responders if row]), table], ignore_index=True)
+    table = pd.DataFrame([row for row in responders if row] + table.to_dict("records"), columns=NUMBER_COLUMNS)
     arms = table.groupby(COMPARABLE, sort=False)["arm"].transform("nunique")
-    columns = ["study", "outcome", "time", "measure", "unit", "arm", "value", "text", "source"]
-    return table.loc[arms > 1, columns].reset_index(drop=True)
+    return table[arms > 1].reset_index(drop=True)
 
 
 def contrast_numbers(facts: pd.DataFrame) -> pd.DataFrame:
@@ -292,7 +292,7 @@ def contrast_numbers(facts: pd.DataFrame) -> pd.DataFrame:
             **dict(zip(places, place)), "measure": CONTRAST_MEASURES[row["field"]], "value": row["number"], "text": text,
             "source": row["source_url"],
         })
-    return pd.DataFrame(records, columns=["study", "outcome", "time", "measure", "unit", "arm", "value", "text", "source"])
+    return pd.DataFrame(records, columns=NUMBER_COLUMNS)
 
 
 def numbers_text(arms: pd.DataFrame, contrasts: pd.DataFrame) -> str:

@@ -115,17 +115,16 @@ def leanings(studies: pd.DataFrame, facts: pd.DataFrame, fact_arms: pd.DataFrame
     contrasts = contrasts[(contrasts["measure"] == "difference") & (contrasts["unit"] != "percent")]
     arms, contrasts = _placed(arms, fact_arms), _placed(contrasts, fact_arms)
     signs: dict[str, list[int]] = {}
-    used: set[tuple] = set()
+    compared = pd.Series(False, index=arms.index)
     for key, group in arms.groupby(COMPARABLE, sort=False):
         upwards = 1 if key[COMPARABLE.index("measure")] == "responders" or main["scale_desirable"] == "higher" else -1
-        for first in group.loc[group["position"] == 1, "value"]:
-            others = group.loc[group["position"] > 1, "value"]
-            signs.setdefault(key[0], []).extend(upwards * _sign(first - other) for other in others)
-            used.add(key)
+        firsts, others = group.loc[group["position"] == 1, "value"], group.loc[group["position"] > 1, "value"]
+        signs.setdefault(key[0], []).extend(upwards * _sign(first - other) for first in firsts for other in others)
+        compared[group.index] = bool(len(firsts) and len(others))
     for row in contrasts[(contrasts["position"] == 1) | (contrasts["against"] == 1)].itertuples():
         forwards = (1 if row.position == 1 else -1) * (1 if main["scale_desirable"] == "higher" else -1)
         signs.setdefault(row.study, []).append(forwards * _sign(row.value))
-    arms = arms[[key in used for key in arms[COMPARABLE].itertuples(index=False, name=None)]]
+    arms = arms[compared]
     return pd.DataFrame([
         {
             "study": study,

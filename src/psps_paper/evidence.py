@@ -248,7 +248,6 @@ def arm_numbers(facts: pd.DataFrame) -> pd.DataFrame:
         are values of all arms together, values that tables do not use, and what only the article says.
     """
     rows = _own_results(facts)
-    rows = rows[rows["basis"] == "within arm"]
     means = rows[rows["field"].isin(ARM_MEASURES)]
     table = pd.DataFrame({
         **{name: means[name] for name in ("study", "outcome", "time", "unit", "arm")},

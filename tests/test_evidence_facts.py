@@ -222,7 +222,7 @@ def test_every_fact_is_shown_with_its_value_and_its_page(facts):
 def test_every_value_on_a_class_page_traces_to_a_page(facts, studies, treatment_class):
     table = evidence.class_page_table(studies, facts, treatment_class)
     assert len(table) == (included(studies)["treatment_class"] == treatment_class).sum()
-    for column in ("patients", "follow-up", "measure", "result"):
+    for column in ("patients", "follow-up", "measure", "result", "result in numbers"):
         has_value, has_source = table[column] != "", table[f"{column} source"] != ""
         assert (has_value == has_source).all(), column
         for sources, study in zip(table.loc[has_source, f"{column} source"], table.loc[has_source, "study"]):
@@ -240,6 +240,33 @@ def test_class_page_shows_when_arms_were_compared(facts, studies):
     assert table.at["Breel (ref 29)", "follow-up"] == "12 months; arms compared at 9 days"
     assert table.at["Breel (ref 29)", "patients"] == "32 (randomised)"
     assert table.at["Hara (ref 64)", "patients"] == "50 (treated)"
+
+
+def test_results_in_numbers_beside_the_words(facts, studies):
+    """Numbers as the abstracts give them: refs 60, 55, 27, 64 and 71."""
+    texts = {}
+    for kind in included(studies)["treatment_class"].unique():
+        texts |= evidence.class_page_table(studies, facts, kind).set_index("study")["result in numbers"].to_dict()
+    assert texts["Manchikanti (ref 60)"] == "pain and disability, 24 months: responders adhesiolysis 82 % (49 of 60), caudal epidural 5 % (3 of 60)"
+    assert "back pain, 6 months: change 10 kHz \N{MINUS SIGN}77 %, 10-1500 Hz \N{MINUS SIGN}64 %" in texts["Bolash (ref 55)"]
+    minus = "\N{MINUS SIGN}"
+    assert texts["Gewandter (ref 27)"] == f"pain, 7 weeks: difference gabapentin ER vs placebo {minus}0.01 ({minus}0.22 to 0.2) in points 0 to 10"
+    assert texts["Hara (ref 64)"].startswith(f"disability, 3 months: mean change burst {minus}10.6, placebo {minus}9.3 (ODI 0 to 100)")
+    assert "difference SCS plus OMM vs OMM 9 (0.6 to 17.5) percentage points; p = 0.036 between arms" in texts["Rigoard (ref 71)"]
+    # values at different doses and times, a p within each arm, and both arms together make no comparison
+    assert texts["Khosravi (ref 56)"] == texts["Neumann (ref 62)"] == texts["Rigoard (ref 28)"] == ""
+    other = facts.assign(number=facts["number"].mask(facts["fact"] == "manchikanti2012.responders_percent.2", 15))
+    row = evidence.class_page_table(studies, other, "minimally invasive").set_index("study").loc["Manchikanti (ref 60)"]
+    assert "caudal epidural 15 % (3 of 60)" in row["result in numbers"]
+
+
+def test_statements_that_rest_on_changes_within_arms_are_listed(facts):
+    """Directions of refs 42, 44, 56 and 62: their abstracts give p of pain within arms only, and no number between them."""
+    listed = load_table("source_differences").query("topic == 'analysis'")
+    assert {42, 44, 56, 62} <= set(listed["ref"])
+    between = evidence.contrast_numbers(facts)
+    for study in listed.loc[listed["ref"].isin([42, 44, 56, 62]), "study"]:
+        assert between[between["study"] == study].empty, study
 
 
 def test_article_against_the_trials_own_pages(facts):

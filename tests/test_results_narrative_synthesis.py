@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from helpers import table
 
-from psps_paper import narrative
+from psps_paper import evidence, narrative
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def studies():
     ("conservative", 6), ("minimally invasive", 16), ("neuromodulation", 25), ("surgery", 2),
 ])  # fmt: skip
 def test_class_table_has_a_row_for_each_study(studies, treatment_class, printed):
-    shown = narrative.class_table(studies, treatment_class)
+    shown = evidence.class_page_table(studies, table("study_facts"), treatment_class)
     assert len(shown) == printed
     assert shown["study"].is_unique
     assert shown.notna().all(axis=None)
@@ -27,18 +27,13 @@ def test_class_table_has_a_row_for_each_study(studies, treatment_class, printed)
 
 def test_class_tables_show_every_included_study_once(studies):
     names = [name for kind in ("conservative", "minimally invasive", "neuromodulation", "surgery")
-             for name in narrative.class_table(studies, kind)["study"]]  # fmt: skip
+             for name in evidence.class_page_table(studies, table("study_facts"), kind)["study"]]  # fmt: skip
     expected = [f"{row.first_author} (ref {row.ref})" for row in narrative.included(studies).itertuples()]
     assert sorted(names) == sorted(expected)
 
 
-def test_class_table_refuses_a_class_without_studies(studies):
-    with pytest.raises(ValueError, match="treatment_class='acupuncture': expected one of conservative, minimally invasive"):
-        narrative.class_table(studies, "acupuncture")
-
-
 def test_class_table_names_what_was_compared(studies):
-    row = narrative.class_table(studies, "surgery").set_index("study").loc["North (ref 70)"]
+    row = evidence.class_page_table(studies, table("study_facts"), "surgery").set_index("study").loc["North (ref 70)"]
     assert (row["comparison"], row["stated direction"], row["year"]) == ("SCS against reoperation", "favours intervention", "2005")
 
 

@@ -1,10 +1,15 @@
 """Synthesis without meta-analysis: directions, sign tests and summary sentences."""
 
+import json
+
 import numpy as np
+import pandas as pd
 import pytest
-from scipy.stats import binomtest
+from conftest import BOOK
+from scipy.stats import binom, binomtest
 
 from psps_paper import swim
+from psps_paper.evidence import arm_numbers, contrast_numbers
 from psps_paper.figures.studies import effect_direction
 from psps_paper.narrative import included
 from psps_paper.tables import load_table
@@ -29,6 +34,28 @@ def test_sign_test_against_scipy(better, worse):
         assert swim.sign_p(better, worse) == pytest.approx(binomtest(better, better + worse).pvalue, rel=1e-12)
 
 
+@pytest.mark.parametrize("better", range(6))
+@pytest.mark.parametrize("worse", range(6))
+def test_studies_without_a_difference_are_no_evidence_of_one(better, worse):
+    ps = [swim.sign_p(better, worse, even) for even in range(not better + worse, 12)]
+    assert ps == sorted(ps), "a further study without a difference never lowers p"
+    leading, n = max(better, worse), better + worse + 4
+    assert swim.sign_p(better, worse, 4) == pytest.approx(min(1, 2 * binom.sf(leading - 1, n, 0.5)), rel=1e-12)
+    if better == worse:
+        assert ps[-1] == 1
+
+
+def test_ten_null_studies_show_nothing(studies):
+    assert swim.sign_p(0, 0, 10) == 1
+    # the groups that favour no side at all
+    for by in ("subclass", "clinical_group"):
+        table = swim.sign_tests(studies, by=by).set_index("group")
+        none = (table["favours intervention"] + table["favours comparator"] == 0) & (table["no difference"] > 0)
+        assert none.sum() >= 2 and (table.loc[none, "p with no difference counted against"] == 1).all() and table.loc[none, "p"].isna().all()
+        both = table.dropna(subset="p")
+        assert (both["p with no difference counted against"] >= both["p"]).all()
+
+
 def test_three_of_three_cannot_reach_five_percent():
     assert swim.sign_p(3, 0) == 2 * 0.5**3
     with pytest.raises(ValueError, match="worse=-1"):
@@ -46,7 +73,7 @@ def test_every_study_is_counted_once(studies, by):
 def test_ties_enter_only_the_second_p(studies):
     # SCS against sham or placebo: 3 in favour, 2 no difference, 1 without a conclusion
     row = swim.sign_tests(studies, by="clinical_group").set_index("group").loc["SCS against sham or placebo"]
-    assert row["p"] == 0.25 and row["p with no difference counted against"] == binomtest(3, 5).pvalue
+    assert row["p"] == 0.25 and row["p with no difference counted against"] == min(1, 2 * binom.sf(2, 5, 0.5))
 
 
 def test_no_group_reaches_five_percent(studies):
@@ -61,11 +88,140 @@ def test_direction_rows_draw(studies, facts, by):
     assert len(rows) == 49 and len(effect_direction(rows).data) == 49
 
 
-def test_direction_table_and_rows_agree(studies, facts):
-    table = swim.effect_direction_table(studies, facts, treatment_class="surgery")
+@pytest.fixture(scope="module")
+def tables(studies, facts):
+    return studies, facts, load_table("fact_arms"), load_table("outcomes")
+
+
+def test_direction_table_and_rows_agree(tables):
+    studies, facts, _, _ = tables
+    table = swim.effect_direction_table(*tables, by="subclass", treatment_class="surgery")
     rows = swim.direction_rows(studies, facts, treatment_class="surgery")
-    assert table["direction"].tolist() == rows["direction"].tolist()
+    assert table["stated direction"].tolist() == rows["direction"].tolist()
     assert table["first-named arm"].str.contains("SCS").any()
+    assert str(table["patients"].dtype) == "Int64"
+
+
+def test_groups_that_a_clinician_would_ask_for(studies):
+    groups = included(studies).groupby("clinical_group")["ref"].agg(set)
+    # ref 49 stimulates under the skin and has no SCS; 53 compares routes of one injectate, the others what is injected
+    assert groups["SCS added to medical management"] == {57, 71} and groups["subcutaneous stimulation added to medical management"] == {49}
+    assert groups["epidural injectate"] == {30, 31, 48, 50, 59, 61} and groups["epidural route"] == {53}
+    with_scs = included(studies).set_index("ref")["scs_arm"] == "yes"
+    for name in groups.index[groups.index.str.startswith("SCS ")]:
+        assert with_scs[sorted(groups[name])].all(), name
+
+
+def test_both_groupings_hold_every_study_once(studies):
+    found = [swim.groupings(studies, kind) for kind in included(studies)["treatment_class"].unique()]
+    refs = [int(ref) for table in found for text in table["references"] for ref in text.split(" ", 1)[1].split(", ")]
+    assert sorted(refs) == sorted(included(studies)["ref"])
+    adhesiolysis = pd.concat(found).set_index("as a clinician would ask").loc["adhesiolysis"].set_index("as in the article")["studies"]
+    assert adhesiolysis.to_dict() == {"adhesiolysis": 6, "approach": 1}
+
+
+def made(rows, *, basis="within arm", field="outcome_mean", unit="points 0 to 10", outcome="pain", time="2 weeks"):
+    """Facts of study s: (arm, number), with anything else by name."""
+    base = {"study": "s", "field": field, "unit": unit, "outcome": outcome, "time": time, "basis": basis, "chosen": "yes",
+            "relation": "=", "source_kind": "abstract", "source_url": "https://example.org", "counted": None, "value": None}
+    return pd.DataFrame([{**base, "arm": arm, "number": float(value), **other} for arm, value, other in rows])
+
+
+PLACES = pd.DataFrame([("s", "a", 1, pd.NA), ("s", "b", 2, pd.NA), ("s", "c", 3, pd.NA), ("s", "b vs a", 2, 1), ("s", "pooled", pd.NA, pd.NA)],
+                      columns=["study", "arm", "position", "against"]).astype({"position": "Int64", "against": "Int64"})
+PAIN = pd.DataFrame({"outcome": ["pain"], "scale_desirable": ["lower"]})
+ONE = pd.DataFrame({"study": ["s"], "status": ["included"]})
+NOTHING = {}
+
+
+@pytest.mark.parametrize("facts, lean", [
+    (made([("a", 4, NOTHING), ("b", 5, NOTHING)]), "to the first arm"),
+    (made([("a", 5, NOTHING), ("b", 4, NOTHING), ("c", 5, NOTHING)]), "to another arm"),
+    (made([("a", 5, NOTHING), ("b", 4, NOTHING), ("c", 6, NOTHING)]), "both ways"),
+    (made([("a", 5, NOTHING), ("b", 5, NOTHING)]), "to none"),
+    (made([("a", 60, NOTHING), ("b", 50, NOTHING)], field="responders_percent", unit="percent"), "to the first arm"),
+    (made([("a", -60, NOTHING), ("b", -50, NOTHING)], field="percent_change", unit="percent"), "to the first arm"),
+    (made([("b vs a", -1, NOTHING)], basis="between arms", field="mean_difference"), "to another arm"),
+    (made([("b vs a", 9, NOTHING)], basis="between arms", field="mean_difference", unit="percent"), "not seen"),
+    (made([("b", 4, NOTHING), ("c", 5, NOTHING)]), "not seen"),
+    (made([("a", 4, NOTHING), ("b", 5, {"time": "1 year"})]), "not seen"),
+    (made([("a", 4, NOTHING), ("b", 50, {"unit": "mm 0 to 100"})]), "not seen"),
+    (made([("a", 4, NOTHING), ("b", 5, {"outcome": "leg pain"})]), "not seen"),
+    (made([("a", 4, NOTHING), ("b", 5, {"chosen": "no"})]), "not seen"),
+    (made([("a", 4, NOTHING), ("b", 5, {"source_kind": "article"})]), "not seen"),
+    (made([("a", 4, NOTHING), ("b", 5, NOTHING)], outcome="disability"), "not seen"),
+    (made([("a", 4, NOTHING), ("b", 5, NOTHING)], outcome="back pain"), "to the first arm"),
+    (made([("a", 4, NOTHING), ("pooled", 5, NOTHING)]), "not seen"),
+])
+def test_where_numbers_lean(facts, lean):
+    found = swim.leanings(ONE, facts, PLACES, PAIN).iloc[0]
+    assert found["lean"] == lean and (found["numbers"] == "") == (lean == "not seen")
+    # what is desirable turns every direction but that of responders
+    turned = swim.leanings(ONE, facts, PLACES, PAIN.assign(scale_desirable="higher"))["lean"].iloc[0]
+    other = {"to the first arm": "to another arm", "to another arm": "to the first arm"}
+    assert turned == (lean if facts["field"].iloc[0].startswith("responders") else other.get(lean, lean))
+
+
+def test_counts_without_percentages_are_compared_as_shares():
+    rows = [(arm, n, {"field": field, "unit": "patients"}) for arm, events, total in [("a", 5, 10), ("b", 6, 30)]
+            for field, n in [("responders_n", events), ("responders_total", total)]]
+    found = swim.leanings(ONE, made(rows), PLACES, PAIN).iloc[0]
+    assert (found["lean"], found["numbers"]) == ("to the first arm", "pain, 2 weeks: responders a 5 of 10, b 6 of 30")
+    assert swim.leanings(ONE, made(rows[:3]), PLACES, PAIN)["lean"].iloc[0] == "not seen", "a count without its total"
+
+
+def test_an_arm_that_nobody_placed_is_named():
+    with pytest.raises(ValueError, match="fact_arms.csv, column arm: no row for 'd' of s"):
+        swim.leanings(ONE, made([("a", 4, NOTHING), ("d", 5, NOTHING)]), PLACES, PAIN)
+
+
+def test_statements_of_no_difference_whose_numbers_lean(tables):
+    table = swim.effect_direction_table(*tables)
+    refs = table["study"].str.extract(r"ref (\d+)", expand=False).astype(int)
+    leans = dict(zip(refs, table["numbers lean"]))
+    even = table["stated direction"] == "no difference"
+    # abstracts: ref 66 4.18 against 5.17, 5.27 and sham 5.42; ref 55 -77 against -64 %; ref 11 -40.2 against -25.6 %; ref 45 23 against 25 of 30
+    assert {ref: leans[ref] for ref in (66, 55, 11, 45)} == {66: LEAN, 55: LEAN, 11: LEAN, 45: "to another arm"}
+    # ref 29 does not say which arm is subtracted, ref 64 gives numbers of disability only, ref 56 no value of both arms at one dose and time
+    assert [leans[ref] for ref in (29, 64, 56)] == ["not seen"] * 3
+    counts = swim.stated_against_numbers(table).set_index("stated direction")
+    assert counts["studies"].sum() == 49 and counts.loc["no difference", "studies"] == even.sum()
+    n_even, n_seen, n_one_way = swim.one_way(table)
+    assert (n_even, n_even - n_seen) == (even.sum(), counts.at["no difference", "not seen"])
+    assert n_one_way == counts.loc["no difference", [LEAN, "to another arm"]].sum() == 9
+    # no trial is said to favour an arm against which its own numbers lean
+    assert counts.at["favours intervention", "to another arm"] == 0
+
+
+LEAN = "to the first arm"
+
+
+def test_every_arm_with_numbers_has_its_place(tables):
+    studies, facts, arms, _ = tables
+    n_arms = studies.dropna(subset="arms").set_index("study")["arms"].str.count(" [|] ") + 1
+    assert (arms["position"].dropna() <= n_arms[arms.loc[arms["position"].notna(), "study"]].to_numpy()).all()
+    assert (arms["against"].dropna() <= n_arms[arms.loc[arms["against"].notna(), "study"]].to_numpy()).all()
+    assert not arms.duplicated(["study", "arm"]).any()
+    single = arms[arms["position"].notna() & arms["against"].isna()]
+    assert not single.duplicated(["study", "position"]).any()
+    named = {(row.study, row.arm) for table in (arm_numbers(facts), contrast_numbers(facts)) for row in table.itertuples()}
+    assert {(row.study, row.arm) for row in arms[arms["position"].notna()].itertuples()} - named <= {("khosravi2014", "gabapentin"), ("khosravi2014", "naproxen")}
+
+
+@pytest.mark.parametrize("stem", ["conservative", "minimally_invasive", "neuromodulation", "surgery"])
+def test_class_pages_say_what_a_direction_is_and_show_both(stem):
+    cells = json.loads((BOOK / f"narrative_{stem}.ipynb").read_text(encoding="utf-8"))["cells"]
+    prose = " ".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    assert "It is not the sign of an effect" in prose and "the article itself states for the trials it cites" in prose
+    assert "counts a trial" in " ".join(prose.split()) and "patient_information.ipynb" in prose
+    shown = [cell for cell in cells if cell["cell_type"] == "code" and "show" in "".join(cell["source"])[:5]]
+    assert all(len(cell["outputs"]) == 1 and "".join(cell["source"]).count("show(") <= 1 for cell in shown)
+    markup = "".join("".join(out["data"].get("text/html", "")) for cell in cells for out in cell.get("outputs", []) if "data" in out)
+    wanted = ["sign-tests", "directions-and-numbers", "summary-claims"]
+    if stem != "surgery":  # two trials, which both groupings part
+        wanted += ["groupings", "sign-tests-clinical", "stated-against-numbers"]
+        assert 'id="figure-effect_direction_clinical"' in markup
+    assert all(f'id="table-{name}"' in markup for name in wanted)
 
 
 def test_grouping_must_be_known(studies, facts):
@@ -73,10 +229,6 @@ def test_grouping_must_be_known(studies, facts):
         swim.sign_tests(studies, by="journal")
     with pytest.raises(ValueError, match="treatment_class='diet'"):
         swim.direction_rows(studies, facts, treatment_class="diet")
-
-
-def test_harvest_counts_every_study(studies):
-    assert swim.harvest_counts(studies)[["low", "some concerns", "high"]].to_numpy().sum() == 49
 
 
 @pytest.mark.parametrize("expected, counts, verdict", [
@@ -96,7 +248,11 @@ def test_harvest_counts_every_study(studies):
     ("all show no difference", (0, 0, 3, 0), "yes"),
     ("all show no difference", (1, 0, 2, 0), "no"),
     ("all show no difference", (0, 1, 2, 0), "no"),
-    ("unclear", (5, 0, 0, 0), "cannot tell"),
+    ("directions differ", (2, 0, 1, 0), "yes"),
+    ("directions differ", (1, 1, 0, 0), "yes"),
+    ("directions differ", (3, 0, 0, 0), "no"),
+    ("directions differ", (2, 0, 0, 1), "cannot tell"),
+    ("not testable", (5, 0, 0, 0), "not testable"),
 ])
 def test_agreement_of_a_sentence_with_counts(expected, counts, verdict):
     assert swim.agreement(expected, *counts) == verdict
@@ -106,7 +262,9 @@ def test_summary_sentences_against_the_table(studies):
     claims = load_table("summary_claims")
     table = swim.summary_against_table(studies, claims)
     assert set(table["class"]) == set(included(studies)["treatment_class"])
-    assert (table["agrees"] != "no").all()
+    assert set(table["agrees"]) == {"yes", "not testable"}
+    assert ((table["expected"] == "not testable") == (table["agrees"] == "not testable")).all()
+    assert table.loc[table["agrees"] == "not testable", "remark"].ne("").all(), "why no direction could contradict it"
     # 7 of the 12 comparisons of SCS paradigms: Results, Narrative synthesis, neuromodulation
     row = table.set_index("claim").loc["more than half of the comparisons of SCS paradigms found no difference"]
     assert (row["favours intervention"], row["favours comparator"], row["no difference"], row["other"]) == (4, 0, 7, 1)
@@ -127,6 +285,13 @@ def test_an_opposite_direction_speaks_against_the_sentence(studies):
         names = table["refs"].str.split(", ").apply(lambda refs: str(ref) in refs)
         assert names.any() and table.loc[names, "agrees"].eq("no").all(), ref
         assert table.loc[~names, "agrees"].ne("no").all()
+
+
+def test_conflicting_evidence_needs_directions_that_differ(studies):
+    claims = load_table("summary_claims").query("expected == 'directions differ'")
+    assert claims["refs"].tolist() == ["26 56 27"]
+    alike = studies.assign(direction=studies["direction"].mask(studies["ref"] == 27, "favours intervention"))
+    assert swim.summary_against_table(alike, claims)["agrees"].tolist() == ["no"]
 
 
 def test_cited_studies_are_among_those_on_the_question(studies):

@@ -246,7 +246,8 @@ def facts_table(facts: pd.DataFrame) -> pd.DataFrame:
 
 
 CLASS_PAGE_COLUMNS = [
-    "study", "year", "comparison", "stated direction", "risk of bias", "patients", "result", "follow-up", "measure", "sub-class",
+    "study", "year", "comparison", "stated direction", "risk of bias", "patients", "result", "result in numbers",
+    "follow-up", "measure", "sub-class",
 ]
 
 

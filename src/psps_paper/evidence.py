@@ -40,6 +40,11 @@ COVERED = {
     ],
 }
 FOLLOW_UP_DAYS = {"days": 1, "weeks": 7, "months": 365.25 / 12, "years": 365.25, "minutes": 1 / 1440}
+# What study_facts.csv gives of single arms beside responders, and between arms, as tables call it.
+ARM_MEASURES = {"outcome_mean": "mean", "change_mean": "mean change", "percent_change": "change"}
+CONTRAST_MEASURES = {"mean_difference": "difference", "relative_risk": "relative risk", "p_value": "p"}
+COMPARABLE = ["study", "outcome", "time", "measure", "unit"]
+NUMBER_COLUMNS = [*COMPARABLE, "arm", "value", "text", "source"]
 RELATIONS = ["same value", "months to years", "Hz to kHz", "percentage of counts", "allows"]
 
 
@@ -206,10 +211,12 @@ def class_page_table(studies: pd.DataFrame, facts: pd.DataFrame, treatment_class
 
     Returns
     -------
-    DataFrame [sub-class, study, year, patients, comparison, follow-up, measure, result, stated direction,
-               risk of bias, and for patients, follow-up, measure and result a column "... source"]
+    DataFrame [sub-class, study, year, patients, comparison, follow-up, measure, result, result in numbers,
+               stated direction, risk of bias, and for patients, follow-up, measure, result and result in
+               numbers a column "... source"]
         Sorted as in the article's narrative. Sub-class, comparison, direction and risk of bias come from the
-        article; an empty value has an empty source and means that nothing was found.
+        article; an empty value has an empty source and means that nothing was found. The numbers are those of
+        :func:`arm_numbers` and :func:`contrast_numbers`, by outcome and time.
 
     Raises
     ------
@@ -222,6 +229,88 @@ def class_page_table(studies: pd.DataFrame, facts: pd.DataFrame, treatment_class
         known = ", ".join(sorted(included(studies)["treatment_class"].unique()))
         raise ValueError(f"treatment_class={treatment_class!r}: expected one of {known}")
     return pd.DataFrame([_class_row(row, facts) for row in rows.itertuples()])
+
+
+def arm_numbers(facts: pd.DataFrame) -> pd.DataFrame:
+    """Results in numbers that public pages give for two arms or more of a trial.
+
+    Parameters
+    ----------
+    facts : DataFrame
+        The table ``study_facts``.
+
+    Returns
+    -------
+    DataFrame [study, outcome, time, measure, unit, arm, value, text, source]
+        A row for each arm; ``measure`` is one of ``ARM_MEASURES`` or "responders". Rows of one study, outcome, time,
+        measure and unit can be compared. Responders are in percent, as the page gives them or else as its counts
+        give them; ``text`` tells both as far as the page does. ``time`` is empty where the page gives none. Left out
+        are values of all arms together, values that tables do not use, and what only the article says.
+    """
+    rows = _own_results(facts)
+    means = rows[rows["field"].isin(ARM_MEASURES)]
+    table = pd.DataFrame({
+        **{name: means[name] for name in ("study", "outcome", "time", "unit", "arm")},
+        "measure": means["field"].map(ARM_MEASURES),
+        "value": means["number"],
+        "text": [value_text(row) if row["unit"] == "percent" else _number_text(row["number"]) for _, row in means.iterrows()],
+        "source": means["source_url"],
+    })
+    responders = [_responders(key, group) for key, group in rows.groupby(["study", "outcome", "time", "arm"], sort=False)]
+    table = pd.DataFrame([row for row in responders if row] + table.to_dict("records"), columns=NUMBER_COLUMNS)
+    arms = table.groupby(COMPARABLE, sort=False)["arm"].transform("nunique")
+    return table[arms > 1].reset_index(drop=True)
+
+
+def contrast_numbers(facts: pd.DataFrame) -> pd.DataFrame:
+    """Results in numbers that public pages give between arms of a trial: differences, ratios and p values.
+
+    Parameters
+    ----------
+    facts : DataFrame
+        The table ``study_facts``.
+
+    Returns
+    -------
+    DataFrame [study, outcome, time, measure, unit, arm, value, text, source]
+        As :func:`arm_numbers`; ``arm`` is the contrast as the page names it, ``measure`` one of
+        ``CONTRAST_MEASURES``, and ``text`` holds confidence limits where the page gives them.
+    """
+    rows = _own_results(facts)
+    rows = rows[rows["basis"] == "between arms"]
+    places = ["study", "outcome", "time", "unit", "arm"]
+    limits = rows[rows["field"].isin(["lower", "upper"])].set_index([*places, "field"])["number"]
+    records = []
+    for _, row in rows[rows["field"].isin(CONTRAST_MEASURES)].iterrows():
+        place = tuple(row[places])
+        ends = [limits.get((*place, end)) for end in ("lower", "upper")]
+        text = value_text(row) if row["unit"] == "p" else _number_text(row["number"])
+        if None not in ends:
+            text += f" ({_number_text(ends[0])} to {_number_text(ends[1])})"
+        records.append({
+            **dict(zip(places, place)), "measure": CONTRAST_MEASURES[row["field"]], "value": row["number"], "text": text,
+            "source": row["source_url"],
+        })
+    return pd.DataFrame(records, columns=NUMBER_COLUMNS)
+
+
+def numbers_text(arms: pd.DataFrame, contrasts: pd.DataFrame) -> str:
+    """Results of one trial in numbers as a text for readers: outcome, time, each arm's value, then what is between arms.
+
+    Parameters
+    ----------
+    arms, contrasts : DataFrame
+        Rows of :func:`arm_numbers` and :func:`contrast_numbers` that belong to one study.
+    """
+    texts: dict[tuple[str, str], list[str]] = {}
+    for (outcome, time, measure, unit), group in arms.groupby(COMPARABLE[1:], sort=False):
+        values = ", ".join(f"{row.arm} {row.text}" for row in group.itertuples())
+        texts.setdefault((outcome, time), []).append(f"{measure} {values}" + ("" if unit == "percent" else f" ({unit})"))
+    for row in contrasts.itertuples():
+        unit = {"percent": " percentage points", "p": "", "ratio": ""}.get(row.unit, f" in {row.unit}")
+        between = f"{row.text} between arms" if row.unit == "p" else f"{row.measure} {row.arm} {row.text}{unit}"
+        texts.setdefault((row.outcome, row.time), []).append(between)
+    return ". ".join(f"{outcome}{', ' if time else ''}{time}: {'; '.join(parts)}" for (outcome, time), parts in texts.items())
 
 
 def weighted_risk_of_bias(studies: pd.DataFrame, facts: pd.DataFrame) -> pd.DataFrame:
@@ -386,6 +475,7 @@ def _class_row(study, facts: pd.DataFrame) -> dict[str, object]:
         end, end_source = f"{end}; arms compared at {compared}", " ".join(dict.fromkeys(f"{end_source} {compared_source}".split()))
     measure, measure_source = _joined(chosen(own, "outcome_scale"))
     result, result_source = _joined(_results(own))
+    arms, contrasts = arm_numbers(own), contrast_numbers(own)
     return {
         "sub-class": study.subclass,
         "study": f"{study.first_author} (ref {study.ref})",
@@ -395,12 +485,14 @@ def _class_row(study, facts: pd.DataFrame) -> dict[str, object]:
         "follow-up": end,
         "measure": measure,
         "result": result,
+        "result in numbers": numbers_text(arms, contrasts),
         "stated direction": study.direction,
         "risk of bias": study.rob_overall,
         "patients source": patients_source,
         "follow-up source": end_source,
         "measure source": measure_source,
         "result source": result_source,
+        "result in numbers source": " ".join(pd.concat([arms["source"], contrasts["source"]]).unique()),
     }
 
 
@@ -409,3 +501,25 @@ def _results(own: pd.DataFrame) -> pd.DataFrame:
     rows = chosen(own, "result_text")
     first_hand = rows[rows["source_kind"] != "article"]
     return first_hand if len(first_hand) else rows
+
+
+def _own_results(facts: pd.DataFrame) -> pd.DataFrame:
+    """Rows with a number that tables use, from other pages than the article, of an arm or a contrast."""
+    rows = facts[(facts["chosen"] == "yes") & facts["number"].notna() & (facts["source_kind"] != "article") & (facts["arm"] != "all")]
+    return rows.assign(time=rows["time"].fillna(""))
+
+
+def _responders(key: tuple[str, str, str, str], rows: pd.DataFrame) -> dict[str, object] | None:
+    """Responders of one arm as a row of :func:`arm_numbers`; None where the rows give no share."""
+    found = rows.drop_duplicates("field").set_index("field")["number"]
+    percent, count, total = (found.get(f"responders_{name}", math.nan) for name in ("percent", "n", "total"))
+    counted = "" if math.isnan(count) or math.isnan(total) else f"{count:.0f} of {total:.0f}"
+    if math.isnan(percent) and not counted:
+        return None
+    study, outcome, time, arm = key
+    return {
+        "study": study, "outcome": outcome, "time": time, "arm": arm, "unit": "percent", "measure": "responders",
+        "value": 100 * count / total if math.isnan(percent) else percent,
+        "text": counted if math.isnan(percent) else f"{_number_text(percent)} %" + (f" ({counted})" if counted else ""),
+        "source": rows["source_url"].iloc[0],
+    }

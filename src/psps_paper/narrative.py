@@ -14,35 +14,6 @@ def included(studies: pd.DataFrame) -> pd.DataFrame:
     return studies[studies["status"] == "included"]
 
 
-def class_table(studies: pd.DataFrame, treatment_class: str) -> pd.DataFrame:
-    """Studies of a treatment class, grouped by sub-class, in the article's own grouping.
-
-    Returns
-    -------
-    DataFrame [sub-class, study, year, design, comparison, direction, what it rests on, risk of bias]
-
-    Raises
-    ------
-    ValueError
-        A class that no study has.
-    """
-    rows = included(studies)
-    rows = rows[rows["treatment_class"] == treatment_class].sort_values(["subclass", "year", "ref"])
-    if rows.empty:
-        known = ", ".join(sorted(included(studies)["treatment_class"].unique()))
-        raise ValueError(f"treatment_class={treatment_class!r}: expected one of {known}")
-    return pd.DataFrame({
-        "sub-class": rows["subclass"],
-        "study": [f"{row.first_author} (ref {row.ref})" for row in rows.itertuples()],
-        "year": rows["year"].astype(str),
-        "design": rows["design"],
-        "comparison": rows["arms"].str.replace(" | ", " against ", regex=False),
-        "stated direction": rows["direction"],
-        "on what": rows["direction_basis"],
-        "risk of bias": rows["rob_overall"],
-    }).reset_index(drop=True)
-
-
 def direction_counts(studies: pd.DataFrame, by: str) -> pd.DataFrame:
     """Stated directions counted by a column such as ``subclass``: DataFrame [by, one column a direction, studies]."""
     rows = included(studies)

@@ -6,10 +6,14 @@ import math
 
 import pandas as pd
 
-from psps_paper.evidence import sample_size
-from psps_paper.narrative import DIRECTIONS, included
+from psps_paper.evidence import COMPARABLE, arm_numbers, contrast_numbers, numbers_text, sample_size
+from psps_paper.narrative import direction_counts, included
 
-EXPECTATIONS = ["all favour the first arm", "most favour the first arm", "most show no difference", "all show no difference", "unclear"]
+EXPECTATIONS = [
+    "all favour the first arm", "most favour the first arm", "most show no difference", "all show no difference", "directions differ",
+    "not testable",
+]
+LEANS = ["to the first arm", "to another arm", "both ways", "to none", "not seen"]
 LARGEST = 0.5  # "most" and "more than half" both mean a share above this
 
 
@@ -43,38 +47,124 @@ def direction_rows(studies: pd.DataFrame, facts: pd.DataFrame, *, by: str = "sub
     })
 
 
-def effect_direction_table(studies: pd.DataFrame, facts: pd.DataFrame, *, by: str = "subclass", treatment_class: str | None = None) -> pd.DataFrame:
-    """The same as a table that readers see.
+def effect_direction_table(
+    studies: pd.DataFrame, facts: pd.DataFrame, fact_arms: pd.DataFrame, outcomes: pd.DataFrame, *,
+    by: str = "clinical_group", treatment_class: str | None = None,
+) -> pd.DataFrame:
+    """The directions as a table that readers see: what the article states beside the trial's own numbers.
+
+    Parameters
+    ----------
+    studies, facts, fact_arms, outcomes : DataFrame
+        The tables ``studies``, ``study_facts``, ``fact_arms`` and ``outcomes``.
+    by, treatment_class
+        As in :func:`direction_rows`.
 
     Returns
     -------
-    DataFrame [group, study, first-named arm, other arms, patients, direction, what it rests on, risk of bias]
+    DataFrame [group, study, first-named arm, other arms, stated direction, numbers lean, the numbers, what the statement rests on,
+               patients, risk of bias]
+        ``numbers lean`` is one of ``LEANS``, after :func:`leanings`; ``the numbers`` are those that it rests on.
     """
     rows = _group_rows(studies, by, treatment_class).sort_values([by, "year", "ref"])
     arms = rows["arms"].str.split(" | ", n=1, regex=False)
+    leans = leanings(studies, facts, fact_arms, outcomes).set_index("study").loc[rows["study"]]
     return pd.DataFrame({
         "group": rows[by].to_numpy(),
         "study": [f"{row.first_author} {row.year} (ref {row.ref})" for row in rows.itertuples()],
         "first-named arm": arms.str[0].to_numpy(),
         "other arms": arms.str[1].str.replace(" | ", "; ", regex=False).to_numpy(),
-        "patients": rows["study"].map(sample_size(facts)).to_numpy(),
-        "direction": rows["direction"].to_numpy(),
-        "what it rests on": rows["direction_basis"].to_numpy(),
+        "stated direction": rows["direction"].to_numpy(),
+        "numbers lean": leans["lean"].to_numpy(),
+        "the numbers": leans["numbers"].to_numpy(),
+        "what the statement rests on": rows["direction_basis"].to_numpy(),
+        "patients": sample_size(facts).reindex(rows["study"]).array,
         "risk of bias": rows["rob_overall"].to_numpy(),
     })
 
 
-def sign_p(better: int, worse: int) -> float:
-    """Two-sided exact sign test of ``better`` against ``worse`` studies; NaN without any.
+def leanings(studies: pd.DataFrame, facts: pd.DataFrame, fact_arms: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:
+    """Which way a trial's own numbers point for its first-named arm, whether or not anything tests them.
 
-    Twice the smaller tail of a binomial with probability one half, at most 1; the distribution is symmetric,
-    so other definitions of two-sided agree.
+    Parameters
+    ----------
+    studies, facts, fact_arms, outcomes : DataFrame
+        The tables ``studies``, ``study_facts``, ``fact_arms`` and ``outcomes``.
+
+    Returns
+    -------
+    DataFrame [study, lean, numbers]
+        A row for each included study; ``numbers`` is the text of what was compared, empty where nothing could be.
+
+    Raises
+    ------
+    ValueError
+        An arm or contrast with numbers that ``fact_arms`` does not place.
+
+    Notes
+    -----
+    The rule: the first-named arm is compared with each other arm wherever public pages give both a number on the same
+    outcome, measure, unit and time, and wherever they give a difference that involves it on a scale of the outcome.
+    Only the first outcome of ``outcomes`` counts, with its parts and composites: outcomes whose name begins or ends
+    with its name. A higher share of responders is better, and of all else the direction that ``outcomes`` calls
+    desirable. All comparisons the same way give "to the first arm" or "to another arm"; equal ones say nothing beside others and
+    "to none" by themselves; else "both ways". Any difference counts, however small, so a lean is no finding.
+    """
+    main = outcomes.iloc[0]
+    arms, contrasts = (_on_outcome(table, main["outcome"]) for table in (arm_numbers(facts), contrast_numbers(facts)))
+    contrasts = contrasts[(contrasts["measure"] == "difference") & (contrasts["unit"] != "percent")]
+    arms, contrasts = _placed(arms, fact_arms), _placed(contrasts, fact_arms)
+    signs: dict[str, list[int]] = {}
+    compared = pd.Series(False, index=arms.index)
+    for key, group in arms.groupby(COMPARABLE, sort=False):
+        upwards = 1 if key[COMPARABLE.index("measure")] == "responders" or main["scale_desirable"] == "higher" else -1
+        firsts, others = group.loc[group["position"] == 1, "value"], group.loc[group["position"] > 1, "value"]
+        signs.setdefault(key[0], []).extend(upwards * _sign(first - other) for first in firsts for other in others)
+        compared[group.index] = bool(len(firsts) and len(others))
+    for row in contrasts[(contrasts["position"] == 1) | (contrasts["against"] == 1)].itertuples():
+        forwards = (1 if row.position == 1 else -1) * (1 if main["scale_desirable"] == "higher" else -1)
+        signs.setdefault(row.study, []).append(forwards * _sign(row.value))
+    arms = arms[compared]
+    return pd.DataFrame([
+        {
+            "study": study,
+            "lean": _lean(signs.get(study, [])),
+            "numbers": numbers_text(arms[arms["study"] == study], contrasts[contrasts["study"] == study]),
+        }
+        for study in included(studies)["study"]
+    ])
+
+
+def stated_against_numbers(table: pd.DataFrame) -> pd.DataFrame:
+    """Studies by stated direction and by which way the numbers lean, from :func:`effect_direction_table`.
+
+    Returns
+    -------
+    DataFrame [stated direction, one column for each of LEANS, studies]
+    """
+    counts = pd.crosstab(table["stated direction"], table["numbers lean"]).reindex(columns=LEANS, fill_value=0)
+    counts["studies"] = counts.sum(axis=1)
+    return counts.rename_axis(columns=None).reset_index()
+
+
+def one_way(table: pd.DataFrame, direction: str = "no difference") -> tuple[int, int, int]:
+    """Of :func:`effect_direction_table`, studies of a stated direction: how many, with numbers, and with numbers that lean one way."""
+    leans = table.loc[table["stated direction"] == direction, "numbers lean"]
+    return len(leans), int((leans != "not seen").sum()), int(leans.isin(["to the first arm", "to another arm"]).sum())
+
+
+def sign_p(better: int, worse: int, even: int = 0) -> float:
+    """Two-sided exact sign test of ``better`` against ``worse`` studies, ``even`` ones counted against whichever leads.
+
+    Twice the tail of a binomial with probability one half at or above the larger count, at most 1; NaN without any
+    study. Without ``even`` the distribution is symmetric, so other definitions of two-sided agree. A further even study
+    never lowers the result, and where no direction leads it is 1: studies without a difference are no evidence of one.
 
     Source: Dixon & Mood 1946.  Checked against: scipy.stats.binomtest.
     """
-    if better < 0 or worse < 0:
-        raise ValueError(f"better={better}, worse={worse}: expected counts of at least 0")
-    n = better + worse
+    if min(better, worse, even) < 0:
+        raise ValueError(f"better={better}, worse={worse}, even={even}: expected counts of at least 0")
+    n = better + worse + even
     if n == 0:
         return math.nan
     tail = sum(math.comb(n, k) for k in range(max(better, worse), n + 1)) / 2**n
@@ -95,8 +185,8 @@ def sign_tests(studies: pd.DataFrame, *, by: str = "subclass", treatment_class: 
     -------
     DataFrame [group, studies, favours intervention, favours comparator, no difference, mixed, not reported,
                p, p with no difference counted against]
-        ``p`` counts only studies that favour one arm. The second p counts "no difference" as not favouring
-        the first arm. "mixed" and "not reported" count in neither.
+        ``p`` counts only studies that favour one arm. The second p counts "no difference" against the direction
+        that leads, see :func:`sign_p`. "mixed" and "not reported" count in neither. NaN where no study counts.
 
     Notes
     -----
@@ -104,23 +194,26 @@ def sign_tests(studies: pd.DataFrame, *, by: str = "subclass", treatment_class: 
     statement of difference may still have pointed one way. The test therefore speaks of statements,
     not of effects, and ``p`` overstates the evidence where many studies show no difference.
     """
-    rows = _group_rows(studies, by, treatment_class)
-    counts = pd.crosstab(rows[by], rows["direction"]).reindex(columns=DIRECTIONS, fill_value=0)
+    counts = direction_counts(_group_rows(studies, by, treatment_class), by)
     better, worse, even = (counts[name] for name in ("favours intervention", "favours comparator", "no difference"))
-    table = pd.DataFrame({"group": counts.index, "studies": counts.sum(axis=1).to_numpy()})
+    table = pd.DataFrame({"group": counts[by], "studies": counts["studies"]})
     for name in ("favours intervention", "favours comparator", "no difference", "mixed", "not reported"):
-        table[name] = counts[name].to_numpy()
+        table[name] = counts[name]
     table["p"] = [sign_p(int(a), int(b)) for a, b in zip(better, worse)]
-    table["p with no difference counted against"] = [sign_p(int(a), int(b + c)) for a, b, c in zip(better, worse, even)]
+    table["p with no difference counted against"] = [sign_p(int(a), int(b), int(c)) for a, b, c in zip(better, worse, even)]
     return table
 
 
-def harvest_counts(studies: pd.DataFrame, *, by: str = "clinical_group") -> pd.DataFrame:
-    """Directions by overall risk of bias within groups: DataFrame [group, direction, low, some concerns, high]."""
-    rows = _group_rows(studies, by, None)
-    table = pd.crosstab([rows[by], rows["direction"]], rows["rob_overall"])
-    table = table.reindex(columns=["low", "some concerns", "high"], fill_value=0)
-    return table.rename_axis(index=["group", "direction"], columns=None).reset_index()
+def groupings(studies: pd.DataFrame, treatment_class: str) -> pd.DataFrame:
+    """How the two groupings of a class meet: DataFrame [as a clinician would ask, as in the article, studies, references]."""
+    rows = _group_rows(studies, "clinical_group", treatment_class).sort_values("ref")
+    refs = rows.groupby(["clinical_group", "subclass"])["ref"].agg(list)
+    return pd.DataFrame({
+        "as a clinician would ask": refs.index.get_level_values(0),
+        "as in the article": refs.index.get_level_values(1),
+        "studies": refs.map(len).to_numpy(),
+        "references": [("refs " if len(group) > 1 else "ref ") + ", ".join(map(str, group)) for group in refs],
+    })
 
 
 def summary_against_table(studies: pd.DataFrame, summary_claims: pd.DataFrame) -> pd.DataFrame:
@@ -135,8 +228,8 @@ def summary_against_table(studies: pd.DataFrame, summary_claims: pd.DataFrame) -
     -------
     DataFrame [class, claim, expected, refs, favours intervention, favours comparator, no difference, other, agrees,
                all of the group, agrees over the group, remark, place]
-        ``agrees``: "yes", "no", or "cannot tell" where the claim is vague or a study has no direction that
-        decides it. ``all of the group`` counts the same directions over every study on the same question,
+        ``agrees``: "yes", "no", "cannot tell" where a study has no direction that decides it, or "not testable"
+        where the claim is one that no direction could contradict. ``all of the group`` counts the same directions over every study on the same question,
         cited or not, as "favours intervention / favours comparator / no difference / other". Directions are the article's own, so the
         comparison shows inner agreement and choice of citations, not whether the trials were read rightly.
 
@@ -173,15 +266,18 @@ def summary_against_table(studies: pd.DataFrame, summary_claims: pd.DataFrame) -
 
 
 def agreement(expected: str, better: int, worse: int, even: int, other: int) -> str:
-    """Whether counts of directions bear out an expectation: "yes", "no" or "cannot tell".
+    """Whether counts of directions bear out an expectation: "yes", "no", "cannot tell" or "not testable".
 
-    ``worse`` counts directions in favour of another arm, which speak against every expectation. ``other`` are mixed or
+    ``worse`` counts directions in favour of another arm, which speak against every expectation but that directions differ. ``other`` are mixed or
     unreported directions: a majority must hold whatever they would be, else it cannot be told.
     """
     if expected not in EXPECTATIONS:
         raise ValueError(f"expected={expected!r}: one of {', '.join(EXPECTATIONS)}")
-    if expected == "unclear":
-        return "cannot tell"
+    if expected == "not testable":
+        return expected
+    if expected == "directions differ":
+        kinds = sum(count > 0 for count in (better, worse, even))
+        return "yes" if kinds > 1 else "cannot tell" if other > 0 else "no"
     n = better + worse + even + other
     count = better if expected.endswith("first arm") else even
     if expected.startswith("all"):
@@ -196,6 +292,32 @@ def agreement(expected: str, better: int, worse: int, even: int, other: int) -> 
 def _tally(directions: pd.Series) -> tuple[int, int, int, int]:
     better, worse, even = (int((directions == name).sum()) for name in ("favours intervention", "favours comparator", "no difference"))
     return better, worse, even, len(directions) - better - worse - even
+
+
+def _on_outcome(numbers: pd.DataFrame, outcome: str) -> pd.DataFrame:
+    named = numbers["outcome"]
+    return numbers[(named == outcome) | named.str.startswith(f"{outcome} ") | named.str.endswith(f" {outcome}")]
+
+
+def _placed(numbers: pd.DataFrame, fact_arms: pd.DataFrame) -> pd.DataFrame:
+    """The numbers with ``position`` and ``against`` of their arms; those whose place cannot be told are left out."""
+    placed = numbers.merge(fact_arms[["study", "arm", "position", "against"]], how="left", on=["study", "arm"], indicator="known")
+    unknown = placed[placed["known"] == "left_only"]
+    if len(unknown):
+        study, arm = unknown[["study", "arm"]].iloc[0]
+        raise ValueError(f"fact_arms.csv, column arm: no row for {arm!r} of {study}, which has numbers in study_facts.csv")
+    return placed[placed["position"].notna()]
+
+
+def _sign(value: float) -> int:
+    return (value > 0) - (value < 0)
+
+
+def _lean(signs: list[int]) -> str:
+    if not signs:
+        return "not seen"
+    first, another = 1 in signs, -1 in signs
+    return "both ways" if first and another else "to the first arm" if first else "to another arm" if another else "to none"
 
 
 def _group_rows(studies: pd.DataFrame, by: str, treatment_class: str | None) -> pd.DataFrame:

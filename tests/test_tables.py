@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pandas as pd
@@ -440,3 +441,14 @@ def test_command_refuses_a_folder_without_tables(capsys, monkeypatch, command):
     written = capsys.readouterr()
     assert written.out == ""
     assert written.err == "psps-paper: nonsense is no data folder: it has no folder dictionaries\n"
+
+
+def test_every_table_has_its_section_in_the_data_dictionary():
+    cells = json.loads((ROOT / "book" / "data_dictionary.ipynb").read_text(encoding="utf-8"))["cells"]
+    sources = ["".join(cell["source"]) for cell in cells]
+    shown = [
+        (heading[1], cell[1])
+        for above, below in zip(sources, sources[1:])
+        if (cell := re.search(r'DICTIONARIES\["(\w+)"\]', below)) and (heading := re.search(r"^## .*`(\w+)\.csv`$", above))
+    ]
+    assert sorted(shown) == [(name, name) for name in sorted(table_names())]

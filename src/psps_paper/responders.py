@@ -254,7 +254,7 @@ def _by_ratio(row, responders: pd.DataFrame, facts: pd.DataFrame) -> dict[str, s
     """What a trial's own ratio of responders says of a percentage without a count."""
     pair = responders[(responders["study"] == row.study) & (responders["site"] == row.site)].sort_values("comparator")
     ratios = facts[(facts["study"] == row.study) & (facts["field"] == "relative_risk") & (facts["chosen"] == "yes")]
-    ratios = ratios[(ratios["outcome"] == f"{row.site} pain") & (ratios["time"] == row.time)]
+    ratios = ratios[ratios["outcome"].str.startswith(f"{row.site} ") & (ratios["time"] == row.time)]
     if len(pair) != 2 or len(ratios) != 1:
         return {"counts": "no count found", "agrees": "cannot tell"}
     printed = float(ratios.iloc[0]["number"])

@@ -61,9 +61,10 @@ def chapter_figures(chapter: Path, width: Width = "double") -> list[Drawing]:
     namespace: dict = {"__name__": "__main__"}
     token = REDRAW_WIDTH.set(width)
     try:
-        # Without a notebook around them, numbers for prose would be printed.
-        with _shown_drawings() as drawings, contextlib.redirect_stdout(io.StringIO()):
-            for position, cell in enumerate(nbformat.read(chapter, as_version=4).cells):
+        cells = nbformat.read(chapter, as_version=4).cells
+        # A chapter runs in its own folder. Without a notebook around them, numbers for prose would be printed.
+        with _shown_drawings() as drawings, contextlib.chdir(chapter.parent), contextlib.redirect_stdout(io.StringIO()):
+            for position, cell in enumerate(cells):
                 if cell.cell_type != "code":
                     continue
                 try:

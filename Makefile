@@ -17,6 +17,8 @@ BUILT := _build/html/.built
 # No path, data folder or kernel of the user's own may stand in for what the lock installs,
 # and one thread per process keeps sums, and so printed digits, the same on every machine.
 unexport PYTHONPATH PYTHONHOME PSPS_DATA PSPS_BUILT
+# Each command of the tests starts from compiled modules.
+unexport PYTHONDONTWRITEBYTECODE
 export JUPYTER_PREFER_ENV_PATH := 1
 export PYTHONHASHSEED := 0
 export OMP_NUM_THREADS := 1

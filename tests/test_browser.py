@@ -57,10 +57,19 @@ def address(built):
     server.shutdown()
 
 
+# The theme fades colours in, which takes each page half a second and changes nothing of how it ends.
+NOTHING_FADES = """(() => {
+  const still = new CSSStyleSheet();
+  still.replaceSync("*, *::before, *::after { transition: none !important; animation: none !important }");
+  document.adoptedStyleSheets = [still];
+})()"""
+
+
 @pytest.fixture(scope="module")
 def reader(browser):
     """One reader who goes from page to page, so that styles and scripts are fetched once."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
+    context.add_init_script(NOTHING_FADES)
     yield context
     context.close()
 

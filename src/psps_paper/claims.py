@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import networkx as nx
 import pandas as pd
-from scipy.special import expit, logit, ndtr
+import scipy
 
 from psps_paper import formatting
 from psps_paper.evidence import fact as fact_row, linked_value
@@ -25,6 +25,9 @@ from psps_paper.published import LABELS, PublishedNetwork, published_network
 from psps_paper.recover import df_from_i2_interval
 from psps_paper.tables import TableError, load_table
 from psps_paper.trials import ENOUGH_FOR_EGGER, LackingPrint, Printed, book_network, comparison_adjusted_egger, lacking_print
+
+if TYPE_CHECKING:
+    import networkx as nx  # each function that needs it imports it: it is slow to load
 
 VERDICTS = ("reproduces", "consistent", "contradicts", "not checkable")
 ABOUT = 0.1  # a quantity stated in a word ("half") may differ by this share of its value
@@ -396,6 +399,8 @@ def text_count(evidence: Evidence, claim: pd.Series) -> Finding:
     ``@used_components`` and ``@mixed`` (comparisons with direct and indirect evidence). ``@loops`` and ``@mixed`` are
     counted in the trial-level data where there are any.
     """
+    import networkx as nx
+
     text = claim["arguments"]
     word, _, rest = text.partition(" ")
     studies = evidence.table("studies")
@@ -521,7 +526,8 @@ def interval_midpoint(evidence: Evidence, claim: pd.Series) -> Finding:
     """
     lower, upper, _, decimals = _arguments(claim, 4)
     half = formatting.half_unit(int(decimals))
-    ends = [100 * expit((logit((float(lower) + d) / 100) + logit((float(upper) + d) / 100)) / 2) for d in (-half, half)]
+    logits = [[scipy.special.logit((float(limit) + d) / 100) for limit in (lower, upper)] for d in (-half, half)]
+    ends = [100 * scipy.special.expit(sum(pair) / 2) for pair in logits]
     return Finding(min(ends), max(ends), f"midpoint of {lower} to {upper} on the logit scale", determined=False)
 
 
@@ -827,6 +833,8 @@ def _arms(studies: pd.DataFrame, ref: int) -> list[str]:
 
 
 def _comparisons(studies: pd.DataFrame) -> nx.Graph:
+    import networkx as nx
+
     return nx.Graph([tuple(text.split(" vs ")) for text in studies["nma_comparison"].dropna()])
 
 
@@ -837,7 +845,7 @@ def _contrast_quantity(fit: NetworkFit, quantity: str, treat1: str, treat2: str)
         "lower": fit.lower.at[treat1, treat2],
         "upper": fit.upper.at[treat1, treat2],
         "z": te / se,
-        "p": 2 * ndtr(-abs(te / se)),
+        "p": 2 * scipy.special.ndtr(-abs(te / se)),
     }[quantity]
 
 
@@ -857,6 +865,8 @@ def _heterogeneity_by_trials(evidence: Evidence, quantity: str, treat1: str, tre
 
 
 def _loops_by_trials(evidence: Evidence, word: str) -> Finding:
+    import networkx as nx
+
     if lacking := _lacking(evidence, every="comparisons"):
         return lacking
     fit = evidence.trial_fit
@@ -895,7 +905,7 @@ def _level_of_limits(published: PublishedNetwork) -> Finding:
             widths.append(upper["value"] - lower["value"] + sign * 2 * formatting.half_unit(upper["decimals"]))
             ses.append((te["value"] + sign * formatting.half_unit(te["decimals"]))
                        / (z["value"] - sign * formatting.half_unit(z["decimals"])))
-        levels.append([100 * (2 * ndtr(width / (2 * se)) - 1) for width, se in zip(widths, reversed(ses))])
+        levels.append([100 * (2 * scipy.special.ndtr(width / (2 * se)) - 1) for width, se in zip(widths, reversed(ses))])
     low, high = max(level[0] for level in levels), min(level[1] for level in levels)
     return Finding(low, high, "from the printed limits, SMDs and z values", determined=False)
 

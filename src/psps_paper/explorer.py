@@ -52,8 +52,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import special
-from scipy.stats import qmc
+import scipy
 
 from psps_paper import formatting
 from psps_paper.display import Shown, show
@@ -299,8 +298,8 @@ def _contrast(fit: NetworkFit, pair: list[str], settings: Settings, df: int) -> 
         "upper": float(fit.upper.at[first, second]),
         "predict_lower": _known(te - reach),
         "predict_upper": _known(te + reach),
-        "beyond": float(special.ndtr((te - settings.mid) / se)),
-        "beyond_new": float(special.stdtr(df, (te - settings.mid) / spread)) if df > 0 else None,
+        "beyond": float(scipy.special.ndtr((te - settings.mid) / se)),
+        "beyond_new": float(scipy.special.stdtr(df, (te - settings.mid) / spread)) if df > 0 else None,
     }
 
 
@@ -317,14 +316,14 @@ def _against_network(rows: pd.DataFrame, settings: Settings, te: float, se: floa
     return {
         "difference": difference,
         "difference_se": spread,
-        "p": float(2 * special.ndtr(-abs(difference) / spread)),
+        "p": float(2 * scipy.special.ndtr(-abs(difference) / spread)),
     }
 
 
 def _p_scores_beyond(fit: NetworkFit, mid: float, desirable: Desirable) -> np.ndarray:
     sign = 1 if desirable == "higher" else -1
     n = len(fit.treatments)
-    wins = special.ndtr((sign * fit.te.to_numpy() - mid) / (fit.se.to_numpy() + np.eye(n)))
+    wins = scipy.special.ndtr((sign * fit.te.to_numpy() - mid) / (fit.se.to_numpy() + np.eye(n)))
     np.fill_diagonal(wins, 0.0)
     return wins.sum(axis=1) / (n - 1)
 
@@ -340,9 +339,9 @@ def normal_points(draws: int, dimensions: int) -> np.ndarray:
 
     Source: Halton 1960.
     """
-    sequence = qmc.Halton(dimensions, scramble=False)
+    sequence = scipy.stats.qmc.Halton(dimensions, scramble=False)
     sequence.fast_forward(1)
-    return special.ndtri(sequence.random(draws))
+    return scipy.special.ndtri(sequence.random(draws))
 
 
 def rank_shares(fit: NetworkFit, data: Mapping[str, Any]) -> np.ndarray:

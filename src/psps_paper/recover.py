@@ -13,11 +13,9 @@ from functools import cached_property
 from itertools import combinations
 from typing import Literal
 
-import networkx as nx
 import numpy as np
 import pandas as pd
-from scipy.optimize import Bounds, LinearConstraint, milp, minimize
-from scipy.special import ndtr, ndtri
+import scipy
 
 from psps_paper.network.heterogeneity import i_squared
 
@@ -154,6 +152,8 @@ def _check_printed(printed: pd.DataFrame) -> pd.DataFrame:
 
 
 def _check_edges(edges) -> pd.DataFrame:
+    import networkx as nx
+
     if not isinstance(edges, pd.DataFrame):
         edges = pd.DataFrame(list(edges), columns=["treat1", "treat2"])
     missing = {"treat1", "treat2"} - set(edges.columns)
@@ -179,7 +179,7 @@ class _Tree:
             raise ValueError(f"desirable: {desirable!r} is not one of lower, higher")
         self.edges = edges
         self.sign = 1.0 if desirable == "higher" else -1.0
-        self.quantile = float(ndtri(0.5 + level / 2))
+        self.quantile = float(scipy.special.ndtri(0.5 + level / 2))
         self.treatments = sorted(set(edges["treat1"]) | set(edges["treat2"]))
         self.m = len(edges)
         self.pairs = list(zip(edges["treat1"], edges["treat2"], strict=True))
@@ -212,6 +212,8 @@ class _Tree:
             self.structural = [("tau2_room", k, np.log(counts[k]), 0.0, np.inf, 0.01) for k in range(self.m)]
 
     def _paths(self) -> np.ndarray:
+        import networkx as nx
+
         graph = nx.Graph()
         for k, (a, b) in enumerate(self.pairs[: self.m]):
             graph.add_edge(a, b, k=k, a=a)
@@ -258,8 +260,8 @@ class _Tree:
             k, sign = self.index[pair]
             if kind == "p":
                 # two-sided p is decreasing in |z|
-                z_low = 0.0 if high >= 1 else -ndtri(high / 2)
-                z_high = np.inf if low <= 0 else -ndtri(low / 2)
+                z_low = 0.0 if high >= 1 else -scipy.special.ndtri(high / 2)
+                z_high = np.inf if low <= 0 else -scipy.special.ndtri(low / 2)
                 half = (z_high - z_low) / 2 if np.isfinite(z_high) else 0.01
                 low, high = (-np.inf if z_low <= 0 else z_low), z_high
             rows.append((kind, k, sign, low, high, half))
@@ -324,7 +326,7 @@ class _Functions:
             turn = np.where(r_abs > 0, np.where(z[:, r_k] < 0, -1.0, 1.0), r_sign)
             g[:, r_at] = turn * z[:, r_k]
         if len(self.score_at):
-            share = np.where(self.score_sign > 0, ndtr(z)[:, None], ndtr(-z)[:, None])
+            share = np.where(self.score_sign > 0, scipy.special.ndtr(z)[:, None], scipy.special.ndtr(-z)[:, None])
             g[:, self.score_at] = (self.score_weight * share).sum(axis=2)
         room_at, room_k, room_log = self.room
         if len(room_at):
@@ -502,7 +504,7 @@ class _Region:
         span = [(lo, hi) for lo, hi in zip((tree.low - x0) / unit, (tree.high - x0) / unit, strict=True)]
         last = np.zeros(len(start))
         last[-1] = 1.0
-        out = minimize(
+        out = scipy.optimize.minimize(
             lambda u: u[-1], start, jac=lambda u: last, bounds=[*span, (-1e3, None)], method="SLSQP",
             constraints={"type": "ineq", "fun": slack, "jac": slope}, options={"maxiter": 200, "ftol": 1e-10},
         )  # fmt: skip
@@ -588,7 +590,7 @@ class _Region:
             return direction * g[0, -1] / size, direction * jac[0, -1] / size
 
         span = list(zip((tree.low - x0) / unit, (tree.high - x0) / unit, strict=True))
-        out = minimize(
+        out = scipy.optimize.minimize(
             objective, np.zeros(tree.n), jac=True, bounds=span, method="SLSQP",
             constraints={
                 "type": "ineq", "fun": lambda u: self._room(at(u)[0])[0], "jac": lambda u: self._room_slope(at(u)[1])[0],
@@ -947,7 +949,7 @@ def _i2_implied(rows: pd.DataFrame, kind: str, level: float) -> tuple[float, flo
 
 def _p_range(z_low: float, z_high: float) -> tuple[float, float]:
     near = 0.0 if z_low <= 0 <= z_high else min(abs(z_low), abs(z_high))
-    return float(2 * ndtr(-max(abs(z_low), abs(z_high)))), float(2 * ndtr(-near))
+    return float(2 * scipy.special.ndtr(-max(abs(z_low), abs(z_high)))), float(2 * scipy.special.ndtr(-near))
 
 
 def _bounds_table(tree: _Tree, region: _Region, cloud: np.ndarray) -> pd.DataFrame:
@@ -1007,9 +1009,9 @@ def _smallest_clash(
     complements: list[np.ndarray] = []
     while True:
         if complements:
-            chosen = milp(
-                np.ones(len(rows)), integrality=np.ones(len(rows)), bounds=Bounds(0, 1),
-                constraints=LinearConstraint(np.array(complements), lb=1),
+            chosen = scipy.optimize.milp(
+                np.ones(len(rows)), integrality=np.ones(len(rows)), bounds=scipy.optimize.Bounds(0, 1),
+                constraints=scipy.optimize.LinearConstraint(np.array(complements), lb=1),
             ).x  # fmt: skip
             candidate = {row for row, x in zip(rows, chosen, strict=True) if x > 0.5}
         else:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pandas as pd
-from scipy import special
+import scipy
 
 from psps_paper.effects import Effect, crossover_smd, log_odds_ratio, smd, smd_from_log_or, smd_from_p
 from psps_paper.evidence import fact
@@ -277,7 +277,7 @@ def smd_from_changes_within_arms(change1: float, p1: float, n1: float, change2: 
     for change, p, n in ((change1, p1, n1), (change2, p2, n2)):
         if change == 0 or not 0 < p < 1:
             raise ValueError(f"change={change}, p={p}: expected a change other than 0 and a p value inside (0, 1)")
-        spreads.append(abs(change) * math.sqrt(n) / -special.stdtrit(n - 1, p / 2))
+        spreads.append(abs(change) * math.sqrt(n) / -scipy.special.stdtrit(n - 1, p / 2))
     return smd(n1, change1, spreads[0], n2, change2, spreads[1])
 
 

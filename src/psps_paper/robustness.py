@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from scipy.special import ndtr, ndtri, stdtr
+import scipy
 
 from psps_paper.ensemble.sampler import Ensemble, assumption_labels
 from psps_paper.network.model import fit_network, fit_networks
@@ -231,8 +231,8 @@ def unit_of_analysis(ensemble: Ensemble, refits: Refits) -> pd.DataFrame:
     for setting, fit in refits.items():
         for edge in ensemble.evidence.edges.itertuples():
             te, se = (_contrast(fit, edge.treat1, edge.treat2, name) for name in ("te", "se"))
-            p = 2 * ndtr(-np.abs(te / se))
-            half = ndtri(0.975) * se
+            p = 2 * scipy.special.ndtr(-np.abs(te / se))
+            half = scipy.special.ndtri(0.975) * se
             values = {"te": te, "se": se, "p": p, "lower": te - half, "upper": te + half, "tau2": fit["tau2"]}
             row = {"setting": setting, "treat1": edge.treat1, "treat2": edge.treat2}
             for name, value in values.items():
@@ -255,7 +255,7 @@ def lower_limits_by_unit(ensemble: Ensemble, refits: Refits) -> pd.DataFrame:
     for setting, fit in refits.items():
         for edge in ensemble.evidence.edges.itertuples():
             te, se = (_contrast(fit, edge.treat1, edge.treat2, name) for name in ("te", "se"))
-            lower = te - ndtri(0.975) * se
+            lower = te - scipy.special.ndtri(0.975) * se
             rows.append({"treat2": edge.treat2, "label": f"{edge.treat2}: {setting}",
                          **{name: float(np.quantile(lower, q)) for name, q in quantiles.items()}})
     return pd.DataFrame(rows).sort_values("treat2", kind="stable").drop(columns="treat2").reset_index(drop=True)
@@ -337,7 +337,7 @@ def cluster_robust_contrasts(ensemble: Ensemble) -> pd.DataFrame:
             rows.append(row | empty | {"significant": np.nan})
             continue
         with np.errstate(divide="ignore"):
-            values["p"] = 2 * stdtr(values["df"], -np.abs(values["te"] / values["se"]))
+            values["p"] = 2 * scipy.special.stdtr(values["df"], -np.abs(values["te"] / values["se"]))
         for name in names:
             row |= {f"{name}_{end}": x for end, x in _summary(values[name]).items()}
         rows.append(row | {"significant": float((values["p"] < 0.05).mean())})
@@ -367,7 +367,7 @@ def prediction_intervals(ensemble: Ensemble) -> pd.DataFrame:
         row = {"treat1": edge.treat1, "treat2": edge.treat2}
         for name, value in (("lower", lower), ("upper", upper)):
             row |= {f"{name}_{end}": x for end, x in _summary(value).items()}
-        above = stdtr(ensemble.evidence.df - 1, te / np.sqrt(se**2 + fit["tau2"]))
+        above = scipy.special.stdtr(ensemble.evidence.df - 1, te / np.sqrt(se**2 + fit["tau2"]))
         rows.append(row | {"excludes_zero": float(((lower > 0) | (upper < 0)).mean()), "favours_first": float(np.median(above))})
     return pd.DataFrame(rows)
 
@@ -404,7 +404,7 @@ def leave_one_study_out(ensemble: Ensemble) -> pd.DataFrame:
         se = np.where(ensemble.study == s, _ABSENT, ensemble.se)
         fit = _refit(_methods(ensemble), ensemble.design(), ensemble.te, se)
         te, error = (_contrast(fit, edge["treat1"], edge["treat2"], name) for name in ("te", "se"))
-        p = 2 * ndtr(-np.abs(te / error))
+        p = 2 * scipy.special.ndtr(-np.abs(te / error))
         for name, value in (("te", te), ("p", p)):
             row |= {f"{name}_{end}": x for end, x in _summary(value).items()}
         rows.append(row | {"significant": float((p < 0.05).mean()), "estimable": True})
@@ -433,7 +433,7 @@ def selection_bounds(ensemble: Ensemble) -> pd.DataFrame:
         total = w[:, columns].sum(axis=1)
         te = (w[:, columns] * ensemble.te[:, columns]).sum(axis=1) / total
         row = {"treat1": edge.treat1, "treat2": edge.treat2}
-        for name, bias in (("estimate", te), ("limit", te - ndtri(0.975) / np.sqrt(total))):
+        for name, bias in (("estimate", te), ("limit", te - scipy.special.ndtri(0.975) / np.sqrt(total))):
             if (bias <= 0).all():
                 row |= dict.fromkeys((f"{name}_low", f"{name}_median", f"{name}_high"), np.nan)
                 continue
@@ -473,9 +473,9 @@ def next_trial(ensemble: Ensemble, sizes: Sequence[int] = (50, 100, 200, 400)) -
             se_then = 1 / np.sqrt(w_old + w_new)
             # pooled te after the trial ~ N(te, spread^2) over predicted results
             spread = w_new / (w_old + w_new) * np.sqrt(se**2 + tau2 + sampling)
-            critical = ndtri(0.975) * se_then
-            then = ndtr((te - critical) / spread) + ndtr((-te - critical) / spread)
-            now = np.abs(te / se) > ndtri(0.975)
+            critical = scipy.special.ndtri(0.975) * se_then
+            then = scipy.special.ndtr((te - critical) / spread) + scipy.special.ndtr((-te - critical) / spread)
+            now = np.abs(te / se) > scipy.special.ndtri(0.975)
             rows.append(
                 {
                     "treat1": edge.treat1, "treat2": edge.treat2, "n": n,
@@ -536,10 +536,10 @@ def robustness_of_conclusions(ensemble: Ensemble, scale: ClinicalScale, correlat
         return sign * _contrast(fit, edge.treat1, edge.treat2, "te") / _contrast(fit, edge.treat1, edge.treat2, "se")
 
     def better(fit, edge):
-        return z(fit, edge) > ndtri(0.975)
+        return z(fit, edge) > scipy.special.ndtri(0.975)
 
     def no_difference(fit, edge):
-        return np.abs(z(fit, edge)) < ndtri(0.975)
+        return np.abs(z(fit, edge)) < scipy.special.ndtri(0.975)
 
     def ranked(place):
         def has_place(fit, treatment):
@@ -577,7 +577,7 @@ def robustness_of_conclusions(ensemble: Ensemble, scale: ClinicalScale, correlat
             _contrast(as_printed, edge.treat1, edge.treat2, n) for n in ("te", "se", "predict_lower", "predict_upper")
         )
         centre, error = sign * np.median(te), np.median(se)
-        ends = [scale.sd * x for x in (centre - ndtri(0.975) * error, centre + ndtri(0.975) * error)]
+        ends = [scale.sd * x for x in (centre - scipy.special.ndtri(0.975) * error, centre + scipy.special.ndtri(0.975) * error)]
         if ends[0] >= scale.important:
             important = "above the minimal important difference"
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 import numpy as np
-from scipy import special
+import scipy
 
 from psps_paper.effects.checks import choice, numbers, require
 
@@ -45,7 +45,7 @@ def small_sample_factor(df: np.ndarray, correction: Correction) -> np.ndarray:
     if correction == "approximate":
         return 1 - 3 / (4 * df - 1)
     require(df >= 2, df, "df", "at least 2, as the exact correction needs")
-    return np.exp(special.gammaln(df / 2) - special.gammaln((df - 1) / 2)) / np.sqrt(df / 2)
+    return np.exp(scipy.special.gammaln(df / 2) - scipy.special.gammaln((df - 1) / 2)) / np.sqrt(df / 2)
 
 
 def standardise(
@@ -212,7 +212,7 @@ def smd_from_p(
         {"p": "probability", "n1": "sample size", "n2": "sample size", "sign": "sign"}, locals()
     )
     # stdtrit of the lower tail keeps its digits for tiny p, where 1 - p/2 would lose them.
-    t = -sign * special.stdtrit(n1 + n2 - 2, p / 2)
+    t = -sign * scipy.special.stdtrit(n1 + n2 - 2, p / 2)
     return smd_from_t(t, n1, n2, correction=correction, variance=variance)
 
 

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Literal, NamedTuple
 
 import numpy as np
-from scipy import integrate, special
+import scipy
 
 from psps_paper.effects.checks import choice, numbers, require
 
@@ -35,14 +35,14 @@ def expected_order_statistic(rank: int, n: int) -> float:
     Source: the density of an order statistic, integrated, as Wan 2014 made its tables.
     Checked against: Wan 2014, Table 1.
     """
-    log_constant = -special.betaln(rank, n - rank + 1) - np.log(2 * np.pi) / 2
+    log_constant = -scipy.special.betaln(rank, n - rank + 1) - np.log(2 * np.pi) / 2
 
     def integrand(z: float) -> float:
-        log_density = (rank - 1) * special.log_ndtr(z) + (n - rank) * special.log_ndtr(-z)
+        log_density = (rank - 1) * scipy.special.log_ndtr(z) + (n - rank) * scipy.special.log_ndtr(-z)
         return z * np.exp(log_constant + log_density - z**2 / 2)
 
     # Beyond 12 SDs the normal density is below the smallest relative step of a float.
-    return integrate.quad(integrand, -12, 12, epsabs=1e-12, limit=200)[0]
+    return scipy.integrate.quad(integrand, -12, 12, epsabs=1e-12, limit=200)[0]
 
 
 def range_in_sds(n: np.ndarray, coefficients: Coefficients) -> np.ndarray:
@@ -50,7 +50,7 @@ def range_in_sds(n: np.ndarray, coefficients: Coefficients) -> np.ndarray:
 
     Source: Wan 2014, Table 1 for n <= 50; above, and for "formula", its approximation by Blom.
     """
-    blom = 2 * special.ndtri((n - 0.375) / (n + 0.25))
+    blom = 2 * scipy.special.ndtri((n - 0.375) / (n + 0.25))
     if coefficients == "formula":
         return blom
     tabled = n <= LARGEST_RANGE_N
@@ -69,7 +69,7 @@ def interquartile_range_in_sds(n: np.ndarray, coefficients: Coefficients) -> np.
 
     Source: Wan 2014, Table 2 for Q <= 50; above, and for "formula", its approximation by Blom.
     """
-    blom = 2 * special.ndtri((0.75 * n - 0.125) / (n + 0.25))
+    blom = 2 * scipy.special.ndtri((0.75 * n - 0.125) / (n + 0.25))
     if coefficients == "formula":
         return blom
     q = np.floor((n + 1) / 4)

@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from scipy.special import ndtri
+import scipy
 
 from psps_paper.ensemble.constraints import FITS, Constraints
 from psps_paper.ensemble.model import Assumptions, Evidence, TrialModel, draw_model, move_estimates, published_evidence
@@ -169,7 +169,7 @@ def decide(
         "i2_lower": i2[1],
         "i2_upper": i2[2],
     }
-    quantile = ndtri(0.975)
+    quantile = scipy.special.ndtri(0.975)
     for k in range(c):
         centre, se = float(value[0, k]), float(np.exp(value[0, c + k]))
         row |= {f"te_{k}": centre, f"lower_{k}": centre - quantile * se, f"upper_{k}": centre + quantile * se}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.special import chdtri
+import scipy
 
 from psps_paper.ensemble.model import Evidence
 
@@ -44,7 +44,7 @@ class Constraints:
             low, high, half = [*low, -1e-7], [*high, 1e-7], [*half, 1e-3]
         self.low, self.high, self.half = map(np.array, (low, high, half))
         self.limit = {  # 5 % points of chi-squared per degree of freedom, for the named comparisons
-            named: float(chdtri(freedom[named], 0.05)) / freedom[named] for named in evidence.heterogeneous
+            named: float(scipy.special.chdtri(freedom[named], 0.05)) / freedom[named] for named in evidence.heterogeneous
         }
 
     @staticmethod

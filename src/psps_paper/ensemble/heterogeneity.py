@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import brentq
-from scipy.special import stdtrit
+import scipy
 
 from psps_paper.ensemble.model import Assumptions, Evidence, draw_allocation, published_evidence
 from psps_paper.recover import recover_contrasts
@@ -26,7 +25,7 @@ def _tau2_of_se(variances: np.ndarray, se: float) -> float:
     def gap(tau2):
         return (1 / (variances + tau2)).sum() - 1 / se**2
 
-    return float(brentq(gap, 0.0, 100.0)) if gap(0.0) > 0 else np.nan
+    return float(scipy.optimize.brentq(gap, 0.0, 100.0)) if gap(0.0) > 0 else np.nan
 
 
 def tau2_routes(
@@ -106,7 +105,7 @@ def implied_prediction_intervals(
         raise ValueError(f"tau2_low={tau2_low}, tau2_high={tau2_high}: expected 0 <= tau2_low <= tau2_high")
     evidence = published_evidence() if evidence is None else evidence
     bounds = recover_contrasts(evidence.printed, evidence.edges, desirable=evidence.desirable).bounds
-    quantile = float(stdtrit(evidence.df - 1, (1 + level) / 2))
+    quantile = float(scipy.special.stdtrit(evidence.df - 1, (1 + level) / 2))
     narrow = quantile * np.sqrt(bounds["se_low"] ** 2 + tau2_low)
     wide = quantile * np.sqrt(bounds["se_high"] ** 2 + tau2_high)
     centre = (bounds["te_low"] + bounds["te_high"]) / 2

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtr, stdtrit
+import scipy
 
 from psps_paper.published import printed_values, published_edges
 from psps_paper.recover import I2_QUANTITIES, Desirable, PooledRegion, q_interval, rounding_interval
@@ -151,7 +151,7 @@ def published_evidence() -> Evidence:
         printed=printed_values(published).reset_index(drop=True),
         edges=edges,
         studies=studies,
-        egger_t=(float(stdtrit(df_egger, 1 - high / 2)), float(stdtrit(df_egger, 1 - low / 2))),
+        egger_t=(float(scipy.special.stdtrit(df_egger, 1 - high / 2)), float(scipy.special.stdtrit(df_egger, 1 - low / 2))),
         heterogeneous=tuple(sorted(names.index(name) for name in named)),
         desirable=desirable,
     )
@@ -249,7 +249,7 @@ class TrialModel:
         te = self.mean[self.evidence.estimates] + self.scale * (
             self.shared * np.take_along_axis(z[:, :s], self.study, axis=1) + self.own * z[:, s : s + m]
         )
-        n = self.n_low + self.n_span * ndtr(z[:, s + m : 2 * s + m])
+        n = self.n_low + self.n_span * scipy.special.ndtr(z[:, s + m : 2 * s + m])
         v = (self.a + self.b * te**2) / np.take_along_axis(n, self.study, axis=1)
         return te, v, n
 

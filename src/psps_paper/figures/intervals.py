@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri
+import scipy
 
 from psps_paper.formatting import half_unit, interval, number
 
@@ -216,7 +216,7 @@ def funnel(
             sums / weight.groupby(data["comparison"]).sum()
         )
     data["adjusted"] = data["te"] - data["summary"]
-    quantile = ndtri(0.975)
+    quantile = scipy.special.ndtri(0.975)
 
     size = style.font_size(width)
     total_width = style.page_width(width)

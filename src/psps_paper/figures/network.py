@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-import networkx as nx
 import numpy as np
 import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap, to_hex
@@ -15,6 +15,9 @@ from psps_paper.formatting import interval, number
 from . import style
 from .drawing import Drawing
 from .style import INK, MUTED, PAPER, Width
+
+if TYPE_CHECKING:
+    import networkx as nx  # each function that needs it imports it: it is slow to load
 
 # Ends of the heat map; the middle is near-white so that cells carry dark text in both themes.
 TOWARDS_COLUMN, NEUTRAL, TOWARDS_ROW = "#d98a3d", "#f4f4f4", "#3f93c9"
@@ -47,6 +50,8 @@ def network_graph(
         Unknown class, a comparison of a treatment with itself or listed twice, or fewer than one
         study.
     """
+    import networkx as nx
+
     where = "network_graph"
     columns = ["treat1", "treat2", "n_studies", "n_estimates"]
     data = style.table(edges, columns, where)[columns]

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 
 import pandas as pd
-from scipy.special import ndtr
+import scipy
 
 from psps_paper.claims import check_claims
 from psps_paper.living.importing import versions
@@ -152,6 +152,6 @@ def _contrasts(book: BookNetwork) -> list[dict]:
     for k, treat1 in enumerate(fit.treatments):
         for treat2 in fit.treatments[k + 1:]:
             numbers = {name: _known(getattr(fit, name).at[treat1, treat2]) for name in CONTRAST_NUMBERS if name != "p"}
-            numbers["p"] = float(2 * ndtr(-abs(numbers["te"] / numbers["se"])))
+            numbers["p"] = float(2 * scipy.special.ndtr(-abs(numbers["te"] / numbers["se"])))
             rows.append({"treat1": treat1, "treat2": treat2, **numbers})
     return rows

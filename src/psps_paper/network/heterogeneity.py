@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
-from scipy.optimize import elementwise
+import scipy
 
 # Relative width of the interval in which the likelihood search leaves tau2.
 TAU2_PRECISION = 1e-13
@@ -100,6 +99,8 @@ def tau2_likelihood(
     Source: Harville 1977 (score); Jackson, White & Riley 2012 for networks.
     Checked against: metafor 3.8-1 rma.mv(), correlation 1/2 within multi-arm studies.
     """
+    from scipy.optimize import elementwise  # slow to load
+
     tau2 = np.zeros(len(y))
     if y.shape[1] <= x.shape[-1]:
         return tau2
@@ -169,11 +170,11 @@ def i_squared(q: np.ndarray, df: int | np.ndarray, level: float) -> tuple[np.nda
     many = np.maximum(q, df + 1)
     se_many = (np.log(many) - np.log(df)) / (2 * (np.sqrt(2 * many) - np.sqrt(2 * df - 1)))
     se_few = np.sqrt(1 / (2 * (df - 1)) * (1 - 1 / (3 * (df - 1) ** 2)))
-    reach = special.ndtri((1 + level) / 2) * np.where(q > df + 1, se_many, se_few)
+    reach = scipy.special.ndtri((1 + level) / 2) * np.where(q > df + 1, se_many, se_few)
     lower, upper = (1 - np.exp(-2 * np.maximum(0.0, log_h + side * reach)) for side in (-1, 1))
     return i2, lower, upper
 
 
 def p_of_q(q: np.ndarray, df: int) -> np.ndarray:
     """Upper tail of chi-squared; NaN without degrees of freedom."""
-    return special.chdtrc(df, np.maximum(q, 0.0)) if df > 0 else np.full(np.shape(q), np.nan)
+    return scipy.special.chdtrc(df, np.maximum(q, 0.0)) if df > 0 else np.full(np.shape(q), np.nan)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import special
+import scipy
 
 from .heterogeneity import least_squares, p_of_q
 from .model import NetworkFit, rows_of
@@ -228,7 +228,7 @@ def split_evidence(fit: NetworkFit) -> pd.DataFrame:
             "difference": difference,
             "se_difference": se_difference,
             "z": z,
-            "p": 2 * special.ndtr(-np.abs(z)),
+            "p": 2 * scipy.special.ndtr(-np.abs(z)),
         }
     )
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy import special
+import scipy
 
 from .heterogeneity import (
     LeastSquares,
@@ -239,12 +239,12 @@ class NetworkFits:
 
 def z_quantile(level: float) -> float:
     """Of the two-sided normal interval."""
-    return float(special.ndtri((1 + level) / 2))
+    return float(scipy.special.ndtri((1 + level) / 2))
 
 
 def t_quantile(level: float, df: float) -> float:
     """Of the two-sided interval by t; NaN where df is not positive."""
-    return float(special.stdtrit(df, (1 + level) / 2)) if df > 0 else np.nan
+    return float(scipy.special.stdtrit(df, (1 + level) / 2)) if df > 0 else np.nan
 
 
 def differences(effects: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from numbers import Integral
 
 import numpy as np
 import pandas as pd
-from scipy import special
+import scipy
 
 from .model import Desirable, NetworkFit
 
@@ -65,7 +65,7 @@ def p_score_values(te: np.ndarray, se: np.ndarray, *, desirable: Desirable) -> n
     """
     n = te.shape[-1]
     # The diagonal compares a treatment with itself: 0 / 1, probability 1/2, taken off again.
-    wins = special.ndtr(_sign(desirable) * te / (se + np.eye(n)))
+    wins = scipy.special.ndtr(_sign(desirable) * te / (se + np.eye(n)))
     return (wins.sum(axis=-1) - 0.5) / (n - 1)
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 
-import networkx as nx
 import numpy as np
 import pandas as pd
 
@@ -222,6 +221,8 @@ def _place(contrasts: pd.DataFrame, row: int) -> str:
 
 def subnetworks(treat1: list[str], treat2: list[str]) -> list[set[str]]:
     """Sets of treatments that comparisons connect, the largest first."""
+    import networkx as nx
+
     graph = nx.Graph(zip(treat1, treat2))
     return sorted(nx.connected_components(graph), key=lambda part: (-len(part), min(part)))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import special
+import scipy
 
 from .heterogeneity import least_squares
 from .model import NetworkFit, rows_of
@@ -90,5 +90,5 @@ def cluster_robust(fit: NetworkFit) -> RobustFit:
         full[first, second] = full[second, first] = values
         return pd.DataFrame(full, index=fit.treatments, columns=fit.treatments)
 
-    reach = square(special.stdtrit(df, (1 + fit.level) / 2) * se, 0.0)
+    reach = square(scipy.special.stdtrit(df, (1 + fit.level) / 2) * se, 0.0)
     return RobustFit(fit.te, square(se, 0.0), square(df, np.nan), fit.te - reach, fit.te + reach)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-import networkx as nx
 import numpy as np
 import pandas as pd
 
@@ -49,6 +48,8 @@ def network_from_pooled(
 
     Source: Bucher et al. 1997.  Checked against: fit_network on a star with one study a comparison.
     """
+    import networkx as nx
+
     needed = ["treat1", "treat2", "te", "se"]
     missing = [name for name in needed if name not in pooled.columns]
     if missing:

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy import optimize, special
+import scipy
 
 from psps_paper.effects.checks import choice, numbers
 from psps_paper.network.heterogeneity import (
@@ -100,13 +100,13 @@ def critical_value(level: float, df: float = np.inf) -> float:
     if not 0 < level < 1:
         raise ValueError(f"level: {level} is not between 0 and 1")
     upper = (1 + level) / 2
-    return float(special.ndtri(upper) if np.isinf(df) else special.stdtrit(df, upper))
+    return float(scipy.special.ndtri(upper) if np.isinf(df) else scipy.special.stdtrit(df, upper))
 
 
 def two_sided_p(statistic: float, df: float = np.inf) -> float:
     """Two-sided p-value of a t statistic, or of a z statistic for infinite df."""
     lower = -abs(statistic)
-    return float(2 * (special.ndtr(lower) if np.isinf(df) else special.stdtr(df, lower)))
+    return float(2 * (scipy.special.ndtr(lower) if np.isinf(df) else scipy.special.stdtr(df, lower)))
 
 
 def estimate_tau2(te, se, method: Tau2Method = "DL") -> float:
@@ -163,7 +163,7 @@ def _paule_mandel(te: np.ndarray, v: np.ndarray) -> float:
         return 0.0
     # At tau2 = the variance of te every weight is below 1 / variance, so Q is below k - 1.
     high = te.var(ddof=1)
-    return float(optimize.brentq(excess, 0.0, high, xtol=1e-15 * high, rtol=1e-14))
+    return float(scipy.optimize.brentq(excess, 0.0, high, xtol=1e-15 * high, rtol=1e-14))
 
 
 def _sidik_jonkman(te: np.ndarray, v: np.ndarray) -> float:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
-from scipy.optimize import elementwise
+import scipy
 
 from psps_paper.effects.checks import numbers
 from psps_paper.pairwise.random_effects import study_estimates, two_sided_p
@@ -99,7 +98,7 @@ def copas_jackson_bound(se, published, tau2: float = 0.0) -> np.ndarray:
 
 def _shift(published: np.ndarray) -> np.ndarray:
     """Mean of a standard normal of which only the upper end, this fraction, is seen."""
-    return np.exp(-special.ndtri(published) ** 2 / 2) / np.sqrt(2 * np.pi) / published
+    return np.exp(-scipy.special.ndtri(published) ** 2 / 2) / np.sqrt(2 * np.pi) / published
 
 
 def _leverage(se: np.ndarray, tau2: float | np.ndarray) -> np.ndarray:
@@ -135,6 +134,8 @@ def published_fraction_at_bias(bias, se, tau2=0.0) -> float | np.ndarray:
 
     Source: inverts Copas & Jackson 2004.
     """
+    from scipy.optimize import elementwise  # slow to load
+
     bias, (se,) = np.asarray(bias, float), numbers({"se": "positive"}, {"se": se}, source="studies")
     if not (bias > 0).all():
         raise ValueError(f"bias: {bias[~(bias > 0)].flat[0]:g} is not a number greater than 0")

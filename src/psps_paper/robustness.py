@@ -8,7 +8,6 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 import scipy
 
 from psps_paper.ensemble.sampler import Ensemble, assumption_labels
@@ -80,6 +79,8 @@ def over_members(function: Callable[..., dict[str, np.ndarray]], *arrays: np.nda
     starts = range(0, len(arrays[0]), _PART)
     if len(starts) == 1:
         return function(*arrays)
+    from joblib import Parallel, delayed  # slow to load
+
     parts = Parallel()(delayed(function)(*(array[start : start + _PART] for array in arrays)) for start in starts)
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 

@@ -7,7 +7,6 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 import scipy
 
 from psps_paper.ensemble.constraints import FITS, Constraints
@@ -243,6 +242,8 @@ def compatibility_map(
     evidence = published_evidence() if evidence is None else evidence
     assumptions = assumption_grid() if assumptions is None else assumptions
     stream = np.random.SeedSequence(seed)
+    from joblib import Parallel, delayed  # slow to load
+
     decided = Parallel(n_jobs=n_jobs, return_as="generator")(
         delayed(decide)(evidence, a, size=size, generations=generations, seed=stream) for a in assumptions
     )

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed, parallel_config
 
 from psps_paper.ensemble.compatibility import assumptions_of
 from psps_paper.ensemble.model import MOST_SHARED, SPREAD_SHARE, TE_LIMIT, Assumptions, Evidence, published_evidence
@@ -135,6 +134,8 @@ def sample_ensemble(
     assumptions = feasible_assumptions() if assumptions is None else list(assumptions)
     kinds = [(a, chain) for a in assumptions for chain in range(CHAINS)]
     found: list[list[dict]] = [[] for _ in kinds]
+    from joblib import Parallel, delayed, parallel_config  # slow to load
+
     with parallel_config(backend=backend, n_jobs=n_jobs):
         for turn in range(200):
             streams = [np.random.SeedSequence([seed, turn, k]) for k in range(len(kinds))]

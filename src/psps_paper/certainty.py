@@ -420,11 +420,10 @@ def _imprecision(basis: Basis, treat1: str, treat2: str, path: list) -> Judgemen
 
 def _heterogeneity(basis: Basis, treat1: str, treat2: str, path: list) -> Judgement:
     important = basis.threshold("heterogeneity")
-    plain, wider = (
-        [STEPS.index(imprecision_step(*ends, important)) for ends in intervals] for intervals in basis.intervals(treat1, treat2)
-    )
+    confidence, prediction = basis.intervals(treat1, treat2)
+    plain, wider = ([STEPS.index(imprecision_step(*ends, important)) for ends in intervals] for intervals in (confidence, prediction))
     steps = [max(0, new - mean) for new in wider for mean in plain]
-    narrow, wide = (interval(*ends) for ends in basis.intervals(treat1, treat2)[1])
+    narrow, wide = (interval(*ends) for ends in prediction)
     text = (f"prediction interval {narrow} at its narrowest, {wide} at its widest "
             f"(tau2 {interval(basis.tau2.low, basis.tau2.high, 3)}), important from {number(important)}")
     return Judgement(STEPS[min(steps)], STEPS[max(steps)], text)

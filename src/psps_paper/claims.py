@@ -825,7 +825,7 @@ def _refs(rows: pd.DataFrame) -> str:
     if "ref" not in rows or rows["ref"].isna().all():
         return ""
     refs = [str(ref) for ref in rows["ref"].dropna()]
-    return f" (ref{'s' * (len(refs) != 1)} {', '.join(refs)})" if len(refs) <= 8 else ""
+    return f" ({formatting.references(refs)})" if len(refs) <= 8 else ""
 
 
 def _arms(studies: pd.DataFrame, ref: int) -> list[str]:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from psps_paper.formatting import number, rounds_to
+from psps_paper.formatting import number, references, rounds_to
 from psps_paper.narrative import included
 
 FOUND, DOUBTFUL, ARTICLE_ONLY = "found", "found, but too doubtful to use", "told by the article only"
@@ -190,7 +190,7 @@ def patients_by_count(facts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFram
     return pd.DataFrame({
         "how counted": refs.index,
         "studies": refs.map(len).to_numpy(),
-        "references": [("refs " if len(of_way) > 1 else "ref ") + ", ".join(map(str, of_way)) for of_way in refs],
+        "references": [references(of_way) for of_way in refs],
     }).sort_values("studies", ascending=False, kind="stable", ignore_index=True)
 
 

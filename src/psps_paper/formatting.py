@@ -77,6 +77,11 @@ def printed_value(value: float, decimals: int, relation: str = "=", unit: str = 
     return sign + text + UNIT_SUFFIX.get(unit, "")
 
 
+def references(refs: Sequence[int | str]) -> str:
+    """Reference numbers as tables and details name them: the word and the numbers, separated by commas."""
+    return f"ref{'s' * (len(refs) != 1)} {', '.join(map(str, refs))}"
+
+
 def sentence_list(items: Sequence[str]) -> str:
     """Join items as in a sentence: ``a, b and c``."""
     return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1]

@@ -7,6 +7,7 @@ import math
 import pandas as pd
 
 from psps_paper.evidence import COMPARABLE, arm_numbers, contrast_numbers, numbers_text, sample_size
+from psps_paper.formatting import references
 from psps_paper.narrative import direction_counts, included
 
 EXPECTATIONS = [
@@ -212,7 +213,7 @@ def groupings(studies: pd.DataFrame, treatment_class: str) -> pd.DataFrame:
         "as a clinician would ask": refs.index.get_level_values(0),
         "as in the article": refs.index.get_level_values(1),
         "studies": refs.map(len).to_numpy(),
-        "references": [("refs " if len(group) > 1 else "ref ") + ", ".join(map(str, group)) for group in refs],
+        "references": [references(group) for group in refs],
     })
 
 

@@ -6,7 +6,10 @@ import itertools
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from xml.etree import ElementTree
 
 import matplotlib as mpl
@@ -33,8 +36,11 @@ from figure_examples import (
     TE,
     UPPER,
 )
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
+from matplotlib.font_manager import FontEntry
 from matplotlib.patches import Rectangle
 from matplotlib.text import Annotation, Text
 
@@ -56,6 +62,37 @@ def drawn(name: str, width: str = "double") -> Drawing:
 @cache
 def svg_of(name: str) -> str:
     return to_svg(drawn(name))
+
+
+def made_typeface(folder: Path, name: str, characters: str, weight: int) -> FontEntry:
+    """A typeface, without a bold one, that draws each of these characters as a box of its own."""
+    glyphs = [".notdef", *(f"uni{ord(character):04X}" for character in characters)]
+    pen = TTGlyphPen(None)
+    for move, *point in [("moveTo", (50, 0)), ("lineTo", (50, 700)), ("lineTo", (900, 700)), ("lineTo", (900, 0))]:
+        getattr(pen, move)(*point)
+    pen.closePath()
+    box, font = pen.glyph(), FontBuilder(1000, isTTF=True)
+    font.setupGlyphOrder(glyphs)
+    font.setupCharacterMap({ord(character): glyph for character, glyph in zip(characters, glyphs[1:], strict=True)})
+    font.setupGlyf(dict.fromkeys(glyphs, box))
+    font.setupHorizontalMetrics(dict.fromkeys(glyphs, (1000, 50)))
+    font.setupHorizontalHeader(ascent=1300, descent=-400)
+    font.setupNameTable({"familyName": name, "styleName": "Regular", "psName": name})
+    font.setupOS2(usWeightClass=weight)
+    font.setupPost()
+    font.save(folder / f"{name}.ttf")
+    return FontEntry(fname=str(folder / f"{name}.ttf"), name=name, weight=weight, size="scalable")
+
+
+@pytest.fixture
+def installed(typefaces, monkeypatch) -> Iterator[Callable[[str], None]]:
+    """Let matplotlib find the typefaces of one of the machines and no other."""
+    def only(machine: str) -> None:
+        monkeypatch.setattr(style.fontManager, "ttflist", list(typefaces[machine]))
+        style.fontManager._findfont_cached.cache_clear()
+
+    yield only
+    style.fontManager._findfont_cached.cache_clear()
 
 
 def visible_texts(figure) -> list[Text]:
@@ -257,26 +294,82 @@ def test_league_heat_adds_a_shade_a_cell():
     assert all(style.contrast_ratio(shade, style.text_on(shade)) >= 4.5 for shade in shades)
 
 
-def test_characters_that_the_typeface_lacks_stay_text_and_warn_of_nothing(recwarn):
-    edges = pd.DataFrame({"treat1": ["尼古丁"], "treat2": ["戒烟"], "n_studies": [2], "n_estimates": [2]})
-    svg = to_svg(figures.network_graph(edges, classes=dict.fromkeys(["尼古丁", "戒烟"], next(iter(style.class_colours())))))
-    assert ">尼古丁<" in svg and "戒烟" in svg
-    assert [str(warning.message) for warning in recwarn] == []
+@pytest.fixture(scope="module")
+def typefaces(tmp_path_factory) -> dict[str, tuple[FontEntry, ...]]:
+    """Machines by what is installed on them: matplotlib's own typefaces, and made ones."""
+    folder, bundled = tmp_path_factory.mktemp("typefaces"), Path(mpl.get_data_path())
+    bare = tuple(entry for entry in style.fontManager.ttflist if Path(entry.fname).is_relative_to(bundled))
+    half, cjk, hindi, medium = (made_typeface(folder, name, characters, weight) for name, characters, weight in [
+        ("Half", "尼古", 400), ("CJK", "尼古丁戒烟", 400), ("Hindi", "कख", 400), ("Medium", "尼古丁戒烟", 500)])  # fmt: skip
+    broken = replace(cjk, fname=str(folder / "removed.ttf"), name="Broken")
+    return {"bare": bare, "CJK": (*bare, cjk), "many": (broken, half, medium, hindi, cjk, *reversed(bare))}
+
+
+CHINESE = pd.DataFrame({"treat1": ["尼古丁"], "treat2": ["戒烟"], "n_studies": [2], "n_estimates": [2]})
+
+
+def chinese_graph() -> Drawing:
+    colours = iter(style.class_colours())
+    return figures.network_graph(CHINESE, classes={"尼古丁": next(colours), "戒烟": next(colours)})
+
+
+def test_matplotlib_s_placeholder_is_among_the_typefaces_and_never_chosen(typefaces):
+    placeholders = [entry for entry in typefaces["bare"] if entry.name.startswith("Last Resort")]
+    assert placeholders and ord("尼") in style.get_font(placeholders[0].fname).get_charmap()
+    assert style.families("尼古丁", typefaces["bare"]) == ([style.FONT], "丁古尼")
+
+
+@pytest.mark.parametrize(("machine", "characters", "chosen", "left"), [
+    ("bare", "", [], ""),
+    ("CJK", "尼古丁", ["CJK"], ""),
+    ("CJK", "尼क", ["CJK"], "क"),
+    ("many", "尼", ["CJK"], ""),
+    ("many", "尼古丁क", ["CJK", "Hindi"], ""),
+])  # fmt: skip
+def test_the_typefaces_that_together_have_most_characters_are_chosen(typefaces, machine, characters, chosen, left):
+    assert style.families(characters, typefaces[machine]) == ([style.FONT, *chosen], left)
+
+
+@pytest.mark.parametrize("machine", ["bare", "CJK", "many"])
+def test_an_svg_is_the_same_whatever_typefaces_are_installed(installed, machine, recwarn, caplog):
+    expected = to_svg(chinese_graph())
+    installed(machine)
+    drawing = chinese_graph()
+    svg = to_svg(drawing)
+    assert svg == expected and ">尼古丁<" in svg and "戒烟" in svg
+    assert ([str(warning.message) for warning in recwarn], caplog.messages) == ([], [])
+
+
+@pytest.mark.parametrize("machine", ["CJK", "many"])
+def test_a_pdf_uses_an_installed_typeface_and_the_drawing_stays_as_it_was(installed, machine, recwarn, caplog, tmp_path):
+    installed(machine)
+    drawing = chinese_graph()
+    before = to_svg(drawing)
+    pdf = save(drawing, tmp_path, ("pdf", "png"))[0].read_bytes()
+    assert re.search(rb"/FontName /(\w+\+)?CJK\b", pdf) and b"LastResort" not in pdf
+    assert to_svg(drawing) == before
+    assert ([str(warning.message) for warning in recwarn], caplog.messages) == ([], [])
+
+
+def test_where_no_typeface_has_a_character_one_warning_names_it(installed, tmp_path, caplog):
+    installed("bare")
+    with pytest.warns(UserWarning) as caught:
+        save(chinese_graph(), tmp_path, ("pdf",))
+    assert [str(warning.message) for warning in caught] == [
+        "no installed typeface has 丁古尼戒烟: a PDF or PNG shows boxes; install one that has, or use the SVG"]
+    assert caplog.messages == []
+
+
+def test_text_is_measured_with_the_typeface_that_comes_with_matplotlib(typefaces):
+    for entries in typefaces.values():
+        names = [Path(entry.fname).name for entry in entries if entry.name == style.FONT]
+        assert {"DejaVuSans.ttf", "DejaVuSans-Bold.ttf"} <= set(names)
+    assert Path(style.findfont(style.FONT)).is_relative_to(mpl.get_data_path())
 
 
 def test_a_character_that_the_typeface_lacks_is_one_em_wide():
     assert style.foreign("té 尼尼古") == "古尼"
     assert style.text_width("尼古丁", 10) == pytest.approx(30, abs=0.5)
-
-
-def test_an_installed_typeface_that_has_the_characters_is_chosen():
-    fonts = [entry for entry in style.fontManager.ttflist if entry.weight == 400 and entry.style == "normal"]
-    extra = {entry.name: set(style.get_font(entry.fname).get_charmap()) - style._characters("normal") for entry in fonts}
-    characters = next(characters for characters in extra.values() if characters)
-    character = chr(min(characters))
-    chosen = style.families(character)
-    assert chosen[0] == style.FONT and min(characters) in extra[chosen[1]]
-    assert style.families("") == [style.FONT]
 
 
 def test_drawing_leaves_matplotlib_as_it_was():

@@ -13,7 +13,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .style import FONT_STACK, RC, browser_finds_typefaces
+from .style import FONT_STACK, RC, browser_finds_typefaces, installed_typefaces
 
 SVG = "http://www.w3.org/2000/svg"
 XLINK = "http://www.w3.org/1999/xlink"
@@ -118,7 +118,7 @@ def save(drawing: Drawing, folder: Path, formats: tuple[str, ...] = FORMATS, dpi
         else:
             # A date or a version in the file would change its bytes with every build.
             dateless = {"Software": None} if path.suffix == ".png" else {"CreationDate": None}
-            with mpl.rc_context(RC):
+            with mpl.rc_context(RC), installed_typefaces(drawing.figure):
                 drawing.figure.savefig(
                     path, dpi=dpi, metadata=dateless,
                     facecolor="white" if path.suffix == ".png" else "none",

@@ -11,6 +11,7 @@ import colorsys
 import contextlib
 import functools
 import hashlib
+import logging
 import pathlib
 import re
 import warnings
@@ -24,9 +25,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
+from matplotlib.font_manager import FontEntry, FontPath, FontProperties, findfont, fontManager, get_font, weight_dict
 from matplotlib.patches import Rectangle
 from matplotlib.path import Path
+from matplotlib.text import Text
 from matplotlib.textpath import TextPath
 
 from psps_paper.living.writing import unprotected
@@ -298,29 +300,73 @@ def foreign(text: str, weight: str = "normal") -> str:
 
 
 @functools.cache
-def families(characters: str) -> list[str]:
-    """The figures' own typeface and, for characters that it lacks, the installed one that has most of them, if any has one.
+def families(characters: str, entries: tuple[FontEntry, ...]) -> tuple[list[str], str]:
+    """Choose, for characters that the figures' own typeface lacks, from typefaces those that together have most of them.
 
-    Without one, an SVG still shows them: its text stays text, for which the reader's browser finds a typeface. A PDF or a
-    PNG shows boxes, and matplotlib warns of each.
+    Parameters
+    ----------
+    characters : str
+    entries : tuple of matplotlib.font_manager.FontEntry
+        The typefaces that there are. Of one name, the file that is nearest to the normal weight counts.
+
+    Returns
+    -------
+    list of str
+        The figures' own typeface first, then each that has most of what is still missing; ties by name.
+    str
+        The characters that none has.
     """
-    if not characters:
-        return [FONT]
-    found = {}
-    for entry in fontManager.ttflist:
-        if entry.name != FONT and entry.weight in (400, "normal", "regular") and entry.style == "normal":
-            with contextlib.suppress(RuntimeError, OSError):  # a font that cannot be opened is none
-                found[entry.name] = len(set(map(ord, characters)) & get_font(entry.fname).get_charmap().keys())
-    best = max(sorted(found), key=found.get, default=FONT)
-    return [FONT, best] if found.get(best) else [FONT]
+    files: dict[str, FontEntry] = {}
+    for entry in sorted(entries, key=lambda entry: abs(weight_dict.get(entry.weight, entry.weight) - 400)):
+        if entry.style == "normal":
+            files.setdefault(entry.name, entry)
+    missing, found, chosen = set(map(ord, characters)), {}, [FONT]
+    for name in sorted(files.keys() - {FONT}):
+        with contextlib.suppress(RuntimeError, OSError):  # a font that cannot be opened is none
+            glyphs = get_font(FontPath(files[name].fname, files[name].index)).get_charmap()
+            # A placeholder, as matplotlib brings one, claims all of Unicode but draws one box for a whole script
+            if len(set(glyphs.values())) > len(glyphs) / 10:
+                found[name] = missing & glyphs.keys()
+    while missing and (best := max(found, key=lambda name: len(found[name] & missing), default="")) and found[best] & missing:
+        chosen.append(best)
+        missing -= found[best]
+    return chosen, "".join(map(chr, sorted(missing)))
 
 
 @contextlib.contextmanager
 def browser_finds_typefaces() -> Iterator[None]:
-    """Silence matplotlib's warning of characters that no installed typeface has, and no other, while an SVG is written."""
+    """Silence matplotlib's warning of characters that the figures' typeface lacks, and no other, while a file is written.
+
+    An SVG keeps its text as text, for which the reader's browser finds a typeface: its bytes depend on no installed one.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .*missing from", category=UserWarning)
         yield
+
+
+@contextlib.contextmanager
+def installed_typefaces(figure: Figure) -> Iterator[None]:
+    """Let texts use installed typefaces for what the figures' own one lacks, while a PDF or a PNG is written.
+
+    Characters that no typeface has become boxes, of which one warning tells.
+    """
+    lacking = {text: foreign(text.get_text(), text.get_fontweight()) for text in figure.findobj(Text)}
+    before = {text: text.get_fontfamily() for text in lacking if lacking[text]}
+    chosen, boxes = families("".join(sorted(set("".join(lacking.values())))), tuple(fontManager.ttflist))
+    if boxes:
+        warnings.warn(f"no installed typeface has {boxes}: a PDF or PNG shows boxes; install one that has, or use the SVG", stacklevel=3)
+    log = logging.getLogger("matplotlib.font_manager")
+    level = log.level
+    log.setLevel(logging.ERROR)  # a typeface without bold serves for bold too
+    try:
+        for text in before:
+            text.set_fontfamily(chosen)
+        with browser_finds_typefaces():
+            yield
+    finally:
+        log.setLevel(level)
+        for text, family in before.items():
+            text.set_fontfamily(family)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -417,9 +463,6 @@ def write(canvas: Axes, x: float, y: float, text: str, size: float, **options) -
     # Single lines share a baseline whether or not they hold a descender.
     middle = "center" if "\n" in text else "center_baseline"
     options = {"ha": "left", "va": middle, "linespacing": 1.15} | options
-    lacking = foreign(text, options.get("weight", "normal"))
-    if lacking:
-        options["family"] = families(lacking)
     canvas.text(x, y, text, fontsize=size, **options)
 
 

@@ -1,0 +1,424 @@
+"""Effects of two groups on every usual measure, and contrasts of whole tables of arms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+import scipy
+
+from psps_paper.effects.arms import _check_labels, _missing_numbers, require_columns
+from psps_paper.effects.checks import choice, numbers, require
+from psps_paper.effects.estimates import Correction, small_sample_factor
+from psps_paper.effects.reports import complete_means
+from psps_paper.effects.single_arm import proportion_values, rate_values
+from psps_paper.effects.tetrachoric import tetrachoric
+
+ContinuousMeasure = Literal["MD", "SMD", "SMDH", "SMD1", "SMD1H", "ROM", "CVR", "VR", "D2ORL", "D2ORN"]
+BinaryMeasure = Literal[
+    "OR", "RR", "RD", "AS", "PETO", "PBIT", "OR2DL", "OR2DN", "YUQ", "YUY", "PHI", "RTET"
+]
+RateContrast = Literal["IRR", "IRD", "IRSD"]
+ContinuityRule = Literal["only0", "all", "if0all", "none", "treatment_arm"]
+SMDVariance = Literal["LS", "LS2", "UB", "AV", "RevMan", "HO"]
+
+COLUMNS = {
+    **dict.fromkeys(ContinuousMeasure.__args__, {"n": "sample size", "mean": "finite", "sd": "positive"}),
+    **dict.fromkeys(BinaryMeasure.__args__, {"events": "count", "n": "positive"}),
+    **dict.fromkeys(RateContrast.__args__, {"events": "count", "time": "positive"}),
+}
+MEASURES = tuple(COLUMNS)
+# Measures that compare two arms in a way that does not carry over to a third.
+TWO_ARMS_ONLY = {"SMD1", "SMD1H", "PETO", "YUQ", "YUY", "PHI", "RTET"}
+NO_CONTINUITY = {"AS", "PHI", "RTET", "IRSD"}
+# Ratio of the SD of a standard logistic variable to 1, and the constant of Cox & Snell 1989.
+LOGISTIC_SD, COX_SNELL = np.pi / np.sqrt(3), 1.65
+VARIANCES = {"SMD": ("LS", "LS2", "UB", "AV", "RevMan"), "SMD1": ("LS", "RevMan"), "MD": ("LS", "HO"), "ROM": ("LS", "HO")}
+
+
+class EffectSizes(pd.DataFrame):
+    """Contrasts [study, treat1, treat2, te, se], with what could not be computed beside them.
+
+    Attributes
+    ----------
+    measure : str
+    excluded : DataFrame [study, treat1, treat2, reason]
+        Contrasts without a finite te and a positive se, and arms that were not usable (``treat2``
+        empty).
+    """
+
+    # pandas hands attributes of this name on to copies.
+    _metadata = ["measure", "excluded"]
+
+    def to_frame(self) -> pd.DataFrame:
+        """The contrasts as a plain table."""
+        return pd.DataFrame(self)
+
+    def summary(self) -> str:
+        """The contrasts and what was left out, as text."""
+        lines = [f"{len(self)} contrasts from {self['study'].nunique()} studies, measure {self.measure}, treat1 minus treat2"]
+        lines.append(self.to_frame().to_string(index=False, float_format=lambda x: f"{x:.4f}"))
+        for row in self.excluded.itertuples():
+            against = f" vs {row.treat2}" if row.treat2 else ""
+            lines.append(f"Excluded: {row.study}, {row.treat1}{against}: {row.reason}")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to compute: see :func:`effect_sizes`."""
+
+    variance: SMDVariance
+    correction: Correction
+    continuity: ContinuityRule
+    increment: float
+    double_zero: str
+    correct_estimate: bool
+
+
+class _Pairs(NamedTuple):
+    """Contrasts as positions in the arms: ``study`` is a code for each arm."""
+
+    first: np.ndarray
+    second: np.ndarray
+    study: np.ndarray
+
+
+def effect_sizes(
+    arms: pd.DataFrame,
+    measure: str = "MD",
+    *,
+    variance: SMDVariance = "LS",
+    correction: Correction = "exact",
+    continuity: ContinuityRule | None = None,
+    increment: float = 0.5,
+    double_zero: Literal["keep", "drop"] = "keep",
+    correct_estimate: bool = True,
+    source: str = "arms",
+) -> EffectSizes:
+    """Contrasts of each study on any measure, treat1 minus treat2.
+
+    Parameters
+    ----------
+    arms : DataFrame
+        One row per arm: ``study``, ``treatment`` and, by measure, ``n, mean, sd`` (see below),
+        ``events, n`` or ``events, time`` (person-time). A study with a arms gives a (a - 1) / 2 rows,
+        in the order in which its arms are listed. Where ``mean`` or ``sd`` is missing it is taken
+        from ``se``, from ``lower, upper`` (a 95 % interval, t with n - 1 degrees of freedom), or from
+        ``median`` with ``q1, q3`` or ``minimum, maximum`` or all of them.
+    measure : str
+        Means: "MD"; "SMD" by the pooled SD; "SMDH" by the root of the mean variance; "SMD1",
+        "SMD1H" by the SD of treat2; log ratios of means "ROM", of coefficients of variation "CVR",
+        of SDs "VR"; "D2ORL", "D2ORN": log odds ratio from the uncorrected SMD, logistic or normal.
+        Events: "OR", "RR" (logarithms), "RD", "AS" (difference of arcsines), "PETO", "PBIT" (difference
+        of probits), "OR2DL", "OR2DN" (SMD from the log odds ratio), "YUQ", "YUY" (Yule), "PHI",
+        "RTET" (tetrachoric correlation). Rates: "IRR" (logarithm), "IRD", "IRSD" (difference of roots).
+    variance : {"LS", "LS2", "UB", "AV", "RevMan", "HO"}
+        "SMD": large-sample; Borenstein's, with the correction squared; unbiased; large-sample at the mean
+        SMD of all studies (which must compare the same two treatments); or RevMan's, with its approximate
+        correction. "SMD1": "LS" or "RevMan" (as for Glass's delta in meta). "MD" and "ROM": "LS", or "HO"
+        with one variance for all arms. Other measures have "LS" only.
+    correction : {"exact", "approximate", "none"}
+        Small-sample correction of the SMDs.
+    continuity : {"only0", "all", "if0all", "none", "treatment_arm"}, optional
+        Where ``increment`` is added to events and non-events of each arm: in studies with an empty cell, in
+        all, in all as soon as one study has an empty cell, nowhere, or in studies with an empty cell in
+        proportion to the arm's size. "none" is the default of "PETO", "only0" of all others; "AS", "PHI",
+        "RTET" and "IRSD" are never corrected.
+    increment : float
+        Above 0.
+    double_zero : {"keep", "drop"}
+        Studies without events in any arm (or, for people, with events in everyone): computed as the
+        measure and the correction define them, or listed in ``excluded``. They say nothing about OR and RR.
+    correct_estimate : bool
+        For "RD" and "IRD": add the increment to estimate and variance (as escalc() does), or to the
+        variance only (as metabin() and :func:`contrasts_from_arms` do).
+    source : str
+        File or table named in errors.
+
+    Returns
+    -------
+    EffectSizes
+        A DataFrame [study, treat1, treat2, te, se] for :func:`psps_paper.network.fit_network`, with
+        ``excluded``, ``to_frame()`` and ``summary()``.
+
+    Raises
+    ------
+    ValueError
+        Naming source, row, study, column, value and what was expected.
+
+    Notes
+    -----
+    In a study with three or more arms the SMDs use one SD of all its arms, so that its contrasts are
+    consistent. Measures that need two arms refuse such a study by name.
+
+    Source: Hedges 1981; Hedges & Olkin 1985; Bonett 2008, 2009; Hedges, Gurevitch & Curtis 1999;
+    Nakagawa 2015; Chinn 2000; Yusuf 1985; Rücker 2009 ("AS"); Yule 1912; Pearson 1900; Sweeting 2004.
+    Checked against: metafor 3.8-1 escalc(), meta 6.2-1 metacont(), metabin(), metainc().
+
+    Examples
+    --------
+    >>> arms = pd.DataFrame({"study": ["a", "a"], "treatment": ["x", "y"], "events": [0, 4], "n": [25, 27]})
+    >>> effect_sizes(arms, measure="OR").round(3).values.tolist()
+    [['a', 'x', 'y', -2.279, 1.518]]
+    """
+    choice(measure, "measure", MEASURES)
+    options = _options(measure, variance, correction, continuity, increment, double_zero, correct_estimate)
+    require_columns(arms, ["study", "treatment"], source)
+    _check_labels(arms, source)
+    kinds = COLUMNS[measure]
+    if "mean" in kinds:
+        arms = complete_means(arms, source=source)
+    require_columns(arms, list(kinds), source)
+    reasons = _missing_numbers(arms, list(kinds))
+    used = arms.iloc[np.flatnonzero(reasons == "")]
+    rows = [f"{row} (study {study})" for row, study in zip(used.index, used["study"])]
+    values = dict(zip(kinds, numbers(kinds, used, rows=rows, source=source)))
+    if "n" in kinds and "events" in kinds:
+        require(values["n"] >= 1, values["n"], "n", "at least 1", rows=rows, source=source)
+        require(values["events"] <= values["n"], values["events"], "events", "at most n", rows=rows, source=source)
+    pairs = _pairs(used, measure, source)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        te, v, reason = _compute(values, pairs, used, measure, options)
+    return _assemble(arms, reasons, used, pairs, te, v, reason, measure)
+
+
+def _options(measure, variance, correction, continuity, increment, double_zero, correct_estimate) -> Options:
+    choice(variance, "variance", VARIANCES.get(measure, ("LS",)))
+    choice(correction, "correction", Correction.__args__)
+    continuity = continuity or ("none" if measure == "PETO" else "only0")
+    choice(continuity, "continuity", ContinuityRule.__args__)
+    choice(double_zero, "double_zero", ("keep", "drop"))
+    if not (np.isfinite(increment) and increment > 0):
+        raise ValueError(f"increment: {increment} is not a number greater than 0")
+    return Options(variance, correction, continuity, float(increment), double_zero, correct_estimate)
+
+
+def _pairs(used: pd.DataFrame, measure: str, source: str) -> _Pairs:
+    codes, studies = pd.factorize(used["study"])
+    members: list[list[int]] = [[] for _ in studies]
+    for position, code in enumerate(codes):
+        members[code].append(position)
+    if measure in TWO_ARMS_ONLY:
+        for study, mine in zip(studies, members):
+            if len(mine) > 2:
+                raise ValueError(f"{source}, study {study}: {len(mine)} arms, but {measure} compares exactly two")
+    both = [pair for mine in members for pair in combinations(mine, 2)]
+    first, second = np.array(both, int).reshape(-1, 2).T
+    return _Pairs(first, second, codes)
+
+
+def _compute(values, pairs: _Pairs, used: pd.DataFrame, measure: str, options: Options):
+    """te, its variance and, where known, why a contrast has none."""
+    reason = np.full(len(pairs.first), "", object)
+    if measure in ContinuousMeasure.__args__:
+        te, v = _continuous(values, pairs, used, measure, options)
+        return te, v, reason
+    people = measure in BinaryMeasure.__args__
+    events, size = values["events"], values["n" if people else "time"]
+    empty = events == 0
+    full = (events == size) if people else np.zeros(len(events), bool)
+    nothing = _every(empty, pairs.study) | _every(full, pairs.study)
+    if options.double_zero == "drop":
+        reason[nothing[pairs.first]] = "no events, or only events, in every arm of the study"
+    corrected, corrected_size = events, size
+    if measure not in NO_CONTINUITY:
+        added = _added(empty | full, pairs.study, size, options)
+        corrected, corrected_size = events + added, size + 2 * added * people
+    te, v = _counts(events, size, corrected, corrected_size, pairs, measure)
+    if measure in ("RD", "IRD") and not options.correct_estimate:
+        risk = events / size
+        te = risk[pairs.first] - risk[pairs.second]
+    return te, v, reason
+
+
+def _every(flag: np.ndarray, study: np.ndarray) -> np.ndarray:
+    """For each arm: does the flag hold for every arm of its study?"""
+    return (np.bincount(study, ~flag) == 0)[study] if len(study) else flag
+
+
+def _added(zero: np.ndarray, study: np.ndarray, size: np.ndarray, options: Options) -> np.ndarray:
+    if options.continuity == "none" or not len(study):
+        return np.zeros(len(zero))
+    use = (np.bincount(study, zero) > 0)[study]
+    if options.continuity == "all" or (options.continuity == "if0all" and zero.any()):
+        use = np.ones(len(zero), bool)
+    share = 1.0
+    if options.continuity == "treatment_arm":
+        share = size / (np.bincount(study, size) / np.bincount(study))[study]
+    return np.where(use, options.increment * share, 0.0)
+
+
+def _difference(arm: tuple[np.ndarray, np.ndarray], pairs: _Pairs) -> tuple[np.ndarray, np.ndarray]:
+    value, variance = arm
+    return value[pairs.first] - value[pairs.second], variance[pairs.first] + variance[pairs.second]
+
+
+# Transformation of one arm whose difference the measure is.
+OF_ONE_ARM = {"OR": "PLO", "OR2DL": "PLO", "OR2DN": "PLO", "RR": "PLN", "RD": "PR", "AS": "PAS", "PBIT": "PBIT"}
+OF_ONE_RATE = {"IRR": "IRLN", "IRD": "IR", "IRSD": "IRS"}
+
+
+def _counts(events, size, corrected, corrected_size, pairs: _Pairs, measure: str):
+    if measure in OF_ONE_RATE:
+        return _difference(rate_values(corrected, corrected_size, OF_ONE_RATE[measure]), pairs)
+    if measure in OF_ONE_ARM:
+        te, v = _difference(proportion_values(corrected, corrected_size, OF_ONE_ARM[measure]), pairs)
+        scale = {"OR2DL": LOGISTIC_SD, "OR2DN": COX_SNELL}.get(measure, 1.0)
+        return te / scale, v / scale**2
+    table: Callable = {"PETO": _peto, "YUQ": _yule, "YUY": _yule_root, "PHI": _phi, "RTET": tetrachoric}[measure]
+    a, c = corrected[pairs.first], corrected[pairs.second]
+    b, d = corrected_size[pairs.first] - a, corrected_size[pairs.second] - c
+    return table(a, b, c, d)
+
+
+def _peto(a, b, c, d):
+    """One-step log odds ratio (O - E) / V with variance 1 / V."""
+    n1, n2, m1, m2 = a + b, c + d, a + c, b + d
+    total = n1 + n2
+    v = n1 * n2 * m1 * m2 / (total**2 * (total - 1))
+    return (a - n1 * m1 / total) / v, 1 / v
+
+
+def _yule(a, b, c, d):
+    odds = a * d / (b * c)
+    q = (odds - 1) / (odds + 1)
+    return q, (1 - q**2) ** 2 / 4 * (1 / a + 1 / b + 1 / c + 1 / d)
+
+
+def _yule_root(a, b, c, d):
+    root = np.sqrt(a * d / (b * c))
+    y = (root - 1) / (root + 1)
+    return y, (1 - y**2) ** 2 / 16 * (1 / a + 1 / b + 1 / c + 1 / d)
+
+
+def _phi(a, b, c, d):
+    """Phi coefficient with its variance for a sample of the whole table (Yule 1912)."""
+    n1, n2, m1, m2 = a + b, c + d, a + c, b + d
+    total = n1 + n2
+    rows, columns = n1 * n2, m1 * m2
+    phi = (a * d - b * c) / np.sqrt(rows * columns)
+    row_skew, column_skew = (n1 - n2) / np.sqrt(rows), (m1 - m2) / np.sqrt(columns)
+    v = 1 - phi**2 + phi * (1 + phi**2 / 2) * row_skew * column_skew - 0.75 * phi**2 * (row_skew**2 + column_skew**2)
+    return phi, v / total
+
+
+def _continuous(values, pairs: _Pairs, used: pd.DataFrame, measure: str, options: Options):
+    n, mean, sd = values["n"], values["mean"], values["sd"]
+    if measure in ("MD", "ROM"):
+        if options.variance == "HO":
+            sd = np.sqrt(_pooled(n, sd, pairs.study)[0])
+        if measure == "MD":
+            return _difference((mean, sd**2 / n), pairs)
+        return _log_ratio(mean, (sd / mean) ** 2 / n, mean, pairs)
+    log_sd = np.log(sd) + 1 / (2 * (n - 1)), 1 / (2 * (n - 1))
+    if measure == "VR":
+        return _difference(log_sd, pairs)
+    if measure == "CVR":
+        te, v = _log_ratio(1 / mean, (sd / mean) ** 2 / n, mean, pairs)
+        difference = _difference(log_sd, pairs)
+        return te + difference[0], v + difference[1]
+    if measure in ("SMD1", "SMD1H"):
+        return _glass(n, mean, sd, pairs, measure, options)
+    if measure == "SMDH":
+        return _heteroscedastic(n, mean, sd, pairs, options)
+    return _standardised(n, mean, sd, pairs, used, measure, options)
+
+
+def _log_ratio(value, variance, mean, pairs: _Pairs):
+    """Log ratio of means (or inverse means) of one sign; NaN where their signs differ."""
+    same = mean[pairs.first] * mean[pairs.second] > 0
+    te, v = _difference((np.log(np.abs(value)), variance), pairs)
+    return np.where(same, te, np.nan), v
+
+
+def _pooled(n, sd, study) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pooled variance, degrees of freedom and people of each arm's study."""
+    df, people = np.bincount(study, n - 1), np.bincount(study, n)
+    return (np.bincount(study, (n - 1) * sd**2) / df)[study], df[study], people[study]
+
+
+def _standardised(n, mean, sd, pairs: _Pairs, used, measure: str, options: Options):
+    first, second = pairs.first, pairs.second
+    pooled, df, people = (x[first] for x in _pooled(n, sd, pairs.study))
+    d = (mean[first] - mean[second]) / np.sqrt(pooled)
+    sampling = 1 / n[first] + 1 / n[second]
+    if measure in ("D2ORL", "D2ORN"):
+        scale = LOGISTIC_SD if measure == "D2ORL" else COX_SNELL
+        return scale * d, scale**2 * (sampling + d**2 / (2 * people))
+    approximate = options.variance == "RevMan" and options.correction != "none"
+    factor = small_sample_factor(df, "approximate" if approximate else options.correction)
+    g = factor * d
+    if options.variance == "LS2":
+        return g, factor**2 * (sampling + d**2 / (2 * people))
+    if options.variance == "RevMan":
+        lost = 0.0 if options.correction == "none" else 3.94
+        return g, sampling + g**2 / (2 * (people - lost))
+    if options.variance == "UB":
+        exact = small_sample_factor(df, "exact")
+        return g, sampling + (exact * d) ** 2 * (1 - (df - 2) / (df * exact**2))
+    if options.variance == "AV":
+        return g, sampling + _mean_effect(g, people, pairs, used) ** 2 / (2 * people)
+    return g, sampling + g**2 / (2 * people)
+
+
+def _mean_effect(g, people, pairs: _Pairs, used: pd.DataFrame) -> float:
+    """Mean SMD of studies of the same two treatments, by people."""
+    labels = used["treatment"].astype(str).to_numpy()
+    one, two = labels[pairs.first], labels[pairs.second]
+    if len({frozenset(pair) for pair in zip(one, two)}) > 1:
+        raise ValueError("variance: 'AV' needs studies that all compare the same two treatments")
+    sign = np.where(one < two, 1, -1)
+    return float((people * sign * g).sum() / people.sum()) if len(g) else 0.0
+
+
+def _heteroscedastic(n, mean, sd, pairs: _Pairs, options: Options):
+    """SMD by the root of the mean variance of the study's arms."""
+    study = pairs.study
+    arms = np.bincount(study)
+    variance = np.bincount(study, sd**2) / arms
+    spread = np.bincount(study, sd**4 / (n - 1)) / arms**2
+    of = study[pairs.first]
+    factor = small_sample_factor(np.bincount(study, n - 1)[of], options.correction)
+    g = factor * (mean[pairs.first] - mean[pairs.second]) / np.sqrt(variance[of])
+    part = sd**2 / (n - 1)
+    sampling = (part[pairs.first] + part[pairs.second]) / variance[of]
+    return g, factor**2 * (sampling + g**2 * spread[of] / (2 * variance[of] ** 2))
+
+
+def _glass(n, mean, sd, pairs: _Pairs, measure: str, options: Options):
+    """SMD by the SD of the second group."""
+    n1, n2, sd1, sd2 = n[pairs.first], n[pairs.second], sd[pairs.first], sd[pairs.second]
+    g = small_sample_factor(n2 - 1, options.correction) * (mean[pairs.first] - mean[pairs.second]) / sd2
+    if measure == "SMD1H":
+        return g, (sd1 / sd2) ** 2 / n1 + 1 / n2 + g**2 / (2 * n2)
+    return g, 1 / n1 + 1 / n2 + g**2 / (2 * (n2 - 1 if options.variance == "RevMan" else n2))
+
+
+def _assemble(arms, reasons, used, pairs: _Pairs, te, v, reason, measure: str) -> EffectSizes:
+    study = used["study"].to_numpy(object)[pairs.first]
+    treatment = used["treatment"].to_numpy(object)
+    treat1, treat2 = treatment[pairs.first], treatment[pairs.second]
+    with np.errstate(invalid="ignore"):
+        se = np.sqrt(v)
+    bad = ~(np.isfinite(te) & np.isfinite(se) & (se > 0))
+    undefined = f"{measure} has no finite value with a standard error above 0; a continuity correction may help"
+    if measure in ContinuousMeasure.__args__:
+        undefined = f"{measure} has no finite value with a standard error above 0 for these means and SDs"
+    reason = np.where((reason == "") & bad, undefined, reason)
+    keep = reason == ""
+    columns = {"study": study, "treat1": treat1, "treat2": treat2}
+    table = EffectSizes({**{c: x[keep] for c, x in columns.items()}, "te": te[keep], "se": se[keep]})
+    out = [(s, a, b, why) for s, a, b, why in zip(study, treat1, treat2, reason) if why]
+    missing = [(s, t, "", why) for s, t, why in zip(arms["study"], arms["treatment"], reasons) if why]
+    left = used["study"].map(used["study"].value_counts()) == 1
+    alone = [(s, t, "", "no other arm of the study is usable") for s, t in zip(used["study"][left], used["treatment"][left])]
+    object.__setattr__(table, "measure", measure)
+    object.__setattr__(
+        table, "excluded", pd.DataFrame(missing + alone + out, columns=["study", "treat1", "treat2", "reason"])
+    )
+    return table

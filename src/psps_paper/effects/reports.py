@@ -1,0 +1,240 @@
+"""Effects from incomplete reports: intervals, p-values, test statistics, log-rank results, quantiles."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import scipy
+
+from psps_paper.effects.checks import choice, numbers, require
+from psps_paper.effects.estimates import Effect
+from psps_paper.effects.quantiles import mean_sd_from_quantiles
+from psps_paper.effects.single_arm import as_effect
+
+Scale = Literal["difference", "ratio"]
+QUARTILES, EXTREMES = ("q1", "q3"), ("minimum", "maximum")
+
+
+def _two_sided(level: float, df) -> np.ndarray:
+    if not 0 < level < 1:
+        raise ValueError(f"level: {level} is not between 0 and 1")
+    (df,) = numbers({"df": "positive"}, {"df": np.where(np.isinf(df), 1e300, df)})
+    upper = (1 + level) / 2
+    return np.where(df >= 1e300, scipy.special.ndtri(upper), scipy.special.stdtrit(np.minimum(df, 1e15), upper))
+
+
+def effect_from_interval(
+    lower, upper, *, te=None, scale: Scale = "difference", level: float = 0.95, df=np.inf
+) -> Effect:
+    """Effect and standard error from a confidence interval.
+
+    Parameters
+    ----------
+    lower, upper : float or array
+        Limits, upper above lower; above 0 on the ratio scale.
+    te : float or array, optional
+        The estimate as reported, on the same scale as the limits; the middle of the interval where left
+        out. It must lie between the limits.
+    scale : {"difference", "ratio"}
+        "ratio": limits and estimate are ratios (odds, risk, rate, hazard) and their logarithms are
+        returned.
+    level : float
+        Of the interval.
+    df : float or array
+        Degrees of freedom of the t quantile behind the interval; infinite for the normal.
+
+    Returns
+    -------
+    Effect
+
+    Raises
+    ------
+    ValueError
+
+    Source: Cochrane Handbook 6.4, 6.3.1.  Checked against: the interval made from the result.
+
+    Examples
+    --------
+    >>> te, se = effect_from_interval(0.64, 0.98, te=0.79, scale="ratio")
+    >>> round(float(te), 3), round(float(se), 3)
+    (-0.236, 0.109)
+    """
+    choice(scale, "scale", Scale.__args__)
+    kind = "positive" if scale == "ratio" else "finite"
+    lower, upper = numbers({"lower": kind, "upper": kind}, {"lower": lower, "upper": upper})
+    require(upper > lower, upper, "upper", "above lower")
+    if te is not None:
+        te, lower, upper = numbers({"te": kind, "lower": kind, "upper": kind}, {"te": te, "lower": lower, "upper": upper})
+        require((lower <= te) & (te <= upper), te, "te", "between lower and upper")
+    if scale == "ratio":
+        lower, upper, te = np.log(lower), np.log(upper), None if te is None else np.log(te)
+    se = (upper - lower) / (2 * _two_sided(level, df))
+    return as_effect((lower + upper) / 2 if te is None else te, se**2)
+
+
+def effect_from_p(te, p, *, scale: Scale = "difference", df=np.inf) -> Effect:
+    """Effect and standard error from an estimate and its two-sided p-value.
+
+    Parameters
+    ----------
+    te : float or array
+        Not at no effect: 0 on the difference scale, 1 on the ratio scale, where any p-value is 1.
+    p : float or array
+        Two-sided, above 0 and below 1. "p < 0.05" is not a p-value.
+    scale : {"difference", "ratio"}
+    df : float or array
+        Of the t test behind p; infinite for a z test.
+
+    Raises
+    ------
+    ValueError
+
+    Source: Cochrane Handbook 6.3.2.  Checked against: the p-value made from the result.
+    """
+    choice(scale, "scale", Scale.__args__)
+    te, p = numbers({"te": "positive" if scale == "ratio" else "finite", "p": "probability"}, {"te": te, "p": p})
+    te = np.log(te) if scale == "ratio" else te
+    require(te != 0, te, "te", "different from no effect, where p says nothing about the standard error")
+    require(p < 1, p, "p", "below 1")
+    df = np.where(np.isinf(df), 1e300, df)
+    (df,) = numbers({"df": "positive"}, {"df": df})
+    z = -np.where(df >= 1e300, scipy.special.ndtri(p / 2), scipy.special.stdtrit(np.minimum(df, 1e15), p / 2))
+    return effect_from_t(te, z)
+
+
+def effect_from_t(te, t) -> Effect:
+    """Effect and standard error from an estimate and its test statistic te / se.
+
+    Parameters
+    ----------
+    te, t : float or array
+        Not 0; where ``t`` is given without its sign that of ``te`` is taken.
+
+    Source: se = te / t.  Checked against: the statistic made from the result.
+    """
+    te, t = numbers({"te": "finite", "t": "finite"}, {"te": te, "t": t})
+    require(te != 0, te, "te", "different from 0")
+    require(t != 0, t, "t", "different from 0")
+    return as_effect(te, (te / t) ** 2)
+
+
+def log_hazard_ratio(observed_minus_expected, variance) -> Effect:
+    """Log hazard ratio of a log-rank test, group 1 against group 2.
+
+    Parameters
+    ----------
+    observed_minus_expected : float or array
+        Observed less expected events in group 1.
+    variance : float or array
+        Its hypergeometric variance V, above 0.
+
+    Returns
+    -------
+    Effect
+        te = (O - E) / V, se = 1 / sqrt(V).
+
+    Source: Peto 1977; Parmar, Torri & Stewart 1998. A hazard ratio with its interval or its p-value goes
+    through :func:`effect_from_interval` or :func:`effect_from_p` with ``scale="ratio"``.
+    Checked against: Parmar 1998, its formulas written out.
+
+    Examples
+    --------
+    >>> te, se = log_hazard_ratio(-6.0, 25.0)
+    >>> float(te), float(se)
+    (-0.24, 0.2)
+    """
+    kinds = {"observed_minus_expected": "finite", "variance": "positive"}
+    difference, v = numbers(kinds, {"observed_minus_expected": observed_minus_expected, "variance": variance})
+    return as_effect(difference / v, 1 / v)
+
+
+def log_hazard_ratio_from_p(p, events1, events2, *, sign=1, ratio: float = 1.0) -> Effect:
+    """Log hazard ratio from a log-rank p-value and the numbers of events.
+
+    Parameters
+    ----------
+    p : float or array
+        Two-sided, above 0 and below 1.
+    events1, events2 : float or array
+        Events per group, together above 0.
+    sign : 1 or -1
+        1 where group 1 has the higher hazard.
+    ratio : float
+        People randomised to group 1 for each one of group 2.
+
+    Source: Parmar, Torri & Stewart 1998, eq. 10 and 11 (V = events r / (1 + r)^2).
+    Checked against: log_hazard_ratio().
+    """
+    kinds = {"p": "probability", "events1": "count", "events2": "count", "sign": "sign", "ratio": "positive"}
+    p, events1, events2, sign, ratio = numbers(kinds, locals())
+    require(p < 1, p, "p", "below 1")
+    require(events1 + events2 > 0, events1 + events2, "events1 + events2", "above 0")
+    v = (events1 + events2) * ratio / (1 + ratio) ** 2
+    return log_hazard_ratio(-sign * scipy.special.ndtri(p / 2) * np.sqrt(v), v)
+
+
+def complete_means(arms: pd.DataFrame, *, source: str = "arms") -> pd.DataFrame:
+    """Arms with ``mean`` and ``sd`` filled from what was reported instead.
+
+    Parameters
+    ----------
+    arms : DataFrame
+        ``study, n`` and any of ``mean, sd, se, lower, upper, median, q1, q3, minimum, maximum``.
+    source : str
+        File or table named in errors.
+
+    Returns
+    -------
+    DataFrame
+        The input with ``mean`` and ``sd`` wherever they follow; others stay missing. In this order: sd
+        from ``se`` (times the root of n), from ``lower, upper`` (95 %, t with n - 1 degrees of freedom;
+        the mean is their middle where it is missing), then both from the quantiles by Wan 2014.
+
+    Raises
+    ------
+    ValueError
+
+    Source: Cochrane Handbook 6.5.2; Wan 2014.
+    """
+    columns = ("mean", "sd", "se", "lower", "upper", "median", *QUARTILES, *EXTREMES)
+    if not set(arms.columns) & set(columns[2:]) or "n" not in arms:
+        return arms
+    try:
+        known = {c: np.asarray(arms[c], float).copy() if c in arms else np.full(len(arms), np.nan) for c in (*columns, "n")}
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{source}: the columns {', '.join(columns)} must be numbers ({error})") from error
+    rows = np.array([f"{row} (study {study})" for row, study in zip(arms.index, arms["study"])], object)
+    _fill_from_errors(known, rows, source)
+    _fill_from_quantiles(known, rows, source)
+    return arms.assign(mean=known["mean"], sd=known["sd"])
+
+
+def _fill_from_errors(known: dict[str, np.ndarray], rows: np.ndarray, source: str) -> None:
+    here = np.isnan(known["sd"]) & ~np.isnan(known["se"]) & ~np.isnan(known["n"])
+    n, se = numbers({"n": "sample size", "se": "positive"}, {c: known[c][here] for c in ("n", "se")}, rows=rows[here], source=source)
+    known["sd"][here] = se * np.sqrt(n)
+    here = np.isnan(known["sd"]) & ~np.isnan(known["lower"] + known["upper"] + known["n"])
+    kinds = {"n": "sample size", "lower": "finite", "upper": "finite"}
+    n, lower, upper = numbers(kinds, {c: known[c][here] for c in kinds}, rows=rows[here], source=source)
+    require(upper > lower, upper, "upper", "above lower", rows=rows[here], source=source)
+    known["sd"][here] = (upper - lower) / (2 * scipy.special.stdtrit(n - 1, 0.975)) * np.sqrt(n)
+    known["mean"][here] = np.where(np.isnan(known["mean"][here]), (lower + upper) / 2, known["mean"][here])
+
+
+def _fill_from_quantiles(known: dict[str, np.ndarray], rows: np.ndarray, source: str) -> None:
+    """Wan 2014 for rows with a median; a mean or SD that was reported stays."""
+    missing = np.isnan(known["sd"]) | np.isnan(known["mean"])
+    for position in np.flatnonzero(missing & ~np.isnan(known["median"]) & ~np.isnan(known["n"])):
+        row = {c: float(x[position]) for c, x in known.items()}
+        given = {c: row[c] for pair in (QUARTILES, EXTREMES) if not np.isnan(row[pair[0]] + row[pair[1]]) for c in pair}
+        if not given:
+            continue
+        try:
+            mean, sd = mean_sd_from_quantiles(row["n"], row["median"], **given)
+        except ValueError as error:
+            raise ValueError(f"{source}, row {rows[position]}: {error}") from error
+        require(sd > 0, np.asarray(sd), "quantiles", "of a sample that varies", rows=[rows[position]], source=source)
+        known["mean"][position] = mean if np.isnan(row["mean"]) else row["mean"]
+        known["sd"][position] = sd if np.isnan(row["sd"]) else row["sd"]

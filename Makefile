@@ -17,6 +17,16 @@ BUILT := _build/html/.built
 # No path, data folder or kernel of the user's own may stand in for what the lock installs,
 # and one thread per process keeps sums, and so printed digits, the same on every machine.
 unexport PYTHONPATH PYTHONHOME PSPS_DATA PSPS_BUILT
+# The same holds for settings and typefaces of the user's own; and a HOME that nothing can be written to does as well.
+STATE := $(abspath $(VENV))/state
+export MPLCONFIGDIR := $(STATE)/matplotlib
+export MPL_IGNORE_SYSTEM_FONTS := 1
+export IPYTHONDIR := $(STATE)/ipython
+export JUPYTER_CONFIG_DIR := $(STATE)/jupyter/config
+export JUPYTER_DATA_DIR := $(STATE)/jupyter/data
+export JUPYTER_RUNTIME_DIR := $(STATE)/jupyter/runtime
+# Text is UTF-8 in any locale.
+export PYTHONUTF8 := 1
 # Each command of the tests starts from compiled modules.
 unexport PYTHONDONTWRITEBYTECODE
 export JUPYTER_PREFER_ENV_PATH := 1
@@ -37,12 +47,14 @@ help:
 	@echo 'make lock       resolve pyproject.toml into requirements.lock (needs uv)'
 	@echo 'make clean      remove all that was built or installed here'
 
+# Matplotlib lists its typefaces when it is first imported, and tells so on stderr, where a chapter must write nothing.
 $(INSTALLED): pyproject.toml requirements.lock
 	@if [ -z "$(PYTHON)" ]; then echo 'No Python found. Install Python 3.11, or name one: make PYTHON=/path/to/python3.11' >&2; exit 1; fi
 	@"$(PYTHON)" -c 'import sys; v = "%d.%d" % sys.version_info[:2]; v == "3.11" or sys.exit(f"{sys.executable} is Python {v}; the lock is for Python 3.11. Name one: make PYTHON=/path/to/python3.11")'
 	"$(PYTHON)" -m venv --clear $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(PY) -c 'import matplotlib.font_manager'
 	touch $@
 
 # --all and -W --keep-going: nothing stale is kept, and each warning (a missing reference, citation or glue) is an error.

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
 import tomllib
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 import yaml
@@ -72,12 +74,38 @@ def test_readme_commands_exist(command):
     assert re.search(rf"^{command}:", read("Makefile"), re.MULTILINE)
 
 
-def test_ci_runs_the_command_of_the_readme():
-    script = ROOT / ".ci" / "run"
-    assert os.access(script, os.X_OK)
-    lines = [line for line in read(".ci/run").splitlines() if line and not line.startswith("#")]
-    assert lines[0] == "set -euo pipefail" and lines[-1] == "make test"
-    assert "export PSPS_REQUIRE_BROWSER=1" in lines
+STAND_IN = """#!/bin/sh
+printf '%s\\0' "$(basename "$0") $*" >>"{log}"
+[ "$(basename "$0")" != make ] || {{ env -0; cat "$FONTCONFIG_FILE"; ls -A "$HOME"; }} >"{made}"
+"""
+
+
+def test_ci_runs_the_command_of_the_readme_on_a_bare_machine(tmp_path):
+    """``.ci/run`` with stand-ins for the commands that install, test and need a browser."""
+    log, made, own = tmp_path / "log", tmp_path / "made", tmp_path / "home"
+    (own / ".config" / "pip").mkdir(parents=True)
+    (own / ".config" / "pip" / "pip.conf").touch()
+    (tmp_path / "bin").mkdir()
+    for command in ("make", "chromium", "apt-get"):
+        script = tmp_path / "bin" / command
+        script.write_text(STAND_IN.format(log=log, made=made))
+        script.chmod(0o755)
+    kept = {"PIP_INDEX_URL": "https://mirror.invalid/simple", "UV_INDEX_URL": "https://mirror.invalid/simple",
+            "https_proxy": "http://proxy.invalid:1", "NO_PROXY": "127.0.0.1", "SSL_CERT_FILE": "ca.pem"}  # fmt: skip
+    dropped = {"MPLBACKEND": "Qt", "PSPS_DATA": "elsewhere", "PYTHONPATH": "x", "XDG_CACHE_HOME": "y", "LC_ALL": "de_DE.UTF-8", "TWO_LINES": "a\nb"}
+    path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run([ROOT / ".ci" / "run"], env={"PATH": path, "HOME": str(own), **kept, **dropped}, check=True, timeout=60)
+    assert log.read_text().split("\0")[-2] == "make test"
+    *variables, rest = made.read_text().split("\0")
+    found = dict(line.split("=", 1) for line in variables)
+    home = Path(found.pop("HOME"))
+    assert home != own and not home.exists(), "a new one, removed afterwards"
+    assert found.pop("FONTCONFIG_FILE").startswith(str(home.parent))
+    assert re.findall("<dir>(.*?)</dir>", rest) == ["/usr/share/fonts/truetype/dejavu"]
+    assert rest.endswith("</fontconfig>\n"), "nothing in HOME"
+    assert found.pop("PIP_CACHE_DIR") == "y/pip" and found.pop("PIP_CONFIG_FILE") == str(own / ".config" / "pip" / "pip.conf")
+    expected = {"PATH": path, "LANG": "C", "CI": "true", "PSPS_REQUIRE_BROWSER": "1", **kept}
+    assert {name: value for name, value in found.items() if name not in ("PWD", "OLDPWD", "SHLVL", "_")} == expected
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)

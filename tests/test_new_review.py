@@ -19,6 +19,7 @@ from psps_paper.cli import main
 from psps_paper.figures import style
 from psps_paper.living.exports import export
 from psps_paper.living.new_review import CONFIG, build_data, colours, new_review, open_review
+from psps_paper.site import failed_cell
 from psps_paper.tables import TableError, data_folder, load_table
 from psps_paper.trials import book_network
 
@@ -51,27 +52,86 @@ def edited(folder: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1))
 
 
-def run_in(folder: Path, command: list[str]) -> subprocess.CompletedProcess:
-    """A command that succeeded, in a process with no variable of this checkout's tests."""
+def ended_in(folder: Path, command: list[str]) -> subprocess.CompletedProcess:
+    """A command that has ended, in a process with no variable of this checkout's tests."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PSPS_", "PYTEST_"))}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
+
+
+def run_in(folder: Path, command: list[str]) -> subprocess.CompletedProcess:
+    """A command that succeeded."""
+    done = ended_in(folder, command)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done
 
 
-def build(folder: Path) -> None:
-    """Build a review's book as its Makefile does it."""
+def build_command(folder: Path) -> list[str]:
+    """How a review's Makefile builds its book."""
     recipe = (folder / "Makefile").read_text()
     command = next(line.strip() for line in recipe.splitlines() if "jupyter-book build" in line).split()
     assert {"--all", "-W", "--keep-going"} <= set(command)
-    run_in(folder, command)
+    return command
+
+
+def build(folder: Path) -> None:
+    run_in(folder, build_command(folder))
 
 
 @pytest.mark.slow
 def test_the_sample_builds_green_and_passes_its_own_tests(sample):
     build(sample)
     assert re.search(r"\b17 passed", run_in(sample, [sys.executable, "-m", "pytest", "-q", "tests"]).stdout)
+
+
+CHAPTER = """---
+file_format: mystnb
+kernelspec: {{name: python3, display_name: Python 3, language: python}}
+---
+# {title}
+
+```{{code-cell}} python
+{source}
+```
+"""
+
+
+def test_each_chapter_that_fails_is_named_last_with_its_cell_and_what_it_raised(review):
+    """What Python raises for an index out of range; nbclient's timeout, here of two seconds."""
+    for path in (review / "book").glob("*.md"):
+        path.unlink()
+    sources = {"index": "values = [1, 2]\nvalues[7]", "sleeps": "import time\ntime.sleep(60)"}
+    for name, source in sources.items():
+        (review / "book" / f"{name}.md").write_text(CHAPTER.format(title=name, source=source))
+    (review / "_toc.yml").write_text("format: jb-book\nroot: book/index\nchapters:\n  - file: book/sleeps\n")
+    config = (review / "_config.yml").read_text()
+    assert "timeout: 120" in config
+    (review / "_config.yml").write_text(config.replace("timeout: 120", "timeout: 2"))
+    done = ended_in(review, build_command(review))
+    assert done.returncode != 0
+    assert done.stderr.rstrip().endswith("""book/index.md: this cell failed:
+    values = [1, 2]
+    values[7]
+IndexError: list index out of range
+
+book/sleeps.md: this cell failed:
+    import time
+    time.sleep(60)
+timed out after 2 seconds""")
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("source", "message", "expected"), [
+    ("x = [\n1", "  Cell In[1], line 1\n    x = [\n        ^\n_IncompleteInputError: incomplete input", "_IncompleteInputError: incomplete input"),
+    ("\n".join(f"x{k} = 1" for k in range(40)), "-" * 75 + "\n\x1b[0;31mValueError\x1b[0m        Traceback (most recent call last)\n"
+     "\x1b[0mCell In[3], line 21\x1b[0m\n---> 21 x20 = 1\n\n\x1b[0;31mValueError\x1b[0m: one\ntwo", "ValueError: one\ntwo"),
+])  # fmt: skip
+def test_of_a_long_cell_the_lines_around_the_failure_are_told(source, message, expected):
+    """Messages as IPython writes them; nbclient puts the cell between rules before them."""
+    rule = "-" * 18
+    told = failed_cell(f"An error occurred while executing the following cell:\n{rule}\n{source}\n{rule}\n\n{message}\n")
+    assert told.endswith(expected) and len(told.splitlines()) <= 15
+    assert "    x20 = 1" in told or len(source) < 10
 
 
 def test_no_file_is_shared_but_the_package(sample):

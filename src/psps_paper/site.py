@@ -11,10 +11,12 @@ import html
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pybtex.plugin
+from myst_nb.sphinx_ import NbMetadataCollector
 from pybtex.database import Entry, Person
 from pybtex.style.formatting.unsrt import Style as UnsortedStyle
 from pybtex.style.labels import BaseLabelStyle
@@ -154,6 +156,50 @@ def read_in_parallel(app) -> None:
     app.extensions["sphinx_multitoc_numbering"].parallel_read_safe = True
 
 
+def run_all_chapters(app, config) -> None:
+    """Let the other chapters run where one fails, so that :func:`tell_failures` can tell of all; it fails the build."""
+    app.psps_strict = config.nb_execution_raise_on_error
+    config.nb_execution_raise_on_error = False
+
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_CELL = re.compile(r"^-{18,}\n(?P<source>.*?)\n-{18,}$", re.DOTALL | re.MULTILINE)
+CELL_LINES = 10  # of a failed cell, around the line that failed
+
+
+def failed_cell(message: str) -> str:
+    """What an author needs of nbclient's message: the cell, indented, and what it raised or that it timed out.
+
+    Example
+    -------
+    >>> line = "-" * 18
+    >>> print(failed_cell(f"Executing:\\n{line}\\n1 / 0\\n{line}\\nZeroDivisionError: division by zero"))
+        1 / 0
+    ZeroDivisionError: division by zero
+    """
+    text = _COLOUR.sub("", message).strip()
+    cell = _CELL.search(text)
+    lines = cell["source"].split("\n") if cell else []
+    at = re.search(r"^Cell In\[\d+\], line (\d+)", text, re.MULTILINE)
+    first = max(min(int(at[1]) - CELL_LINES // 2, len(lines) - CELL_LINES), 0) if at else 0
+    timed_out = re.search(r"A cell (timed out) .*?(after [\d.]+ seconds)", text)
+    raised = re.search(r"^(\w+) +Traceback \(most recent call last\)$", text, re.MULTILINE)
+    start = text.rfind(f"\n{raised[1]}") + 1 if raised else text.rfind("\n") + 1
+    said = f"{timed_out[1]} {timed_out[2]}" if timed_out else text[start:]
+    return "\n".join([*(f"    {line}" for line in lines[first : first + CELL_LINES]), *said.split("\n")[:5]])
+
+
+def tell_failures(app, error: Exception | None) -> None:
+    """At the very end of a build, name each chapter that failed with its cell and what it raised, and let the build fail."""
+    if error is not None or not app.psps_strict:
+        return
+    data = {name: NbMetadataCollector.get_exec_data(app.env, name) for name in sorted(app.env.found_docs)}
+    for name, run in data.items():
+        if run and not run["succeeded"]:
+            app.statuscode = 1
+            print(f"\n{app.env.doc2path(name, base=False)}: this cell failed:\n{failed_cell(run['traceback'])}", file=sys.stderr, flush=True)
+
+
 def finish(app, error: Exception | None) -> None:
     """After the build: make the sidebar a landmark and name what unfolds in it, put the data beside the pages, prune what the theme brings."""
     if error is not None or app.builder.format != "html":
@@ -185,8 +231,10 @@ def setup(app) -> dict[str, bool]:
     app.add_html_math_renderer("mathml", (formulas.visit_math, None), (formulas.visit_displaymath, None))
     app.add_css_file("formulas.css")
     app.connect("config-inited", use_formulas)
+    app.connect("config-inited", run_all_chapters)
     app.connect("builder-inited", read_glossary)
     app.connect("builder-inited", read_in_parallel)
     app.connect("html-page-context", adapt_page, priority=900)
     app.connect("build-finished", finish, priority=900)
+    app.connect("build-finished", tell_failures, priority=950)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
-# Relative width of the interval in which the likelihood search leaves tau2.
-TAU2_PRECISION = 1e-13
 # From this ratio of weights on, the trace of DL is taken by QR: as a difference of sums it loses
 # the square of the ratio.
 UNEVEN = 1e3
@@ -74,69 +72,6 @@ def tau2_dl(x: np.ndarray, common: LeastSquares, df: int) -> np.ndarray:
         basis = np.linalg.qr(np.sqrt(w)[:, :, None] * (x if x.ndim == 2 else x[uneven]))[0]
         trace[uneven] = (w * (1 - (basis**2).sum(axis=2))).sum(axis=1)
     return np.maximum(0.0, (common.q - df) / trace)
-
-
-def tau2_likelihood(
-    x: np.ndarray, y: np.ndarray, d: np.ndarray, start: np.ndarray, *, restricted: bool
-) -> np.ndarray:
-    """REML or ML estimate of each data set.
-
-    The root of the score, by Chandrupatla's method between 0 and a value where the likelihood
-    falls; 0 where it falls from 0 on.
-
-    Parameters
-    ----------
-    start : ndarray [B]
-        About where the upper end of the search begins, such as the DL estimate.
-    restricted : bool
-        REML where true, ML where false.
-
-    Raises
-    ------
-    RuntimeError
-        No convergence.
-
-    Source: Harville 1977 (score); Jackson, White & Riley 2012 for networks.
-    Checked against: metafor 3.8-1 rma.mv(), correlation 1/2 within multi-arm studies.
-    """
-    from scipy.optimize import elementwise  # slow to load
-
-    tau2 = np.zeros(len(y))
-    if y.shape[1] <= x.shape[-1]:
-        return tau2
-
-    def score(value: np.ndarray, index: np.ndarray) -> np.ndarray:
-        rows = x if x.ndim == 2 else x[index]
-        return _score(rows, y[index], d[index], value, restricted=restricted)
-
-    everything = np.arange(len(y))
-    index = everything[score(tau2, everything) > 0]
-    if index.size == 0:
-        return tau2
-    low, high = np.zeros(index.size), np.maximum(start[index], d[index].mean(axis=1))
-    while (short := score(high, index) > 0).any():
-        low, high = np.where(short, high, low), np.where(short, 4 * high, high)
-    found = elementwise.find_root(
-        score, (low, high), args=(index,), tolerances={"xatol": 0.0, "xrtol": TAU2_PRECISION}
-    )
-    if not found.success.all():
-        raise RuntimeError(
-            f"tau2: the likelihood search did not converge for {(~found.success).sum()} data set(s)"
-        )
-    tau2[index] = found.x
-    return tau2
-
-
-def _score(
-    x: np.ndarray, y: np.ndarray, d: np.ndarray, tau2: np.ndarray, *, restricted: bool
-) -> np.ndarray:
-    """Twice the derivative of the log-likelihood by tau2."""
-    fit = least_squares(x, y, d, tau2)
-    w = fit.w
-    trace = w.sum(axis=1)
-    if restricted:
-        trace = trace - (fit.cov * weighted_cross(x, w**2)).sum(axis=(1, 2))
-    return ((w * fit.residual) ** 2).sum(axis=1) - trace
 
 
 def log_likelihood(fit: LeastSquares, *, restricted: bool) -> np.ndarray:

@@ -17,7 +17,6 @@ from .heterogeneity import (
     log_likelihood,
     p_of_q,
     tau2_dl,
-    tau2_likelihood,
 )
 from .reduction import (
     PRECISION,
@@ -32,6 +31,7 @@ from .reduction import (
     reduce_contrasts,
     subnetworks,
 )
+from .tau2_search import Tau2Maxima, Tau2Maximum, tau2_maxima
 
 Desirable = Literal["lower", "higher"]
 METHODS = ("DL", "REML", "ML")
@@ -74,6 +74,9 @@ class NetworkFit:
     log_likelihood : float
         At ``tau2``, of the contrasts with each study's first arm as baseline; restricted, without
         the constant ``log|X'X| / 2``, under REML; NaN for a pooled network.
+    tau2_maxima : tuple of Tau2Maximum
+        Under REML and ML all local maxima of the likelihood, the highest (``tau2``) first; empty
+        for other methods. A second one means that the data speak for two different tau2.
     level : float
         Of all intervals.
     correlation : float or None
@@ -105,6 +108,7 @@ class NetworkFit:
     n_contrasts: int
     contrasts: pd.DataFrame
     excluded: pd.DataFrame
+    tau2_maxima: tuple[Tau2Maximum, ...] = ()
 
     def _square(self, values: np.ndarray) -> pd.DataFrame:
         return pd.DataFrame(values, index=self._labels, columns=self._labels)
@@ -176,6 +180,9 @@ class NetworkFits:
         Relative to the first treatment.
     covariance : ndarray [B x n x n]
     tau2, q, p_q, i2, i2_lower, i2_upper, log_likelihood : ndarray [B]
+    maxima : Tau2Maxima or None
+        Under REML and ML all local maxima of the likelihood, as ``data_set, tau2,
+        log_likelihood``, the highest of each data set first.
     df_q, df_predict : int
     te, se, lower, upper, predict_lower, predict_upper : ndarray [B x n x n]
         Row minus column.
@@ -193,6 +200,7 @@ class NetworkFits:
     i2_lower: np.ndarray
     i2_upper: np.ndarray
     log_likelihood: np.ndarray
+    maxima: Tau2Maxima | None
     df_q: int
     df_predict: int
     level: float
@@ -350,6 +358,7 @@ def fit_network(
         n_contrasts=len(used),
         contrasts=used,
         excluded=excluded,
+        tau2_maxima=() if fits.maxima is None else fits.maxima.of(0),
     )
 
 
@@ -453,6 +462,7 @@ def fit_networks(
     first = fits[0]
     return NetworkFits(
         treatments=first.treatments,
+        maxima=_joined([fit.maxima for fit in fits], [piece.start for piece in pieces]),
         df_q=first.df_q,
         df_predict=first.df_predict,
         level=level,
@@ -509,10 +519,11 @@ def _fit(
     x, y, d = rows.x[..., 1:], rows.y, rows.d
     df = y.shape[1] - x.shape[-1]
     common = least_squares(x, y, d, np.zeros(len(y)))
-    value = _tau2(x, y, d, common, df, tau2)
+    value, maxima = _tau2(x, y, d, common, df, tau2)
     # Without heterogeneity the two models are one, and so are their numbers.
     random = common if not value.any() else least_squares(x, y, d, value)
     likelihood = log_likelihood(random, restricted=isinstance(tau2, str) and tau2 == "REML")
+    likelihood = likelihood - rows.log_jacobian
     i2, i2_lower, i2_upper = i_squared(common.q, df, level)
     return NetworkFits(
         treatments=design.treatments,
@@ -526,7 +537,8 @@ def _fit(
         i2=i2,
         i2_lower=i2_lower,
         i2_upper=i2_upper,
-        log_likelihood=likelihood - rows.log_jacobian,
+        log_likelihood=likelihood,
+        maxima=None if maxima is None else maxima.at(likelihood),
         df_q=df,
         df_predict=df - 1,
         level=level,
@@ -540,20 +552,32 @@ def _tau2(
     common: LeastSquares,
     df: int,
     tau2: str | float | np.ndarray,
-) -> np.ndarray:
+) -> tuple[np.ndarray, Tau2Maxima | None]:
+    """tau2 of each data set, and the maxima of its likelihood under REML and ML."""
+    wrong = f"tau2={tau2!r}: expected one of {', '.join(METHODS)} or a number >= 0"
     if isinstance(tau2, str):
         if tau2 not in METHODS:
-            raise ValueError(f"tau2={tau2!r}: expected one of {', '.join(METHODS)} or a number >= 0")
-        start = tau2_dl(x, common, df)
+            raise ValueError(wrong)
         if tau2 == "DL":
-            return start
-        return tau2_likelihood(x, y, d, start, restricted=tau2 == "REML")
-    wrong = f"tau2={tau2!r}: expected one of {', '.join(METHODS)} or a number >= 0"
+            return tau2_dl(x, common, df), None
+        maxima = tau2_maxima(x, y, d, restricted=tau2 == "REML")
+        return maxima.tau2[maxima.first], maxima
     value = real_numbers(tau2, wrong)
     if value.shape not in ((), (1,), (len(y),)) or not (np.isfinite(value) & (value >= 0)).all():
         raise ValueError(wrong)
-    value = np.broadcast_to(value, len(y)).copy()
-    return value
+    return np.broadcast_to(value, len(y)).copy(), None
+
+
+def _joined(maxima: list[Tau2Maxima | None], starts: list[int]) -> Tau2Maxima | None:
+    """Of the pieces of :func:`fit_networks`, which begin at these data sets."""
+    found = [part for part in maxima if part is not None]
+    if not found:
+        return None
+    return Tau2Maxima(
+        np.concatenate([part.data_set + start for part, start in zip(found, starts)]),
+        np.concatenate([part.tau2 for part in found]),
+        np.concatenate([part.log_likelihood for part in found]),
+    )
 
 
 def _with_reference(values: np.ndarray, axes: int) -> np.ndarray:

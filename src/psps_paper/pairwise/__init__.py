@@ -1,7 +1,9 @@
 """Meta-analysis of one comparison: pooled effects, small-study effects, dependent estimates."""
 
+from psps_paper.network.tau2_search import Tau2Maximum
 from psps_paper.pairwise.dependent import (
     RobustFit,
+    Sigma2Maximum,
     ThreeLevelFit,
     robust_meta_analysis,
     three_level,
@@ -23,6 +25,8 @@ __all__ = [
     "EggerTest",
     "PairwiseFit",
     "RobustFit",
+    "Sigma2Maximum",
+    "Tau2Maximum",
     "ThreeLevelFit",
     "copas_jackson_bound",
     "egger_test",

@@ -16,8 +16,8 @@ from psps_paper.network.heterogeneity import (
     least_squares,
     p_of_q,
     tau2_dl,
-    tau2_likelihood,
 )
+from psps_paper.network.tau2_search import Tau2Maximum, tau2_maxima
 
 Tau2Method = Literal["DL", "REML", "ML", "PM", "SJ", "HE"]
 PredictionDf = Literal["k-2", "k-1", "normal"]
@@ -53,6 +53,11 @@ class PairwiseFit:
         Its degrees of freedom; infinite for "normal".
     weights : ndarray (k,)
         Random-effects weights, sum 1.
+    log_likelihood : float
+        At ``tau2``, with all constants; restricted under REML.
+    tau2_maxima : tuple of Tau2Maximum
+        Under REML and ML all local maxima of the likelihood, the highest (``tau2``) first; empty
+        for other methods. A second one means that the data speak for two different tau2.
     """
 
     k: int
@@ -78,6 +83,8 @@ class PairwiseFit:
     predict_upper: float
     prediction_df: float
     weights: np.ndarray
+    log_likelihood: float
+    tau2_maxima: tuple[Tau2Maximum, ...]
 
 
 def study_estimates(te, se, *, at_least: int = 1) -> tuple[np.ndarray, np.ndarray]:
@@ -122,7 +129,8 @@ def estimate_tau2(te, se, method: Tau2Method = "DL") -> float:
     Returns
     -------
     float
-        At least 0; 0 for one study. SJ is above 0 unless all te are equal.
+        At least 0; 0 for one study. SJ is above 0 unless all te are equal. REML and ML give the
+        global maximum of the likelihood, which can have several local ones.
 
     Source: DerSimonian & Laird 1986; Harville 1977; Paule & Mandel 1982; Sidik & Jonkman 2005;
     Hedges 1983. Reviewed in Veroniki 2016.  Checked against: metafor 3.8-1 rma().
@@ -138,11 +146,27 @@ def estimate_tau2(te, se, method: Tau2Method = "DL") -> float:
         return max(0.0, float(te.var(ddof=1) - v.mean()))
     if method == "SJ":
         return _sidik_jonkman(te, v)
-    x, y, d = np.ones((k, 1)), te[None], v[None]
-    dl = tau2_dl(x, least_squares(x, y, d, np.zeros(1)), k - 1)
     if method == "DL":
-        return float(dl[0])
-    return float(tau2_likelihood(x, y, d, dl, restricted=method == "REML")[0])
+        x, y, d = np.ones((k, 1)), te[None], v[None]
+        return float(tau2_dl(x, least_squares(x, y, d, np.zeros(1)), k - 1)[0])
+    return _likelihood_maxima(te, se, method)[0].tau2
+
+
+def _likelihood_maxima(te: np.ndarray, se: np.ndarray, method: str) -> tuple[Tau2Maximum, ...]:
+    """All local maxima under REML or ML, the highest first."""
+    found = tau2_maxima(np.ones((len(te), 1)), te[None], se[None] ** 2, restricted=method == "REML")
+    highest = log_likelihood(te, se, found.tau2[0], restricted=method == "REML")
+    return found.at(np.array([highest])).of(0)
+
+
+def log_likelihood(te: np.ndarray, se: np.ndarray, tau2: float, *, restricted: bool) -> float:
+    """Of te ~ N(mean, se^2 + tau2) at the best mean, with all constants (metafor's convention)."""
+    k, total = len(te), se**2 + tau2
+    mean, standard_error, q = _pool(te, total)
+    value = np.log(total).sum() + q + k * np.log(2 * np.pi)
+    if restricted:
+        value -= 2 * np.log(standard_error) + np.log(k) + np.log(2 * np.pi)
+    return float(-value / 2)
 
 
 def _pool(te: np.ndarray, total: np.ndarray) -> tuple[float, float, float]:
@@ -220,7 +244,7 @@ def meta_analysis(
     """
     te, se = study_estimates(te, se, at_least=2 if hartung_knapp else 1)
     choice(prediction_df, "prediction_df", PredictionDf.__args__)
-    method, between = _resolve_tau2(te, se, tau2)
+    method, between, maxima = _resolve_tau2(te, se, tau2)
     k, df = len(te), len(te) - 1
     te_common, se_common, q = _pool(te, se**2)
     total = se**2 + between
@@ -260,6 +284,8 @@ def meta_analysis(
         predict_upper=mean + new_reach,
         prediction_df=new_df,
         weights=(1 / total) / (1 / total).sum(),
+        log_likelihood=log_likelihood(te, se, between, restricted=method == "REML"),
+        tau2_maxima=maxima,
     )
 
 
@@ -277,12 +303,18 @@ def typical_variance(se) -> float:
     return float((len(w) - 1) * w.sum() / (w.sum() ** 2 - (w**2).sum()))
 
 
-def _resolve_tau2(te: np.ndarray, se: np.ndarray, tau2: Tau2Method | float) -> tuple[str, float]:
+def _resolve_tau2(
+    te: np.ndarray, se: np.ndarray, tau2: Tau2Method | float
+) -> tuple[str, float, tuple[Tau2Maximum, ...]]:
+    """Method, value and, under REML and ML, all maxima of the likelihood."""
     if isinstance(tau2, str):
-        return tau2, estimate_tau2(te, se, tau2)
+        if tau2 not in ("REML", "ML"):
+            return tau2, estimate_tau2(te, se, tau2), ()
+        maxima = _likelihood_maxima(te, se, tau2)
+        return tau2, maxima[0].tau2, maxima
     if not (np.isfinite(tau2) and tau2 >= 0):
         raise ValueError(f"tau2: {tau2} is not a number of at least 0")
-    return "fixed", float(tau2)
+    return "fixed", float(tau2), ()
 
 
 def leave_one_out(te, se, labels: Sequence | None = None, **options) -> pd.DataFrame:

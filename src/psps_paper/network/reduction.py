@@ -386,7 +386,7 @@ def reduce_contrasts(
     )
 
 
-def _contrast_basis(arms: int) -> np.ndarray:
+def contrast_basis(arms: int) -> np.ndarray:
     """(arms - 1) orthogonal contrasts of squared length 2, so that tau2 enters as tau2 * I."""
     basis = np.zeros((arms - 1, arms))
     for k in range(1, arms):
@@ -411,7 +411,7 @@ def _reduce_multi_arm(
     # te of the loop through the mean of the arms: zero where contrasts add up.
     loop = np.abs(effect - (mean[..., :, None] - mean[..., None, :])).max(axis=(-2, -1))
     smallest = se[:, group.rows].min(axis=-1)
-    basis = _contrast_basis(arms)
+    basis = contrast_basis(arms)
     d, vectors = np.linalg.eigh(-basis @ variance @ basis.T / 2)
     for wrong, what in (
         (loop > LOOP_TOLERANCE * smallest, "estimates do not add up"),

@@ -1,0 +1,31 @@
+"""Bayesian meta-analysis and network meta-analysis without sampling: quadrature over tau."""
+
+from .fit import fit_bayes
+from .posterior import Posterior, bayes_factor
+from .presets import rhodes_prior, turner_prior
+from .priors import (
+    TauPrior,
+    exponential,
+    half_cauchy,
+    half_normal,
+    inverse_gamma,
+    log_normal,
+    log_t,
+    uniform,
+)
+
+__all__ = [
+    "Posterior",
+    "TauPrior",
+    "bayes_factor",
+    "exponential",
+    "fit_bayes",
+    "half_cauchy",
+    "half_normal",
+    "inverse_gamma",
+    "log_normal",
+    "log_t",
+    "rhodes_prior",
+    "turner_prior",
+    "uniform",
+]

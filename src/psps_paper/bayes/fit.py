@@ -1,0 +1,258 @@
+"""Bayesian meta-analysis without sampling: given the standard deviations all is normal, and those few are integrated out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import scipy
+
+from psps_paper.effects.checks import choice
+from psps_paper.network.model import prepare
+from psps_paper.network.reduction import check_ratio, real_numbers, reduce_contrasts
+
+from .model import LinearModel, basic_parameters, class_means, classes_of, component_basis, linear_model, moment_exists
+from .posterior import Posterior, _finite, _probability
+from .priors import HalfNormal, TauPrior
+from .quadrature import Axis, Nodes, integrate, place_axes
+
+Effects = Literal["exchangeable", "common", "fixed"]
+
+
+def fit_bayes(
+    contrasts: pd.DataFrame,
+    tau_prior: TauPrior = HalfNormal(0.5),
+    effect_sd: float = 100.0,
+    level: float = 0.95,
+    *,
+    effect_mean: float = 0.0,
+    reference: str | None = None,
+    correlation: float | None = None,
+    effects: Effects = "exchangeable",
+    classes: str | None = None,
+    class_sd_prior: TauPrior | None = None,
+    inconsistency_sd: float = 0.0,
+    separator: str | None = None,
+    inactive: str | None = None,
+) -> Posterior:
+    """Bayesian meta-analysis of a network, or of one comparison, by quadrature over tau.
+
+    Parameters
+    ----------
+    contrasts : DataFrame [study, treat1, treat2, te, se]
+        As for ``fit_network``: te is treat1 minus treat2, a study with a arms gives all a(a-1)/2 rows; two treatments
+        make a meta-analysis of one comparison. Rows without te or se are left out and listed in ``excluded``.
+    tau_prior : TauPrior
+        :func:`half_normal` and its like, of the SD between studies, in the outcome's unit.
+    effect_sd : float
+        SD of the normal prior of the basic parameters (each other treatment minus the reference), in the outcome's
+        unit; infinite: flat.
+    level : float
+        Of the equal-tailed intervals.
+    effect_mean : float
+        Mean of that prior.
+    reference : str, optional
+        The first treatment in sorted order if left out. With ``effect_sd=inf`` it changes nothing.
+    correlation : float, optional
+        As in ``fit_network``: of several estimates of one comparison by one study.
+    effects : {"exchangeable", "common", "fixed"}
+        Studies' true effects: normal around the mean with SD tau; all the same (tau is 0, ``tau_prior`` unused); or
+        unrelated, so that te is the precision-weighted mean of those at hand, nothing is predicted and no prior used.
+    classes : str, optional
+        Columns ``<classes>1`` and ``<classes>2`` of ``contrasts`` name the classes of treat1 and treat2. Treatments of
+        a class are then exchangeable: normal around the mean of their class, which has the prior of ``effect_sd``.
+    class_sd_prior : TauPrior, optional
+        Of the SD within classes; ``tau_prior`` if left out.
+    inconsistency_sd : float
+        Above 0: each design departs from consistency by contrasts with this SD and correlation 1/2 (Jackson 2014).
+    separator, inactive : str, optional
+        Additive model: a treatment's effect is the sum of those of its components, between which ``separator`` stands
+        in its name; the inactive one has none. The prior of ``effect_sd`` is then that of each component.
+
+    Returns
+    -------
+    Posterior
+
+    Raises
+    ------
+    TypeError
+        ``contrasts`` is not a DataFrame, or a prior is none.
+    ValueError
+        As ``fit_network``; an option or number out of range; components that cannot be told apart under a flat prior.
+    RuntimeError
+        The integral does not settle.
+
+    Notes
+    -----
+    Given tau the posterior is multivariate normal, so that the posterior is a mixture of normals over tau with
+    weights from the marginal likelihood; the nodes are doubled until nothing changes by 1e-11.
+
+    Source: the model of Higgins & Whitehead 1996 with correlation 1/2 within multi-arm studies; integration over tau
+    alone as Röver 2020 does for one comparison; class effects as Dias 2018, chapter 8.
+    Checked against: quadrature in R and JAGS 4.3.1 (networks), bayesmeta 3.4 (one comparison).
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"study": ["a", "b"], "treat1": "X", "treat2": "Y", "te": [0.3, 0.9], "se": [0.15, 0.25]})
+    >>> post = fit_bayes(rows, HalfNormal(0.5), effect_sd=np.inf)
+    >>> round(post.te.at["X", "Y"], 4), round(post.tau_mean, 4)
+    (np.float64(0.5532), 0.4123)
+    """
+    level = _probability(level, "level")
+    choice(effects, "effects", Effects.__args__)
+    _check_prior(tau_prior, "tau_prior")
+    effect_sd, effect_mean = _check_effect(effect_sd, effect_mean)
+    inconsistency_sd = _finite(inconsistency_sd, "inconsistency_sd")
+    if inconsistency_sd < 0:
+        raise ValueError(f"inconsistency_sd={inconsistency_sd!r}: expected a number of at least 0")
+    if correlation is not None:
+        wrong = f"correlation={correlation!r}: expected a number in [0, 1)"
+        if not (np.ndim(correlation) == 0 and 0 <= real_numbers(correlation, wrong) < 1):
+            raise ValueError(wrong)
+    design, te, se, used, excluded = prepare(contrasts, repeats=correlation is not None)
+    check_ratio(se[None])
+    names = design.treatments
+    basis, labels, members = _basis(names, used, reference, classes, separator, inactive)
+    if effects == "fixed":
+        effect_sd, effect_mean = np.inf, 0.0
+    model = linear_model(
+        design, reduce_contrasts(design, te[None], se[None], correlation), basis,
+        effect_mean=effect_mean, effect_sd=effect_sd, classes=members, inconsistency_sd=inconsistency_sd,
+    )
+    if np.isinf(effect_sd):
+        _check_identified(model)
+    within = class_sd_prior or tau_prior
+    _check_prior(within, "class_sd_prior")
+    priors = (tau_prior if effects == "exchangeable" else None, within if model.scaled.any() else None)
+    rule, finer, axes, change = _posterior_of_sds(model, priors)
+    moments = None
+    if labels is not None:
+        moments = _component_table(labels, rule)
+    return Posterior(
+        treatments=names,
+        reference=reference or names[0],
+        effects=effects,
+        tau_prior=priors[0],
+        effect_sd=effect_sd,
+        level=level,
+        error_bound=change,
+        log_marginal=np.nan if effects == "fixed" else rule.log_integral,
+        contrasts=used,
+        excluded=excluded,
+        components=moments,
+        model=model,
+        axes=axes,
+        rule=rule,
+        finer=finer,
+    )
+
+
+def _check_prior(prior: object, name: str) -> None:
+    if not all(hasattr(prior, part) for part in ("bounds", "tail", "log_density", "quantile")):
+        raise TypeError(f"{name}: {type(prior).__name__} given; expected a prior of tau, such as half_normal(0.5)")
+
+
+def _check_effect(effect_sd: object, effect_mean: object) -> tuple[float, float]:
+    wrong = f"effect_sd={effect_sd!r}: expected a number above 0, or infinity for a flat prior"
+    value = real_numbers(effect_sd, wrong)
+    if value.ndim or not value > 0:
+        raise ValueError(wrong)
+    return float(value), _finite(effect_mean, "effect_mean")
+
+
+def _basis(
+    names: list[str], used: pd.DataFrame, reference: str | None, classes: str | None, separator: str | None, inactive: str | None
+) -> tuple[np.ndarray, list[str] | None, list[str] | None]:
+    """Columns with the prior of effects; names of components; class of each treatment."""
+    if separator is None and inactive is not None:
+        raise ValueError(f"inactive={inactive!r}: expected a separator of components with it")
+    if separator is not None and classes is not None:
+        raise ValueError("separator and classes: expected one of them at most")
+    if separator is not None:
+        basic_parameters(names, reference)
+        labels, basis = component_basis(names, separator, inactive)
+        return basis, labels, None
+    if classes is not None:
+        members = classes_of(used, classes, names)
+        return class_means(names, members, reference), None, members
+    return basic_parameters(names, reference), None, None
+
+
+def _check_identified(model: LinearModel) -> None:
+    flat = model.x[:, model.precision == 0]
+    if np.linalg.matrix_rank(flat) < flat.shape[1]:
+        raise ValueError(
+            "effect_sd=inf: these contrasts cannot tell the effects apart, so that the posterior is improper; use a finite effect_sd"
+        )
+
+
+def _posterior_of_sds(
+    model: LinearModel, priors: tuple[TauPrior | None, TauPrior | None]
+) -> tuple[Nodes, Nodes, tuple[Axis | None, Axis | None], float]:
+    """Integrate over tau and the SD within classes, where there are such."""
+    products = model.products()
+    present = [k for k, prior in enumerate(priors) if prior is not None]
+
+    def log_and_moments(*values: np.ndarray, moments: bool) -> tuple[np.ndarray, tuple]:
+        by_place = dict(zip(present, values, strict=True))
+        k = len(values[0]) if values else 1
+        log, carried = model.given(by_place.get(0, np.zeros(k)), by_place.get(1), products, moments=moments)
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            prior = sum((priors[place].log_density(value) for place, value in by_place.items()), np.zeros(k))
+        # 0 / 0 in a prior that vanishes at an end
+        return log + np.where(np.isnan(prior), -np.inf, prior), carried
+
+    if not present:
+        log, carried = log_and_moments(moments=True)
+        rule = Nodes(np.zeros((1, 1)), np.ones(1), carried, float(log[0]), np.zeros((1, 1), int), 1.0)
+        return rule, rule, (None, None), 0.0
+
+    def crude(*values: np.ndarray) -> np.ndarray:
+        shape = values[0].shape
+        return log_and_moments(*(value.ravel() for value in values), moments=False)[0].reshape(shape)
+
+    low, high = 0.01 * np.sqrt(model.d.min()), 100 * max(np.sqrt(model.d.max()), np.ptp(model.y))
+    axes = place_axes(crude, [priors[k] for k in present], [(low, high)] * len(present))
+
+    centres = np.stack([axis.at(np.zeros(1))[0] for axis in axes])
+    order = 0
+    while order < 2 and all(moment_exists(prior, model, order + 1) for prior in priors):
+        order += 1
+
+    def summaries(rule: Nodes) -> np.ndarray:
+        b, covariance = rule.carried
+        # Bounded functions of the standard deviations, whose own moments need not exist.
+        shares = rule.values / (rule.values + centres)
+        weight = rule.weight if order == 2 else rule.weight * ((1 - shares) ** 2).prod(axis=0)
+        mean = weight @ b
+        variance = weight @ (np.diagonal(covariance, axis1=1, axis2=2) + (b - mean) ** 2)
+        # What quantiles rest on: tail probabilities of effects and of predictions.
+        spread = np.stack([np.diagonal(covariance, axis1=1, axis2=2)] * 2)
+        spread[1] += (rule.values[0] ** 2)[:, None]
+        away = np.stack([b - mean, mean - b]) - 2 * np.sqrt(variance)
+        tails = np.tensordot(rule.weight, scipy.special.ndtr(away[:, None] / np.sqrt(spread)), axes=(0, 2))
+        moments = np.concatenate([np.log(variance), mean / np.sqrt(variance)])
+        return np.concatenate([[rule.log_integral], shares @ rule.weight, moments, tails.ravel()])
+
+    rule, finer, change = integrate(lambda *values: log_and_moments(*values, moments=True), axes, summaries, order)
+    placed = iter(axes)
+    both = tuple(next(placed) if prior is not None else None for prior in priors)
+    return _with_all(rule, present), _with_all(finer, present), both, change
+
+
+def _with_all(rule: Nodes, present: list[int]) -> Nodes:
+    """With zeros for tau where it is no axis."""
+    if present[0] == 0:
+        return rule
+    missing = np.zeros((1, len(rule.weight)))
+    return replace(rule, values=np.vstack([missing, rule.values]), steps=np.vstack([missing.astype(int), rule.steps]))
+
+
+def _component_table(labels: list[str], rule: Nodes) -> pd.DataFrame:
+    b, covariance = rule.carried
+    mean = rule.weight @ b
+    variance = rule.weight @ (np.diagonal(covariance, axis1=1, axis2=2) + (b - mean) ** 2)
+    n = len(labels)
+    return pd.DataFrame({"mean": mean[:n], "sd": np.sqrt(variance[:n])}, index=pd.Index(labels, name="component"))

@@ -1,0 +1,77 @@
+"""Mixtures of normal distributions with shared weights, many at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy
+
+
+def below(x: np.ndarray, weight: np.ndarray, mean: np.ndarray, sd: np.ndarray) -> np.ndarray:
+    """P(mixture <= x).
+
+    Parameters
+    ----------
+    x : ndarray [...]
+    weight : ndarray [n]
+    mean, sd : ndarray [n, ...]
+    """
+    return np.tensordot(weight, scipy.special.ndtr((x - mean) / sd), axes=1)
+
+
+def density(x: np.ndarray, weight: np.ndarray, mean: np.ndarray, sd: np.ndarray) -> np.ndarray:
+    """Density of the mixture at x; shapes as in :func:`below`."""
+    return np.tensordot(weight, np.exp(-(((x - mean) / sd) ** 2) / 2) / sd, axes=1) / np.sqrt(2 * np.pi)
+
+
+def quantiles(p: np.ndarray, weight: np.ndarray, mean: np.ndarray, sd: np.ndarray) -> np.ndarray:
+    """Quantiles of m mixtures by Halley's method, kept inside a bracket that halves where a step would leave it.
+
+    Parameters
+    ----------
+    p : ndarray [m]
+        In (0, 1).
+    weight : ndarray [n]
+    mean, sd : ndarray [n x m]
+
+    Returns
+    -------
+    ndarray [m]
+    """
+    single = mean + scipy.special.ndtri(p) * sd
+    # The mixture's quantile lies between the smallest and the largest of its parts.
+    low, high = single.min(axis=0), single.max(axis=0)
+    least = sd.min(axis=0)
+    x = np.clip(weight @ single, low, high)
+    # In the upper half the complement is the accurate one.
+    turn = np.where(p > 0.5, -1.0, 1.0)
+    target = np.where(p > 0.5, 1 - p, p)
+    todo = np.flatnonzero(high > low)
+    x, found = x[todo], x
+    state = [part[..., todo] for part in (low, high, least, turn, target, mean, 1 / sd)]
+    for _ in range(200):
+        if not todo.size:
+            return found
+        low, high, least, turn, target, mean, inverse = state
+        z = (x - mean) * inverse
+        excess = turn * (weight @ scipy.special.ndtr(turn * z) - target)
+        kernel = np.exp(-(z**2) / 2) * inverse / np.sqrt(2 * np.pi)
+        slope, curve = weight @ kernel, -(weight @ (kernel * z * inverse))
+        low, high = np.where(excess < 0, x, low), np.where(excess > 0, x, high)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            newton = excess / slope
+            halley = newton / np.maximum(1 - newton * curve / (2 * slope), 0.5)
+        step = x - halley
+        inside = (step > low) & (step < high)
+        new = np.where(excess == 0, x, np.where(inside, step, (low + high) / 2))
+        # Halley's next step would be the cube of this one; a bracket gives no more digits than its width.
+        done = (excess == 0) | (inside & (np.abs(step - x) < 1e-6 * least))
+        done |= high - low <= 4e-16 * (np.abs(x) + least)
+        x = new
+        if done.any():
+            found[todo[done]] = x[done]
+            go = ~done
+            todo, x = todo[go], x[go]
+            state = [part[..., go] for part in (low, high, least, turn, target, mean, inverse)]
+        else:
+            state = [low, high, least, turn, target, mean, inverse]
+    raise RuntimeError("quantiles of the posterior did not settle")

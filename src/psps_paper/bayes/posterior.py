@@ -1,0 +1,511 @@
+"""What follows from the data and a prior of tau, and how it is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+import scipy
+
+from psps_paper.network.model import Desirable, differences, standard_errors
+from psps_paper.network.reduction import real_numbers
+
+from . import mixture, ranks
+from .model import LinearModel, moment_exists, rows_to_contrasts
+from .priors import TauPrior
+from .quadrature import Axis, Nodes, cumulative, quantile, sinc_density
+
+TAU = 0  # Position of tau among the standard deviations
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """Posterior of a Bayesian meta-analysis or network meta-analysis, from :func:`fit_bayes`.
+
+    Every DataFrame ``[treatment x treatment]`` is row minus column, in the unit of the input; its diagonal is zero.
+
+    Attributes
+    ----------
+    treatments : list of str
+        Sorted.
+    reference : str
+        Against which the basic parameters have their prior.
+    te, sd : DataFrame [treatment x treatment]
+        Posterior means and SDs. With a flat prior of effects, ``te`` is NaN and ``sd`` infinite where the prior's tail
+        leaves them none, as for the SD from two studies under a half-Cauchy prior.
+    lower, upper, median : DataFrame [treatment x treatment]
+        Equal-tailed quantiles.
+    predict_lower, predict_upper : DataFrame [treatment x treatment]
+        The same for the true effect in a new study; NaN for ``effects="fixed"``.
+    tau_mean, tau_sd : float
+        Infinite where they do not exist; 0 without tau.
+    class_sd_mean, class_sd_sd : float
+        The same for the SD within classes; NaN without classes.
+    log_marginal : float
+        Log marginal likelihood of the contrasts with each study's first arm as baseline, with all constants. With
+        ``effect_sd=inf`` the flat prior has density 1, so that only differences between priors of tau mean anything;
+        NaN for ``effects="fixed"``.
+    error_bound : float
+        Largest change of ``log_marginal`` and of means and SDs (in posterior SDs) on doubling the nodes. Quantities of
+        tau rest on the doubled ones.
+    nodes : int
+        Number of nodes before doubling.
+    level : float
+        Of the intervals.
+    effects : str
+    tau_prior : TauPrior or None
+    contrasts, excluded : DataFrame
+        Rows of the input that were used; rows that were not, with column ``reason``.
+    components : DataFrame [component x mean, sd] or None
+        Effects of components under an additive model.
+    """
+
+    treatments: list[str]
+    reference: str
+    effects: str
+    tau_prior: TauPrior | None
+    effect_sd: float
+    level: float
+    error_bound: float
+    log_marginal: float
+    contrasts: pd.DataFrame = field(repr=False)
+    excluded: pd.DataFrame = field(repr=False)
+    components: pd.DataFrame | None = field(repr=False)
+    model: LinearModel = field(repr=False)
+    axes: tuple[Axis | None, Axis | None] = field(repr=False)
+    rule: Nodes = field(repr=False)
+    finer: Nodes = field(repr=False)
+
+    # ------------------------------------------------------------ shared parts
+
+    @property
+    def nodes(self) -> int:
+        return len(self.rule.weight)
+
+    @cached_property
+    def _mean(self) -> np.ndarray:
+        """Of the treatments' effects, [nodes x n]."""
+        return self.rule.carried[0] @ self.model.effects.T
+
+    @cached_property
+    def _covariance(self) -> np.ndarray:
+        """[nodes x n x n]."""
+        return self.model.effects @ self.rule.carried[1] @ self.model.effects.T
+
+    @cached_property
+    def _spread(self) -> np.ndarray:
+        """SDs of differences given the node, [nodes x n x n]."""
+        return standard_errors(self._covariance)
+
+    @property
+    def _tau(self) -> np.ndarray:
+        return self.rule.values[TAU]
+
+    @cached_property
+    def _pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        return np.triu_indices(len(self.treatments), 1)
+
+    def _parts(self, predictive: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and SD of each pair given the node, [nodes x pairs]."""
+        first, second = self._pairs
+        sd = self._spread[:, first, second]
+        if predictive:
+            sd = np.sqrt(sd**2 + (self._tau**2)[:, None])
+        return self._mean[:, first] - self._mean[:, second], sd
+
+    def _square(self, values: np.ndarray) -> pd.DataFrame:
+        labels = pd.Index(self.treatments)
+        return pd.DataFrame(values, index=labels, columns=labels)
+
+    def _of_pairs(self, upper: np.ndarray, lower: np.ndarray, diagonal: float = 0.0) -> pd.DataFrame:
+        """Square table from the values of pairs and of reversed pairs."""
+        values = np.full((len(self.treatments),) * 2, diagonal)
+        values[self._pairs] = upper
+        values[self._pairs[::-1]] = lower
+        return self._square(values)
+
+    def _moment_exists(self, order: int) -> bool:
+        return moment_exists(self.tau_prior, self.model, order)
+
+    # ------------------------------------------------------------ effects
+
+    @cached_property
+    def te(self) -> pd.DataFrame:
+        mean = self.rule.weight @ self._mean
+        if np.isinf(self.effect_sd) and not self._moment_exists(1):
+            return self._square(np.where(np.eye(len(mean)) > 0, 0.0, np.nan))
+        return self._square(differences(mean))
+
+    @cached_property
+    def sd(self) -> pd.DataFrame:
+        if np.isinf(self.effect_sd) and not self._moment_exists(2):
+            return self._square(np.where(np.eye(len(self.treatments)) > 0, 0.0, np.inf))
+        between = (differences(self._mean) - differences(self.rule.weight @ self._mean)) ** 2
+        return self._square(np.sqrt(np.tensordot(self.rule.weight, self._spread**2 + between, axes=1)))
+
+    @cached_property
+    def _limits(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        return self._quantiles((1 - self.level) / 2, False)
+
+    @cached_property
+    def _predicted(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        return self._quantiles((1 - self.level) / 2, True)
+
+    @property
+    def lower(self) -> pd.DataFrame:
+        return self._limits[0]
+
+    @property
+    def upper(self) -> pd.DataFrame:
+        return self._limits[1]
+
+    @cached_property
+    def median(self) -> pd.DataFrame:
+        return self.quantile(0.5)
+
+    @property
+    def predict_lower(self) -> pd.DataFrame:
+        return self._predicted[0]
+
+    @property
+    def predict_upper(self) -> pd.DataFrame:
+        return self._predicted[1]
+
+    def _quantiles(self, p: float, predictive: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Quantiles p and 1 - p of each difference."""
+        if predictive and self.effects == "fixed":
+            missing = self._square(np.full((len(self.treatments),) * 2, np.nan))
+            return missing, missing
+        # Nodes that only moments of tau ask for are too light to move a quantile.
+        kept = self.rule.weight > 1e-18
+        weight, (mean, sd) = self.rule.weight[kept], (part[kept] for part in self._parts(predictive))
+        both = np.repeat([p, 1 - p], mean.shape[1])
+        low, high = np.split(mixture.quantiles(both, weight, np.tile(mean, 2), np.tile(sd, 2)), 2)
+        # The quantile p of column minus row is minus the quantile 1 - p of row minus column.
+        return self._of_pairs(low, -high), self._of_pairs(high, -low)
+
+    def quantile(self, p: float, *, predictive: bool = False) -> pd.DataFrame:
+        """Quantile of each difference.
+
+        Parameters
+        ----------
+        p : float
+            In (0, 1).
+        predictive : bool
+            Of the true effect in a new study in place of the mean effect.
+
+        Returns
+        -------
+        DataFrame [treatment x treatment]
+            Row minus column.
+
+        Raises
+        ------
+        ValueError
+            p outside (0, 1).
+        """
+        return self._quantiles(_probability(p, "p"), predictive)[0]
+
+    def density(self, treat1: str, treat2: str, at: np.ndarray, *, predictive: bool = False) -> np.ndarray:
+        """Posterior density of treat1 minus treat2 at some values.
+
+        Raises
+        ------
+        ValueError
+            An unknown treatment, or one against itself.
+        """
+        mean, sd = self._pair(treat1, treat2, predictive)
+        at = np.asarray(at, float)
+        shape = (-1,) + (1,) * at.ndim
+        return mixture.density(at, self.rule.weight, mean.reshape(shape), sd.reshape(shape))
+
+    def _pair(self, treat1: str, treat2: str, predictive: bool) -> tuple[np.ndarray, np.ndarray]:
+        for name in (treat1, treat2):
+            if name not in self.treatments:
+                raise ValueError(f"treatment {name!r}: expected one of {self.treatments}")
+        if treat1 == treat2:
+            raise ValueError(f"treatment {treat1!r} against itself; expected two treatments")
+        i, j = self.treatments.index(treat1), self.treatments.index(treat2)
+        sd = self._spread[:, i, j]
+        if predictive:
+            sd = np.sqrt(sd**2 + self._tau**2)
+        return self._mean[:, i] - self._mean[:, j], sd
+
+    # ------------------------------------------------------------ standard deviations
+
+    def _sd_moments(self, which: int) -> tuple[float, float]:
+        values = self.rule.values[which]
+        mean = self.rule.weight @ values
+        return float(mean), float(np.sqrt(self.rule.weight @ (values - mean) ** 2))
+
+    @property
+    def tau_mean(self) -> float:
+        return self._sd_moments(TAU)[0] if self._moment_exists(1) else np.inf
+
+    @property
+    def tau_sd(self) -> float:
+        return self._sd_moments(TAU)[1] if self._moment_exists(2) else np.inf
+
+    @property
+    def class_sd_mean(self) -> float:
+        return self._sd_moments(1)[0] if len(self.rule.values) > 1 else np.nan
+
+    @property
+    def class_sd_sd(self) -> float:
+        return self._sd_moments(1)[1] if len(self.rule.values) > 1 else np.nan
+
+    def tau_quantile(self, p: float) -> float:
+        """Quantile of tau, p in (0, 1).
+
+        Raises
+        ------
+        ValueError
+            p outside (0, 1).
+        """
+        p = _probability(p, "p")
+        return 0.0 if self.axes[TAU] is None else quantile(self.axes[TAU], self.finer, p, TAU)
+
+    def tau_below(self, tau: np.ndarray) -> np.ndarray:
+        """P(tau <= value)."""
+        tau = np.asarray(tau, float)
+        return (tau >= 0) * 1.0 if self.axes[TAU] is None else cumulative(self.axes[TAU], self.finer, tau, TAU)
+
+    def tau_density(self, tau: np.ndarray) -> np.ndarray:
+        """Posterior density of tau at some values.
+
+        Raises
+        ------
+        ValueError
+            The effects have no tau.
+        """
+        if self.axes[TAU] is None:
+            raise ValueError(f"effects={self.effects!r}: tau is 0 and has no density")
+        return sinc_density(self.axes[TAU], self.finer, np.asarray(tau, float), TAU)
+
+    def highest_density(self, level: float | None = None, of: tuple[str, str] | None = None) -> tuple[float, float]:
+        """Shortest interval with a given probability, which is the highest-density interval where there is one mode.
+
+        Parameters
+        ----------
+        level : float, optional
+            In (0, 1); that of the fit if left out.
+        of : (str, str), optional
+            Treatments, for the first minus the second; tau if left out.
+
+        Returns
+        -------
+        (float, float)
+
+        Raises
+        ------
+        ValueError
+            A level outside (0, 1) or an unknown treatment.
+        """
+        level = self.level if level is None else _probability(level, "level")
+        if of is None:
+            if self.axes[TAU] is None:
+                return 0.0, 0.0
+            return _shortest(self.tau_quantile, level, self.tau_prior.bounds[0])
+        mean, sd = (part[:, None] for part in self._pair(*of, False))
+        return _shortest(lambda p: float(mixture.quantiles(np.array([p]), self.rule.weight, mean, sd)[0]), level, None)
+
+    # ------------------------------------------------------------ which is better
+
+    def p_better(self, desirable: Desirable = "lower", margin: float = 0.0, *, predictive: bool = False) -> pd.DataFrame:
+        """Probability that the row is better than the column by more than a margin.
+
+        Parameters
+        ----------
+        desirable : {"lower", "higher"}
+            The direction that is good for the patient.
+        margin : float
+            In the outcome's unit; negative: not worse by more than that.
+        predictive : bool
+            In a new study in place of on average.
+
+        Returns
+        -------
+        DataFrame [treatment x treatment]
+            NaN on the diagonal.
+
+        Raises
+        ------
+        ValueError
+            An unknown direction or a margin that is not a finite number.
+        """
+        sign = ranks.direction(desirable)
+        margin = _finite(margin, "margin")
+        mean, sd = self._parts(predictive)
+        row = mixture.below(-margin, self.rule.weight, -sign * mean, sd)
+        column = mixture.below(-margin, self.rule.weight, sign * mean, sd)
+        if predictive and self.effects == "fixed":
+            row, column = row * np.nan, column * np.nan
+        return self._of_pairs(row, column, np.nan)
+
+    def sucra(self, desirable: Desirable = "lower") -> pd.Series:
+        """Surface under the cumulative ranking curve: the mean probability of being better than another treatment.
+
+        Returns
+        -------
+        pandas.Series, shape (n_treatments,)
+            In [0, 1], without Monte-Carlo error.
+
+        Source: Rücker & Schwarzer 2015, eq. 4, for the equality.
+        """
+        better = self.p_better(desirable)
+        return pd.Series(better.mean(axis=1), name="sucra")
+
+    def rank_probabilities(self, desirable: Desirable = "lower", *, draws: int = 2**16, seed: int = 0) -> pd.DataFrame:
+        """Probability that each treatment has each rank, rank 1 being the best.
+
+        Parameters
+        ----------
+        desirable : {"lower", "higher"}
+        draws, seed : int
+            Used with four or more treatments only: the number of quasi-random points and the seed of their
+            randomisation.
+
+        Returns
+        -------
+        DataFrame [treatment x rank]
+            Rows and columns sum to 1. ``attrs["max_standard_error"]`` is 0 for two and three treatments, for which the
+            probabilities are exact; otherwise the largest standard error, from 16 independent randomisations.
+
+        Raises
+        ------
+        ValueError
+            An unknown direction or too few draws.
+        """
+        sign = ranks.direction(desirable)
+        if len(self.treatments) <= 3:
+            table, error = ranks.exact(self.rule.weight, sign * self._mean, self._covariance), 0.0
+        else:
+            table, error = ranks.quasi_random(self.rule.weight, sign * self._mean, self._covariance, draws=draws, seed=seed)
+        index = pd.RangeIndex(1, len(self.treatments) + 1, name="rank")
+        result = pd.DataFrame(table, index=self.treatments, columns=index)
+        result.attrs = {"max_standard_error": error}
+        return result
+
+    # ------------------------------------------------------------ tables
+
+    def study_effects(self) -> pd.DataFrame:
+        """Posterior of each study's own true effect, pulled towards the mean by as much as tau is small.
+
+        Returns
+        -------
+        DataFrame [study, treat1, treat2, te, se, mean, sd]
+            One row a contrast that was used, treat1 minus treat2.
+
+        Raises
+        ------
+        ValueError
+            The fit has several estimates of one comparison by one study, which have no single true effect.
+
+        Source: Röver 2020, section 2.9 (shrinkage).  Checked against: bayesmeta 3.4, by quadrature.
+        """
+        own, model, weight = rows_to_contrasts(self.contrasts), self.model, self.rule.weight
+        pull = self._tau[:, None] ** 2 / (self._tau[:, None] ** 2 + model.d)
+        if self.effects == "fixed":
+            pull = np.ones_like(pull)
+        b, covariance = self.rule.carried
+        mean = (pull * model.y + (1 - pull) * (b @ model.x.T)) @ own.T
+        across = (own * (1 - pull)[:, None, :]) @ model.x
+        variance = (pull * model.d) @ (own**2).T + ((across @ covariance) * across).sum(axis=2)
+        total = weight @ mean
+        table = self.contrasts[["study", "treat1", "treat2", "te", "se"]].reset_index(drop=True)
+        return table.assign(mean=total, sd=np.sqrt(weight @ (variance + (mean - total) ** 2)))
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a pair of treatments.
+
+        Returns
+        -------
+        DataFrame [treat1, treat2, te, sd, lower, median, upper, predict_lower, predict_upper, p_below_0]
+            treat1 minus treat2; ``p_below_0`` is the probability that this is negative.
+        """
+        first, second = self._pairs
+        names = np.array(self.treatments, dtype=object)
+        frames = {name: getattr(self, name).to_numpy()[first, second]
+                  for name in ("te", "sd", "lower", "median", "upper", "predict_lower", "predict_upper")}
+        below = self.p_better("lower").to_numpy()[first, second]
+        return pd.DataFrame({"treat1": names[first], "treat2": names[second], **frames, "p_below_0": below})
+
+    def summary(self) -> pd.DataFrame:
+        """What the fit rests on, as a table [quantity, value]: model, priors, tau, marginal likelihood, error bound."""
+        q = (1 - self.level) / 2
+        tau = [("tau, mean", self.tau_mean), ("tau, SD", self.tau_sd)]
+        tau += [(f"tau, quantile {p:g}", self.tau_quantile(p)) for p in (q, 0.5, 1 - q)]
+        if self.effects != "exchangeable":
+            tau = []
+        within = [] if np.isnan(self.class_sd_mean) else [
+            ("SD within classes, mean", self.class_sd_mean), ("SD within classes, SD", self.class_sd_sd)]
+        rows = [
+            ("treatments", len(self.treatments)),
+            ("studies", self.contrasts["study"].nunique()),
+            ("effects of studies", self.effects),
+            ("prior of tau", "none" if self.tau_prior is None else repr(self.tau_prior)),
+            ("prior SD of effects", self.effect_sd),
+            *tau,
+            *within,
+            ("log marginal likelihood", self.log_marginal),
+            ("nodes", self.nodes),
+            ("error bound", self.error_bound),
+        ]
+        return pd.DataFrame(rows, columns=["quantity", "value"])
+
+
+def bayes_factor(first: Posterior, second: Posterior) -> float:
+    """Bayes factor of the first model against the second: the ratio of their marginal likelihoods.
+
+    For priors of tau, consistency against inconsistency (``inconsistency_sd``), additive against full models
+    (``separator``), common against exchangeable effects. Between models with different effects it depends on
+    ``effect_sd``, and more so the wider that is (Lindley's paradox).
+
+    Raises
+    ------
+    ValueError
+        The fits are of different contrasts, or flat priors of different effects, whose marginal likelihoods have no
+        common scale.
+
+    Source: Kass & Raftery 1995.
+    """
+    columns = ["study", "treat1", "treat2", "te", "se"]
+    if not first.contrasts[columns].equals(second.contrasts[columns]):
+        raise ValueError("bayes_factor: the two fits are of different contrasts")
+    flat = [int((fit.model.precision == 0).sum()) for fit in (first, second)]
+    if any(flat) and (flat[0] != flat[1] or not np.array_equal(first.model.effects, second.model.effects)):
+        raise ValueError("bayes_factor: effect_sd=inf leaves models of different effects without a common scale; use a finite effect_sd")
+    return float(np.exp(first.log_marginal - second.log_marginal))
+
+
+def _probability(value: float, name: str) -> float:
+    message = f"{name}={value!r}: expected a number between 0 and 1"
+    if not (np.ndim(value) == 0 and 0 < real_numbers(value, message) < 1):
+        raise ValueError(message)
+    return float(value)
+
+
+def _finite(value: float, name: str) -> float:
+    message = f"{name}={value!r}: expected a finite number"
+    if not (np.ndim(value) == 0 and np.isfinite(real_numbers(value, message))):
+        raise ValueError(message)
+    return float(value)
+
+
+def _shortest(quantile_at, level: float, bound: float | None) -> tuple[float, float]:
+    """Shortest interval among those from quantile p to p + level, the bound standing for p = 0."""
+    edge = 1e-9
+
+    def width(p: float) -> float:
+        return quantile_at(p + level) - quantile_at(p)
+
+    grid = np.linspace(0, 1 - level, 25)
+    grid[0], grid[-1] = edge * (1 - level), (1 - edge) * (1 - level)
+    best = int(np.argmin([width(p) for p in grid]))
+    ends = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
+    p = float(scipy.optimize.minimize_scalar(width, bounds=ends, method="bounded", options={"xatol": 1e-10}).x)
+    if bound is not None and quantile_at(level) - bound <= width(p):
+        return bound, quantile_at(level)
+    return quantile_at(p), quantile_at(p + level)

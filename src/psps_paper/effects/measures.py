@@ -37,7 +37,9 @@ TWO_ARMS_ONLY = {"SMD1", "SMD1H", "PETO", "YUQ", "YUY", "PHI", "RTET"}
 NO_CONTINUITY = {"AS", "PHI", "RTET", "IRSD"}
 # Ratio of the SD of a standard logistic variable to 1, and the constant of Cox & Snell 1989.
 LOGISTIC_SD, COX_SNELL = np.pi / np.sqrt(3), 1.65
-VARIANCES = {"SMD": ("LS", "LS2", "UB", "AV", "RevMan"), "SMD1": ("LS", "RevMan"), "MD": ("LS", "HO"), "ROM": ("LS", "HO")}
+VARIANCES = {
+    "SMD": ("LS", "LS2", "UB", "AV", "RevMan"), "SMD1": ("LS", "RevMan"), "MD": ("LS", "HO"), "ROM": ("LS", "HO")
+}
 
 
 class EffectSizes(pd.DataFrame):
@@ -60,7 +62,8 @@ class EffectSizes(pd.DataFrame):
 
     def summary(self) -> str:
         """The contrasts and what was left out, as text."""
-        lines = [f"{len(self)} contrasts from {self['study'].nunique()} studies, measure {self.measure}, treat1 minus treat2"]
+        studies = self["study"].nunique()
+        lines = [f"{len(self)} contrasts from {studies} studies, measure {self.measure}, treat1 minus treat2"]
         lines.append(self.to_frame().to_string(index=False, float_format=lambda x: f"{x:.4f}"))
         for row in self.excluded.itertuples():
             against = f" vs {row.treat2}" if row.treat2 else ""
@@ -78,6 +81,7 @@ class Options:
     increment: float
     double_zero: str
     correct_estimate: bool
+    rr_increments: int
 
 
 class _Pairs(NamedTuple):
@@ -98,6 +102,7 @@ def effect_sizes(
     increment: float = 0.5,
     double_zero: Literal["keep", "drop"] = "keep",
     correct_estimate: bool = True,
+    rr_increments: Literal[1, 2] = 2,
     source: str = "arms",
 ) -> EffectSizes:
     """Contrasts of each study on any measure, treat1 minus treat2.
@@ -137,6 +142,9 @@ def effect_sizes(
     correct_estimate : bool
         For "RD" and "IRD": add the increment to estimate and variance (as escalc() does), or to the
         variance only (as metabin() and :func:`contrasts_from_arms` do).
+    rr_increments : {1, 2}
+        How many increments the people of an arm get for "RR": 2, one each for events and non-events (escalc(),
+        RevMan), or 1 (metabin()).
     source : str
         File or table named in errors.
 
@@ -167,7 +175,9 @@ def effect_sizes(
     [['a', 'x', 'y', -2.279, 1.518]]
     """
     choice(measure, "measure", MEASURES)
-    options = _options(measure, variance, correction, continuity, increment, double_zero, correct_estimate)
+    options = _options(
+        measure, variance, correction, continuity, increment, double_zero, correct_estimate, rr_increments
+    )
     require_columns(arms, ["study", "treatment"], source)
     _check_labels(arms, source)
     kinds = COLUMNS[measure]
@@ -187,7 +197,9 @@ def effect_sizes(
     return _assemble(arms, reasons, used, pairs, te, v, reason, measure)
 
 
-def _options(measure, variance, correction, continuity, increment, double_zero, correct_estimate) -> Options:
+def _options(
+    measure, variance, correction, continuity, increment, double_zero, correct_estimate, rr_increments
+) -> Options:
     choice(variance, "variance", VARIANCES.get(measure, ("LS",)))
     choice(correction, "correction", Correction.__args__)
     continuity = continuity or ("none" if measure == "PETO" else "only0")
@@ -195,7 +207,9 @@ def _options(measure, variance, correction, continuity, increment, double_zero, 
     choice(double_zero, "double_zero", ("keep", "drop"))
     if not (np.isfinite(increment) and increment > 0):
         raise ValueError(f"increment: {increment} is not a number greater than 0")
-    return Options(variance, correction, continuity, float(increment), double_zero, correct_estimate)
+    if rr_increments not in (1, 2):
+        raise ValueError(f"rr_increments: {rr_increments} is not 1 or 2")
+    return Options(variance, correction, continuity, float(increment), double_zero, correct_estimate, rr_increments)
 
 
 def _pairs(used: pd.DataFrame, measure: str, source: str) -> _Pairs:
@@ -228,7 +242,8 @@ def _compute(values, pairs: _Pairs, used: pd.DataFrame, measure: str, options: O
     corrected, corrected_size = events, size
     if measure not in NO_CONTINUITY:
         added = _added(empty | full, pairs.study, size, options)
-        corrected, corrected_size = events + added, size + 2 * added * people
+        times = options.rr_increments if measure == "RR" else 2
+        corrected, corrected_size = events + added, size + times * added * people
     te, v = _counts(events, size, corrected, corrected_size, pairs, measure)
     if measure in ("RD", "IRD") and not options.correct_estimate:
         risk = events / size
@@ -416,7 +431,8 @@ def _assemble(arms, reasons, used, pairs: _Pairs, te, v, reason, measure: str) -
     out = [(s, a, b, why) for s, a, b, why in zip(study, treat1, treat2, reason) if why]
     missing = [(s, t, "", why) for s, t, why in zip(arms["study"], arms["treatment"], reasons) if why]
     left = used["study"].map(used["study"].value_counts()) == 1
-    alone = [(s, t, "", "no other arm of the study is usable") for s, t in zip(used["study"][left], used["treatment"][left])]
+    lone = zip(used["study"][left], used["treatment"][left])
+    alone = [(s, t, "", "no other arm of the study is usable") for s, t in lone]
     object.__setattr__(table, "measure", measure)
     object.__setattr__(
         table, "excluded", pd.DataFrame(missing + alone + out, columns=["study", "treat1", "treat2", "reason"])

@@ -66,7 +66,8 @@ def effect_from_interval(
     lower, upper = numbers({"lower": kind, "upper": kind}, {"lower": lower, "upper": upper})
     require(upper > lower, upper, "upper", "above lower")
     if te is not None:
-        te, lower, upper = numbers({"te": kind, "lower": kind, "upper": kind}, {"te": te, "lower": lower, "upper": upper})
+        values = {"te": te, "lower": lower, "upper": upper}
+        te, lower, upper = numbers(dict.fromkeys(values, kind), values)
         require((lower <= te) & (te <= upper), te, "te", "between lower and upper")
     if scale == "ratio":
         lower, upper, te = np.log(lower), np.log(upper), None if te is None else np.log(te)
@@ -202,7 +203,8 @@ def complete_means(arms: pd.DataFrame, *, source: str = "arms") -> pd.DataFrame:
     if not set(arms.columns) & set(columns[2:]) or "n" not in arms:
         return arms
     try:
-        known = {c: np.asarray(arms[c], float).copy() if c in arms else np.full(len(arms), np.nan) for c in (*columns, "n")}
+        empty = np.full(len(arms), np.nan)
+        known = {c: np.array(arms[c] if c in arms else empty, float) for c in (*columns, "n")}
     except (TypeError, ValueError) as error:
         raise ValueError(f"{source}: the columns {', '.join(columns)} must be numbers ({error})") from error
     rows = np.array([f"{row} (study {study})" for row, study in zip(arms.index, arms["study"])], object)
@@ -212,8 +214,9 @@ def complete_means(arms: pd.DataFrame, *, source: str = "arms") -> pd.DataFrame:
 
 
 def _fill_from_errors(known: dict[str, np.ndarray], rows: np.ndarray, source: str) -> None:
-    here = np.isnan(known["sd"]) & ~np.isnan(known["se"]) & ~np.isnan(known["n"])
-    n, se = numbers({"n": "sample size", "se": "positive"}, {c: known[c][here] for c in ("n", "se")}, rows=rows[here], source=source)
+    here = np.isnan(known["sd"]) & ~np.isnan(known["se"] + known["n"])
+    kinds = {"n": "sample size", "se": "positive"}
+    n, se = numbers(kinds, {c: known[c][here] for c in kinds}, rows=rows[here], source=source)
     known["sd"][here] = se * np.sqrt(n)
     here = np.isnan(known["sd"]) & ~np.isnan(known["lower"] + known["upper"] + known["n"])
     kinds = {"n": "sample size", "lower": "finite", "upper": "finite"}

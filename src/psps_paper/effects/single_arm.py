@@ -65,7 +65,9 @@ def _increment(increment: float) -> float:
     return float(increment)
 
 
-def proportion_effect(events, n, measure: ProportionMeasure = "PLO", *, increment: float = 0.5) -> Effect:
+def proportion_effect(
+    events, n, measure: ProportionMeasure = "PLO", *, increment: float = 0.5, correct_estimate: bool = True
+) -> Effect:
     """Proportion of one group, raw or transformed.
 
     Parameters
@@ -78,6 +80,8 @@ def proportion_effect(events, n, measure: ProportionMeasure = "PLO", *, incremen
     increment : float
         Added to events and non-events of a group with no events or only events, where the
         transformation needs it ("PR" for its variance); never for "PAS" and "PFT".
+    correct_estimate : bool
+        For "PR": add it to estimate and variance (escalc()) or to the variance only (metaprop()).
 
     Returns
     -------
@@ -100,7 +104,8 @@ def proportion_effect(events, n, measure: ProportionMeasure = "PLO", *, incremen
     events, n = _events_of(events, n)
     if measure not in NEVER_CORRECTED:
         added = np.where((events == 0) | (events == n), _increment(increment), 0.0)
-        events, n = events + added, n + 2 * added
+        te, variance = proportion_values(events + added, n + 2 * added, measure)
+        return as_effect(events / n if measure == "PR" and not correct_estimate else te, variance)
     return as_effect(*proportion_values(events, n, measure))
 
 
@@ -307,8 +312,9 @@ def proportion_interval(
     p, z = events / n, scipy.special.ndtri((1 + level) / 2)
     if method == "CP":
         tail = (1 - level) / 2
-        lower = np.where(events == 0, 0.0, scipy.special.betaincinv(np.maximum(events, 1e-300), n - events + 1, tail))
-        upper = np.where(events == n, 1.0, scipy.special.betaincinv(events + 1, np.maximum(n - events, 1e-300), 1 - tail))
+        inverse, none = scipy.special.betaincinv, n - events
+        lower = np.where(events == 0, 0.0, inverse(np.maximum(events, 1e-300), none + 1, tail))
+        upper = np.where(events == n, 1.0, inverse(events + 1, np.maximum(none, 1e-300), 1 - tail))
     elif method == "NAsm":
         te, se = proportion_effect(events, n, "PLO")
         lower, upper = te - z * se, te + z * se

@@ -176,7 +176,7 @@ BAD = [
     (lambda: meta_analysis([1, 2], [1, 1], "EB"), "tau2: 'EB' is not one of DL, REML"),
     (lambda: meta_analysis([1, 2], [1, 1], -0.1), "tau2: -0.1 is not a number of at least 0"),
     (lambda: meta_analysis([1, 2], [1, 1], np.nan), "tau2: nan is not a number of at least 0"),
-    (lambda: meta_analysis([1, 2], [1, 1], level=95), "level: 95 is not between 0 and 1"),
+    (lambda: meta_analysis([1, 2], [1, 1], level=95), "level: 95 is not a number between 0 and 1"),
     (lambda: meta_analysis([1, 2], [1, 1], prediction_df="k"), "prediction_df: 'k' is not one of"),
     (lambda: meta_analysis([1], [1], hartung_knapp=True), "with k at least 2"),
     (lambda: leave_one_out([1], [1]), "with k at least 2"),

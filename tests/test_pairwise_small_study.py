@@ -62,7 +62,7 @@ def test_the_bound_falls_to_zero_as_everything_is_published(se, tau2):
     [
         (lambda: copas_jackson_bound([0.1, 0], 0.5), "row 1, column se: 0.0 is not a number greater"),
         (lambda: copas_jackson_bound([0.1], 1.2), "column published: 1.2 is not a fraction"),
-        (lambda: copas_jackson_bound([0.1], 0.5, -1), "tau2: -1 is not a number of at least 0"),
+        (lambda: copas_jackson_bound([0.1], 0.5, -1), "tau2: -1.0 is not a number of at least 0"),
         (lambda: published_fraction_at_bias(0, [0.1]), "bias: 0 is not a number greater than 0"),
         (lambda: published_fraction_at_bias(99, [0.1]), "bias: 99 is beyond the bound"),
     ],

@@ -6,12 +6,24 @@ from collections.abc import Sequence
 
 import numpy as np
 
+# Methods take fourth powers of estimates and standard errors: double precision holds them between these.
+SMALLEST, LARGEST = 1e-75, 1e75
+# Beyond this ratio of two standard errors the digits of Q and tau2 get lost, silently.
+LARGEST_RATIO = 1e5
 # For each kind of column: the values that are accepted, and how to say so.
 EXPECTED = {
-    "finite": (np.isfinite, "a finite number"),
-    "positive": (lambda x: np.isfinite(x) & (x > 0), "a number greater than 0"),
-    "sample size": (lambda x: np.isfinite(x) & (x >= 2), "a sample size of at least 2"),
-    "count": (lambda x: np.isfinite(x) & (x >= 0), "a count of at least 0"),
+    "finite": (lambda x: np.abs(x) <= LARGEST, f"a finite number of at most {LARGEST:g} in size"),
+    "positive": (
+        lambda x: (x >= SMALLEST) & (x <= LARGEST),
+        f"a number greater than 0, from {SMALLEST:g} to {LARGEST:g}",
+    ),
+    "sample size": (
+        lambda x: (x >= 2) & (x <= LARGEST),
+        f"a sample size of at least 2 and at most {LARGEST:g}",
+    ),
+    "count": (lambda x: (x >= 0) & (x <= LARGEST), f"a count of at least 0 and at most {LARGEST:g}"),
+    "not negative": (lambda x: (x >= 0) & (x <= LARGEST**2), "a number of at least 0"),
+    "level": (lambda x: (x > 0) & (x < 1), "a number between 0 and 1"),
     "correlation": (lambda x: (x >= -1) & (x <= 1), "a correlation between -1 and 1"),
     "probability": (lambda x: (x > 0) & (x <= 1), "a p-value above 0 and at most 1"),
     "fraction": (lambda x: (x > 0) & (x <= 1), "a fraction above 0 and at most 1"),
@@ -75,7 +87,7 @@ def numbers(kinds: dict[str, str], values: dict[str, object], **where) -> list[n
     """
     try:
         arrays = np.broadcast_arrays(*(np.asarray(values[name], float) for name in kinds))
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         shapes = ", ".join(f"{name} {np.shape(values[name])}" for name in kinds)
         raise ValueError(
             f"the columns must be numbers of one length or single numbers: {shapes} ({error})"
@@ -84,6 +96,15 @@ def numbers(kinds: dict[str, str], values: dict[str, object], **where) -> list[n
         accepted, expected = EXPECTED[kind]
         require(accepted(array), array, name, expected, **where)
     return list(arrays)
+
+
+def one_number(value: object, column: str, kind: str) -> float:
+    """A single number of a kind of ``EXPECTED``; ValueError for anything else, text too."""
+    accepted, expected = EXPECTED[kind]
+    array = np.asarray(value)
+    if array.ndim == 0 and array.dtype.kind in "iuf" and accepted(number := float(array)):
+        return number
+    raise ValueError(f"{column}: {value!r} is not {expected}")
 
 
 def choice(value: str, column: str, allowed: Sequence[str]) -> None:

@@ -7,11 +7,15 @@ from typing import Literal, NamedTuple
 import numpy as np
 import scipy
 
-from psps_paper.effects.checks import choice, numbers, require
+from psps_paper.effects.checks import choice, numbers, one_number, require
 
 Correction = Literal["exact", "approximate", "none"]
-Variance = Literal["large_sample", "unbiased"]
+Variance = Literal["large_sample", "unbiased", "LS", "LS2", "UB", "RevMan"]
+# From so many degrees of freedom on the Hedges factor comes from a series (relative error 1e-15).
+MANY_DF = 60
 Continuity = Literal["zero_cells", "all", "treatment_arm", "none"]
+# What RevMan takes off the number of people in the variance of Hedges' g.
+REVMAN_LOST = 3.94
 
 
 class Effect(NamedTuple):
@@ -45,7 +49,33 @@ def small_sample_factor(df: np.ndarray, correction: Correction) -> np.ndarray:
     if correction == "approximate":
         return 1 - 3 / (4 * df - 1)
     require(df >= 2, df, "df", "at least 2, as the exact correction needs")
-    return np.exp(scipy.special.gammaln(df / 2) - scipy.special.gammaln((df - 1) / 2)) / np.sqrt(df / 2)
+    return np.exp(_log_exact_factor(df))
+
+
+def _log_exact_factor(df: np.ndarray) -> np.ndarray:
+    """log J; by Stirling's series for many df, where the difference of two log gammas cancels."""
+    half = np.minimum(df, 2 * MANY_DF) / 2
+    few = scipy.special.gammaln(half) - scipy.special.gammaln(half - 0.5) - np.log(half) / 2
+    # With w = df / 2 - 3 / 4, log gamma(w + 3/4) - log gamma(w + 1/4) has even powers of 1/w only.
+    square = 1 / (np.maximum(df, MANY_DF) / 2 - 0.75) ** 2
+    series = square * (1 / 64 + square * (-5 / 2048 + square * (61 / 49152)))
+    return np.where(df < MANY_DF, few, np.log1p(-1.5 / np.maximum(df, MANY_DF)) / 2 + series)
+
+
+def unbiased_excess(df: np.ndarray) -> np.ndarray:
+    """1 - (df - 2) / (df J^2), the factor of g^2 in the unbiased variance, without cancellation.
+
+    Parameters
+    ----------
+    df : float or ndarray
+        Degrees of freedom of the pooled SD, at least 2. Tends to 1 / (2 df).
+
+    Source: Hedges 1983.
+    """
+    df = np.asarray(df, float)
+    require(df >= 2, df, "df", "at least 2, as the exact correction needs")
+    with np.errstate(divide="ignore"):
+        return -np.expm1(np.log1p(-2 / df) - 2 * _log_exact_factor(df))
 
 
 def standardise(
@@ -70,11 +100,19 @@ def standardise(
         As in :func:`smd`.
     """
     choice(variance, "variance", Variance.__args__)
-    te = small_sample_factor(df, correction) * d
-    if variance == "large_sample":
+    if variance == "RevMan" and correction != "none":
+        correction = "approximate"
+    factor = small_sample_factor(df, correction)
+    te = factor * d
+    if variance in ("large_sample", "LS"):
         return _effect(te, sampling + te**2 / (2 * n_total))
+    if variance == "LS2":
+        return _effect(te, factor**2 * (sampling + d**2 / (2 * n_total)))
+    if variance == "RevMan":
+        lost = 0.0 if correction == "none" else REVMAN_LOST
+        return _effect(te, sampling + te**2 / (2 * (n_total - lost)))
     exact = small_sample_factor(df, "exact")
-    return _effect(te, sampling + (exact * d) ** 2 * (1 - (df - 2) / (df * exact**2)))
+    return _effect(te, sampling + (exact * d) ** 2 * unbiased_excess(df))
 
 
 def smd(
@@ -99,10 +137,14 @@ def smd(
     correction : {"exact", "approximate", "none"}
         "none" is Cohen's d; the other two are Hedges' g, by gamma functions or by the
         approximation 1 - 3 / (4 (n1 + n2) - 9).
-    variance : {"large_sample", "unbiased"}
-        "large_sample": 1/n1 + 1/n2 + te^2 / (2 (n1 + n2)), the default of metafor's escalc().
-        "unbiased": 1/n1 + 1/n2 + g^2 (1 - (m - 2) / (m J^2)) with m = n1 + n2 - 2 and g, J the
+    variance : {"large_sample", "unbiased", "LS", "LS2", "UB", "RevMan"}
+        With N = n1 + n2 and J the correction. "large_sample" or "LS": 1/n1 + 1/n2 + te^2 / (2 N),
+        the default of metafor's escalc(). "LS2": J^2 (1/n1 + 1/n2 + d^2 / (2 N)), Borenstein's.
+        "unbiased" or "UB": 1/n1 + 1/n2 + g^2 (1 - (m - 2) / (m J^2)) with m = N - 2 and g, J the
         exact Hedges correction, also for Cohen's d; this is what meta's metacont() 6.2-1 gives.
+        "RevMan": 1/n1 + 1/n2 + te^2 / (2 (N - 3.94)), and te by the approximate correction
+        whatever ``correction`` says, but for Cohen's d ("none"), where nothing is taken off N;
+        metacont(exact.smd = FALSE), the convention of many published reviews.
 
     Returns
     -------
@@ -114,7 +156,7 @@ def smd(
     ValueError
         Naming row, column, value and what was expected.
 
-    Source: Hedges 1981; Hedges 1983 for the unbiased variance.
+    Source: Hedges 1981; Hedges 1983 for the unbiased variance; Borenstein 2009 for LS2.
     Checked against: metafor 3.8-1 escalc(), meta 6.2-1 metacont().
 
     Examples
@@ -251,8 +293,7 @@ def continuity_corrected(
         contrasts of a multi-arm study stay consistent.
     """
     choice(continuity, "continuity", Continuity.__args__)
-    if not increment > 0:
-        raise ValueError(f"increment: {increment} is not a number greater than 0")
+    one_number(increment, "increment", "positive")
     zero = ((events == 0) | (events == n)).any(axis=0)
     use = np.ones_like(zero) if continuity == "all" else zero & (continuity != "none")
     share = n / n.mean(axis=0) if continuity == "treatment_arm" else np.ones_like(n)

@@ -13,7 +13,7 @@ import scipy
 
 from psps_paper.effects.arms import _check_labels, _missing_numbers, require_columns
 from psps_paper.effects.checks import choice, numbers, require
-from psps_paper.effects.estimates import Correction, small_sample_factor
+from psps_paper.effects.estimates import Correction, small_sample_factor, unbiased_excess
 from psps_paper.effects.reports import complete_means
 from psps_paper.effects.single_arm import proportion_values, rate_values
 from psps_paper.effects.tetrachoric import tetrachoric
@@ -375,7 +375,7 @@ def _standardised(n, mean, sd, pairs: _Pairs, used, measure: str, options: Optio
         return g, sampling + g**2 / (2 * (people - lost))
     if options.variance == "UB":
         exact = small_sample_factor(df, "exact")
-        return g, sampling + (exact * d) ** 2 * (1 - (df - 2) / (df * exact**2))
+        return g, sampling + (exact * d) ** 2 * unbiased_excess(df)
     if options.variance == "AV":
         return g, sampling + _mean_effect(g, people, pairs, used) ** 2 / (2 * people)
     return g, sampling + g**2 / (2 * people)

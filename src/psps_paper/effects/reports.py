@@ -20,9 +20,9 @@ QUARTILES, EXTREMES = ("q1", "q3"), ("minimum", "maximum")
 def _two_sided(level: float, df) -> np.ndarray:
     if not 0 < level < 1:
         raise ValueError(f"level: {level} is not between 0 and 1")
-    (df,) = numbers({"df": "positive"}, {"df": np.where(np.isinf(df), 1e300, df)})
+    (df,) = numbers({"df": "positive"}, {"df": np.where(np.isinf(df), 1e75, df)})
     upper = (1 + level) / 2
-    return np.where(df >= 1e300, scipy.special.ndtri(upper), scipy.special.stdtrit(np.minimum(df, 1e15), upper))
+    return np.where(df >= 1e75, scipy.special.ndtri(upper), scipy.special.stdtrit(np.minimum(df, 1e15), upper))
 
 
 def effect_from_interval(
@@ -99,9 +99,9 @@ def effect_from_p(te, p, *, scale: Scale = "difference", df=np.inf) -> Effect:
     te = np.log(te) if scale == "ratio" else te
     require(te != 0, te, "te", "different from no effect, where p says nothing about the standard error")
     require(p < 1, p, "p", "below 1")
-    df = np.where(np.isinf(df), 1e300, df)
+    df = np.where(np.isinf(df), 1e75, df)
     (df,) = numbers({"df": "positive"}, {"df": df})
-    z = -np.where(df >= 1e300, scipy.special.ndtri(p / 2), scipy.special.stdtrit(np.minimum(df, 1e15), p / 2))
+    z = -np.where(df >= 1e75, scipy.special.ndtri(p / 2), scipy.special.stdtrit(np.minimum(df, 1e15), p / 2))
     return effect_from_t(te, z)
 
 

@@ -18,18 +18,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from psps_paper.effects.checks import LARGEST, LARGEST_RATIO, SMALLEST
+
 COLUMNS = ["study", "treat1", "treat2", "te", "se"]
 # The three contrasts of a closed loop may differ by rounding; by more than this share of the
 # study's smallest standard error they contradict each other.
 LOOP_TOLERANCE = 0.05
-# DL takes fourth powers of standard errors, which double precision holds between these.
-SMALLEST_SE, LARGEST = 1e-75, 1e75
 PRECISION = (
-    f"expected te between -{LARGEST:g} and {LARGEST:g} and se between {SMALLEST_SE:g} and "
+    f"expected te between -{LARGEST:g} and {LARGEST:g} and se between {SMALLEST:g} and "
     f"{LARGEST:g}, whose powers double precision holds; use another unit"
 )
-# Beyond this ratio of two standard errors the digits of Q and tau2 get lost, silently.
-LARGEST_RATIO = 1e5
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +145,7 @@ def read_contrasts(
 
 def beyond_precision(te: np.ndarray, se: np.ndarray) -> np.ndarray:
     """Where powers of te or se would overflow or vanish; False where one is missing."""
-    return (np.abs(te) > LARGEST) | (se > LARGEST) | (se < SMALLEST_SE)
+    return (np.abs(te) > LARGEST) | (se > LARGEST) | (se < SMALLEST)
 
 
 def check_ratio(se: np.ndarray) -> None:

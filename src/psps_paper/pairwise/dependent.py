@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import scipy
 
+from psps_paper.effects.checks import one_number
 from psps_paper.network.tau2_search import tau2_maxima
 from psps_paper.pairwise.random_effects import critical_value, study_estimates, two_sided_p
 
@@ -285,7 +286,7 @@ def robust_meta_analysis(
     """
     te, se = study_estimates(te, se, at_least=2)
     codes, m = _codes(study, len(te), "study")
-    if not 0 <= rho <= 1:
+    if not 0 <= one_number(rho, "rho", "finite") <= 1:
         raise ValueError(f"rho: {rho} is not between 0 and 1")
     size = np.bincount(codes)
     mean_te = np.bincount(codes, te) / size

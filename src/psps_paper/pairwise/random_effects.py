@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from psps_paper.effects.checks import choice, numbers
+from psps_paper.effects.checks import LARGEST_RATIO, choice, numbers, one_number, require
 from psps_paper.network.heterogeneity import (
     i_squared,
     least_squares,
@@ -93,20 +93,22 @@ def study_estimates(te, se, *, at_least: int = 1) -> tuple[np.ndarray, np.ndarra
     Raises
     ------
     ValueError
-        For te that is not finite, se that is not above 0, or fewer than ``at_least`` studies.
+        For te that is not finite, se that is not above 0, values whose powers double precision does
+        not hold (1e75, 1e-75, an se 1e5 times another), or fewer than ``at_least`` studies.
     """
     te, se = numbers({"te": "finite", "se": "positive"}, {"te": te, "se": se}, source="studies")
     te, se = np.atleast_1d(te), np.atleast_1d(se)
     if te.ndim != 1 or len(te) < at_least:
         raise ValueError(f"te and se: shape {te.shape} is not (k,) with k at least {at_least}")
+    if se.size and se.max() > LARGEST_RATIO * se.min():
+        most = f"at most {LARGEST_RATIO:g} times the smallest, {se.min():g}"
+        require(se <= LARGEST_RATIO * se.min(), se, "se", most, source="studies")
     return te, se
 
 
 def critical_value(level: float, df: float = np.inf) -> float:
     """Two-sided critical value of the t distribution, or of the normal for infinite df."""
-    if not 0 < level < 1:
-        raise ValueError(f"level: {level} is not between 0 and 1")
-    upper = (1 + level) / 2
+    upper = (1 + one_number(level, "level", "level")) / 2
     return float(scipy.special.ndtri(upper) if np.isinf(df) else scipy.special.stdtrit(df, upper))
 
 
@@ -312,9 +314,7 @@ def _resolve_tau2(
             return tau2, estimate_tau2(te, se, tau2), ()
         maxima = _likelihood_maxima(te, se, tau2)
         return tau2, maxima[0].tau2, maxima
-    if not (np.isfinite(tau2) and tau2 >= 0):
-        raise ValueError(f"tau2: {tau2} is not a number of at least 0")
-    return "fixed", float(tau2), ()
+    return "fixed", one_number(tau2, "tau2", "not negative"), ()
 
 
 def leave_one_out(te, se, labels: Sequence | None = None, **options) -> pd.DataFrame:

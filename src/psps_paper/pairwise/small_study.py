@@ -11,6 +11,10 @@ from psps_paper.effects.checks import numbers
 from psps_paper.pairwise.random_effects import study_estimates, two_sided_p
 
 
+# Standard errors that differ by less than this share are equal but for rounding.
+SAME_SE = 1e-9
+
+
 @dataclass(frozen=True)
 class EggerTest:
     """Result of :func:`egger_test`.
@@ -42,7 +46,7 @@ def egger_test(te, se) -> EggerTest:
     Parameters
     ----------
     te, se : array (k,)
-        At least three studies whose se are not all equal. With fewer than ten the test has little
+        At least three studies whose se are not all equal, rounding (1e-9) aside. With fewer than ten the test has little
         power (Sterne 2011).
 
     Raises
@@ -53,7 +57,7 @@ def egger_test(te, se) -> EggerTest:
     metabias(method.bias = "linreg").
     """
     te, se = study_estimates(te, se, at_least=3)
-    if np.ptp(se) == 0:
+    if np.ptp(se) <= SAME_SE * se.max():
         raise ValueError("se: all are equal, so te cannot be regressed on se")
     x, y = 1 / se, te / se
     df = len(te) - 2
@@ -103,9 +107,8 @@ def _shift(published: np.ndarray) -> np.ndarray:
 
 def _leverage(se: np.ndarray, tau2: float | np.ndarray) -> np.ndarray:
     """sum(1/s) / sum(1/s^2) over the last axis of se."""
-    if not np.all(np.isfinite(tau2) & (np.asarray(tau2) >= 0)):
-        raise ValueError(f"tau2: {tau2} is not a number of at least 0")
-    precision = 1 / np.sqrt(se**2 + np.asarray(tau2)[..., None])
+    (tau2,) = numbers({"tau2": "not negative"}, {"tau2": tau2})
+    precision = 1 / np.sqrt(se**2 + tau2[..., None])
     return precision.sum(axis=-1) / (precision**2).sum(axis=-1)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from psps_paper.network import components, fit_network, fit_networks
+from psps_paper.network import fit_network, fit_networks, subnetworks
 from psps_paper.network.ranking import p_scores, rank_probabilities
 from psps_paper.network.summary import league_table, network_from_pooled
 
@@ -118,7 +118,7 @@ def test_labels_that_look_alike_are_refused_not_taken_for_two(first, second):
         fit_network(table(*rows))
 
 
-@pytest.mark.parametrize("fit", [fit_network, components, lambda x: fit_networks(x, [[0.1]], [0.1])])
+@pytest.mark.parametrize("fit", [fit_network, subnetworks, lambda x: fit_networks(x, [[0.1]], [0.1])])
 @pytest.mark.parametrize("given", [TWO_ARM, {"study": ["s1"]}, None])
 def test_contrasts_that_are_no_table(fit, given):
     with pytest.raises(TypeError, match=f"{type(given).__name__} given; expected a DataFrame with"):
@@ -237,7 +237,7 @@ def test_fit_does_not_change_with_its_input():
 
 def test_components_name_the_parts():
     rows = table(*TWO_ARM, ("s4", "D", "E", 0.1, 0.2), ("s5", "A", "D", np.nan, np.nan))
-    assert components(rows) == [{"A", "B", "C"}, {"D", "E"}]
+    assert subnetworks(rows) == [{"A", "B", "C"}, {"D", "E"}]
 
 
 def test_unicode_and_very_long_labels():

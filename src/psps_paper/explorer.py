@@ -59,7 +59,7 @@ from psps_paper.display import Shown, show
 from psps_paper.effects import smd
 from psps_paper.figures import forest_network
 from psps_paper.figures.style import CLASS_COLOURS
-from psps_paper.network import components, fit_network
+from psps_paper.network import fit_network, subnetworks
 from psps_paper.network.model import Desirable, NetworkFit, t_quantile
 from psps_paper.network.ranking import p_scores
 from psps_paper.published import PublishedNetwork
@@ -264,7 +264,7 @@ def explore(data: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
         estimates += 1
     if rows.empty:
         return result | {"status": "empty"}
-    parts = components(rows)
+    parts = subnetworks(rows)
     if len(parts) > 1:
         return result | {"status": "disconnected", "parts": [sorted(part) for part in parts]}
     fit = fit_network(rows, tau2=0.0, level=settings.level)  # the between-study variance is in each se already
@@ -306,9 +306,9 @@ def _contrast(fit: NetworkFit, pair: list[str], settings: Settings, df: int) -> 
 def _against_network(rows: pd.DataFrame, settings: Settings, te: float, se: float) -> dict[str, float | None]:
     """How far a new trial is from what the network says without it; None where the network is silent."""
     pair = {settings.trial.treat1, settings.trial.treat2}
-    if rows.empty or not any(pair <= part for part in components(rows)):
+    if rows.empty or not any(pair <= part for part in subnetworks(rows)):
         return {"difference": None, "difference_se": None, "p": None}
-    part = next(part for part in components(rows) if pair <= part)
+    part = next(part for part in subnetworks(rows) if pair <= part)
     without = fit_network(rows[rows["treat1"].isin(part)], tau2=0.0)
     key = settings.trial.treat1, settings.trial.treat2
     difference = te - float(without.te.at[key])

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from psps_paper.living.writing import current_folder, unprotected
-from psps_paper.network import components, fit_network
+from psps_paper.network import fit_network, subnetworks
 from psps_paper.network.model import Desirable, NetworkFit
 from psps_paper.pairwise import EggerTest, egger_test
 from psps_paper.published import PublishedNetwork, comparisons, forest_rows, published_edges, published_network
@@ -193,7 +193,7 @@ def book_state(folder: Path | None = None) -> Printed | Trials:
 
 def main_part(contrasts: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Contrasts of the largest connected part of a network, and the others with ``reason``."""
-    parts = components(contrasts)
+    parts = subnetworks(contrasts)
     inside = np.array([{treat1, treat2} <= parts[0] for treat1, treat2 in zip(contrasts["treat1"], contrasts["treat2"], strict=True)])
     others = "; ".join(" and ".join(sorted(part)) for part in parts[1:])
     reason = f"not connected with the largest part of the network ({others})"

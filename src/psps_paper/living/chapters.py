@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -15,20 +14,9 @@ from psps_paper.display import Shown, sentence, show
 from psps_paper.figures import Drawing, funnel
 from psps_paper.living.diff import COLUMNS, compare, diff_table
 from psps_paper.living.results import review_results
-from psps_paper.network.inconsistency import split_evidence
-from psps_paper.network.model import NetworkFit
+from psps_paper.network import NetworkFit, heterogeneity_table, split_evidence
 from psps_paper.tables import data_folder
 from psps_paper.trials import TRIALS, BookNetwork, Trials, comparison_adjusted, comparison_adjusted_egger, network_state
-
-
-def heterogeneity_table(fit: NetworkFit) -> pd.DataFrame:
-    """Heterogeneity of a network, as text: DataFrame [tau2, Q, df, p, I2, 95 % CI of I2], one row."""
-    i2 = [fit.i2, fit.i2_lower, fit.i2_upper]
-    shown = [formatting.NOT_KNOWN if math.isnan(value) else formatting.percent(value) for value in i2]
-    return pd.DataFrame([{
-        "tau2": formatting.number(fit.tau2, 3), "Q": formatting.number(fit.q), "df": str(fit.df_q),
-        "p": formatting.p_value(fit.p_q), "I2": shown[0], "95 % CI of I2": f"{shown[1]} to {shown[2]}",
-    }])  # fmt: skip
 
 
 def inconsistency_table(fit: NetworkFit) -> pd.DataFrame:

@@ -1,5 +1,39 @@
 """Frequentist network meta-analysis."""
 
-from .model import NetworkFit, NetworkFits, components, fit_network, fit_networks
+from .contribution import contribution_matrix, hat_matrix
+from .inconsistency import QDecomposition, decompose_q, net_heat, split_evidence
+from .model import NetworkFit, NetworkFits, components, fit_network, fit_networks, subnetworks
+from .ranking import mean_ranks, p_scores, p_scores_from, rank_probabilities, sucra
+from .robust import RobustFit, cluster_robust
+from .sensitivity import comparison_adjusted_funnel, leave_one_study_out
+from .summary import heterogeneity_table, league_table, network_from_pooled
+from .tau2_search import Tau2Maxima, Tau2Maximum
 
-__all__ = ["NetworkFit", "NetworkFits", "components", "fit_network", "fit_networks"]
+__all__ = [
+    "NetworkFit",
+    "NetworkFits",
+    "QDecomposition",
+    "RobustFit",
+    "Tau2Maxima",
+    "Tau2Maximum",
+    "cluster_robust",
+    "comparison_adjusted_funnel",
+    "components",
+    "contribution_matrix",
+    "decompose_q",
+    "fit_network",
+    "fit_networks",
+    "hat_matrix",
+    "heterogeneity_table",
+    "league_table",
+    "leave_one_study_out",
+    "mean_ranks",
+    "net_heat",
+    "network_from_pooled",
+    "p_scores",
+    "p_scores_from",
+    "rank_probabilities",
+    "split_evidence",
+    "subnetworks",
+    "sucra",
+]

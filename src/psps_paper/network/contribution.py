@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from .model import NetworkFit, rows_of
+from .reduction import pair_names
 
 # Flows below this share of the whole are rounding error.
 NO_FLOW = 1e-12
@@ -24,7 +25,8 @@ def hat_matrix(fit: NetworkFit) -> pd.DataFrame:
     Returns
     -------
     DataFrame [comparison x direct comparison]
-        Both named "A:B" with A before B in sorted order, effects being A minus B. A multi-arm
+        Both named "A:B" with A before B in sorted order, effects being A minus B (another sign
+        joins them where ":" stands in the name of a treatment). A multi-arm
         study enters with the weights of its contrasts that reproduce its generalised least
         squares; rows are unit flows from A to B.
 
@@ -35,8 +37,8 @@ def hat_matrix(fit: NetworkFit) -> pd.DataFrame:
     edges = np.argwhere(np.triu(adjacent, 1))
     return pd.DataFrame(
         flow[:, edges[:, 0], edges[:, 1]],
-        index=[f"{fit.treatments[i]}:{fit.treatments[j]}" for i, j in zip(first, second)],
-        columns=[f"{fit.treatments[i]}:{fit.treatments[j]}" for i, j in edges],
+        index=pair_names(fit.treatments, first, second),
+        columns=pair_names(fit.treatments, *edges.T),
     )
 
 
@@ -78,7 +80,7 @@ def contribution_matrix(
     Returns
     -------
     DataFrame [comparison x direct comparison]
-        Named "A:B" with A before B in sorted order; rows sum to 1.
+        Named as in :func:`hat_matrix`; rows sum to 1.
 
     Source: Papakonstantinou et al. 2018; Davies et al. 2022.
     Checked against: netmeta 2.8-2 netcontrib(method = "shortestpath").
@@ -95,8 +97,8 @@ def contribution_matrix(
     both_ways = shares + shares.swapaxes(1, 2)
     return pd.DataFrame(
         both_ways[:, edges[:, 0], edges[:, 1]],
-        index=[f"{fit.treatments[i]}:{fit.treatments[j]}" for i, j in zip(first, second)],
-        columns=[f"{fit.treatments[i]}:{fit.treatments[j]}" for i, j in edges],
+        index=pair_names(fit.treatments, first, second),
+        columns=pair_names(fit.treatments, *edges.T),
     )
 
 

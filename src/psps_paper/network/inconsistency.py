@@ -11,7 +11,7 @@ import scipy
 
 from .heterogeneity import least_squares, p_of_q
 from .model import NetworkFit, rows_of
-from .reduction import Design, Reduced
+from .reduction import Design, Reduced, joiner
 
 # A direct proportion this close to 1 leaves no indirect evidence.
 NO_INDIRECT = 1e-9
@@ -60,7 +60,7 @@ class DesignRows:
 
 
 def design_rows(design: Design, rows: Reduced) -> DesignRows:
-    """Find the designs: named "A:B", treatments in sorted order; two-arm designs first."""
+    """Find the designs: named "A:B" (see :func:`joiner`), treatments sorted; two-arm designs first."""
     arms_of: list[set[int]] = [set() for _ in design.studies]
     for study, first, second in zip(design.study, design.treat1, design.treat2):
         arms_of[study] |= {int(first), int(second)}
@@ -72,7 +72,7 @@ def design_rows(design: Design, rows: Reduced) -> DesignRows:
         x=rows.x[0] if rows.x.ndim == 3 else rows.x,
         y=rows.y[0],
         d=rows.d[0],
-        names=[":".join(design.treatments[k] for k in arms) for arms in found],
+        names=[joiner(design.treatments).join(design.treatments[k] for k in arms) for arms in found],
         sizes=[len(arms) for arms in found],
         design=of_study[rows.study],
         studies=np.bincount(of_study).tolist(),

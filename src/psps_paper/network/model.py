@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -25,11 +26,11 @@ from .reduction import (
     beyond_precision,
     check_ratio,
     check_table,
+    connected_parts,
     make_design,
     read_contrasts,
     real_numbers,
     reduce_contrasts,
-    subnetworks,
 )
 from .tau2_search import Tau2Maxima, Tau2Maximum, tau2_maxima
 
@@ -267,7 +268,7 @@ def standard_errors(covariance: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(variance, 0.0))
 
 
-def components(contrasts: pd.DataFrame) -> list[set[str]]:
+def subnetworks(contrasts: pd.DataFrame) -> list[set[str]]:
     """Subnetworks: sets of treatments that comparisons connect, the largest first.
 
     Parameters
@@ -282,7 +283,13 @@ def components(contrasts: pd.DataFrame) -> list[set[str]]:
     """
     _, treat1, treat2, te, se = read_contrasts(contrasts)
     used = np.flatnonzero(~(np.isnan(te) | np.isnan(se)))
-    return subnetworks([treat1[k] for k in used], [treat2[k] for k in used])
+    return connected_parts([treat1[k] for k in used], [treat2[k] for k in used])
+
+
+def components(contrasts: pd.DataFrame) -> list[set[str]]:
+    """Former name of :func:`subnetworks`; it goes with the next minor version."""
+    warnings.warn("components is now called subnetworks", DeprecationWarning, stacklevel=2)
+    return subnetworks(contrasts)
 
 
 def fit_network(

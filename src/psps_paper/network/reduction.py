@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -217,12 +218,27 @@ def _place(contrasts: pd.DataFrame, row: int) -> str:
     return f"contrasts, row {contrasts.index[row]}"
 
 
-def subnetworks(treat1: list[str], treat2: list[str]) -> list[set[str]]:
+def connected_parts(treat1: list[str], treat2: list[str]) -> list[set[str]]:
     """Sets of treatments that comparisons connect, the largest first."""
     import networkx as nx
 
     graph = nx.Graph(zip(treat1, treat2))
     return sorted(nx.connected_components(graph), key=lambda part: (-len(part), min(part)))
+
+
+def joiner(treatments: list[str]) -> str:
+    """The sign between treatments in the name of a comparison or design: ":" where no name has it.
+
+    A single character that stands in no name keeps names of different comparisons different.
+    """
+    used = set("".join(treatments))
+    return next(sign for sign in chain(":|~;", map(chr, range(0x2192, 0x10000))) if sign not in used)
+
+
+def pair_names(treatments: list[str], first: np.ndarray, second: np.ndarray) -> list[str]:
+    """Names "A:B" of pairs given by positions."""
+    sign = joiner(treatments)
+    return [f"{treatments[i]}{sign}{treatments[j]}" for i, j in zip(first, second)]
 
 
 def make_design(study: list[str], treat1: list[str], treat2: list[str], *, repeats: bool) -> Design:
@@ -248,7 +264,7 @@ def make_design(study: list[str], treat1: list[str], treat2: list[str], *, repea
     studies = sorted(set(study))
     number = {name: k for k, name in enumerate(studies)}
     code = np.array([number[name] for name in study])
-    parts = subnetworks(treat1, treat2)
+    parts = connected_parts(treat1, treat2)
     if len(parts) > 1:
         raise ValueError(
             f"contrasts: the network is not connected; it has {len(parts)} parts: "

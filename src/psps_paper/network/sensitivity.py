@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from .inconsistency import split_evidence
-from .model import METHODS, NetworkFit, components, fit_network
+from .model import METHODS, NetworkFit, fit_network, subnetworks
 
 
 def leave_one_study_out(fit: NetworkFit) -> pd.DataFrame:
@@ -47,7 +47,7 @@ def _refit(
     fit: NetworkFit, rest: pd.DataFrame, tau2: str | float, pairs: list[tuple[str, str]]
 ) -> dict[str, object]:
     matrices, numbers = ["te", "se", "lower", "upper"], ["tau2", "q", "df_q", "i2"]
-    parts = components(rest) if len(rest) else []
+    parts = subnetworks(rest) if len(rest) else []
     if len(parts) != 1:
         note = (
             f"network falls apart: {'; '.join(str(sorted(part)) for part in parts)}"

@@ -8,7 +8,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from .model import NetworkFit
+from psps_paper import formatting
+
+from .model import METHODS, NetworkFit
 
 
 def network_from_pooled(
@@ -135,7 +137,7 @@ def league_table(
     Returns
     -------
     DataFrame [treatment x treatment] of str
-        "te (lower to upper)"; the diagonal is empty. The orientation is stated in the name of
+        "te (lower to upper)", or "te (no interval)" where there is none; the diagonal is empty. The orientation is stated in the name of
         the index and, as a sentence, in ``attrs["orientation"]``.
     """
     order = list(fit.treatments if order is None else order)
@@ -153,7 +155,7 @@ def league_table(
             ""
             if row == column
             else f"{number(fit.te.at[row, column])} "
-            f"({number(lower.at[row, column])} to {number(upper.at[row, column])})"
+            f"({_interval(lower.at[row, column], upper.at[row, column], number)})"
             for column in order
         ]
         for row in order
@@ -169,3 +171,39 @@ def league_table(
         f"with the {fit.level:.0%} {limits} interval."
     )
     return table
+
+
+def _interval(lower: float, upper: float, number: Callable[[float], str]) -> str:
+    if np.isnan(lower) or np.isnan(upper):
+        return "no interval"
+    return f"{number(lower)} to {number(upper)}"
+
+
+def heterogeneity_table(fit: NetworkFit) -> pd.DataFrame:
+    """Heterogeneity of a network, as text.
+
+    Parameters
+    ----------
+    fit : NetworkFit
+
+    Returns
+    -------
+    DataFrame [tau2, Q, df, p, I2, 95 % CI of I2]
+        One row; the interval has the fit's ``level``. What cannot be estimated, such as tau2
+        without degrees of freedom, is said to be not known.
+    """
+    known = fit.method not in METHODS or fit.df_q > 0
+    i2 = [_or_not_known(value, formatting.percent) for value in (fit.i2, fit.i2_lower, fit.i2_upper)]
+    row = {
+        "tau2": formatting.number(fit.tau2, 3) if known else formatting.NOT_KNOWN,
+        "Q": formatting.number(fit.q),
+        "df": str(fit.df_q),
+        "p": _or_not_known(fit.p_q, formatting.p_value),
+        "I2": i2[0],
+        f"{100 * fit.level:g} % CI of I2": f"{i2[1]} to {i2[2]}",
+    }
+    return pd.DataFrame([row])
+
+
+def _or_not_known(value: float, shown: Callable[[float], str]) -> str:
+    return formatting.NOT_KNOWN if np.isnan(value) else shown(value)

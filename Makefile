@@ -67,14 +67,14 @@ book: $(BUILT)
 
 # The front page links to the PDFs once they are there.
 pdf: $(BUILT)
-	$(PY) -m psps_paper.printing _build/html
+	$(PY) -m psps_paper.site.printing _build/html
 
 # --complete: a skip without leave, a test file or a chapter from which nothing ran, is a failure.
 test: $(BUILT)
 	$(PY) -m pytest tests book --nbval --nbval-current-env --complete -n $(JOBS) --dist loadscope --no-loadscope-reorder
 
 notebooks: $(INSTALLED)
-	$(PY) -m psps_paper.notebooks book --jobs $(JOBS)
+	$(PY) -m psps_paper.site.notebooks book --jobs $(JOBS)
 
 lock:
 	@command -v uv >/dev/null || { echo 'make lock needs uv: pip install uv' >&2; exit 1; }

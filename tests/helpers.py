@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from psps_paper.claims import Evidence, find, verdict
+from psps_paper.claims.model import Evidence
+from psps_paper.claims.registry import find, verdict
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "data"
@@ -69,6 +70,6 @@ def run_command(*arguments: str, **variables: str) -> subprocess.CompletedProces
     """Run ``psps-paper`` as a user does, in a process of its own."""
     environment = {name: value for name, value in os.environ.items() if name != "PSPS_DATA"} | {"PSPS_DATA": str(DATA)} | variables
     return subprocess.run(
-        [sys.executable, "-m", "psps_paper.cli", *map(str, arguments)],
+        [sys.executable, "-m", "psps_paper.cli.main", *map(str, arguments)],
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False,
     )

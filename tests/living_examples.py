@@ -16,7 +16,7 @@ import openpyxl
 import pandas as pd
 from helpers import DATA, ROOT
 
-from psps_paper.living.importing import Options
+from psps_paper.living.model import Options
 
 ORACLE = json.loads((ROOT / "tests" / "oracles" / "star_demo.json").read_text(encoding="utf-8"))
 # Names of the oracle's treatments in this review
@@ -139,7 +139,8 @@ def with_trials(folder: Path) -> Path:
     """A copy of the data folder in which the oracle stands for the article's Supplementary Data 2."""
     from helpers import copy_data
 
-    from psps_paper.living.importing import read_trials, write_trials
+    from psps_paper.living.importing import read_trials
+    from psps_paper.living.store import write_trials
 
     data = copy_data(folder)
     name, content, options = examples()["netmeta"]

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from psps_paper.book.validation_pairwise import compare_pairwise_with_oracles
 from psps_paper.effects import smd
 from psps_paper.effects.estimates import small_sample_factor
-from psps_paper.validation_pairwise import compare_pairwise_with_oracles
 
 ORACLES = Path(__file__).parent / "oracles"
 TABLE = compare_pairwise_with_oracles(ORACLES)

@@ -7,13 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from psps_paper.book.validation_pairwise import COMPARISONS, NOT_COMPARED, compare_pairwise_with_oracles
 from psps_paper.effects import smd
 from psps_paper.pairwise import egger_test, estimate_tau2, meta_analysis
-from psps_paper.validation_pairwise import (
-    COMPARISONS,
-    NOT_COMPARED,
-    compare_pairwise_with_oracles,
-)
 
 ORACLES = Path(__file__).parent / "oracles"
 TABLE = compare_pairwise_with_oracles(ORACLES)

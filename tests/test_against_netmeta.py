@@ -1,7 +1,7 @@
 """The network engine against netmeta 2.8-2 and metafor 3.8-1, every field of every reference file.
 
 How the files were made: validation/README.md. Tolerances and what is not compared, with reasons:
-psps_paper.validation.
+psps_paper.book.validation_networks.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from psps_paper.book.validation_networks import NOT_COMPARED, compare_with_oracle
 from psps_paper.network import fit_network
 from psps_paper.network.ranking import p_scores, rank_probabilities, sucra
-from psps_paper.validation import NOT_COMPARED, compare_with_oracle
 
 ORACLES = Path(__file__).parent / "oracles"
 NETMETA = [

@@ -7,7 +7,14 @@ from scipy.special import ndtr
 from test_against_escalc import aligned, arms_of
 
 from psps_paper.effects import back_transform, effect_sizes, proportion_effect, proportion_interval
-from psps_paper.pairwise import binomial_normal, binomial_normal_proportion, mantel_haenszel, meta_analysis, peto, pool_about
+from psps_paper.pairwise import (
+    binomial_normal,
+    binomial_normal_proportion,
+    mantel_haenszel,
+    meta_analysis,
+    peto,
+    pool_about,
+)
 
 # README of the reference results: closed forms 1e-9; GLMM 1e-3 against R's optimiser; the own maximum 1e-6, its se 1e-4.
 CLOSED, GLMM, OWN, OWN_SE = 1e-9, 1e-3, 1e-6, 1e-4

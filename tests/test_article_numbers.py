@@ -12,8 +12,8 @@ import pytest
 from helpers import table
 
 from psps_paper import formatting
-from psps_paper.book import number_texts, numbers_by_reason
-from psps_paper.claims import expand_citations
+from psps_paper.book.verdicts import number_texts, numbers_by_reason
+from psps_paper.claims.counts import expand_citations
 
 NUMBERS, CLAIMS = table("article_numbers"), table("claims").set_index("id", drop=False)
 UNITS = {word: value for value, word in enumerate(

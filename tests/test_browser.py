@@ -19,7 +19,7 @@ from conftest import ROOT, chapters
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from psps_paper.printing import ARGUMENTS, find_chromium
+from psps_paper.site.printing import ARGUMENTS, find_chromium
 
 CHROMIUM = find_chromium()
 PAGES = [f"book/{stem}.html" for stem in chapters()] + ["search.html"]

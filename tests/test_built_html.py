@@ -13,7 +13,7 @@ from bs4 import BeautifulSoup
 from conftest import BUILT, ROOT, chapters
 
 from psps_paper.formatting import printed_value
-from psps_paper.site import roomy_tables
+from psps_paper.site.extension import roomy_tables
 
 pytestmark = pytest.mark.built
 

@@ -9,12 +9,12 @@ import pytest
 from conftest import BOOK
 from scipy.stats import t as student
 
-from psps_paper import certainty
+from psps_paper.article.published import published_edges, published_network
+from psps_paper.article.syntheses import sds_in_points
+from psps_paper.conclusions import certainty
+from psps_paper.conclusions.robustness import clinical_scale
 from psps_paper.ensemble import implied_prediction_intervals, tau2_routes
-from psps_paper.published import published_edges, published_network
-from psps_paper.robustness import clinical_scale
-from psps_paper.syntheses import sds_in_points
-from psps_paper.tables import load_table
+from psps_paper.tables.load import load_table
 
 DOMAINS = ["within-study bias", "reporting bias", "indirectness", "imprecision", "heterogeneity", "incoherence"]
 HUB, SHAM, USUAL, BOTH = "neuromodulation", "placebo/sham", "conservative", "conservative + minimally invasive"

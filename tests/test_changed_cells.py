@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 from helpers import DATA, copy_data, replace_once
 
-from psps_paper.cli import main
-from psps_paper.consistency import compare, disagreements
-from psps_paper.tables import TableError, load_table, row_name, table_names
+from psps_paper.claims.consistency import compare, disagreements
+from psps_paper.cli.main import main
+from psps_paper.tables.errors import TableError
+from psps_paper.tables.load import load_table, row_name, table_names
 
 REPEATING = ["nma_published", "prisma", "responders", "rob_domains"]
 

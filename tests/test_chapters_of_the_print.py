@@ -10,10 +10,11 @@ import pytest
 from conftest import BOOK
 from helpers import table
 
-from psps_paper.book import compatibility_texts, comparison_texts, prediction_texts, tau2_route_texts
+from psps_paper.article.published import comparisons
+from psps_paper.book.conclusions import compatibility_texts
+from psps_paper.book.network import comparison_texts, prediction_texts, tau2_route_texts
 from psps_paper.ensemble import dropped_assumptions, feasible_assumptions, implied_prediction_intervals, tau2_routes
 from psps_paper.ensemble.compatibility import combinations_text
-from psps_paper.published import comparisons
 
 CHAPTERS = ["compatibility", "heterogeneity", "what_print_allows"]
 NUMBERS = "one two three four five six seven eight nine ten eleven twelve thirteen twenty dozen twice half".split()

@@ -11,8 +11,8 @@ import pytest
 from bs4 import BeautifulSoup
 from conftest import BOOK, chapters
 
-from psps_paper.book import linked_checklist
-from psps_paper.tables import load_table
+from psps_paper.book.verdicts import linked_checklist
+from psps_paper.tables.load import load_table
 
 # Page 2021, Table 1: items with parts
 PARTS = {10: "ab", 13: "abcdef", 16: "ab", 20: "abcd", 23: "abcd", 24: "abc"}

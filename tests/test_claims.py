@@ -12,10 +12,14 @@ from helpers import DATA, copy_data, evidence, made_claim, replace_once, table, 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from psps_paper import claims
-from psps_paper.claims import CHECKS, VERDICTS, Finding, check_claims, evaluate, expand_citations, find, possible_counts, verdict
-from psps_paper.published import printed_values, published_edges, published_network
-from psps_paper.tables import TableError
+from psps_paper.article.published import printed_values, published_edges, published_network
+from psps_paper.claims import model
+from psps_paper.claims import registry as claims
+from psps_paper.claims.arithmetic import evaluate, possible_counts
+from psps_paper.claims.counts import expand_citations
+from psps_paper.claims.model import CHECKS, VERDICTS, Finding
+from psps_paper.claims.registry import check_claims, find, verdict
+from psps_paper.tables.errors import TableError
 
 NAN, INF = math.nan, math.inf
 
@@ -562,7 +566,7 @@ def test_flipped_direction_of_the_outcome_is_a_contradiction(identifier):
 
 def test_network_is_recovered_with_the_direction_of_the_outcome(monkeypatch):
     """The direction is handed on; recovering a network that clashes takes long, so what receives it is replaced."""
-    monkeypatch.setattr(claims, "published_network", lambda rows, *, desirable: desirable)
+    monkeypatch.setattr(model, "published_network", lambda rows, *, desirable: desirable)
     source = with_tables(outcomes=table("outcomes").assign(te_desirable="lower"))
     for name in ("te_desirable", "network"):
         del source.__dict__[name]

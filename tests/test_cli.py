@@ -13,10 +13,11 @@ import pytest
 from helpers import DATA, ROOT, copy_data, replace_once, run_command, table
 from living_examples import examples
 
-from psps_paper.claims import VERDICTS
-from psps_paper.cli import main
-from psps_paper.living.writing import only_writer
-from psps_paper.tables import checksums, recorded_checksums, table_names
+from psps_paper.claims.model import VERDICTS
+from psps_paper.cli.main import main
+from psps_paper.tables.checksums import checksums, recorded_checksums
+from psps_paper.tables.files import only_writer
+from psps_paper.tables.load import table_names
 
 
 @pytest.fixture
@@ -171,7 +172,7 @@ def test_a_reader_that_leaves_early_is_no_bad_input():
     """As with ``psps-paper verify | head -1``; the reader is gone before the first word."""
     reader, writer = os.pipe()
     os.close(reader)
-    done = subprocess.run([sys.executable, "-m", "psps_paper.cli", "tables"], cwd=ROOT, stdout=writer, stderr=subprocess.PIPE,
+    done = subprocess.run([sys.executable, "-m", "psps_paper.cli.main", "tables"], cwd=ROOT, stdout=writer, stderr=subprocess.PIPE,
                           env={**os.environ, "PSPS_DATA": str(DATA)}, text=True, timeout=120, check=False)
     os.close(writer)
     assert (done.returncode, done.stderr) == (141, "")

@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 from living_examples import examples, printed_only, with_trials
 
-from psps_paper.cli import main
+from psps_paper.cli.main import main
 from psps_paper.living.diff import compare, compare_paths, diff_json, diff_table, diff_text, shown
 from psps_paper.living.exports import export
-from psps_paper.living.importing import Options, convert, write_trials
+from psps_paper.living.importing import convert
+from psps_paper.living.model import Options
 from psps_paper.living.reading import table_from_bytes
 from psps_paper.living.results import conclusion, review_results
-from psps_paper.tables import TableError
+from psps_paper.living.store import write_trials
+from psps_paper.tables.errors import TableError
 
 EXAMPLES = examples()
 

@@ -13,10 +13,11 @@ from helpers import DATA, table
 from hypothesis import given
 from hypothesis import strategies as st
 
-from psps_paper import display
-from psps_paper.book import rules_table, status_table
-from psps_paper.claims import check_claims
-from psps_paper.display import Html, Shown, claim_span, claims_table, show, table_markup, tier_badge, value_span, verdict_chip
+from psps_paper.book import claims, display
+from psps_paper.book.claims import claim_span, claims_table
+from psps_paper.book.display import Html, Shown, show, table_markup, tier_badge, value_span, verdict_chip
+from psps_paper.book.verdicts import rules_table, status_table
+from psps_paper.claims.registry import check_claims
 from psps_paper.figures import Drawing, rob_stacked
 
 NASTY = """<script>alert("x")</script> & 'a' < b > c"""
@@ -246,8 +247,8 @@ def test_shown_is_its_text_and_its_markup():
 @pytest.mark.parametrize("chapter", sorted(set(table("claims")["chapter"])))
 def test_glue_yields_every_claim_of_a_chapter(monkeypatch, checked, chapter):
     glued = {}
-    monkeypatch.setattr(display, "glue", lambda name, value, display: glued.update({name: value}))
-    display.glue_claims(chapter)
+    monkeypatch.setattr(claims, "glue", lambda name, value, display: glued.update({name: value}))
+    claims.glue_claims(chapter)
     rows = checked[checked["chapter"] == chapter]
     assert list(glued) == rows["id"].tolist()
     for claim in rows.itertuples():
@@ -258,11 +259,11 @@ def test_glue_yields_every_claim_of_a_chapter(monkeypatch, checked, chapter):
 
 def test_glue_yields_further_claims_by_id(monkeypatch):
     glued = {}
-    monkeypatch.setattr(display, "glue", lambda name, value, display: glued.update({name: value}))
-    display.glue_claims("narrative_surgery", also=["abstract.surgery"])
+    monkeypatch.setattr(claims, "glue", lambda name, value, display: glued.update({name: value}))
+    claims.glue_claims("narrative_surgery", also=["abstract.surgery"])
     assert "abstract.surgery" in glued and "surgery.studies" in glued
     with pytest.raises(ValueError, match=r"also=\['no.such'\]: no such statement in claims.csv"):
-        display.glue_claims("narrative_surgery", also=["no.such"])
+        claims.glue_claims("narrative_surgery", also=["no.such"])
 
 
 def test_glued_values_have_their_tier(monkeypatch):
@@ -301,7 +302,7 @@ def test_claims_table_says_what_would_settle_it(checked):
 
 
 def test_show_claims_counts_the_verdicts_of_its_chapter(checked):
-    shown = display.show_claims("study_selection")
+    shown = claims.show_claims("study_selection")
     rows = checked[checked["chapter"] == "study_selection"]
     caption = parsed(shown).find("figcaption").get_text()
     for verdict, count in rows["verdict"].value_counts().items():

@@ -19,7 +19,7 @@ from psps_paper.effects import (
     proportion_effect,
     smd,
 )
-from psps_paper.effects.measures import BinaryMeasure, ContinuousMeasure, TWO_ARMS_ONLY
+from psps_paper.effects.measures import TWO_ARMS_ONLY, BinaryMeasure, ContinuousMeasure
 
 RNG = np.random.default_rng(20)
 CONTINUOUS = ContinuousMeasure.__args__

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from psps_paper import cli_ensemble, robustness
-from psps_paper.cli import main
+from psps_paper.cli import ensemble as cli_ensemble
+from psps_paper.cli.main import main
+from psps_paper.conclusions import robustness
 from psps_paper.ensemble import (
     Assumptions,
     compatibility_map,
@@ -37,7 +38,7 @@ from psps_paper.ensemble.compatibility import (
 from psps_paper.network import fit_network, fit_networks
 from psps_paper.network.ranking import p_score_values
 from psps_paper.pairwise import egger_test
-from psps_paper.tables import load_table
+from psps_paper.tables.load import load_table
 
 EASY = [Assumptions("paired", 0.75, "ML"), Assumptions("change score", 0.0, "ML")]
 QUICK = [Assumptions("change score", 0.0, "ML"), Assumptions("paired", 0.75, "REML"), Assumptions("paired", 0.25, "DL")]

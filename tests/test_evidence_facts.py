@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 import pandas as pd
 import pytest
 
-from psps_paper import evidence
-from psps_paper.book import facts_table
-from psps_paper.narrative import included
-from psps_paper.tables import data_folder, load_dictionary, load_table
+from psps_paper.article import facts as evidence
+from psps_paper.article.studies import included
+from psps_paper.book.studies import facts_table
+from psps_paper.tables.load import data_folder, load_dictionary, load_table
 
 ONE_VALUE = [
     "country", "design", "registration", "blinding", "funding", "outcome_scale", "symptom_site", "n_randomised",

@@ -16,9 +16,10 @@ from conftest import BOOK
 from helpers import table
 from playwright.sync_api import expect
 from scipy import special, stats
-from test_browser import CHROMIUM, browser, open_page, reader, address, serve  # noqa: F401  (fixtures)
+from test_browser import CHROMIUM, address, browser, open_page, reader, serve  # noqa: F401  (fixtures)
 
-from psps_paper.explorer import (
+from psps_paper.article.published import comparisons, published_network
+from psps_paper.book.explorer import (
     DRAWS,
     Settings,
     Trial,
@@ -34,7 +35,6 @@ from psps_paper.formatting import half_unit
 from psps_paper.network import fit_network
 from psps_paper.network.ranking import p_scores, rank_probabilities
 from psps_paper.network.summary import network_from_pooled
-from psps_paper.published import comparisons, published_network
 
 NEEDS_BROWSER = [
     pytest.mark.browser,

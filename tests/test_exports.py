@@ -13,13 +13,15 @@ import pytest
 from helpers import ROOT
 from living_examples import LABELS, ORACLE, examples, measured_as, printed_only, with_trials
 
-from psps_paper.cli import main
+from psps_paper.article.trials import book_network, load_trials
+from psps_paper.cli.main import main
 from psps_paper.living.exports import MANIFEST, export, export_files, netmeta_script
-from psps_paper.living.importing import Options, convert, load_arms, read_trials, write_trials
+from psps_paper.living.importing import convert, read_trials
+from psps_paper.living.model import Options
 from psps_paper.living.reading import read_table, table_from_bytes
+from psps_paper.living.store import load_arms, write_trials
 from psps_paper.network import fit_network
-from psps_paper.tables import TableError
-from psps_paper.trials import book_network, load_trials
+from psps_paper.tables.errors import TableError
 
 EXAMPLES = examples()
 ORDER = [LABELS[name] for name in ORACLE["trts"]]
@@ -92,7 +94,7 @@ def test_labels_that_look_like_formulas_survive_and_are_never_bare(tmp_path):
 
 
 def export_files_of_contrasts(folder) -> bytes:
-    from psps_paper.living.writing import csv_bytes
+    from psps_paper.tables.csv_text import csv_bytes
 
     return csv_bytes(load_trials(folder)[["study", "treat1", "treat2", "te", "se"]])
 

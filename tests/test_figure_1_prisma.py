@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from helpers import table
 
-from psps_paper.prisma import STAGES, complete_flow, unlinked_steps
+from psps_paper.article.prisma import STAGES, complete_flow, unlinked_steps
 
 # Results, Study selection; Fig. 1, caption
 PRINTED = {

@@ -45,7 +45,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Annotation, Text
 
 from psps_paper import figures
-from psps_paper.figures import Drawing, save, style, to_svg
+from psps_paper.figures import Drawing, layout, palette, save, style, to_svg
 
 LIGHT_PAGE, DARK_PAGE = "#ffffff", "#121212"
 WIDTHS = ("single", "double")
@@ -88,11 +88,11 @@ def made_typeface(folder: Path, name: str, characters: str, weight: int) -> Font
 def installed(typefaces, monkeypatch) -> Iterator[Callable[[str], None]]:
     """Let matplotlib find the typefaces of one of the machines and no other."""
     def only(machine: str) -> None:
-        monkeypatch.setattr(style.fontManager, "ttflist", list(typefaces[machine]))
-        style.fontManager._findfont_cached.cache_clear()
+        monkeypatch.setattr(layout.fontManager, "ttflist", list(typefaces[machine]))
+        layout.fontManager._findfont_cached.cache_clear()
 
     yield only
-    style.fontManager._findfont_cached.cache_clear()
+    layout.fontManager._findfont_cached.cache_clear()
 
 
 def visible_texts(figure) -> list[Text]:
@@ -149,7 +149,7 @@ def test_texts_lie_inside_the_figure_and_apart(name, width):
 def test_a_unit_longer_than_its_axis_stays_inside_the_figure(name):
     drawing = EXAMPLES[name](width="single", unit="standardised mean difference")
     [(text, (left, _, right, _))] = [box for box in text_boxes(drawing.figure) if box[0].startswith("standardised")]
-    assert left > 0 and right < style.page_width("single"), text
+    assert left > 0 and right < layout.page_width("single"), text
 
 
 @every_drawing
@@ -173,34 +173,34 @@ def test_width_in_millimetres(name, width):
 def test_text_is_never_in_a_class_colour(name):
     # No colour has 4.5:1 on white and on the dark page at once, so text is ink, muted, or on a fill.
     for text in visible_texts(drawn(name).figure):
-        assert to_hex(text.get_color()) in {style.INK, style.MUTED, style.DARK_TEXT, style.LIGHT_TEXT}
+        assert to_hex(text.get_color()) in {style.INK, style.MUTED, palette.DARK_TEXT, palette.LIGHT_TEXT}
 
 
-@pytest.mark.parametrize("colour", style.CLASS_COLOURS.values())
+@pytest.mark.parametrize("colour", palette.CLASS_COLOURS.values())
 def test_class_colours_stand_out_on_light_and_dark_pages(colour):
-    assert style.contrast_ratio(colour, LIGHT_PAGE) >= 3
-    assert style.contrast_ratio(colour, DARK_PAGE) >= 3
+    assert palette.contrast_ratio(colour, LIGHT_PAGE) >= 3
+    assert palette.contrast_ratio(colour, DARK_PAGE) >= 3
 
 
 def test_contrast_ratio_of_black_and_white():
     # WCAG 2.2, "contrast ratio": 21:1 is the largest; #777777 on white is its well-known near miss of 4.5.
-    assert style.contrast_ratio("#000000", "#ffffff") == pytest.approx(21)
-    assert style.contrast_ratio("#777777", "#ffffff") == pytest.approx(4.48, abs=0.005)
+    assert palette.contrast_ratio("#000000", "#ffffff") == pytest.approx(21)
+    assert palette.contrast_ratio("#777777", "#ffffff") == pytest.approx(4.48, abs=0.005)
 
 
 def test_ink_and_muted_text_read_on_white():
-    assert style.contrast_ratio(style.INK, LIGHT_PAGE) >= 4.5
-    assert style.contrast_ratio(style.MUTED, LIGHT_PAGE) >= 4.5
+    assert palette.contrast_ratio(style.INK, LIGHT_PAGE) >= 4.5
+    assert palette.contrast_ratio(style.MUTED, LIGHT_PAGE) >= 4.5
 
 
 @pytest.mark.parametrize("judgement", style.ROB_COLOURS)
 def test_text_on_risk_of_bias_colours_reads(judgement):
     fill = style.ROB_COLOURS[judgement]
-    assert style.contrast_ratio(style.text_on(fill), fill) >= 4.5
+    assert palette.contrast_ratio(palette.text_on(fill), fill) >= 4.5
 
 
 def test_risk_of_bias_judgements_differ_in_greyscale_or_by_hatch_and_symbol():
-    shades = [style.relative_luminance(style.ROB_COLOURS[j]) for j in ("low", "some concerns", "high")]
+    shades = [palette.relative_luminance(style.ROB_COLOURS[j]) for j in ("low", "some concerns", "high")]
     for lighter, darker in itertools.pairwise(shades):
         assert (lighter + 0.05) / (darker + 0.05) > 1.5
     assert len(set(style.ROB_HATCHES.values())) == len(set(style.ROB_SYMBOLS.values())) == 4
@@ -229,9 +229,9 @@ def lab(colour: str, vision: str) -> np.ndarray:
 @pytest.mark.parametrize("vision", COLOUR_VISION)
 def test_class_colours_differ_under_colour_blindness(vision):
     # A CIELAB distance of 2.3 is just noticeable; ask for well over three times as much.
-    for first, second in itertools.combinations(style.CLASS_COLOURS, 2):
+    for first, second in itertools.combinations(palette.CLASS_COLOURS, 2):
         distance = np.linalg.norm(
-            lab(style.CLASS_COLOURS[first], vision) - lab(style.CLASS_COLOURS[second], vision)
+            lab(palette.CLASS_COLOURS[first], vision) - lab(palette.CLASS_COLOURS[second], vision)
         )
         assert distance > 8, (first, second)
 
@@ -277,8 +277,8 @@ def test_svg_keeps_text_as_text_in_the_font_stack(name):
 
 def foreign_colours(name: str) -> set[str]:
     """Colours of a drawing's SVG that the style does not list."""
-    page = {style.INK, style.MUTED, style.GRID, style.PAPER, style.DARK_TEXT, style.LIGHT_TEXT}
-    known = page | set(style.CLASS_COLOURS.values()) | set(style.ROB_COLOURS.values())
+    page = {style.INK, style.MUTED, style.GRID, style.PAPER, palette.DARK_TEXT, palette.LIGHT_TEXT}
+    known = page | set(palette.CLASS_COLOURS.values()) | set(style.ROB_COLOURS.values())
     return set(re.findall(r"#[0-9a-f]{6}\b", svg_of(name))) - known
 
 
@@ -291,14 +291,14 @@ def test_league_heat_adds_a_shade_a_cell():
     # Twelve cells hold six differences of either sign; no shade is close to the page's own colours.
     shades = foreign_colours("league_heat")
     assert len(shades) == 12
-    assert all(style.contrast_ratio(shade, style.text_on(shade)) >= 4.5 for shade in shades)
+    assert all(palette.contrast_ratio(shade, palette.text_on(shade)) >= 4.5 for shade in shades)
 
 
 @pytest.fixture(scope="module")
 def typefaces(tmp_path_factory) -> dict[str, tuple[FontEntry, ...]]:
     """Machines by what is installed on them: matplotlib's own typefaces, and made ones."""
     folder, bundled = tmp_path_factory.mktemp("typefaces"), Path(mpl.get_data_path())
-    bare = tuple(entry for entry in style.fontManager.ttflist if Path(entry.fname).is_relative_to(bundled))
+    bare = tuple(entry for entry in layout.fontManager.ttflist if Path(entry.fname).is_relative_to(bundled))
     half, cjk, hindi, medium = (made_typeface(folder, name, characters, weight) for name, characters, weight in [
         ("Half", "尼古", 400), ("CJK", "尼古丁戒烟", 400), ("Hindi", "कख", 400), ("Medium", "尼古丁戒烟", 500)])  # fmt: skip
     broken = replace(cjk, fname=str(folder / "removed.ttf"), name="Broken")
@@ -309,14 +309,14 @@ CHINESE = pd.DataFrame({"treat1": ["尼古丁"], "treat2": ["戒烟"], "n_studie
 
 
 def chinese_graph() -> Drawing:
-    colours = iter(style.class_colours())
+    colours = iter(palette.class_colours())
     return figures.network_graph(CHINESE, classes={"尼古丁": next(colours), "戒烟": next(colours)})
 
 
 def test_matplotlib_s_placeholder_is_among_the_typefaces_and_never_chosen(typefaces):
     placeholders = [entry for entry in typefaces["bare"] if entry.name.startswith("Last Resort")]
     assert placeholders and ord("尼") in style.get_font(placeholders[0].fname).get_charmap()
-    assert style.families("尼古丁", typefaces["bare"]) == ([style.FONT], "丁古尼")
+    assert layout.families("尼古丁", typefaces["bare"]) == ([style.FONT], "丁古尼")
 
 
 @pytest.mark.parametrize(("machine", "characters", "chosen", "left"), [
@@ -327,7 +327,7 @@ def test_matplotlib_s_placeholder_is_among_the_typefaces_and_never_chosen(typefa
     ("many", "尼古丁क", ["CJK", "Hindi"], ""),
 ])  # fmt: skip
 def test_the_typefaces_that_together_have_most_characters_are_chosen(typefaces, machine, characters, chosen, left):
-    assert style.families(characters, typefaces[machine]) == ([style.FONT, *chosen], left)
+    assert layout.families(characters, typefaces[machine]) == ([style.FONT, *chosen], left)
 
 
 @pytest.mark.parametrize("machine", ["bare", "CJK", "many"])
@@ -368,8 +368,8 @@ def test_text_is_measured_with_the_typeface_that_comes_with_matplotlib(typefaces
 
 
 def test_a_character_that_the_typeface_lacks_is_one_em_wide():
-    assert style.foreign("té 尼尼古") == "古尼"
-    assert style.text_width("尼古丁", 10) == pytest.approx(30, abs=0.5)
+    assert layout.foreign("té 尼尼古") == "古尼"
+    assert layout.text_width("尼古丁", 10) == pytest.approx(30, abs=0.5)
 
 
 def test_drawing_leaves_matplotlib_as_it_was():
@@ -482,7 +482,7 @@ def test_forest_network_shows_the_tier_by_the_marker():
         for line in drawing.figure.axes[1].lines if line.get_marker() == "o"
     }
     assert faces[0.33] == style.PAPER
-    assert faces[0.36] == style.CLASS_COLOURS["placebo/sham"]
+    assert faces[0.36] == palette.CLASS_COLOURS["placebo/sham"]
 
 
 def test_forest_responders_plots_its_data():

@@ -11,9 +11,9 @@ import pytest
 from conftest import BOOK
 from PIL import Image
 
-from psps_paper.cli import main
-from psps_paper.figures.export import chapter_figures, export_figures
+from psps_paper.cli.main import main
 from psps_paper.figures.style import REDRAW_WIDTH, WIDTH_MM
+from psps_paper.site.figures import chapter_figures, export_figures
 
 POINTS_PER_MM = 72 / 25.4
 
@@ -50,7 +50,7 @@ def one_chapter(tmp_path, monkeypatch) -> Path:
     folder = tmp_path / "book"
     folder.mkdir()
     (folder / "study_selection.ipynb").write_bytes((BOOK / "study_selection.ipynb").read_bytes())
-    monkeypatch.setattr("psps_paper.figures.export.book_folder", lambda: folder)
+    monkeypatch.setattr("psps_paper.site.figures.book_folder", lambda: folder)
     return folder
 
 

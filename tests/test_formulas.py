@@ -11,7 +11,7 @@ from bs4 import BeautifulSoup
 from conftest import chapters
 from fontTools.ttLib import TTFont
 
-from psps_paper.formulas import ASSETS, joined, mathml
+from psps_paper.site.formulas import ASSETS, joined, mathml
 
 
 @pytest.mark.parametrize(("latex", "markup"), [
@@ -60,7 +60,7 @@ def test_no_line_ends_before_a_comma():
     assert joined(f"<p>{formula} is {formula}, {formula} is") == f'<p>{formula} is <span class="with-comma">{formula},</span> {formula} is'
 
 
-CONF = 'extensions = ["myst_parser", "sphinxcontrib.bibtex", "sphinx_multitoc_numbering", "psps_paper.site"]\nbibtex_bibfiles = []\nmyst_enable_extensions = ["dollarmath"]\n'
+CONF = 'extensions = ["myst_parser", "sphinxcontrib.bibtex", "sphinx_multitoc_numbering", "psps_paper.site.extension"]\nbibtex_bibfiles = []\nmyst_enable_extensions = ["dollarmath"]\n'
 
 
 def build(folder, text):

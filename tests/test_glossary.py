@@ -13,7 +13,7 @@ from conftest import BOOK, chapters
 from hypothesis import given
 from hypothesis import strategies as st
 
-from psps_paper.glossary import PAGE, PARTS, Term, explained, load_glossary
+from psps_paper.site.glossary import PAGE, PARTS, Term, explained, load_glossary
 
 TERMS = load_glossary(BOOK / "glossary.yml")
 # Two capitals in one word make an abbreviation; "10-kHz" and "Flesch-Kincaid" do not have them.

@@ -11,13 +11,16 @@ import pytest
 from helpers import DATA, copy_data
 from living_examples import LABELS, ORACLE, examples, measured_as, review_of, star_demo
 
-from psps_paper.cli import main
+from psps_paper.article.trials import load_source, load_trials, trial_network
+from psps_paper.cli.main import main
 from psps_paper.effects import contrasts_from_arms, mean_sd_from_quantiles
 from psps_paper.living.formats import FORMATS
-from psps_paper.living.importing import Options, beside_present, load_arms, read_trials, report, write_trials
+from psps_paper.living.importing import read_trials, report
+from psps_paper.living.model import Options
+from psps_paper.living.store import beside_present, load_arms, write_trials
 from psps_paper.network import fit_network
-from psps_paper.tables import TableError, load_table
-from psps_paper.trials import load_source, load_trials, trial_network
+from psps_paper.tables.errors import TableError
+from psps_paper.tables.load import load_table
 
 EXAMPLES = examples()
 

@@ -10,11 +10,12 @@ import openpyxl
 import pytest
 from helpers import DATA, ROOT, run_command
 
-from psps_paper.cli import main
+from psps_paper.cli.main import main
 from psps_paper.living import reading
-from psps_paper.living.importing import Options, read_trials
+from psps_paper.living.importing import read_trials
+from psps_paper.living.model import Options
 from psps_paper.living.reading import read_table
-from psps_paper.tables import TableError
+from psps_paper.tables.errors import TableError
 
 INVALID = ROOT / "tests" / "living_data" / "invalid"
 MESSAGES = {

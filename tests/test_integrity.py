@@ -22,21 +22,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from living_examples import examples, review_of
 
+from psps_paper.article.trials import load_trials
 from psps_paper.living import importing
-from psps_paper.living.importing import Options, convert, read_trials, write_trials
+from psps_paper.living.importing import convert, read_trials
+from psps_paper.living.model import Options
 from psps_paper.living.reading import table_from_bytes
-from psps_paper.living.writing import (
-    csv_bytes,
-    current_folder,
-    only_writer,
-    protected,
-    replace_folder,
-    runs_as_formula,
-    unprotected,
-    write_atomically,
-)
-from psps_paper.tables import TableError, load_table
-from psps_paper.trials import load_trials
+from psps_paper.living.store import write_trials
+from psps_paper.tables.csv_text import csv_bytes, protected, runs_as_formula, unprotected
+from psps_paper.tables.errors import TableError
+from psps_paper.tables.files import current_folder, only_writer, replace_folder, write_atomically
+from psps_paper.tables.load import load_table
 
 EXAMPLES = examples()
 STEPS = ("fsync", "replace", "rename", "mkdir", "rmdir", "unlink")  # what changes the disk, and the flushes between
@@ -189,7 +184,7 @@ def test_a_second_writer_is_refused_and_changes_nothing(tmp_path):
     data = copy_data(tmp_path)
     name, content, options = EXAMPLES["netmeta"]
     result = convert(table_from_bytes(name, content), options, data)
-    code = ("import sys, pathlib\nfrom psps_paper.living.writing import only_writer\n"
+    code = ("import sys, pathlib\nfrom psps_paper.tables.files import only_writer\n"
             "with only_writer(pathlib.Path(sys.argv[1])):\n    print('held', flush=True)\n    sys.stdin.read()\n")
     with subprocess.Popen([sys.executable, "-c", code, str(data)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout.readline() == "held\n"

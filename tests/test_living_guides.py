@@ -13,11 +13,11 @@ import pytest
 from helpers import ROOT
 from living_examples import LABELS, printed_only, star_demo
 
-from psps_paper.cli import main
+from psps_paper.article.trials import load_trials
+from psps_paper.cli.main import main
 from psps_paper.living import reading
 from psps_paper.living.formats import FORMATS, plain
-from psps_paper.living.new_review import OUTCOME_FIELDS, TABLE_FIELDS
-from psps_paper.trials import load_trials
+from psps_paper.living.settings import OUTCOME_FIELDS, TABLE_FIELDS
 
 BOOK = ROOT / "book"
 ADD, START = ((BOOK / f"{name}.md").read_text() for name in ("add_a_trial", "start_your_review"))
@@ -111,7 +111,7 @@ def test_the_api_page_has_every_public_name_of_the_analyses(package):
     assert set(module.__all__) <= shown
 
 
-@pytest.mark.parametrize("name", ["network.robust.cluster_robust", "network.sensitivity.leave_one_study_out", "robustness.robustness_of_conclusions"])
+@pytest.mark.parametrize("name", ["network.robust.cluster_robust", "network.sensitivity.leave_one_study_out", "conclusions.robustness.robustness_of_conclusions"])
 def test_the_api_page_has_the_analyses_of_robustness(name):
     assert f"psps_paper.{name}" in names_of_the_api_page()
 

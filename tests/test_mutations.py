@@ -17,13 +17,13 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from psps_paper.notebooks import KERNEL
+from psps_paper.site.notebooks import KERNEL
 
 pytestmark = [pytest.mark.slow, pytest.mark.built]
 
 
 # Both by their entry points, so that PYTHONPATH decides which copy of the package runs
-VERIFY = ["-c", "import sys; from psps_paper.cli import main; sys.exit(main(['verify']))"]
+VERIFY = ["-c", "import sys; from psps_paper.cli.main import main; sys.exit(main(['verify']))"]
 BUILD = ["-c", "from jupyter_book.cli.main import main; main()", "build", ".", "--all"]
 
 

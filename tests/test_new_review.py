@@ -15,13 +15,16 @@ import pytest
 import yaml
 from helpers import DATA, ROOT
 
-from psps_paper.cli import main
-from psps_paper.figures import style
+from psps_paper.article.trials import book_network
+from psps_paper.cli.main import main
+from psps_paper.figures import palette
 from psps_paper.living.exports import export
-from psps_paper.living.new_review import CONFIG, build_data, colours, new_review, open_review
-from psps_paper.site import failed_cell
-from psps_paper.tables import TableError, data_folder, load_table
-from psps_paper.trials import book_network
+from psps_paper.living.new_review import build_data, colours, new_review
+from psps_paper.living.review import open_review
+from psps_paper.living.settings import CONFIG
+from psps_paper.site.extension import failed_cell
+from psps_paper.tables.errors import TableError
+from psps_paper.tables.load import data_folder, load_table
 
 NOT_MADE = ("_build", "__pycache__", ".pytest_cache", ".hypothesis", ".git", ".venv", "node_modules")
 
@@ -163,7 +166,7 @@ def test_the_package_s_own_functions_find_the_review_in_which_one_works(sample, 
     for place in (sample, sample / "book"):
         monkeypatch.chdir(place)
         assert data_folder().samefile(sample / "data")
-        assert list(style.class_colours()) == ["usual care", "nasal rinse", "tablet", "rinse and tablet"]
+        assert list(palette.class_colours()) == ["usual care", "nasal rinse", "tablet", "rinse and tablet"]
         assert book_network().tier == "recomputed"
     monkeypatch.chdir(ROOT)
     assert data_folder() == ROOT / "data"
@@ -173,7 +176,7 @@ def test_every_default_colour_stands_out_on_light_and_dark_pages():
     first = list(itertools.islice(colours(), 200))
     for colour in first:
         assert re.fullmatch("#[0-9a-f]{6}", colour)
-        assert style.contrast_ratio(colour, "#ffffff") >= 3 and style.contrast_ratio(colour, "#121212") >= 3, colour
+        assert palette.contrast_ratio(colour, "#ffffff") >= 3 and palette.contrast_ratio(colour, "#121212") >= 3, colour
     assert len(set(first)) == len(first)
 
 

@@ -10,7 +10,7 @@ import pytest
 from helpers import ROOT
 
 import psps_paper
-from psps_paper.tables import load_table
+from psps_paper.tables.load import load_table
 
 SRC = ROOT / "src"
 FILES = sorted(path for path in SRC.rglob("*") if path.suffix in (".py", ".md", ".yml", ".csv", ".css", "") and path.is_file()

@@ -13,7 +13,7 @@ import nbformat
 import pytest
 from conftest import BOOK, chapters
 
-from psps_paper import notebooks
+from psps_paper.site import notebooks
 
 CHAPTERS = sorted(BOOK.glob("*.ipynb"))
 MAY_BE_EMPTY = {"show_trials", "keeps_to_print"}  # show nothing without trial-level data

@@ -2,8 +2,8 @@
 
 import pytest
 
-from psps_paper import once as module
-from psps_paper.once import once
+from psps_paper.tables import cache as module
+from psps_paper.tables.cache import once
 
 
 @pytest.fixture

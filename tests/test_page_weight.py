@@ -10,7 +10,7 @@ import pytest
 from bs4 import BeautifulSoup
 from conftest import chapters
 
-from psps_paper.slimming import slim, without_unused_icons, without_unused_rules
+from psps_paper.site.slimming import slim, without_unused_icons, without_unused_rules
 
 MEGABYTE = 1_000_000
 PAGE, SITE = 1 * MEGABYTE, 40 * MEGABYTE

@@ -6,11 +6,11 @@ import pandas as pd
 import pytest
 from conftest import BOOK
 
-from psps_paper import patient_information as patients
-from psps_paper.narrative import included
+from psps_paper.article import patient_information as patients
+from psps_paper.article.published import published_network
+from psps_paper.article.studies import included
 from psps_paper.network.summary import network_from_pooled
-from psps_paper.published import published_network
-from psps_paper.tables import load_table
+from psps_paper.tables.load import load_table
 
 ADVICE = ["should", "recommend", "ask your", "choose", "best"]
 # other_care of every included trial, by what its arms get ("Results, Narrative synthesis", and study_facts.csv for refs 30 and 34)

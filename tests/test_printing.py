@@ -9,7 +9,7 @@ import pytest
 from bs4 import BeautifulSoup
 from conftest import ROOT, chapters
 
-from psps_paper import printing
+from psps_paper.site import printing
 
 CHROMIUM = printing.find_chromium()
 browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium, or set PSPS_CHROMIUM")

@@ -13,15 +13,10 @@ import pytest
 from scipy.stats import norm
 
 from psps_paper.network.heterogeneity import i_squared
-from psps_paper.recover import (
-    I2_QUANTITIES,
-    PooledRegion,
-    df_from_i2_interval,
-    implied_without,
-    leave_one_out,
-    recover_contrasts,
-    rounding_interval,
-)
+from psps_paper.recover.contrasts import implied_without, leave_one_out, recover_contrasts
+from psps_paper.recover.i2 import df_from_i2_interval
+from psps_paper.recover.printed import I2_QUANTITIES, rounding_interval
+from psps_paper.recover.region import PooledRegion
 
 ORACLES = Path(__file__).parent / "oracles"
 N, P, CM, C = "neuromodulation", "placebo", "conservative + minimally invasive", "conservative"

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from psps_paper import reextracted
+from psps_paper.article import reextracted
+from psps_paper.article.published import published_network
 from psps_paper.figures.forest import forest_network
-from psps_paper.published import published_network
-from psps_paper.tables import load_table
+from psps_paper.tables.load import load_table
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from scipy.stats import chi2_contingency, norm, t
 
-from psps_paper import responders
-from psps_paper.book import nnt_text
+from psps_paper.article import responders
+from psps_paper.book.studies import nnt_text
 from psps_paper.figures.forest import forest_responders
-from psps_paper.tables import load_table
+from psps_paper.tables.load import load_table
 
 POOLED = "stimulation against medical management"
 

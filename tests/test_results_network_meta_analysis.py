@@ -10,11 +10,7 @@ import pytest
 from helpers import evidence, table
 from scipy.stats import norm
 
-from psps_paper.figures import interval_strip
-from psps_paper.formatting import half_unit, rounds_to
-from psps_paper.network.ranking import p_scores, rank_probabilities
-from psps_paper.network.summary import league_table
-from psps_paper.published import (
+from psps_paper.article.published import (
     comparisons,
     forest_rows,
     p_score_table,
@@ -23,6 +19,10 @@ from psps_paper.published import (
     without_each,
     without_table,
 )
+from psps_paper.figures import interval_strip
+from psps_paper.formatting import half_unit, rounds_to
+from psps_paper.network.ranking import p_scores, rank_probabilities
+from psps_paper.network.summary import league_table
 
 N, C, CM, P = "neuromodulation", "conservative", "conservative + minimally invasive", "placebo/sham"
 

@@ -8,7 +8,7 @@ import pytest
 from conftest import BOOK
 from helpers import table
 
-from psps_paper import rob
+from psps_paper.article import rob
 from psps_paper.formatting import rounds_to
 
 # Results, Risk of bias, second sentence: citation lists, counts and percentages

@@ -10,16 +10,23 @@ import pandas as pd
 import pytest
 from scipy.stats import norm, t
 
-from psps_paper import robustness
-from psps_paper.book import centres_note
-from psps_paper.tables import load_table
-from psps_paper.ensemble import Assumptions, Ensemble, assumption_labels, load_ensemble, published_evidence, sample_ensemble
+from psps_paper.article.published import published_network
+from psps_paper.book.conclusions import centres_note
+from psps_paper.conclusions import robustness
+from psps_paper.ensemble import (
+    Assumptions,
+    Ensemble,
+    assumption_labels,
+    load_ensemble,
+    published_evidence,
+    sample_ensemble,
+)
 from psps_paper.ensemble.model import draw_allocation
 from psps_paper.formatting import number
 from psps_paper.network import fit_network
 from psps_paper.network.robust import cluster_robust
 from psps_paper.pairwise import published_fraction_at_bias
-from psps_paper.published import published_network
+from psps_paper.tables.load import load_table
 
 HUB = "neuromodulation"
 

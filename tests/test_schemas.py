@@ -7,8 +7,8 @@ import pandera.errors
 import pytest
 from helpers import DATA
 
-from psps_paper.schemas import DICTIONARY_COLUMNS, DTYPES, allowed_values, expectation, schema_from_dictionary
-from psps_paper.tables import load_dictionary, table_names
+from psps_paper.tables.load import load_dictionary, table_names
+from psps_paper.tables.schemas import DICTIONARY_COLUMNS, DTYPES, allowed_values, expectation, schema_from_dictionary
 
 
 def column(**fields) -> pd.Series:

@@ -8,11 +8,11 @@ import pytest
 from conftest import BOOK
 from scipy.stats import binom, binomtest
 
-from psps_paper import swim
-from psps_paper.evidence import arm_numbers, contrast_numbers
+from psps_paper.article import swim
+from psps_paper.article.facts import arm_numbers, contrast_numbers
+from psps_paper.article.studies import included
 from psps_paper.figures.studies import effect_direction
-from psps_paper.narrative import included
-from psps_paper.tables import load_table
+from psps_paper.tables.load import load_table
 
 
 @pytest.fixture(scope="module")

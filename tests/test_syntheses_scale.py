@@ -2,9 +2,9 @@
 
 import pytest
 
-from psps_paper import syntheses
-from psps_paper.robustness import clinical_scale
-from psps_paper.tables import load_table
+from psps_paper.article import syntheses
+from psps_paper.conclusions.robustness import clinical_scale
+from psps_paper.tables.load import load_table
 
 
 @pytest.fixture(scope="module")

@@ -11,18 +11,10 @@ from helpers import DATA, ROOT, copy_data, replace_once, table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from psps_paper.cli import main
-from psps_paper.tables import (
-    TableError,
-    checksums,
-    data_folder,
-    load_dictionary,
-    load_table,
-    record_checksums,
-    recorded_checksums,
-    table_names,
-    validate_table,
-)
+from psps_paper.cli.main import main
+from psps_paper.tables.checksums import checksums, record_checksums, recorded_checksums
+from psps_paper.tables.errors import TableError
+from psps_paper.tables.load import data_folder, load_dictionary, load_table, table_names, validate_table
 
 TABLES = sorted(path.stem for path in DATA.glob("*.csv"))
 FILES = sorted(path.relative_to(DATA).as_posix() for path in DATA.rglob("*.csv"))

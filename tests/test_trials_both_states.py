@@ -13,27 +13,10 @@ import pytest
 from conftest import BOOK
 from helpers import ROOT
 from living_examples import LABELS, ORACLE, printed_only, star_demo, with_trials
-
-from psps_paper.claims import check_claims
-from psps_paper.cli import main
-from psps_paper.display import keeps_to_print
-from psps_paper.figures import Drawing, forest_network, league_heat, rankogram
-from psps_paper.figures import style
 from nbclient import NotebookClient
 
-from psps_paper.living.chapters import changes_since_print, show_changes, small_study_table
-from psps_paper.formatting import estimate, number, percent
-from psps_paper.living.importing import Options, convert, read_trials, write_trials
-from psps_paper.living.diff import compare_paths
-from psps_paper.living.reading import table_from_bytes
-from psps_paper.living.results import review_results
-from psps_paper.network import fit_network
-from psps_paper.network.ranking import p_scores, rank_probabilities
-from psps_paper.network.summary import league_table
-from psps_paper.pairwise import egger_test
-from psps_paper.published import forest_rows
-from psps_paper.tables import TableError
-from psps_paper.trials import (
+from psps_paper.article.published import forest_rows
+from psps_paper.article.trials import (
     Printed,
     Trials,
     book_network,
@@ -42,8 +25,26 @@ from psps_paper.trials import (
     network_state,
     te_desirable,
     trial_network,
-    trials_folder,
 )
+from psps_paper.book.claims import keeps_to_print
+from psps_paper.book.trials import small_study_table
+from psps_paper.claims.registry import check_claims
+from psps_paper.cli.main import main
+from psps_paper.figures import Drawing, forest_network, league_heat, palette, rankogram
+from psps_paper.formatting import estimate, number, percent
+from psps_paper.living.chapters import changes_since_print, show_changes
+from psps_paper.living.diff import compare_paths
+from psps_paper.living.importing import convert, read_trials
+from psps_paper.living.model import Options
+from psps_paper.living.reading import table_from_bytes
+from psps_paper.living.results import review_results
+from psps_paper.living.store import write_trials
+from psps_paper.network import fit_network
+from psps_paper.network.ranking import p_scores, rank_probabilities
+from psps_paper.network.summary import league_table
+from psps_paper.pairwise import egger_test
+from psps_paper.tables.errors import TableError
+from psps_paper.tables.trials import trials_folder
 
 ORDER = [LABELS[name] for name in ORACLE["trts"]]
 # Statements that Supplementary Data 2 settles, and what the oracle in its place says of them
@@ -400,18 +401,18 @@ def test_the_chapter_and_verify_share_one_rule_for_egger_s_test(tmp_path):
 def test_a_new_treatment_gets_a_colour_and_a_place_in_every_drawing(tmp_path, monkeypatch):
     folder = folder_with(tmp_path, rows_of(reviewed()) + "new,drug pump,placebo/sham,0.3,0.2\n")
     with pytest.raises(ValueError, match="'drug pump' is not one of"):
-        style.class_colour("drug pump")
+        palette.class_colour("drug pump")
     monkeypatch.setenv("PSPS_DATA", str(folder))
     book = book_network(folder)
     drawing = forest_network(book.forest("neuromodulation"), desirable="higher", first="neuromodulation", second="the other treatment")
-    assert isinstance(drawing, Drawing) and list(style.class_colours())[-1] == "drug pump"
+    assert isinstance(drawing, Drawing) and list(palette.class_colours())[-1] == "drug pump"
 
 
 @pytest.mark.parametrize("name", ["drug pump", "尼古丁", "a", "b", "c", "psychological treatment", "yoga", "x" * 100])
 def test_colours_from_names_stand_out_on_light_and_dark_pages(name):
-    colour = style.colour_from_name(name)
-    assert re.fullmatch("#[0-9a-f]{6}", colour) and colour not in style.class_colours().values()
-    assert all(style.contrast_ratio(colour, page) >= 3 for page in ("#ffffff", "#121212"))
+    colour = palette.colour_from_name(name)
+    assert re.fullmatch("#[0-9a-f]{6}", colour) and colour not in palette.class_colours().values()
+    assert all(palette.contrast_ratio(colour, page) >= 3 for page in ("#ffffff", "#121212"))
 
 
 def test_verify_fails_where_trials_contradict_the_print(trials, capsys):

@@ -8,14 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from psps_paper.book import agreement_numbers
+from psps_paper.book.validation import agreement_numbers
+from psps_paper.book.validation_pairwise import compare_pairwise_with_oracles
 from psps_paper.effects import mean_sd_from_quantiles
-from psps_paper.effects.quantiles import (
-    expected_order_statistic,
-    interquartile_range_in_sds,
-    range_in_sds,
-)
-from psps_paper.validation_pairwise import compare_pairwise_with_oracles
+from psps_paper.effects.quantiles import expected_order_statistic, interquartile_range_in_sds, range_in_sds
 
 TABLE = compare_pairwise_with_oracles(Path(__file__).parent / "oracles")
 ROWS = [row for row in TABLE.itertuples() if row.oracle == "wan2014"]

@@ -43,7 +43,7 @@ def test_a_review_begun_from_the_wheel_is_the_one_begun_from_the_checkout(wheel,
     made = {}
     for name, package in (("wheel", tmp_path / "installed"), ("checkout", SRC)):
         environment = {**os.environ, "PYTHONPATH": str(package)}
-        command = [sys.executable, "-P", "-c", "import psps_paper.cli as c, sys; print(c.__file__); sys.exit(c.main(sys.argv[1:]))", "new", "mine"]
+        command = [sys.executable, "-P", "-c", "import psps_paper.cli.main as c, sys; print(c.__file__); sys.exit(c.main(sys.argv[1:]))", "new", "mine"]
         (tmp_path / name).mkdir()
         done = subprocess.run(command, cwd=tmp_path / name, env=environment, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr

@@ -1,9 +1,9 @@
 """Bayesian meta-analysis and network meta-analysis without sampling: quadrature over tau."""
 
-from .fit import fit_bayes
-from .posterior import Posterior, bayes_factor
-from .presets import rhodes_prior, turner_prior
-from .priors import (
+from psps_paper.bayes.fit import fit_bayes
+from psps_paper.bayes.posterior import Posterior, bayes_factor
+from psps_paper.bayes.presets import rhodes_prior, turner_prior
+from psps_paper.bayes.priors import (
     TauPrior,
     exponential,
     half_cauchy,

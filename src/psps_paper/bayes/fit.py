@@ -9,14 +9,21 @@ import numpy as np
 import pandas as pd
 import scipy
 
+from psps_paper.bayes.model import (
+    LinearModel,
+    basic_parameters,
+    class_means,
+    classes_of,
+    component_basis,
+    linear_model,
+    moment_exists,
+)
+from psps_paper.bayes.posterior import Posterior, _finite, _probability
+from psps_paper.bayes.priors import HalfNormal, TauPrior
+from psps_paper.bayes.quadrature import Axis, Nodes, integrate, place_axes
 from psps_paper.effects.checks import choice
 from psps_paper.network.model import prepare
 from psps_paper.network.reduction import check_ratio, real_numbers, reduce_contrasts
-
-from .model import LinearModel, basic_parameters, class_means, classes_of, component_basis, linear_model, moment_exists
-from .posterior import Posterior, _finite, _probability
-from .priors import HalfNormal, TauPrior
-from .quadrature import Axis, Nodes, integrate, place_axes
 
 Effects = Literal["exchangeable", "common", "fixed"]
 

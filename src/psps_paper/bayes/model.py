@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from psps_paper.bayes.priors import TauPrior
 from psps_paper.network.model import prepare
 from psps_paper.network.reduction import Design, Reduced, contrast_basis, reduce_contrasts
-
-from .priors import TauPrior
 
 # Products of the design's columns are kept up to about this many numbers.
 KEPT = 20_000_000

@@ -9,13 +9,12 @@ import numpy as np
 import pandas as pd
 import scipy
 
+from psps_paper.bayes import mixture, ranks
+from psps_paper.bayes.model import LinearModel, moment_exists, rows_to_contrasts
+from psps_paper.bayes.priors import TauPrior
+from psps_paper.bayes.quadrature import Axis, Nodes, cumulative, quantile, sinc_density
 from psps_paper.network.model import Desirable, differences, standard_errors
 from psps_paper.network.reduction import real_numbers
-
-from . import mixture, ranks
-from .model import LinearModel, moment_exists, rows_to_contrasts
-from .priors import TauPrior
-from .quadrature import Axis, Nodes, cumulative, quantile, sinc_density
 
 TAU = 0  # Position of tau among the standard deviations
 

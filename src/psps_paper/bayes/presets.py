@@ -13,9 +13,8 @@ one is an error that gives the reason.
 
 from __future__ import annotations
 
+from psps_paper.bayes.priors import LogNormal, LogT, log_normal, log_t
 from psps_paper.effects.checks import choice
-
-from .priors import LogNormal, LogT, log_normal, log_t
 
 PHARMA, OTHER, CONTROL = "pharmacological", "non-pharmacological", "placebo / control"
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
-from .priors import TauPrior
+from psps_paper.bayes.priors import TauPrior
 
 # Relative change on doubling the nodes at which a fit stops, the finest step, and what counts as nothing.
 TOLERANCE, FINEST = 1e-12, 2.0**-9

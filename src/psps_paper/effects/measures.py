@@ -9,7 +9,6 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-import scipy
 
 from psps_paper.effects.arms import _check_labels, _missing_numbers, require_columns
 from psps_paper.effects.checks import choice, numbers, require

@@ -13,7 +13,8 @@ from psps_paper.ensemble.constraints import FITS, Constraints
 from psps_paper.ensemble.model import Assumptions, Evidence, TrialModel, draw_model, move_estimates, published_evidence
 from psps_paper.ensemble.projection import Targets, draw_members, refit_excess, settle
 from psps_paper.formatting import sentence_list
-from psps_paper.recover import I2_QUANTITIES, df_from_i2_interval, i2_interval
+from psps_paper.recover.i2 import df_from_i2_interval, i2_interval
+from psps_paper.recover.printed import I2_QUANTITIES
 
 # without 0.5, at which a paired standard error is that of a change score
 CORRELATIONS = (0.25, 0.75, 0.9)

@@ -9,7 +9,7 @@ import pandas as pd
 import scipy
 
 from psps_paper.ensemble.model import Assumptions, Evidence, draw_allocation, published_evidence
-from psps_paper.recover import recover_contrasts
+from psps_paper.recover.contrasts import recover_contrasts
 
 CONVENTIONS = (
     Assumptions("independent groups", 0.0, "DL"),

@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from psps_paper.published import printed_values, published_edges
-from psps_paper.recover import I2_QUANTITIES, Desirable, PooledRegion, q_interval, rounding_interval
-from psps_paper.tables import load_table
+from psps_paper.article.published import printed_values, published_edges
+from psps_paper.recover.i2 import q_interval
+from psps_paper.recover.printed import I2_QUANTITIES, Desirable, rounding_interval
+from psps_paper.recover.region import PooledRegion
+from psps_paper.tables.load import load_table
 
 Convention = Literal["independent groups", "paired", "change score"]
 Method = Literal["DL", "REML", "ML", "common"]

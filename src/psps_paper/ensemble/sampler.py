@@ -13,7 +13,7 @@ import pandas as pd
 from psps_paper.ensemble.compatibility import assumptions_of
 from psps_paper.ensemble.model import MOST_SHARED, SPREAD_SHARE, TE_LIMIT, Assumptions, Evidence, published_evidence
 from psps_paper.ensemble.projection import draw_members
-from psps_paper.tables import data_folder, load_table
+from psps_paper.tables.load import data_folder, load_table
 
 CHAINS = 2
 _DRAWS = 128  # from the prior, in one task

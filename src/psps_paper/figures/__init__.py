@@ -1,14 +1,14 @@
 """Figures: DataFrames in, :class:`Drawing` out; nothing is read but the palette, nothing global is changed."""
 
-from .bias import rob_by_study, rob_stacked
-from .drawing import Drawing, save, to_svg
-from .flow import prisma_flow
-from .forest import forest_network, forest_responders
-from .intervals import ensemble_intervals, funnel, interval_strip
-from .network import league_heat, network_graph
-from .ranks import cumulative_ranks, p_score_dots, rank_interval, rankogram
-from .robustness import robustness_dashboard
-from .studies import effect_direction, studies_by_year
+from psps_paper.figures.bias import rob_by_study, rob_stacked
+from psps_paper.figures.drawing import Drawing, save, to_svg
+from psps_paper.figures.flow import prisma_flow
+from psps_paper.figures.forest import forest_network, forest_responders
+from psps_paper.figures.intervals import ensemble_intervals, funnel, interval_strip
+from psps_paper.figures.network import league_heat, network_graph
+from psps_paper.figures.ranks import cumulative_ranks, p_score_dots, rank_interval, rankogram
+from psps_paper.figures.robustness import robustness_dashboard
+from psps_paper.figures.studies import effect_direction, studies_by_year
 
 __all__ = [
     "Drawing",

@@ -7,11 +7,11 @@ import math
 import pandas as pd
 from matplotlib.patches import Rectangle
 
+from psps_paper.figures import layout, palette, style
+from psps_paper.figures.drawing import Drawing
+from psps_paper.figures.layout import Key
+from psps_paper.figures.style import GRID, INK, ROB_COLOURS, ROB_HATCHES, ROB_SYMBOLS, Width
 from psps_paper.formatting import number
-
-from . import style
-from .drawing import Drawing
-from .style import GRID, INK, ROB_COLOURS, ROB_HATCHES, ROB_SYMBOLS, Key, Width
 
 JUDGEMENTS = tuple(ROB_COLOURS)
 # Percentages printed with one decimal may miss 100 by a rounding error in each of four terms.
@@ -29,9 +29,9 @@ def draw_symbol(canvas, x: float, y: float, judgement: str, size: float) -> None
         x, y, marker="o", markersize=1.35 * size, markerfacecolor=ROB_COLOURS[judgement],
         markeredgecolor=INK, markeredgewidth=0.6, linestyle="none",
     )
-    style.write(
+    layout.write(
         canvas, x, y, ROB_SYMBOLS[judgement], size, ha="center", va="center_baseline",
-        color=style.text_on(ROB_COLOURS[judgement]), weight="bold",
+        color=palette.text_on(ROB_COLOURS[judgement]), weight="bold",
     )
 
 
@@ -67,20 +67,20 @@ def rob_stacked(
         if abs(total - 100) > ROUNDING:
             raise ValueError(f"{where}: domain {domain!r}, column percent: sum {total:g} is not 100")
 
-    size = style.font_size(width)
-    total_width = style.page_width(width)
+    size = layout.font_size(width)
+    total_width = layout.page_width(width)
     domains = list(data["domain"].unique())
     beside = width == "double"
     label_width = 0.33 * total_width if beside else 0.0
-    labels = {d: style.wrap(d, (label_width or total_width) - 10, size) for d in domains}
+    labels = {d: layout.wrap(d, (label_width or total_width) - 10, size) for d in domains}
     left, right = label_width + (0 if beside else 6), 10.0
     bar_width = total_width - left - right
     bar = 1.9 * size
     gap = 1.1 * size
-    line = style.line_height(size)
+    line = layout.line_height(size)
 
     def fits(text: str, percent: float) -> bool:
-        return style.text_width(text, size) + 5 <= percent / 100 * bar_width
+        return layout.text_width(text, size) + 5 <= percent / 100 * bar_width
 
     data["text"] = [
         ("unknown " if j == "unknown" else "") + number(p, 1)
@@ -90,17 +90,17 @@ def rob_stacked(
     for domain, group in data.groupby("domain", sort=False):
         # A percentage stands above a segment that is too narrow to hold it.
         above = not all(map(fits, group["text"], group["percent"]))
-        lines = above + (0 if beside else style.line_count(labels[domain]))
+        lines = above + (0 if beside else layout.line_count(labels[domain]))
         rows[domain] = bar + gap + lines * line
     present = list(data["judgement"].unique())
     keys = rob_keys(present)
-    legend_height = style.legend_height(keys, total_width, size)
+    legend_height = layout.legend_height(keys, total_width, size)
     axis_height = 3.4 * size
     height = legend_height + sum(rows.values()) + axis_height + 10
 
-    figure, canvas = style.page(width, height)
-    style.legend(canvas, keys, 1, height, total_width, size)
-    axes = style.panel(figure, left, axis_height, bar_width, height - legend_height - axis_height, size)
+    figure, canvas = layout.page(width, height)
+    layout.legend(canvas, keys, 1, height, total_width, size)
+    axes = layout.panel(figure, left, axis_height, bar_width, height - legend_height - axis_height, size)
     axes.set(xlim=(0, 100), ylim=(axis_height, height - legend_height), xlabel="Studies (%)")
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
@@ -111,9 +111,9 @@ def rob_stacked(
         group = members["percent"]
         base = top - rows[domain] + gap
         if beside:
-            style.write(canvas, label_width - 8, base + bar / 2, labels[domain], size, ha="right")
+            layout.write(canvas, label_width - 8, base + bar / 2, labels[domain], size, ha="right")
         else:
-            style.write(canvas, left, top, labels[domain], size, va="top")
+            layout.write(canvas, left, top, labels[domain], size, va="top")
         start = 0.0
         for judgement in (j for j in JUDGEMENTS if group.get(j, 0) > 0):
             percent = group[judgement]
@@ -126,12 +126,12 @@ def rob_stacked(
             )
             text = members["text"][judgement]
             inside = fits(text, percent)
-            style.write(
+            layout.write(
                 axes, start + percent / 2, base + (bar / 2 if inside else bar + 0.75 * size), text,
                 size, ha="center",
                 # The hatch would run through the digits without a plain patch behind them.
                 bbox={"facecolor": fill, "edgecolor": "none", "pad": 1.0} if inside else None,
-                color=style.text_on(fill) if inside else INK,
+                color=palette.text_on(fill) if inside else INK,
             )
             start += percent
         parts = [
@@ -165,7 +165,7 @@ def rob_by_study(
     data = style.table(studies, ["ref", "label", "rob_overall", "treatment_class"], where)
     data = data[["ref", "label", "rob_overall", "treatment_class"]]
     style.check_values(data, "rob_overall", JUDGEMENTS, where)
-    style.check_values(data, "treatment_class", style.CLASS_COLOURS, where)
+    style.check_values(data, "treatment_class", palette.CLASS_COLOURS, where)
     if data["ref"].duplicated().any():
         bad = data[data["ref"].duplicated()].iloc[0]
         raise ValueError(f"{where}: column ref: {bad['ref']!r} ({bad['label']}) is listed twice")
@@ -181,11 +181,11 @@ def rob_by_study(
         ignore_index=True,
     )
 
-    size = style.font_size(width)
-    total_width = style.page_width(width)
+    size = layout.font_size(width)
+    total_width = layout.page_width(width)
     labels = {row.ref: f"{row.label} [{row.ref}]" for row in data.itertuples()}
     headings = {c: f"{c} ({counts[c]})" for c in order}
-    cell = max(style.text_width(text, size) for text in labels.values()) + 2.4 * size
+    cell = max(layout.text_width(text, size) for text in labels.values()) + 2.4 * size
     columns = max(1, int((total_width + 10) // (cell + 10)))
     cell = total_width / columns
     step = 1.75 * size
@@ -195,18 +195,18 @@ def rob_by_study(
         blocks.append((treatment_class, members, math.ceil(len(members) / columns)))
     keys = rob_keys(list(data["rob_overall"].unique()))
     legend_height = 1.7 * size
-    legend_rows = style.legend_height(keys, total_width, size) / (1.5 * size)
+    legend_rows = layout.legend_height(keys, total_width, size) / (1.5 * size)
     legend_height = legend_rows * legend_height + 0.5 * size
     height = legend_height + sum(1.6 * step + rows * step for _, _, rows in blocks) + 4
 
-    figure, canvas = style.page(width, height)
+    figure, canvas = layout.page(width, height)
     x, y = 0.0, height - 0.9 * size
     for key in keys:
-        needed = 1.8 * size + style.text_width(key.label, size) + style.KEY_GAP
-        if x > 0 and x + needed - style.KEY_GAP > total_width:
+        needed = 1.8 * size + layout.text_width(key.label, size) + layout.KEY_GAP
+        if x > 0 and x + needed - layout.KEY_GAP > total_width:
             x, y = 0.0, y - 1.7 * size
         draw_symbol(canvas, x + size, y, key.label, size)
-        style.write(canvas, x + 2.1 * size, y, key.label, size)
+        layout.write(canvas, x + 2.1 * size, y, key.label, size)
         x += needed + 0.3 * size
     top = height - legend_height
     for treatment_class, members, rows in blocks:
@@ -214,16 +214,16 @@ def rob_by_study(
         canvas.add_patch(
             Rectangle(
                 (1, y - 0.5 * size), 4, size,
-                facecolor=style.class_colour(treatment_class), edgecolor="none",
+                facecolor=palette.class_colour(treatment_class), edgecolor="none",
             )
         )
-        style.write(canvas, 9, y, headings[treatment_class], size, weight="bold")
+        layout.write(canvas, 9, y, headings[treatment_class], size, weight="bold")
         canvas.plot([1, total_width - 1], [y - 0.55 * step] * 2, color=GRID, linewidth=0.8)
         for index, study in enumerate(members.itertuples()):
             column, row = divmod(index, rows)
             y = top - (2.0 + row) * step
             draw_symbol(canvas, column * cell + size, y, study.rob_overall, size)
-            style.write(canvas, column * cell + 2.1 * size, y, labels[study.ref], size)
+            layout.write(canvas, column * cell + 2.1 * size, y, labels[study.ref], size)
         top -= (1.6 + rows) * step
     alt = [_tally(data["rob_overall"], f"all {len(data)} studies")]
     alt += [_tally(members["rob_overall"], f"{c} ({len(members)})") for c, members, _ in blocks]

@@ -13,7 +13,8 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .style import FONT_STACK, RC, browser_finds_typefaces, installed_typefaces
+from psps_paper.figures.layout import browser_finds_typefaces, installed_typefaces
+from psps_paper.figures.style import FONT_STACK, RC
 
 SVG = "http://www.w3.org/2000/svg"
 XLINK = "http://www.w3.org/1999/xlink"

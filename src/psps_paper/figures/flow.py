@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.patches import Rectangle
 
-from . import style
-from .drawing import Drawing
-from .style import GRID, INK, Width
+from psps_paper.figures import layout, style
+from psps_paper.figures.drawing import Drawing
+from psps_paper.figures.style import GRID, INK, Width
 
 STAGES = ("identification", "screening", "eligibility", "included", "synthesis")
 SIDES = ("main", "excluded", "added")
@@ -62,8 +62,8 @@ def prisma_flow(
     boxes = boxes.sort_values("order", ignore_index=True)
     levels = _levels(boxes, where)
 
-    size = style.font_size(width)
-    total = style.page_width(width)
+    size = layout.font_size(width)
+    total = layout.page_width(width)
     strip, gap, pad = 2.0 * size, 2.6 * size, 0.7 * size
     main_left = strip + size
     main_width = 0.5 * (total - main_left - gap)
@@ -71,10 +71,10 @@ def prisma_flow(
     side_width = total - side_left - 1
 
     def height(caption: str) -> float:
-        return style.line_count(caption) * style.line_height(size) + 2 * pad
+        return layout.line_count(caption) * layout.line_height(size) + 2 * pad
 
     def caption(box: pd.Series, room: float) -> str:
-        return f"{style.wrap(box['label'], room - 2 * pad, size)}\n({_count(box)})"
+        return f"{layout.wrap(box['label'], room - 2 * pad, size)}\n({_count(box)})"
 
     plans = []
     for level in levels:
@@ -86,7 +86,7 @@ def prisma_flow(
     _make_room_for_stages(plans, arrow, size)
     total_height = sum(plan[3] for plan in plans) + arrow * (len(plans) - 1) + 4
 
-    figure, canvas = style.page(width, total_height)
+    figure, canvas = layout.page(width, total_height)
     arrow_style = {
         "arrowstyle": "-|>,head_width=0.25,head_length=0.45",
         "color": INK, "linewidth": 1.0, "shrinkA": 0, "shrinkB": 0,
@@ -102,7 +102,7 @@ def prisma_flow(
                 facecolor="none", edgecolor=INK, linewidth=1.0,
             )
         )
-        style.write(canvas, left + pad, top - box_height / 2, text, size)
+        layout.write(canvas, left + pad, top - box_height / 2, text, size)
 
     top = total_height - 2
     spans: dict[str, list[float]] = {}
@@ -129,7 +129,7 @@ def prisma_flow(
                 facecolor="none", edgecolor=GRID, linewidth=1.0,
             )
         )
-        style.write(
+        layout.write(
             canvas, 0.5 * strip + 0.5, (upper + max(lower - arrow + 3, 1)) / 2, stage, size,
             rotation=90, ha="center", va="center",
         )
@@ -154,7 +154,7 @@ def _make_room_for_stages(plans: list[list], arrow: float, size: float) -> None:
         # The last stage has no arrow below it.
         arrows = len(members) - (members[-1] is plans[-1])
         room = sum(plan[3] for plan in members) + arrows * arrow - 3
-        missing = style.text_width(stage, size) + size - room
+        missing = layout.text_width(stage, size) + size - room
         for plan in members:
             plan[3] += max(missing, 0) / len(members)
 

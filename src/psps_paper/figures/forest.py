@@ -10,12 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Polygon
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
+from psps_paper.figures import layout, palette, style
+from psps_paper.figures.drawing import Drawing
+from psps_paper.figures.layout import Key
+from psps_paper.figures.network import favours_first
+from psps_paper.figures.style import INK, MUTED, Width
 from psps_paper.formatting import estimate, interval
-
-from . import style
-from .drawing import Drawing
-from .network import favours_first
-from .style import INK, MUTED, Key, Width
 
 
 def favours_labels(first: str, second: str, desirable: str) -> tuple[str, str]:
@@ -29,8 +29,8 @@ def favours_labels(first: str, second: str, desirable: str) -> tuple[str, str]:
 
 def _favours_height(wide: bool, sides: tuple[str, str], size: float) -> float:
     """Room under the axis for :func:`_write_favours`."""
-    lines = max(map(style.line_count, sides)) if wide else 2
-    return 1.9 * size + lines * style.line_height(size)
+    lines = max(map(layout.line_count, sides)) if wide else 2
+    return 1.9 * size + lines * layout.line_height(size)
 
 
 def _write_favours(
@@ -41,16 +41,16 @@ def _write_favours(
     left, width = span
     if not wide:
         y -= 0.6 * size
-        right = max(left + width, style.text_width(f"{sides[1]} →", size) + 1)
-        style.write(canvas, 1, y, f"← {sides[0]}", size)
-        style.write(canvas, right, y - style.line_height(size), f"{sides[1]} →", size, ha="right")
+        right = max(left + width, layout.text_width(f"{sides[1]} →", size) + 1)
+        layout.write(canvas, 1, y, f"← {sides[0]}", size)
+        layout.write(canvas, right, y - layout.line_height(size), f"{sides[1]} →", size, ha="right")
         return
     share = axes.transLimits.transform((axes.transScale.transform((null, 1))[0], 0))[0]
     middle = left + share * width
     canvas.annotate("", xy=(left, y), xytext=(middle - 4, y), arrowprops=_arrow())
     canvas.annotate("", xy=(left + width, y), xytext=(middle + 4, y), arrowprops=_arrow())
     for text, x, align in ((sides[0], middle - 5, "right"), (sides[1], middle + 5, "left")):
-        style.write(canvas, x, y - 0.5 * size, text, size, ha=align, va="top")
+        layout.write(canvas, x, y - 0.5 * size, text, size, ha=align, va="top")
 
 
 def _prediction_line(axes: Axes, lower: float, upper: float, y: float) -> None:
@@ -110,14 +110,14 @@ def forest_network(
     style.check_numbers(data, predicted, where, missing_allowed=True)
     style.check_order(data, ["lower", "te", "upper"], where)
     style.check_values(data, "tier", style.TIER_MARKERS, where)
-    style.check_values(data, "treatment_class", style.CLASS_COLOURS, where)
+    style.check_values(data, "treatment_class", palette.CLASS_COLOURS, where)
     sides = favours_labels(first, second, desirable)
 
     percent = f"{100 * level:g}%"
-    size = style.font_size(width)
-    total_width = style.page_width(width)
+    size = layout.font_size(width)
+    total_width = layout.page_width(width)
     wide = width == "double"
-    side_texts = tuple(style.wrap(side, 0.4 * total_width, size) for side in sides) if wide else sides
+    side_texts = tuple(layout.wrap(side, 0.4 * total_width, size) for side in sides) if wide else sides
     estimates = [estimate(r.te, r.lower, r.upper) for r in data.itertuples()]
     predictions = [
         "" if not predicted or pd.isna(r.predict_lower)
@@ -126,34 +126,34 @@ def forest_network(
     ]
     any_prediction = any(predictions)
     heading = f"SMD ({percent} CI)" if unit == "standardised mean difference" else f"Estimate ({percent} CI)"
-    number_width = max(style.text_width(t, size) for t in [*estimates, *predictions, heading]) + 2
+    number_width = max(layout.text_width(t, size) for t in [*estimates, *predictions, heading]) + 2
     label_width = 0.36 * total_width if wide else 0.0
-    labels = [style.wrap(t, (label_width or total_width) - 8, size) for t in data["label"]]
+    labels = [layout.wrap(t, (label_width or total_width) - 8, size) for t in data["label"]]
     if wide:
-        label_width = max(style.block_width(label, size) for label in labels) + 8
+        label_width = max(layout.block_width(label, size) for label in labels) + 8
     left = label_width + (4 if wide else 2)
     plot_width = total_width - left - number_width - 12
-    line = style.line_height(size)
+    line = layout.line_height(size)
 
     def row_height(label: str) -> float:
         beside = (2 if any_prediction else 1) * line
-        lines = style.line_count(label) * line
+        lines = layout.line_count(label) * line
         return (max(lines, beside) if wide else lines + beside) + 0.9 * size
 
     row_heights = [row_height(label) for label in labels]
-    keys = style.tier_keys(data["tier"])
+    keys = layout.tier_keys(data["tier"])
     if any_prediction:
         keys.append(Key(f"{percent} prediction interval (PI)", MUTED, marker="_"))
-    legend_height = style.legend_height(keys, total_width, size)
+    legend_height = layout.legend_height(keys, total_width, size)
     heading_height = 1.7 * size
     body = sum(row_heights)
-    half = max(style.block_width(side, size) for side in side_texts)
+    half = max(layout.block_width(side, size) for side in side_texts)
     axis_height = 3.3 * size + _favours_height(wide, side_texts, size)
     height = legend_height + heading_height + body + axis_height + 2
 
-    figure, canvas = style.page(width, height)
-    style.legend(canvas, keys, 1, height, total_width, size)
-    axes = style.panel(figure, left, axis_height, plot_width, body, size)
+    figure, canvas = layout.page(width, height)
+    layout.legend(canvas, keys, 1, height, total_width, size)
+    axes = layout.panel(figure, left, axis_height, plot_width, body, size)
     limits = data[["lower", "upper", *predicted]].to_numpy(dtype=float).ravel()
     low, high = style.nice_limits([*limits, 0.0])
     # The null line stands where both "favours" labels have room on their side of it.
@@ -165,19 +165,19 @@ def forest_network(
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6 if wide else 4))
     top = axis_height + body
     bands = [(axis_height, top)] if wide else []
-    style.write(
+    layout.write(
         canvas, total_width - 1, top + 0.5 * heading_height, heading, size, ha="right", color=MUTED
     )
     for row, label, shown, prediction, row_space in zip(
         data.itertuples(), labels, estimates, predictions, row_heights, strict=True
     ):
-        colour = style.class_colour(row.treatment_class)
+        colour = palette.class_colour(row.treatment_class)
         if wide:
             y = top - row_space / 2
-            style.write(canvas, 1, y, label, size)
+            layout.write(canvas, 1, y, label, size)
         else:
-            style.write(canvas, 1, top - 0.3 * size, label, size, va="top")
-            above = style.line_count(label) * line
+            layout.write(canvas, 1, top - 0.3 * size, label, size, va="top")
+            above = layout.line_count(label) * line
             y = top - (row_space + above) / 2
             bands.append((top - row_space, top - above - 0.5 * size))
         if prediction:
@@ -185,17 +185,17 @@ def forest_network(
         axes.plot([row.lower, row.upper], [y, y], color=colour, linewidth=3.4,
                   solid_capstyle="butt", zorder=3)
         marker, filled = style.TIER_MARKERS[row.tier]
-        axes.plot(row.te, y, **style.marker_style(marker, colour, filled, 7.5))
+        axes.plot(row.te, y, **layout.marker_style(marker, colour, filled, 7.5))
         numbers_y = y + (0.5 * line if prediction else 0)
-        style.write(canvas, total_width - 1, numbers_y, shown, size, ha="right")
+        layout.write(canvas, total_width - 1, numbers_y, shown, size, ha="right")
         if prediction:
-            style.write(
+            layout.write(
                 canvas, total_width - 1, y - 0.5 * line, prediction, size, ha="right", color=MUTED
             )
         top -= row_space
     _null_line(axes, 0.0, bands)
     axis_label = unit[0].upper() + unit[1:]
-    style.write(
+    layout.write(
         canvas, left + plot_width / 2, axis_height - 2.4 * size, axis_label, size, ha="center"
     )
     _write_favours(
@@ -291,11 +291,11 @@ def forest_responders(
     sides = favours_labels(first, second, desirable)
 
     percent = f"{100 * level:g}%"
-    size = style.font_size(width)
-    total_width = style.page_width(width)
+    size = layout.font_size(width)
+    total_width = layout.page_width(width)
     wide = width == "double"
-    side_texts = tuple(style.wrap(side, 0.4 * total_width, size) for side in sides) if wide else sides
-    line = style.line_height(size)
+    side_texts = tuple(layout.wrap(side, 0.4 * total_width, size) for side in sides) if wide else sides
+    line = layout.line_height(size)
     estimates = [estimate(r.estimate, r.lower, r.upper) for r in data.itertuples()]
     has_prediction = "predict_lower" in data.columns
     prediction = (
@@ -303,14 +303,14 @@ def forest_responders(
         if has_prediction else ""
     )
     heading = f"{measure} ({percent} CI)"
-    number_width = max(style.text_width(t, size) for t in [*estimates, prediction, heading]) + 2
+    number_width = max(layout.text_width(t, size) for t in [*estimates, prediction, heading]) + 2
     arms = [
         ("", "") if r.pooled
         else (f"{r.events1:g}/{r.n1:g}", f"{r.events2:g}/{r.n2:g}") for r in data.itertuples()
     ]
-    arm_headings = [style.wrap(first, 8.5 * size, size), style.wrap(second, 8.5 * size, size)]
+    arm_headings = [layout.wrap(first, 8.5 * size, size), layout.wrap(second, 8.5 * size, size)]
     arm_width = [
-        max(style.block_width(t, size) for t in [arm_headings[i], *(a[i] for a in arms)]) + size
+        max(layout.block_width(t, size) for t in [arm_headings[i], *(a[i] for a in arms)]) + size
         for i in (0, 1)
     ]
     labels_room = (
@@ -318,28 +318,28 @@ def forest_responders(
     )
     if not wide:
         labels_room -= sum(arm_width)
-    labels = [style.wrap(t, labels_room - size, size) for t in data["label"]]
-    arm_left = labels_room if not wide else max(style.block_width(t, size) for t in labels) + size
+    labels = [layout.wrap(t, labels_room - size, size) for t in data["label"]]
+    arm_left = labels_room if not wide else max(layout.block_width(t, size) for t in labels) + size
     left = arm_left + sum(arm_width) + 6 if wide else 4
     plot_width = total_width - left - number_width - 12
 
     def row_height(label: str, row) -> float:
-        lines = style.line_count(label) * line
+        lines = layout.line_count(label) * line
         beside = (2 if row.pooled and has_prediction else 1) * line
         return (max(lines, beside) if wide else lines + beside) + 0.8 * size
 
     heights = [row_height(t, r) for t, r in zip(labels, data.itertuples(), strict=True)]
-    heading_lines = max(map(style.line_count, arm_headings)) + (0 if wide else 1)
+    heading_lines = max(map(layout.line_count, arm_headings)) + (0 if wide else 1)
     heading_height = heading_lines * line + 0.6 * size
     body = sum(heights)
     axis_height = 3.3 * size + _favours_height(wide, side_texts, size)
     height = heading_height + body + axis_height + 2
-    figure, canvas = style.page(width, height)
-    axes = style.panel(figure, left, axis_height, plot_width, body, size)
+    figure, canvas = layout.page(width, height)
+    axes = layout.panel(figure, left, axis_height, plot_width, body, size)
     limit_columns = ["lower", "upper"] + (["predict_lower", "predict_upper"] if has_prediction else [])
     limits = np.log([v for v in data[limit_columns].to_numpy(dtype=float).ravel() if np.isfinite(v)])
     low, high = style.nice_limits([*limits, 0.0])
-    half = max(style.block_width(side, size) for side in side_texts)
+    half = max(layout.block_width(side, size) for side in side_texts)
     if wide:
         low, high = _room_for_labels(low, high, half + 8, left, total_width - left, plot_width)
     axes.set_xscale("log")
@@ -353,30 +353,30 @@ def forest_responders(
     top = axis_height + body
     bands = [(axis_height, top)] if wide else []
     for i in (0, 1):
-        style.write(
+        layout.write(
             canvas, arm_left + sum(arm_width[: i + 1]), top + heading_height - 0.3 * size,
             arm_headings[i], size, ha="right", va="top", color=MUTED,
         )
-    style.write(
+    layout.write(
         canvas, total_width - 1, top + 0.6 * line, heading, size, ha="right", color=MUTED
     )
     for row, label, arm, shown, space in zip(
         data.itertuples(), labels, arms, estimates, heights, strict=True
     ):
-        text_y = top - space / 2 if wide else top - 0.3 * size - 0.5 * line * style.line_count(label)
+        text_y = top - space / 2 if wide else top - 0.3 * size - 0.5 * line * layout.line_count(label)
         y = text_y if wide else top - space + 0.5 * size + 0.5 * line * (
             2 if row.pooled and has_prediction else 1
         )
         if not wide:
-            bands.append((top - space, top - style.line_count(label) * line - 0.5 * size))
+            bands.append((top - space, top - layout.line_count(label) * line - 0.5 * size))
         weight = "bold" if row.pooled else "normal"
-        style.write(canvas, 1, text_y, label, size, weight=weight)
+        layout.write(canvas, 1, text_y, label, size, weight=weight)
         for i in (0, 1):
-            style.write(canvas, arm_left + sum(arm_width[: i + 1]), text_y, arm[i], size, ha="right")
+            layout.write(canvas, arm_left + sum(arm_width[: i + 1]), text_y, arm[i], size, ha="right")
         if row.pooled:
             if has_prediction:
                 _prediction_line(axes, row.predict_lower, row.predict_upper, y)
-                style.write(canvas, total_width - 1, y - 0.5 * line, prediction, size, ha="right",
+                layout.write(canvas, total_width - 1, y - 0.5 * line, prediction, size, ha="right",
                             color=MUTED)
             corners = [(row.lower, y), (row.estimate, y + 0.5 * size), (row.upper, y),
                        (row.estimate, y - 0.5 * size)]
@@ -384,14 +384,14 @@ def forest_responders(
         else:
             axes.plot([row.lower, row.upper], [y, y], color=INK, linewidth=1.6, zorder=3,
                       solid_capstyle="butt")
-            axes.plot(row.estimate, y, **style.marker_style("s", INK, True, 6))
-        style.write(
+            axes.plot(row.estimate, y, **layout.marker_style("s", INK, True, 6))
+        layout.write(
             canvas, total_width - 1, y + (0.5 * line if row.pooled and has_prediction else 0),
             shown, size, ha="right", weight=weight,
         )
         top -= space
     _null_line(axes, 1.0, bands)
-    style.write(
+    layout.write(
         canvas, left + plot_width / 2, axis_height - 2.4 * size,
         f"{measure} (logarithmic axis)", size, ha="center",
     )

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import scipy
 
+from psps_paper.figures import layout, style
+from psps_paper.figures.drawing import Drawing
+from psps_paper.figures.layout import Key
+from psps_paper.figures.ranks import _rows
+from psps_paper.figures.style import GRID, INK, MUTED, Width
 from psps_paper.formatting import half_unit, interval, number
-
-from . import style
-from .drawing import Drawing
-from .ranks import _rows
-from .style import GRID, INK, MUTED, Key, Width
 
 FUNNEL_MARKERS = ("o", "^", "s", "D", "v", "P", "X", "*")
 
@@ -75,7 +75,7 @@ def interval_strip(
     ends = data[["low", "high", "printed_low", "printed_high"]]
     low, high = style.nice_limits(ends.to_numpy(dtype=float).ravel())
     axes.set(xlim=(low, high))
-    style.name_horizontal_axis(axes, unit, size)
+    layout.name_horizontal_axis(axes, unit, size)
     axes.locator_params(axis="x", nbins=6 if width == "double" else 4)
     for row, y in zip(data.itertuples(), centres, strict=True):
         axes.plot([low, high], [y, y], color=GRID, linewidth=0.8, zorder=1)
@@ -87,7 +87,7 @@ def interval_strip(
         if pd.notna(row.printed):
             axes.plot([row.printed_low, row.printed_high], [y, y], color=INK, linewidth=1.6, zorder=4,
                       solid_capstyle="butt")
-            axes.plot(row.printed, y, **style.marker_style("o" if row.meets else "X", INK, True, 5))
+            axes.plot(row.printed, y, **layout.marker_style("o" if row.meets else "X", INK, True, 5))
     alt = "; ".join(f"{r.label}: {n}".replace("\n", ", ")
                     for r, n in zip(data.itertuples(), numbers, strict=True))
     outside = int(data["meets"].eq(False).sum())
@@ -147,7 +147,7 @@ def ensemble_intervals(
         data[["q025", "q975", "printed"]].to_numpy(dtype=float).ravel()
     )
     axes.set(xlim=(low, high))
-    style.name_horizontal_axis(axes, f"{unit} (simulated)", size)
+    layout.name_horizontal_axis(axes, f"{unit} (simulated)", size)
     axes.locator_params(axis="x", nbins=6 if width == "double" else 4)
     if low < 0 < high:
         # In single width the labels stand above the rows, where the line would cross them.
@@ -158,10 +158,10 @@ def ensemble_intervals(
         axes.plot([row.q025, row.q975], [y, y], color=MUTED, linewidth=1.6, zorder=2)
         axes.plot([row.q25, row.q75], [y, y], color=MUTED, linewidth=6, zorder=2,
                   solid_capstyle="butt")
-        axes.plot(row.q50, y, **style.marker_style(marker, INK, filled, 6.5))
+        axes.plot(row.q50, y, **layout.marker_style(marker, INK, filled, 6.5))
         if pd.notna(row.printed):
             # Below the line, so that it does not cover the median where the two agree.
-            axes.plot(row.printed, y - 0.75 * size, **style.marker_style("o", INK, True, 5))
+            axes.plot(row.printed, y - 0.75 * size, **layout.marker_style("o", INK, True, 5))
     alt = "; ".join(
         f"{r.label} {n}".replace("\n", ", ") for r, n in zip(data.itertuples(), numbers, strict=True)
     )
@@ -218,30 +218,30 @@ def funnel(
     data["adjusted"] = data["te"] - data["summary"]
     quantile = scipy.special.ndtri(0.975)
 
-    size = style.font_size(width)
-    total_width = style.page_width(width)
+    size = layout.font_size(width)
+    total_width = layout.page_width(width)
     counts = data["comparison"].value_counts()
     markers = dict(zip(comparisons, FUNNEL_MARKERS, strict=False))
     keys = [
         Key(f"{c} ({counts[c]})", INK, marker=markers[c], filled=index % 2 == 0)
         for index, c in enumerate(comparisons)
     ]
-    note = style.wrap(
+    note = layout.wrap(
         f"Points: {tier} estimates. Dashed: 95% of the estimates if only chance acts.",
         total_width - 4, size,
     )
-    note_height = style.line_count(note) * style.line_height(size) + 0.5 * size
-    legend_height = style.legend_height(keys, total_width, size) + 0.4 * size
+    note_height = layout.line_count(note) * layout.line_height(size) + 0.5 * size
+    legend_height = layout.legend_height(keys, total_width, size) + 0.4 * size
     left, plot = 4.8 * size, 24 * size
-    axis_label = style.wrap(
+    axis_label = layout.wrap(
         f"Estimate minus summary of its comparison ({unit})", total_width - left - 8, size
     )
-    bottom = 2.3 * size + style.line_count(axis_label) * style.line_height(size)
+    bottom = 2.3 * size + layout.line_count(axis_label) * layout.line_height(size)
     height = legend_height + note_height + plot + bottom
-    figure, canvas = style.page(width, height)
-    style.legend(canvas, keys, 1, height, total_width, size)
-    style.write(canvas, 1, height - legend_height, note, size, va="top")
-    axes = style.panel(figure, left, bottom, total_width - left - 8, plot, size)
+    figure, canvas = layout.page(width, height)
+    layout.legend(canvas, keys, 1, height, total_width, size)
+    layout.write(canvas, 1, height - legend_height, note, size, va="top")
+    axes = layout.panel(figure, left, bottom, total_width - left - 8, plot, size)
     deepest = 1.08 * data["se"].max()
     reach = 1.06 * max(quantile * deepest, data["adjusted"].abs().max())
     axes.set(xlim=(-reach, reach), ylim=(deepest, 0), xlabel=axis_label, ylabel="Standard error")
@@ -252,7 +252,7 @@ def funnel(
                   linestyle=(0, (4, 3)), zorder=1)
     for key, comparison in zip(keys, comparisons, strict=True):
         group = data[data["comparison"] == comparison]
-        axes.plot(group["adjusted"], group["se"], **style.marker_style(key.marker, INK, key.filled, 6))
+        axes.plot(group["adjusted"], group["se"], **layout.marker_style(key.marker, INK, key.filled, 6))
     inside = int((data["adjusted"].abs() <= quantile * data["se"]).sum())
     alt = (
         f"Comparison-adjusted funnel plot of {len(data)} {tier} estimates "

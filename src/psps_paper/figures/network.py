@@ -10,11 +10,10 @@ import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
+from psps_paper.figures import layout, palette, style
+from psps_paper.figures.drawing import Drawing
+from psps_paper.figures.style import INK, MUTED, PAPER, Width
 from psps_paper.formatting import interval, number
-
-from . import style
-from .drawing import Drawing
-from .style import INK, MUTED, PAPER, Width
 
 if TYPE_CHECKING:
     import networkx as nx  # each function that needs it imports it: it is slow to load
@@ -66,32 +65,32 @@ def network_graph(
             )
         graph.add_edge(row.treat1, row.treat2, studies=row.n_studies, estimates=row.n_estimates)
     colours = {
-        t: style.class_colour(c) for t, c in style.class_of(graph.nodes, classes).items()
+        t: palette.class_colour(c) for t, c in style.class_of(graph.nodes, classes).items()
     }
     parts = sorted(nx.connected_components(graph), key=lambda part: (-len(part), sorted(part)))
     data["subnetwork"] = [
         next(i for i, part in enumerate(parts, 1) if t in part) for t in data["treat1"]
     ]
 
-    size = style.font_size(width)
-    total_width = style.page_width(width)
+    size = layout.font_size(width)
+    total_width = layout.page_width(width)
     wide = width == "double"
     room = (11.5 if wide else 9.5) * size
-    text = {t: style.wrap(t, room, size) for t in graph.nodes}
+    text = {t: layout.wrap(t, room, size) for t in graph.nodes}
     box = {
-        t: (style.block_width(s, size) + 1.6 * size,
-            style.line_count(s) * style.line_height(size) + 1.2 * size)
+        t: (layout.block_width(s, size) + 1.6 * size,
+            layout.line_count(s) * layout.line_height(size) + 1.2 * size)
         for t, s in text.items()
     }
     heights = [_part_height(graph.subgraph(part), wide, size) for part in parts]
     note = 3.6 * size
     height = sum(heights) + note * (len(parts) - 1) + 4
-    figure, canvas = style.page(width, height)
+    figure, canvas = layout.page(width, height)
     top = height - 2
     most = max(studies for _, _, studies in graph.edges(data="studies"))
     for index, (part, part_height) in enumerate(zip(parts, heights, strict=True)):
         if index:
-            style.write(
+            layout.write(
                 canvas, total_width / 2, top - 0.65 * note,
                 "separate subnetwork, not connected to the others", size, ha="center", color=MUTED,
             )
@@ -107,7 +106,7 @@ def network_graph(
                 linewidth=1.2 + 6.8 * edge["studies"] / most, linestyle="-" if index == 0 else (0, (2, 1)),
             )
             middle = _middle(places[first], box[first], places[second], box[second])
-            style.write(
+            layout.write(
                 canvas, *middle, _edge_label(edge["studies"], edge["estimates"], "\n"), size,
                 ha="center", zorder=3, bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1.5},
             )
@@ -119,7 +118,7 @@ def network_graph(
                     facecolor=PAPER, edgecolor=colours[treatment], linewidth=2.6, zorder=2,
                 )
             )
-            style.write(canvas, x, y, text[treatment], size, ha="center", zorder=3)
+            layout.write(canvas, x, y, text[treatment], size, ha="center", zorder=3)
         top -= part_height
 
     sentences = []
@@ -238,25 +237,25 @@ def league_heat(
     ]
     data = pd.DataFrame(records, columns=["row", "column", "te", "lower", "upper"])
 
-    size = style.font_size(width)
+    size = layout.font_size(width)
     small = size if width == "double" else 7.0
-    total_width = style.page_width(width)
+    total_width = layout.page_width(width)
     cell = total_width / len(treatments)
     # The diagonal is bold only where bold names fit.
     diagonal = "bold" if width == "double" else "normal"
-    texts = {t: style.wrap(t, cell - 6, small, diagonal) for t in treatments}
-    lines = max(3, *(style.line_count(text) for text in texts.values()))
-    cell_height = lines * style.line_height(small) + 1.4 * size
+    texts = {t: layout.wrap(t, cell - 6, small, diagonal) for t in treatments}
+    lines = max(3, *(layout.line_count(text) for text in texts.values()))
+    cell_height = lines * layout.line_height(small) + 1.4 * size
     sign, word = (">", "above") if favoured == "positive" else ("<", "below")
     orientation = (
         f"Each cell: row treatment minus column treatment, {unit} ({100 * level:g}% confidence "
         f"interval). A value {word} 0 favours the row treatment (blue), otherwise the column "
         "treatment (orange). Bold: the interval excludes 0."
     )
-    caption = style.wrap(orientation, total_width - 4, size)
-    caption_height = style.line_count(caption) * style.line_height(size) + size
+    caption = layout.wrap(orientation, total_width - 4, size)
+    caption_height = layout.line_count(caption) * layout.line_height(size) + size
     height = cell_height * len(treatments) + caption_height + 4
-    figure, canvas = style.page(width, height)
+    figure, canvas = layout.page(width, height)
     shade = LinearSegmentedColormap.from_list("league", [TOWARDS_COLUMN, NEUTRAL, TOWARDS_ROW])
     largest = data["te"].abs().max()
     for i, row in enumerate(treatments):
@@ -269,7 +268,7 @@ def league_heat(
                     Rectangle(corner, cell - 2, cell_height - 2, facecolor="none", edgecolor=INK,
                               linewidth=0.8)
                 )
-                style.write(canvas, *middle, texts[row], small, ha="center", weight=diagonal)
+                layout.write(canvas, *middle, texts[row], small, ha="center", weight=diagonal)
                 continue
             value, low, high = te.loc[row, column], lower.loc[row, column], upper.loc[row, column]
             toward_row = (value if favoured == "positive" else -value) / largest if largest else 0.0
@@ -281,13 +280,13 @@ def league_heat(
             text = (
                 "not\nestimable" if pd.isna(value)
                 else f"{number(value)}\n"
-                + style.wrap(interval(low, high), cell - 6, small, weight)
+                + layout.wrap(interval(low, high), cell - 6, small, weight)
             )
-            style.write(
-                canvas, *middle, text, small, ha="center", color=style.text_on(fill),
+            layout.write(
+                canvas, *middle, text, small, ha="center", color=palette.text_on(fill),
                 weight=weight,
             )
-    style.write(canvas, 2, caption_height - size, caption, size, va="top", color=INK)
+    layout.write(canvas, 2, caption_height - size, caption, size, va="top", color=INK)
     alt = [
         f"{r.row} minus {r.column} " + (
             "not estimable" if pd.isna(r.te)

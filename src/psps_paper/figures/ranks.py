@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MultipleLocator
 
+from psps_paper.figures import layout, palette, style
+from psps_paper.figures.drawing import Drawing
+from psps_paper.figures.layout import Key
+from psps_paper.figures.style import GRID, INK, PAPER, Width
 from psps_paper.formatting import number
-
-from . import style
-from .drawing import Drawing
-from .style import GRID, INK, PAPER, Key, Width
 
 
 def _check_probabilities(probabilities: pd.DataFrame, where: str) -> pd.DataFrame:
@@ -44,24 +44,24 @@ def _percent(share: float) -> str:
 
 def _panels(width: Width, titles: list[tuple[str, str]], y_label: str):
     """Small multiples, two or four to a row, with a treatment and its score above each."""
-    size = style.font_size(width)
-    total_width = style.page_width(width)
+    size = layout.font_size(width)
+    total_width = layout.page_width(width)
     per_row = min(len(titles), 4 if width == "double" else 2)
     rows = -(-len(titles) // per_row)
     plot_height = 11 * size
     left, gap, bottom = 4.4 * size, 1.6 * size, 3.4 * size
     panel_width = (total_width - left - 4 - gap * (per_row - 1)) / per_row
-    wrapped = [f"{style.wrap(t, panel_width, size, 'bold')}\n({score})" for t, score in titles]
-    title_height = max(map(style.line_count, wrapped)) * style.line_height(size) + 0.5 * size
+    wrapped = [f"{layout.wrap(t, panel_width, size, 'bold')}\n({score})" for t, score in titles]
+    title_height = max(map(layout.line_count, wrapped)) * layout.line_height(size) + 0.5 * size
     row_height = title_height + plot_height + bottom
-    figure, canvas = style.page(width, rows * row_height + 2)
+    figure, canvas = layout.page(width, rows * row_height + 2)
     panels = []
     for index, title in enumerate(wrapped):
         row, column = divmod(index, per_row)
         x = left + column * (panel_width + gap)
         y = (rows - 1 - row) * row_height + bottom
-        axes = style.panel(figure, x, y, panel_width, plot_height, size)
-        style.write(canvas, x, y + plot_height + 0.4 * size, title, size, va="bottom", weight="bold")
+        axes = layout.panel(figure, x, y, panel_width, plot_height, size)
+        layout.write(canvas, x, y + plot_height + 0.4 * size, title, size, va="bottom", weight="bold")
         axes.set_xlabel("Rank")
         if column == 0:
             axes.set_ylabel(y_label)
@@ -98,14 +98,14 @@ def rankogram(
             f"{sorted(probabilities.index)}"
         )
     order = list(p_scores.sort_values(ascending=False, kind="stable").index)
-    colours = {t: style.class_colour(c) for t, c in style.class_of(order, classes).items()}
+    colours = {t: palette.class_colour(c) for t, c in style.class_of(order, classes).items()}
     titles = [(t, f"P-score {number(p_scores[t], 3)}") for t in order]
     figure, panels, size = _panels(width, titles, "Probability (%)")
     for treatment, axes in zip(order, panels, strict=True):
         shares = probabilities.loc[treatment]
         axes.bar(shares.index, 100 * shares, width=0.78, color=colours[treatment])
         for rank, share in shares.items():
-            style.write(axes, rank, 100 * share + 2, _percent(share), size, ha="center", va="bottom")
+            layout.write(axes, rank, 100 * share + 2, _percent(share), size, ha="center", va="bottom")
         axes.set(xlim=(0.4, len(shares) + 0.6), ylim=(0, 118))
         axes.set_yticks([0, 50, 100])
         axes.xaxis.set_major_locator(MultipleLocator(1))
@@ -156,7 +156,7 @@ def cumulative_ranks(
     cumulative = probabilities.cumsum(axis=1).clip(upper=1.0)
     sucra = cumulative.iloc[:, :-1].mean(axis=1)
     order = list(sucra.sort_values(ascending=False, kind="stable").index)
-    colours = {t: style.class_colour(c) for t, c in style.class_of(order, classes).items()}
+    colours = {t: palette.class_colour(c) for t, c in style.class_of(order, classes).items()}
     titles = [(t, f"SUCRA {number(sucra[t], 3)}") for t in order]
     figure, panels, size = _panels(width, titles, "Cumulative probability (%)")
     for treatment, axes in zip(order, panels, strict=True):
@@ -171,7 +171,7 @@ def cumulative_ranks(
         # The last rank is 100% for every treatment.
         for rank, share in shares.iloc[:-1].items():
             above = share < 0.82
-            style.write(
+            layout.write(
                 axes, rank + (-0.08 if above else 0.05), 100 * share + (4 if above else -8),
                 _percent(share), size, ha="right" if above else "left",
                 va="bottom" if above else "top", zorder=3,
@@ -196,34 +196,34 @@ def cumulative_ranks(
 
 def _rows(width: Width, labels: list[str], numbers: list[str], keys: list[Key], note: str = ""):
     """Canvas and axes for one row a label, numbers at the right; labels above in single width."""
-    size = style.font_size(width)
-    total_width = style.page_width(width)
+    size = layout.font_size(width)
+    total_width = layout.page_width(width)
     wide = width == "double"
-    line = style.line_height(size)
-    number_width = max(style.block_width(t, size) for t in numbers) + 2
+    line = layout.line_height(size)
+    number_width = max(layout.block_width(t, size) for t in numbers) + 2
     if wide:
-        needed = max(style.text_width(t, size) for t in labels) + 6
+        needed = max(layout.text_width(t, size) for t in labels) + 6
         label_width = min(needed, 0.36 * total_width)
     else:
         label_width = 0.0
-    wrapped = [style.wrap(t, (label_width or total_width) - 6, size) for t in labels]
+    wrapped = [layout.wrap(t, (label_width or total_width) - 6, size) for t in labels]
     left = label_width + 8
     plot_width = total_width - left - number_width - 12
     heights = []
     for label, text in zip(wrapped, numbers, strict=True):
-        lines, beside = style.line_count(label) * line, style.line_count(text) * line
+        lines, beside = layout.line_count(label) * line, layout.line_count(text) * line
         heights.append((max(lines, beside) if wide else lines + beside) + 0.8 * size)
-    legend_height = style.legend_height(keys, total_width, size) + 0.4 * size if keys else 0.0
-    note_text = style.wrap(note, total_width - 4, size) if note else ""
-    note_height = style.line_count(note_text) * line + 0.4 * size if note else 0.0
+    legend_height = layout.legend_height(keys, total_width, size) + 0.4 * size if keys else 0.0
+    note_text = layout.wrap(note, total_width - 4, size) if note else ""
+    note_height = layout.line_count(note_text) * line + 0.4 * size if note else 0.0
     axis_height = 3.4 * size
     height = legend_height + note_height + sum(heights) + axis_height + 2
-    figure, canvas = style.page(width, height)
+    figure, canvas = layout.page(width, height)
     if keys:
-        style.legend(canvas, keys, 1, height, total_width, size)
+        layout.legend(canvas, keys, 1, height, total_width, size)
     if note:
-        style.write(canvas, 1, height - legend_height - 1, note_text, size, va="top")
-    axes = style.panel(figure, left, axis_height, plot_width, sum(heights), size)
+        layout.write(canvas, 1, height - legend_height - 1, note_text, size, va="top")
+    axes = layout.panel(figure, left, axis_height, plot_width, sum(heights), size)
     axes.set_ylim(axis_height, axis_height + sum(heights))
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
@@ -231,11 +231,11 @@ def _rows(width: Width, labels: list[str], numbers: list[str], keys: list[Key], 
     for label, text, space in zip(wrapped, numbers, heights, strict=True):
         if wide:
             y = top - space / 2
-            style.write(canvas, 1, y, label, size)
+            layout.write(canvas, 1, y, label, size)
         else:
-            style.write(canvas, 1, top - 0.3 * size, label, size, va="top")
-            y = top - space + 0.4 * size + style.line_count(text) * line / 2
-        style.write(canvas, total_width - 1, y, text, size, ha="right")
+            layout.write(canvas, 1, top - 0.3 * size, label, size, va="top")
+            y = top - space + 0.4 * size + layout.line_count(text) * line / 2
+        layout.write(canvas, total_width - 1, y, text, size, ha="right")
         centres.append(y)
         top -= space
     return figure, axes, centres, size
@@ -271,7 +271,7 @@ def p_score_dots(
     style.check_numbers(data, ["printed"], where, missing_allowed=True, at_least=0, at_most=1)
     data = data.sort_values("p_score", ascending=False, ignore_index=True)
     colours = [
-        style.class_colour(c) for c in style.class_of(data["treatment"], classes).values()
+        palette.class_colour(c) for c in style.class_of(data["treatment"], classes).values()
     ]
     numbers = [
         (f"printed {number(r.printed, 3)}\n" if pd.notna(r.printed) else "")
@@ -279,15 +279,15 @@ def p_score_dots(
         for r in data.itertuples()
     ]
     marker = style.TIER_MARKERS[tier][0]
-    keys = style.tier_keys(["printed"] if data["printed"].notna().any() else [])
+    keys = layout.tier_keys(["printed"] if data["printed"].notna().any() else [])
     keys.append(Key(tier, INK, marker=marker, filled=False))
     figure, axes, centres, size = _rows(width, list(data["treatment"]), numbers, keys)
     for row, y, colour in zip(data.itertuples(), centres, colours, strict=True):
         axes.plot([0, 1], [y, y], color=GRID, linewidth=0.8, zorder=1)
         if pd.notna(row.printed):
-            axes.plot(row.printed, y, **style.marker_style("o", colour, True, 6.5))
+            axes.plot(row.printed, y, **layout.marker_style("o", colour, True, 6.5))
         # A wider outline keeps the printed dot visible where the two agree.
-        ring = style.marker_style(marker, colour, False, 12) | {"markerfacecolor": "none"}
+        ring = layout.marker_style(marker, colour, False, 12) | {"markerfacecolor": "none"}
         axes.plot(row.p_score, y, **ring)
     axes.set(xlim=(-0.03, 1.03), xlabel="P-score (mean certainty of beating a competitor)")
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
@@ -340,12 +340,12 @@ def rank_interval(
         ],
         columns=["treatment", "low", "median", "high", "mean"],
     ).sort_values("mean", ignore_index=True)
-    colours = [style.class_colour(c) for c in style.class_of(data["treatment"], classes).values()]
+    colours = [palette.class_colour(c) for c in style.class_of(data["treatment"], classes).values()]
     numbers = [f"{r.median} ({r.low} to {r.high})" for r in data.itertuples()]
     figure, axes, centres, size = _rows(width, list(data["treatment"]), numbers, [])
     for row, y, colour in zip(data.itertuples(), centres, colours, strict=True):
         axes.plot([row.low, row.high], [y, y], color=colour, linewidth=2.0)
-        axes.plot(row.median, y, **style.marker_style("o", colour, True, 7.5))
+        axes.plot(row.median, y, **layout.marker_style("o", colour, True, 7.5))
     axes.set(
         xlim=(0.7, len(data) + 0.3), xlabel=f"Median rank ({100 * level:g}% interval), 1 = best"
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
+from psps_paper.figures import layout, style
+from psps_paper.figures.drawing import Drawing
+from psps_paper.figures.layout import Key
+from psps_paper.figures.style import GRID, INK, MUTED, Width
 from psps_paper.formatting import estimate, percent
-
-from . import style
-from .drawing import Drawing
-from .style import GRID, INK, MUTED, Key, Width
 
 SHARES = ["holds_worst", "holds_grouped", "holds_as_printed"]
 INTERVAL = ["predict_lower", "te", "predict_upper"]
@@ -27,7 +27,7 @@ def robustness_dashboard(
     Parameters
     ----------
     conclusions : DataFrame [conclusion, holds_as_printed, holds_grouped, holds_worst, te, predict_lower, predict_upper]
-        From :func:`psps_paper.robustness.robustness_of_conclusions`; shares in [0, 1]. The last three are missing where a
+        From :func:`psps_paper.conclusions.robustness.robustness_of_conclusions`; shares in [0, 1]. The last three are missing where a
         conclusion is about a rank.
     unit : str
         Of ``te`` and its interval.
@@ -48,16 +48,16 @@ def robustness_dashboard(
     shares = [f"{percent(r.holds_grouped, 0)}\nat worst {percent(r.holds_worst, 0)}" for r in data.itertuples()]
     effects = ["no interval:\na rank" if pd.isna(r.te) else estimate(r.te, r.predict_lower, r.predict_upper).replace(" (", "\n(", 1)
                for r in data.itertuples()]
-    size, wide = style.font_size(width), width == "double"
-    line, total = style.line_height(size), style.page_width(width)
-    share_text, effect_text = (max(style.block_width(t, size) for t in texts) + 4 for texts in (shares, effects))
+    size, wide = layout.font_size(width), width == "double"
+    line, total = layout.line_height(size), layout.page_width(width)
+    share_text, effect_text = (max(layout.block_width(t, size) for t in texts) + 4 for texts in (shares, effects))
     label = 0.27 * total if wide else 0.0
-    labels = [style.wrap(text, (label or total) - 8, size) for text in data["conclusion"]]
+    labels = [layout.wrap(text, (label or total) - 8, size) for text in data["conclusion"]]
     # Ticks at the ends of an axis reach beyond it by half a label
     margin = 1.2 * size
     panel = (total - label - share_text - effect_text - 4 * margin) / 2
     beside = 2 * line
-    heights = [(max(style.line_count(text) * line, beside) if wide else style.line_count(text) * line + beside) + 0.9 * size for text in labels]
+    heights = [(max(layout.line_count(text) * line, beside) if wide else layout.line_count(text) * line + beside) + 0.9 * size for text in labels]
 
     keys = [
         Key("each estimate by itself", INK, marker="s", filled=False),
@@ -65,22 +65,22 @@ def robustness_dashboard(
         Key("at worst, by either model of their dependence", MUTED, marker="v", filled=False),
         Key("effect with prediction interval", INK, marker="o", filled=False),
     ]
-    note = style.wrap("Simulated, not observed: shares are of data sets that agree with the printed numbers.", total - 4, size)
-    legend, remark = style.legend_height(keys, total, size) + 0.4 * size, style.line_count(note) * line + 0.5 * size
-    titles = [style.wrap("Share in which the conclusion holds (%)", panel + share_text - 4, size), style.wrap(unit[0].upper() + unit[1:], panel + effect_text - 4, size)]
-    axis = 2.0 * size + max(map(style.line_count, titles)) * line
-    figure, canvas = style.page(width, legend + remark + sum(heights) + axis + 2)
+    note = layout.wrap("Simulated, not observed: shares are of data sets that agree with the printed numbers.", total - 4, size)
+    legend, remark = layout.legend_height(keys, total, size) + 0.4 * size, layout.line_count(note) * line + 0.5 * size
+    titles = [layout.wrap("Share in which the conclusion holds (%)", panel + share_text - 4, size), layout.wrap(unit[0].upper() + unit[1:], panel + effect_text - 4, size)]
+    axis = 2.0 * size + max(map(layout.line_count, titles)) * line
+    figure, canvas = layout.page(width, legend + remark + sum(heights) + axis + 2)
     top = legend + remark + sum(heights) + axis + 2
-    style.legend(canvas, keys, 1, top, total, size)
-    style.write(canvas, 1, top - legend - 1, note, size, va="top")
+    layout.legend(canvas, keys, 1, top, total, size)
+    layout.write(canvas, 1, top - legend - 1, note, size, va="top")
 
     lefts = (label + margin, label + margin + panel + margin + share_text + margin)
-    share_axes, effect_axes = (style.panel(figure, left, axis, panel, sum(heights), size) for left in lefts)
+    share_axes, effect_axes = (layout.panel(figure, left, axis, panel, sum(heights), size) for left in lefts)
     limits = style.nice_limits([*data[INTERVAL].to_numpy(dtype=float).ravel(), 0.0])
     for axes, span, title, left in zip((share_axes, effect_axes), ((0, 100), limits), titles, lefts, strict=True):
         axes.set(xlim=span, ylim=(axis, axis + sum(heights)), yticks=[])
         axes.spines["left"].set_visible(False)
-        style.write(canvas, left, axis - 1.9 * size, title, size, va="top")
+        layout.write(canvas, left, axis - 1.9 * size, title, size, va="top")
     share_axes.set_xticks([0, 50, 100])
     effect_axes.locator_params(axis="x", nbins=4 if wide else 2)
 
@@ -88,9 +88,9 @@ def robustness_dashboard(
     for row, text, share, effect, space in zip(data.itertuples(), labels, shares, effects, heights, strict=True):
         if wide:
             y = edge - space / 2
-            style.write(canvas, 1, y, text, size)
+            layout.write(canvas, 1, y, text, size)
         else:
-            style.write(canvas, 1, edge - 0.3 * size, text, size, va="top")
+            layout.write(canvas, 1, edge - 0.3 * size, text, size, va="top")
             y = edge - space + 0.5 * size + beside / 2
         # In single width the label stands above, where a line through all rows would cross it.
         band = [edge - space, edge] if wide else [edge - space, edge - space + beside + 0.5 * size]
@@ -99,12 +99,12 @@ def robustness_dashboard(
         share_axes.plot([0, 100], [y, y], color=GRID, linewidth=0.8, zorder=1)
         share_axes.plot([worst, single], [y, y], color=MUTED, linewidth=1.6, zorder=2)
         for value, marker, colour in ((single, "s", INK), (worst, "v", MUTED), (combined, "^", INK)):
-            share_axes.plot(value, y, clip_on=False, **style.marker_style(marker, colour, False, 6))
-        style.write(canvas, lefts[0] + panel + margin, y, share, size)
+            share_axes.plot(value, y, clip_on=False, **layout.marker_style(marker, colour, False, 6))
+        layout.write(canvas, lefts[0] + panel + margin, y, share, size)
         if pd.notna(row.te):
             effect_axes.plot([row.predict_lower, row.predict_upper], [y, y], color=MUTED, linewidth=1.6, zorder=2)
-            effect_axes.plot(row.te, y, **style.marker_style("o", INK, False, 6))
-        style.write(canvas, lefts[1] + panel + 0.5 * margin, y, effect, size)
+            effect_axes.plot(row.te, y, **layout.marker_style("o", INK, False, 6))
+        layout.write(canvas, lefts[1] + panel + 0.5 * margin, y, effect, size)
         edge -= space
 
     described = [

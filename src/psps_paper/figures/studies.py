@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from . import style
-from .bias import JUDGEMENTS, draw_symbol
-from .drawing import Drawing
-from .style import GRID, INK, MUTED, PAPER, Key, Width
+from psps_paper.figures import layout, palette, style
+from psps_paper.figures.bias import JUDGEMENTS, draw_symbol
+from psps_paper.figures.drawing import Drawing
+from psps_paper.figures.layout import Key
+from psps_paper.figures.style import GRID, INK, MUTED, PAPER, Width
 
 
 @style.styled
@@ -31,27 +32,27 @@ def studies_by_year(
     where = "studies_by_year"
     rows = style.table(studies, ["year", "treatment_class"], where)
     style.check_numbers(rows, ["year"], where, at_least=1900, at_most=2100)
-    style.check_values(rows, "treatment_class", style.CLASS_COLOURS, where)
+    style.check_values(rows, "treatment_class", palette.CLASS_COLOURS, where)
     years = range(int(rows["year"].min()), int(rows["year"].max()) + 1)
-    classes = [c for c in style.CLASS_COLOURS if c in set(rows["treatment_class"])]
+    classes = [c for c in palette.CLASS_COLOURS if c in set(rows["treatment_class"])]
     counts = pd.crosstab(rows["year"].astype(int), rows["treatment_class"])
     counts = counts.reindex(index=years, columns=classes, fill_value=0)
 
-    size = style.font_size(width)
-    total_width = style.page_width(width)
+    size = layout.font_size(width)
+    total_width = layout.page_width(width)
     totals = counts.sum()
-    keys = [Key(f"{c} ({totals[c]})", style.class_colour(c)) for c in classes]
-    legend_height = style.legend_height(keys, total_width, size) + 0.6 * size
+    keys = [Key(f"{c} ({totals[c]})", palette.class_colour(c)) for c in classes]
+    legend_height = layout.legend_height(keys, total_width, size) + 0.6 * size
     left, bottom, plot = 3.6 * size, 3.6 * size, 17 * size
     height = legend_height + plot + bottom
-    figure, canvas = style.page(width, height)
-    style.legend(canvas, keys, 1, height, total_width, size)
-    axes = style.panel(figure, left, bottom, total_width - left - 4, plot, size)
+    figure, canvas = layout.page(width, height)
+    layout.legend(canvas, keys, 1, height, total_width, size)
+    axes = layout.panel(figure, left, bottom, total_width - left - 4, plot, size)
     base = np.zeros(len(counts))
     for treatment_class in classes:
         axes.bar(
             counts.index, counts[treatment_class], bottom=base, width=0.82,
-            color=style.class_colour(treatment_class), edgecolor=PAPER, linewidth=0.8,
+            color=palette.class_colour(treatment_class), edgecolor=PAPER, linewidth=0.8,
         )
         base += counts[treatment_class].to_numpy()
     axes.set(xlabel="Year of publication", ylabel="Studies", xlim=(years[0] - 0.6, years[-1] + 0.6))
@@ -135,11 +136,11 @@ def effect_direction(
     style.check_values(data, "rob_overall", JUDGEMENTS, where)
     style.check_numbers(data, ["n"], where, missing_allowed=True, at_least=1)
 
-    size = style.font_size(width)
-    total_width = style.page_width(width)
+    size = layout.font_size(width)
+    total_width = layout.page_width(width)
     step = 1.75 * size
     subclasses = list(data["subclass"].unique())
-    label_width = max(style.text_width(s, size) for s in data["study"]) + size
+    label_width = max(layout.text_width(s, size) for s in data["study"]) + size
     group_columns = 2 if width == "double" and len(data) > 12 else 1
     column_width = total_width / group_columns
     has_n, lacks_n = data["n"].notna().any(), data["n"].isna().any()
@@ -149,9 +150,9 @@ def effect_direction(
     blocks = []
     for subclass in subclasses:
         members = data[data["subclass"] == subclass]
-        heading = style.wrap(subclass, x_arrow - 2.2 * size, size, "bold")
+        heading = layout.wrap(subclass, x_arrow - 2.2 * size, size, "bold")
         blocks.append(
-            (heading, members, style.line_count(heading) * style.line_height(size) + 0.7 * size
+            (heading, members, layout.line_count(heading) * layout.line_height(size) + 0.7 * size
              + len(members) * step)
         )
     split = _balance([block[2] for block in blocks]) if group_columns == 2 else len(blocks)
@@ -168,7 +169,7 @@ def effect_direction(
     places, line, x = [], 0, 0.0
     previous = ""
     for kind, label, _ in entries:
-        needed = 3.4 * size + style.text_width(label, size)
+        needed = 3.4 * size + layout.text_width(label, size)
         if x > 0 and (x + needed > total_width or kind != previous and kind in ("size", "rob")):
             line, x = line + 1, 0.0
         places.append((line, x))
@@ -178,7 +179,7 @@ def effect_direction(
     header = 1.9 * size
     height = legend_height + header + body + 4
 
-    figure, canvas = style.page(width, height)
+    figure, canvas = layout.page(width, height)
     for (kind, label, value), (line, x) in zip(entries, places, strict=True):
         y = height - (line + 0.55) * 1.7 * size
         middle = x + 1.5 * size
@@ -190,12 +191,12 @@ def effect_direction(
             _draw_direction(canvas, middle, y, "favours intervention", np.nan, size)
         else:
             draw_symbol(canvas, middle, y, value, size)
-        style.write(canvas, x + 3.2 * size, y, label, size)
+        layout.write(canvas, x + 3.2 * size, y, label, size)
     for index, part in enumerate(columns_of_blocks):
         left = index * column_width
         top = height - legend_height
         for x, text in ((x_arrow, "direction"), (x_n, "n" if has_n else ""), (x_rob, "bias")):
-            style.write(
+            layout.write(
                 canvas, left + x, top - 0.6 * header, text, size, ha="center", color=MUTED
             )
         top -= header
@@ -203,14 +204,14 @@ def effect_direction(
             canvas.plot(
                 [left + 1, left + column_width - 0.5 * size], [top, top], color=GRID, linewidth=0.8
             )
-            style.write(canvas, left + 1, top - 0.4 * size, heading, size, va="top", weight="bold")
-            y = top - style.line_count(heading) * style.line_height(size) - 0.4 * size - 0.5 * step
+            layout.write(canvas, left + 1, top - 0.4 * size, heading, size, va="top", weight="bold")
+            y = top - layout.line_count(heading) * layout.line_height(size) - 0.4 * size - 0.5 * step
             for study in members.itertuples():
-                style.write(canvas, left + 8, y, study.study, size)
+                layout.write(canvas, left + 8, y, study.study, size)
                 _draw_direction(canvas, left + x_arrow, y, study.direction, study.n, size)
                 if has_n:
                     count = "–" if pd.isna(study.n) else str(int(study.n))
-                    style.write(canvas, left + x_n, y, count, size, ha="center")
+                    layout.write(canvas, left + x_n, y, count, size, ha="center")
                 draw_symbol(canvas, left + x_rob, y, study.rob_overall, size)
                 y -= step
             top -= block_height

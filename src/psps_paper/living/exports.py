@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from psps_paper.living.importing import load_arms, versions
+from psps_paper.article.trials import BookNetwork, Trials, book_network
 from psps_paper.living.results import contrasts_table, results_json, review_results
-from psps_paper.living.writing import csv_bytes, only_writer, replace_folder
+from psps_paper.living.store import load_arms, versions
 from psps_paper.network.model import NetworkFit
-from psps_paper.tables import TableError
-from psps_paper.trials import BookNetwork, Trials, book_network
+from psps_paper.tables.csv_text import csv_bytes
+from psps_paper.tables.errors import TableError
+from psps_paper.tables.files import only_writer, replace_folder
 
 MANIFEST = "manifest.json"
 SCHEMA = "psps-paper export 2"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from psps_paper.tables import TableError
+from psps_paper.tables.errors import TableError
 
 Kind = Literal["contrasts", "arms"]
 Shape = Literal["contrasts", "long", "wide"]

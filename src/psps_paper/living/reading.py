@@ -15,8 +15,8 @@ from pathlib import Path
 
 import openpyxl
 
-from psps_paper.living.writing import unprotected
-from psps_paper.tables import TableError
+from psps_paper.tables.csv_text import unprotected
+from psps_paper.tables.errors import TableError
 
 MAX_BYTES = 10_000_000
 MAX_UNPACKED_BYTES = 100_000_000

@@ -9,11 +9,13 @@ from pathlib import Path
 import pandas as pd
 import scipy
 
-from psps_paper.claims import check_claims
-from psps_paper.living.importing import versions
+from psps_paper.article.trials import BookNetwork, Trials, book_network, network_state
+from psps_paper.claims.registry import check_claims
+from psps_paper.living.store import versions
 from psps_paper.network.ranking import p_scores
-from psps_paper.tables import TableError, checksums, load_table
-from psps_paper.trials import BookNetwork, Trials, book_network, network_state
+from psps_paper.tables.checksums import checksums
+from psps_paper.tables.errors import TableError
+from psps_paper.tables.load import load_table
 
 SCHEMA = "psps-paper results 2"
 HETEROGENEITY = ("tau2", "q", "df_q", "p_q", "i2", "i2_lower", "i2_upper")

@@ -1,13 +1,13 @@
 """Frequentist network meta-analysis."""
 
-from .contribution import contribution_matrix, hat_matrix
-from .inconsistency import QDecomposition, decompose_q, net_heat, split_evidence
-from .model import NetworkFit, NetworkFits, components, fit_network, fit_networks, subnetworks
-from .ranking import mean_ranks, p_scores, p_scores_from, rank_probabilities, sucra
-from .robust import RobustFit, cluster_robust
-from .sensitivity import comparison_adjusted_funnel, leave_one_study_out
-from .summary import heterogeneity_table, league_table, network_from_pooled
-from .tau2_search import Tau2Maxima, Tau2Maximum
+from psps_paper.network.contribution import contribution_matrix, hat_matrix
+from psps_paper.network.inconsistency import QDecomposition, decompose_q, net_heat, split_evidence
+from psps_paper.network.model import NetworkFit, NetworkFits, components, fit_network, fit_networks, subnetworks
+from psps_paper.network.ranking import mean_ranks, p_scores, p_scores_from, rank_probabilities, sucra
+from psps_paper.network.robust import RobustFit, cluster_robust
+from psps_paper.network.sensitivity import comparison_adjusted_funnel, leave_one_study_out
+from psps_paper.network.summary import heterogeneity_table, league_table, network_from_pooled
+from psps_paper.network.tau2_search import Tau2Maxima, Tau2Maximum
 
 __all__ = [
     "NetworkFit",

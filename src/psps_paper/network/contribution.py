@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from .model import NetworkFit, rows_of
-from .reduction import pair_names
+from psps_paper.network.model import NetworkFit, rows_of
+from psps_paper.network.reduction import pair_names
 
 # Flows below this share of the whole are rounding error.
 NO_FLOW = 1e-12

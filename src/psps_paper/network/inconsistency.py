@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from .heterogeneity import least_squares, p_of_q
-from .model import NetworkFit, rows_of
-from .reduction import Design, Reduced, joiner
+from psps_paper.network.heterogeneity import least_squares, p_of_q
+from psps_paper.network.model import NetworkFit, rows_of
+from psps_paper.network.reduction import Design, Reduced, joiner
 
 # A direct proportion this close to 1 leaves no indirect evidence.
 NO_INDIRECT = 1e-9

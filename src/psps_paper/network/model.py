@@ -11,15 +11,8 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from .heterogeneity import (
-    LeastSquares,
-    i_squared,
-    least_squares,
-    log_likelihood,
-    p_of_q,
-    tau2_dl,
-)
-from .reduction import (
+from psps_paper.network.heterogeneity import LeastSquares, i_squared, least_squares, log_likelihood, p_of_q, tau2_dl
+from psps_paper.network.reduction import (
     PRECISION,
     Design,
     Reduced,
@@ -32,7 +25,7 @@ from .reduction import (
     real_numbers,
     reduce_contrasts,
 )
-from .tau2_search import Tau2Maxima, Tau2Maximum, tau2_maxima
+from psps_paper.network.tau2_search import Tau2Maxima, Tau2Maximum, tau2_maxima
 
 Desirable = Literal["lower", "higher"]
 METHODS = ("DL", "REML", "ML")

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from .model import Desirable, NetworkFit
+from psps_paper.network.model import Desirable, NetworkFit
 
 
 def _sign(desirable: Desirable) -> float:

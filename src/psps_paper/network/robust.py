@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from .heterogeneity import least_squares
-from .model import NetworkFit, rows_of
+from psps_paper.network.heterogeneity import least_squares
+from psps_paper.network.model import NetworkFit, rows_of
 
 # Eigenvalues of I - H below this are zero: the study alone determines a contrast.
 LEVERAGE_TOLERANCE = 1e-9

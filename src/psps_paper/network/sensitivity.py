@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from .inconsistency import split_evidence
-from .model import METHODS, NetworkFit, fit_network, subnetworks
+from psps_paper.network.inconsistency import split_evidence
+from psps_paper.network.model import METHODS, NetworkFit, fit_network, subnetworks
 
 
 def leave_one_study_out(fit: NetworkFit) -> pd.DataFrame:

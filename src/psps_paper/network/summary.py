@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from psps_paper import formatting
-
-from .model import METHODS, NetworkFit
+from psps_paper.network.model import METHODS, NetworkFit
 
 
 def network_from_pooled(

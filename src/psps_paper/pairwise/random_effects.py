@@ -11,12 +11,7 @@ import pandas as pd
 import scipy
 
 from psps_paper.effects.checks import LARGEST_RATIO, choice, numbers, one_number, require
-from psps_paper.network.heterogeneity import (
-    i_squared,
-    least_squares,
-    p_of_q,
-    tau2_dl,
-)
+from psps_paper.network.heterogeneity import i_squared, least_squares, p_of_q, tau2_dl
 from psps_paper.network.tau2_search import Tau2Maximum, tau2_maxima
 
 Tau2Method = Literal["DL", "REML", "ML", "PM", "SJ", "HE"]

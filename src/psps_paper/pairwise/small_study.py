@@ -10,7 +10,6 @@ import scipy
 from psps_paper.effects.checks import numbers
 from psps_paper.pairwise.random_effects import study_estimates, two_sided_p
 
-
 # Standard errors that differ by less than this share are equal but for rounding.
 SAME_SE = 1e-9
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import yaml
 
-from psps_paper.living.new_review import build_data, open_review
+from psps_paper.living.new_review import build_data
+from psps_paper.living.review import open_review
 from psps_paper.network import fit_network
 from psps_paper.network.ranking import p_scores
 

@@ -1,0 +1,1 @@
+"""The article as data: its published network, its studies, and what public pages add to them."""

@@ -1,0 +1,525 @@
+"""The evidence base: sourced facts about each trial, and what they say of the article's numbers."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from psps_paper.article.studies import included
+from psps_paper.formatting import number, references, rounds_to
+
+FOUND, DOUBTFUL, ARTICLE_ONLY = "found", "found, but too doubtful to use", "told by the article only"
+NOT_FOUND, NOT_SEARCHED = "searched, not found", "not looked for"
+STATUSES = [FOUND, DOUBTFUL, ARTICLE_ONLY, NOT_FOUND, NOT_SEARCHED]
+BEST_FIRST = [FOUND, ARTICLE_ONLY, DOUBTFUL, NOT_FOUND, NOT_SEARCHED]  # what one row says may go beyond another
+
+# What readers ask of a trial, and the fields of study_facts.csv that answer it.
+COVERED = {
+    "country": ["country"],
+    "design": ["design"],
+    "registration": ["registration"],
+    "blinding": ["blinding"],
+    "funding": ["funding"],
+    "patients": ["n_randomised"],
+    "patients by arm": ["n_randomised"],
+    "patients analysed or completing": ["n_analysed", "n_completed"],
+    "age": ["age_mean", "age_range"],
+    "sex": ["female_percent", "male_percent", "female_n", "male_n"],
+    "site of symptoms": ["symptom_site"],
+    "outcome scale": ["outcome_scale"],
+    "intervention": ["intervention"],
+    "comparator": ["comparator"],
+    "settings or doses": ["dose_or_settings", "setting_value", "setting_lower"],
+    "follow-up": ["follow_up", "follow_up_text"],
+    "primary outcome": ["primary_outcome"],
+    "main result in words": ["result_text"],
+    "main result in numbers": [
+        "responders_n", "responders_percent", "outcome_mean", "change_mean", "percent_change", "mean_difference", "p_value",
+    ],
+}
+FOLLOW_UP_DAYS = {"days": 1, "weeks": 7, "months": 365.25 / 12, "years": 365.25, "minutes": 1 / 1440}
+# What study_facts.csv gives of single arms beside responders, and between arms, as tables call it.
+ARM_MEASURES = {"outcome_mean": "mean", "change_mean": "mean change", "percent_change": "change"}
+CONTRAST_MEASURES = {"mean_difference": "difference", "relative_risk": "relative risk", "p_value": "p"}
+COMPARABLE = ["study", "outcome", "time", "measure", "unit"]
+NUMBER_COLUMNS = [*COMPARABLE, "arm", "value", "text", "source"]
+RELATIONS = ["same value", "months to years", "Hz to kHz", "percentage of counts", "allows"]
+
+
+def chosen(facts: pd.DataFrame, field: str, *, arm: str | None = None) -> pd.DataFrame:
+    """Rows of a field that tables use: those marked as chosen, with a value, of one arm where it is named."""
+    rows = facts[(facts["field"] == field) & (facts["chosen"] == "yes") & (facts["source_kind"] != "searched")]
+    return rows if arm is None else rows[rows["arm"] == arm]
+
+
+def fact(facts: pd.DataFrame, name: str) -> pd.Series:
+    """One row by its identifier.
+
+    Raises
+    ------
+    KeyError
+        Naming the identifier, where there is no such row.
+    """
+    positions = np.flatnonzero(facts["fact"].to_numpy(object) == name)
+    if not len(positions):
+        raise KeyError(f"study_facts.csv, column fact: {name!r} is not there")
+    return facts.iloc[positions[0]]
+
+
+def value_text(row: pd.Series) -> str:
+    """The value of a fact as readers see it, with relation and unit, and of patients also how they were counted."""
+    if pd.isna(row["number"]):
+        return row["value"] if isinstance(row["value"], str) else ""
+    relation = "below " if row["relation"] == "<" else ""
+    text = relation + _number_text(row["number"])
+    if row["unit"] == "p":
+        return "p " + (text if relation else "= " + text)
+    if row["unit"] == "percent":
+        return text + " %"
+    unit = row["unit"]
+    if row["number"] == 1 and unit.endswith("s") and " " not in unit and unit != "microseconds":
+        unit = unit[:-1]
+    return f"{text} {unit}" + (f" ({row['counted']})" if isinstance(row["counted"], str) else "")
+
+
+def facts_of(facts: pd.DataFrame, study: str) -> pd.DataFrame:
+    """Everything that was found about a study, and what was looked for without result.
+
+    Returns
+    -------
+    DataFrame [field, value, arm, outcome, time, used, source kind, source, note]
+    """
+    rows = facts[facts["study"] == study]
+    if rows.empty:
+        raise ValueError(f"study={study!r}: study_facts.csv has no such study")
+    searched = rows["source_kind"] == "searched"
+    return pd.DataFrame({
+        "field": rows["field"].str.replace("_", " ").to_numpy(),
+        "value": [NOT_FOUND if empty else value_text(row) for empty, (_, row) in zip(searched, rows.iterrows())],
+        "arm": rows["arm"].to_numpy(),
+        "outcome": rows["outcome"].fillna("").to_numpy(),
+        "time": rows["time"].fillna("").to_numpy(),
+        "used": rows["chosen"].where(~searched, "").to_numpy(),
+        "source kind": rows["source_kind"].str.replace("_", " ").to_numpy(),
+        "source": rows["source_url"].fillna("").to_numpy(),
+        "note": rows["note"].fillna("").to_numpy(),
+    })
+
+
+def coverage(facts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
+    """What is known of each study, field by field.
+
+    Parameters
+    ----------
+    facts, studies : DataFrame
+        The tables ``study_facts`` and ``studies``.
+
+    Returns
+    -------
+    DataFrame [study x field]
+        Index ``study``; one column for each key of ``COVERED``; cells are one of ``STATUSES``. A field counts
+        as found with at least one chosen value from a page other than the article.
+    """
+    statuses, names = _status(facts), included(studies)["study"]
+    table = {}
+    for label, fields in COVERED.items():
+        rows = facts["field"].isin(fields)
+        if label == "patients":
+            rows &= facts["arm"] == "all"
+        if label == "patients by arm":
+            rows &= (facts["arm"] != "all") | (facts["source_kind"] == "searched")
+        best = statuses[rows].groupby(facts.loc[rows, "study"]).min().reindex(names, fill_value=BEST_FIRST.index(NOT_SEARCHED))
+        table[label] = [BEST_FIRST[status] for status in best]
+    return pd.DataFrame(table, index=pd.Index(names, name="study"))
+
+
+def coverage_counts(facts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
+    """Studies by field and status: DataFrame [field, one column a status, percent found]."""
+    table = coverage(facts, studies)
+    counts = table.apply(lambda column: column.value_counts()).T.reindex(columns=STATUSES).fillna(0).astype(int)
+    counts["percent found"] = (100 * counts[FOUND] / len(table)).round().astype(int)
+    return counts.rename_axis("field").reset_index()
+
+
+def sample_size(facts: pd.DataFrame) -> pd.Series:
+    """Patients by study, as the page counts them (column ``counted``); a study without a chosen number is missing.
+
+    The number for the whole trial, else the sum of the arms.
+    """
+    rows = chosen(facts, "n_randomised")
+    whole = rows[rows["arm"] == "all"].set_index("study")["number"]
+    arms = rows[rows["arm"] != "all"].groupby("study")["number"].sum()
+    return whole.combine_first(arms).rename("patients").astype("Int64")
+
+
+def follow_up_days(facts: pd.DataFrame, *, randomised: bool = False) -> pd.Series:
+    """Follow-up in days, by study.
+
+    Parameters
+    ----------
+    facts : DataFrame
+    randomised : bool
+        Length of the randomised comparison where it ends before the last visit.
+    """
+    days = _in_days(chosen(facts, "follow_up"))
+    if randomised:
+        days = _in_days(chosen(facts, "randomised_follow_up")).combine_first(days)
+    return days.rename("days")
+
+
+def sourced_studies(facts: pd.DataFrame, studies: pd.DataFrame) -> list[str]:
+    """Included studies whose number of patients and follow-up both have a chosen value on a page other than the article's."""
+    first_hand = facts[facts["source_kind"] != "article"]
+    both = set(sample_size(first_hand).index) & set(chosen(first_hand, "follow_up")["study"])
+    return [study for study in included(studies)["study"] if study in both]
+
+
+def patients_by_count(facts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
+    """How the pages count the patients of :func:`sourced_studies`.
+
+    Returns
+    -------
+    DataFrame [how counted, studies, references]
+        References as in the article, ascending; ways of counting with most studies first.
+    """
+    rows = chosen(facts, "n_randomised", arm="all")
+    rows = rows[rows["study"].isin(sourced_studies(facts, studies))].sort_values("ref")
+    refs = rows.groupby("counted")["ref"].agg(list)
+    return pd.DataFrame({
+        "how counted": refs.index,
+        "studies": refs.map(len).to_numpy(),
+        "references": [references(of_way) for of_way in refs],
+    }).sort_values("studies", ascending=False, kind="stable", ignore_index=True)
+
+
+def cells_not_looked_for(facts: pd.DataFrame, studies: pd.DataFrame) -> int:
+    """Cells of :func:`coverage`, a study and a field each, that nobody has looked for."""
+    return int((coverage(facts, studies) == NOT_SEARCHED).sum().sum())
+
+
+def class_page_table(studies: pd.DataFrame, facts: pd.DataFrame, treatment_class: str) -> pd.DataFrame:
+    """The table of a class page: one row a study, every value of a trial with its page.
+
+    Parameters
+    ----------
+    studies, facts : DataFrame
+        The tables ``studies`` and ``study_facts``.
+    treatment_class : str
+        As in ``studies``.
+
+    Returns
+    -------
+    DataFrame [sub-class, study, year, patients, comparison, follow-up, measure, result, result in numbers,
+               stated direction, risk of bias, and for patients, follow-up, measure, result and result in
+               numbers a column "... source"]
+        Sorted as in the article's narrative. Sub-class, comparison, direction and risk of bias come from the
+        article; an empty value has an empty source and means that nothing was found. The numbers are those of
+        :func:`arm_numbers` and :func:`contrast_numbers`, by outcome and time.
+
+    Raises
+    ------
+    ValueError
+        A class that no study has.
+    """
+    rows = included(studies)
+    rows = rows[rows["treatment_class"] == treatment_class].sort_values(["subclass", "year", "ref"])
+    if rows.empty:
+        known = ", ".join(sorted(included(studies)["treatment_class"].unique()))
+        raise ValueError(f"treatment_class={treatment_class!r}: expected one of {known}")
+    return pd.DataFrame([_class_row(row, facts) for row in rows.itertuples()])
+
+
+def arm_numbers(facts: pd.DataFrame) -> pd.DataFrame:
+    """Results in numbers that public pages give for two arms or more of a trial.
+
+    Parameters
+    ----------
+    facts : DataFrame
+        The table ``study_facts``.
+
+    Returns
+    -------
+    DataFrame [study, outcome, time, measure, unit, arm, value, text, source]
+        A row for each arm; ``measure`` is one of ``ARM_MEASURES`` or "responders". Rows of one study, outcome, time,
+        measure and unit can be compared. Responders are in percent, as the page gives them or else as its counts
+        give them; ``text`` tells both as far as the page does. ``time`` is empty where the page gives none. Left out
+        are values of all arms together, values that tables do not use, and what only the article says.
+    """
+    rows = _own_results(facts)
+    means = rows[rows["field"].isin(ARM_MEASURES)]
+    table = pd.DataFrame({
+        **{name: means[name] for name in ("study", "outcome", "time", "unit", "arm")},
+        "measure": means["field"].map(ARM_MEASURES),
+        "value": means["number"],
+        "text": [value_text(row) if row["unit"] == "percent" else _number_text(row["number"]) for _, row in means.iterrows()],
+        "source": means["source_url"],
+    })
+    responders = [_responders(key, group) for key, group in rows.groupby(["study", "outcome", "time", "arm"], sort=False)]
+    table = pd.DataFrame([row for row in responders if row] + table.to_dict("records"), columns=NUMBER_COLUMNS)
+    arms = table.groupby(COMPARABLE, sort=False)["arm"].transform("nunique")
+    return table[arms > 1].reset_index(drop=True)
+
+
+def contrast_numbers(facts: pd.DataFrame) -> pd.DataFrame:
+    """Results in numbers that public pages give between arms of a trial: differences, ratios and p values.
+
+    Parameters
+    ----------
+    facts : DataFrame
+        The table ``study_facts``.
+
+    Returns
+    -------
+    DataFrame [study, outcome, time, measure, unit, arm, value, text, source]
+        As :func:`arm_numbers`; ``arm`` is the contrast as the page names it, ``measure`` one of
+        ``CONTRAST_MEASURES``, and ``text`` holds confidence limits where the page gives them.
+    """
+    rows = _own_results(facts)
+    rows = rows[rows["basis"] == "between arms"]
+    places = ["study", "outcome", "time", "unit", "arm"]
+    limits = rows[rows["field"].isin(["lower", "upper"])].set_index([*places, "field"])["number"]
+    records = []
+    for _, row in rows[rows["field"].isin(CONTRAST_MEASURES)].iterrows():
+        place = tuple(row[places])
+        ends = [limits.get((*place, end)) for end in ("lower", "upper")]
+        text = value_text(row) if row["unit"] == "p" else _number_text(row["number"])
+        if None not in ends:
+            text += f" ({_number_text(ends[0])} to {_number_text(ends[1])})"
+        records.append({
+            **dict(zip(places, place)), "measure": CONTRAST_MEASURES[row["field"]], "value": row["number"], "text": text,
+            "source": row["source_url"],
+        })
+    return pd.DataFrame(records, columns=NUMBER_COLUMNS)
+
+
+def numbers_text(arms: pd.DataFrame, contrasts: pd.DataFrame) -> str:
+    """Results of one trial in numbers as a text for readers: outcome, time, each arm's value, then what is between arms.
+
+    Parameters
+    ----------
+    arms, contrasts : DataFrame
+        Rows of :func:`arm_numbers` and :func:`contrast_numbers` that belong to one study.
+    """
+    texts: dict[tuple[str, str], list[str]] = {}
+    for (outcome, time, measure, unit), group in arms.groupby(COMPARABLE[1:], sort=False):
+        values = ", ".join(f"{row.arm} {row.text}" for row in group.itertuples())
+        texts.setdefault((outcome, time), []).append(f"{measure} {values}" + ("" if unit == "percent" else f" ({unit})"))
+    for row in contrasts.itertuples():
+        unit = {"percent": " percentage points", "p": "", "ratio": ""}.get(row.unit, f" in {row.unit}")
+        between = f"{row.text} between arms" if row.unit == "p" else f"{row.measure} {row.arm} {row.text}{unit}"
+        texts.setdefault((row.outcome, row.time), []).append(between)
+    return ". ".join(f"{outcome}{', ' if time else ''}{time}: {'; '.join(parts)}" for (outcome, time), parts in texts.items())
+
+
+def weighted_risk_of_bias(studies: pd.DataFrame, facts: pd.DataFrame) -> pd.DataFrame:
+    """Overall judgements counted by studies and by patients.
+
+    Returns
+    -------
+    DataFrame [judgement, studies, percent of studies, studies with known size, patients, percent of patients]
+    """
+    rows = included(studies).assign(patients=lambda t: t["study"].map(sample_size(facts)))
+    table = rows.groupby("rob_overall", sort=False).agg(
+        studies=("study", "size"), known=("patients", "count"), patients=("patients", "sum")
+    ).reindex(["low", "some concerns", "high"])
+    return pd.DataFrame({
+        "judgement": table.index,
+        "studies": table["studies"].to_numpy(),
+        "percent of studies": (100 * table["studies"] / table["studies"].sum()).to_numpy(float),
+        "studies with known size": table["known"].to_numpy(),
+        "patients": table["patients"].to_numpy(),
+        "percent of patients": (100 * table["patients"] / table["patients"].sum()).to_numpy(float),
+    })
+
+
+def facts_against_article(facts: pd.DataFrame, claims: pd.DataFrame, claim_facts: pd.DataFrame) -> pd.DataFrame:
+    """Compare what the article prints about a trial with what the trial's own pages say.
+
+    Parameters
+    ----------
+    facts, claims, claim_facts : DataFrame
+        The tables ``study_facts``, ``claims`` and ``claim_facts``.
+
+    Returns
+    -------
+    DataFrame [claim, statement, place, printed, found, unit, agrees, source, note]
+        ``found`` is the number of the fact, or the percentage that two counts give; ``agrees`` is
+        "yes", "no", or "possible" where the fact only allows the printed value.
+
+    Raises
+    ------
+    ValueError
+        A fact that comes from the article itself, or a claim or fact that is not there.
+    """
+    registry = claims.drop_duplicates("id").set_index("id", drop=False)
+    rows = []
+    for link in claim_facts.itertuples():
+        if link.claim not in registry.index:
+            raise ValueError(f"claim_facts.csv: claim {link.claim!r} is not in claims.csv")
+        claim, row = registry.loc[link.claim], fact(facts, link.fact)
+        if row["source_kind"] in ("article", "searched"):
+            raise ValueError(f"claim_facts.csv: {link.fact} has source kind {row['source_kind']}, which checks nothing")
+        found = linked_value(facts, link.fact, link.total, link.relation)
+        same = rounds_to(found, claim["value"], claim["decimals"])
+        rows.append({
+            "claim": link.claim,
+            "statement": claim["quantity"],
+            "place": f"{claim['section']}, {claim['paragraph']}",
+            "printed": number(claim["value"], claim["decimals"]),
+            "found": number(found, int(claim["decimals"]) + (2 if link.relation == "percentage of counts" else 0)),
+            "unit": claim["unit"],
+            "agrees": ("possible" if link.relation == "allows" else "yes") if same else "no",
+            "source": row["source_url"],
+            "note": link.note if isinstance(link.note, str) else "",
+        })
+    return pd.DataFrame(rows)
+
+
+def differences_from_sources(source_differences: pd.DataFrame, facts: pd.DataFrame) -> pd.DataFrame:
+    """Where the article and a trial's public pages differ in substance, or a source doubts itself.
+
+    Returns
+    -------
+    DataFrame [study, topic, the article, the source, matters for, place, source]
+    """
+    return pd.DataFrame({
+        "study": [f"{row.study} (ref {row.ref})" for row in source_differences.itertuples()],
+        "topic": source_differences["topic"],
+        "the article": source_differences["article_says"],
+        "the source": source_differences["source_says"],
+        "matters for": source_differences["matters_for"],
+        "place": source_differences["place"],
+        "source": [fact(facts, name)["source_url"] for name in source_differences["fact"]],
+    }).reset_index(drop=True)
+
+
+def linked_value(facts: pd.DataFrame, name: str, total: str | float, relation: str) -> float:
+    """The value that a fact (and, for percentages, a second one) gives for a statement.
+
+    Parameters
+    ----------
+    facts : DataFrame
+    name, total : str
+        Identifiers; ``total`` is the denominator of "percentage of counts", else missing.
+    relation : str
+        One of ``RELATIONS``.
+    """
+    if relation not in RELATIONS:
+        raise ValueError(f"relation={relation!r}: expected one of {', '.join(RELATIONS)}")
+    value = float(fact(facts, name)["number"])
+    if math.isnan(value):
+        raise ValueError(f"study_facts.csv, {name}: the fact has no number")
+    if relation == "months to years":
+        return value / 12
+    if relation == "Hz to kHz":
+        return value / 1000
+    if relation == "percentage of counts":
+        return 100 * value / float(fact(facts, total)["number"])
+    return value
+
+
+def denominators(percentages: list[float], decimals: int, largest: int) -> list[int]:
+    """Denominators up to ``largest`` with which every percentage is a whole number of patients.
+
+    Source: Brown & Heathers 2017 (GRIM), solved for the denominator.
+    """
+    return [
+        n for n in range(1, largest + 1)
+        if all(any(rounds_to(100 * k / n, value, decimals) for k in (int(value * n / 100), int(value * n / 100) + 1))
+               for value in percentages)
+    ]
+
+
+def _status(facts: pd.DataFrame) -> pd.Series:
+    """What each row by itself says of its study's field, as a position in ``BEST_FIRST``; the best row decides."""
+    searched, used = facts["source_kind"] == "searched", facts["chosen"] == "yes"
+    of_article = facts["source_kind"] == "article"
+    status = np.select([searched, used & ~of_article, used], [NOT_FOUND, FOUND, ARTICLE_ONLY], DOUBTFUL)
+    return pd.Series([BEST_FIRST.index(text) for text in status], index=facts.index)
+
+
+def _in_days(rows: pd.DataFrame) -> pd.Series:
+    days = rows["number"] * rows["unit"].map(FOLLOW_UP_DAYS)
+    return pd.Series(days.to_numpy(), index=rows["study"].to_numpy())
+
+
+def _number_text(value: float) -> str:
+    # the shortest decimal that reads back as the value is what the source gives
+    digits = repr(float(value)).partition(".")[2]
+    return number(value, 0 if digits == "0" else len(digits))
+
+
+def _joined(rows: pd.DataFrame, *, with_arm: bool = False) -> tuple[str, str]:
+    texts, sources = [], []
+    for _, row in rows.iterrows():
+        text = value_text(row)
+        if with_arm and row["arm"] != "all":
+            text = f"{row['arm']}: {text}"
+        texts.append(text)
+        if row["source_url"] not in sources:
+            sources.append(row["source_url"])
+    return "; ".join(texts), " ".join(sources)
+
+
+def _class_row(study, facts: pd.DataFrame) -> dict[str, object]:
+    own = facts[facts["study"] == study.study]
+    size = chosen(own, "n_randomised", arm="all")
+    if size.empty:
+        size = chosen(own, "n_randomised")
+    patients, patients_source = _joined(size, with_arm=True)
+    end, end_source = _joined(pd.concat([chosen(own, "follow_up"), chosen(own, "follow_up_text")]))
+    compared, compared_source = _joined(chosen(own, "randomised_follow_up"))
+    if compared:
+        end, end_source = f"{end}; arms compared at {compared}", " ".join(dict.fromkeys(f"{end_source} {compared_source}".split()))
+    measure, measure_source = _joined(chosen(own, "outcome_scale"))
+    result, result_source = _joined(_results(own))
+    arms, contrasts = arm_numbers(own), contrast_numbers(own)
+    return {
+        "sub-class": study.subclass,
+        "study": f"{study.first_author} (ref {study.ref})",
+        "year": str(study.year),
+        "patients": patients.replace(" patients", ""),
+        "comparison": study.arms.replace(" | ", " against "),
+        "follow-up": end,
+        "measure": measure,
+        "result": result,
+        "result in numbers": numbers_text(arms, contrasts),
+        "stated direction": study.direction,
+        "risk of bias": study.rob_overall,
+        "patients source": patients_source,
+        "follow-up source": end_source,
+        "measure source": measure_source,
+        "result source": result_source,
+        "result in numbers source": " ".join(pd.concat([arms["source"], contrasts["source"]]).unique()),
+    }
+
+
+def _results(own: pd.DataFrame) -> pd.DataFrame:
+    """The result in words, from the trial's own page where there is one."""
+    rows = chosen(own, "result_text")
+    first_hand = rows[rows["source_kind"] != "article"]
+    return first_hand if len(first_hand) else rows
+
+
+def _own_results(facts: pd.DataFrame) -> pd.DataFrame:
+    """Rows with a number that tables use, from other pages than the article, of an arm or a contrast."""
+    rows = facts[(facts["chosen"] == "yes") & facts["number"].notna() & (facts["source_kind"] != "article") & (facts["arm"] != "all")]
+    return rows.assign(time=rows["time"].fillna(""))
+
+
+def _responders(key: tuple[str, str, str, str], rows: pd.DataFrame) -> dict[str, object] | None:
+    """Responders of one arm as a row of :func:`arm_numbers`; None where the rows give no share."""
+    found = rows.drop_duplicates("field").set_index("field")["number"]
+    percent, count, total = (found.get(f"responders_{name}", math.nan) for name in ("percent", "n", "total"))
+    counted = "" if math.isnan(count) or math.isnan(total) else f"{count:.0f} of {total:.0f}"
+    if math.isnan(percent) and not counted:
+        return None
+    study, outcome, time, arm = key
+    return {
+        "study": study, "outcome": outcome, "time": time, "arm": arm, "unit": "percent", "measure": "responders",
+        "value": 100 * count / total if math.isnan(percent) else percent,
+        "text": counted if math.isnan(percent) else f"{_number_text(percent)} %" + (f" ({counted})" if counted else ""),
+        "source": rows["source_url"].iloc[0],
+    }

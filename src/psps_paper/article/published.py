@@ -1,0 +1,276 @@
+"""The published network: from its printed values to a network that agrees with all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import pandas as pd
+
+from psps_paper.formatting import interval, number, p_interval, p_value, printed_value
+from psps_paper.network.model import Desirable, NetworkFit
+from psps_paper.network.ranking import p_scores
+from psps_paper.network.summary import network_from_pooled
+from psps_paper.recover.contrasts import Recovery, leave_one_out, recover_contrasts
+from psps_paper.recover.printed import I2_QUANTITIES, QUANTITIES
+from psps_paper.tables.cache import once
+
+LABELS = {
+    "te": "SMD", "lower": "lower limit", "upper": "upper limit", "z": "z", "p": "p", "p_score": "P-score",
+    "i2": "I2", "i2_lower": "lower limit of I2", "i2_upper": "upper limit of I2", "tau2": "tau2",
+}
+
+
+@dataclass(frozen=True)
+class PublishedNetwork:
+    """What the printed values of a network say together.
+
+    Attributes
+    ----------
+    printed : DataFrame
+        The printed values that constrain the network, I2 as a fraction.
+    edges : DataFrame [treat1, treat2, estimates]
+        Direct comparisons with their printed numbers of estimates.
+    recovery : Recovery
+        Bounds of every contrast, a central solution, or the clashing values.
+    fit : NetworkFit
+        The central solution as a network (tier "implied").
+    without : DataFrame [low, high]
+        For each row of ``printed``, the interval that all other printed values imply for it.
+    """
+
+    printed: pd.DataFrame
+    edges: pd.DataFrame
+    recovery: Recovery
+    fit: NetworkFit
+    without: pd.DataFrame
+
+
+def printed_values(nma_published: pd.DataFrame) -> pd.DataFrame:
+    """Rows of ``nma_published`` that constrain the network, in the units that ``recover`` expects.
+
+    I2 is printed in percent and returned as a fraction, with two more decimals.
+    """
+    rows = nma_published[nma_published["quantity"].isin(QUANTITIES)].copy()
+    percent = rows["quantity"].isin(I2_QUANTITIES)
+    rows.loc[percent, "value"] = rows.loc[percent, "value"] / 100
+    rows.loc[percent, "decimals"] = rows.loc[percent, "decimals"] + 2
+    return rows
+
+
+def published_edges(nma_published: pd.DataFrame) -> pd.DataFrame:
+    """Direct comparisons of the network with their numbers of estimates: DataFrame [treat1, treat2, estimates]."""
+    rows = nma_published[nma_published["quantity"] == "n_estimates"]
+    return rows[["treat1", "treat2"]].assign(estimates=rows["value"].astype(int)).reset_index(drop=True)
+
+
+def published_network(nma_published: pd.DataFrame, *, desirable: Desirable) -> PublishedNetwork:
+    """Recover the network behind printed values.
+
+    Parameters
+    ----------
+    nma_published : DataFrame
+        The table of that name.
+    desirable : {"lower", "higher"}
+        Desirable direction of te, from ``data/outcomes.csv`` (``te_desirable``).
+
+    Returns
+    -------
+    PublishedNetwork
+        Also where the values clash: then ``recovery.feasible`` is false and ``fit`` is the nearest miss.
+    """
+    return _published_network(_Hashed(nma_published), desirable)
+
+
+class _Hashed:
+    """A table that a cache can look up by its content."""
+
+    def __init__(self, table: pd.DataFrame):
+        self.table = table
+        self.digest = table.to_csv()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Hashed) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+
+# A chapter asks for the same network several times, and recovering it takes a second or two.
+@lru_cache(maxsize=4)
+def _published_network(hashed: _Hashed, desirable: Desirable) -> PublishedNetwork:
+    return once("network", hashed.digest + desirable, lambda: _recovered(hashed.table, desirable))
+
+
+def _recovered(nma_published: pd.DataFrame, desirable: Desirable) -> PublishedNetwork:
+    printed = printed_values(nma_published)
+    edges = published_edges(nma_published)
+    recovery = recover_contrasts(printed, edges, desirable=desirable)
+    without = leave_one_out(printed, edges, desirable=desirable)
+    fit = network_from_pooled(recovery.solution)
+    return PublishedNetwork(printed, edges, recovery, fit, without)
+
+
+def comparisons(studies: pd.DataFrame, nma_published: pd.DataFrame) -> pd.DataFrame:
+    """Every comparison that the article found, with its numbers of studies and estimates.
+
+    Parameters
+    ----------
+    studies, nma_published : DataFrame
+        The tables of those names.
+
+    Returns
+    -------
+    DataFrame [treat1, treat2, n_studies, n_estimates, refs, used]
+        ``n_estimates`` is NA for a comparison outside the analysed network.
+    """
+    rows = []
+    estimates = published_edges(nma_published).set_index(["treat1", "treat2"])["estimates"]
+    for name, group in studies.dropna(subset="nma_comparison").groupby("nma_comparison", sort=True):
+        treat1, treat2 = name.split(" vs ")
+        rows.append({
+            "treat1": treat1,
+            "treat2": treat2,
+            "n_studies": len(group),
+            "n_estimates": estimates.get((treat1, treat2), pd.NA),
+            "refs": ", ".join(map(str, sorted(group["ref"]))),
+            "used": bool((group["nma_status"] == "used").all()),
+        })
+    return pd.DataFrame(rows).sort_values("n_studies", ascending=False, ignore_index=True)
+
+
+def forest_rows(published: PublishedNetwork, reference: str) -> pd.DataFrame:
+    """Effects of one treatment against each other one, as a forest plot wants them.
+
+    Parameters
+    ----------
+    published : PublishedNetwork
+    reference : str
+        First-named treatment of every row; te is reference minus the other.
+
+    Returns
+    -------
+    DataFrame [label, te, lower, upper, tier, treatment_class]
+        Tier "printed" where the article prints the contrast (then the printed values), else "implied"
+        (then the central solution).
+    """
+    printed = published.printed.set_index(["quantity", "treat1", "treat2"])["value"]
+    rows = []
+    for other in published.fit.treatments:
+        if other == reference:
+            continue
+        key = (reference, other)
+        is_printed = ("te", *key) in printed.index
+        frames = {"te": published.fit.te, "lower": published.fit.lower, "upper": published.fit.upper}
+        values = {name: printed[(name, *key)] if is_printed else frame.at[key] for name, frame in frames.items()}
+        rows.append({
+            "label": f"against {other}",
+            **values,
+            "tier": "printed" if is_printed else "implied",
+            "treatment_class": other,
+        })
+    return pd.DataFrame(rows).sort_values("te", ascending=False, ignore_index=True)
+
+
+def p_score_table(published: PublishedNetwork, fit: NetworkFit | None = None, *, desirable: Desirable) -> pd.DataFrame:
+    """P-scores of a network beside the printed ones: DataFrame [treatment, p_score, printed].
+
+    ``fit`` is by default the recovered network.
+    """
+    scores = p_scores(fit or published.fit, desirable=desirable).sort_values(ascending=False)
+    rows = published.printed[published.printed["quantity"] == "p_score"].set_index("treat1")["value"]
+    return pd.DataFrame({"treatment": scores.index, "p_score": scores.to_numpy(), "printed": rows.reindex(scores.index).to_numpy()})
+
+
+def contrast_texts(published: PublishedNetwork, treat1: str, treat2: str, prefix: str) -> dict[str, str]:
+    """What all printed values leave open for a contrast, as text for prose.
+
+    Returns
+    -------
+    dict
+        ``te``, ``se``, ``lower``, ``upper``, ``p``: "low to high" with three decimals; ``te_point`` and
+        ``interval_point``: the central solution with two. Each name starts with ``prefix``.
+    """
+    bounds = published.recovery.bounds
+    row = bounds[(bounds["treat1"] == treat1) & (bounds["treat2"] == treat2)]
+    if row.empty:
+        raise ValueError(f"{treat1} vs {treat2}: not a pair of the network as listed in its bounds")
+    row = row.iloc[0]
+    fit, key = published.fit, (treat1, treat2)
+    texts = {name: interval(row[f"{name}_low"], row[f"{name}_high"], 3) for name in ("te", "se", "lower", "upper")}
+    texts["p"] = p_interval(row["p_low"], row["p_high"])
+    texts["te_point"] = number(fit.te.at[key])
+    texts["interval_point"] = interval(fit.lower.at[key], fit.upper.at[key])
+    return {prefix + name: text for name, text in texts.items()}
+
+
+def bounds_table(published: PublishedNetwork) -> pd.DataFrame:
+    """Every pair of treatments with what the printed values leave open, as text for a table.
+
+    Returns
+    -------
+    DataFrame [first, second, SMD, lower limit, upper limit, z, p]
+        Each cell "low to high"; the SMD is first minus second.
+    """
+    bounds = published.recovery.bounds
+    columns = {"te": "SMD", "lower": "lower limit", "upper": "upper limit", "z": "z"}
+    cells = {
+        shown: [interval(low, high, 3) for low, high in zip(bounds[f"{name}_low"], bounds[f"{name}_high"])]
+        for name, shown in columns.items()
+    }
+    cells["p"] = [p_interval(low, high) for low, high in zip(bounds["p_low"], bounds["p_high"])]
+    return bounds[["treat1", "treat2"]].rename(columns={"treat1": "first", "treat2": "second"}).assign(**cells)
+
+
+def without_each(published: PublishedNetwork) -> pd.DataFrame:
+    """Each printed value and the interval that all others imply for it, in the units of ``published.printed``.
+
+    Returns
+    -------
+    DataFrame [quantity, label, low, high, printed, decimals]
+        As :func:`psps_paper.figures.interval_strip` wants them.
+    """
+    rows = published.without
+    labels = [
+        " ".join([LABELS[row.quantity]] + [f"{row.treat1}"] * isinstance(row.treat1, str)
+                 + [f"against {row.treat2}"] * isinstance(row.treat2, str))
+        for row in rows.itertuples()
+    ]
+    # Such a limit often ends in a 5 exactly; what the search leaves open must not decide how it prints
+    low, high = (rows[name].round(9).to_numpy() for name in ("implied_low", "implied_high"))
+    return pd.DataFrame({
+        "quantity": rows["quantity"].to_numpy(),
+        "label": labels,
+        "low": low,
+        "high": high,
+        "printed": rows["value"].to_numpy(),
+        "decimals": rows["decimals"].to_numpy(),
+    })
+
+
+def without_table(published: PublishedNetwork) -> pd.DataFrame:
+    """Each printed value beside the interval that all others imply for it, as text for a table.
+
+    Implied values have one decimal more than the printed one, I2 is in percent, and a p value below 0.0001 is that bound.
+
+    Returns
+    -------
+    DataFrame [what, printed, implied by all others, low, implied by all others, high, agrees]
+        ``agrees``: "yes" where the rounding of the printed value meets the implied interval, else "no".
+    """
+    rows = []
+    for row, relation, agrees in zip(without_each(published).itertuples(), published.without["relation"], published.without["agrees"], strict=True):
+        in_percent = row.quantity in I2_QUANTITIES
+        unit, scale, decimals = ("percent", 100, int(row.decimals) - 2) if in_percent else ("none", 1, int(row.decimals))
+        low, high = (
+            p_value(end) if row.quantity == "p" and end < 0.0001 else printed_value(scale * end, decimals + 1, unit=unit)
+            for end in (row.low, row.high)
+        )
+        rows.append({
+            "what": row.label,
+            "printed": printed_value(scale * row.printed, decimals, relation, unit),
+            "implied by all others, low": low,
+            "implied by all others, high": high,
+            "agrees": "yes" if agrees else "no",
+        })
+    return pd.DataFrame(rows)

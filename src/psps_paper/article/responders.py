@@ -1,0 +1,335 @@
+"""Responders: how many patients had at least half of their complaint relieved, arm by arm."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from psps_paper.article.facts import fact
+from psps_paper.effects import log_odds_ratio, risk_difference
+from psps_paper.formatting import half_unit, number
+from psps_paper.network.model import z_quantile
+from psps_paper.pairwise import PairwiseFit, meta_analysis
+
+LEVEL = 0.95
+ESTIMATORS = {"DL": "DerSimonian-Laird", "REML": "restricted maximum likelihood", "PM": "Paule-Mandel"}
+ANALYSES = {
+    "missing as failure": "everyone randomised, with missing patients counted as failures",
+    "observed, fewest": "patients with an outcome, at the fewest that the print allows; all randomised where it tells nothing",
+    "observed, most": "patients with an outcome, at the most that the print allows; all randomised where it tells nothing",
+}
+NOT_SEEN = "not seen, all randomised"
+
+
+def arm_counts(responder_counts: pd.DataFrame, facts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
+    """Responders and patients of each arm, with the page of each number.
+
+    Parameters
+    ----------
+    responder_counts, facts, studies : DataFrame
+        The tables ``responder_counts``, ``study_facts`` and ``studies``.
+
+    Returns
+    -------
+    DataFrame [trial, study, ref, comparison, arm, role, site, definition, time, events, randomised,
+               observed_low, observed_high, observed_from, percent, source, note]
+        Two rows a comparison, role "intervention" or "comparator". ``observed_low`` and ``observed_high``
+        bound the patients with an outcome, and ``observed_from`` says by what: "seen" (a printed denominator),
+        "missing" (randomised less missing), "percentage" (what the count and its printed percentage leave), or
+        ``NOT_SEEN``: a percentage of all randomised does not tell how many of them were missing, so both bounds
+        are all randomised. ``percent`` is of all randomised.
+    """
+    named = studies.set_index("study")
+    rows = []
+    for row in responder_counts.itertuples():
+        for arm, role in ((1, "intervention"), (2, "comparator")):
+            events = fact(facts, getattr(row, f"events{arm}"))
+            randomised = int(fact(facts, getattr(row, f"randomised{arm}"))["number"])
+            low, high, basis = _observed(row, arm, facts, int(events["number"]), randomised)
+            rows.append({
+                "trial": f"{named.at[row.study, 'first_author']} {named.at[row.study, 'year']}",
+                "study": row.study,
+                "ref": row.ref,
+                "comparison": row.comparison,
+                "arm": getattr(row, f"arm{arm}"),
+                "role": role,
+                "site": row.site,
+                "definition": row.definition,
+                "time": row.time,
+                "events": int(events["number"]),
+                "randomised": randomised,
+                "observed_low": low,
+                "observed_high": high,
+                "observed_from": basis,
+                "percent": 100 * events["number"] / randomised,
+                "source": events["source_url"],
+                "note": row.note if isinstance(row.note, str) else "",
+            })
+    return pd.DataFrame(rows)
+
+
+def contrasts(arms: pd.DataFrame, analysis: str = "missing as failure") -> pd.DataFrame:
+    """Odds ratio and risk difference of each comparison.
+
+    Parameters
+    ----------
+    arms : DataFrame
+        As from :func:`arm_counts`.
+    analysis : str
+        A key of ``ANALYSES``. "fewest" and "most" bound the observed-case analysis where a denominator
+        is not known.
+
+    Returns
+    -------
+    DataFrame [label, study, ref, comparison, site, definition, time, events1, n1, events2, n2, log_or, se_log_or,
+               estimate, lower, upper, rd, se_rd, rd_lower, rd_upper]
+        Arm 1 is the intervention; ``estimate`` is the odds ratio, above 1 in favour of arm 1; ``rd`` is a
+        fraction. The first columns are those of ``figures.forest.forest_responders``.
+    """
+    if analysis not in ANALYSES:
+        raise ValueError(f"analysis={analysis!r}: expected one of {', '.join(ANALYSES)}")
+    column = {"missing as failure": "randomised", "observed, fewest": "observed_low", "observed, most": "observed_high"}[analysis]
+    keys = ["trial", "study", "ref", "comparison", "site", "definition", "time"]
+    one, two = (arms[arms["role"] == role].reset_index(drop=True) for role in ("intervention", "comparator"))
+    table = one[keys].copy()
+    table["events1"], table["n1"], table["events2"], table["n2"] = one["events"], one[column], two["events"], two[column]
+    counts = [table[name].to_numpy(float) for name in ("events1", "n1", "events2", "n2")]
+    odds, difference = log_odds_ratio(*counts), risk_difference(*counts)
+    z = z_quantile(LEVEL)
+    table["log_or"], table["se_log_or"] = odds.te, odds.se
+    for name, reach in (("estimate", 0.0), ("lower", -z), ("upper", z)):
+        table[name] = [math.exp(te + reach * se) for te, se in zip(odds.te, odds.se)]
+    table["rd"], table["se_rd"] = difference.te, difference.se
+    table["rd_lower"], table["rd_upper"] = difference.te - z * difference.se, difference.te + z * difference.se
+    table.insert(0, "label", [_label(row) for row in table.itertuples()])
+    return table.drop(columns="trial")
+
+
+def pooled(arms: pd.DataFrame, *, comparison: str) -> pd.DataFrame:
+    """Pool a comparison under each way of counting patients.
+
+    Parameters
+    ----------
+    arms : DataFrame
+        As from :func:`arm_counts`.
+    comparison : str
+        Value of its column ``comparison``.
+
+    Returns
+    -------
+    DataFrame [analysis, measure, estimate, lower, upper, Hartung-Knapp lower, Hartung-Knapp upper,
+               prediction lower, prediction upper, tau2, I2, studies, patients, estimator]
+        Random effects, DerSimonian-Laird, normal interval and Hartung-Knapp interval; prediction interval with
+        k - 2 degrees of freedom. Odds ratios on the ratio scale, risk differences as fractions, limits cut at
+        -1 and 1; tau2 on the scale of the pooling (log odds ratio, risk difference).
+
+    Checked against: hand calculation in the tests of these counts, and metafor through the pairwise engine.
+    """
+    rows = []
+    for analysis in ANALYSES:
+        table = contrasts(arms, analysis)
+        table = table[table["comparison"] == comparison]
+        if table.empty:
+            raise ValueError(f"comparison={comparison!r}: expected one of {', '.join(sorted(arms['comparison'].unique()))}")
+        patients = int(table["n1"].sum() + table["n2"].sum())
+        for measure, te, se, scale in (("odds ratio", "log_or", "se_log_or", math.exp), ("risk difference", "rd", "se_rd", _possible)):
+            fit, wide = _fits(table[te], table[se])
+            rows.append({
+                "analysis": analysis,
+                "measure": measure,
+                "estimate": scale(fit.te),
+                "lower": scale(fit.lower),
+                "upper": scale(fit.upper),
+                "Hartung-Knapp lower": scale(wide.lower),
+                "Hartung-Knapp upper": scale(wide.upper),
+                "prediction lower": scale(fit.predict_lower),
+                "prediction upper": scale(fit.predict_upper),
+                "tau2": fit.tau2,
+                "I2": fit.i2,
+                "studies": fit.k,
+                "patients": patients,
+                "estimator": fit.tau2_method,
+            })
+    return pd.DataFrame(rows)
+
+
+def not_seen_text(arms: pd.DataFrame, *, comparison: str) -> str:
+    """Which trials of a comparison the observed-case analyses count in full, for want of the number with an outcome; empty if none."""
+    rows = arms[(arms["comparison"] == comparison) & (arms["observed_from"] == NOT_SEEN)]
+    trials = " and ".join(rows["trial"].unique())
+    return trials and f"How many patients of {trials} had an outcome was not seen: the observed analyses count all randomised there."
+
+
+def method_text(pooled_table: pd.DataFrame) -> str:
+    """The model of :func:`pooled` in words, from the fits themselves."""
+    used = pooled_table["estimator"].unique()
+    if len(used) != 1:
+        raise ValueError(f"column estimator: {', '.join(used)}; expected one for the whole table")
+    return f"random effects ({ESTIMATORS[used[0]]})"
+
+
+def forest_summary(pooled_table: pd.DataFrame, analysis: str = "missing as failure") -> dict[str, float]:
+    """The pooled odds ratio as ``figures.forest.forest_responders`` wants it."""
+    row = pooled_table[(pooled_table["analysis"] == analysis) & (pooled_table["measure"] == "odds ratio")].iloc[0]
+    return {"estimate": row["estimate"], "lower": row["lower"], "upper": row["upper"],
+            "predict_lower": row["prediction lower"], "predict_upper": row["prediction upper"]}
+
+
+def number_needed_to_treat(pooled_table: pd.DataFrame, arms: pd.DataFrame, facts: pd.DataFrame, *, comparison: str) -> pd.DataFrame:
+    """Number needed to treat for one more responder, from the pooled risk difference and from each trial.
+
+    Parameters
+    ----------
+    pooled_table, arms : DataFrame
+        From :func:`pooled` and :func:`arm_counts`.
+    facts : DataFrame
+        The table ``study_facts``, for intervals that a trial's own page prints.
+    comparison : str
+
+    Returns
+    -------
+    DataFrame [of, analysis, NNT, lower, upper, note]
+        Limits are the inverse of the risk difference's limits in reverse order; where those include zero, the
+        upper limit is infinite and the note says that harm is not excluded. The pooled difference has two rows
+        an analysis, by its normal and by its Hartung-Knapp interval. Where the trial's page prints an interval of the difference, the note gives what follows from that.
+
+    Source: Altman 1998.
+    """
+    rows = []
+    for _, row in pooled_table[pooled_table["measure"] == "risk difference"].iterrows():
+        rows.append({"of": "pooled", "analysis": row["analysis"], **_nnt(row["estimate"], row["lower"], row["upper"])})
+        wide = _nnt(row["estimate"], row["Hartung-Knapp lower"], row["Hartung-Knapp upper"])
+        rows.append({"of": "pooled, Hartung-Knapp interval", "analysis": row["analysis"], **wide})
+    single = contrasts(arms)
+    for row in single[single["comparison"] == comparison].itertuples():
+        own = {"of": row.label, "analysis": "missing as failure", **_nnt(row.rd, row.rd_lower, row.rd_upper)}
+        own["note"] = "; ".join(filter(None, [own["note"], _printed_difference(row, facts)]))
+        rows.append(own)
+    return pd.DataFrame(rows)
+
+
+def percentages_against_counts(responders: pd.DataFrame, arms: pd.DataFrame, facts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
+    """The article's percentages beside the counts found.
+
+    Parameters
+    ----------
+    responders : DataFrame
+        The table of that name: percentages as printed.
+    arms : DataFrame
+        As from :func:`arm_counts`.
+    facts, studies : DataFrame
+        The tables ``study_facts`` and ``studies``.
+
+    Returns
+    -------
+    DataFrame [trial, ref, arm, site, printed, counts, percent of counts, agrees, denominators]
+        ``agrees``: whether some denominator between the observed and the randomised patients makes the count
+        print as the percentage; ``denominators`` names them. Percentages without a count have "no count found", and
+        where the trial's page prints the ratio of the two arms, ``agrees`` is about that ratio.
+    """
+    named = studies.set_index("study")
+    rows = []
+    for row in responders.itertuples():
+        match = arms[(arms["study"] == row.study) & (arms["arm"] == row.arm) & ((arms["time"] == row.time) | (row.time == "not stated"))]
+        trial = f"{named.at[row.study, 'first_author']} {named.at[row.study, 'year']}"
+        out = {"trial": trial, "ref": row.ref, "arm": row.arm, "site": row.site, "printed": number(row.percent, row.decimals)}
+        if match.empty:
+            rows.append({**out, "percent of counts": math.nan, "denominators": "", **_by_ratio(row, responders, facts)})
+            continue
+        arm = match.iloc[0]
+        fits = [n for n in range(int(arm["observed_low"]), int(arm["randomised"]) + 1)
+                if abs(100 * arm["events"] / n - row.percent) <= half_unit(row.decimals) * (1 + 1e-6)]
+        rows.append({
+            **out,
+            "counts": f"{arm['events']} of {arm['randomised']} randomised",
+            "percent of counts": 100 * arm["events"] / arm["randomised"],
+            "agrees": "yes" if fits else "no",
+            "denominators": ", ".join(map(str, fits)),
+        })
+    return pd.DataFrame(rows)[["trial", "ref", "arm", "site", "printed", "counts", "percent of counts", "agrees", "denominators"]]
+
+
+def _by_ratio(row, responders: pd.DataFrame, facts: pd.DataFrame) -> dict[str, str]:
+    """What a trial's own ratio of responders says of a percentage without a count."""
+    pair = responders[(responders["study"] == row.study) & (responders["site"] == row.site)].sort_values("comparator")
+    ratios = facts[(facts["study"] == row.study) & (facts["field"] == "relative_risk") & (facts["chosen"] == "yes")]
+    ratios = ratios[ratios["outcome"].str.startswith(f"{row.site} ") & (ratios["time"] == row.time)]
+    if len(pair) != 2 or len(ratios) != 1:
+        return {"counts": "no count found", "agrees": "cannot tell"}
+    printed = float(ratios.iloc[0]["number"])
+    (first, second), (half1, half2) = pair["percent"], pair["decimals"].map(half_unit)
+    least, most = (first - half1) / (second + half2), (first + half1) / (second - half2)
+    half = half_unit(len(f"{printed:g}".partition(".")[2])) * (1 + 1e-6)
+    agrees = least <= printed + half and most >= printed - half
+    return {
+        "counts": f"no count found; ratio of the arms {number(first / second)}, the page prints {printed:g}",
+        "agrees": "the ratio does" if agrees else "the ratio does not",
+    }
+
+
+def _label(row) -> str:
+    site = "" if row.site == "not stated" else f", {row.site}"
+    return f"{row.trial}, {row.time}{site}"
+
+
+def _observed(row, arm: int, facts: pd.DataFrame, events: int, randomised: int) -> tuple[int, int, str]:
+    seen, missing = getattr(row, f"observed{arm}"), getattr(row, f"missing{arm}")
+    if isinstance(seen, str):
+        total = int(fact(facts, seen)["number"])
+        return total, total, "seen"
+    if isinstance(missing, str):
+        total = randomised - int(fact(facts, missing)["number"])
+        return total, total, "missing"
+    fits = _left_by_percentage(row, arm, facts, events, randomised)
+    if not fits or min(fits) == randomised:
+        return randomised, randomised, NOT_SEEN
+    return min(fits), max(fits), "percentage"
+
+
+def _left_by_percentage(row, arm: int, facts: pd.DataFrame, events: int, randomised: int) -> list[int]:
+    """Denominators that a count and the percentage of the same arm and time leave; none without a percentage."""
+    event = fact(facts, getattr(row, f"events{arm}"))
+    same = facts[(facts["study"] == row.study) & (facts["field"] == "responders_percent") & (facts["chosen"] == "yes")]
+    same = same[(same["arm"] == event["arm"]) & (same["time"] == event["time"])]
+    if same.empty:
+        return []
+    printed = float(same.iloc[0]["number"])
+    half = 0.5 if printed % 1 == 0 else 0.05
+    return [n for n in range(max(events, 1), randomised + 1) if abs(100 * events / n - printed) <= half * (1 + 1e-6)]
+
+
+def _fits(te: pd.Series, se: pd.Series) -> tuple[PairwiseFit, PairwiseFit]:
+    te, se = te.to_numpy(float), se.to_numpy(float)
+    plain = meta_analysis(te, se, "DL")
+    return plain, (meta_analysis(te, se, "DL", hartung_knapp=True) if len(te) > 1 else plain)
+
+
+def _printed_difference(row, facts: pd.DataFrame) -> str:
+    """What a page's own interval of the difference in percent gives for the NNT; empty where there is none."""
+    own = facts[(facts["study"] == row.study) & (facts["unit"] == "percent") & (facts["chosen"] == "yes") & (facts["time"] == row.time)]
+    found = {name: own.loc[own["field"] == name, "number"] for name in ("mean_difference", "lower", "upper")}
+    if any(len(values) != 1 for values in found.values()):
+        return ""
+    middle, low, high = (float(values.iloc[0]) for values in found.values())
+    # Fleiss 1981: Wald's interval widened by half of 1 / n1 + 1 / n2
+    wider = (1 / row.n1 + 1 / row.n2) / 2
+    corrected = [100 * (limit + side * wider) for limit, side in ((row.rd_lower, -1), (row.rd_upper, 1))]
+    same = all(abs(a - b) <= 0.05 for a, b in zip(corrected, (low, high)))
+    why = "Wald's interval with a continuity correction, which this table does without" if same else "by a method that is not stated"
+    return f"the abstract prints a difference of {middle:g} % ({low:g} to {high:g}), so {number(100 / high)} to {number(100 / low)}: {why}"
+
+
+def _possible(difference: float) -> float:
+    return max(-1.0, min(1.0, difference))
+
+
+def _nnt(estimate: float, lower: float, upper: float) -> dict[str, object]:
+    if lower > 0:
+        return {"NNT": 1 / estimate, "lower": 1 / upper, "upper": 1 / lower, "note": ""}
+    return {
+        "NNT": 1 / estimate if estimate > 0 else math.nan,
+        "lower": 1 / upper if upper > 0 else math.nan,
+        "upper": math.inf,
+        "note": "no difference, or more responders in the comparator arm, is not excluded",
+    }

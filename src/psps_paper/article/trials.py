@@ -1,0 +1,367 @@
+"""Trial-level data where they are present, printed numbers where not: one switch for chapters and checks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from psps_paper.article.published import PublishedNetwork, comparisons, forest_rows, published_edges, published_network
+from psps_paper.network import fit_network, subnetworks
+from psps_paper.network.model import Desirable, NetworkFit
+from psps_paper.pairwise import EggerTest, egger_test
+from psps_paper.tables.csv_text import unprotected
+from psps_paper.tables.errors import TableError
+from psps_paper.tables.load import data_folder, load_table
+from psps_paper.tables.trials import SOURCE, TRIALS, trials_folder
+
+CONTRASTS = "contrasts.csv"
+ENOUGH_FOR_EGGER = 10  # Sterne 2011
+
+
+@dataclass(frozen=True)
+class Printed:
+    """The state in which only the article's printed numbers are known."""
+
+    folder: Path
+    tier: str = "implied"
+    label: str = "printed numbers only"
+    network: str = "recovered network"
+
+
+@dataclass(frozen=True, eq=False)
+class Trials:
+    """The state in which trial-level estimates are in ``data/trials``.
+
+    Attributes
+    ----------
+    contrasts : DataFrame [outcome, study, treat1, treat2, te, se, rows]
+    source : dict
+        Content of ``source.json``: files, checksums, what was converted and left out.
+    """
+
+    folder: Path
+    contrasts: pd.DataFrame
+    source: dict
+    tier: str = "recomputed"
+    label: str = "trial-level data"
+    network: str = "network of the trial-level data"
+
+
+@dataclass(frozen=True, eq=False)
+class BookNetwork:
+    """The network that a chapter shows, whatever the state.
+
+    Attributes
+    ----------
+    state : Printed or Trials
+    fit : NetworkFit
+        Of the trials, or the central solution of the printed numbers.
+    tier : str
+        "recomputed" or "implied": the badge of everything computed from ``fit``.
+    forest_tier : str
+        Badge of a forest plot: "recomputed", or "printed and implied".
+    edges_tier : str
+        Badge of the direct comparisons: "recomputed", or "recomputed and printed" where only their numbers are known.
+    edges : DataFrame [treat1, treat2, estimates]
+        Direct comparisons.
+    excluded : DataFrame
+        Contrasts outside the network's largest part, with ``reason``; empty in the state Printed.
+    published : PublishedNetwork or None
+        What the printed numbers imply; None for a review that has none.
+    """
+
+    state: Printed | Trials
+    fit: NetworkFit
+    tier: str
+    forest_tier: str
+    edges_tier: str
+    edges: pd.DataFrame
+    excluded: pd.DataFrame
+    published: PublishedNetwork | None
+
+    @property
+    def name(self) -> str:
+        """What ``fit`` is the network of, in words for a caption."""
+        return self.state.network
+
+    def says(self, *, printed: str, trials: str) -> str:
+        """The one of two texts that suits the state."""
+        return printed if isinstance(self.state, Printed) else trials
+
+    def comparisons(self) -> pd.DataFrame:
+        """Every direct comparison, also those outside the network, with the studies behind it.
+
+        Returns
+        -------
+        DataFrame [treat1, treat2, n_studies, n_estimates, refs, used]
+            ``refs`` are reference numbers, or the trials' own names where trial-level data are present. ``n_estimates`` is NA
+            where it is not printed.
+        """
+        if isinstance(self.state, Printed):
+            return comparisons(load_table("studies", self.state.folder), load_table("nma_published", self.state.folder))
+        everything = pd.concat([self.fit.contrasts, self.excluded], ignore_index=True)
+        edges = trial_edges(everything).rename(columns={"studies": "n_studies", "estimates": "n_estimates"})
+        refs, used = [], []
+        for edge in edges.itertuples():
+            own = everything[everything["treat1"].isin([edge.treat1, edge.treat2]) & everything["treat2"].isin([edge.treat1, edge.treat2])]
+            refs.append(", ".join(sorted(own["study"].unique())))
+            used.append(edge.treat1 in self.fit.treatments)
+        return edges.assign(refs=refs, used=used)[["treat1", "treat2", "n_studies", "n_estimates", "refs", "used"]]
+
+    def forest(self, reference: str) -> pd.DataFrame:
+        """Rows of a forest plot: effects of ``reference`` against each other treatment.
+
+        Returns
+        -------
+        DataFrame [label, te, lower, upper, tier, treatment_class]
+        """
+        if isinstance(self.state, Printed):
+            return forest_rows(self.published, reference)
+        fit = self.fit
+        if reference not in fit.treatments:
+            raise ValueError(f"reference={reference!r}: not one of {', '.join(fit.treatments)}")
+        rows = [
+            {"label": f"against {other}", "te": fit.te.at[reference, other], "lower": fit.lower.at[reference, other],
+             "upper": fit.upper.at[reference, other], "tier": self.tier, "treatment_class": other}
+            for other in fit.treatments if other != reference
+        ]
+        return pd.DataFrame(rows).sort_values("te", ascending=False, ignore_index=True)
+
+
+def load_source(folder: Path) -> dict:
+    """Content of ``data/trials/source.json``; an error where it is damaged."""
+    path = trials_folder(folder) / SOURCE
+    try:
+        source = json.loads(path.read_text(encoding="utf-8"))
+        if source["schema"] != 1 or not isinstance(source["sources"], list):
+            raise ValueError("schema is not 1")
+        return source
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TableError(f"{TRIALS}/{SOURCE}: {error}; expected the record that psps-paper import writes") from None
+
+
+def load_trials(folder: Path) -> pd.DataFrame:
+    """Trial-level contrasts of a data folder, checked against their dictionary and their recorded checksum.
+
+    Raises
+    ------
+    TableError
+        The table is broken, or was changed by hand since its import.
+    """
+    place = trials_folder(folder)
+    if place is None:
+        raise TableError(f"{folder}: no trial-level data; psps-paper import writes them")
+    contrasts = load_table("contrasts", place)
+    recorded = load_source(folder).get("files", {}).get(CONTRASTS)
+    found = hashlib.sha256((place / CONTRASTS).read_bytes()).hexdigest()
+    if recorded != found:
+        raise TableError(f"{TRIALS}/{CONTRASTS}: its checksum is not the one in {SOURCE}; import the file again instead of editing it")
+    for name in ("outcome", "study", "treat1", "treat2", "rows"):
+        contrasts[name] = contrasts[name].map(unprotected)
+    return contrasts
+
+
+def network_state(folder: Path | None = None) -> Printed | Trials:
+    """Whether a data folder holds trial-level data.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        The data folder; by default that of this checkout.
+    """
+    folder = folder or data_folder()
+    if trials_folder(folder) is None:
+        return Printed(folder)
+    return Trials(folder, load_trials(folder), load_source(folder))
+
+
+def book_state(folder: Path | None = None) -> Printed | Trials:
+    """The state of the first outcome, which the chapters show: Printed also where the trials are of other outcomes only."""
+    state = network_state(folder)
+    return state if isinstance(state, Trials) and len(outcome_contrasts(state)) else Printed(state.folder)
+
+
+def main_part(contrasts: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Contrasts of the largest connected part of a network, and the others with ``reason``."""
+    parts = subnetworks(contrasts)
+    inside = np.array([{treat1, treat2} <= parts[0] for treat1, treat2 in zip(contrasts["treat1"], contrasts["treat2"], strict=True)])
+    others = "; ".join(" and ".join(sorted(part)) for part in parts[1:])
+    reason = f"not connected with the largest part of the network ({others})"
+    return contrasts[inside], contrasts[~inside].assign(reason=reason)
+
+
+def trial_network(contrasts: pd.DataFrame, *, tau2: str | float = "DL", level: float = 0.95) -> NetworkFit:
+    """Fit trial-level contrasts as the article did.
+
+    Parameters
+    ----------
+    contrasts : DataFrame [study, treat1, treat2, te, se]
+        Of one outcome, all connected (see :func:`main_part`). Several estimates of one comparison by one study count as
+        estimates of independent studies, as in the article, whose degrees of freedom show that it counted them so.
+    tau2, level
+        As in :func:`psps_paper.network.fit_network`.
+
+    Raises
+    ------
+    ValueError
+        As :func:`psps_paper.network.fit_network`.
+    """
+    pairs = {(study, frozenset(pair)) for study, *pair in zip(contrasts["study"], contrasts["treat1"], contrasts["treat2"], strict=True)}
+    correlation = 0.0 if len(pairs) < len(contrasts) else None
+    return fit_network(contrasts.reset_index(drop=True), tau2=tau2, level=level, correlation=correlation)
+
+
+def check_network(contrasts: pd.DataFrame, file: str) -> list[str]:
+    """Whether contrasts can be fitted; what a user should know about them, one sentence each.
+
+    Raises
+    ------
+    TableError
+        They cannot, for example because a multi-arm study contradicts itself.
+    """
+    notes = []
+    try:
+        inside, outside = main_part(contrasts)
+        fit = trial_network(inside)
+    except ValueError as error:
+        raise TableError(f"{file}: {error}") from None
+    if len(outside):
+        notes.append(f"{len(outside)} of {len(contrasts)} contrasts are {outside['reason'].iloc[0]}; they are kept, and left out of the fit")
+    if fit.correlation is not None:
+        pair = [frozenset(names) for names in zip(inside["treat1"], inside["treat2"], strict=True)]
+        studies = ", ".join(sorted(set(inside.loc[inside.assign(pair=pair).duplicated(["study", "pair"]), "study"])))
+        notes.append(f"several estimates of one comparison ({studies}); each counts as a study of its own, "
+                     "which makes intervals too narrow where the patients are the same")
+    return notes
+
+
+@dataclass(frozen=True)
+class LackingPrint:
+    """What printed results name and trial-level contrasts lack.
+
+    Attributes
+    ----------
+    known : frozenset of str
+        All treatments of the printed results.
+    treatments : list of str
+        Those of them without a contrast.
+    comparisons : list of (str, str)
+        Printed direct comparisons without a contrast.
+    """
+
+    known: frozenset[str]
+    treatments: list[str]
+    comparisons: list[tuple[str, str]]
+
+
+def lacking_print(contrasts: pd.DataFrame, nma_published: pd.DataFrame) -> LackingPrint:
+    """Compare the treatments and comparisons of contrasts with those of the table ``nma_published``."""
+    printed = nma_published[["quantity", "treat1", "treat2"]].to_numpy(object)
+    known = frozenset(name for _, *pair in printed for name in pair if isinstance(name, str))
+    pairs = {frozenset(pair) for pair in zip(contrasts["treat1"], contrasts["treat2"], strict=True)}
+    edges = [(treat1, treat2) for quantity, treat1, treat2 in printed if quantity == "n_estimates"]
+    return LackingPrint(known, sorted(known - frozenset().union(*pairs)), [edge for edge in edges if frozenset(edge) not in pairs])
+
+
+def outcome_contrasts(state: Trials, outcome: str | None = None) -> pd.DataFrame:
+    """Contrasts of one outcome; by default of the first in ``outcomes.csv``."""
+    name = outcome or load_table("outcomes", state.folder)["outcome"].iloc[0]
+    return state.contrasts[state.contrasts["outcome"] == name].reset_index(drop=True)
+
+
+def te_desirable(folder: Path | None = None, outcome: str | None = None) -> Desirable:
+    """Desirable direction of te, from ``outcomes.csv``; by default of its first outcome."""
+    outcomes = load_table("outcomes", folder).set_index("outcome")
+    return outcomes["te_desirable"].iloc[0] if outcome is None else outcomes.at[outcome, "te_desirable"]
+
+
+def book_network(folder: Path | None = None, *, outcome: str | None = None, tau2: str | float = "DL") -> BookNetwork:
+    """The network that chapters show: the trials' where they are present, else what the printed numbers imply.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        The data folder; by default that of this checkout.
+    outcome : str, optional
+        Row of ``outcomes.csv``; by default the first.
+    tau2 : {"DL", "REML", "ML"} or float
+        For the fit of trials.
+
+    Raises
+    ------
+    TableError
+        Neither trials nor printed numbers of the outcome are there.
+    """
+    folder = folder or data_folder()
+    state = network_state(folder)
+    first = load_table("outcomes", folder)["outcome"].iloc[0]
+    published = None
+    if (folder / "nma_published.csv").is_file() and outcome in (None, first):
+        published = published_network(load_table("nma_published", folder), desirable=te_desirable(folder, outcome))
+    if isinstance(state, Trials):
+        contrasts = outcome_contrasts(state, outcome)
+        if len(contrasts):
+            inside, outside = main_part(contrasts)
+            fit = trial_network(inside, tau2=tau2)
+            return BookNetwork(state, fit, "recomputed", "recomputed", "recomputed", trial_edges(inside), outside, published)
+        state = Printed(folder)
+    if published is None:
+        raise TableError(f"{folder}: neither trial-level data nor printed results of outcome {outcome or first}")
+    edges = published_edges(load_table("nma_published", folder))
+    nothing = pd.DataFrame(columns=["study", "treat1", "treat2", "te", "se", "reason"])
+    return BookNetwork(state, published.fit, "implied", "printed and implied", "recomputed and printed", edges, nothing, published)
+
+
+def comparison_adjusted(fit: NetworkFit) -> pd.DataFrame:
+    """Estimates of a network less the random-effects estimate of their comparison, as a funnel plot wants them.
+
+    Parameters
+    ----------
+    fit : NetworkFit
+        Of trials. Every estimate is turned to the direction that its comparison has most often in the data.
+
+    Returns
+    -------
+    DataFrame [study, treat1, treat2, te, se, adjusted]
+
+    Source: Chaimani & Salanti 2012.
+    """
+    rows = []
+    for edge in trial_edges(fit.contrasts).itertuples():
+        mine = fit.contrasts[(fit.contrasts["treat1"] == edge.treat1) & (fit.contrasts["treat2"] == edge.treat2)]
+        turned = fit.contrasts[(fit.contrasts["treat1"] == edge.treat2) & (fit.contrasts["treat2"] == edge.treat1)]
+        group = pd.concat([mine, turned.assign(treat1=edge.treat1, treat2=edge.treat2, te=-turned["te"])])
+        weight = 1 / (group["se"] ** 2 + fit.tau2)
+        pooled = (weight * group["te"]).sum() / weight.sum()
+        rows.append(group[["study", "treat1", "treat2", "te", "se"]].assign(adjusted=group["te"] - pooled))
+    return pd.concat(rows, ignore_index=True)
+
+
+def comparison_adjusted_egger(fit: NetworkFit) -> EggerTest | None:
+    """Egger's test on the comparison-adjusted funnel of a network of trials; None for too few estimates to tell.
+
+    Source: Egger 1997; Chaimani & Salanti 2012.  Checked against: :func:`psps_paper.pairwise.egger_test` by hand on one
+    comparison.
+    """
+    if fit.n_contrasts < ENOUGH_FOR_EGGER or fit.contrasts["se"].nunique() == 1:
+        return None
+    funnel = comparison_adjusted(fit)
+    return egger_test(funnel["adjusted"], funnel["se"])
+
+
+def trial_edges(contrasts: pd.DataFrame) -> pd.DataFrame:
+    """Direct comparisons with their numbers of estimates and studies: DataFrame [treat1, treat2, estimates, studies].
+
+    A comparison is named in the direction in which it occurs most.
+    """
+    rows = []
+    pair = contrasts.apply(lambda row: tuple(sorted((row["treat1"], row["treat2"]))), axis=1)
+    for _, group in contrasts.groupby(pair):
+        treat1, treat2 = group[["treat1", "treat2"]].value_counts().index[0]
+        rows.append({"treat1": treat1, "treat2": treat2, "estimates": len(group), "studies": group["study"].nunique()})
+    return pd.DataFrame(rows).sort_values("estimates", ascending=False, ignore_index=True)

@@ -1,0 +1,104 @@
+"""Statements of the article as chapters show them: glued numbers and tables of verdicts."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from functools import lru_cache
+
+import pandas as pd
+from myst_nb import glue
+
+from psps_paper.article.trials import Trials, book_state
+from psps_paper.book.display import Html, Shown, show, tier_badge, verdict_chip
+from psps_paper.claims.model import place
+from psps_paper.claims.registry import check_claims
+from psps_paper.tables.cache import once
+from psps_paper.tables.checksums import checksums
+from psps_paper.tables.load import data_folder
+from psps_paper.tables.trials import SOURCE, trials_folder
+
+
+def keeps_to_print() -> Shown | None:
+    """For chapters on printed numbers: a sentence that says so where trial-level data are present, else nothing."""
+    if not isinstance(book_state(), Trials):
+        return None
+    text = "Trial-level data are in this copy. This page keeps to the numbers that the article printed; what the data change is on the page What changed."
+    return Shown(f'<p>{html.escape(text).replace("What changed", """<a href="what_changed.html">What changed</a>""")}</p>', text)
+
+
+def claim_span(claim: pd.Series) -> str:
+    """A printed number in prose, with its verdict; the title holds place, value found and verdict."""
+    title = f"{claim['quantity']}. Printed: {claim['section']}. Found: {claim['computed']}. Verdict: {claim['verdict']}."
+    return (
+        f'<a class="claim verdict-{claim["verdict"].replace(" ", "-")}" data-claim="{claim["id"]}" '
+        f'href="reproduction_status.html#status-{claim["id"]}" '
+        f'title="{html.escape(title)}">{html.escape(claim["shown"])}</a>'
+    )
+
+
+def glue_claims(chapter: str, also: Sequence[str] = ()) -> None:
+    """Make every printed number of a chapter, and the statements ``also`` named by id, available to its prose."""
+    checked = _checked(_digests())
+    unknown = [name for name in also if name not in checked.index]
+    if unknown:
+        raise ValueError(f"also={unknown}: no such statement in claims.csv")
+    for _, claim in checked[(checked["chapter"] == chapter) | checked["id"].isin(also)].iterrows():
+        glue(claim["id"], Shown(claim_span(claim), claim["shown"]), display=False)
+
+
+def _digests() -> str:
+    place = trials_folder(data_folder())
+    return checksums().to_csv() + ("" if place is None else (place / SOURCE).read_text(encoding="utf-8"))
+
+
+# A chapter asks twice, and the check takes seconds; the checksums say whether the tables are still the same.
+@lru_cache(maxsize=1)
+def _checked(tables: str) -> pd.DataFrame:
+    return once("claims", tables, check_claims)
+
+
+def claims_table(checked: pd.DataFrame) -> pd.DataFrame:
+    """Statements with their verdicts, as readers see them."""
+    rows = [
+        {
+            "statement": Html(
+                f'{html.escape(claim["quantity"])} <span class="psps-place">{html.escape(place(claim))}</span>'
+            ),
+            "printed": Html(f'<span data-claim="{claim["id"]}">{html.escape(claim["shown"])}</span>'),
+            "found here": claim["computed"],
+            "verdict": Html(f"{verdict_chip(claim['verdict'])} {_claim_tier(claim)}"),
+            "how, and what would settle it": _how(claim),
+        }
+        for _, claim in checked.iterrows()
+    ]
+    table = pd.DataFrame(rows, index=checked.index)
+    table.attrs["row_ids"] = {key: f"claim-{key}" for key in checked.index}
+    return table
+
+
+def show_claims(chapter: str) -> Shown:
+    """Every printed number that a chapter mirrors, with its verdict."""
+    checked = _checked(_digests())
+    rows = checked[checked["chapter"] == chapter]
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in rows["verdict"].value_counts().items())
+    return show(
+        claims_table(rows),
+        caption=f"The article's numbers on this page: {counts}.",
+        tier="printed",
+        name=f"claims-{chapter.replace('_', '-')}",
+        sortable=True,
+    )
+
+
+def _claim_tier(claim: pd.Series) -> str:
+    return "" if claim["verdict"] == "not checkable" else tier_badge(claim["tier"])
+
+
+def _how(claim: pd.Series) -> str:
+    parts = [claim["detail"]]
+    if isinstance(claim["note"], str):
+        parts.append(claim["note"])
+    if isinstance(claim["settles"], str) and claim["verdict"] != "reproduces":
+        parts.append(f"Would settle it: {claim['settles']}.")
+    return " ".join(part if part.endswith(".") else part + "." for part in parts)

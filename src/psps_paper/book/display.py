@@ -1,0 +1,266 @@
+"""What a chapter shows: tables, figures and numbers in prose, each with its tier."""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import pandas as pd
+from myst_nb import glue
+
+from psps_paper import formatting
+from psps_paper.figures import Drawing, to_svg
+from psps_paper.figures.drawing import for_csv
+from psps_paper.figures.style import GRID, INK, MUTED, PAPER
+from psps_paper.tables.load import load_table
+
+TIERS = {
+    "printed": "in the article, with its place",
+    "recomputed": "counted or calculated from the rows of data/",
+    "implied": "follows mathematically from printed numbers",
+    "re-extracted": "from public abstracts and registries, with a source for each value",
+    "simulated": "over everything that the printed numbers allow",
+}
+
+
+_NUMERIC = re.compile(r"^[<>≈±−+-]?[\s\u202f]*[\d.,\s\u202f]+%?(\s*\(.*\))?$|^not known$")
+
+_LEADING_HYPHEN = re.compile(r"(^|[\s(])-(?=\.?\d)")
+_NEUTRAL = ("", "none", "not defined", "not compared")  # words in place of a number, in columns of numbers too
+_STUDY_ID = re.compile(r"\b[a-z]+(?:19|20)\d\d\b")
+
+
+_HEADINGS = {
+    r"^te desirable$": "desirable direction of the effect",
+    r"^scale desirable$": "desirable direction of the scale",
+    r"\btreat1\b": "first treatment",
+    r"\btreat2\b": "second treatment",
+    r"\bte\b": "SMD",
+    r"\bse\b": "standard error",
+    r"^n (?=(?:studies|estimates|patients)$)": "",
+}
+
+
+_URLS = re.compile(r"^https?://\S+( https?://\S+)*$")
+
+
+class Html(str):
+    """A cell of a table that is HTML already and is shown as it stands."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a cell of a chapter returns: HTML for the book, plain text for everything else."""
+
+    markup: str
+    text: str
+
+    def _repr_html_(self) -> str:
+        return self.markup
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def linked(urls: str) -> str:
+    """Web addresses, separated by spaces, as links that show the site."""
+    return " ".join(f'<a href="{html.escape(url)}">{html.escape(urlsplit(url).netloc)}</a>' for url in urls.split())
+
+
+def tier_badge(tier: str) -> Html:
+    """The badge of a tier; its title says what the tier means."""
+    if tier not in TIERS:
+        raise ValueError(f"tier={tier!r}: expected one of {', '.join(TIERS)}")
+    return Html(f'<span class="tier tier-{tier}" title="{TIERS[tier]}">{tier}</span>')
+
+
+def verdict_chip(verdict: str) -> Html:
+    """The chip of a verdict: symbol and word."""
+    return Html(f'<span class="verdict verdict-{verdict.replace(" ", "-")}">{verdict}</span>')
+
+
+def show(
+    what: pd.DataFrame | Drawing,
+    *,
+    caption: str,
+    tier: str,
+    name: str = "",
+    index: bool = False,
+    sortable: bool = False,
+    note: str = "",
+    file: str = "",
+) -> Shown:
+    """Show a table or a figure with its caption, its tier and its data one click away.
+
+    Parameters
+    ----------
+    what : DataFrame or Drawing
+        Cells are shown as :func:`formatting.number` or as their text; ``Html`` cells as they stand.
+    caption : str
+        A sentence in this edition's words.
+    tier : str
+        One of ``TIERS``; several may be joined by " and ".
+    name : str
+        File name of the CSV, and the anchor; taken from the drawing where there is one.
+    index : bool
+        Whether the index of the table is its row headers.
+    sortable : bool
+        Whether readers can sort and filter the table (plain without JavaScript).
+    note : str
+        A remark below the table or figure, for example on what was left out.
+    file : str
+        A table of ``data/`` that is the data, instead of a copy within the page; for a table too long to load twice.
+    """
+    badges = " ".join(tier_badge(part) for part in tier.split(" and "))
+    if isinstance(what, Drawing):
+        body, data, name, text = _figure_markup(what), what.data, what.name, what.alt
+    else:
+        body = table_markup(what, label=caption, index=index, sortable=sortable)
+        data, text = (what.reset_index() if index else what), what.map(_plain).to_string(index=index)
+        name = name or re.sub(r"[^a-z0-9]+", "-", caption.lower()).strip("-")[:40]
+    kind = "figure" if isinstance(what, Drawing) else "table"
+    remark = f'<p class="psps-note">{html.escape(note)}</p>' if note else ""
+    heading = f"<figcaption>{badges} {html.escape(caption)} {file_link(file) if file else csv_link(data, name)}</figcaption>"
+    inside = heading + body if kind == "table" else body + heading
+    markup = f'<figure class="psps psps-{kind}" id="{kind}-{html.escape(name)}">{inside}{remark}</figure>'
+    return Shown(markup, f"[{tier}] {caption}\n{text}")
+
+
+def sentence(text: str) -> Shown:
+    """A paragraph of prose that depends on the data."""
+    return Shown(f"<p>{html.escape(text)}</p>", text)
+
+
+def _figure_markup(drawing: Drawing) -> str:
+    """The drawing, and where it can be drawn narrow that too: the style sheet shows one of them, as wide as the screen allows.
+
+    Both have the one text alternative, since a screen reader meets only the one that is shown. Without a style sheet that
+    is the wide one.
+    """
+    if drawing.narrow is None:
+        return f'<div class="svg-wrap">{_inline_svg(drawing)}</div>'
+    narrow = replace(drawing.narrow(), name=f"{drawing.name}-narrow")
+    return f'<div class="svg-wrap svg-wide">{_inline_svg(drawing)}</div><div class="svg-wrap svg-narrow" hidden>{_inline_svg(narrow)}</div>'
+
+
+def _inline_svg(drawing: Drawing) -> str:
+    """The drawing as SVG whose ink and paper follow the theme of the page."""
+    svg = to_svg(drawing)
+    for colour, variable in ((INK, "ink"), (MUTED, "muted"), (GRID, "grid"), (PAPER, "paper")):
+        svg = re.sub(rf"(?<=[:\s]){colour}\b", f"var(--psps-{variable}, {colour})", svg)
+    return svg
+
+
+def table_markup(table: pd.DataFrame, *, label: str, index: bool = False, sortable: bool = False) -> str:
+    """A DataFrame as an HTML table in a container that scrolls sideways on narrow screens."""
+    columns = ([table.index.name or ""] if index else []) + [heading(str(column)) for column in table.columns]
+    head = "".join(
+        f'<th scope="col">{html.escape(column)}</th>' if column else '<td></td>' for column in columns
+    )
+    table = table.assign(**{name: table[name].map(_with_study_labels) for name in ("study", "studies") if name in table.columns})
+    aligned = [_is_numeric(table.iloc[:, position]) for position in range(table.shape[1])]
+    rows = []
+    # not iterrows(): it would turn the whole numbers of an all-numeric row into floats
+    for key, row in zip(table.index, table.itertuples(index=False, name=None), strict=True):
+        cells = "".join(_cell(value, numeric) for value, numeric in zip(row, aligned, strict=True))
+        attributes = f' id="{html.escape(str(row_id))}"' if (row_id := table.attrs.get("row_ids", {}).get(key)) else ""
+        header = f'<th scope="row">{_text(key)}</th>' if index else ""
+        rows.append(f"<tr{attributes}>{header}{cells}</tr>")
+    flag = " data-sortable" if sortable else ""
+    return (
+        f'<div class="table-wrap" role="region" tabindex="0" aria-label="{html.escape(label)}">'
+        f'<table class="psps"{flag}><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    )
+
+
+def heading(column: str) -> str:
+    """The heading that readers see for a column of a table: words for the names that the tables of data use."""
+    text = column.replace("_", " ")
+    for pattern, words in _HEADINGS.items():
+        text = re.sub(pattern, words, text)
+    return text
+
+
+def csv_link(data: pd.DataFrame, name: str) -> str:
+    """A link that downloads the data; it carries them itself, so that it works offline."""
+    plain = for_csv(data.map(_plain))
+    encoded = base64.b64encode(plain.to_csv(index=False, lineterminator="\n").encode()).decode()
+    return (
+        f'<a class="psps-csv" download="{html.escape(name)}.csv" href="data:text/csv;charset=utf-8;base64,{encoded}">'
+        f'CSV<span class="visually-hidden"> of {html.escape(name.replace("_", " "))}</span></a>'
+    )
+
+
+def file_link(file: str) -> str:
+    """A link that downloads a table of ``data/``, which a built book has beside its pages."""
+    return f'<a class="psps-csv" download href="../data/{html.escape(file)}">CSV<span class="visually-hidden"> of {html.escape(file)}</span></a>'
+
+
+def value_span(text: str, tier: str) -> str:
+    """A number of this edition in prose, with its tier."""
+    if tier not in TIERS:
+        raise ValueError(f"tier={tier!r}: expected one of {', '.join(TIERS)}")
+    return f'<span class="value value-{tier}" title="{tier}: {TIERS[tier]}">{html.escape(text)}</span>'
+
+
+def glue_values(tier: str, **values: str) -> None:
+    """Make numbers of this edition available to prose: names and formatted texts, all of one tier."""
+    for name, text in values.items():
+        glue(name, Shown(value_span(text, tier), text), display=False)
+
+
+def glue_texts(**texts: str) -> None:
+    """Make words that depend on the state of the data available to prose."""
+    for name, text in texts.items():
+        glue(name, Shown(html.escape(text), text), display=False)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Html):
+        return str(value)
+    if value is None or value is pd.NA or (isinstance(value, float) and pd.isna(value)):
+        return ""
+    if isinstance(value, float):
+        return formatting.number(value)
+    if isinstance(value, (bool, np.bool_)):
+        return "yes" if value else "no"
+    if _URLS.match(str(value)):
+        return linked(str(value))
+    return html.escape(_LEADING_HYPHEN.sub(rf"\1{formatting.MINUS}", str(value)))
+
+
+def _is_numeric(column: pd.Series) -> bool:
+    """Whether a column holds numbers, so that all of its cells are aligned as such."""
+    if any(isinstance(value, Html) for value in column):
+        return False
+    texts = [text for text in (html.unescape(_text(value)) for value in column) if text not in _NEUTRAL]
+    return bool(texts) and all(_NUMERIC.match(text) for text in texts)
+
+
+@lru_cache(maxsize=1)
+def _study_labels() -> dict[str, str]:
+    studies = load_table("studies")
+    return dict(zip(studies["study"], studies["first_author"] + " " + studies["year"].astype(str), strict=True))
+
+
+def _with_study_labels(value: Any) -> Any:
+    """Text with identifiers of studies as author and year; an identifier that studies.csv does not have stays."""
+    if not isinstance(value, str) or isinstance(value, Html) or not _STUDY_ID.search(value):
+        return value
+    labels = _study_labels()
+    return _STUDY_ID.sub(lambda found: labels.get(found.group(), found.group()), value)
+
+
+def _cell(value: Any, numeric: bool) -> str:
+    text = _text(value)
+    return f'<td class="number">{text}</td>' if numeric else f"<td>{text}</td>"
+
+
+def _plain(value: Any) -> Any:
+    return html.unescape(re.sub(r"<[^>]+>", "", value)) if isinstance(value, Html) else value

@@ -1,0 +1,110 @@
+"""Tables and sentences of the chapters on the network."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from psps_paper import formatting
+from psps_paper.article.published import PublishedNetwork
+from psps_paper.ensemble.compatibility import assumptions_of, combinations_text, convention_label
+from psps_paper.recover.i2 import i2_interval
+from psps_paper.recover.printed import rounding_interval
+
+
+def i2_by_df(published: PublishedNetwork, reach: int = 3) -> pd.DataFrame:
+    """The interval of the printed I2 at different degrees of freedom, around those of its estimates.
+
+    Parameters
+    ----------
+    published : PublishedNetwork
+    reach : int
+        How many degrees of freedom to either side of those that the printed numbers of estimates leave.
+
+    Returns
+    -------
+    DataFrame [degrees of freedom, lower limit, upper limit, as printed]
+        Limits in percent over all values that print as the printed I2.
+    """
+    printed = published.printed.set_index("quantity")
+    value, decimals = printed.at["i2", "value"], int(printed.at["i2", "decimals"])
+    low, high = rounding_interval(value, decimals)
+    degrees = degrees_of_freedom(published)
+    rows = []
+    for df in range(degrees - reach, degrees + reach + 1):
+        limits = [i2_interval(df / (1 - i2), df)[1:] for i2 in (low, high)]
+        rows.append({
+            "degrees of freedom": df,
+            "lower limit": formatting.interval(100 * limits[0][0], 100 * limits[1][0], decimals - 1),
+            "upper limit": formatting.interval(100 * limits[0][1], 100 * limits[1][1], decimals - 1),
+            "as printed": "yes" if df in published.recovery.df else "no",
+        })
+    return pd.DataFrame(rows)
+
+
+def degrees_of_freedom(published: PublishedNetwork) -> int:
+    """Degrees of freedom of Q that the printed numbers of estimates leave: estimates less comparisons of the tree."""
+    return int(published.edges["estimates"].sum()) - len(published.edges)
+
+
+def heterogeneity_texts(published: PublishedNetwork, n_studies: int) -> dict[str, str]:
+    """Estimates, and the degrees of freedom that they, the printed I2 interval and the studies imply."""
+    return {
+        "df": formatting.sentence_list([str(df) for df in published.recovery.df]),
+        "n_estimates": str(int(published.edges["estimates"].sum())),
+        "n_studies": str(n_studies),
+        "df_studies": str(n_studies - len(published.edges)),
+        "n_comparisons": str(len(published.edges)),
+    }
+
+
+def comparison_texts(found: pd.DataFrame, treat1: str, treat2: str, prefix: str) -> dict[str, str]:
+    """Estimates and trials of a comparison, from :func:`psps_paper.article.published.comparisons`, as text for prose."""
+    row = found.set_index(["treat1", "treat2"]).loc[(treat1, treat2)]
+    trials = int(row["n_studies"])
+    return {prefix + "estimates": str(row["n_estimates"]), prefix + "trials": f"{trials} trial" + "s" * (trials != 1)}
+
+
+def tau2_routes_table(routes: pd.DataFrame) -> pd.DataFrame:
+    """The routes to the between-study variance as readers see them, from :func:`psps_paper.ensemble.tau2_routes`."""
+    return pd.DataFrame({
+        "route": routes["route"],
+        "from": routes["basis"],
+        "crossover trials": [
+            "none" if pd.isna(row.convention) else convention_label(row.convention, row.correlation)
+            for row in routes.itertuples()
+        ],
+        "tau2": [formatting.interval(low, high, 3) for low, high in zip(routes["low"], routes["high"])],
+    })
+
+
+def tau2_route_texts(routes: pd.DataFrame, compatibility: pd.DataFrame) -> dict[str, str]:
+    """Where the routes to the between-study variance agree, which holds by DL only, and what the map says of other estimators.
+
+    Parameters
+    ----------
+    routes : DataFrame
+        Of :func:`psps_paper.ensemble.tau2_routes`.
+    compatibility : DataFrame
+        The table of that name.
+
+    Returns
+    -------
+    dict
+        ``routes_agree`` and ``routes_differ`` (how crossover trials entered where the second route does, or does not,
+        share a value with all of the first) and ``feasible_other`` (feasible combinations by other estimators).
+    """
+    first, second = routes[routes["convention"].isna()], routes.dropna(subset="convention")
+    agree = (second["low"] <= first["high"].min()) & (second["high"] >= first["low"].max())
+    labels = pd.Series([convention_label(row.convention, row.correlation) for row in second.itertuples()], index=second.index)
+    others = compatibility.query("feasible == 'yes' and tau2_method != 'DL'")
+    return {
+        "routes_agree": formatting.sentence_list(list(labels[agree]) or ["none"]),
+        "routes_differ": formatting.sentence_list(list(labels[~agree]) or ["none"]),
+        "feasible_other": combinations_text(assumptions_of(others)),
+    }
+
+
+def prediction_texts(intervals: pd.DataFrame) -> dict[str, str]:
+    """How many intervals of :func:`psps_paper.ensemble.implied_prediction_intervals` include zero even at their narrowest."""
+    zero = (intervals["narrow_lower"] <= 0) & (intervals["narrow_upper"] >= 0)
+    return {"n_intervals": str(len(intervals)), "n_zero": str(int(zero.sum()))}

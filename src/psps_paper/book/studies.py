@@ -1,0 +1,156 @@
+"""Tables and sentences of the chapters on studies and their facts."""
+
+from __future__ import annotations
+
+import html
+import math
+
+import pandas as pd
+
+from psps_paper import formatting
+from psps_paper.article import reextracted
+from psps_paper.article.facts import class_page_table, value_text
+from psps_paper.article.studies import included
+from psps_paper.book.display import Html, linked
+
+
+def labelled_studies(studies: pd.DataFrame) -> pd.DataFrame:
+    """Included studies with ``label``, author and year."""
+    rows = included(studies)
+    return rows.assign(label=rows["first_author"] + " " + rows["year"].astype(str))
+
+
+def registry_table(studies: pd.DataFrame) -> pd.DataFrame:
+    """The registry of included studies with the columns that readers look for."""
+    rows = labelled_studies(studies)
+    return pd.DataFrame({
+        "ref": rows["ref"].astype(str),
+        "study": rows["label"],
+        "journal": rows["journal"],
+        "class": rows["treatment_class"],
+        "comparison": rows["arms"].str.replace(" | ", " against ", regex=False),
+        "design": rows["design"],
+        "placebo arm": rows["placebo_arm"],
+        "risk of bias": rows["rob_overall"],
+        "in the network": rows["nma_status"],
+    })
+
+
+def with_sources(table: pd.DataFrame) -> pd.DataFrame:
+    """Put the pages of each value below it: a column ``X source`` goes into the cells of column ``X``.
+
+    The value stays as it is where it has no source.
+    """
+    merged = table.copy()
+    for column in [name for name in table.columns if name.endswith(" source")]:
+        target = column.removesuffix(" source")
+        merged[target] = [
+            Html(f'{html.escape(str(value))} <span class="psps-place">{linked(source)}</span>') if source else value
+            for value, source in zip(table[target], table[column])
+        ]
+        merged = merged.drop(columns=column)
+    return merged
+
+
+def facts_table(facts: pd.DataFrame) -> pd.DataFrame:
+    """Every value that was found, as readers see it, with a link to its page.
+
+    Parameters
+    ----------
+    facts : DataFrame
+        The table ``study_facts``.
+
+    Returns
+    -------
+    DataFrame [study, field, value, arm, time, source, chosen, note]
+        A row for each row of ``facts`` that holds a value. The link bears the page's identifier, or else names its site.
+    """
+    found = facts[facts["source_kind"] != "searched"]
+    identifiers = found["identifier"].fillna("").str.strip()
+    return pd.DataFrame({
+        "study": [f"{study} (ref {ref})" for study, ref in zip(found["study"], found["ref"])],
+        "field": found["field"].str.replace("_", " "),
+        "value": [value_text(row) for _, row in found.iterrows()],
+        "arm": found["arm"].fillna(""),
+        "time": found["time"].fillna(""),
+        "source": [
+            Html(f'<a href="{html.escape(url)}">{html.escape(identifier)}</a>') if identifier else url
+            for url, identifier in zip(found["source_url"], identifiers)
+        ],
+        "chosen": found["chosen"],
+        "note": found["note"].fillna(""),
+    }).reset_index(drop=True)
+
+
+CLASS_PAGE_COLUMNS = [
+    "study", "year", "comparison", "stated direction", "risk of bias", "patients", "result", "result in numbers",
+    "follow-up", "measure", "sub-class",
+]
+
+
+def class_page(studies: pd.DataFrame, facts: pd.DataFrame, treatment_class: str) -> pd.DataFrame:
+    """The table of a class page, what readers look for first in front, the pages of each value below it."""
+    return with_sources(class_page_table(studies, facts, treatment_class))[CLASS_PAGE_COLUMNS]
+
+
+def pooled_responders_table(pooled: pd.DataFrame) -> pd.DataFrame:
+    """Pooled responder results as text: DataFrame [analysis, measure, pooled, Hartung-Knapp, prediction interval, ...]."""
+    def limits(row: pd.Series, low: str, high: str) -> str:
+        return formatting.interval(row[low], row[high], 2) if row[high] < 1000 else f"{formatting.number(row[low])} to above 1000"
+
+    return pd.DataFrame([
+        {
+            "analysis": row["analysis"],
+            "measure": row["measure"],
+            "pooled (95 % CI)": formatting.estimate(row["estimate"], row["lower"], row["upper"]),
+            "Hartung-Knapp interval": limits(row, "Hartung-Knapp lower", "Hartung-Knapp upper"),
+            "prediction interval": limits(row, "prediction lower", "prediction upper"),
+            "I2": formatting.percent(row["I2"], 0),
+            "studies": str(row["studies"]),
+            "patients": str(row["patients"]),
+        }
+        for _, row in pooled.iterrows()
+    ])
+
+
+def nnt_text(numbers: pd.DataFrame, analysis: str = "missing as failure") -> str:
+    """The pooled number needed to treat, rounded up as is usual, with its interval, whose limits are rounded outwards."""
+    row = numbers[(numbers["of"] == "pooled") & (numbers["analysis"] == analysis)].iloc[0]
+    upper = "no limit" if math.isinf(row["upper"]) else str(math.ceil(row["upper"]))
+    return f"{math.ceil(row['NNT'])} ({math.floor(row['lower'])} to {upper})"
+
+
+def reextracted_texts(beside: pd.DataFrame, shares: pd.DataFrame, grid: pd.DataFrame, treat2: str) -> dict[str, str]:
+    """How the re-extracted network stands beside the published one, for prose.
+
+    Parameters
+    ----------
+    beside : DataFrame
+        From :func:`psps_paper.article.reextracted.beside_published`.
+    shares : DataFrame
+        From :func:`psps_paper.article.reextracted.resting_on_conversions`.
+    grid : DataFrame
+        From :func:`psps_paper.article.reextracted.sensitivity`; counts are of its rows against ``treat2``.
+    """
+    _, middle, both, within, between = reextracted.CORRELATIONS
+    zero = reextracted.including_zero(grid, treat2).set_index(["within patients", "between estimates"])["including zero"]
+    rows = grid[grid["treat2"] == treat2]
+    wide = rows[(rows["set"] == "wider") & (rows["tau2 by"] == "DL")].set_index(["within patients", "between estimates"]).loc[both]
+    apart = beside[(beside["difference lower"] > 0) | (beside["difference upper"] < 0)]
+    return {
+        "n_comparisons": str(len(beside)),
+        "n_same_side": str((beside["same side"] == "yes").sum()),
+        "n_larger": str((beside["difference"] > 0).sum()),
+        "differences": ", ".join(map(formatting.number, beside["difference"])),
+        "n_apart": str(len(apart)),
+        "apart": ", ".join(apart["treat2"]) or "none",
+        "n_counts": str(((shares["method"] == "log odds ratio") & (shares["share"] > 1 - 1e-9)).sum()),
+        "middle": formatting.number(reextracted.CORRELATION, 1),
+        "high": formatting.number(both[0], 1),
+        "interval_high": formatting.interval(wide["lower"], wide["upper"]),
+        "choices": str(len(rows) // len(zero)),
+        "zero_middle": str(zero[middle]),
+        "zero_both": str(zero[both]),
+        "zero_within": str(zero[within]),
+        "zero_between": str(zero[between]),
+    }

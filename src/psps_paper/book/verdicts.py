@@ -1,0 +1,84 @@
+"""Tables and texts that chapters show and that belong to no single method."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import pandas as pd
+
+from psps_paper.book.claims import claims_table
+from psps_paper.book.display import Html
+from psps_paper.claims.model import VERDICTS
+from psps_paper.tables.load import data_folder
+
+
+def verdict_texts(checked: pd.DataFrame) -> dict[str, str]:
+    """Number of statements in all and by verdict, as text for prose: ``n_claims``, ``n_reproduces`` and so on."""
+    counts = {f"n_{verdict.replace(' ', '_')}": str((checked["verdict"] == verdict).sum()) for verdict in VERDICTS}
+    return {"n_claims": str(len(checked)), **counts}
+
+
+def verdict_counts(checked: pd.DataFrame) -> pd.DataFrame:
+    """Statements by section of the article and verdict, with totals."""
+    section = checked["section"].str.split(",").str[:2].str.join(",")
+    table = pd.crosstab(section, checked["verdict"]).reindex(columns=list(VERDICTS), fill_value=0)
+    table = table.reindex(section.unique())
+    table.loc["All"] = table.sum()
+    table["all"] = table.sum(axis=1)
+    return table.rename_axis(index="section", columns=None).reset_index()
+
+
+def number_texts(numbers: pd.DataFrame) -> dict[str, str]:
+    """Numbers of the article in all and those that a statement registers, as text: ``n_numbers`` and ``n_registered``."""
+    return {"n_numbers": str(len(numbers)), "n_registered": str(int(numbers["claims"].notna().sum()))}
+
+
+def numbers_by_reason(numbers: pd.DataFrame) -> pd.DataFrame:
+    """Numbers of the article by what they are: registered, or the reason why they state nothing, with examples."""
+    kind = numbers["excluded"].fillna("registered")
+    groups = numbers["token"].groupby(kind)
+    table = pd.DataFrame({"numbers": groups.size(), "examples": groups.agg(lambda tokens: "; ".join(tokens.unique()[:4]))})
+    return table.sort_values("numbers", ascending=False, kind="stable").rename_axis("what it is").reset_index()
+
+
+def page_title(stem: str) -> str:
+    """Title of a chapter, the heading at its top; where there are no chapters beside the data, its file's name in words."""
+    path = data_folder().parent / "book" / f"{stem}.ipynb"
+    found = re.search(r'"# (.+?)(?:\\n)?"', path.read_text(encoding="utf-8")[:4000]) if path.exists() else None
+    return found.group(1) if found else stem.replace("_", " ").capitalize()
+
+
+def rules_table(rules: pd.DataFrame) -> pd.DataFrame:
+    """The table ``certainty_rules`` as readers see it: without the conditions' code, each threshold to at most two decimals."""
+    return rules.drop(columns=["condition", "condition_label"]).assign(
+        threshold=["" if pd.isna(value) else f"{round(value, 2):g}" for value in rules["threshold"]],
+    )
+
+
+def status_table(checked: pd.DataFrame, *, anchors: bool = True) -> pd.DataFrame:
+    """Statements with their verdicts, each linked to its row on the chapter that mirrors its place.
+
+    ``anchors`` gives each row the anchor ``status-<id>`` and marks its printed number; for one table of a page only.
+    """
+    table = claims_table(checked)
+    titles = {stem: page_title(stem) for stem in checked["chapter"].unique()}
+    links = [
+        Html(f'<a href="{claim["chapter"]}.html#claim-{claim["id"]}">{html.escape(titles[claim["chapter"]])}</a>')
+        for _, claim in checked.iterrows()
+    ]
+    table.insert(1, "chapter", links)
+    if not anchors:
+        table["printed"] = checked["shown"]
+    table.attrs["row_ids"] = {key: f"status-{key}" for key in checked.index} if anchors else {}
+    return table
+
+
+def linked_checklist(checklists: pd.DataFrame) -> pd.DataFrame:
+    """Checklist items with a link to the place that meets each, and the words that stand there."""
+    links = [
+        Html(f'<a href="{row.chapter}.html{f"#{row.anchor}" if isinstance(row.anchor, str) else ""}">{html.escape(page_title(row.chapter))}</a>')
+        for row in checklists.itertuples()
+    ]
+    table = checklists.assign(chapter=links).drop(columns="anchor").rename(columns={"says": "the page says"})
+    return table.fillna({"the page says": "", "remark": ""})

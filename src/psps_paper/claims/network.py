@@ -1,0 +1,247 @@
+"""Checks of statements about the network."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+import scipy
+
+from psps_paper import formatting
+from psps_paper.article.published import LABELS, PublishedNetwork
+from psps_paper.article.trials import ENOUGH_FOR_EGGER, comparison_adjusted_egger
+from psps_paper.claims.model import (
+    Evidence,
+    Finding,
+    _arguments,
+    _by_trials,
+    _check,
+    _exactly,
+    _impossible,
+    _lacking,
+    _nothing,
+    _too_little,
+)
+from psps_paper.network.inconsistency import decompose_q
+from psps_paper.network.model import NetworkFit
+from psps_paper.recover.i2 import df_from_i2_interval
+
+
+def _clash(published: PublishedNetwork) -> Finding:
+    clashes = ", ".join(f"{LABELS[row.quantity]} {row.treat1}" for row in published.recovery.clashes.itertuples())
+    return _impossible(f"the printed values cannot hold together: {clashes}")
+
+
+@_check("implied")
+def network(evidence: Evidence, claim: pd.Series) -> Finding:
+    """A quantity of the network that agrees with all printed values: ``quantity | treat1 | treat2``.
+
+    A printed value is computed at the central solution and must also lie in the interval that all other
+    printed values imply for it. One that is not printed has the interval that all printed values imply.
+    """
+    quantity, treat1, treat2 = (claim["arguments"].split("|") + ["", ""])[:3]
+    quantity, treat1, treat2 = quantity.strip(), treat1.strip(), treat2.strip()
+    published = evidence.network
+    if quantity == "level":
+        return _level_of_limits(published)
+    if evidence.trial_fit is not None:
+        lacking = _lacking(evidence, every="treatments") if quantity == "p_score" else _lacking(evidence, treat1, treat2)
+        if lacking:
+            return lacking
+        value = (evidence.trial_p_scores[treat1] if quantity == "p_score"
+                 else _contrast_quantity(evidence.trial_fit, quantity, treat1, treat2))
+        return _by_trials(evidence.trial_fit, value, "network meta-analysis")
+    if not published.recovery.feasible:
+        return _clash(published)
+    if quantity == "p_score":
+        value = evidence.p_scores[treat1]
+    else:
+        value = _contrast_quantity(published.fit, quantity, treat1, treat2)
+    rows = published.without
+    row = rows[(rows["quantity"] == quantity) & (rows["treat1"] == treat1)
+               & ((rows["treat2"] == treat2) | (quantity == "p_score"))]
+    if quantity == "p_score" and claim["value"] != row["value"].iloc[0]:
+        low, high = (row[f"implied_{end}"].iloc[0] for end in ("low", "high"))
+        return Finding(low, high, f"the other printed values imply {formatting.interval(low, high, 4)}")
+    if row.empty or claim["value"] != row["value"].iloc[0]:
+        low, high = _bounds(published, quantity, treat1, treat2)
+        return Finding(low, high, f"all printed values imply {_implied_text(quantity, low, high, 3)}")
+    low, high = row["implied_low"].iloc[0], row["implied_high"].iloc[0]
+    detail = f"the other printed values imply {_implied_text(quantity, low, high, 4)}"
+    if published.recovery.at_boundary:
+        detail += "; the print as a whole " + published.recovery.conclusion
+    if not row["agrees"].iloc[0]:
+        return Finding(low, high, detail)
+    return _exactly(value, detail)
+
+
+@_check("implied")
+def rank(evidence: Evidence, claim: pd.Series) -> Finding:
+    """Rank of a treatment by P-score in the network that agrees with all printed values: ``treatment``."""
+    (treatment,) = _arguments(claim, 1)
+    if evidence.trial_fit is not None:
+        if lacking := _lacking(evidence, every="treatments"):
+            return lacking
+        order = list(evidence.trial_p_scores.sort_values(ascending=False).index)
+        return _by_trials(evidence.trial_fit, order.index(treatment) + 1, f"by P-score: {', '.join(order)}")
+    if not evidence.network.recovery.feasible:
+        return _clash(evidence.network)
+    order = evidence.p_scores.sort_values(ascending=False)
+    detail = ", ".join(f"{name} {formatting.number(score, 3)}" for name, score in order.items())
+    return _exactly(list(order.index).index(treatment) + 1, f"P-scores: {detail}")
+
+
+@_check("implied")
+def i2_interval(evidence: Evidence, claim: pd.Series) -> Finding:
+    """What I2, its interval and the numbers of estimates say of each other: ``quantity | treat1 | treat2``.
+
+    A limit of I2 is computed from the other I2 values and the printed numbers of estimates; a number of
+    estimates from the degrees of freedom that fit the printed I2 and its interval; ``level`` from the limits.
+    """
+    quantity, treat1, treat2 = (claim["arguments"].split("|") + ["", ""])[:3]
+    quantity, treat1, treat2 = quantity.strip(), treat1.strip(), treat2.strip()
+    if evidence.trial_fit is not None and quantity != "level":
+        return _heterogeneity_by_trials(evidence, quantity, treat1, treat2)
+    published = evidence.network
+    rows = published.without.set_index("quantity")
+    values = {name: rows.at[name, "value"] for name in ("i2", "i2_lower", "i2_upper")}
+    edges = published.edges
+    degrees = int(edges["estimates"].sum()) - len(edges)
+    fitting = df_from_i2_interval(*values.values(), decimals=int(rows.at["i2", "decimals"]))
+    if quantity == "n_estimates":
+        others = edges[(edges["treat1"] != treat1) | (edges["treat2"] != treat2)]["estimates"].sum()
+        counts = [df + len(edges) - int(others) for df in fitting]
+        if not counts:
+            return _impossible("no degrees of freedom fit the printed I2 and its interval")
+        detail = f"the printed I2 and interval fit {', '.join(map(str, fitting))} degrees of freedom"
+        return Finding(min(counts), max(counts), detail, determined=False)
+    if quantity == "level":
+        return _level_of_i2_limits(values, degrees, int(rows.at["i2", "decimals"]))
+    low, high = (100 * rows.at[quantity, name] for name in ("implied_low", "implied_high"))
+    detail = (f"the other printed I2 values with {degrees} degrees of freedom imply "
+              f"{formatting.interval(low, high, 2)}")
+    if degrees not in fitting:
+        return _impossible(f"{degrees} degrees of freedom do not fit the printed I2 and its interval")
+    if quantity == "i2":
+        return Finding(low, high, detail, determined=False)
+    limit = 100 * i2_limit(values["i2"], degrees, upper=quantity == "i2_upper")
+    return _exactly(limit, f"from I2 and {degrees} degrees of freedom; {detail}")
+
+
+@_check("printed")
+def trial_level(evidence: Evidence, claim: pd.Series) -> Finding:
+    """What only trial-level data can tell: ``egger_p``, or ``within_designs | treat1 vs treat2 | ...``.
+
+    ``egger_p`` is the p value of Egger's test on the comparison-adjusted funnel: each estimate less the random-effects
+    estimate of its comparison. ``within_designs`` counts those of the named comparisons whose estimates differ by more than
+    chance (p of Q within the design below 0.05); the article's word for it ("largely") allows no more than consistency.
+
+    Source: Egger 1997; Chaimani & Salanti 2012; Krahn, Binder & König 2013.
+    """
+    quantity, *comparisons = _arguments(claim, claim["arguments"].count("|") + 1)
+    if quantity not in ("egger_p", "within_designs"):
+        raise ValueError(f"{quantity!r} is not egger_p or within_designs")
+    fit = evidence.trial_fit
+    if fit is None:
+        return _nothing("no trial-level data of this outcome in data/trials")
+    if quantity == "egger_p":
+        if lacking := _lacking(evidence, every="comparisons"):
+            return lacking
+        egger = comparison_adjusted_egger(fit)
+        if egger is None:
+            return _too_little(f"{fit.n_contrasts} estimates are too few for Egger's test", f"At least {ENOUGH_FOR_EGGER} estimates of unequal precision")
+        return _by_trials(fit, egger.p, "Egger's test on the comparison-adjusted funnel")
+    designs = decompose_q(fit).designs.set_index("design")
+    named = [":".join(sorted(name.split(" vs "))) for name in comparisons]
+    missing = [name for name, design in zip(comparisons, named, strict=True) if design not in designs.index]
+    if missing:
+        return _too_little(f"no two-arm study of {', '.join(missing)}", f"Two-arm studies of {', '.join(missing)}")
+    counted = sum(bool(designs.at[name, "p"] < 0.05) for name in named)
+    shown = "; ".join(f"{name}: Q {formatting.number(row['q'])}, df {row['df']:.0f}, p {formatting.p_value(row['p'])}"
+                      for name, row in designs.iterrows())
+    return _by_trials(fit, counted, f"Q within designs ({shown})", determined=False)
+
+
+def i2_limit(i2: float, df: int, *, upper: bool, level: float = 0.95) -> float:
+    """Test-based limit of I2 given its value and the degrees of freedom of Q.
+
+    Source: Higgins & Thompson 2002, through ``recover.i2_interval``.
+    """
+    from psps_paper.recover.i2 import i2_interval as interval_of_i2
+
+    _, low, high = interval_of_i2(df / (1 - i2), df, level)
+    return float(high if upper else low)
+
+
+def _contrast_quantity(fit: NetworkFit, quantity: str, treat1: str, treat2: str) -> float:
+    te, se = fit.te.at[treat1, treat2], fit.se.at[treat1, treat2]
+    return {
+        "te": te,
+        "lower": fit.lower.at[treat1, treat2],
+        "upper": fit.upper.at[treat1, treat2],
+        "z": te / se,
+        "p": 2 * scipy.special.ndtr(-abs(te / se)),
+    }[quantity]
+
+
+def _heterogeneity_by_trials(evidence: Evidence, quantity: str, treat1: str, treat2: str) -> Finding:
+    fit = evidence.trial_fit
+    if quantity == "n_estimates":
+        pair = {treat1, treat2}
+        count = sum({row.treat1, row.treat2} == pair for row in fit.contrasts.itertuples())
+        if count == 0:
+            return _too_little(f"no estimate of {treat1} against {treat2}", f"Estimates of {treat1} against {treat2} from trials")
+        return _by_trials(fit, count, f"estimates of {treat1} against {treat2}")
+    if lacking := _lacking(evidence, every="comparisons"):
+        return lacking
+    if math.isnan(fit.i2):
+        return _too_little("no degrees of freedom for I2", "More estimates of a comparison")
+    return _by_trials(fit, 100 * getattr(fit, quantity), f"{quantity} with {fit.df_q} degrees of freedom")
+
+
+def _implied_text(quantity: str, low: float, high: float, decimals: int) -> str:
+    if quantity != "p":
+        return formatting.interval(low, high, decimals)
+    return f"a p value {formatting.p_value(high)}" if high < 0.0001 else formatting.interval(low, high, 4)
+
+
+def _bounds(published: PublishedNetwork, quantity: str, treat1: str, treat2: str) -> tuple[float, float]:
+    bounds = published.recovery.bounds
+    row = bounds[(bounds["treat1"] == treat1) & (bounds["treat2"] == treat2)].iloc[0]
+    return float(row[f"{quantity}_low"]), float(row[f"{quantity}_high"])
+
+
+def _level_of_limits(published: PublishedNetwork) -> Finding:
+    """Level in percent that the printed limits and z values imply: 2 Phi((upper - lower) / 2 se) - 1."""
+    printed = published.printed.set_index(["quantity", "treat1", "treat2"])
+    levels = []
+    for edge in published.edges.itertuples():
+        key = (edge.treat1, edge.treat2)
+        if ("z", *key) not in printed.index:
+            continue
+        te, lower, upper, z = (printed.loc[(name, *key)] for name in ("te", "lower", "upper", "z"))
+        widths, ses = [], []
+        for sign in (-1, 1):
+            widths.append(upper["value"] - lower["value"] + sign * 2 * formatting.half_unit(upper["decimals"]))
+            ses.append((te["value"] + sign * formatting.half_unit(te["decimals"]))
+                       / (z["value"] - sign * formatting.half_unit(z["decimals"])))
+        levels.append([100 * (2 * scipy.special.ndtr(width / (2 * se)) - 1) for width, se in zip(widths, reversed(ses))])
+    low, high = max(level[0] for level in levels), min(level[1] for level in levels)
+    return Finding(low, high, "from the printed limits, SMDs and z values", determined=False)
+
+
+def _level_of_i2_limits(printed: dict[str, float], df: int, decimals: int) -> Finding:
+    """Levels in percent, to a tenth, at which both test-based limits of I2 can print as they do."""
+    half = formatting.half_unit(decimals)
+
+    def can_print(level: float) -> bool:
+        return all(
+            i2_limit(printed["i2"] - half, df, upper=upper, level=level) <= printed[name] + half
+            and i2_limit(printed["i2"] + half, df, upper=upper, level=level) >= printed[name] - half
+            for name, upper in (("i2_lower", False), ("i2_upper", True))
+        )
+
+    levels = [tenths / 10 for tenths in range(800, 1000) if can_print(tenths / 1000)]
+    if not levels:
+        return _impossible(f"no level from 80 to 99.9 gives both printed limits with {df} degrees of freedom")
+    return Finding(min(levels), max(levels), f"from the printed I2 and limits with {df} degrees of freedom", determined=False)

@@ -1,0 +1,126 @@
+"""The registry of printed numbers: how each is checked, and the verdict that the check gives."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from psps_paper import formatting
+from psps_paper.claims.model import ABOUT, CHECKS, Evidence, Finding, shown
+from psps_paper.tables.errors import TableError
+
+if TYPE_CHECKING:
+    pass  # each function that needs it imports it: it is slow to load
+
+
+def check_claims(folder: Path | None = None) -> pd.DataFrame:
+    """Check every statement of the registry.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        The data folder; by default that of this checkout.
+
+    Returns
+    -------
+    DataFrame
+        The registry with the columns ``shown`` (the printed value as this edition writes it),
+        ``computed`` (what the check found, formatted), ``low``, ``high``, ``detail``, ``verdict``,
+        ``as_expected`` (whether the verdict is the one of the last release). A statement that trial-level data
+        check has the tier "recomputed" and is expected to agree with them, or to be not checkable where they hold too little;
+        then ``settles`` says what they lack.
+    """
+    evidence = Evidence(folder)
+    claims = evidence.claims
+    rows = []
+    tiers, expected, settles = (claims[name].copy() for name in ("tier", "expected", "settles"))
+    for _, claim in claims.iterrows():
+        finding = find(evidence, claim)
+        rows.append({
+            "shown": shown(claim),
+            "computed": _computed(claim, finding),
+            "low": finding.low,
+            "high": finding.high,
+            "detail": finding.detail,
+            "verdict": verdict(claim, finding),
+        })
+        if finding.from_trials:
+            tiers[claim["id"]] = "recomputed"
+            found = "reproduces" if finding.determined else "consistent"
+            expected[claim["id"]] = "not checkable" if math.isnan(finding.low) else found
+            settles[claim["id"]] = finding.settles or None
+    checked = claims.assign(tier=tiers, expected=expected, settles=settles).join(pd.DataFrame(rows, index=claims.index))
+    return checked.assign(as_expected=checked["verdict"] == checked["expected"])
+
+
+def find(evidence: Evidence, claim: pd.Series) -> Finding:
+    """Run the check of one statement.
+
+    Raises
+    ------
+    TableError
+        Naming the statement, where its arguments are not what its check takes.
+    """
+    try:
+        return CHECKS[claim["check"]].function(evidence, claim)
+    except TableError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, NameError, SyntaxError, TypeError, ValueError) as error:
+        row = evidence.claims.index.get_loc(claim["id"]) + 1
+        raise TableError(
+            f"claims.csv, row {row} (id {claim['id']}), column arguments: {claim['arguments']!r} "
+            f"does not suit {claim['check']}: {error}"
+        ) from error
+
+
+def verdict(claim: pd.Series, finding: Finding) -> str:
+    """Compare what a check found with what is printed.
+
+    reproduces
+        The check computes the value, and it prints as printed (for ``<`` and ``>``: the relation holds).
+    consistent
+        The check cannot compute the value, but what it allows includes the printed one; or the value is
+        stated in a word and lies within a tenth of it.
+    contradicts
+        Nothing that the check allows prints as printed.
+    not checkable
+        The check finds no evidence here.
+    """
+    if math.isnan(finding.low):
+        return "not checkable"
+    value, low, high = claim["value"], finding.low, finding.high
+    if low > high:
+        return "contradicts"
+    if claim["relation"] == "<":
+        holds, may_hold = high < value, low < value
+    elif claim["relation"] == ">":
+        holds, may_hold = low > value, high > value
+    elif claim["relation"] == "~":
+        holds, may_hold = False, low <= value * (1 + ABOUT) and high >= value * (1 - ABOUT)
+    else:
+        slack = formatting.half_unit(claim["decimals"]) * (1 + 1e-6)
+        may_hold = low <= value + slack and high >= value - slack
+        holds = low == high and may_hold
+    if holds and finding.determined:
+        return "reproduces"
+    return "consistent" if may_hold else "contradicts"
+
+
+def _computed(claim: pd.Series, finding: Finding) -> str:
+    if math.isnan(finding.low):
+        return "nothing here"
+    if finding.low > finding.high:
+        return "no value fits"
+    decimals = claim["decimals"] if claim["decimals"] == 0 else claim["decimals"] + 1
+    if claim["unit"] == "year":
+        return str(int(finding.low))
+    if 0 < finding.low <= finding.high < formatting.half_unit(decimals):  # a tiny p value is not zero
+        text = f"<\N{NARROW NO-BREAK SPACE}{formatting.number(2 * formatting.half_unit(decimals), decimals)}"
+    elif finding.low == finding.high:
+        text = formatting.number(finding.low, decimals if finding.low % 1 else claim["decimals"])
+    else:
+        text = formatting.interval(finding.low, finding.high, decimals)
+    return text + formatting.UNIT_SUFFIX.get(claim["unit"], "")

@@ -1,0 +1,1 @@
+"""The command ``psps-paper``, one module for each group of commands."""

@@ -1,0 +1,111 @@
+"""Subcommands that change, compare or begin reviews: import, diff, export, new."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from psps_paper.tables.load import data_folder
+
+
+def living_commands(commands) -> None:
+    """Register the subcommands; their modules are loaded only when one of them runs."""
+    importing = commands.add_parser(
+        "import", help="read trial-level data and, with --write, put them into data/trials",
+        description="Reads contrasts or arms in the conventions of netmeta, CINeMA, MetaInsight or RevMan and reports what it "
+                    "found. Without --write nothing is written.",
+    )  # fmt: skip
+    importing.add_argument("file", type=Path, help="CSV, TSV or XLSX")
+    importing.add_argument("--kind", choices=["contrasts", "arms"], required=True, help="one effect a row, or arms of trials")
+    importing.add_argument("--outcome", help="row of outcomes.csv (default: its first)")
+    importing.add_argument("--map", action="append", default=[], metavar="NAME=COLUMN",
+                           help="column of the file for study, treat1, treat2, te, se, or treatment, n, mean, sd, events, ...")
+    importing.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
+                           help="one value for all rows: treat1, treat2, treatment or study")
+    importing.add_argument("--label", action="append", default=[], metavar="OLD=NEW", help="rename a treatment; each of these four may be repeated")
+    importing.add_argument("--where", action="append", default=[], metavar="COLUMN=VALUE", help="use only these rows")
+    importing.add_argument("--measure", choices=["SMD", "MD", "OR", "RD"], help="state the measure; refused where it is not that of the outcome")
+    importing.add_argument("--reverse", action="store_true", help="contrasts in the other direction: turn the sign of te")
+    importing.add_argument("--no-imputation", action="store_true", help="leave out arms without an SD, also where their baseline SD is known")
+    importing.add_argument("--impute-sd", action="store_true", help="for arms without any SD take the mean SD of the other studies")
+    importing.add_argument("--sheet", help="sheet of a workbook")
+    importing.add_argument("--skip", type=int, default=0, metavar="LINES", help="lines above the header")
+    importing.add_argument("--add", action="store_true", help="add to the trials that are there, instead of replacing them")
+    importing.add_argument("--write", action="store_true", help="write data/trials")
+    importing.add_argument("--data", type=Path, help="data folder (default: that of this checkout)")
+    importing.set_defaults(run=_import)
+
+    diff = commands.add_parser("diff", help="what an update changes: numbers, ranks, verdicts, conclusions that flip")
+    diff.add_argument("old", type=Path, help="data folder, or results.json of an export")
+    diff.add_argument("new", type=Path, help="data folder, or results.json of an export")
+    diff.add_argument("--json", action="store_true", help="as JSON")
+    diff.set_defaults(run=_diff)
+
+    export = commands.add_parser("export", help="data and results for R, CINeMA, MetaInsight and spreadsheets")
+    export.add_argument("target", type=Path, help="a new folder, or one with an earlier export and nothing else")
+    export.add_argument("--outcome", help="row of outcomes.csv (default: all that there are results of)")
+    export.add_argument("--data", type=Path, help="data folder (default: that of this checkout)")
+    export.set_defaults(run=_export)
+
+    new = commands.add_parser("new", help="begin a review of your own, or make its data anew from review.yml",
+                              description="In a new folder: a sample review that builds. In a review's folder: data/ anew, and the lines "
+                                          "that repeat title, author and repository.")
+    new.add_argument("folder", type=Path)
+    new.set_defaults(run=_new)
+
+
+def _pairs(option: str, texts: list[str]) -> dict[str, str]:
+    pairs = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not (name and sign and value):
+            raise ValueError(f"--{option} {text}: expected two parts with = between them")
+        if name in pairs:
+            raise ValueError(f"--{option} {text}: {name} is given twice")
+        pairs[name] = value
+    return pairs
+
+
+def _import(options: argparse.Namespace) -> int:
+    from psps_paper.living.importing import read_trials, report
+    from psps_paper.living.model import Options
+    from psps_paper.living.store import beside_present, write_trials
+
+    folder = options.data or data_folder()
+    if options.skip < 0:
+        raise ValueError(f"--skip {options.skip}: expected a number of lines")
+    result = read_trials(options.file, Options(
+        kind=options.kind, outcome=options.outcome, mapping=_pairs("map", options.map), constants=_pairs("set", options.set),
+        labels=_pairs("label", options.label), where=_pairs("where", options.where), measure=options.measure,
+        reverse=options.reverse, impute=not options.no_imputation, impute_sd=options.impute_sd, sheet=options.sheet, skip=options.skip,
+    ), folder)  # fmt: skip
+    print(report(beside_present(result, folder) if options.add else result))
+    if options.write:
+        print(f"wrote {write_trials(result, folder, add=options.add)}")
+    else:
+        print("nothing was written; to write, add --write")
+    return 0
+
+
+def _diff(options: argparse.Namespace) -> int:
+    from psps_paper.living.diff import compare_paths, diff_json, diff_text
+
+    changes = compare_paths(options.old, options.new)
+    print(diff_json(changes) if options.json else diff_text(changes))
+    return 1 if changes["flips"].any() else 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from psps_paper.living.exports import export
+
+    for name in export(options.data or data_folder(), options.target, outcome=options.outcome):
+        print(f"wrote {options.target / name}")
+    return 0
+
+
+def _new(options: argparse.Namespace) -> int:
+    from psps_paper.living.new_review import new_review
+
+    for name in new_review(options.folder, tell=print):
+        print(f"wrote {options.folder / name}")
+    return 0

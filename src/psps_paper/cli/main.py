@@ -1,0 +1,118 @@
+"""Command line: ``psps-paper verify`` and its companions."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from psps_paper.claims.consistency import disagreements
+from psps_paper.claims.model import VERDICTS, place
+from psps_paper.claims.registry import check_claims
+from psps_paper.cli.ensemble import ensemble_commands
+from psps_paper.cli.living import living_commands
+from psps_paper.tables.checksums import changed_files, record_checksums
+from psps_paper.tables.errors import TableError
+from psps_paper.tables.files import only_writer
+from psps_paper.tables.load import data_folder, load_table, table_names
+
+CLOSED_EARLY = 141  # as a shell reports a process that wrote to a closed pipe
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a subcommand; 0 means all as expected, 1 a difference, 2 bad input, 141 that the reader of its output left."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not every terminal can write every character of a name
+            stream.reconfigure(errors="replace")
+    parser = argparse.ArgumentParser(prog="psps-paper", description="Executable edition of a systematic review.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version('psps-paper')}")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    verify = commands.add_parser("verify", help="check every printed number and give its verdict")
+    verify.add_argument("--json", action="store_true", help="all statements as JSON")
+    verify.add_argument("--data", type=Path, help="data folder (default: that of this checkout)")
+    verify.set_defaults(run=_verify)
+
+    tables = commands.add_parser("tables", help="validate every table of the data folder")
+    tables.add_argument("--data", type=Path, help="data folder (default: that of this checkout)")
+    tables.add_argument("--record", action="store_true", help="write data/checksums.sha256 anew after a change made on purpose")
+    tables.set_defaults(run=_tables)
+
+    living_commands(commands)
+    ensemble_commands(commands)
+
+    figures = commands.add_parser("figures", help="rebuild every figure of the book, with the data plotted in it")
+    figures.add_argument("--format", default="svg,pdf,png", help="one or more, separated by commas (default: svg,pdf,png)")
+    figures.add_argument("--dpi", type=int, default=300, help="of the png (default: 300)")
+    figures.add_argument("--width", choices=["single", "double"], default="double", help="single 90 mm, double 180 mm (default)")
+    figures.add_argument("--out", type=Path, default=Path("figures"), help="folder to write to (default: figures)")
+    figures.set_defaults(run=_figures)
+
+    options = parser.parse_args(arguments)
+    try:
+        status = options.run(options)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # The interpreter flushes once more when it ends, and would complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED_EARLY
+    except (TableError, ValueError, OSError) as error:
+        print(f"psps-paper: {error}", file=sys.stderr)
+        return 2
+
+
+def _verify(options: argparse.Namespace) -> int:
+    checked = check_claims(options.data)
+    unexpected = checked[~checked["as_expected"]]
+    if options.json:
+        columns = ["id", "section", "paragraph", "quantity", "printed", "value", "unit", "relation", "tier", "check",
+                   "computed", "detail", "verdict", "expected", "as_expected", "settles", "note"]
+        print(json.dumps(json.loads(checked[columns].to_json(orient="records")), indent=1))
+    else:
+        for verdict in VERDICTS:
+            print(f"{(checked['verdict'] == verdict).sum():4d}  {verdict}")
+        print(f"{len(checked):4d}  statements in all")
+        for _, row in checked[checked["verdict"] == "contradicts"].iterrows():
+            note = f" {row['note']}" if isinstance(row["note"], str) else ""
+            print(f"contradicts: {row['id']}: printed {row['shown']} ({place(row)}), found {row['computed']}: {row['detail']}.{note}")
+    for _, row in unexpected.iterrows():
+        print(f"not as expected: {row['id']}: {row['verdict']}, expected {row['expected']}. Printed {row['shown']} ({place(row)}), "
+              f"found {row['computed']} ({row['detail']})", file=sys.stderr)
+    differences = _tell_differences(options.data)
+    return 1 if len(unexpected) or differences else 0
+
+
+def _tell_differences(folder: Path | None) -> bool:
+    """Say which tables contradict each other and which are not what was recorded."""
+    sentences = [f"disagrees: {found}" for found in disagreements(folder)] + changed_files(folder)
+    for sentence in sentences:
+        print(sentence, file=sys.stderr)
+    return bool(sentences)
+
+
+def _tables(options: argparse.Namespace) -> int:
+    for name in table_names(options.data):
+        print(f"{name}.csv: {len(load_table(name, options.data))} rows")
+    if options.record:
+        with only_writer(options.data or data_folder()):
+            print(f"wrote {record_checksums(options.data)}")
+    return 1 if _tell_differences(options.data) else 0
+
+
+def _figures(options: argparse.Namespace) -> int:
+    # Needs the book's packages, which the other commands do without.
+    from psps_paper.site.figures import export_figures
+
+    formats = tuple(part.strip() for part in options.format.split(","))
+    for paths in export_figures(options.out, formats=formats, dpi=options.dpi, width=options.width):
+        print(", ".join(map(str, paths)))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""What the evidence allows one to conclude: robustness, threshold analysis, certainty."""

@@ -1,0 +1,94 @@
+"""Colours of treatment classes, and the contrast between two colours."""
+
+from __future__ import annotations
+
+import colorsys
+import functools
+import hashlib
+import pathlib
+import re
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+
+from psps_paper.tables.csv_text import unprotected
+from psps_paper.tables.errors import TableError
+from psps_paper.tables.load import data_folder, load_table
+from psps_paper.tables.trials import SOURCE, trials_folder
+
+# Text on a filled shape must not follow the page's ink, or a dark page would make it vanish.
+DARK_TEXT = "#000000"
+
+
+LIGHT_TEXT = "#ffffff"
+
+
+def relative_luminance(colour: str) -> float:
+    """Relative luminance of an ``#rrggbb`` colour, in [0, 1].  Source: WCAG 2.2."""
+    channels = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def contrast_ratio(first: str, second: str) -> float:
+    """Contrast between two colours, from 1 to 21.  Source: WCAG 2.2."""
+    dark, light = sorted([relative_luminance(first), relative_luminance(second)])
+    return (light + 0.05) / (dark + 0.05)
+
+
+def text_on(fill: str) -> str:
+    """Black or white, whichever reads better on a fill."""
+    return max((DARK_TEXT, LIGHT_TEXT), key=lambda text: contrast_ratio(text, fill))
+
+
+def class_colours() -> dict[str, str]:
+    """Colour of each treatment class of the review, from ``data/treatment_classes.csv``, in the order of legends.
+
+    Treatments that only ``data/trials`` names follow, each in the colour of :func:`colour_from_name`.
+    """
+    folder = data_folder()
+    colours = _class_colours(folder)
+    place = trials_folder(folder)
+    if place is None:
+        return colours
+    new = _trial_treatments(place, (place / SOURCE).read_bytes()) - set(colours)
+    return colours | {name: colour_from_name(name) for name in sorted(new)}
+
+
+@functools.lru_cache(maxsize=4)
+def _trial_treatments(place: pathlib.Path, source: bytes) -> frozenset[str]:
+    """Treatments of the trials whose record is ``source``, by which the cache knows them again."""
+    contrasts = load_table("contrasts", place)
+    return frozenset(map(unprotected, pd.concat([contrasts["treat1"], contrasts["treat2"]])))
+
+
+def colour_from_name(name: str) -> str:
+    """A colour for a treatment that has none: its hue comes from the name, its luminance stands out on light and on dark pages."""
+    hue = int.from_bytes(hashlib.sha256(name.encode("utf-8")).digest()[:2], "big") / 2**16
+    shades = (mpl.colors.to_hex(colorsys.hls_to_rgb(hue, lightness / 100, 0.45)) for lightness in range(20, 80))
+    return min(shades, key=lambda shade: abs(relative_luminance(shade) - 0.18))
+
+
+@functools.cache
+def _class_colours(folder: pathlib.Path) -> dict[str, str]:
+    classes = load_table("treatment_classes", folder)
+    for row, colour in enumerate(classes["colour"], start=1):
+        if not re.fullmatch("#[0-9a-f]{6}", colour):
+            raise TableError(f"treatment_classes.csv, row {row}, column colour: {colour!r} is not a colour written #rrggbb in lower case")
+    return dict(zip(classes["treatment_class"], classes["colour"], strict=True))
+
+
+def __getattr__(name: str) -> dict[str, str]:
+    # The palette belongs to the review, not to the package, and is read when a figure first needs it
+    if name == "CLASS_COLOURS":
+        return class_colours()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def class_colour(treatment_class: str) -> str:
+    """Colour of a treatment class; an unknown class is an error."""
+    colours = class_colours()
+    if treatment_class not in colours:
+        raise ValueError(f"treatment class {treatment_class!r} is not one of {', '.join(colours)}")
+    return colours[treatment_class]

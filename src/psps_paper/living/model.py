@@ -1,0 +1,114 @@
+"""What an import is told and what it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from psps_paper.living.formats import Kind
+from psps_paper.tables.errors import TableError
+
+MEASURES = ("SMD", "MD", "OR", "RD")
+
+
+CONTRASTS_DICTIONARY = [
+    ("outcome", "text", "none", "no", "Outcome, a row of outcomes.csv"),
+    ("study", "text", "none", "no", "Study; several estimates of a study share its label"),
+    ("treat1", "text", "none", "no", "First-named treatment"),
+    ("treat2", "text", "none", "no", "Second-named treatment"),
+    ("te", "number", "see outcomes.csv", "no", "Effect, treat1 minus treat2, in the direction that outcomes.csv states"),
+    ("se", "number", "see outcomes.csv", "no", "Its standard error"),
+    ("rows", "text", "none", "no", "Rows of the imported file behind it, counted from 1 below the header"),
+]
+
+
+ARMS_DICTIONARY = [
+    ("outcome", "text", "none", "no", "Outcome, a row of outcomes.csv"),
+    ("study", "text", "none", "no", "Study"),
+    ("treatment", "text", "none", "no", "Treatment of the arm"),
+    ("n", "number", "people", "no", "People analysed"),
+    ("mean", "number", "the scale of the study", "yes", "Mean, converted where source.json says so"),
+    ("sd", "number", "the scale of the study", "yes", "Standard deviation, converted or imputed where source.json says so"),
+    ("events", "number", "people", "yes", "People with the event"),
+    ("rows", "text", "none", "no", "Row of the imported file, counted from 1 below the header"),
+]
+
+
+ARM_COLUMNS = [row[0] for row in ARMS_DICTIONARY]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a file is to be read.
+
+    Attributes
+    ----------
+    kind : {"contrasts", "arms"}
+    outcome : str, optional
+        Row of ``outcomes.csv``; by default the first.
+    mapping, constants : mapping of str to str
+        Column of this package to column of the file; to one value for all rows.
+    labels : mapping of str to str
+        Treatment in the file to treatment of the review.
+    where : mapping of str to str
+        Column of the file to the value that selects a row; other rows are listed as not selected.
+    measure : {"SMD", "MD", "OR", "RD"}, optional
+        What te measures; refused where it is not that of the outcome.
+    reverse : bool
+        For contrasts: turn the sign of te.
+    impute : bool
+        Where an arm has no SD, take its baseline SD.
+    impute_sd : bool
+        Where it has no baseline SD either, take the mean SD of the other studies of the file. They should have measured on one scale.
+    sheet, skip
+        As in :func:`psps_paper.living.reading.read_table`.
+    """
+
+    kind: Kind
+    outcome: str | None = None
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    where: Mapping[str, str] = field(default_factory=dict)
+    measure: str | None = None
+    reverse: bool = False
+    impute: bool = True
+    impute_sd: bool = False
+    sheet: str | None = None
+    skip: int = 0
+
+
+@dataclass(frozen=True)
+class Import:
+    """What a file gives, before anything is written.
+
+    Attributes
+    ----------
+    contrasts : DataFrame [outcome, study, treat1, treat2, te, se, rows]
+    arms : DataFrame [outcome, study, treatment, n, mean, sd, events, rows]
+        As used, conversions included; empty for contrasts.
+    listed : DataFrame [row, study, reason]
+        Everything that was read and not used; read = used + listed, in the unit ``unit``.
+    conversions : list of str
+        What was changed on the way, one sentence each.
+    source : dict
+        File, checksum, layout and counts, as it goes into ``source.json``.
+    warnings : list of str
+    """
+
+    contrasts: pd.DataFrame
+    arms: pd.DataFrame
+    listed: pd.DataFrame
+    conversions: list[str]
+    source: dict
+    warnings: list[str]
+
+
+def _one_analysis(cells: pd.DataFrame, keys: list[str], file: str) -> list[tuple]:
+    analyses = sorted(set(cells[keys].itertuples(index=False, name=None)))
+    if len(analyses) > 1:
+        ways = "; ".join(" ".join(f"--where {f'{key}={value}'!r}" for key, value in zip(keys, analysis, strict=True)) for analysis in analyses[:10])
+        raise TableError(f"{file}: holds {len(analyses)} analyses; choose one: {ways}")
+    return analyses

@@ -1,0 +1,61 @@
+"""What an import says of the data that it read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from psps_paper.article.trials import check_network, lacking_print, main_part
+from psps_paper.living.model import Options
+from psps_paper.tables.load import load_table
+
+
+def _without_sd(listed: pd.DataFrame, options: Options) -> list[str]:
+    lacking = int(listed["reason"].str.endswith(": no sd").sum())
+    if not lacking or not options.impute or options.impute_sd:
+        return []
+    return [f"{lacking} arms have a mean and no SD; --impute-sd would take the mean SD of the other studies, which is right on one scale only"]
+
+
+def _notes(contrasts: pd.DataFrame, file: str, outcome: str, folder: Path) -> list[str]:
+    """What a user should know of all contrasts of an outcome."""
+    treatments = set(contrasts["treat1"]) | set(contrasts["treat2"])
+    return [*check_network(contrasts, file), *_same_but_for_case(treatments, "treatments"), *_same_but_for_case(set(contrasts["study"]), "studies"),
+            *_beside_print(contrasts, treatments, outcome, folder), *_without_class(treatments, folder)]
+
+
+def _same_but_for_case(labels: set[str], what: str) -> list[str]:
+    groups: dict[str, list[str]] = {}
+    for label in sorted(labels):
+        groups.setdefault(label.casefold(), []).append(label)
+    hint = "; if they are one, add --label '{0}={1}'" if what == "treatments" else ""
+    return [f"{what} {' and '.join(map(repr, group))} differ in upper and lower case only and count as {len(group)}" + hint.format(*group)
+            for group in groups.values() if len(group) > 1]
+
+
+def _beside_print(contrasts: pd.DataFrame, treatments: set[str], outcome: str, folder: Path) -> list[str]:
+    """Treatments and comparisons in which the data and the printed results differ, because there no printed number can be checked."""
+    if not (folder / "nma_published.csv").is_file() or outcome != load_table("outcomes", folder)["outcome"].iloc[0]:
+        return []
+    lacking = lacking_print(main_part(contrasts)[0], load_table("nma_published", folder))
+    notes = []
+    unknown = sorted(treatments - lacking.known)
+    if unknown:
+        notes.append(f"{', '.join(unknown)}: not among the treatments of nma_published.csv ({', '.join(sorted(lacking.known))}); "
+                     f"if these are other names for them, add --label '{unknown[0]}=NAME'")
+    if lacking.treatments:
+        notes.append(f"no estimate of {', '.join(lacking.treatments)}: what is printed of them, and ranks, cannot be checked")
+    if lacking.comparisons:
+        notes.append(f"no estimate of {'; '.join(f'{a} against {b}' for a, b in lacking.comparisons)}: what is printed of the whole network cannot be checked")
+    return notes
+
+
+def _without_class(treatments: set[str], folder: Path) -> list[str]:
+    if not (folder / "treatment_classes.csv").is_file():
+        return []
+    new = sorted(treatments - set(load_table("treatment_classes", folder)["treatment_class"]))
+    if not new:
+        return []
+    return [f"{', '.join(new)}: no row in treatment_classes.csv, so figures choose a colour and nothing describes the class; for your own add a row "
+            "(treatment_class, a colour written #rrggbb, network_note if any) and run psps-paper tables --record"]

@@ -1,0 +1,207 @@
+"""A review of one's own: its settings, data and results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from psps_paper import formatting
+from psps_paper.article.trials import BookNetwork, book_network, check_network, load_source, load_trials, main_part
+from psps_paper.book.display import Shown, sentence
+from psps_paper.book.trials import inconsistency_table, small_study_table
+from psps_paper.living.chapters import heterogeneity_table, show_changes
+from psps_paper.living.diff import comparable, compare
+from psps_paper.living.results import read_results, review_results
+from psps_paper.living.settings import CONFIG, read_settings
+from psps_paper.network.model import Desirable, NetworkFit
+from psps_paper.network.ranking import p_scores, rank_probabilities
+from psps_paper.tables.errors import TableError
+from psps_paper.tables.files import current_folder
+
+
+def open_review(folder: Path | None = None) -> Review:
+    """The review of a folder; by default of the working directory or the folder above it, as chapters need."""
+    places = [folder] if folder else [Path.cwd(), Path.cwd().parent]
+    for place in places:
+        if (place / CONFIG).is_file():
+            return Review(place.absolute(), read_settings(place))
+    raise TableError(f"no {CONFIG} in {places[0]}")
+
+
+@dataclass(frozen=True)
+class Review:
+    """What the chapters of a review show.
+
+    Attributes
+    ----------
+    folder : Path
+    settings : dict
+        Content of ``review.yml``.
+    """
+
+    folder: Path
+    settings: dict
+
+    @property
+    def data(self) -> Path:
+        """The data folder."""
+        return current_folder(self.folder / "data") or self.folder / "data"
+
+    @property
+    def outcomes(self) -> list[str]:
+        """Names of the outcomes, the main one first."""
+        return [entry["name"] for entry in self.settings["outcomes"]]
+
+    @property
+    def treatments(self) -> list[str]:
+        """Names of the treatments."""
+        return [entry["name"] for entry in self.settings["treatments"]]
+
+    @cached_property
+    def _networks(self) -> dict[str, BookNetwork]:
+        return {outcome: book_network(self.data, outcome=outcome) for outcome in self.outcomes}
+
+    def _outcome(self, outcome: str) -> Mapping[str, str]:
+        return next(entry for entry in self.settings["outcomes"] if entry["name"] == outcome)
+
+    def network(self, outcome: str) -> BookNetwork:
+        """The fitted network of an outcome."""
+        return self._networks[outcome]
+
+    def label(self, outcome: str) -> str:
+        """Name of an outcome for readers."""
+        return self._outcome(outcome)["label"]
+
+    def reference(self, outcome: str) -> str:
+        """Treatment with which forest plots compare."""
+        return self._outcome(outcome)["reference"]
+
+    def te_desirable(self, outcome: str) -> Desirable:
+        """Desirable direction of te."""
+        return self._outcome(outcome)["te_desirable"]
+
+    def direction(self, outcome: str) -> dict[str, str]:
+        """Arguments of a forest plot that say which side favours what, and in which unit."""
+        return {"desirable": self.te_desirable(outcome), "first": "the treatment", "second": self.reference(outcome),
+                "unit": self._outcome(outcome)["unit"]}
+
+    def question_table(self) -> pd.DataFrame:
+        """The question with its treatments and outcomes: DataFrame [what, this review]."""
+        rows = [("question", self.settings["question"]), ("treatments", ", ".join(self.treatments)),
+                ("outcomes", ", ".join(map(self.label, self.outcomes)))]
+        if self.settings.get("note"):
+            rows.append(("note", str(self.settings["note"])))
+        return pd.DataFrame(rows, columns=["what", "this review"])
+
+    def summary(self) -> pd.DataFrame:
+        """One row an outcome: DataFrame [outcome, studies, estimates, treatments, first by P-score]."""
+        rows = []
+        for outcome in self.outcomes:
+            fit = self.network(outcome).fit
+            rows.append({"outcome": self.label(outcome), "studies": str(fit.contrasts["study"].nunique()), "estimates": str(fit.n_contrasts),
+                         "treatments": str(len(fit.treatments)), "first by P-score": self.order(outcome)[0]})
+        return pd.DataFrame(rows)
+
+    def edges(self, outcome: str) -> pd.DataFrame:
+        """Direct comparisons: DataFrame [treat1, treat2, n_studies, n_estimates]."""
+        return self.network(outcome).edges.rename(columns={"studies": "n_studies", "estimates": "n_estimates"})
+
+    def forest(self, outcome: str) -> pd.DataFrame:
+        """Each treatment against the reference: DataFrame [label, te, lower, upper, tier, treatment_class]."""
+        fit, reference = self.network(outcome).fit, self.reference(outcome)
+        return pd.DataFrame([
+            {"label": name, "te": fit.te.at[name, reference], "lower": fit.lower.at[name, reference], "upper": fit.upper.at[name, reference],
+             "tier": "recomputed", "treatment_class": name}
+            for name in self.order(outcome) if name != reference
+        ])
+
+    def order(self, outcome: str) -> list[str]:
+        """Treatments by P-score, the best first."""
+        return list(self.p_scores(outcome).index)
+
+    def p_scores(self, outcome: str) -> pd.Series:
+        """P-scores, the best first."""
+        scores = p_scores(self.network(outcome).fit, desirable=self.te_desirable(outcome))
+        return scores.sort_values(ascending=False, kind="stable")
+
+    def ranks(self, outcome: str) -> pd.DataFrame:
+        """Probability of each rank: DataFrame [treatment x rank]."""
+        return rank_probabilities(self.network(outcome).fit, desirable=self.te_desirable(outcome), draws=100_000, seed=1)
+
+    def heterogeneity(self) -> pd.DataFrame:
+        """Heterogeneity by outcome, as text."""
+        return self._by_outcome(heterogeneity_table)
+
+    def inconsistency(self) -> pd.DataFrame:
+        """Direct against indirect evidence by outcome and comparison, as text; one row saying so where there is none."""
+        return self._by_outcome(inconsistency_table)
+
+    def small_studies(self) -> pd.DataFrame:
+        """Egger's test by outcome, as text."""
+        return self._by_outcome(small_study_table)
+
+    def _by_outcome(self, make: Callable[[NetworkFit], pd.DataFrame]) -> pd.DataFrame:
+        tables = {self.label(outcome): make(self.network(outcome).fit) for outcome in self.outcomes}
+        return pd.concat(tables, names=["outcome", None]).reset_index("outcome").reset_index(drop=True).fillna("")
+
+    def sources_of(self, outcome: str) -> list[dict]:
+        """Records of the tables of an outcome, as in ``data/trials/source.json``."""
+        return [entry for entry in load_source(self.data)["sources"] if entry["outcome"] == outcome]
+
+    def sources(self) -> pd.DataFrame:
+        """Tables with what was read: DataFrame [outcome, file, convention, read, used, listed, SHA-256]."""
+        return pd.DataFrame([
+            {"outcome": self.label(outcome), "file": entry["file"], "convention": entry["format"], "read": f"{entry['read']} {entry['unit']}",
+             "used": str(entry["used"]), "listed": str(len(entry["listed"])), "SHA-256": entry["sha256"][:12]}
+            for outcome in self.outcomes for entry in self.sources_of(outcome)
+        ])
+
+    def listed(self) -> pd.DataFrame:
+        """What was read and not used, what was converted, and what to know of the data: DataFrame [file, row, study, what]."""
+        rows = []
+        for entry in load_source(self.data)["sources"]:
+            rows += [{"file": entry["file"], "row": row["row"], "study": row["study"], "what": f"not used: {row['reason']}"} for row in entry["listed"]]
+            rows += [{"file": entry["file"], "row": "", "study": "", "what": f"converted: {text}"} for text in entry["conversions"]]
+        for outcome in self.outcomes:
+            files = ", ".join(entry["file"] for entry in self.sources_of(outcome))
+            rows += [{"file": files, "row": "", "study": "", "what": f"note: {text}"} for text in check_network(self._estimates(outcome), files)]
+        return pd.DataFrame(rows, columns=["file", "row", "study", "what"])
+
+    def _estimates(self, outcome: str) -> pd.DataFrame:
+        table = load_trials(self.data)
+        return table[table["outcome"] == outcome]
+
+    def contrasts(self) -> pd.DataFrame:
+        """Every estimate, as text: DataFrame [outcome, study, first, second, te, se, in the fit]; the last says why one is not."""
+        parts = [part for outcome in self.outcomes for part in main_part(self._estimates(outcome))]
+        table = pd.concat([part for part in parts if len(part)]).sort_index()
+        reason = table["reason"] if "reason" in table else pd.Series(index=table.index, dtype=object)
+        return pd.DataFrame({
+            "outcome": table["outcome"].map(self.label), "study": table["study"], "first": table["treat1"], "second": table["treat2"],
+            "te": table["te"].map(lambda value: formatting.number(value, 3)), "se": table["se"].map(lambda value: formatting.number(value, 3)),
+            "in the fit": reason.map(lambda text: "yes" if pd.isna(text) else f"no: {text}"),
+        }).reset_index(drop=True)
+
+    def changes(self) -> pd.DataFrame | None:
+        """What differs from ``release/results.json``, as from :func:`psps_paper.living.diff.compare`.
+
+        None where there is no release, or only one of other outcomes: by name, measure and desirable direction.
+        """
+        place = current_folder(self.folder / "release")
+        if place is None or not (place / "results.json").is_file():
+            return None
+        old, new = read_results(place / "results.json"), review_results(self.data)
+        return compare(old, new) if comparable(old, new) else None
+
+    def show_changes(self) -> Shown:
+        """The changes as a table, or a sentence that says that there are none, or nothing to compare with."""
+        changes = self.changes()
+        if changes is None:
+            return sentence("There is no earlier release of this review with one of these outcomes, so there is nothing to compare with. "
+                            "To make one: make release.")
+        return show_changes(changes, caption="Differences from the last release; conclusions that flip come first.",
+                            nothing="Nothing has changed since the last release.")

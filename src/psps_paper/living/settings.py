@@ -1,0 +1,103 @@
+"""Read ``review.yml``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import yaml
+
+from psps_paper.living.model import MEASURES
+from psps_paper.tables.errors import TableError
+
+CONFIG = "review.yml"
+OUTCOME_FIELDS = ("name", "label", "measure", "unit", "scale_desirable", "te_desirable", "reference")
+
+
+TABLE_FIELDS = {"file": str, "kind": str, "map": dict, "set": dict, "labels": dict, "where": dict, "measure": str, "reverse": bool,
+                "impute": bool, "impute_sd": bool, "sheet": str, "skip": int}  # fmt: skip
+
+
+def read_settings(folder: Path) -> dict:
+    """Content of ``review.yml``, checked.
+
+    Raises
+    ------
+    TableError
+        Naming the entry and what was expected.
+    """
+    path = folder / CONFIG
+    if not path.is_file():
+        raise TableError(f"{CONFIG}: no such file in {folder}")
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        place = getattr(error, "problem_mark", None)
+        where = f", line {place.line + 1}" if place else ""
+        raise TableError(f"{CONFIG}{where}: not YAML ({getattr(error, 'problem', None) or type(error).__name__})") from None
+    settings = _mapping(settings, "the file")
+    for name in ("title", "author", "question"):
+        _text(settings, name, CONFIG)
+    if "repository" in settings:
+        _text(settings, "repository", CONFIG)
+    names = []
+    for number, entry in enumerate(_list(settings, "treatments"), start=1):
+        where = f"treatments, entry {number}"
+        names.append(_text(_mapping(entry, where), "name", f"{CONFIG}, {where}"))
+        if "colour" in entry and not re.fullmatch("#[0-9a-f]{6}", str(entry["colour"])):
+            raise TableError(f"{CONFIG}, {where}, colour: {entry['colour']!r} is not written #rrggbb in lower case, in quotes")
+    _unique(names, "treatments")
+    outcomes = []
+    for number, entry in enumerate(_list(settings, "outcomes"), start=1):
+        where = f"outcomes, entry {number}"
+        entry = _mapping(entry, where)
+        for field in OUTCOME_FIELDS:
+            _text(entry, field, f"{CONFIG}, {where}")
+        for field, choices in (("measure", MEASURES), ("scale_desirable", ("lower", "higher")), ("te_desirable", ("lower", "higher"))):
+            _choice(entry, field, choices, f"{CONFIG}, {where}")
+        if entry["reference"] not in names:
+            raise TableError(f"{CONFIG}, {where}, reference: {entry['reference']!r} is not one of {', '.join(names)}")
+        table = _mapping(entry.get("table"), f"{where}, table")
+        for field, value in table.items():
+            if field not in TABLE_FIELDS:
+                raise TableError(f"{CONFIG}, {where}, table: {field!r} is not one of {', '.join(TABLE_FIELDS)}")
+            if not isinstance(value, TABLE_FIELDS[field]):
+                raise TableError(f"{CONFIG}, {where}, table, {field}: {value!r} is not a {TABLE_FIELDS[field].__name__}")
+            if isinstance(value, dict) and not all(isinstance(part, str) for pair in value.items() for part in pair):
+                raise TableError(f"{CONFIG}, {where}, table, {field}: expected text: text pairs; put numbers in quotes")
+        _text(table, "file", f"{CONFIG}, {where}, table")
+        if Path(table["file"]).is_absolute() or ".." in Path(table["file"]).parts:
+            raise TableError(f"{CONFIG}, {where}, table, file: {table['file']!r} is outside the review's folder")
+        _choice(table, "kind", ("contrasts", "arms"), f"{CONFIG}, {where}, table")
+        outcomes.append(entry["name"])
+    _unique(outcomes, "outcomes")
+    return settings
+
+
+def _mapping(value: object, where: str) -> dict:
+    if not isinstance(value, dict):
+        raise TableError(f"{CONFIG}, {where}: expected entries written name: value")
+    return value
+
+
+def _list(settings: dict, name: str) -> list:
+    if not isinstance(settings.get(name), list) or not settings[name]:
+        raise TableError(f"{CONFIG}, {name}: expected a list of at least one entry")
+    return settings[name]
+
+
+def _text(entry: dict, name: str, where: str) -> str:
+    if not isinstance(entry.get(name), str) or not entry[name].strip():
+        raise TableError(f"{where}, {name}: {entry.get(name)!r} is not text")
+    return entry[name]
+
+
+def _choice(entry: dict, name: str, choices: tuple[str, ...], where: str) -> None:
+    if _text(entry, name, where) not in choices:
+        raise TableError(f"{where}, {name}: {entry[name]!r} is not one of {', '.join(choices)}")
+
+
+def _unique(names: list[str], where: str) -> None:
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise TableError(f"{CONFIG}, {where}: {repeated[0]!r} occurs more than once")

@@ -1,0 +1,131 @@
+"""Write trial-level data and load them back."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+
+from psps_paper.article.trials import CONTRASTS, load_source, load_trials
+from psps_paper.living.model import ARM_COLUMNS, ARMS_DICTIONARY, CONTRASTS_DICTIONARY, Import
+from psps_paper.living.notes import _notes
+from psps_paper.tables.csv_text import csv_bytes, unprotected
+from psps_paper.tables.errors import TableError
+from psps_paper.tables.files import only_writer, replace_folder
+from psps_paper.tables.load import load_table
+from psps_paper.tables.trials import SOURCE, TRIALS, trials_folder
+
+
+def write_trials(result: Import, folder: Path, *, add: bool = False) -> Path:
+    """Write an import into ``data/trials``, in one step.
+
+    Parameters
+    ----------
+    result : Import
+    folder : Path
+        The data folder.
+    add : bool
+        Add to the trials of the same outcome; otherwise they are replaced. Other outcomes stay.
+
+    Returns
+    -------
+    Path
+        The folder written.
+
+    Raises
+    ------
+    TableError
+        Another process writes there; ``add`` without trials to add to, or with a study that is there.
+    """
+    outcome = result.source["outcome"]
+    with only_writer(folder):
+        if add:
+            beside_present(result, folder)
+        contrasts, arms, sources = result.contrasts, result.arms, []
+        if trials_folder(folder):
+            present, source = load_trials(folder), load_source(folder)
+            kept = present if add else present[present["outcome"] != outcome]
+            contrasts = pd.concat([kept, contrasts], ignore_index=True)
+            sources = [entry for entry in source["sources"] if add or entry["outcome"] != outcome]
+            old_arms = load_arms(folder)
+            arms = pd.concat([table for table in (old_arms if add else old_arms[old_arms["outcome"] != outcome], arms) if len(table)]
+                             or [old_arms], ignore_index=True)
+        files = {CONTRASTS: csv_bytes(contrasts), "dictionaries/contrasts.csv": csv_bytes(_dictionary(CONTRASTS_DICTIONARY))}
+        if len(arms):
+            files |= {"arms.csv": csv_bytes(arms), "dictionaries/arms.csv": csv_bytes(_dictionary(ARMS_DICTIONARY))}
+        record = {
+            "schema": 1,
+            "versions": versions(),
+            "sources": [*sources, result.source],
+            "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+        }
+        files[SOURCE] = (json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
+        replace_folder(folder / TRIALS, files)
+    return folder / TRIALS
+
+
+def beside_present(result: Import, folder: Path) -> Import:
+    """An addition as it stands beside the trials that are there; nothing is written.
+
+    Parameters
+    ----------
+    result : Import
+    folder : Path
+        The data folder.
+
+    Returns
+    -------
+    Import
+        The same, with the notes on all trials of the outcome together.
+
+    Raises
+    ------
+    TableError
+        There are no trials of the outcome, they hold one of the studies, they have another measure, or both together cannot be fitted.
+    """
+    source = result.source
+    file, outcome = source["file"], source["outcome"]
+    present = load_trials(folder) if trials_folder(folder) else pd.DataFrame({"outcome": []})
+    present = present[present["outcome"] == outcome]
+    if present.empty:
+        raise TableError(f"{file}: --add needs trials of outcome {outcome} to add to; import the review's own first")
+    for entry in load_source(folder)["sources"]:
+        if entry["outcome"] == outcome and entry.get("measure", source["measure"]) != source["measure"]:
+            raise TableError(f"{file}: gives {source['measure']}, and {entry['file']}, which is there, gave {entry['measure']}; one network has one measure")
+    shared = sorted(set(result.contrasts["study"]) & set(present["study"]))
+    if shared:
+        raise TableError(f"{file}: study {shared[0]!r} is in contrasts.csv already; import the whole table again, or rename the study")
+    together = pd.concat([present, result.contrasts], ignore_index=True)
+    own = _notes(result.contrasts, file, outcome, folder)
+    notes = [note for note in result.warnings if note not in own] + _notes(together, "contrasts.csv with the addition", outcome, folder)
+    arms = pd.concat([table for table in (load_arms(folder), result.arms) if len(table)] or [result.arms])
+    unarmed = sorted(set(together["study"]) - set(arms.loc[arms["outcome"] == outcome, "study"]))
+    if len(arms) and unarmed:
+        rest = f" and {len(unarmed) - 5} more" if len(unarmed) > 5 else ""
+        notes.append(f"arms are known of some studies only; exports of arms will lack {', '.join(unarmed[:5])}{rest}")
+    return dataclasses.replace(result, warnings=notes)
+
+
+def load_arms(folder: Path) -> pd.DataFrame:
+    """Arms behind the contrasts, where arms were imported: DataFrame [outcome, study, treatment, n, mean, sd, events, rows]."""
+    place = trials_folder(folder)
+    if place is None or not (place / "arms.csv").is_file():
+        return pd.DataFrame(columns=ARM_COLUMNS)
+    arms = load_table("arms", place)
+    for name in ("outcome", "study", "treatment", "rows"):
+        arms[name] = arms[name].map(unprotected)
+    return arms
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computed a result."""
+    return {name: version(name) for name in ("psps-paper", "numpy", "pandas", "scipy")}
+
+
+def _dictionary(columns: list[tuple]) -> pd.DataFrame:
+    rows = [(*row[:4], "no", "", "", "", row[4], "the imported file" if row[0] != "outcome" else "outcomes.csv") for row in columns]
+    return pd.DataFrame(rows, columns=["name", "type", "unit", "nullable", "unique", "minimum", "maximum", "allowed", "meaning", "provenance"])

@@ -1,0 +1,240 @@
+"""Sphinx extension of the book: citations carry the article's own reference numbers, pages are tidied.
+
+Jupyter Book loads it by name (``_config.yml``, ``extra_extensions``). Tidying means: no script of a service
+that the book does not use, roles and header cells that assistive technology can read, the data tables beside
+the pages, and no more of the theme than the pages use. Formulas are MathML (:mod:`psps_paper.site.formulas`).
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pybtex.plugin
+from myst_nb.sphinx_ import NbMetadataCollector
+from pybtex.database import Entry, Person
+from pybtex.style.formatting.unsrt import Style as UnsortedStyle
+from pybtex.style.labels import BaseLabelStyle
+from pybtex.style.sorting import BaseSortingStyle
+from pybtex.style.template import names, sentence
+
+from psps_paper.site import formulas
+from psps_paper.site.glossary import PAGE, GlossaryDirective, explained, load_glossary
+from psps_paper.site.slimming import slim
+
+
+def reference_number(key: str) -> int | None:
+    """Number of an article's reference in the article (N of ``refN``); None for any other key."""
+    match = re.fullmatch(r"ref(\d+)", key)
+    return int(match[1]) if match else None
+
+
+class ReferenceNumbers(BaseLabelStyle):
+    """``[N]`` for the article's reference N; ``[Rücker 2012]`` for what only this edition cites."""
+
+    def format_labels(self, sorted_entries: Iterable[Entry]) -> Iterator[str]:
+        for entry in sorted_entries:
+            number = reference_number(entry.key)
+            if number is None:
+                yield f"{' '.join(entry.persons['author'][0].last_names)} {entry.fields['year']}"
+            else:
+                yield str(number)
+
+
+class ReferenceOrder(BaseSortingStyle):
+    """The article's references in its order, then the others by author and year."""
+
+    def sort(self, entries: Iterable[Entry]) -> list[Entry]:
+        def place(entry: Entry) -> tuple[float, str]:
+            number = reference_number(entry.key)
+            return (float("inf"), entry.key) if number is None else (number, "")
+
+        return sorted(entries, key=place)
+
+
+class ReferenceStyle(UnsortedStyle):
+    """Names as in the article: a comma between them, and "et al." for those that it leaves out."""
+
+    default_label_style = ReferenceNumbers
+    default_sorting_style = ReferenceOrder
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        format_person = self.format_name
+
+        def format_name(person: Person, abbreviate: bool = False):
+            return "et al." if str(person) == "others" else format_person(person, abbreviate)
+
+        self.format_name = format_name
+
+    def format_names(self, role: str, as_sentence: bool = True):
+        listed = names(role, sep=", ", sep2=", ", last_sep=", ")
+        return sentence[listed] if as_sentence else listed
+
+
+_LONG = re.compile(r"(?<=\S{6})[,/|=_(](?=\S{6})")
+
+
+_TABLE = re.compile(r'<div class="table-wrap"([^>]*)>(.*?</table>)', re.DOTALL)
+_WORDS = re.compile(r'<td((?: data-value="[^"]*")?)( class="number")?>(.*?)</td>', re.DOTALL)
+WIDE = 5  # columns from which a table takes the margin too
+PHRASE, SENTENCE = 16, 60  # characters from which a cell gets a width to be read in
+
+
+def roomy_tables(body: str) -> str:
+    """Give wide tables the margin, and mark cells by how much they say.
+
+    The theme hides the list of contents beside what is ``full-width``; on a page without sections it has none, and its
+    script fails.
+    A browser divides the width by the longest cells, so that a sentence beside many columns would stand a word wide.
+    """
+
+    margin = " wide full-width" if "<h2" in body else " wide"
+
+    def cell(found: re.Match) -> str:
+        value, number, content = found[1], found[2], found[3]
+        length = len(html.unescape(re.sub(r"<[^>]+>", "", content)).strip())
+        if length >= SENTENCE:  # numbers among it, but no number to be kept on one line
+            return f'<td{value} data-says="sentence">{content}</td>'
+        return f'<td{value} data-says="phrase">{content}</td>' if length >= PHRASE and not number else found[0]
+
+    def table(found: re.Match) -> str:
+        head = found[2].partition("</tr>")[0]
+        wide = margin if len(re.findall(r"<t[hd][ >]", head)) >= WIDE else ""
+        return f'<div class="table-wrap{wide}"{found[1]}>{_WORDS.sub(cell, found[2])}'
+
+    return _TABLE.sub(table, body)
+
+
+def tidy_body(body: str) -> str:
+    """Mend in a page's body what axe-core reports: pandas' empty header cells and docutils' citation roles; let what unfolds
+    code be called as it reads (MyST-NB calls all of it the same); let long words of tables break."""
+    body = body.replace('<summary aria-label="Toggle hidden content">', "<summary>")
+    body = re.sub(r"<th([^>]*)></th>", r"<td\1></td>", body)
+    # A list of numbers is no number to be kept on one line.
+    body = re.sub(r'<td class="number">(\d+(?:, \d+){2,})</td>', r"<td>\1</td>", body)
+    body = re.sub(r"(?<=<td>)[^<]*[^<\s]{25}[^<]*", lambda cell: _LONG.sub(r"\g<0><wbr>", cell[0]), body)
+    return formulas.joined(roomy_tables(body).replace(' role="doc-biblioentry"', ' role="listitem"'))
+
+
+def adapt_page(app, pagename: str, templatename: str, context: dict, doctree) -> None:
+    """Before a page is written: drop thebe, which the theme loads and the book does not use; tidy the body."""
+    for kind in ("script_files", "css_files"):
+        context[kind] = [
+            asset
+            for asset in context[kind]
+            if "thebe" not in f"{getattr(asset, 'filename', asset)} {getattr(asset, 'attributes', '')}".lower()
+        ]
+    body = tidy_body(context.get("body", ""))
+    # The reference list is titles of other people's works; the glossary explains itself.
+    if f"book/{PAGE}" in app.env.found_docs and pagename.startswith("book/") and Path(pagename).name not in ("references", PAGE):
+        body = explained(body, app.psps_glossary)
+    context["body"] = body
+
+
+def read_glossary(app) -> None:
+    """Read the glossary once a build; a book without one explains nothing."""
+    path = Path(app.srcdir) / "book" / "glossary.yml"
+    app.psps_glossary = load_glossary(path) if path.exists() else {}
+
+
+def use_formulas(app, config) -> None:
+    """Write formulas as MathML, in every book that loads this extension, with the font that they need."""
+    config.html_math_renderer = "mathml"
+    config.html_static_path.append(str(formulas.ASSETS))
+
+
+def read_in_parallel(app) -> None:
+    """Read, and so execute, one chapter for each core at a time; Jupyter Book has no option for it."""
+    app.parallel = os.cpu_count() or 1
+    # It does nothing while pages are read (it is switched off); it only doesn't declare so.
+    app.extensions["sphinx_multitoc_numbering"].parallel_read_safe = True
+
+
+def run_all_chapters(app, config) -> None:
+    """Let the other chapters run where one fails, so that :func:`tell_failures` can tell of all; it fails the build."""
+    app.psps_strict = config.nb_execution_raise_on_error
+    config.nb_execution_raise_on_error = False
+
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_CELL = re.compile(r"^-{18,}\n(?P<source>.*?)\n-{18,}$", re.DOTALL | re.MULTILINE)
+CELL_LINES = 10  # of a failed cell, around the line that failed
+
+
+def failed_cell(message: str) -> str:
+    """What an author needs of nbclient's message: the cell, indented, and what it raised or that it timed out.
+
+    Example
+    -------
+    >>> line = "-" * 18
+    >>> print(failed_cell(f"Executing:\\n{line}\\n1 / 0\\n{line}\\nZeroDivisionError: division by zero"))
+        1 / 0
+    ZeroDivisionError: division by zero
+    """
+    text = _COLOUR.sub("", message).strip()
+    cell = _CELL.search(text)
+    lines = cell["source"].split("\n") if cell else []
+    at = re.search(r"^Cell In\[\d+\], line (\d+)", text, re.MULTILINE)
+    first = max(min(int(at[1]) - CELL_LINES // 2, len(lines) - CELL_LINES), 0) if at else 0
+    timed_out = re.search(r"A cell (timed out) .*?(after [\d.]+ seconds)", text)
+    raised = re.search(r"^(\w+) +Traceback \(most recent call last\)$", text, re.MULTILINE)
+    start = text.rfind(f"\n{raised[1]}") + 1 if raised else text.rfind("\n") + 1
+    said = f"{timed_out[1]} {timed_out[2]}" if timed_out else text[start:]
+    return "\n".join([*(f"    {line}" for line in lines[first : first + CELL_LINES]), *said.split("\n")[:5]])
+
+
+def tell_failures(app, error: Exception | None) -> None:
+    """At the very end of a build, name each chapter that failed with its cell and what it raised, and let the build fail."""
+    if error is not None or not app.psps_strict:
+        return
+    data = {name: NbMetadataCollector.get_exec_data(app.env, name) for name in sorted(app.env.found_docs)}
+    for name, run in data.items():
+        if run and not run["succeeded"]:
+            app.statuscode = 1
+            print(f"\n{app.env.doc2path(name, base=False)}: this cell failed:\n{failed_cell(run['traceback'])}", file=sys.stderr, flush=True)
+
+
+def finish(app, error: Exception | None) -> None:
+    """After the build: make the sidebar a landmark and name what unfolds in it, put the data beside the pages, prune what the theme brings."""
+    if error is not None or app.builder.format != "html":
+        return
+    output = Path(app.outdir)
+    for page in output.rglob("*.html"):
+        plain = page.read_text(encoding="utf-8")
+        marked = plain.replace(
+            'class="bd-sidebar-primary bd-sidebar', 'role="complementary" aria-label="Book" class="bd-sidebar-primary bd-sidebar'
+        ).replace('<summary><span class="toctree-toggle"', '<summary aria-label="Pages below"><span class="toctree-toggle"')
+        if marked != plain:
+            page.write_text(marked, encoding="utf-8")
+    # PDFs of an earlier build would show earlier numbers, and the front page, written anew, does not link to them.
+    shutil.rmtree(output / "pdf", ignore_errors=True)
+    data = output / "data"
+    data.mkdir(exist_ok=True)
+    for table in sorted((Path(app.srcdir) / "data").glob("*.csv")):
+        shutil.copyfile(table, data / table.name)
+    # Extensions add their folders to the book's by full paths.
+    folders = [Path(app.srcdir) / folder for folder in app.config.html_static_path if not Path(folder).is_absolute()]
+    own = frozenset(sheet.name for folder in folders for sheet in folder.glob("*.css"))
+    slim(output, own=own, search_as_you_type=bool(app.config.html_theme_options.get("search_as_you_type")))
+
+
+def setup(app) -> dict[str, bool]:
+    """Register the reference style ``psps`` and the handlers (Sphinx calls this when it loads the extension)."""
+    pybtex.plugin.register_plugin("pybtex.style.formatting", "psps", ReferenceStyle)
+    app.add_directive("psps-glossary", GlossaryDirective)
+    app.add_html_math_renderer("mathml", (formulas.visit_math, None), (formulas.visit_displaymath, None))
+    app.add_css_file("formulas.css")
+    app.connect("config-inited", use_formulas)
+    app.connect("config-inited", run_all_chapters)
+    app.connect("builder-inited", read_glossary)
+    app.connect("builder-inited", read_in_parallel)
+    app.connect("html-page-context", adapt_page, priority=900)
+    app.connect("build-finished", finish, priority=900)
+    app.connect("build-finished", tell_failures, priority=950)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,6 @@
+"""Load and check the tables of ``data/``; the only door through which data enter."""
+
+from psps_paper.tables.errors import TableError
+from psps_paper.tables.load import load_table, validate_table
+
+__all__ = ["TableError", "load_table", "validate_table"]

@@ -1,0 +1,45 @@
+"""Compute once what every chapter of a build asks for."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Callable
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import TypeVar
+
+from psps_paper.tables.files import write_atomically
+
+Result = TypeVar("Result")
+
+
+@cache
+def _code() -> str:
+    """Digest of the package's source: what it computed before a change must not be taken for what it computes now."""
+    return sha256(b"".join(path.read_bytes() for path in sorted(Path(__file__).parents[1].rglob("*.py")))).hexdigest()
+
+
+def once(name: str, inputs: str, compute: Callable[[], Result]) -> Result:
+    """``compute()``, or what it gave for the same inputs and the same code earlier in this build.
+
+    ``make`` names a folder that it empties before each build (``PSPS_BUILD_CACHE``); without one nothing is kept.
+
+    Parameters
+    ----------
+    name : str
+        Of what is computed.
+    inputs : str
+        Everything that the result depends on, but for the code of the package.
+    compute : callable
+        Without arguments; its result must be picklable.
+    """
+    folder = os.environ.get("PSPS_BUILD_CACHE")
+    if not folder:
+        return compute()
+    file = Path(folder) / f"{name}-{sha256((_code() + inputs).encode()).hexdigest()}.pickle"
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, pickle.dumps(compute()))
+    return pickle.loads(file.read_bytes())

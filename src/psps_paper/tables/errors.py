@@ -1,0 +1,7 @@
+"""The error that every table check raises."""
+
+from __future__ import annotations
+
+
+class TableError(ValueError):
+    """A table breaks its dictionary; the message names file, row, column, value and what was expected."""

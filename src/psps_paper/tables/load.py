@@ -1,0 +1,291 @@
+"""Load and validate the tables of ``data/``; the only door through which data enter."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import os
+import re
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from psps_paper.tables.cache import once
+from psps_paper.tables.errors import TableError
+from psps_paper.tables.schemas import (
+    DICTIONARY_CHOICES,
+    DICTIONARY_COLUMNS,
+    DTYPES,
+    expectation,
+    key_columns,
+    schema_from_dictionary,
+)
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # all but tab and the line ends
+_ESCAPED = re.compile("[\ud800-\udfff]")  # what stands for a byte that is not UTF-8
+_LARGEST_WHOLE = 2.0**53  # beyond it a double no longer holds every whole number
+
+ROW_RULES = "row_rules"
+CHECKSUMS = "checksums.sha256"
+
+
+def data_folder() -> Path:
+    """Folder of the tables: ``$PSPS_DATA``, else ``data/`` of the review in which one works, else of this checkout."""
+    named = os.environ.get("PSPS_DATA")
+    if named:
+        return Path(named)
+    for root in (Path.cwd(), Path.cwd().parent, Path(__file__).resolve().parents[3]):
+        if (root / "data" / "dictionaries").is_dir():
+            return root / "data"
+    raise TableError("no data folder found: run inside a checkout, or set PSPS_DATA to its data folder")
+
+
+def table_names(folder: Path | None = None) -> list[str]:
+    """Names of all tables that have a column dictionary, sorted; a folder without dictionaries is an error."""
+    dictionaries = (folder or data_folder()) / "dictionaries"
+    if not dictionaries.is_dir():
+        raise TableError(f"{dictionaries.parent} is no data folder: it has no folder dictionaries")
+    return sorted(path.stem for path in dictionaries.glob("*.csv"))
+
+
+def load_dictionary(name: str, folder: Path | None = None) -> pd.DataFrame:
+    """Column dictionary of a table: one row a column, all text, empty string where nothing is said."""
+    file_name = f"dictionaries/{name}.csv"
+    return _dictionary(_content((folder or data_folder()) / file_name, file_name), file_name)
+
+
+def _dictionary(content: bytes, file_name: str) -> pd.DataFrame:
+    dictionary = _text_table(content, file_name)
+    if list(dictionary.columns) != DICTIONARY_COLUMNS:
+        raise TableError(f"{file_name}: columns are {list(dictionary.columns)}, expected {DICTIONARY_COLUMNS}")
+    for row, column in dictionary.iterrows():
+        where = f"{file_name}, row {row + 1} ({column['name']}), column"
+        for field, choices in DICTIONARY_CHOICES.items():
+            if column[field] not in choices:
+                raise TableError(f"{where} {field}: {column[field]!r} is not one of {', '.join(choices)}")
+        for field in ("minimum", "maximum"):
+            if column[field] and pd.isna(pd.to_numeric(column[field], errors="coerce")):
+                raise TableError(f"{where} {field}: {column[field]!r} is not a number")
+    return dictionary
+
+
+def load_table(name: str, folder: Path | None = None) -> pd.DataFrame:
+    """Load a table of ``data/`` and check it against its dictionary and the rules of ``row_rules.csv``.
+
+    Parameters
+    ----------
+    name : str
+        File name without ``.csv``.
+    folder : Path, optional
+        The data folder; by default that of this checkout.
+
+    Returns
+    -------
+    DataFrame
+        Typed as the dictionary says; missing values are ``pandas.NA`` or NaN.
+
+    Raises
+    ------
+    TableError
+        Naming file, row, column, value and what was expected. Rows count from 1 at the first
+        row of data.
+    """
+    folder = folder or data_folder()
+    if name not in table_names(folder):
+        raise TableError(f"{name}.csv: no such table; there are {', '.join(table_names(folder))}")
+    names = [f"{name}.csv", f"dictionaries/{name}.csv"]
+    if name != ROW_RULES and (folder / f"{ROW_RULES}.csv").exists():
+        names += [f"{ROW_RULES}.csv", f"dictionaries/{ROW_RULES}.csv"]
+    return _checked(name, *(_content(folder / file_name, file_name) for file_name in names)).copy()
+
+
+@lru_cache(maxsize=128)  # chapters and commands load the same tables over and over
+def _checked(name: str, *contents: bytes) -> pd.DataFrame:
+    digests = "".join(hashlib.sha256(content).hexdigest() for content in contents)
+    return once(f"table-{name}", digests, lambda: _checked_now(name, *contents))
+
+
+def _checked_now(name: str, content: bytes, dictionary: bytes, rules: bytes | None = None, rules_dictionary: bytes = b"") -> pd.DataFrame:
+    file_name = f"{name}.csv"
+    raw = _text_table(content, file_name)
+    table = validate_table(raw, _dictionary(dictionary, f"dictionaries/{file_name}"), file_name)
+    if rules is not None:
+        _check_rules(raw, table, name, _rules(rules, rules_dictionary))
+    return table
+
+
+def validate_table(raw: pd.DataFrame, dictionary: pd.DataFrame, file_name: str) -> pd.DataFrame:
+    """Check a table of text cells against its dictionary and give it its types.
+
+    Parameters
+    ----------
+    raw : DataFrame
+        All cells text; the empty string is a missing value.
+    dictionary : DataFrame
+        As from :func:`load_dictionary`.
+    file_name : str
+        For messages.
+
+    Returns
+    -------
+    DataFrame
+        With the dictionary's types and order.
+
+    Raises
+    ------
+    TableError
+        On the first breach: a missing, unknown or misplaced column, a cell of the wrong type or outside
+        the allowed values, a missing value, a duplicate, a key that two rows share.
+    """
+    expected = list(dictionary["name"])
+    for column in expected:
+        if column not in raw.columns:
+            raise TableError(f"{file_name}: column {column} is missing; expected {', '.join(expected)}")
+    for column in raw.columns:
+        if column not in expected:
+            raise TableError(f"{file_name}: column {column!r} is unknown; expected {', '.join(expected)}")
+    if list(raw.columns) != expected:
+        raise TableError(f"{file_name}: columns are out of order; expected {', '.join(expected)}")
+
+    typed = pd.DataFrame(index=raw.index)
+    for _, column in dictionary.iterrows():
+        typed[column["name"]] = _typed_column(raw, column, file_name)
+    schema = schema_from_dictionary(dictionary)
+    from pandera.errors import SchemaErrors  # as late as the schema itself
+
+    try:
+        return schema.validate(typed, lazy=True)
+    except SchemaErrors as errors:
+        case = errors.failure_cases.iloc[0]
+        if case["check"] == "multiple_fields_uniqueness":
+            raise _shared_key(raw, key_columns(dictionary), int(case["index"]), file_name) from None
+        column = dictionary.set_index("name", drop=False).loc[case["column"]]
+        row, value = int(case["index"]), raw.loc[int(case["index"]), case["column"]]
+        if case["check"] == "not_nullable":
+            fault = "is empty"
+        elif case["check"] == "field_uniqueness":
+            rows = ", ".join(str(number + 1) for number in raw.index[raw[case["column"]] == value])
+            fault = f"{value!r} occurs more than once (rows {rows})"
+        else:
+            fault = f"{_shortened(value)} is not {expectation(column)}"
+        raise TableError(f"{file_name}, {row_name(raw, row)}, column {case['column']}: {fault}") from None
+
+
+def _shared_key(raw: pd.DataFrame, columns: list[str], row: int, file_name: str) -> TableError:
+    same = (raw[columns] == raw.loc[row, columns]).all(axis=1)
+    rows = ", ".join(str(number + 1) for number in raw.index[same])
+    values = ", ".join(repr(raw.loc[row, column]) for column in columns)
+    return TableError(f"{file_name}, {row_name(raw, row)}, columns {', '.join(columns)}: {values} occur together more than once "
+                      f"(rows {rows}); expected one row for each")
+
+
+@lru_cache(maxsize=8)
+def _rules(content: bytes, dictionary: bytes) -> pd.DataFrame:
+    file_name = f"{ROW_RULES}.csv"
+    return validate_table(_text_table(content, file_name), _dictionary(dictionary, f"dictionaries/{file_name}"), file_name)
+
+
+def _check_rules(raw: pd.DataFrame, table: pd.DataFrame, name: str, rules: pd.DataFrame) -> None:
+    """Hold a table against the conditions that ``row_rules.csv`` puts on its rows."""
+    for number, rule in rules[rules["table"] == name].iterrows():
+        try:
+            applies = table.eval(rule["rows"], engine="python") if isinstance(rule["rows"], str) else pd.Series(True, table.index)
+            broken = applies.astype("boolean").fillna(False) & ~table.eval(rule["holds"], engine="python").astype("boolean").fillna(False)
+            cells = raw[rule["column"]]
+        except Exception as error:  # the condition is data, and pandas raises whatever its parts raise
+            raise TableError(f"{ROW_RULES}.csv, row {number + 1}, column holds: {rule['holds']!r} does not suit {name}.csv: {error}") from error
+        if broken.any():
+            row = int(broken.idxmax())
+            raise TableError(f"{name}.csv, {row_name(raw, row)}, column {rule['column']}: {_shortened(cells[row])} "
+                             f"is not {rule['expected']}")
+
+
+def row_name(raw: pd.DataFrame, row: int) -> str:
+    """A row as messages name it: counted from 1 at the first row of data, with its reference where it has one."""
+    reference = raw.loc[row, "ref"] if "ref" in raw.columns else ""
+    return f"row {row + 1}" + ("" if pd.isna(reference) or reference == "" else f" (ref {reference})")
+
+
+def _content(path: Path, file_name: str) -> bytes:
+    if not path.is_file():
+        raise TableError(f"{file_name}: " + ("is not a file" if path.exists() else "the file is missing"))
+    return path.read_bytes()
+
+
+def _text_table(content: bytes, file_name: str) -> pd.DataFrame:
+    try:
+        # Spreadsheets begin UTF-8 with a byte order mark; it says nothing about the data
+        text = content.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise TableError(f"{_not_utf8(error, file_name)}; save the file as UTF-8") from None
+    if not text.strip():
+        raise TableError(f"{file_name}: the file is empty; expected a header line")
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header, *rows = reader
+    except csv.Error as error:
+        raise TableError(f"{file_name}, line {reader.line_num}: {error}; expected comma-separated values") from None
+    if len(set(header)) != len(header):
+        raise TableError(f"{file_name}: a column name occurs more than once in {header}")
+    if not rows:
+        raise TableError(f"{file_name}: there is a header but no row of data")
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(header):
+            raise TableError(f"{file_name}, row {number}: {len(row)} cells where the header has {len(header)}")
+    table = pd.DataFrame(rows, columns=header, dtype=str)
+    if not _CONTROL.search(text):
+        return table
+    for number, row in enumerate(rows):
+        for column, cell in zip(header, row, strict=True):
+            if _CONTROL.search(cell):
+                raise TableError(
+                    f"{file_name}, {row_name(table, number)}, column {column}: "
+                    f"{_shortened(cell)} holds a control character; expected text"
+                )
+    return table
+
+
+def _not_utf8(error: UnicodeDecodeError, file_name: str) -> str:
+    """Say where a byte is that is not UTF-8: its line, and its cell where the file reads as a table up to there."""
+    content = error.object
+    line = content.count(b"\n", 0, error.start) + 1
+    fault = f"{file_name}, line {line}: byte {error.start} ({content[error.start]:#04x}) is not UTF-8"
+    text = content.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
+    try:
+        header, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    except (csv.Error, ValueError):
+        return fault
+    if _ESCAPED.search("".join(header)):
+        return fault
+    for number, row in enumerate(rows):
+        for column, cell in zip(header, row):
+            if _ESCAPED.search(cell):
+                written = cell.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+                name = row_name(pd.DataFrame([dict(zip(header, row))], index=[number]), number)
+                return (f"{file_name}, line {line}, {name}, column {column}: '{written[:80]}' "
+                        f"holds byte {content[error.start]:#04x}, which is not UTF-8")
+    return fault
+
+
+def _shortened(cell: str) -> str:
+    return repr(cell if len(cell) <= 80 else cell[:79] + "\N{HORIZONTAL ELLIPSIS}")
+
+
+def _typed_column(raw: pd.DataFrame, column: pd.Series, file_name: str) -> pd.Series:
+    cells = raw[column["name"]]
+    if DTYPES[column["type"]] == "str":
+        return cells.where(cells != "", None).astype("str")
+    numbers = pd.to_numeric(cells.where(cells != "", None), errors="coerce").astype(float)
+    wrong = (numbers.isna() & (cells != "")) | np.isinf(numbers)
+    if column["type"] == "integer":
+        wrong |= numbers.notna() & ((numbers % 1 != 0) | (numbers.abs() > _LARGEST_WHOLE))
+    if wrong.any():
+        row = int(wrong.idxmax())
+        raise TableError(
+            f"{file_name}, {row_name(raw, row)}, column {column['name']}: "
+            f"{_shortened(cells[row])} is not {expectation(column)}"
+        )
+    return numbers.astype(DTYPES[column["type"]])

@@ -13,6 +13,7 @@ from pathlib import Path
 from psps_paper.claims.consistency import disagreements
 from psps_paper.claims.model import VERDICTS, place
 from psps_paper.claims.registry import check_claims
+from psps_paper.cli.audit import audit_commands
 from psps_paper.cli.ensemble import ensemble_commands
 from psps_paper.cli.living import living_commands
 from psps_paper.tables.checksums import changed_files, record_checksums
@@ -44,6 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     living_commands(commands)
     ensemble_commands(commands)
+    audit_commands(commands)
 
     figures = commands.add_parser("figures", help="rebuild every figure of the book, with the data plotted in it")
     figures.add_argument("--format", default="svg,pdf,png", help="one or more, separated by commas (default: svg,pdf,png)")

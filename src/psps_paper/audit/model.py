@@ -1,0 +1,147 @@
+"""What a paper prints about its network, as one object; nothing is computed here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+
+from psps_paper.audit.numbers import SLACK, Number, Triple
+
+VERDICTS = ("holds", "explained", "cannot tell", "clash")
+Scale = Literal["ratio", "difference", ""]
+RATIOS = ("or", "rr", "hr", "irr", "rom", "rate ratio", "odds ratio", "risk ratio", "relative risk", "hazard ratio", "ratio", "ratio of means")
+DIFFERENCES = ("md", "smd", "wmd", "rd", "mean difference", "standardised mean difference", "standardized mean difference",
+               "risk difference", "difference", "hedges g", "cohen d", "log or", "log rr", "log hr", "log odds ratio")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One printed comparison.
+
+    Attributes
+    ----------
+    treat1, treat2 : str
+        The estimate is read as ``treat1`` minus, or over, ``treat2``.
+    triple : Triple
+    where : str
+        Its place in the print: row and column.
+    p, z : Number, optional
+        Printed beside the estimate.
+    """
+
+    treat1: str
+    treat2: str
+    triple: Triple
+    where: str
+    p: Number | None = None
+    z: Number | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells that one analysis printed in one area: a triangle, a square or a list.
+
+    ``holds`` is "network" or "direct"; ``orientation`` says how the cells were read and ``stated`` whether the
+    print says so.
+    """
+
+    cells: tuple[Cell, ...]
+    holds: str = "network"
+    area: str = ""
+    orientation: str = ""
+    stated: bool = False
+
+    def turned(self) -> Table:
+        """The same cells read the other way round."""
+        cells = tuple(replace(cell, treat1=cell.treat2, treat2=cell.treat1) for cell in self.cells)
+        ways = {"row versus column": "column versus row", "column versus row": "row versus column"}
+        return replace(self, cells=cells, orientation=ways.get(self.orientation, self.orientation))
+
+
+@dataclass(frozen=True)
+class Network:
+    """Everything printed about one analysis.
+
+    Attributes
+    ----------
+    name : str
+    treatments : tuple of str
+        In the order of print.
+    tables : tuple of Table
+    scale : {"ratio", "difference", ""}
+        Empty where neither the print nor its numbers decide it.
+    scale_from : str
+        "stated" or why it was inferred.
+    framework : {"frequentist", "bayesian", ""}
+    level : float
+        Of the intervals, a fraction.
+    better : {"lower", "higher", ""}
+    scores : dict of str to Number
+        P-scores or SUCRA, as fractions; ``score_kind`` names them.
+    mean_ranks : dict of str to Number
+    rank_probabilities : dict of str to tuple of Number
+        As fractions, rank 1 first.
+    best, worst : dict of str to Number
+        Probabilities of the first and of the last rank, as fractions.
+    heterogeneity : dict of str to Number
+        Keys tau2, tau, i2, i2_lower, i2_upper, q, df, p, df_predict, studies, comparisons, designs, multi_arm_arms.
+    q_rows : tuple of (name, q, df, p)
+    predictions : tuple of Cell
+        The limits are those of the prediction interval.
+    misplaced : tuple of (treatment, text, where)
+        Estimates printed where a treatment meets itself.
+    notes : tuple of str
+        What the reader did that a person should know.
+    """
+
+    name: str
+    treatments: tuple[str, ...]
+    tables: tuple[Table, ...]
+    scale: Scale = ""
+    scale_from: str = "stated"
+    framework: str = ""
+    level: float = 0.95
+    better: str = ""
+    scores: dict[str, Number] = field(default_factory=dict)
+    score_kind: str = "P-score"
+    mean_ranks: dict[str, Number] = field(default_factory=dict)
+    rank_probabilities: dict[str, tuple[Number, ...]] = field(default_factory=dict)
+    best: dict[str, Number] = field(default_factory=dict)
+    worst: dict[str, Number] = field(default_factory=dict)
+    heterogeneity: dict[str, Number] = field(default_factory=dict)
+    q_rows: tuple[tuple[str, Number, Number, Number | None], ...] = ()
+    predictions: tuple[Cell, ...] = ()
+    misplaced: tuple[tuple[str, str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def of(self, holds: str) -> tuple[Table, ...]:
+        """Tables of network or of direct estimates."""
+        return tuple(table for table in self.tables if table.holds == holds)
+
+
+@dataclass(frozen=True)
+class Printed:
+    """All that one description holds: its networks and its percentages with their numbers of people."""
+
+    title: str
+    source: str
+    networks: tuple[Network, ...]
+    percentages: tuple[tuple[Number, int], ...] = ()
+
+
+def bounds(number: Number, scale: str, slack: float = SLACK) -> tuple[float, float]:
+    """Interval of the exact values behind a printed number on the scale of analysis: logarithms of ratios."""
+    low, high = number.bounds(slack)
+    if scale != "ratio":
+        return low, high
+    return (float(np.log(low)) if low > 0 else -np.inf), (float(np.log(high)) if high > 0 else -np.inf)
+
+
+def scale_of(measure: str) -> Scale:
+    """Whether a measure is a ratio or a difference; empty for an unknown one."""
+    name = " ".join(measure.lower().replace("-", " ").replace("(", " ").replace(")", " ").split())
+    if name in DIFFERENCES or name.startswith(("log ", "smd", "md", "ln ")):
+        return "difference"
+    return "ratio" if name in RATIOS or name.split(" ")[0] in RATIOS else ""

@@ -1,0 +1,148 @@
+"""From a full league table to the direct evidence: weights, verdicts, and what clashes with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from psps_paper.audit.cells import interval_of, place
+from psps_paper.audit.findings import Finding, overlap
+from psps_paper.audit.geometry import Weights, weight_bounds
+from psps_paper.audit.network_checks import Analysis
+from psps_paper.audit.square import Square, closed
+
+COLUMNS = ("network", "treat1", "treat2", "weight", "lower", "upper", "direct")
+ROUNDED = 0.5 * (1 + 1e-6)  # units of the last digit
+IMPRECISE = 4.0  # a trial is thought to be at most this many times less precise than the least precise comparison
+_NAN = float("nan")
+
+
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """Weights of one analysis, with the square that they come from and the smallest weight that counts."""
+
+    square: Square
+    weights: Weights
+    smallest: float
+    table: pd.DataFrame
+
+
+def geometry(analysis: Analysis, smallest: float | None = None) -> tuple[Geometry | None, list[Finding]]:
+    """Weights of the direct evidence, where the table is full, normal and symmetric.
+
+    Parameters
+    ----------
+    analysis : Analysis
+    smallest : float, optional
+        Weight below which no trial is thought to lie; by default that of a standard error of four times the largest
+        in the table.
+    """
+    network = analysis.network
+    where = ": ".join(part for part in (network.name, analysis.label) if part)
+    square = analysis.square(slack=ROUNDED)
+    if len(square.treatments) < 3:
+        return None, []
+    if not square.full:
+        missing = int((~square.printed).sum() - len(square.printed)) // 2
+        return None, [_note(where, f"{missing} comparisons are not printed; the weights of direct evidence follow only from a full table.")]
+    found = _bounds(analysis, square, ROUNDED)
+    if not found.possible:
+        found = _bounds(analysis, analysis.square(), None)
+    if not found.possible:
+        text = ("No network whose weights are all at least 0 gives these intervals. Multi-arm studies with unequal arms, correlated estimates or "
+                "intervals of different models can do that; which of them is it?")
+        return None, [Finding("direct evidence", where, "", _NAN, _NAN, "cannot tell", text)]
+    if smallest is None:
+        smallest = 1 / (IMPRECISE * float(square.se_high.max())) ** 2
+    told = network.framework != "bayesian" and square.symmetric
+    table = _weight_table(network.name if not analysis.label else where, square, found, smallest, told)
+    notes = []
+    if not told:
+        notes.append(_note(where, "Weights are of normal intervals; posterior or asymmetric ones give them only nearly, so no comparison is told as direct or not."))
+    return Geometry(square, found, smallest, table), notes
+
+
+def _note(where: str, text: str) -> Finding:
+    return Finding("direct evidence", where, "", _NAN, _NAN, "cannot tell", text)
+
+
+def _bounds(analysis: Analysis, square: Square, slack: float | None) -> Weights:
+    if square.symmetric:
+        confined = closed(analysis.network, square, **({} if slack is None else {"slack": slack}))
+        square = confined if confined is not None else square
+    if (square.se_low[~np.eye(len(square.se_low), dtype=bool)] <= 0).any() or not np.isfinite(square.se_high).all():
+        n = len(square.se_low)
+        with np.errstate(divide="ignore"):
+            top = np.where(np.eye(n, dtype=bool), 0.0, 1 / square.se_low**2)
+        return Weights(np.full((n, n), np.nan), np.zeros((n, n)), top, True)
+    return weight_bounds(square.se_low**2, square.se_high**2)
+
+
+def _weight_table(name: str, square: Square, found: Weights, smallest: float, told: bool) -> pd.DataFrame:
+    rows = []
+    for i, treat1 in enumerate(square.treatments):
+        for j in range(i + 1, len(square.treatments)):
+            low, high = float(found.low[i, j]), float(found.high[i, j])
+            direct = "yes" if low > 0 else "no" if high < smallest else "cannot tell"
+            rows.append((name, treat1, square.treatments[j], float(np.clip(found.weight[i, j], low, high)), low, high, direct if told else "cannot tell"))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def direct_findings(analysis: Analysis, shape: Geometry | None) -> list[Finding]:
+    """Printed direct estimates against the network: their weights, and equality where all evidence is direct."""
+    network = analysis.network
+    findings = []
+    of = {frozenset((cell.treat1, cell.treat2)): cell for cell in analysis.cells}
+    told = {} if shape is None else {frozenset((row.treat1, row.treat2)): row for row in shape.table.itertuples()}
+    printed = {frozenset((cell.treat1, cell.treat2)) for cell in analysis.direct}
+    for cell in analysis.direct:
+        pair = frozenset((cell.treat1, cell.treat2))
+        one = interval_of(cell, network.scale, network.level)
+        where, marks = place(cell, network.name, "direct"), ((cell.treat1, cell.treat2),)
+        if not one.ordered or pair not in told:
+            continue
+        low, high = _reciprocal(one.se_high), _reciprocal(one.se_low)
+        row = told[pair]
+        if row.direct == "no":
+            findings.append(Finding("direct weight", where, cell.triple.text, row.lower, row.upper, "cannot tell",
+                                    "A direct estimate is printed, and the network leaves it no weight; is it a part of this network?", marks))
+        elif overlap(low, high, row.lower, row.upper):
+            findings.append(Finding("direct weight", where, cell.triple.text, row.lower, row.upper, "holds", "Its precision can be its weight in the network.", marks))
+        else:
+            findings.append(Finding("direct weight", where, cell.triple.text, row.lower, row.upper, "explained",
+                                    f"Its precision is {low:.3g} to {high:.3g}; a tau2 of its own, or multi-arm studies, give another weight in the network.", marks))
+        findings += _only_direct(analysis, shape, cell, of.get(pair), one)
+    if shape is not None and analysis.direct:
+        for pair, row in told.items():
+            if row.direct == "yes" and pair not in printed:
+                findings.append(Finding("direct weight", f"{network.name}: {row.treat1} vs {row.treat2}", "", row.lower, row.upper, "cannot tell",
+                                        "The network gives this comparison direct weight, and no direct estimate is printed; is one left out, or a multi-arm study?",
+                                        ((row.treat1, row.treat2),)))
+    return findings
+
+
+def _reciprocal(se: float) -> float:
+    return 1 / se**2 if se > 0 else np.inf
+
+
+def _only_direct(analysis: Analysis, shape: Geometry, cell, network_cell, one) -> list[Finding]:
+    """Where a comparison's weight is all its precision, the network estimate must be the direct one."""
+    if network_cell is None:
+        return []
+    network, square = analysis.network, shape.square
+    i, j = (square.treatments.index(label) for label in (cell.treat1, cell.treat2))
+    share = shape.weights.low[i, j] * square.se_low[i, j] ** 2
+    if share < 0.95:
+        return []
+    other = interval_of(network_cell, network.scale, network.level)
+    low, high = (other.te_low, other.te_high) if network_cell.treat1 == cell.treat1 else (-other.te_high, -other.te_low)
+    reach = 0.05 * one.se_high
+    holds = overlap(low - reach, high + reach, one.te_low, one.te_high)
+    where = place(cell, network.name, "direct")
+    if network.scale == "ratio":
+        low, high = float(np.exp(low)), float(np.exp(high))
+    why = "All evidence here is direct, and both estimates agree." if holds else \
+        "Nearly all evidence here is direct, and the two estimates differ; another tau2 can shift the weights of its trials."
+    return [Finding("only direct evidence", where, cell.triple.text, low, high, "holds" if holds else "explained", why, ((cell.treat1, cell.treat2),))]

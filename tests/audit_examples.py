@@ -9,6 +9,7 @@ import pandas as pd
 
 from psps_paper.network import fit_network
 from psps_paper.network.model import NetworkFit
+from psps_paper.network.ranking import p_scores
 
 MINUS = "\u2212"
 STYLES = ("{e} ({l}, {u})", "{e} ({l} to {u})", "{e} [{l}; {u}]", "{e} [{l}, {u}]", "{e} ({l}; {u})", "{e} ({l} - {u})")
@@ -152,3 +153,26 @@ def change_digit(example: Example, rng: np.random.Generator) -> np.ndarray | Non
 
 ERRORS = {"sign of an estimate turned": flip_sign, "cell turned round": turn_cell, "limits exchanged": swap_limits, "rows exchanged": swap_rows,
           "one digit changed": change_digit}
+
+
+def description(example: Example, *, reverse_ranks: bool = False, i2_for_tau2: bool = False) -> dict:
+    """The table with what papers print beside it: P-scores, Q, tau2, I2 and prediction intervals against the first treatment."""
+    fit, d = example.fit, example.decimals
+    scores = p_scores(fit, desirable="higher")
+    if reverse_ranks:
+        ranks = scores.to_numpy().argsort().argsort()
+        scores = pd.Series(np.sort(scores.to_numpy())[::-1][ranks], index=scores.index)
+    network: dict = {
+        "name": "network", "measure": "OR" if example.ratio else "MD", "framework": "frequentist", "better": "higher",
+        "tables": [{"text": text_of(example.table()), "orientation": "row versus column"}],
+        "scores": {"kind": "P-score", **{name: f"{score:.2f}" for name, score in scores.items()}},
+        "heterogeneity": {"tau2": f"{fit.i2 if i2_for_tau2 else fit.tau2:.{max(d, 2)}f}"},
+    }
+    if fit.df_predict > 0:
+        network["heterogeneity"]["df_predict"] = str(int(fit.df_predict))
+        first = fit.treatments[0]
+        network["predictions"] = [
+            {"treat1": other, "treat2": first,
+             "interval": f"{example.on_scale(fit.predict_lower.loc[other, first]):.{d}f} to {example.on_scale(fit.predict_upper.loc[other, first]):.{d}f}"}
+            for other in fit.treatments[1:4]]
+    return {"schema": 1, "networks": [network]}

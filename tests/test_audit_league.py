@@ -10,7 +10,9 @@ from psps_paper.audit import audit
 
 LEAGUE = Path(__file__).parent / "league"
 CELLS = {"01-depression-exercise-smd": 11, "03-vte-two-outcomes-rr": 12, "06-parkinson-exercise-vs-control": 30, "12-crossnma-full-square": 12,
-         "16-maths-education-upper-csv": 76, "24-nsclc-netmeta-readme": 24}
+         "16-maths-education-upper-csv": 76, "24-nsclc-netmeta-readme": 24, "31-depression-exercise-acceptability-rr": 11,
+         "32-brain-injury-depression-smd": 21, "33-renal-cancer-versus-everolimus-hr": 7, "34-diabetes-add-on-pairs": 18,
+         "35-back-pain-exercise-vs-control": 12, "36-balneotherapy-ranks": 0}
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +78,20 @@ def test_p_scores_from_two_decimals_and_parts_of_q(found):
     one = found["24-nsclc-netmeta-readme"]
     assert one.verdict == "holds" and len(verdicts(one, "P-score")) == 6 and verdicts(one, "p of Q") == ["holds"] * 3
     assert set(one.weights["direct"]) == {"cannot tell"}
+
+
+def test_six_more_tables_of_other_journals(found):
+    """Addresses in each audit.yml: BJSM, J Psychiatry Neurosci, BMJ Open, Diabetol Metab Syndr, Br J Sports Med, Frontiers."""
+    assert verdicts(found["31-depression-exercise-acceptability-rr"], "consistency") == ["holds"]
+    told = {frozenset((row.treat1, row.treat2)): row.direct for row in found["32-brain-injury-depression-smd"].weights.itertuples()}
+    assert [other for other in ("Methylphenidate", "Desipramine", "Escitalopram", "Sertraline", "Atomoxetine", "Melatonin")
+            if told[frozenset((other, "Placebo"))] != "yes"] == []  # six pairwise cells against placebo are printed
+    renal = found["33-renal-cancer-versus-everolimus-hr"].findings.query("verdict == 'explained'")["why"]
+    assert len(renal) == 4 and renal.str.contains("posterior mean of a ratio").all()
+    assert verdicts(found["34-diabetes-add-on-pairs"], "consistency") == ["holds", "holds", "explained"]
+    pain = found["35-back-pain-exercise-vs-control"]  # SUCRA in whole tens: their last digit is the tens
+    assert verdicts(pain, "p value") == ["holds"] * 12 and set(verdicts(pain, "SUCRA")) == {"holds"}
+    assert verdicts(found["36-balneotherapy-ranks"], "SUCRA and mean rank") == ["holds"] * 9
 
 
 @pytest.mark.parametrize("folder", ["01-depression-exercise-smd", "12-crossnma-full-square", "24-nsclc-netmeta-readme"])

@@ -113,6 +113,7 @@ def test_broken_lines_and_a_name_that_was_not_copied():
     lower = {(cell.treat1, cell.treat2): cell.triple.estimate.value for table in network.tables if table.area == "lower" for cell in table.cells}
     assert lower == {("Exercise", "Combination"): 0, ("Antidepressants", "Combination"): -0.12, ("Antidepressants", "Exercise"): -0.12,
                      ("treatment 4", "Combination"): -0.45, ("treatment 4", "Exercise"): -0.45, ("treatment 4", "Antidepressants"): -0.33}
+    assert "columns of 0.18 (-0.20 to 0.55), -0.13 (-0.63 to 0.36) are not known" in network.notes[0]
 
 
 @pytest.mark.parametrize("rows, message", [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from psps_paper.audit.layout import Grid, Raw, key, read_grid
+from psps_paper.audit.layout import Grid, Raw, as_fractions, key, read_grid
 from psps_paper.audit.model import Cell, Network, Printed, Table, scale_of
 from psps_paper.audit.numbers import Number, Triple, plain, read_interval, read_number
 from psps_paper.audit.pasted import read_pasted
@@ -139,7 +140,8 @@ def _from_raw(raw: Raw, name: str, measure: str) -> Network:
     scale = scale_of(measure) if measure else ""
     if measure and not scale:
         raise ValueError(f"measure {measure!r}: expected one such as SMD, MD, OR, RR or HR")
-    return Network(name, raw.treatments, tables, scale, "stated" if scale else "", scores=raw.scores, score_kind=raw.score_kind or "P-score",
+    credible = re.search(r"\bCr[IL]\b|credible", " ".join([raw.head, *(cell.triple.text for cell in raw.cells)]))
+    return Network(name, raw.treatments, tables, scale, "stated" if scale else "", "bayesian" if credible else "", scores=raw.scores, score_kind=raw.score_kind or "P-score",
                    best=raw.best, worst=raw.worst, misplaced=raw.misplaced, notes=raw.notes)
 
 
@@ -272,7 +274,7 @@ def _part(grid: Grid, where: Mapping[str, str] | None, place: str) -> Grid:
         kept = [row if row is head or (column < len(row) and key(row[column]) == key(str(value))) else [""] * len(row) for row in kept]
         if not any(any(row) for row in kept if row is not head):
             raise ValueError(f"{place}, where: no row has {value!r} in column {name!r}")
-    return Grid(kept, grid.file, ", ".join(map(str, where.values())), grid.first_row)
+    return replace(grid, rows=kept, name=", ".join(map(str, where.values())))
 
 
 def _tables(raw: Raw, table: Mapping[str, Any], spelled: Mapping[str, str], place: str) -> list[Table]:
@@ -352,8 +354,7 @@ def _with_lists(network: Network, entry: Mapping[str, Any], spelled: dict[str, s
 
 
 def _as_fractions(numbers: dict[str, Number]) -> dict[str, Number]:
-    percent = any(number.value > 1 or "%" in number.text for number in numbers.values())
-    return {label: number.over(100 if percent else 1) for label, number in numbers.items()}
+    return as_fractions(numbers, percent=any(number.value > 1 or "%" in number.text for number in numbers.values()))
 
 
 def _with_value(tables: list[Table], pair: frozenset[str], kind: str, number: Number, place: str) -> list[Table]:

@@ -22,7 +22,7 @@ _HEADS = {
     "treat1": r"^(treat(ment)?[ ._]?(1|a)|intervention[ ._]?(1|a)?|trt1|t1)$",
     "treat2": r"^(treat(ment)?[ ._]?(2|b)|comparator|control|reference|intervention[ ._]?(2|b)|trt2|t2)$",
 }
-_VERSUS = re.compile(r"\s*(?:\bvs\.?|\bversus\b|\bagainst\b|\bcompared (?:with|to)\b)\s*", re.IGNORECASE)
+_VERSUS = re.compile(r"\s*(?:\bvs?\.?(?=\s)|\bversus\b|\bagainst\b|\bcompared (?:with|to)\b)\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ class Grid:
     file: str
     name: str = ""
     first_row: int = 1
+    notes: tuple[str, ...] = ()
 
     def place(self, row: int, column: int) -> str:
         return f"row {row + self.first_row}, column {column + 1}"
@@ -102,7 +103,7 @@ def read_grid(grid: Grid, *, label_column: int | None = None, reference: str = "
     if not rows:
         raise ValueError(f"{grid.file}: the table is empty; expected {EXPECTED} in its cells")
     width = max(map(len, grid.rows))
-    grid = Grid([list(row) + [""] * (width - len(row)) for row in grid.rows], grid.file, grid.name, grid.first_row)
+    grid = replace(grid, rows=[list(row) + [""] * (width - len(row)) for row in grid.rows])
     body = [number for number, row in enumerate(grid.rows) if any(cell.strip() for cell in row)]
     if columns is None:
         names = _diagonal(grid, body)
@@ -243,9 +244,9 @@ def _league(grid: Grid, rows: Sequence[int], columns: Sequence[int], row_names: 
             cells.append(RawCell(treatments[here], treatments[there], "lower" if here > there else "upper", triple, grid.place(row, column)))
     if not cells:
         raise ValueError(f"{grid.file}: no cell holds {EXPECTED}")
-    notes: tuple[str, ...] = ()
+    notes = grid.notes
     if len(misplaced) == len(treatments):  # the diagonal holds something of its own, such as absolute risks
-        notes, misplaced = ("The numbers on the diagonal are not read: a comparison of a treatment with itself says nothing.",), []
+        notes, misplaced = (*notes, "The numbers on the diagonal are not read: a comparison of a treatment with itself says nothing."), []
     return Raw(grid.name, "league", tuple(treatments), tuple(cells), notes=notes, misplaced=tuple(misplaced))
 
 
@@ -413,6 +414,13 @@ def _fractions(numbers: dict[str, Number], names: list[str], column: int | None)
     if not numbers:
         return numbers
     percent = column is not None and "%" in names[column] or any(number.value > 1 or "%" in number.text for number in numbers.values())
+    return as_fractions(numbers, percent=percent)
+
+
+def as_fractions(numbers: dict[str, Number], *, percent: bool) -> dict[str, Number]:
+    """The numbers as fractions; percentages that are all whole tens have the tens as their last digit."""
+    if percent and len(numbers) >= 5 and all(number.value % 10 == 0 and number.decimals == 0 for number in numbers.values()):
+        numbers = {treatment: replace(number, decimals=-1) for treatment, number in numbers.items()}
     return {treatment: number.over(100 if percent else 1) for treatment, number in numbers.items()}
 
 

@@ -195,6 +195,7 @@ def _from_gaps(heading: str, names: list[str], gaps: list[list[str]], file: str,
         raise ValueError(f"{file}, line {first}: the cells cannot be given to rows and columns: {len(names)} names were found "
                          f"({', '.join(names[:5])}); expected one name on the diagonal of each row, or cells apart by tabs")
     rows = [[""] * n for _ in range(n)]
+    unread: list[str] = []
     for k in range(n):
         rows[k][k] = names[k]
     upper_only = [len(gap) for gap in gaps[1:]] == list(range(n - 1, -1, -1)) and n > 2
@@ -209,8 +210,11 @@ def _from_gaps(heading: str, names: list[str], gaps: list[list[str]], file: str,
         elif len(gap) < below or len(gap) > below + right:
             raise ValueError(f"{file}, line {first}: {len(gap)} cells follow the name {names[k]!r}; expected {right} to its right and {below} "
                              f"in the next row; write the table with tabs between its cells")
+        else:
+            unread += gap[: len(gap) - below]
         if below:
             rows[k + 1][: k + 1] = gap[len(gap) - below:]
-    return Grid(rows, file, heading, first)
+    notes = (f"Empty cells left no trace, so the columns of {', '.join(unread)} are not known; these cells are not read.",) if unread else ()
+    return Grid(rows, file, heading, first, notes)
 
 

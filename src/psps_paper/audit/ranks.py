@@ -122,6 +122,12 @@ def sum_findings(network: Network) -> list[Finding]:
         for rank in range(n):
             findings.append(_sum(network, f"probabilities of rank {rank + 1}", [row[rank] for row in table.values()], 1.0, "They sum to 1"))
         findings += _from_probabilities(network)
+    if n > 1 and network.score_kind == "SUCRA":
+        for treatment in network.scores:
+            if treatment in network.mean_ranks:
+                low, high = network.mean_ranks[treatment].bounds()
+                findings.append(_same(network, "SUCRA and mean rank", treatment, network.scores[treatment], (n - high) / (n - 1), (n - low) / (n - 1),
+                                      "mean rank"))
     return findings
 
 
@@ -145,7 +151,8 @@ def _from_probabilities(network: Network) -> list[Finding]:
     return findings
 
 
-def _same(network: Network, check: str, treatment: str, number: Number, low: float, high: float) -> Finding:
+def _same(network: Network, check: str, treatment: str, number: Number, low: float, high: float,
+          source: str = "rank probabilities") -> Finding:
     holds = overlap(low, high, *number.bounds())
-    why = "It follows from the rank probabilities, within rounding." if holds else "The rank probabilities give another value; is one of them another?"
+    why = f"It follows from the {source}, within rounding." if holds else f"It does not follow from the {source}; is one of the numbers another?"
     return Finding(check, f"{network.name}: {treatment}", number.text, low, high, "holds" if holds else "clash", why)

@@ -146,10 +146,50 @@ def test_the_script_expects_no_tau2_where_netmeta_estimates_none():
     """Without degrees of freedom netmeta 2.8-2 reports NA, and ``all.equal(NA, 0)`` is not TRUE."""
     tree = pd.DataFrame({"study": ["a", "b"], "treat1": ["A", "B"], "treat2": ["B", "C"], "te": [0.1, 0.2], "se": 0.2})
     script = netmeta_script(fit_network(tree), measure="SMD", desirable="higher")
-    assert "expected_tau2 <- NA_real_" in script and "expected_I2 <- NA_real_" in script
-    assert "if (!is.na(expected_tau2)) agree(fit$tau^2, expected_tau2)" in script
+    assert "expected_tau2" not in script and "expected_I2" not in script and "agree(fit$Q, expected_Q)" in script
     # a tau2 that was given to netmeta comes back
     assert "expected_tau2 <- 0.25" in netmeta_script(fit_network(tree, tau2=0.25), measure="SMD", desirable="higher")
+
+
+def test_the_script_says_in_its_head_what_it_leaves_out():
+    """For REML and ML, negative arm variances (cases/13) and correlated estimates netmeta's conventions are others."""
+    rows = pd.DataFrame(
+        [("Ko 2001", "a", "b", -0.30, 0.20), ("Ko 2001", "a", "c", -0.10, 0.10), ("Ko 2001", "b", "c", 0.20, 0.1095),
+         ("Li 2002", "a", "b", -0.2, 0.1), ("Mo 2003", "b", "c", 0.3, 0.15)],
+        columns=["study", "treat1", "treat2", "te", "se"],
+    )  # fmt: skip
+    script = netmeta_script(fit_network(rows), measure="MD", desirable="lower")
+    assert '# Left out: the studies "Ko 2001", of which an arm would have a negative variance' in script
+    assert "Ko 2001" not in script.split("library")[1] and "expected" not in script and "netmeta(TE" in script
+    apart = netmeta_script(fit_network(rows[:4]), measure="MD", desirable="lower")
+    assert "netmeta(TE" in apart
+    alone = netmeta_script(fit_network(rows[:3]), measure="MD", desirable="lower")
+    assert "nothing to fit" in alone and "library" not in alone
+    reml = netmeta_script(fit_network(rows[3:], tau2="REML"), measure="MD", desirable="lower")
+    assert "Left out" not in reml and 'method.tau = "REML"' in reml  # no degrees of freedom: nothing to estimate
+    twice = pd.concat([rows[3:], rows[3:].assign(te=[-0.5, 0.1])])
+    labelled = twice.assign(study=list("pqrs"))
+    reml = netmeta_script(fit_network(labelled, tau2="REML"), measure="MD", desirable="lower")
+    assert "# Left out: the search for tau2 by REML" in reml and "tau.preset = " in reml and "agree(fit$tau^2, expected_tau2)" in reml
+    correlated = netmeta_script(fit_network(twice, correlation=0.5), measure="MD", desirable="lower")
+    assert "# Left out: the correlation 0.5 of several estimates" in correlated and "agree" not in correlated
+    assert "agree" in netmeta_script(fit_network(twice, correlation=0.0), measure="MD", desirable="lower")
+
+
+def test_the_script_closes_loops_and_reads_the_same_in_any_locale():
+    """cases/12: netmeta stops at a gap of 0.01; names with colons, other scripts and line breaks."""
+    names = {"A": "A:\nb", "B": "\u4e2d:~", "C": "C;="}
+    rows = pd.DataFrame(
+        [("Ko\n2001", "A", "B", -0.31, 0.06), ("Ko\n2001", "B", "C", 0.12, 0.06), ("Ko\n2001", "A", "C", -0.18, 0.06),
+         ("Li", "A", "B", -0.2, 0.1), ("Mo", "B", "C", 0.1, 0.1)],
+        columns=["study", "treat1", "treat2", "te", "se"],
+    ).replace(names)  # fmt: skip
+    script = netmeta_script(fit_network(rows), measure="MD", desirable="lower")
+    te = r_values(script, "TE")
+    assert te[0] + te[1] == pytest.approx(te[2], abs=1e-15) and te[3:] == [-0.2, 0.1]
+    assert script.isascii() and r_values(script, "treat2")[:1] == [names["B"]]
+    separator = json.loads(re.search(r"sep.trts = (.*),", script)[1])
+    assert not any(separator in name for name in names.values())
 
 
 def test_several_estimates_of_a_study_have_labels_of_their_own():

@@ -13,7 +13,9 @@ import pandas as pd
 from psps_paper.article.trials import BookNetwork, Trials, book_network
 from psps_paper.living.results import contrasts_table, results_json, review_results
 from psps_paper.living.store import load_arms, versions
-from psps_paper.network.model import NetworkFit
+from psps_paper.network import NetworkFit, subnetworks
+from psps_paper.network.model import prepare
+from psps_paper.network.reduction import closed_estimates, joiner, negative_arms
 from psps_paper.tables.csv_text import csv_bytes
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.files import only_writer, replace_folder
@@ -82,10 +84,11 @@ def _outcome_files(folder: Path, results: dict, book: BookNetwork) -> tuple[dict
     contrasts = book.fit.contrasts[["study", "treat1", "treat2", "te", "se"]]
     outcome = results["outcome"]
     script = netmeta_script(book.fit, measure=outcome["measure"], desirable=outcome["te_desirable"])
+    without = "".join(f"; leaves out {what}" for what in left_out_of_netmeta(book.fit))
     files |= {
         "contrasts.csv": (csv_bytes(contrasts), "the estimates in the fit; psps-paper import --kind contrasts reads it"),
         "netmeta.csv": (csv_bytes(contrasts.set_axis(["studlab", "treat1", "treat2", "TE", "seTE"], axis=1)), "the same with netmeta's column names"),
-        "netmeta.R": (script.encode("utf-8"), "fits them with netmeta and stops where the numbers differ from this package's"),
+        "netmeta.R": (script.encode("utf-8"), f"fits them with netmeta and stops where the numbers differ from this package's{without}"),
         "cinema.csv": (csv_bytes(cinema_table(contrasts)), "the same for CINeMA (inverse variance); fill in rob and indirectness "
                                                            "(1, 2 or 3) of each study, in a copy outside this folder"),
     }  # fmt: skip
@@ -178,8 +181,34 @@ def metainsight_table(arms: pd.DataFrame) -> pd.DataFrame:
     return arms[["study", "treatment", "n", "mean", "sd"]].set_axis(["Study", "T", "N", "Mean", "SD"], axis=1)
 
 
+def left_out_of_netmeta(fit: NetworkFit) -> list[str]:
+    """What the netmeta script of a fit leaves out, one sentence each; empty where it compares everything.
+
+    Parameters
+    ----------
+    fit : NetworkFit
+        Of trials.
+    """
+    design, te, se, _, _ = prepare(fit.contrasts, repeats=fit.correlation is not None)
+    said = []
+    if fit.method in ("REML", "ML") and fit.df_q > 0:
+        said.append(f"the search for tau2 by {fit.method}: netmeta is given this package's tau2, since it takes the contrasts of a "
+                    "multi-arm study as independent there and stops at the first maximum")  # fmt: skip
+    negative = list(negative_arms(design, te, se))
+    if negative:
+        said.append(f"the studies {', '.join(map(_r_text, negative))}, of which an arm would have a negative variance; "
+                    "so no number is compared")  # fmt: skip
+    if fit.correlation and design.repeated:
+        said.append(f"the correlation {fit.correlation:g} of several estimates of one study, which netmeta takes as independent; "
+                    "so no number is compared")  # fmt: skip
+    return said
+
+
 def netmeta_script(fit: NetworkFit, *, measure: str, desirable: str) -> str:
-    """An R script that refits a network with netmeta and compares all estimates with this package's.
+    """An R script that refits a network with netmeta and compares the estimates with this package's.
+
+    What it leaves out (:func:`left_out_of_netmeta`) stands in its head. Loops of multi-arm studies are closed as the
+    fit closes them; numbers that do not exist are not compared.
 
     Parameters
     ----------
@@ -194,53 +223,93 @@ def netmeta_script(fit: NetworkFit, *, measure: str, desirable: str) -> str:
     -------
     str
     """
-    contrasts = fit.contrasts
-    pair = [" ".join(sorted(names)) for names in zip(contrasts["treat1"], contrasts["treat2"])]
-    number = contrasts.assign(pair=pair).groupby(["study", "pair"]).cumcount()
-    labels = [study if k == 0 else f"{study} (estimate {k + 1})" for study, k in zip(contrasts["study"], number)]
-    method = fit.method if fit.method in ("DL", "REML", "ML") else None
-    tau = "method.tau = " + _r_text(method) if method else f"tau.preset = {_r_number(fit.tau)}"
-    order = _r_vector(map(_r_text, fit.treatments))
+    left_out = left_out_of_netmeta(fit)
+    design, te, se, used, _ = prepare(fit.contrasts, repeats=fit.correlation is not None)
+    rows = used.assign(te=closed_estimates(design, te, se), se=se).astype({"study": str, "treat1": str, "treat2": str})
+    rows = rows[~rows["study"].isin(list(negative_arms(design, te, se)))]
     lines = [
-        f"# {len(contrasts)} estimates of {fit.n_studies} studies, fitted with netmeta and compared with psps-paper {versions()['psps-paper']}.",
+        f"# {len(rows)} estimates of {rows['study'].nunique()} studies, fitted with netmeta and compared with psps-paper {versions()['psps-paper']}.",
         "# Written by psps-paper export. Needs R with the package netmeta (2.8 or later).",
+        *[f"# Left out: {what}." for what in left_out],
+    ]
+    if rows.empty or len(subnetworks(rows)) > 1:
+        return "\n".join([*lines, "# The rest is no connected network: there is nothing to fit."]) + "\n"
+    lines += _netmeta_call(fit, rows, measure, desirable)
+    if any("no number is compared" in what for what in left_out):
+        return "\n".join(lines) + "\n"
+    return "\n".join(lines + _comparison(fit)) + "\n"
+
+
+def _netmeta_call(fit: NetworkFit, rows: pd.DataFrame, measure: str, desirable: str) -> list[str]:
+    """Lines that fit these rows."""
+    estimated = fit.method == "DL" or (fit.method in ("REML", "ML") and fit.df_q == 0)
+    tau = "method.tau = " + _r_text(fit.method) if estimated else f"tau.preset = {_r_number(fit.tau)}"
+    treatments = sorted(set(rows["treat1"]) | set(rows["treat2"]))
+    separator = next(sign for sign in (":", "~", ";", "=", joiner(treatments)) if not any(sign in name for name in treatments))
+    columns = {"treat1": _r_text, "treat2": _r_text, "te": _r_number, "se": _r_number}
+    names = {"te": "TE", "se": "seTE"}
+    data = [f"{names.get(name, name)} = {_r_vector(map(write, rows[name]))}" for name, write in columns.items()]
+    return [
         "library(netmeta)",
         "",
         "contrasts <- data.frame(",
-        f"  studlab = {_r_vector(map(_r_text, labels))},",
-        f"  treat1 = {_r_vector(map(_r_text, contrasts['treat1']))},",
-        f"  treat2 = {_r_vector(map(_r_text, contrasts['treat2']))},",
-        f"  TE = {_r_vector(map(_r_number, contrasts['te']))},",
-        f"  seTE = {_r_vector(map(_r_number, contrasts['se']))}",
+        ",\n".join(f"  {line}" for line in [f"studlab = {_r_vector(map(_r_text, _own_labels(rows)))}", *data]),
         ")",
         "",
         f"fit <- netmeta(TE, seTE, treat1, treat2, studlab, data = contrasts, sm = {_r_text(measure)}, {tau},",
-        f"               common = TRUE, random = TRUE, level.ma = {_r_number(fit.level)}, seq = {order})",
+        f"               common = TRUE, random = TRUE, level.ma = {_r_number(fit.level)}, sep.trts = {_r_text(separator)},",
+        f"               seq = {_r_vector(map(_r_text, treatments))})",
         "print(fit)",
         f"print(netrank(fit, small.values = {_r_text('bad' if desirable == 'higher' else 'good')}))",
+    ]
+
+
+def _own_labels(rows: pd.DataFrame) -> list[str]:
+    """Labels of the studies, one of its own for each further estimate of one comparison."""
+    taken = set(rows["study"])
+    seen: set[tuple] = set()
+    labels = []
+    for study, first, second in zip(rows["study"], rows["treat1"], rows["treat2"]):
+        label, k = study, 1
+        key = (study, *sorted([first, second]))
+        while (*key, label) in seen or (label != study and label in taken):
+            k += 1
+            label = f"{study} (estimate {k})"
+        seen.add((*key, label))
+        labels.append(label)
+    return labels
+
+
+def _comparison(fit: NetworkFit) -> list[str]:
+    """Lines that stop where netmeta's numbers are others, for the numbers that there are."""
+    # From no degrees of freedom netmeta estimates no tau2, and fits as if it were 0.
+    tau2 = fit.tau2 if fit.df_q > 0 or fit.method == "fixed" else math.nan
+    numbers = [("tau2", "tau^2", tau2), ("Q", "Q", fit.q), ("I2", "I2", fit.i2)]
+    known = [number for number in numbers if not math.isnan(number[2])]
+    return [
         "",
         "# What psps-paper computed, row minus column",
-        f"treatments <- {order}",
+        f"treatments <- {_r_vector(map(_r_text, fit.treatments))}",
         *[f"expected_{name} <- {_r_matrix(frame)}" for name, frame in (("TE", fit.te), ("seTE", fit.se))],
-        # from no degrees of freedom netmeta estimates none, and fits as if it were 0
-        f"expected_tau2 <- {_r_number(math.nan if method and fit.df_q == 0 else fit.tau2)}",
-        f"expected_Q <- {_r_number(fit.q)}",
-        f"expected_I2 <- {_r_number(fit.i2)}",
+        *[f"expected_{name} <- {_r_number(value)}" for name, _, value in known],
         "agree <- function(found, expected) {",
         f"  stopifnot(isTRUE(all.equal(unname(found), unname(expected), tolerance = {_r_number(TOLERANCE)})))",
         "}",
         "agree(fit$TE.random[treatments, treatments], expected_TE)",
         "agree(fit$seTE.random[treatments, treatments], expected_seTE)",
-        "if (!is.na(expected_tau2)) agree(fit$tau^2, expected_tau2)",
-        "agree(fit$Q, expected_Q)",
-        "agree(fit$I2, expected_I2)",
+        *[f"agree(fit${field}, expected_{name})" for name, field, _ in known],
         'cat("netmeta", as.character(packageVersion("netmeta")), "agrees with psps-paper\\n")',
     ]
-    return "\n".join(lines) + "\n"
 
 
 def _r_text(text: str) -> str:
-    return '"' + str(text).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t") + '"'
+    """An R string that reads the same in any locale."""
+    short = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+    signs = [
+        short.get(c) or (c if " " <= c <= "~" else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}")
+        for c in str(text)
+    ]
+    return '"' + "".join(signs) + '"'
 
 
 def _r_number(value: float) -> str:

@@ -1,5 +1,6 @@
 """Frequentist network meta-analysis."""
 
+from psps_paper.network.completion import complete_contrasts
 from psps_paper.network.contribution import contribution_matrix, hat_matrix
 from psps_paper.network.inconsistency import QDecomposition, decompose_q, net_heat, split_evidence
 from psps_paper.network.model import NetworkFit, NetworkFits, components, fit_network, fit_networks, subnetworks
@@ -18,6 +19,7 @@ __all__ = [
     "Tau2Maximum",
     "cluster_robust",
     "comparison_adjusted_funnel",
+    "complete_contrasts",
     "components",
     "contribution_matrix",
     "decompose_q",

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import scipy
 
+from psps_paper.effects.checks import choice, one_number
 from psps_paper.network.heterogeneity import LeastSquares, i_squared, least_squares, log_likelihood, p_of_q, tau2_dl
 from psps_paper.network.reduction import (
     PRECISION,
@@ -21,6 +22,7 @@ from psps_paper.network.reduction import (
     check_table,
     connected_parts,
     make_design,
+    multi_arm_notes,
     read_contrasts,
     real_numbers,
     reduce_contrasts,
@@ -29,6 +31,7 @@ from psps_paper.network.tau2_search import Tau2Maxima, Tau2Maximum, tau2_maxima
 
 Desirable = Literal["lower", "higher"]
 METHODS = ("DL", "REML", "ML")
+PredictionDf = Literal["q-1", "q", "normal", "partlett-riley"]
 # fit_networks works through B data sets in pieces of about this many numbers.
 PIECE = 2_000_000
 
@@ -47,8 +50,8 @@ class NetworkFit:
     te, se, lower, upper : DataFrame [treatment x treatment]
         Random-effects estimates, standard errors and limits of the normal confidence interval.
     predict_lower, predict_upper : DataFrame [treatment x treatment]
-        Limits of the prediction interval, ``te -+ t * sqrt(se**2 + tau2)`` with ``df_predict``
-        degrees of freedom of t; NaN where those are not positive.
+        Limits of the prediction interval, ``te -+ t * sqrt(predict_scale**2 * se**2 + tau2)`` with
+        ``df_predict`` degrees of freedom of t; NaN where those are not positive.
     te_common, se_common : DataFrame [treatment x treatment]
         Common-effect estimates (tau2 = 0).
     cov : DataFrame [treatment x treatment]
@@ -64,13 +67,18 @@ class NetworkFit:
     i2, i2_lower, i2_upper : float
         Fractions in [0, 1]; NaN without degrees of freedom, the limits also with one.
     df_predict : float
-        ``df_q - 1`` (Riley 2011 for two treatments, netmeta 2.8-2 for networks).
+        By the convention that the fit was given, ``df_q - 1`` unless it says otherwise.
+    predict_scale : float
+        Of standard errors in prediction intervals: 1, but for the convention of Partlett and Riley.
     log_likelihood : float
         At ``tau2``, of the contrasts with each study's first arm as baseline; restricted, without
         the constant ``log|X'X| / 2``, under REML; NaN for a pooled network.
     tau2_maxima : tuple of Tau2Maximum
         Under REML and ML all local maxima of the likelihood, the highest (``tau2``) first; empty
         for other methods. A second one means that the data speak for two different tau2.
+    notes : tuple of str
+        What is odd in multi-arm studies and was accepted, one sentence each: estimates that miss
+        closing a loop, standard errors that no independent arms have.
     level : float
         Of all intervals.
     correlation : float or None
@@ -103,6 +111,9 @@ class NetworkFit:
     contrasts: pd.DataFrame
     excluded: pd.DataFrame
     tau2_maxima: tuple[Tau2Maximum, ...] = ()
+    notes: tuple[str, ...] = ()
+    loop_tolerance: float | None = None
+    predict_scale: float = 1.0
 
     def _square(self, values: np.ndarray) -> pd.DataFrame:
         return pd.DataFrame(values, index=self._labels, columns=self._labels)
@@ -115,7 +126,7 @@ class NetworkFit:
         return self._square(self.te.to_numpy() + side * z_quantile(self.level) * self.se.to_numpy())
 
     def _prediction_limit(self, side: int) -> pd.DataFrame:
-        spread = np.sqrt(self.se.to_numpy() ** 2 + self.tau2)
+        spread = np.sqrt((self.predict_scale * self.se.to_numpy()) ** 2 + self.tau2)
         limit = self.te.to_numpy() + side * t_quantile(self.level, self.df_predict) * spread
         np.fill_diagonal(limit, 0.0)
         return self._square(limit)
@@ -173,11 +184,12 @@ class NetworkFits:
     effects : ndarray [B x n]
         Relative to the first treatment.
     covariance : ndarray [B x n x n]
-    tau2, q, p_q, i2, i2_lower, i2_upper, log_likelihood : ndarray [B]
+    tau2, q, p_q, i2, i2_lower, i2_upper, log_likelihood, predict_scale : ndarray [B]
     maxima : Tau2Maxima or None
         Under REML and ML all local maxima of the likelihood, as ``data_set, tau2,
         log_likelihood``, the highest of each data set first.
-    df_q, df_predict : int
+    df_q : int
+    df_predict : float
     te, se, lower, upper, predict_lower, predict_upper : ndarray [B x n x n]
         Row minus column.
     """
@@ -194,13 +206,14 @@ class NetworkFits:
     i2_lower: np.ndarray
     i2_upper: np.ndarray
     log_likelihood: np.ndarray
+    predict_scale: np.ndarray
     maxima: Tau2Maxima | None
     df_q: int
-    df_predict: int
+    df_predict: float
     level: float
 
     def _prediction_limit(self, side: int) -> np.ndarray:
-        spread = np.sqrt(self.se**2 + self.tau2[:, None, None])
+        spread = np.sqrt((self.predict_scale[:, None, None] * self.se) ** 2 + self.tau2[:, None, None])
         limit = self.te + side * t_quantile(self.level, self.df_predict) * spread
         diagonal = np.arange(len(self.treatments))
         limit[:, diagonal, diagonal] = 0.0
@@ -245,7 +258,9 @@ def z_quantile(level: float) -> float:
 
 
 def t_quantile(level: float, df: float) -> float:
-    """Of the two-sided interval by t; NaN where df is not positive."""
+    """Of the two-sided interval by t, normal for infinite df; NaN where df is not positive."""
+    if np.isinf(df):
+        return z_quantile(level)
     return float(scipy.special.stdtrit(df, (1 + level) / 2)) if df > 0 else np.nan
 
 
@@ -290,6 +305,9 @@ def fit_network(
     tau2: str | float = "DL",
     level: float = 0.95,
     correlation: float | None = None,
+    *,
+    df_predict: PredictionDf = "q-1",
+    loop_tolerance: float | None = None,
 ) -> NetworkFit:
     """Common-effect and random-effects network meta-analysis.
 
@@ -308,6 +326,16 @@ def fit_network(
         (several outcomes or waveforms), of their sampling errors and of their true effects alike.
         0 gives the fit in which each estimate is a study of its own. Without it such rows are an
         error. :func:`cluster_robust` gives standard errors that do not rely on it.
+    df_predict : {"q-1", "q", "normal", "partlett-riley"}
+        Degrees of freedom of t in prediction intervals. "q-1": those of Q less one, as netmeta 2.8
+        (Riley 2011 for two treatments). "q": those of Q, as netmeta 3.4. "normal": the normal
+        quantile. "partlett-riley": those of Q less one, with standard errors multiplied by
+        ``sqrt(Q(tau2) / df_q)``, the Hartung-Knapp factor, Q(tau2) taken with random-effects weights
+        (Partlett & Riley 2017 for two treatments, who take tau2 by REML).
+    loop_tolerance : float, optional
+        By how much three contrasts of a multi-arm study may miss closing a loop, in the unit of te.
+        By default 0.15 of its smallest standard error, or what rounding to the decimals of its
+        estimates explains (half a unit each) up to 0.5 of it. A gap is told in ``notes``.
 
     Returns
     -------
@@ -335,7 +363,9 @@ def fit_network(
         if not (np.ndim(correlation) == 0 and 0 <= real_numbers(correlation, wrong) < 1):
             raise ValueError(wrong)
     design, te, se, used, excluded = prepare(contrasts, repeats=correlation is not None)
-    fits = _fit(design, te[None], se[None], tau2, level, correlation)
+    if loop_tolerance is not None:
+        loop_tolerance = one_number(loop_tolerance, "loop_tolerance", "not negative")
+    fits = _fit(design, te[None], se[None], tau2, level, correlation, df_predict, loop_tolerance)
     return NetworkFit(
         treatments=design.treatments,
         effects=fits.effects[0],
@@ -359,6 +389,9 @@ def fit_network(
         contrasts=used,
         excluded=excluded,
         tau2_maxima=() if fits.maxima is None else fits.maxima.of(0),
+        notes=multi_arm_notes(design, te, se, loop_tolerance),
+        loop_tolerance=loop_tolerance,
+        predict_scale=float(fits.predict_scale[0]),
     )
 
 
@@ -369,6 +402,9 @@ def fit_networks(
     tau2: str | float | np.ndarray = "DL",
     level: float = 0.95,
     correlation: float | np.ndarray | None = None,
+    *,
+    df_predict: PredictionDf = "q-1",
+    loop_tolerance: float | None = None,
 ) -> NetworkFits:
     """Fit B data sets that share studies and comparisons; the numbers of a loop, much faster.
 
@@ -382,6 +418,8 @@ def fit_networks(
     tau2 : {"DL", "REML", "ML"}, float or ndarray [B]
     level : float
     correlation : float or ndarray [B], optional
+    df_predict : {"q-1", "q", "normal", "partlett-riley"}
+    loop_tolerance : float, optional
         As in :func:`fit_network`.
 
     Returns
@@ -449,6 +487,8 @@ def fit_networks(
             of_piece(tau2, piece),
             level,
             of_piece(correlation, piece),
+            df_predict,
+            loop_tolerance,
         )
         for piece in pieces
     ]
@@ -500,7 +540,7 @@ def rows_of(fit: NetworkFit) -> tuple[Design, Reduced]:
     if fit.method == "pooled":
         raise ValueError("a network from pooled contrasts has no studies; fit_network is needed")
     design, te, se, _, _ = prepare(fit.contrasts, repeats=fit.correlation is not None)
-    return design, reduce_contrasts(design, te[None], se[None], fit.correlation)
+    return design, reduce_contrasts(design, te[None], se[None], fit.correlation, fit.loop_tolerance)
 
 
 def _fit(
@@ -510,12 +550,15 @@ def _fit(
     tau2: str | float | np.ndarray,
     level: float,
     correlation: float | np.ndarray | None,
+    df_predict: PredictionDf,
+    loop_tolerance: float | None,
 ) -> NetworkFits:
+    choice(df_predict, "df_predict", PredictionDf.__args__)
     wrong = f"level={level!r}: expected a number between 0 and 1"
     if not (np.ndim(level) == 0 and 0 < real_numbers(level, wrong) < 1):
         raise ValueError(wrong)
     check_ratio(se)
-    rows = reduce_contrasts(design, te, se, correlation)
+    rows = reduce_contrasts(design, te, se, correlation, loop_tolerance)
     x, y, d = rows.x[..., 1:], rows.y, rows.d
     df = y.shape[1] - x.shape[-1]
     common = least_squares(x, y, d, np.zeros(len(y)))
@@ -525,6 +568,9 @@ def _fit(
     likelihood = log_likelihood(random, restricted=isinstance(tau2, str) and tau2 == "REML")
     likelihood = likelihood - rows.log_jacobian
     i2, i2_lower, i2_upper = i_squared(common.q, df, level)
+    scale = np.ones(len(y))
+    if df_predict == "partlett-riley":
+        scale = np.sqrt(random.q / df) if df > 0 else np.full(len(y), np.nan)
     return NetworkFits(
         treatments=design.treatments,
         effects=_with_reference(random.b, 1),
@@ -539,8 +585,9 @@ def _fit(
         i2_upper=i2_upper,
         log_likelihood=likelihood,
         maxima=None if maxima is None else maxima.at(likelihood),
+        predict_scale=scale,
         df_q=df,
-        df_predict=df - 1,
+        df_predict={"q": df, "normal": np.inf}.get(df_predict, df - 1),
         level=level,
     )
 

@@ -22,9 +22,13 @@ import pandas as pd
 from psps_paper.effects.checks import LARGEST, LARGEST_RATIO, SMALLEST
 
 COLUMNS = ["study", "treat1", "treat2", "te", "se"]
-# The three contrasts of a closed loop may differ by rounding; by more than this share of the
-# study's smallest standard error they contradict each other.
-LOOP_TOLERANCE = 0.05
+# The three contrasts of a closed loop of a multi-arm study may miss each other by this share of its
+# smallest standard error; beyond that by what rounding to the decimals of its estimates explains
+# (half a unit each), if that is at most the second share. Anything more contradicts itself.
+LOOP_SHARE, ROUNDED_SHARE = 0.15, 0.5
+MOST_DECIMALS = 8
+# A gap, or a negative variance, of less than this share is rounding of floating-point numbers.
+NOTEWORTHY = 1e-6
 PRECISION = (
     f"expected te between -{LARGEST:g} and {LARGEST:g} and se between {SMALLEST:g} and "
     f"{LARGEST:g}, whose powers double precision holds; use another unit"
@@ -334,13 +338,28 @@ def _study_rows(
         raise ValueError(
             f"study '{name}' compares {len(arms)} treatments "
             f"({', '.join(treatments[a] for a in arms)}) and needs {len(expected)} contrasts, has "
-            f"{len(rows)}; missing: {', '.join(absent)}"
+            f"{len(rows)}; missing: {', '.join(absent)}{_way_out(treatments, arms, list(pairs))}"
         )
     return arms, [pairs[pair][0] for pair in expected]
 
 
+def _way_out(treatments: list[str], arms: list[int], pairs: list[tuple[int, int]]) -> str:
+    """How to complete a study whose contrasts all share one arm, or nothing."""
+    shared = [arm for arm in arms if all(arm in pair for pair in pairs)]
+    if len(pairs) != len(arms) - 1 or len(shared) != 1:
+        return ""
+    return (
+        f"; complete_contrasts gives them from the standard error of the arm that the others share, "
+        f"{treatments[shared[0]]} (column se_baseline)"
+    )
+
+
 def reduce_contrasts(
-    design: Design, te: np.ndarray, se: np.ndarray, correlation: np.ndarray | float | None
+    design: Design,
+    te: np.ndarray,
+    se: np.ndarray,
+    correlation: np.ndarray | float | None,
+    loop_tolerance: float | None = None,
 ) -> Reduced:
     """Independent rows of B data sets.
 
@@ -350,6 +369,8 @@ def reduce_contrasts(
     correlation : float or ndarray [B], optional
         Within-study correlation of several estimates of one comparison, of their sampling errors
         and of their true effects alike: 0 gives the fit with unique study labels.
+    loop_tolerance : float, optional
+        As in :func:`psps_paper.network.fit_network`.
 
     Raises
     ------
@@ -368,7 +389,7 @@ def reduce_contrasts(
         return Reduced(ys[0], ds[0], x, study[0], log_jacobian)
     xs = [np.broadcast_to(x, (n_sets, *x.shape))]
     for group in design.multi_arm:
-        y, d, part = _reduce_multi_arm(design, group, te, se)
+        y, d, part = _reduce_multi_arm(design, group, te, se, loop_tolerance)
         n_studies, arms = group.arms.shape
         block = np.zeros((n_sets, n_studies, arms - 1, n))
         np.put_along_axis(
@@ -410,9 +431,10 @@ def contrast_basis(arms: int) -> np.ndarray:
     return basis
 
 
-def _reduce_multi_arm(
-    design: Design, group: StudyGroup, te: np.ndarray, se: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _squares(
+    group: StudyGroup, te: np.ndarray, se: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Effects, row minus column, and variances of each study [B x studies x arms x arms]."""
     arms = group.arms.shape[1]
     first, second = np.triu_indices(arms, 1)
     shape = (len(te), len(group.arms), arms, arms)
@@ -421,18 +443,106 @@ def _reduce_multi_arm(
     effect[..., first, second] = signed
     effect[..., second, first] = -signed
     variance[..., first, second] = variance[..., second, first] = se[:, group.rows] ** 2
-    mean = effect.mean(axis=-1)
-    # te of the loop through the mean of the arms: zero where contrasts add up.
-    loop = np.abs(effect - (mean[..., :, None] - mean[..., None, :])).max(axis=(-2, -1))
+    return effect, variance
+
+
+def _gaps(effect: np.ndarray) -> np.ndarray:
+    """By how much the loops of three arms miss closing, at most [B x studies]."""
+    loops = effect[..., :, :, None] + effect[..., None, :, :] - effect[..., :, None, :]
+    return np.abs(loops).max(axis=(-3, -2, -1))
+
+
+def _gap_limits(
+    group: StudyGroup, te: np.ndarray, se: np.ndarray, gaps: np.ndarray, tolerance: float | None
+) -> np.ndarray:
+    """The largest gap that each study may have [B x studies]."""
+    if tolerance is not None:
+        return np.full(gaps.shape, tolerance)
     smallest = se[:, group.rows].min(axis=-1)
+    limits = LOOP_SHARE * smallest
+    for data_set, which in np.argwhere(gaps > limits):
+        scaled = np.abs(te[data_set, group.rows[which]]) * 10.0 ** np.arange(MOST_DECIMALS)[:, None]
+        written = (np.abs(scaled - np.rint(scaled)) <= 1e-9 * np.maximum(scaled, 1)).all(axis=1)
+        if written.any():
+            # A hair more, since the sum of three printed numbers is not exact.
+            rounding = 1.5 * 10.0 ** -np.argmax(written) * (1 + 1e-9)
+            limit = min(rounding, ROUNDED_SHARE * smallest[data_set, which])
+            limits[data_set, which] = max(limits[data_set, which], limit)
+    return limits
+
+
+def closed_estimates(design: Design, te: np.ndarray, se: np.ndarray) -> np.ndarray:
+    """te [m] of one data set with the loops of multi-arm studies closed, as the fit takes them."""
+    closed = te.copy()
+    for group in design.multi_arm:
+        effect = _squares(group, te[None], se[None])[0]
+        open_loop = _gaps(effect)[0] > NOTEWORTHY * se[group.rows].min(axis=1)
+        mean = effect[0].mean(axis=-1)
+        first, second = np.triu_indices(group.arms.shape[1], 1)
+        nearest = (mean[:, first] - mean[:, second]) * group.sign
+        closed[group.rows[open_loop]] = nearest[open_loop]
+    return closed
+
+
+def negative_arms(design: Design, te: np.ndarray, se: np.ndarray) -> dict[str, dict[str, float]]:
+    """By study and arm, the negative variances that the standard errors of one data set imply."""
+    found: dict[str, dict[str, float]] = {}
+    for group in design.multi_arm:
+        variance = _squares(group, te[None], se[None])[1][0]
+        arms = group.arms.shape[1]
+        of_arm = variance.sum(axis=2)
+        of_arm = (of_arm - of_arm.sum(axis=1, keepdims=True) / (2 * (arms - 1))) / (arms - 2)
+        largest = variance.max(axis=(1, 2))[:, None]
+        for k, arm in np.argwhere(of_arm < -NOTEWORTHY * largest):
+            study = found.setdefault(design.studies[group.studies[k]], {})
+            study[design.treatments[group.arms[k, arm]]] = float(of_arm[k, arm])
+    return found
+
+
+def multi_arm_notes(
+    design: Design, te: np.ndarray, se: np.ndarray, tolerance: float | None
+) -> tuple[str, ...]:
+    """What is odd in multi-arm studies of one data set (te, se [m]) and yet accepted, one sentence each."""
+    notes = []
+    for group in design.multi_arm:
+        gaps = _gaps(_squares(group, te[None], se[None])[0])
+        limits = _gap_limits(group, te[None], se[None], gaps, tolerance)[0]
+        for k, study in enumerate(group.studies):
+            if gaps[0, k] > NOTEWORTHY * se[group.rows[k]].min():
+                notes.append(
+                    f"study '{design.studies[study]}': its estimates miss closing a loop by {gaps[0, k]:.3g} (at most {limits[k]:.3g} "
+                    "is accepted); the fit uses the nearest estimates that close it"
+                )
+    for study, arms in negative_arms(design, te, se).items():
+        notes += [
+            f"study '{study}': arm {arm} would have the variance {value:#.2g}, which independent arms "
+            "cannot have; its standard errors are used as they are"
+            for arm, value in arms.items()
+        ]
+    return tuple(notes)
+
+
+def _reduce_multi_arm(
+    design: Design, group: StudyGroup, te: np.ndarray, se: np.ndarray, tolerance: float | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    arms = group.arms.shape[1]
+    effect, variance = _squares(group, te, se)
+    mean = effect.mean(axis=-1)
+    gaps = _gaps(effect)
+    limits = _gap_limits(group, te, se, gaps, tolerance)
     basis = contrast_basis(arms)
     d, vectors = np.linalg.eigh(-basis @ variance @ basis.T / 2)
     for wrong, what in (
-        (loop > LOOP_TOLERANCE * smallest, "estimates do not add up"),
+        (gaps > limits, "estimates do not add up"),
         (d[..., 0] <= 1e-10 * d[..., -1], "standard errors belong to no covariance matrix"),
     ):
         if wrong.any():
-            _raise_contradiction(design, group, te, se, *np.argwhere(wrong)[0], what)
+            data_set, which = np.argwhere(wrong)[0]
+            more = ""
+            if what.startswith("est"):
+                gap, limit = gaps[data_set, which], limits[data_set, which]
+                more = f"; they miss by {gap:.3g}, at most {limit:.3g} is accepted (loop_tolerance)"
+            _raise_contradiction(design, group, te, se, data_set, which, what, more)
     part = vectors.swapaxes(-1, -2) @ basis
     y = (part @ mean[..., None])[..., 0]
     return y, d, part
@@ -446,6 +556,7 @@ def _raise_contradiction(
     data_set: int,
     which: int,
     what: str,
+    more: str,
 ) -> None:
     names = design.treatments
     numbers = "; ".join(
@@ -456,7 +567,7 @@ def _raise_contradiction(
     where = f" (data set {data_set})" if len(te) > 1 else ""
     raise ValueError(
         f"study '{design.studies[group.studies[which]]}'{where}: {what}, contrasts are "
-        f"inconsistent: {numbers}"
+        f"inconsistent: {numbers}{more}"
     )
 
 

@@ -55,7 +55,7 @@ def _refit(
             else "no study left"
         )
         return dict.fromkeys(matrices + numbers, np.nan) | {"note": note}
-    refit = fit_network(rest, tau2, fit.level, fit.correlation)
+    refit = fit_network(rest, tau2, fit.level, fit.correlation, loop_tolerance=fit.loop_tolerance)
     lost = sorted(set(fit.treatments) - parts[0])
     values: dict[str, object] = {
         name: [

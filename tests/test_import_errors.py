@@ -20,7 +20,7 @@ from psps_paper.tables.errors import TableError
 INVALID = ROOT / "tests" / "living_data" / "invalid"
 MESSAGES = {
     # fmt: off
-    "contradicting_multi_arm.csv": ": study 'a': estimates do not add up, contrasts are inconsistent: A vs B: te 0.1, se 0.2; A vs C: te 0.3, se 0.2; B vs C: te 0.9, se 0.2",
+    "contradicting_multi_arm.csv": ": study 'a': estimates do not add up, contrasts are inconsistent: A vs B: te 0.1, se 0.2; A vs C: te 0.3, se 0.2; B vs C: te 0.9, se 0.2; they miss by 0.7, at most 0.1 is accepted (loop_tolerance)",
     "control_character.csv": ", row 1, column 'studlab': 'a\\x07' holds a control character; expected text",
     "decimal_comma.csv": ", row 1, column TE: '0,45' is not a number; write it with a decimal point",
     "empty.csv": ": the file is empty; expected a header line",
@@ -29,7 +29,7 @@ MESSAGES = {
     "formula_number.csv": ", row 1, column TE: '=1+1' is not a number",
     "header_only.csv": ": there is a header but no row of data",
     "huge_te.csv": ", row 1, column TE: '1e300' is not a number of a believable size (at most 1,000,000,000, at least its inverse)",
-    "incomplete_multi_arm.csv": ": study 'a' compares 3 treatments (A, B, C) and needs 3 contrasts, has 2; missing: B vs C",
+    "incomplete_multi_arm.csv": ": study 'a' compares 3 treatments (A, B, C) and needs 3 contrasts, has 2; missing: B vs C; complete_contrasts gives them from the standard error of the arm that the others share, A (column se_baseline)",
     "infinite_te.csv": ", row 1, column TE: 'inf' is not a number of a believable size (at most 1,000,000,000, at least its inverse)",
     "long_row.csv": ", row 1: 6 cells where the header has 5",
     "n_of_one_arms.csv": ", row 2, column n: '1' is not a sample size, a whole number of at least 2",

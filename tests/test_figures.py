@@ -315,7 +315,7 @@ def chinese_graph() -> Drawing:
 
 def test_matplotlib_s_placeholder_is_among_the_typefaces_and_never_chosen(typefaces):
     placeholders = [entry for entry in typefaces["bare"] if entry.name.startswith("Last Resort")]
-    assert placeholders and ord("尼") in style.get_font(placeholders[0].fname).get_charmap()
+    assert placeholders and ord("尼") in layout.get_font(placeholders[0].fname).get_charmap()
     assert layout.families("尼古丁", typefaces["bare"]) == ([style.FONT], "丁古尼")
 
 
@@ -364,7 +364,7 @@ def test_text_is_measured_with_the_typeface_that_comes_with_matplotlib(typefaces
     for entries in typefaces.values():
         names = [Path(entry.fname).name for entry in entries if entry.name == style.FONT]
         assert {"DejaVuSans.ttf", "DejaVuSans-Bold.ttf"} <= set(names)
-    assert Path(style.findfont(style.FONT)).is_relative_to(mpl.get_data_path())
+    assert Path(layout.findfont(style.FONT)).is_relative_to(mpl.get_data_path())
 
 
 def test_a_character_that_the_typeface_lacks_is_one_em_wide():

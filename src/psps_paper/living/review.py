@@ -13,19 +13,20 @@ from psps_paper import formatting
 from psps_paper.article.trials import BookNetwork, book_network, check_network, load_source, load_trials, main_part
 from psps_paper.book.display import Shown, sentence
 from psps_paper.book.trials import inconsistency_table, small_study_table
-from psps_paper.living.chapters import heterogeneity_table, show_changes
+from psps_paper.living.chapters import show_changes
 from psps_paper.living.diff import comparable, compare
 from psps_paper.living.results import read_results, review_results
 from psps_paper.living.settings import CONFIG, read_settings
+from psps_paper.network import heterogeneity_table
 from psps_paper.network.model import Desirable, NetworkFit
 from psps_paper.network.ranking import p_scores, rank_probabilities
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.files import current_folder
 
 
-def open_review(folder: Path | None = None) -> Review:
+def open_review(folder: Path | str | None = None) -> Review:
     """The review of a folder; by default of the working directory or the folder above it, as chapters need."""
-    places = [folder] if folder else [Path.cwd(), Path.cwd().parent]
+    places = [Path(folder)] if folder else [Path.cwd(), Path.cwd().parent]
     for place in places:
         if (place / CONFIG).is_file():
             return Review(place.absolute(), read_settings(place))

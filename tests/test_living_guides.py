@@ -111,7 +111,7 @@ def test_the_api_page_has_every_public_name_of_the_analyses(package):
     assert set(module.__all__) <= shown
 
 
-@pytest.mark.parametrize("name", ["network.robust.cluster_robust", "network.sensitivity.leave_one_study_out", "conclusions.robustness.robustness_of_conclusions"])
+@pytest.mark.parametrize("name", ["network.cluster_robust", "network.leave_one_study_out", "conclusions.robustness.robustness_of_conclusions"])
 def test_the_api_page_has_the_analyses_of_robustness(name):
     assert f"psps_paper.{name}" in names_of_the_api_page()
 

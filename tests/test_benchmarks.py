@@ -23,3 +23,12 @@ def test_every_measurement_of_the_network_benchmark_runs(capsys, monkeypatch):
 def test_promises_are_only_checked_at_full_size():
     with pytest.raises(SystemExit):
         BENCHMARK["main"](["--quick", "--check"])
+
+
+def test_every_measurement_of_the_bayesian_benchmark_runs(capsys):
+    benchmark = runpy.run_path(str(ROOT / "benchmarks" / "bayes.py"))
+    assert benchmark["main"](["--quick"]) == 0
+    printed = capsys.readouterr().out
+    for measured in ("exact Bayesian fit, ms", "times the time of fit_network", "rank probabilities", "60 two-arm studies, 12 treatments"):
+        assert measured in printed
+    assert "NOT KEPT" not in printed

@@ -1,4 +1,4 @@
-"""Bayesian meta-analysis without sampling: given the standard deviations all is normal, and those few are integrated out."""
+"""Bayesian meta-analysis without sampling: given the standard deviations all is normal; those are integrated out."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import scipy
 
+from psps_paper.bayes.checks import finite, probability
 from psps_paper.bayes.model import (
     LinearModel,
     basic_parameters,
@@ -18,7 +19,7 @@ from psps_paper.bayes.model import (
     linear_model,
     moment_exists,
 )
-from psps_paper.bayes.posterior import Posterior, _finite, _probability
+from psps_paper.bayes.posterior import Posterior
 from psps_paper.bayes.priors import HalfNormal, TauPrior
 from psps_paper.bayes.quadrature import Axis, Nodes, integrate, place_axes
 from psps_paper.effects.checks import choice
@@ -107,48 +108,38 @@ def fit_bayes(
     >>> print(f"{post.te.at['X', 'Y']:.4f} {post.tau_mean:.4f}")
     0.5532 0.4123
     """
-    level = _probability(level, "level")
+    level = probability(level, "level")
     choice(effects, "effects", Effects.__args__)
+    within = class_sd_prior or tau_prior
     _check_prior(tau_prior, "tau_prior")
-    effect_sd, effect_mean = _check_effect(effect_sd, effect_mean)
-    inconsistency_sd = _finite(inconsistency_sd, "inconsistency_sd")
-    if inconsistency_sd < 0:
-        raise ValueError(f"inconsistency_sd={inconsistency_sd!r}: expected a number of at least 0")
-    if correlation is not None:
-        wrong = f"correlation={correlation!r}: expected a number in [0, 1)"
-        if not (np.ndim(correlation) == 0 and 0 <= real_numbers(correlation, wrong) < 1):
-            raise ValueError(wrong)
+    _check_prior(within, "class_sd_prior")
+    effect_sd, effect_mean = _effect_prior(effect_sd, effect_mean, effects)
+    _check_spread(inconsistency_sd, correlation)
     design, te, se, used, excluded = prepare(contrasts, repeats=correlation is not None)
     check_ratio(se[None])
     names = design.treatments
     basis, labels, members = _basis(names, used, reference, classes, separator, inactive)
-    if effects == "fixed":
-        effect_sd, effect_mean = np.inf, 0.0
     model = linear_model(
         design, reduce_contrasts(design, te[None], se[None], correlation), basis,
         effect_mean=effect_mean, effect_sd=effect_sd, classes=members, inconsistency_sd=inconsistency_sd,
     )
     if np.isinf(effect_sd):
         _check_identified(model)
-    within = class_sd_prior or tau_prior
-    _check_prior(within, "class_sd_prior")
     priors = (tau_prior if effects == "exchangeable" else None, within if model.scaled.any() else None)
     rule, finer, axes, change = _posterior_of_sds(model, priors)
-    moments = None
-    if labels is not None:
-        moments = _component_table(labels, rule)
     return Posterior(
         treatments=names,
         reference=reference or names[0],
         effects=effects,
         tau_prior=priors[0],
+        class_sd_prior=priors[1],
         effect_sd=effect_sd,
         level=level,
         error_bound=change,
         log_marginal=np.nan if effects == "fixed" else rule.log_integral,
         contrasts=used,
         excluded=excluded,
-        components=moments,
+        components=None if labels is None else _component_table(labels, rule),
         model=model,
         axes=axes,
         rule=rule,
@@ -161,16 +152,31 @@ def _check_prior(prior: object, name: str) -> None:
         raise TypeError(f"{name}: {type(prior).__name__} given; expected a prior of tau, such as half_normal(0.5)")
 
 
-def _check_effect(effect_sd: object, effect_mean: object) -> tuple[float, float]:
+def _check_spread(inconsistency_sd: object, correlation: object) -> None:
+    if finite(inconsistency_sd, "inconsistency_sd") < 0:
+        raise ValueError(f"inconsistency_sd={inconsistency_sd!r}: expected a number of at least 0")
+    wrong = f"correlation={correlation!r}: expected a number in [0, 1)"
+    if correlation is not None and not (np.ndim(correlation) == 0 and 0 <= real_numbers(correlation, wrong) < 1):
+        raise ValueError(wrong)
+
+
+def _effect_prior(effect_sd: object, effect_mean: object, effects: Effects) -> tuple[float, float]:
+    """SD and mean of the prior of effects; unrelated studies leave no room for one."""
     wrong = f"effect_sd={effect_sd!r}: expected a number above 0, or infinity for a flat prior"
     value = real_numbers(effect_sd, wrong)
     if value.ndim or not value > 0:
         raise ValueError(wrong)
-    return float(value), _finite(effect_mean, "effect_mean")
+    mean = finite(effect_mean, "effect_mean")
+    return (np.inf, 0.0) if effects == "fixed" else (float(value), mean)
 
 
 def _basis(
-    names: list[str], used: pd.DataFrame, reference: str | None, classes: str | None, separator: str | None, inactive: str | None
+    names: list[str],
+    used: pd.DataFrame,
+    reference: str | None,
+    classes: str | None,
+    separator: str | None,
+    inactive: str | None,
 ) -> tuple[np.ndarray, list[str] | None, list[str] | None]:
     """Columns with the prior of effects; names of components; class of each treatment."""
     if separator is None and inactive is not None:
@@ -191,7 +197,8 @@ def _check_identified(model: LinearModel) -> None:
     flat = model.x[:, model.precision == 0]
     if np.linalg.matrix_rank(flat) < flat.shape[1]:
         raise ValueError(
-            "effect_sd=inf: these contrasts cannot tell the effects apart, so that the posterior is improper; use a finite effect_sd"
+            "effect_sd=inf: these contrasts cannot tell the effects apart, so that the posterior is improper; "
+            "use a finite effect_sd"
         )
 
 
@@ -223,30 +230,35 @@ def _posterior_of_sds(
     low, high = 0.01 * np.sqrt(model.d.min()), 100 * max(np.sqrt(model.d.max()), np.ptp(model.y))
     axes = place_axes(crude, [priors[k] for k in present], [(low, high)] * len(present))
 
-    centres = np.stack([axis.at(np.zeros(1))[0] for axis in axes])
     order = 0
-    while order < 2 and all(moment_exists(prior, model, order + 1) for prior in priors):
+    while order < 2 and all(moment_exists(prior, model, order + 1, within=k == 1) for k, prior in enumerate(priors)):
         order += 1
-
-    def summaries(rule: Nodes) -> np.ndarray:
-        b, covariance = rule.carried
-        # Bounded functions of the standard deviations, whose own moments need not exist.
-        shares = rule.values / (rule.values + centres)
-        weight = rule.weight if order == 2 else rule.weight * ((1 - shares) ** 2).prod(axis=0)
-        mean = weight @ b
-        variance = weight @ (np.diagonal(covariance, axis1=1, axis2=2) + (b - mean) ** 2)
-        # What quantiles rest on: tail probabilities of effects and of predictions.
-        spread = np.stack([np.diagonal(covariance, axis1=1, axis2=2)] * 2)
-        spread[1] += (rule.values[0] ** 2)[:, None]
-        away = np.stack([b - mean, mean - b]) - 2 * np.sqrt(variance)
-        tails = np.tensordot(rule.weight, scipy.special.ndtr(away[:, None] / np.sqrt(spread)), axes=(0, 2))
-        moments = np.concatenate([np.log(variance), mean / np.sqrt(variance)])
-        return np.concatenate([[rule.log_integral], shares @ rule.weight, moments, tails.ravel()])
-
-    rule, finer, change = integrate(lambda *values: log_and_moments(*values, moments=True), axes, summaries, order)
+    centres = np.stack([axis.at(np.zeros(1))[0] for axis in axes])
+    rule, finer, change = integrate(
+        lambda *values: log_and_moments(*values, moments=True),
+        axes,
+        lambda nodes: _summaries(nodes, centres, order == 2),
+        order,
+    )
     placed = iter(axes)
     both = tuple(next(placed) if prior is not None else None for prior in priors)
     return _with_all(rule, present), _with_all(finer, present), both, change
+
+
+def _summaries(rule: Nodes, centres: np.ndarray, moments_exist: bool) -> np.ndarray:
+    """What must settle: marginal likelihood, means, SDs and tail probabilities."""
+    b, covariance = rule.carried
+    diagonal = np.diagonal(covariance, axis1=1, axis2=2)
+    # Bounded functions of the standard deviations, whose own moments need not exist.
+    shares = rule.values / (rule.values + centres)
+    weight = rule.weight if moments_exist else rule.weight * ((1 - shares) ** 2).prod(axis=0)
+    mean = weight @ b
+    sd = np.sqrt(weight @ (diagonal + (b - mean) ** 2))
+    # What quantiles rest on: tail probabilities of effects and of predictions.
+    spread = np.sqrt(np.stack([diagonal, diagonal + (rule.values[0] ** 2)[:, None]]))
+    away = np.stack([b - mean, mean - b]) - 2 * sd
+    tails = np.tensordot(rule.weight, scipy.special.ndtr(away[:, None] / spread), axes=(0, 2))
+    return np.concatenate([[rule.log_integral], shares @ rule.weight, np.log(sd), mean / sd, tails.ravel()])
 
 
 def _with_all(rule: Nodes, present: list[int]) -> Nodes:

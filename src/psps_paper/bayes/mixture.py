@@ -40,18 +40,18 @@ def quantiles(p: np.ndarray, weight: np.ndarray, mean: np.ndarray, sd: np.ndarra
     single = mean + scipy.special.ndtri(p) * sd
     # The mixture's quantile lies between the smallest and the largest of its parts.
     low, high = single.min(axis=0), single.max(axis=0)
-    least = sd.min(axis=0)
+    least, centre = sd.min(axis=0), weight @ mean
     x = np.clip(weight @ single, low, high)
     # In the upper half the complement is the accurate one.
     turn = np.where(p > 0.5, -1.0, 1.0)
     target = np.where(p > 0.5, 1 - p, p)
     todo = np.flatnonzero(high > low)
     x, found = x[todo], x
-    state = [part[..., todo] for part in (low, high, least, turn, target, mean, 1 / sd)]
+    state = [part[..., todo] for part in (low, high, least, centre, turn, target, mean, 1 / sd)]
     for _ in range(200):
         if not todo.size:
             return found
-        low, high, least, turn, target, mean, inverse = state
+        low, high, least, centre, turn, target, mean, inverse = state
         z = (x - mean) * inverse
         excess = turn * (weight @ scipy.special.ndtr(turn * z) - target)
         kernel = np.exp(-(z**2) / 2) * inverse / np.sqrt(2 * np.pi)
@@ -61,17 +61,24 @@ def quantiles(p: np.ndarray, weight: np.ndarray, mean: np.ndarray, sd: np.ndarra
             newton = excess / slope
             halley = newton / np.maximum(1 - newton * curve / (2 * slope), 0.5)
         step = x - halley
-        inside = (step > low) & (step < high)
-        new = np.where(excess == 0, x, np.where(inside, step, (low + high) / 2))
+        inside, far = (step > low) & (step < high), np.abs(step - x)
+        # Close to the root rounding may put a step outside the bracket.
+        close = (excess == 0) | (far < 1e-9 * least)
+        new = np.where(inside, step, np.where(close, x, _halfway(low, high, centre, least)))
         # Halley's next step would be the cube of this one; a bracket gives no more digits than its width.
-        done = (excess == 0) | (inside & (np.abs(step - x) < 1e-6 * least))
-        done |= high - low <= 4e-16 * (np.abs(x) + least)
+        done = close | (inside & (far < 1e-6 * least)) | (high - low <= 1e-15 * (np.abs(x) + least))
         x = new
         if done.any():
             found[todo[done]] = x[done]
             go = ~done
             todo, x = todo[go], x[go]
-            state = [part[..., go] for part in (low, high, least, turn, target, mean, inverse)]
+            state = [part[..., go] for part in (low, high, least, centre, turn, target, mean, inverse)]
         else:
-            state = [low, high, least, turn, target, mean, inverse]
+            state = [low, high, least, centre, turn, target, mean, inverse]
     raise RuntimeError("quantiles of the posterior did not settle")
+
+
+def _halfway(low: np.ndarray, high: np.ndarray, centre: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Of a bracket that may span many powers of ten: the middle on a logarithmic scale away from the centre."""
+    ends = np.arcsinh((np.stack([low, high]) - centre) / scale)
+    return np.clip(centre + scale * np.sinh(ends.mean(axis=0)), low, high)

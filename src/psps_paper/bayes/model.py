@@ -13,6 +13,8 @@ from psps_paper.network.reduction import Design, Reduced, contrast_basis, reduce
 
 # Products of the design's columns are kept up to about this many numbers.
 KEPT = 20_000_000
+# A moment whose integrand falls more slowly than this lies in values that double precision doesn't reach.
+BARELY = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +33,8 @@ class LinearModel:
         From coefficients to effects of treatments.
     log_jacobian : float
         As in ``Reduced``.
+    within_df : int
+        Members of classes less classes: how fast the likelihood falls in the SD within classes.
     """
 
     x: np.ndarray
@@ -41,6 +45,7 @@ class LinearModel:
     scaled: np.ndarray
     effects: np.ndarray
     log_jacobian: float
+    within_df: int
 
     def products(self) -> np.ndarray | None:
         """x_i x_j by row [N x q * q], or None where that would be large."""
@@ -129,6 +134,7 @@ def linear_model(
         scaled=np.repeat([False, True, False], [p, m, e]),
         effects=np.hstack([basis, members, np.zeros((len(basis), e))]),
         log_jacobian=float(rows.log_jacobian[0]),
+        within_df=0 if classes is None else m - len({classes[k] for k in several}),
     )
 
 
@@ -148,16 +154,15 @@ def _departures(design: Design, rows: Reduced, x: np.ndarray) -> np.ndarray:
     return np.hstack(columns)
 
 
-def moment_exists(prior: TauPrior | None, model: LinearModel, order: int) -> bool:
+def moment_exists(prior: TauPrior | None, model: LinearModel, order: int, *, within: bool = False) -> bool:
     """Whether a standard deviation has a posterior moment, from how fast its posterior density falls.
 
-    The marginal likelihood falls as ``tau ** -(rows - flat coefficients)``; that of an SD within classes is taken not to
-    fall at all.
+    The marginal likelihood falls as ``tau ** -(rows - flat coefficients)``.
     """
     if prior is None or np.isinf(prior.tail):
         return True
-    left = len(model.y) - int((model.precision == 0).sum())
-    return bool(prior.tail + left - order > 1)
+    left = model.within_df if within else len(model.y) - int((model.precision == 0).sum())
+    return bool(prior.tail + left - order > 1 + BARELY)
 
 
 def basic_parameters(treatments: list[str], reference: str | None) -> np.ndarray:
@@ -201,13 +206,15 @@ def classes_of(contrasts: pd.DataFrame, column: str, treatments: list[str]) -> l
     for side in "12":
         if f"{column}{side}" not in contrasts.columns:
             raise ValueError(f"contrasts: column '{column}{side}' missing; classes={column!r} asks for it")
-        for row, treatment, label in zip(contrasts.index, contrasts[f"treat{side}"], contrasts[f"{column}{side}"], strict=True):
+        named = zip(contrasts.index, contrasts[f"treat{side}"], contrasts[f"{column}{side}"], strict=True)
+        for row, treatment, label in named:
             if pd.isna(label) or not str(label).strip():
                 raise ValueError(f"contrasts, row {row}, column {column}{side}: missing label")
             other = found.setdefault(str(treatment), str(label))
             if other != str(label):
                 raise ValueError(
-                    f"contrasts, row {row}, column {column}{side}: '{treatment}' is in '{label}', elsewhere in '{other}'"
+                    f"contrasts, row {row}, column {column}{side}: '{treatment}' is in '{label}', "
+                    f"elsewhere in '{other}'"
                 )
     return [found[name] for name in treatments]
 

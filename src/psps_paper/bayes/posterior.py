@@ -10,11 +10,11 @@ import pandas as pd
 import scipy
 
 from psps_paper.bayes import mixture, ranks
+from psps_paper.bayes.checks import finite, probability
 from psps_paper.bayes.model import LinearModel, moment_exists, rows_to_contrasts
 from psps_paper.bayes.priors import TauPrior
 from psps_paper.bayes.quadrature import Axis, Nodes, cumulative, quantile, sinc_density
 from psps_paper.network.model import Desirable, differences, standard_errors
-from psps_paper.network.reduction import real_numbers
 
 TAU = 0  # Position of tau among the standard deviations
 
@@ -39,7 +39,7 @@ class Posterior:
     predict_lower, predict_upper : DataFrame [treatment x treatment]
         The same for the true effect in a new study; NaN for ``effects="fixed"``.
     tau_mean, tau_sd : float
-        Infinite where they do not exist; 0 without tau.
+        Infinite where they do not exist or lie beyond double precision; 0 without tau.
     class_sd_mean, class_sd_sd : float
         The same for the SD within classes; NaN without classes.
     log_marginal : float
@@ -54,7 +54,7 @@ class Posterior:
     level : float
         Of the intervals.
     effects : str
-    tau_prior : TauPrior or None
+    tau_prior, class_sd_prior : TauPrior or None
     contrasts, excluded : DataFrame
         Rows of the input that were used; rows that were not, with column ``reason``.
     components : DataFrame [component x mean, sd] or None
@@ -65,6 +65,7 @@ class Posterior:
     reference: str
     effects: str
     tau_prior: TauPrior | None
+    class_sd_prior: TauPrior | None
     effect_sd: float
     level: float
     error_bound: float
@@ -127,6 +128,12 @@ class Posterior:
 
     def _moment_exists(self, order: int) -> bool:
         return moment_exists(self.tau_prior, self.model, order)
+
+    def _within_moment(self, order: int) -> float:
+        if self.class_sd_prior is None:
+            return np.nan
+        exists = moment_exists(self.class_sd_prior, self.model, order, within=True)
+        return self._sd_moments(1)[order - 1] if exists else np.inf
 
     # ------------------------------------------------------------ effects
 
@@ -205,7 +212,7 @@ class Posterior:
         ValueError
             p outside (0, 1).
         """
-        return self._quantiles(_probability(p, "p"), predictive)[0]
+        return self._quantiles(probability(p, "p"), predictive)[0]
 
     def density(self, treat1: str, treat2: str, at: np.ndarray, *, predictive: bool = False) -> np.ndarray:
         """Posterior density of treat1 minus treat2 at some values.
@@ -235,9 +242,9 @@ class Posterior:
     # ------------------------------------------------------------ standard deviations
 
     def _sd_moments(self, which: int) -> tuple[float, float]:
-        values = self.rule.values[which]
-        mean = self.rule.weight @ values
-        return float(mean), float(np.sqrt(self.rule.weight @ (values - mean) ** 2))
+        values, weight = self.finer.values[which], self.finer.weight
+        mean = weight @ values
+        return float(mean), float(np.sqrt(weight @ (values - mean) ** 2))
 
     @property
     def tau_mean(self) -> float:
@@ -249,11 +256,11 @@ class Posterior:
 
     @property
     def class_sd_mean(self) -> float:
-        return self._sd_moments(1)[0] if len(self.rule.values) > 1 else np.nan
+        return self._within_moment(1)
 
     @property
     def class_sd_sd(self) -> float:
-        return self._sd_moments(1)[1] if len(self.rule.values) > 1 else np.nan
+        return self._within_moment(2)
 
     def tau_quantile(self, p: float) -> float:
         """Quantile of tau, p in (0, 1).
@@ -263,7 +270,7 @@ class Posterior:
         ValueError
             p outside (0, 1).
         """
-        p = _probability(p, "p")
+        p = probability(p, "p")
         return 0.0 if self.axes[TAU] is None else quantile(self.axes[TAU], self.finer, p, TAU)
 
     def tau_below(self, tau: np.ndarray) -> np.ndarray:
@@ -302,7 +309,7 @@ class Posterior:
         ValueError
             A level outside (0, 1) or an unknown treatment.
         """
-        level = self.level if level is None else _probability(level, "level")
+        level = self.level if level is None else probability(level, "level")
         if of is None:
             if self.axes[TAU] is None:
                 return 0.0, 0.0
@@ -312,7 +319,9 @@ class Posterior:
 
     # ------------------------------------------------------------ which is better
 
-    def p_better(self, desirable: Desirable = "lower", margin: float = 0.0, *, predictive: bool = False) -> pd.DataFrame:
+    def p_better(
+        self, desirable: Desirable = "lower", margin: float = 0.0, *, predictive: bool = False
+    ) -> pd.DataFrame:
         """Probability that the row is better than the column by more than a margin.
 
         Parameters
@@ -335,7 +344,7 @@ class Posterior:
             An unknown direction or a margin that is not a finite number.
         """
         sign = ranks.direction(desirable)
-        margin = _finite(margin, "margin")
+        margin = finite(margin, "margin")
         mean, sd = self._parts(predictive)
         row = mixture.below(-margin, self.rule.weight, -sign * mean, sd)
         column = mixture.below(-margin, self.rule.weight, sign * mean, sd)
@@ -381,7 +390,8 @@ class Posterior:
         if len(self.treatments) <= 3:
             table, error = ranks.exact(self.rule.weight, sign * self._mean, self._covariance), 0.0
         else:
-            table, error = ranks.quasi_random(self.rule.weight, sign * self._mean, self._covariance, draws=draws, seed=seed)
+            parts = self.rule.weight, sign * self._mean, self._covariance
+            table, error = ranks.quasi_random(*parts, draws=draws, seed=seed)
         index = pd.RangeIndex(1, len(self.treatments) + 1, name="rank")
         result = pd.DataFrame(table, index=self.treatments, columns=index)
         result.attrs = {"max_standard_error": error}
@@ -426,8 +436,8 @@ class Posterior:
         """
         first, second = self._pairs
         names = np.array(self.treatments, dtype=object)
-        frames = {name: getattr(self, name).to_numpy()[first, second]
-                  for name in ("te", "sd", "lower", "median", "upper", "predict_lower", "predict_upper")}
+        columns = ("te", "sd", "lower", "median", "upper", "predict_lower", "predict_upper")
+        frames = {name: getattr(self, name).to_numpy()[first, second] for name in columns}
         below = self.p_better("lower").to_numpy()[first, second]
         return pd.DataFrame({"treat1": names[first], "treat2": names[second], **frames, "p_below_0": below})
 
@@ -471,26 +481,16 @@ def bayes_factor(first: Posterior, second: Posterior) -> float:
     Source: Kass & Raftery 1995.
     """
     columns = ["study", "treat1", "treat2", "te", "se"]
-    if not first.contrasts[columns].equals(second.contrasts[columns]):
+    one, other = (fit.contrasts[columns].sort_values(columns, ignore_index=True) for fit in (first, second))
+    if not one.equals(other):
         raise ValueError("bayes_factor: the two fits are of different contrasts")
     flat = [int((fit.model.precision == 0).sum()) for fit in (first, second)]
     if any(flat) and (flat[0] != flat[1] or not np.array_equal(first.model.effects, second.model.effects)):
-        raise ValueError("bayes_factor: effect_sd=inf leaves models of different effects without a common scale; use a finite effect_sd")
+        raise ValueError(
+            "bayes_factor: effect_sd=inf leaves models of different effects without a common scale; "
+            "use a finite effect_sd"
+        )
     return float(np.exp(first.log_marginal - second.log_marginal))
-
-
-def _probability(value: float, name: str) -> float:
-    message = f"{name}={value!r}: expected a number between 0 and 1"
-    if not (np.ndim(value) == 0 and 0 < real_numbers(value, message) < 1):
-        raise ValueError(message)
-    return float(value)
-
-
-def _finite(value: float, name: str) -> float:
-    message = f"{name}={value!r}: expected a finite number"
-    if not (np.ndim(value) == 0 and np.isfinite(real_numbers(value, message))):
-        raise ValueError(message)
-    return float(value)
 
 
 def _shortest(quantile_at, level: float, bound: float | None) -> tuple[float, float]:

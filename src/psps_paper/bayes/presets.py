@@ -54,7 +54,10 @@ _OBSTETRIC = "obstetric outcome"
 _RESOURCE = "resource use and hospital stay / process"
 _STRUCTURE = "internal and external structure-related outcome"
 _GENERAL = "general physical health and adverse event and pain and quality of life / functioning"
-_SIGNS = "signs / symptoms reflecting continuation / end of condition and infection / onset of new acute / chronic disease"
+_SIGNS = (
+    "signs / symptoms reflecting continuation / end of condition and infection / "
+    "onset of new acute / chronic disease"
+)
 _MENTAL, _MARKER, _SUBJECTIVE = "mental health outcome", "biological marker", "various subjectively measured outcomes"
 RHODES_2015 = {
     "other": {
@@ -132,8 +135,8 @@ def turner_prior(outcome: str | None = None, comparison: str | None = None, *, y
     mean, sd = table[_outcome(outcome, table)]
     if mean[column] is None:
         raise ValueError(
-            f"outcome={outcome!r}, comparison={comparison!r}, year=2012: the number was found in one transcription only; "
-            "use year=2015, or pass log_normal() with the numbers of the paper"
+            f"outcome={outcome!r}, comparison={comparison!r}, year=2012: the number was found in one transcription "
+            "only; use year=2015, or pass log_normal() with the numbers of the paper"
         )
     return log_normal(mean[column], sd[column])
 

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import scipy
 
-from psps_paper.network.reduction import real_numbers
+from psps_paper.bayes.checks import finite
 
 
 class TauPrior(Protocol):
@@ -129,7 +129,8 @@ class InverseGamma:
         return constant - (2 * self.shape + 1) * np.log(tau) - self.scale / tau**2
 
     def quantile(self, p: np.ndarray) -> np.ndarray:
-        return np.sqrt(self.scale / scipy.special.gammainccinv(self.shape, np.asarray(p)))
+        with np.errstate(divide="ignore"):
+            return np.sqrt(self.scale / scipy.special.gammainccinv(self.shape, np.asarray(p)))
 
     def scaled(self, factor: float) -> InverseGamma:
         return replace(self, scale=factor**2 * self.scale)
@@ -179,16 +180,6 @@ class LogT:
         return replace(self, location=self.location + 2 * np.log(factor))
 
 
-def _number(value: object, name: str, *, above: float = -np.inf) -> float:
-    """A finite float above a bound; ValueError that names the argument."""
-    expected = "a finite number" if above == -np.inf else f"a finite number above {above:g}"
-    message = f"{name}={value!r}: expected {expected}"
-    number = real_numbers(value, message)
-    if number.ndim or not (np.isfinite(number) and number > above):
-        raise ValueError(message)
-    return float(number)
-
-
 def half_normal(scale: float) -> HalfNormal:
     """Make the half-normal prior of tau.
 
@@ -207,7 +198,7 @@ def half_normal(scale: float) -> HalfNormal:
     >>> round(float(half_normal(0.5).quantile(0.95)), 2)
     0.98
     """
-    return HalfNormal(_number(scale, "scale", above=0))
+    return HalfNormal(finite(scale, "scale", above=0))
 
 
 def half_cauchy(scale: float) -> HalfCauchy:
@@ -220,7 +211,7 @@ def half_cauchy(scale: float) -> HalfCauchy:
 
     Source: Gelman 2006.
     """
-    return HalfCauchy(_number(scale, "scale", above=0))
+    return HalfCauchy(finite(scale, "scale", above=0))
 
 
 def uniform(lower: float, upper: float | None = None) -> Uniform:
@@ -237,7 +228,7 @@ def uniform(lower: float, upper: float | None = None) -> Uniform:
     True
     """
     low, high = (0.0, lower) if upper is None else (lower, upper)
-    low, high = _number(low, "lower"), _number(high, "upper")
+    low, high = finite(low, "lower"), finite(high, "upper")
     if not 0 <= low < high:
         raise ValueError(f"uniform prior from {low:g} to {high:g}: expected 0 <= lower < upper")
     return Uniform(low, high)
@@ -251,7 +242,7 @@ def exponential(rate: float) -> Exponential:
     ValueError
         Not a finite number above 0.
     """
-    return Exponential(_number(rate, "rate", above=0))
+    return Exponential(finite(rate, "rate", above=0))
 
 
 def inverse_gamma(shape: float, scale: float) -> InverseGamma:
@@ -262,7 +253,7 @@ def inverse_gamma(shape: float, scale: float) -> InverseGamma:
     ValueError
         Not finite numbers above 0.
     """
-    return InverseGamma(_number(shape, "shape", above=0), _number(scale, "scale", above=0))
+    return InverseGamma(finite(shape, "shape", above=0), finite(scale, "scale", above=0))
 
 
 def log_normal(mean: float, sd: float) -> LogNormal:
@@ -273,7 +264,7 @@ def log_normal(mean: float, sd: float) -> LogNormal:
     ValueError
         Not finite numbers, or sd not above 0.
     """
-    return LogNormal(_number(mean, "mean"), _number(sd, "sd", above=0))
+    return LogNormal(finite(mean, "mean"), finite(sd, "sd", above=0))
 
 
 def log_t(location: float, scale: float, df: float = 5.0) -> LogT:
@@ -284,5 +275,5 @@ def log_t(location: float, scale: float, df: float = 5.0) -> LogT:
     ValueError
         Not finite numbers, or scale or df not above 0.
     """
-    scale = _number(scale, "scale", above=0)
-    return LogT(_number(location, "location"), scale, _number(df, "df", above=0))
+    scale = finite(scale, "scale", above=0)
+    return LogT(finite(location, "location"), scale, finite(df, "df", above=0))

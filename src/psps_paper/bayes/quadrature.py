@@ -1,9 +1,9 @@
-"""Integrals over standard deviations: the trapezoidal rule on an axis on which everything falls off doubly exponentially.
+"""Integrals over standard deviations: the trapezoidal rule where everything falls off doubly exponentially.
 
-An axis ``s`` runs over the real line; ``y = centre + spread * c * sinh(s / c)`` is log tau, or the logit of tau's place between two
-bounds. Smooth integrands then have double-exponential tails, for which the trapezoidal rule with step h converges like
-``exp(-c / h)``: halving the step squares the error (Takahasi & Mori 1974; Trefethen & Weideman 2014). Its nodes also give
-the distribution function at any point, by integrating the sinc interpolant (Stenger 1993, chapter 4).
+An axis ``s`` runs over the real line; ``y = centre + spread * c * sinh(s / c)`` is log tau, or the logit of tau's place
+between two bounds. Smooth integrands then have double-exponential tails, for which the trapezoidal rule with step h
+converges like ``exp(-a / h)``: halving the step squares the error (Takahasi & Mori 1974; Trefethen & Weideman 2014).
+Its nodes also give the distribution function at any point, by integrating the sinc interpolant (Stenger 1993, chapter 4).
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ import scipy
 
 from psps_paper.bayes.priors import TauPrior
 
-# Relative change on doubling the nodes at which a fit stops, the finest step, and what counts as nothing.
-TOLERANCE, FINEST = 1e-12, 2.0**-9
+# Change on doubling the nodes at which a fit stops; at which it may stop where doubling no longer helps, because of
+# rounding or of a tail beyond LARGEST_LOG; the finest step.
+TOLERANCE, ACCEPTED, FINEST = 1e-12, 1e-8, 2.0**-9
 FIRST_STEP, REACH = 1.0, 24.0
-NEGLIGIBLE = 45.0  # in units of log density
+NEGLIGIBLE = 45.0  # log density below the largest that counts as nothing
 LARGEST_LOG = 340.0  # squares of exp(340) are still numbers
 LARGEST_LOGIT = 30.0
 # The axis is nearly straight over this many SDs of y on either side, and reaches far beyond.
@@ -139,7 +140,7 @@ def integrate(integrand: Callable, axes: list[Axis], summaries: Callable, moment
     summaries : callable
         Of :class:`Nodes`: the numbers that must settle, each scaled so that an absolute change makes sense.
     moment : int
-        Order of the highest moment of the first standard deviation that is asked for; the nodes reach as far as it needs.
+        Order of the highest moment of the first standard deviation that is asked for; the nodes reach as far as that.
 
     Returns
     -------
@@ -162,8 +163,8 @@ def integrate(integrand: Callable, axes: list[Axis], summaries: Callable, moment
         rule = _rule(axes, log, index, carried, step, moment)
         numbers = summaries(rule)
         if before is not None:
-            change = float(np.abs(numbers - before).max())
-            if change <= TOLERANCE:
+            last, change = change, float(np.abs(numbers - before).max())
+            if change <= TOLERANCE or (change <= ACCEPTED and change > last / 10):
                 return coarser, rule, change
         before, coarser, step, index = numbers, rule, step / 2, 2 * index
         bounds = [(2 * low, 2 * high) for low, high in bounds]
@@ -171,7 +172,10 @@ def integrate(integrand: Callable, axes: list[Axis], summaries: Callable, moment
         more, new, added = _evaluate(integrand, axes, new[:, (new % 2).any(axis=0)], step)
         log, index = np.concatenate([log, more]), np.concatenate([index, new], axis=1)
         carried = tuple(np.concatenate(both) for both in zip(carried, added, strict=True))
-    raise RuntimeError(f"the integral over tau did not settle: it changed by {change:.1e} on the last doubling of its nodes")
+    raise RuntimeError(
+        f"the integral over tau did not settle: it changed by {change:.1e} on the last doubling of its nodes; "
+        "does the prior of tau reach beyond what double precision holds?"
+    )
 
 
 def _lattice(bounds: list[tuple[int, int]]) -> np.ndarray:

@@ -88,7 +88,8 @@ def quasi_random(
     edges = np.cumsum(weight)
     tables = np.empty((REPLICATES, n, n))
     for replicate in range(REPLICATES):
-        points = qmc.Sobol(n, seed=np.random.default_rng([seed, replicate])).random_base2(int(np.ceil(np.log2(each))))[:each]
+        sobol = qmc.Sobol(n, seed=np.random.default_rng([seed, replicate]))
+        points = sobol.random_base2(int(np.ceil(np.log2(each))))[:each]
         node = np.minimum(np.searchsorted(edges / edges[-1], points[:, 0]), len(weight) - 1)
         # The smallest root is zero, so one coordinate less than treatments is enough.
         z = np.zeros((each, n))

@@ -171,6 +171,21 @@ CONCLUSIONS = pd.DataFrame(
     columns=["conclusion", "holds_as_printed", "holds_grouped", "holds_worst", "te", "predict_lower", "predict_upper"],
 )
 
+# A half-normal prior of scale 0.5, and a gamma density in place of a posterior.
+TAU = pd.DataFrame({"tau": np.linspace(0.001, 1.2, 121)})
+TAU["prior"] = 1.5957691216 * np.exp(-2 * TAU["tau"] ** 2)
+TAU["posterior"] = 10_000 / 6 * TAU["tau"] ** 3 * np.exp(-10 * TAU["tau"])
+TAU["below"] = 1 - np.exp(-10 * TAU["tau"]) * (1 + 10 * TAU["tau"] + 50 * TAU["tau"] ** 2 + 500 / 3 * TAU["tau"] ** 3)
+
+PRIOR_STRIP = pd.DataFrame(
+    [
+        (f"neuromodulation better than {other}", factor, p - slope * np.log2(factor), 0.5 + (p - 0.5) / 2)
+        for other, p, slope in (("placebo/sham", 0.93, 0.01), ("conservative", 0.71, 0.02))
+        for factor in (0.125, 0.25, 0.5, 1, 2, 4, 8)
+    ],
+    columns=["conclusion", "factor", "probability", "probability_new"],
+)
+
 EXAMPLES = {
     "prisma_flow": partial(figures.prisma_flow, PRISMA),
     "rob_stacked": partial(figures.rob_stacked, ROB),
@@ -189,4 +204,6 @@ EXAMPLES = {
     "effect_direction": partial(figures.effect_direction, DIRECTIONS),
     "ensemble_intervals": partial(figures.ensemble_intervals, ENSEMBLE, unit="SMD or fraction"),
     "robustness_dashboard": partial(figures.robustness_dashboard, CONCLUSIONS, unit="standardised mean difference"),
+    "tau_posterior": partial(figures.tau_posterior, TAU, unit="standardised mean difference"),
+    "prior_strip": partial(figures.prior_strip, PRIOR_STRIP),
 }

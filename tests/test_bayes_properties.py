@@ -22,7 +22,9 @@ from psps_paper.bayes import (
     inverse_gamma,
     log_normal,
     log_t,
+    prior_sensitivity,
     rhodes_prior,
+    tau_curve,
     turner_prior,
     uniform,
 )
@@ -459,3 +461,33 @@ def test_a_prior_beyond_double_precision_is_refused():
     # Half of this prior's mass lies above exp(300), and a single study says nothing about tau.
     with pytest.raises(RuntimeError, match="did not settle"):
         fit_bayes(GOOD.iloc[:1], inverse_gamma(0.001, 0.001), effect_sd=np.inf)
+
+
+# ---------------------------------------------------------------- sensitivity to the prior
+
+
+def test_prior_sensitivity_is_a_fit_for_each_scale(senn):
+    rows = prior_sensitivity(senn, [("metf", "plac"), ("acar", "sulf")], half_normal(0.5), desirable="lower", margin=0.1, factors=(0.5, 1, 3))
+    assert len(rows) == 6
+    post = fit_bayes(senn, half_normal(1.5))
+    row = rows.set_index(["treat1", "treat2", "factor"]).loc[("acar", "sulf", 3)]
+    assert row["te"] == post.te.at["acar", "sulf"] and row["tau_median"] == post.tau_quantile(0.5)
+    assert row["probability"] == post.p_better("lower", 0.1).at["acar", "sulf"]
+    assert row["probability_new"] == post.p_better("lower", 0.1, predictive=True).at["acar", "sulf"]
+    with pytest.raises(ValueError, match="'none'"):
+        prior_sensitivity(senn, [("metf", "none")], desirable="lower")
+    with pytest.raises(ValueError, match="factor=0"):
+        prior_sensitivity(senn, [("metf", "plac")], desirable="lower", factors=(0,))
+
+
+def test_tau_curve_holds_densities_and_their_integral(senn):
+    post = fit_bayes(senn, half_normal(0.5))
+    curve = tau_curve(post, 401)
+    slope = np.gradient(curve["below"], curve["tau"])
+    np.testing.assert_allclose(slope[1:-1], curve["posterior"][1:-1], atol=5e-3 * curve["posterior"].max())
+    np.testing.assert_allclose(curve["prior"], 2 * scipy.stats.norm(0, 0.5).pdf(curve["tau"]), rtol=1e-12)
+    assert curve["below"].iloc[-1] == pytest.approx(0.995, abs=1e-9)
+    with pytest.raises(ValueError, match="have no tau"):
+        tau_curve(fit_bayes(senn, effects="common"))
+    with pytest.raises(ValueError, match="points=1"):
+        tau_curve(post, 1)

@@ -434,6 +434,8 @@ def test_save_refuses_an_unknown_format(tmp_path):
         ("effect_direction", ["25 studies", "add-on neuromodulation: 1 favours intervention and 1 no difference"]),
         ("ensemble_intervals", ["Simulated", "I2, as a fraction 0.77 (0.70 to 0.84), printed 0.78"]),
         ("robustness_dashboard", ["3 conclusions over simulated data sets", "placebo/sham: holds in 100\u202f% with each estimate by itself, 68\u202f%, at worst 47\u202f%; 0.36 (−0.22 to 0.94)", "ranked second: holds in 90\u202f% with each estimate by itself, 68\u202f%, at worst 65\u202f%."]),
+        ("tau_posterior", ["median 0.37, 95\u202f% interval 0.11 to 0.88"]),
+        ("prior_strip", ["scaled from 1/8 to 8 times", "placebo/sham: on average 93\u202f% (90\u202f% to 96\u202f%), in a new study 72\u202f% (72\u202f% to 72\u202f%)"]),
     ],
 )
 def test_alt_tells_the_numbers(name, expected):
@@ -761,3 +763,45 @@ FOREST_OPTIONS = {"desirable": "higher"}
 def test_bad_input_is_named(draw, message):
     with pytest.raises(ValueError, match=message):
         draw()
+
+
+# ---------------------------------------------------------------- Bayesian fits
+
+
+def test_tau_posterior_shades_its_interval_and_marks_its_median():
+    drawing = drawn("tau_posterior")
+    curve, (axes,) = drawing.data, drawing.figure.axes[1:]
+    spans = lines(axes)
+    assert (curve["tau"].tolist(), curve["posterior"].tolist()) in spans and (curve["tau"].tolist(), curve["prior"].tolist()) in spans
+    shaded = axes.collections[0].get_paths()[0].vertices[:, 0]
+    # Quantiles of the gamma distribution of shape 4 and rate 10.
+    assert (shaded.min(), shaded.max()) == pytest.approx((0.109, 0.877), abs=0.011)
+    (median,) = [x for x, _ in spans if len(x) == 1]
+    assert median == pytest.approx([0.367], abs=0.001)
+
+
+def test_prior_strip_plots_each_conclusion_over_the_factors():
+    drawing = drawn("prior_strip")
+    (axes,) = drawing.figure.axes[1:]
+    curves = [(x, y) for x, y in lines(axes) if len(x) == 7]
+    assert len(curves) == 4 and all(x == [-3, -2, -1, 0, 1, 2, 3] for x, _ in curves)
+    average = drawing.data[drawing.data["conclusion"].str.endswith("sham")]["probability"]
+    heights = pd.Series(curves[1][1])
+    assert np.corrcoef(average, heights)[0, 1] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("change, message", [
+    ({"factor": [1.0, 0.0]}, "column factor"),
+    ({"factor": [2.0, 4.0]}, "1 among them"),
+    ({"probability": [0.5, 1.5]}, "column probability"),
+])
+def test_prior_strip_refuses_what_it_cannot_draw(change, message):
+    rows = pd.DataFrame({"conclusion": "A better", "factor": [1.0, 2.0], "probability": 0.6, "probability_new": 0.5}).assign(**change)
+    with pytest.raises(ValueError, match=message):
+        figures.prior_strip(rows)
+
+
+def test_tau_posterior_refuses_a_curve_that_goes_back():
+    curve = drawn("tau_posterior").data
+    with pytest.raises(ValueError, match="tau and below increase"):
+        figures.tau_posterior(curve.iloc[::-1], unit="SMD")

@@ -13,6 +13,7 @@ from psps_paper.bayes.priors import (
     log_t,
     uniform,
 )
+from psps_paper.bayes.sensitivity import prior_sensitivity, tau_curve
 
 __all__ = [
     "Posterior",
@@ -25,7 +26,9 @@ __all__ = [
     "inverse_gamma",
     "log_normal",
     "log_t",
+    "prior_sensitivity",
     "rhodes_prior",
+    "tau_curve",
     "turner_prior",
     "uniform",
 ]

@@ -126,7 +126,7 @@ def fit_bayes(
     if np.isinf(effect_sd):
         _check_identified(model)
     priors = (tau_prior if effects == "exchangeable" else None, within if model.scaled.any() else None)
-    rule, finer, axes, change = _posterior_of_sds(model, priors)
+    rule, axes, change = _posterior_of_sds(model, priors)
     return Posterior(
         treatments=names,
         reference=reference or names[0],
@@ -143,7 +143,6 @@ def fit_bayes(
         model=model,
         axes=axes,
         rule=rule,
-        finer=finer,
     )
 
 
@@ -204,7 +203,7 @@ def _check_identified(model: LinearModel) -> None:
 
 def _posterior_of_sds(
     model: LinearModel, priors: tuple[TauPrior | None, TauPrior | None]
-) -> tuple[Nodes, Nodes, tuple[Axis | None, Axis | None], float]:
+) -> tuple[Nodes, tuple[Axis | None, Axis | None], float]:
     """Integrate over tau and the SD within classes, where there are such."""
     products = model.products()
     present = [k for k, prior in enumerate(priors) if prior is not None]
@@ -221,7 +220,7 @@ def _posterior_of_sds(
     if not present:
         log, carried = log_and_moments(moments=True)
         rule = Nodes(np.zeros((1, 1)), np.ones(1), carried, float(log[0]), np.zeros((1, 1), int), 1.0)
-        return rule, rule, (None, None), 0.0
+        return rule, (None, None), 0.0
 
     def crude(*values: np.ndarray) -> np.ndarray:
         shape = values[0].shape
@@ -234,7 +233,7 @@ def _posterior_of_sds(
     while order < 2 and all(moment_exists(prior, model, order + 1, within=k == 1) for k, prior in enumerate(priors)):
         order += 1
     centres = np.stack([axis.at(np.zeros(1))[0] for axis in axes])
-    rule, finer, change = integrate(
+    rule, change = integrate(
         lambda *values: log_and_moments(*values, moments=True),
         axes,
         lambda nodes: _summaries(nodes, centres, order == 2),
@@ -242,7 +241,7 @@ def _posterior_of_sds(
     )
     placed = iter(axes)
     both = tuple(next(placed) if prior is not None else None for prior in priors)
-    return _with_all(rule, present), _with_all(finer, present), both, change
+    return _with_all(rule, present), both, change
 
 
 def _summaries(rule: Nodes, centres: np.ndarray, moments_exist: bool) -> np.ndarray:
@@ -251,13 +250,15 @@ def _summaries(rule: Nodes, centres: np.ndarray, moments_exist: bool) -> np.ndar
     diagonal = np.diagonal(covariance, axis1=1, axis2=2)
     # Bounded functions of the standard deviations, whose own moments need not exist.
     shares = rule.values / (rule.values + centres)
-    weight = rule.weight if moments_exist else rule.weight * ((1 - shares) ** 2).prod(axis=0)
+    light = rule.weight * ((1 - shares) ** 2).prod(axis=0)
+    weight = rule.weight if moments_exist else light
     mean = weight @ b
     sd = np.sqrt(weight @ (diagonal + (b - mean) ** 2))
     # What quantiles rest on: tail probabilities of effects and of predictions.
     spread = np.sqrt(np.stack([diagonal, diagonal + (rule.values[0] ** 2)[:, None]]))
-    away = np.stack([b - mean, mean - b]) - 2 * sd
-    tails = np.tensordot(rule.weight, scipy.special.ndtr(away[:, None] / spread), axes=(0, 2))
+    typical = np.tensordot(light, spread, axes=(0, 1)) / light.sum()
+    away = np.stack([b - mean, mean - b])[:, None] - 2 * typical[:, None]
+    tails = np.tensordot(rule.weight, scipy.special.ndtr(away / spread), axes=(0, 2))
     return np.concatenate([[rule.log_integral], shares @ rule.weight, np.log(sd), mean / sd, tails.ravel()])
 
 

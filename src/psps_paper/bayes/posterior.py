@@ -47,10 +47,10 @@ class Posterior:
         ``effect_sd=inf`` the flat prior has density 1, so that only differences between priors of tau mean anything;
         NaN for ``effects="fixed"``.
     error_bound : float
-        Largest change of ``log_marginal`` and of means and SDs (in posterior SDs) on doubling the nodes. Quantities of
-        tau rest on the doubled ones.
+        Largest change of ``log_marginal``, of means and SDs (in posterior SDs) and of tail probabilities when the nodes
+        were doubled to the number used. The error left is about the square of that, or rounding.
     nodes : int
-        Number of nodes before doubling.
+        Number of nodes.
     level : float
         Of the intervals.
     effects : str
@@ -76,7 +76,6 @@ class Posterior:
     model: LinearModel = field(repr=False)
     axes: tuple[Axis | None, Axis | None] = field(repr=False)
     rule: Nodes = field(repr=False)
-    finer: Nodes = field(repr=False)
 
     # ------------------------------------------------------------ shared parts
 
@@ -242,7 +241,7 @@ class Posterior:
     # ------------------------------------------------------------ standard deviations
 
     def _sd_moments(self, which: int) -> tuple[float, float]:
-        values, weight = self.finer.values[which], self.finer.weight
+        values, weight = self.rule.values[which], self.rule.weight
         mean = weight @ values
         return float(mean), float(np.sqrt(weight @ (values - mean) ** 2))
 
@@ -271,12 +270,12 @@ class Posterior:
             p outside (0, 1).
         """
         p = probability(p, "p")
-        return 0.0 if self.axes[TAU] is None else quantile(self.axes[TAU], self.finer, p, TAU)
+        return 0.0 if self.axes[TAU] is None else quantile(self.axes[TAU], self.rule, p, TAU)
 
     def tau_below(self, tau: np.ndarray) -> np.ndarray:
         """P(tau <= value)."""
         tau = np.asarray(tau, float)
-        return (tau >= 0) * 1.0 if self.axes[TAU] is None else cumulative(self.axes[TAU], self.finer, tau, TAU)
+        return (tau >= 0) * 1.0 if self.axes[TAU] is None else cumulative(self.axes[TAU], self.rule, tau, TAU)
 
     def tau_density(self, tau: np.ndarray) -> np.ndarray:
         """Posterior density of tau at some values.
@@ -288,7 +287,7 @@ class Posterior:
         """
         if self.axes[TAU] is None:
             raise ValueError(f"effects={self.effects!r}: tau is 0 and has no density")
-        return sinc_density(self.axes[TAU], self.finer, np.asarray(tau, float), TAU)
+        return sinc_density(self.axes[TAU], self.rule, np.asarray(tau, float), TAU)
 
     def highest_density(self, level: float | None = None, of: tuple[str, str] | None = None) -> tuple[float, float]:
         """Shortest interval with a given probability, which is the highest-density interval where there is one mode.

@@ -130,7 +130,7 @@ class Nodes:
     step: float
 
 
-def integrate(integrand: Callable, axes: list[Axis], summaries: Callable, moment: int) -> tuple[Nodes, Nodes, float]:
+def integrate(integrand: Callable, axes: list[Axis], summaries: Callable, moment: int) -> tuple[Nodes, float]:
     """Halve the step until no summary changes.
 
     Parameters
@@ -144,8 +144,8 @@ def integrate(integrand: Callable, axes: list[Axis], summaries: Callable, moment
 
     Returns
     -------
-    (Nodes, Nodes, float)
-        The last two rules, the coarser one first, and the largest change between them.
+    (Nodes, float)
+        The finer of the last two rules, and the largest change from the coarser one.
 
     Raises
     ------
@@ -165,8 +165,8 @@ def integrate(integrand: Callable, axes: list[Axis], summaries: Callable, moment
         if before is not None:
             last, change = change, float(np.abs(numbers - before).max())
             if change <= TOLERANCE or (change <= ACCEPTED and change > last / 10):
-                return coarser, rule, change
-        before, coarser, step, index = numbers, rule, step / 2, 2 * index
+                return rule, change
+        before, step, index = numbers, step / 2, 2 * index
         bounds = [(2 * low, 2 * high) for low, high in bounds]
         new = _lattice(bounds)
         more, new, added = _evaluate(integrand, axes, new[:, (new % 2).any(axis=0)], step)

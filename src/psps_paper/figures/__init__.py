@@ -1,5 +1,6 @@
 """Figures: DataFrames in, :class:`Drawing` out; nothing is read but the palette, nothing global is changed."""
 
+from psps_paper.figures.bayes import prior_strip, tau_posterior
 from psps_paper.figures.bias import rob_by_study, rob_stacked
 from psps_paper.figures.drawing import Drawing, save, to_svg
 from psps_paper.figures.flow import prisma_flow
@@ -22,6 +23,7 @@ __all__ = [
     "league_heat",
     "network_graph",
     "p_score_dots",
+    "prior_strip",
     "prisma_flow",
     "rank_interval",
     "rankogram",
@@ -30,5 +32,6 @@ __all__ = [
     "robustness_dashboard",
     "save",
     "studies_by_year",
+    "tau_posterior",
     "to_svg",
 ]

@@ -3,7 +3,7 @@
 An axis ``s`` runs over the real line; ``y = centre + spread * c * sinh(s / c)`` is log tau, or the logit of tau's place
 between two bounds. Smooth integrands then have double-exponential tails, for which the trapezoidal rule with step h
 converges like ``exp(-a / h)``: halving the step squares the error (Takahasi & Mori 1974; Trefethen & Weideman 2014).
-Its nodes also give the distribution function at any point, by integrating the sinc interpolant (Stenger 1993, chapter 4).
+Its nodes also give the distribution function at any point, by integrating the sinc interpolant (Stenger 1993, ch. 4).
 """
 
 from __future__ import annotations
@@ -204,7 +204,9 @@ def _span(index: np.ndarray, log: np.ndarray, far: np.ndarray) -> tuple[int, int
 
 def _rule(axes: list[Axis], log: np.ndarray, index: np.ndarray, carried: tuple, step: float, moment: int) -> Nodes:
     far = _with_moment(axes, log, index, step, moment)
-    kept = (log > log.max() - NEGLIGIBLE) | (far > far.max() - NEGLIGIBLE)
+    kept = np.flatnonzero((log > log.max() - NEGLIGIBLE) | (far > far.max() - NEGLIGIBLE))
+    # In order, so that quasi-random points meet a smooth function of the node.
+    kept = kept[np.lexsort(index[::-1, kept])]
     log, index = log[kept], index[:, kept]
     weight = np.exp(log - log.max())
     total = weight.sum()

@@ -70,7 +70,8 @@ def tau_posterior(
     layout.name_horizontal_axis(axes, f"tau ({unit})", size)
     return Drawing(
         name, figure, data,
-        f"Posterior density of tau ({unit}) over its prior: median {number(median)}, {share} interval {interval(low, high)}.",
+        f"Posterior density of tau ({unit}) over its prior: median {number(median)}, "
+        f"{share} interval {interval(low, high)}.",
     )
 
 
@@ -86,8 +87,8 @@ def prior_strip(
     Parameters
     ----------
     conclusions : DataFrame [conclusion, factor, probability, probability_new]
-        ``conclusion`` is its sentence; the rest as from :func:`psps_paper.bayes.prior_sensitivity`. Each conclusion has the
-        same two or more factors, 1 among them.
+        ``conclusion`` is its sentence; the rest as from :func:`psps_paper.bayes.prior_sensitivity`. Each conclusion has
+        the same two or more factors, 1 among them.
 
     Returns
     -------
@@ -107,7 +108,8 @@ def prior_strip(
     data = pd.concat(groups, ignore_index=True)
 
     numbers = [
-        f"on average {_range(group, 'probability')}\nin a new study {_range(group, 'probability_new')}" for group in groups
+        f"on average {_range(group, 'probability')}\nin a new study {_range(group, 'probability_new')}"
+        for group in groups
     ]
     keys = [Key("on average over studies", INK, marker="o"), Key("in a new study", MUTED, marker="o", filled=False)]
     note = (
@@ -131,7 +133,8 @@ def prior_strip(
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticklabels([_factor(tick) for tick in ticks])
     layout.name_horizontal_axis(axes, "Scale of the prior of tau, as a multiple", size)
-    alt = "; ".join(f"{label}: {text}".replace("\n(", " (").replace("\n", ", ") for label, text in zip(labels, numbers, strict=True))
+    told = [text.replace("\n(", " (").replace("\n", ", ") for text in numbers]
+    alt = "; ".join(f"{label}: {text}" for label, text in zip(labels, told, strict=True))
     return Drawing(
         name, figure, data,
         f"Probability of each conclusion as fitted, and its range while the prior of tau is scaled from "

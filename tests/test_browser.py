@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import ROOT, chapters
+from conftest import chapters
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
+from psps_paper.site.formulas import ASSETS
 from psps_paper.site.printing import ARGUMENTS, find_chromium
 
 CHROMIUM = find_chromium()
@@ -352,7 +353,7 @@ REST = "".join(key for key, *_ in ROWS[3:])
 @pytest.fixture
 def table(browser, tmp_path):
     for asset in ("psps.css", "psps-tables.js"):
-        shutil.copy(ROOT / "book" / "_static" / asset, tmp_path)
+        shutil.copy(ASSETS / asset, tmp_path)
     (tmp_path / "index.html").write_text(TABLE, encoding="utf-8")
     server, address = serve(tmp_path)
     page = browser.new_page()

@@ -35,6 +35,7 @@ from psps_paper.formatting import half_unit
 from psps_paper.network import fit_network
 from psps_paper.network.ranking import p_scores, rank_probabilities
 from psps_paper.network.summary import network_from_pooled
+from psps_paper.site.formulas import ASSETS
 
 NEEDS_BROWSER = [
     pytest.mark.browser,
@@ -246,7 +247,7 @@ def test_the_static_forest_says_what_is_implied(data, start):
 # ---------------------------------------------------------------- the browser
 
 PAGE = """<!doctype html><html lang="en" data-theme="light"><head><meta charset="utf-8"><title>What if?</title>
-<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="_static/psps.css"></head>
+<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="psps.css"></head>
 <body><main class="bd-content"><h1>What if?</h1>{}</main></body></html>"""
 
 
@@ -254,6 +255,7 @@ PAGE = """<!doctype html><html lang="en" data-theme="light"><head><meta charset=
 def page_address(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("explorer")
     (folder / "_static").symlink_to(BOOK / "_static")
+    (folder / "psps.css").symlink_to(ASSETS / "psps.css")
     markup = show_explorer(data, effect="effect on pain intensity").markup
     assert markup.count("../_static/") == 2
     (folder / "index.html").write_text(PAGE.format(markup.replace("../_static/", "_static/")), encoding="utf-8")

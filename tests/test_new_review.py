@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import os
 import re
 import shutil
@@ -11,9 +12,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from axe_playwright_python.sync_playwright import Axe
+from bs4 import BeautifulSoup
 from helpers import DATA, ROOT
+from test_browser import CHROMIUM, browser, contrast_violations, luminance, reader, serve, settle  # noqa: F401  (fixtures)
 
 from psps_paper.article.trials import book_network
 from psps_paper.cli.main import main
@@ -272,29 +277,98 @@ def test_an_sd_is_imputed_only_where_review_yml_asks_for_it(tmp_path):
     assert "Zeder 2020" in set(open_review(mine).contrasts()["study"])
 
 
-SCRIPTS = {
-    "Chinese and Korean": ["张 2019,尼古丁,戒烟,0.1,0.2", "李 2020,戒烟,a,0.1,0.2", "한 2020,尼古丁,a,0.3,0.2"],
-    "Arabic": ["أحمد 2019,دواء,علاج سلوكي,0.1,0.2", "ليلى 2020,علاج سلوكي,a,0.1,0.2", "سعيد 2020,دواء,a,0.3,0.2"],
-    "Hindi": ["शर्मा 2019,निकोटीन,परामर्श,0.1,0.2", "वर्मा 2020,परामर्श,a,0.1,0.2", "गुप्ता 2020,निकोटीन,a,0.3,0.2"],
-}
+STRANGE_TITLE = "Pain <test> & more: *stars*, $dollars$ and [brackets]"
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_chapters_of_a_review_in_any_script_write_nothing_to_stderr(script, tmp_path):
-    """A build fails where a cell writes there, as matplotlib does for characters that its typefaces lack.
+@pytest.fixture(scope="module")
+def strange(tmp_path_factory):
+    """A built review with names in many scripts, long ones too, and a title that Markdown and HTML would read their own way.
 
     What is installed changes no SVG (``test_figures``), so matplotlib's own typefaces alone stand for every machine.
     """
-    mine = own_review(tmp_path / "mine", SCRIPTS[script])
-    new_review(mine)
-    chapters = [path.read_text(encoding="utf-8") for path in sorted((mine / "book").glob("*.md"))]
-    cells = [re.sub(r"^:tags:.*$", "", cell, flags=re.MULTILINE) for text in chapters for cell in re.findall(r"^```\{code-cell\} python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)]
-    assert len(cells) > 8
-    bare = "from matplotlib import font_manager, get_data_path; import pathlib\nfont_manager.fontManager.ttflist = [entry for entry in font_manager.fontManager.ttflist if pathlib.Path(entry.fname).is_relative_to(get_data_path())]"
-    done = run_in(mine / "book", [sys.executable, "-c", "\n".join([bare, *cells, "print(forests[0].markup)"])])
-    assert done.stderr == ""
-    name = SCRIPTS[script][0].split(",")[1]
-    assert re.search(rf"<text[^>]*>[^<]*{name}", done.stdout), "text of a figure stays text"
+    folder = own_review(tmp_path_factory.mktemp("strange reviews ü") / "mine", [
+        "张 2019,尼古丁替代疗法,戒烟,0.1,0.2", "李 2020,戒烟,a,0.1,0.2", "한 2020,尼古丁替代疗法,a,0.3,0.2",
+        "أحمد 2019,دواء,علاج سلوكي معرفي,0.1,0.2", "ليلى 2020,علاج سلوكي معرفي,a,-0.1,0.2", "سعيد 2020,دواء,a,0.3,0.2",
+        "शर्मा 2019,निकोटीन,परामर्श,0.1,0.2", "वर्मा 2020,परामर्श,a,0.5,0.2", "गुप्ता 2020,निकोटीन,a,0.3,0.2"])  # fmt: skip
+    edited(folder, 'title: "Does counselling help: a \\"living\\" review"', f"title: {json.dumps(STRANGE_TITLE)}")
+    new_review(folder)
+    build(folder)
+    return folder
+
+
+def page_of(folder: Path, name: str) -> BeautifulSoup:
+    return BeautifulSoup((folder / "_build" / "html" / "book" / f"{name}.html").read_text(encoding="utf-8"), "html.parser")
+
+
+@pytest.mark.slow
+def test_names_in_any_script_stay_text_in_figures_and_tables(strange):
+    """The build that came before is the test that no cell writes to stderr, as matplotlib does for characters that it lacks."""
+    page = page_of(strange, "network")
+    drawn = " ".join(text.get_text() for text in page.select("figure svg text"))
+    tables = " ".join(cell.get_text() for cell in page.select("table.psps :is(td, th)"))
+    for name in open_review(strange).treatments:
+        assert all(word in drawn for word in name.split()) and name in tables, name
+
+
+@pytest.mark.slow
+def test_a_title_is_shown_as_it_is_typed_and_the_footer_names_no_year(strange):
+    page = page_of(strange, "index")
+    assert [heading.get_text().rstrip("#") for heading in page.select("h1")] == [STRANGE_TITLE] * 2
+    footer = page.select_one("footer.bd-footer-content, .bd-footer-content").get_text()
+    assert "© Copyright A. Müller." in footer and not re.search(r"20\d\d", footer)
+
+
+# axe-core passes over the texts of drawings.
+DRAWN_TEXTS = """figure => [...figure.querySelectorAll("svg text")].filter(e => e.checkVisibility() && e.textContent.trim()).map(e => {
+  const {x, y, width, height} = e.getBoundingClientRect(), origin = figure.getBoundingClientRect();
+  return [e.textContent, getComputedStyle(e).fill.match(/\\d+/g).map(Number), x - origin.x, y - origin.y, width, height];
+})"""
+
+
+def faint_texts(page) -> list[tuple[str, float]]:
+    """Texts of drawings with a contrast below 4.5 to the pixels behind them, with the contrast."""
+    page.add_style_tag(content="figure svg text { visibility: visible } figure.bare svg text { fill-opacity: 0 !important }")
+    faint = []
+    for figure in page.locator("figure.psps-figure").all():
+        texts = figure.evaluate(DRAWN_TEXTS)
+        figure.evaluate("figure => figure.classList.add('bare')")
+        behind = luminance(figure.screenshot())
+        for text, colour, x, y, width, height in texts:
+            one = palette.relative_luminance("#" + "".join(f"{part:02x}" for part in colour[:3]))
+            other = np.median(behind[max(int(y), 0) : int(y + height) + 1, max(int(x), 0) : int(x + width) + 1])
+            contrast = (max(one, other) + 0.05) / (min(one, other) + 0.05)
+            if contrast < 4.5:
+                faint.append((text, round(float(contrast), 2)))
+    return faint
+
+
+SCHEMES = {"light": ("light", "light"), "dark": ("dark", "dark"), "switched to dark": ("light", "dark")}
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium, or set PSPS_CHROMIUM")
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_every_text_of_a_review_has_contrast(strange, reader, scheme):
+    """WCAG 2.2, 1.4.3, in light, in dark, and after the page's own switch; axe-core tells."""
+    preferred, shown = SCHEMES[scheme]
+    server, address = serve(strange / "_build" / "html")
+    page, found = reader.new_page(), {}
+    page.emulate_media(color_scheme=preferred)
+    for path in sorted((strange / "_build" / "html" / "book").glob("*.html")):
+        page.goto(f"{address}book/{path.name}")
+        for _ in range(3):
+            if page.evaluate("document.documentElement.dataset.theme") != shown:
+                page.locator("button.theme-switch-button").first.click()
+        assert page.evaluate("document.documentElement.dataset.theme") == shown
+        settle(page)
+        found[f"{path.name}, drawings"] = faint_texts(page)
+        page.evaluate(Axe().axe_script)
+        found[path.name], looks = contrast_violations(page)
+        assert len(looks) > 5
+    page.close()
+    server.shutdown()
+    assert {name: violations for name, violations in found.items() if violations} == {}
 
 
 def test_thirty_treatments_need_no_colour(tmp_path):

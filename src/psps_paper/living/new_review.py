@@ -116,6 +116,8 @@ def _titled(templates: Mapping[str, bytes], files: Mapping[str, bytes], settings
         text = files.get(name, b"").decode("utf-8")
         for start, quoted, key in re.findall(r'^(.*?)("?)@([A-Z]+)@"?$', templates[name].decode("utf-8"), re.MULTILINE):
             value = json.dumps(values[key], ensure_ascii=False) if quoted else values[key]
+            if name.endswith(".md") and key == "TITLE":  # a title is text, whatever Markdown would make of it
+                value = re.sub(r"[\\`*_{}\[\]<>$&#|~]", r"\\\g<0>", value)
             text = re.sub(rf"^{re.escape(start)}.*$", lambda _: start + value, text, count=1, flags=re.MULTILINE)  # noqa: B023
         if text.encode("utf-8") != files.get(name, b""):
             changed[name] = text.encode("utf-8")

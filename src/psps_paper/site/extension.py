@@ -135,6 +135,8 @@ def adapt_page(app, pagename: str, templatename: str, context: dict, doctree) ->
     if f"book/{PAGE}" in app.env.found_docs and pagename.startswith("book/") and Path(pagename).name not in ("references", PAGE):
         body = explained(body, app.psps_glossary)
     context["body"] = body
+    # The theme writes the heading of the printed page as if a title could hold no "<".
+    context["pagetitle"] = html.escape(context.get("pagetitle", ""), quote=False)
 
 
 def read_glossary(app) -> None:
@@ -143,8 +145,11 @@ def read_glossary(app) -> None:
     app.psps_glossary = load_glossary(path) if path.exists() else {}
 
 
-def use_formulas(app, config) -> None:
-    """Write formulas as MathML, in every book that loads this extension, with the font that they need."""
+LOOK = "psps.css"  # the one style sheet of this edition and of every review, in assets/
+
+
+def use_assets(app, config) -> None:
+    """Give every book that loads this extension the package's look, and formulas as MathML with the font that they need."""
     config.html_math_renderer = "mathml"
     config.html_static_path.append(str(formulas.ASSETS))
 
@@ -158,8 +163,9 @@ def read_in_parallel(app) -> None:
 
 def run_all_chapters(app, config) -> None:
     """Let the other chapters run where one fails, so that :func:`tell_failures` can tell of all; it fails the build."""
-    app.psps_strict = getattr(config, "nb_execution_raise_on_error", False)  # absent where nothing executes chapters
-    config.nb_execution_raise_on_error = False
+    app.psps_strict = getattr(config, "nb_execution_raise_on_error", False)  # not there in a book without notebooks
+    if app.psps_strict:
+        config.nb_execution_raise_on_error = False
 
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -220,7 +226,7 @@ def finish(app, error: Exception | None) -> None:
         shutil.copyfile(table, data / table.name)
     # Extensions add their folders to the book's by full paths.
     folders = [Path(app.srcdir) / folder for folder in app.config.html_static_path if not Path(folder).is_absolute()]
-    own = frozenset(sheet.name for folder in folders for sheet in folder.glob("*.css"))
+    own = frozenset({LOOK}.union(sheet.name for folder in folders for sheet in folder.glob("*.css")))
     slim(output, own=own, search_as_you_type=bool(app.config.html_theme_options.get("search_as_you_type")))
 
 
@@ -230,7 +236,9 @@ def setup(app) -> dict[str, bool]:
     app.add_directive("psps-glossary", GlossaryDirective)
     app.add_html_math_renderer("mathml", (formulas.visit_math, None), (formulas.visit_displaymath, None))
     app.add_css_file("formulas.css")
-    app.connect("config-inited", use_formulas)
+    app.add_css_file(LOOK, priority=700)  # after the theme's and MyST-NB's (500), before a book's own (800)
+    app.add_js_file("psps-tables.js", loading_method="defer")
+    app.connect("config-inited", use_assets)
     app.connect("config-inited", run_all_chapters)
     app.connect("builder-inited", read_glossary)
     app.connect("builder-inited", read_in_parallel)

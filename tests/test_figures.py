@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 import subprocess
 import sys
@@ -41,7 +42,7 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.font_manager import FontEntry
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Circle, Rectangle
 from matplotlib.text import Annotation, Text
 
 from psps_paper import figures
@@ -609,6 +610,42 @@ def test_network_graph_of_a_loop():
     boxes = text_boxes(figures.network_graph(loop, width="single").figure)
     assert len(boxes) == 6
     assert all(overlap(a, b) < 1 for (_, a), (_, b) in itertools.combinations(boxes, 2))
+
+
+LONG = "naïve Überweisung – long-acting subcutaneous buprenorphine with weekly structured telephone counselling and booster sessions"
+CROWDED = [
+    ("placebo", "SCS: burst"), ("placebo", "SCS"), ("placebo", "burst: tonic"), ("placebo", 'tonic & <5 kHz> "high"'), ("placebo", "10% gel * $2 vs $3 *"),
+    ("placebo", LONG), ("placebo", "TENS"), ("SCS: burst", "SCS"), ("SCS", "burst: tonic"), ('tonic & <5 kHz> "high"', "10% gel * $2 vs $3 *"),
+    (LONG, "TENS"), ("SCS: burst", "burst: tonic"),
+]  # fmt: skip
+SQUARE = [("usual care", "tablet"), ("usual care", "nasal rinse"), ("usual care", "rinse and tablet"), ("tablet", "nasal rinse"), ("tablet", "rinse and tablet")]
+STAR = [("placebo", f"treatment {k} of many") for k in range(40)]
+
+
+@every_width
+@pytest.mark.parametrize("pairs", [CROWDED, SQUARE, STAR], ids=["crowded", "square", "star"])
+def test_in_a_network_graph_nothing_lies_on_anything(pairs, width):
+    """Every name and number is there; no text lies on another, and no box or dot on a text but its own or on another box."""
+    edges = pd.DataFrame([(*pair, 100 + k, 40) for k, pair in enumerate(pairs)], columns=EDGES.columns)
+    names = {name for pair in pairs for name in pair}
+    figure = figures.network_graph(edges, classes=dict.fromkeys(names, "placebo/sham"), width=width).figure
+    boxes = text_boxes(figure)
+    texts = [" ".join(text.split()) for text, _ in boxes]
+    assert all(any(text.endswith(name) for text in texts) for name in names)
+    shown = {text.split(" ")[0] for text in texts if re.fullmatch(r"\d+( studies, 40 estimates)?", text)}
+    (left_out,) = [int(n) for text in texts for n in re.findall(r"(\d+) without room are in the data", text)] or [0]
+    assert len({str(100 + k) for k in range(len(pairs))} & shown) == len(pairs) - left_out
+    assert left_out == 0 or len(pairs) > 12
+    assert [(a, b) for (a, one), (b, other) in itertools.combinations(boxes, 2) if overlap(one, other) >= 1] == []
+    nodes = figure.axes[0].patches
+    extents = [node.get_window_extent().transformed(figure.dpi_scale_trans.inverted()).extents * 72 for node in nodes]
+    assert len(nodes) == len(names)
+    for (node, one), (_, other) in itertools.combinations(zip(nodes, extents, strict=True), 2):
+        apart = math.dist((one[:2] + one[2:]) / 2, (other[:2] + other[2:]) / 2) > one[2] - one[0]
+        assert apart if isinstance(node, Circle) else overlap(one, other) < 1
+    assert {sum(overlap(extent, box) >= 1 for _, box in boxes) for extent in extents} <= {0, 1}, "its own name or number"
+    page = figure.get_size_inches() * 72
+    assert all(box[0] > -1 and box[1] > -1 and box[2] < page[0] + 1 and box[3] < page[1] + 1 for _, box in boxes)
 
 
 def test_league_heat_holds_every_ordered_pair():

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap, to_hex
-from matplotlib.patches import FancyBboxPatch, Rectangle
+from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
 
-from psps_paper.figures import layout, palette, style
+from psps_paper.figures import layout as layout_module
+from psps_paper.figures import palette, style
 from psps_paper.figures.drawing import Drawing
 from psps_paper.figures.style import INK, MUTED, PAPER, Width
 from psps_paper.formatting import interval, number
 
 if TYPE_CHECKING:
     import networkx as nx  # each function that needs it imports it: it is slow to load
+    from matplotlib.axes import Axes
 
 # Ends of the heat map; the middle is near-white so that cells carry dark text in both themes.
 TOWARDS_COLUMN, NEUTRAL, TOWARDS_ROW = "#d98a3d", "#f4f4f4", "#3f93c9"
@@ -41,7 +45,10 @@ def network_graph(
 
     Notes
     -----
-    The largest subnetwork is drawn at the top; every other one below it with dashed lines.
+    The largest subnetwork is drawn at the top; every other one below it with dashed lines. Names stand in the network where
+    they and the numbers fit without touching. Else treatments are dots on a ring with their names beside it (below it, by
+    number, where the figure is narrow), each line has its number of studies alone, and what has no room even then is left to
+    the data.
 
     Raises
     ------
@@ -64,62 +71,29 @@ def network_graph(
                 "comparison of two treatments"
             )
         graph.add_edge(row.treat1, row.treat2, studies=row.n_studies, estimates=row.n_estimates)
-    colours = {
-        t: palette.class_colour(c) for t, c in style.class_of(graph.nodes, classes).items()
-    }
+    colours = {t: palette.class_colour(c) for t, c in style.class_of(graph.nodes, classes).items()}
     parts = sorted(nx.connected_components(graph), key=lambda part: (-len(part), sorted(part)))
     data["subnetwork"] = [
         next(i for i, part in enumerate(parts, 1) if t in part) for t in data["treat1"]
     ]
 
-    size = layout.font_size(width)
-    total_width = layout.page_width(width)
-    wide = width == "double"
-    room = (11.5 if wide else 9.5) * size
-    text = {t: layout.wrap(t, room, size) for t in graph.nodes}
-    box = {
-        t: (layout.block_width(s, size) + 1.6 * size,
-            layout.line_count(s) * layout.line_height(size) + 1.2 * size)
-        for t, s in text.items()
-    }
-    heights = [_part_height(graph.subgraph(part), wide, size) for part in parts]
+    size = layout_module.font_size(width)
+    total_width = layout_module.page_width(width)
+    layouts = [_layout(graph.subgraph(part), width) for part in parts]
     note = 3.6 * size
-    height = sum(heights) + note * (len(parts) - 1) + 4
-    figure, canvas = layout.page(width, height)
+    height = sum(layout.height for layout in layouts) + note * (len(parts) - 1) + 4
+    figure, canvas = layout_module.page(width, height)
     top = height - 2
     most = max(studies for _, _, studies in graph.edges(data="studies"))
-    for index, (part, part_height) in enumerate(zip(parts, heights, strict=True)):
+    for index, layout in enumerate(layouts):
         if index:
-            layout.write(
+            layout_module.write(
                 canvas, total_width / 2, top - 0.65 * note,
                 "separate subnetwork, not connected to the others", size, ha="center", color=MUTED,
             )
             top -= note
-        places = _places(graph.subgraph(part), box, total_width, part_height, size)
-        places = {t: (x, top - part_height + y) for t, (x, y) in places.items()}
-        # a set has no order that is the same in every run
-        pairs = sorted((*sorted(pair), graph.edges[pair]) for pair in map(tuple, graph.subgraph(part).edges))
-        for first, second, edge in pairs:
-            (x1, y1), (x2, y2) = places[first], places[second]
-            canvas.plot(
-                [x1, x2], [y1, y2], color=MUTED, zorder=1, solid_capstyle="butt",
-                linewidth=1.2 + 6.8 * edge["studies"] / most, linestyle="-" if index == 0 else (0, (2, 1)),
-            )
-            middle = _middle(places[first], box[first], places[second], box[second])
-            layout.write(
-                canvas, *middle, _edge_label(edge["studies"], edge["estimates"], "\n"), size,
-                ha="center", zorder=3, bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1.5},
-            )
-        for treatment in sorted(part):
-            (x, y), (w, h) = places[treatment], box[treatment]
-            canvas.add_patch(
-                FancyBboxPatch(
-                    (x - w / 2, y - h / 2), w, h, boxstyle=f"round,pad=0,rounding_size={0.5 * size}",
-                    facecolor=PAPER, edgecolor=colours[treatment], linewidth=2.6, zorder=2,
-                )
-            )
-            layout.write(canvas, x, y, text[treatment], size, ha="center", zorder=3)
-        top -= part_height
+        top -= layout.height
+        _draw_part(canvas, layout, top, most, colours, size, "-" if index == 0 else (0, (2, 1)))
 
     sentences = []
     for index, part in enumerate(parts, 1):
@@ -140,6 +114,186 @@ def _edge_label(studies: float, estimates: float, separator: str = " ") -> str:
     if pd.isna(estimates):
         return first
     return f"{first},{separator}{style.plural(estimates, 'estimate')}"
+
+
+Point = tuple[float, float]
+PAD = 1.5  # around the text on a line, on each side
+SPARSE = 20  # lines, up to which numbers avoid the others' lines
+
+
+@dataclass(frozen=True)
+class _Text:
+    """A text with the size of what it covers, and its centre."""
+
+    text: str
+    place: Point
+    size: Point
+
+    def touches(self, other: _Text) -> bool:
+        return all(abs(a - b) < (m + n) / 2 for a, b, m, n in zip(self.place, other.place, self.size, other.size, strict=True))
+
+    def at(self, place: Point) -> _Text:
+        return replace(self, place=place)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """A part of the network in points from its lower left: treatments, what their lines say, and where names stand."""
+
+    height: float
+    nodes: dict[str, Point]
+    names: dict[str, _Text]
+    lines: dict[tuple[str, str], tuple[float, _Text | None]]  # number of studies, and the text where it has room
+    dots: dict[str, _Text] | None = None  # where names stand beside
+    note: str = ""
+
+
+def _block(text: str, size: float, across: float, along: float) -> _Text:
+    return _Text(text, (0, 0), (layout_module.block_width(text, size) + across, layout_module.line_count(text) * layout_module.line_height(size) + along))
+
+
+def _layout(part: nx.Graph, width: Width) -> _Layout:
+    """Names in the network where nothing touches, else beside a ring."""
+    framed = _framed(part, width)
+    things = [*framed.names.values(), *(text for _, text in framed.lines.values())]
+    clear = not any(one.touches(other) for one, other in itertools.combinations(things, 2))
+    passing = any(_passes(framed.nodes[first], framed.nodes[second], name) for first, second in framed.lines
+                  for treatment, name in framed.names.items() if treatment not in (first, second))
+    return framed if clear and not passing else _ring(part, width)
+
+
+def _passes(start: Point, end: Point, box: _Text) -> bool:
+    """Whether a line goes through a box."""
+    shares = np.linspace(0, 1, 101)[:, None]
+    path = np.array(start) + shares * (np.array(end) - np.array(start)) - np.array(box.place)
+    return bool((np.abs(path) < np.array(box.size) / 2).all(axis=1).any())
+
+
+def _pairs(part: nx.Graph) -> list[tuple[str, str]]:
+    # a set has no order that is the same in every run
+    return sorted(tuple(sorted(pair)) for pair in part.edges)
+
+
+def _framed(part: nx.Graph, width: Width) -> _Layout:
+    size, wide = layout_module.font_size(width), width == "double"
+    room = (11.5 if wide else 9.5) * size
+    names = {t: _block(layout_module.wrap(t, room, size), size, 1.6 * size, 1.2 * size) for t in part}
+    height = _part_height(part, wide, size)
+    places = _places(part, {t: name.size for t, name in names.items()}, layout_module.page_width(width), height, size)
+    lines = {}
+    for first, second in _pairs(part):
+        edge = part.edges[first, second]
+        label = _block(_edge_label(edge["studies"], edge["estimates"], "\n"), size, 2 * PAD, 2 * PAD)
+        middle = _middle(places[first], names[first].size, places[second], names[second].size)
+        lines[first, second] = edge["studies"], label.at(middle)
+    return _Layout(height, places, {t: name.at(places[t]) for t, name in names.items()}, lines)
+
+
+def _ring(part: nx.Graph, width: Width) -> _Layout:
+    """Treatments as dots on a circle, from the top clockwise by name."""
+    size, total, wide = layout_module.font_size(width), layout_module.page_width(width), width == "double"
+    treatments = sorted(part)
+    dot = 2.2 * size
+    radius = min(max(15 * size, len(treatments) * 1.25 * dot / math.pi), 0.29 * total if wide else total / 2 - dot)
+    dot = min(dot, 1.8 * radius * math.sin(math.pi / len(treatments)))  # neighbours do not touch
+    turns = {t: 2 * math.pi * (k + 0.5) / len(treatments) for k, t in enumerate(treatments)}
+    around = {t: (total / 2 + radius * math.sin(turn), radius * math.cos(turn)) for t, turn in turns.items()}
+    if wide:
+        names, low, high = _beside(around, radius, total, size)
+    else:
+        names, low, high = _below(around, radius + dot, total, size)
+    lift = -min(low, -radius - dot) + 3.4 * size  # room for the note
+    nodes = {t: (x, y + lift) for t, (x, y) in around.items()}
+    dots = {t: _Text("" if wide else str(k), nodes[t], (dot, dot)) for k, t in enumerate(treatments, 1)}
+    lines = _numbered(part, nodes, list(dots.values()), size)
+    left_out = sum(text is None for _, text in lines.values())
+    note = layout_module.wrap("On each line: number of studies" + (f"; {left_out} without room are in the data" if left_out else ""), total - 4, size)
+    names = {t: name.at((name.place[0], name.place[1] + lift)) for t, name in names.items()}
+    return _Layout(lift + max(high, radius + dot), nodes, names, lines, dots, note)
+
+
+def _beside(around: dict[str, Point], radius: float, total: float, size: float) -> tuple[dict[str, _Text], float, float]:
+    """Names left and right of a ring around (total / 2, 0), in the order of their dots; and how far down and up they reach."""
+    gap, names, low, high = 3 * size, {}, 0.0, 0.0
+    room = total / 2 - radius - gap - 2
+    for side in (-1, 1):
+        listed = sorted((t for t, (x, _) in around.items() if (x - total / 2 > 1e-9) == (side > 0)), key=lambda t: -around[t][1])
+        blocks = {t: _block(layout_module.wrap(t, room, size), size, 0, 0.5 * size) for t in listed}
+        places, limit = [], math.inf
+        for t in listed:
+            places.append(min(around[t][1], limit - blocks[t].size[1] / 2))
+            limit = places[-1] - blocks[t].size[1] / 2
+        shift = sum(around[t][1] - y for t, y in zip(listed, places, strict=True)) / max(len(listed), 1)
+        for t, y in zip(listed, places, strict=True):
+            across, along = blocks[t].size
+            names[t] = blocks[t].at((total / 2 + side * (radius + gap + across / 2), y + shift))
+            low, high = min(low, y + shift - along / 2), max(high, y + shift + along / 2)
+    return names, low, high
+
+
+def _below(around: dict[str, Point], reach: float, total: float, size: float) -> tuple[dict[str, _Text], float, float]:
+    """Names under a ring around (total / 2, 0), each behind its number; and how far down and up they reach."""
+    names, low = {}, -reach - 1.5 * size
+    for k, t in enumerate(sorted(around), 1):
+        text = layout_module.wrap(f"{k}\N{NO-BREAK SPACE}\N{NO-BREAK SPACE}{t}", total - 4, size)
+        block = _block(text, size, 0, 0.3 * size)
+        names[t] = block.at((2 + block.size[0] / 2, low - block.size[1] / 2))
+        low -= block.size[1]
+    return names, low, reach
+
+
+def _numbered(part: nx.Graph, nodes: dict[str, Point], taken: list[_Text], size: float) -> dict[tuple[str, str], tuple[float, _Text | None]]:
+    """Number of studies of each line, as near to its middle as it touches nothing, and in a small network no other line;
+    short lines have the least choice and go first."""
+    taken, lines, pairs = list(taken), {}, _pairs(part)
+    for pair in sorted(pairs, key=lambda pair: (round(math.dist(nodes[pair[0]], nodes[pair[1]]), 6), pair)):
+        studies = part.edges[pair]["studies"]
+        start, end = np.array(nodes[pair[0]]), np.array(nodes[pair[1]])
+        others = [other for other in pairs if other != pair] if len(pairs) <= SPARSE else []
+        label = _block(str(int(studies)), size, 2 * PAD + 2, 2 * PAD + 2 - 0.3 * size)
+        shares = [0.5 + sign * step / 40 for step in range(15) for sign in (-1, 1)]
+        free = [one for one in (label.at(tuple((start + share * (end - start)).tolist())) for share in shares)
+                if not any(one.touches(other) for other in taken)]  # fmt: skip
+        apart = (one for one in free if not any(_passes(nodes[first], nodes[second], one) for first, second in others))
+        placed = next(apart, free[0] if free else None)
+        taken += [placed] if placed else []
+        lines[pair] = studies, placed
+    return {pair: lines[pair] for pair in pairs}
+
+
+def _draw_part(canvas: Axes, layout: _Layout, bottom: float, most: float, colours: dict[str, str], size: float, dashes) -> None:
+    def up(place: Point) -> Point:
+        return place[0], place[1] + bottom
+
+    thick = 6.8 if layout.dots is None else min(3.8, 70 / len(layout.lines))
+    for (first, second), (studies, label) in layout.lines.items():
+        (x1, y1), (x2, y2) = up(layout.nodes[first]), up(layout.nodes[second])
+        canvas.plot([x1, x2], [y1, y2], color=MUTED, zorder=1, solid_capstyle="butt", linewidth=1.2 + thick * studies / most, linestyle=dashes)
+        if label is not None:
+            layout_module.write(canvas, *up(label.place), label.text, size, ha="center", zorder=3,
+                        bbox={"facecolor": PAPER, "edgecolor": "none", "pad": PAD})  # fmt: skip
+    for treatment in sorted(layout.nodes):
+        (x, y), name = up(layout.nodes[treatment]), layout.names[treatment]
+        (across, along), (left, level) = name.size, up(name.place)
+        if layout.dots is None:
+            canvas.add_patch(FancyBboxPatch(
+                (x - across / 2, y - along / 2), across, along, boxstyle=f"round,pad=0,rounding_size={0.5 * size}",
+                facecolor=PAPER, edgecolor=colours[treatment], linewidth=2.6, zorder=2,
+            ))  # fmt: skip
+            layout_module.write(canvas, x, y, name.text, size, ha="center", zorder=3)
+            continue
+        dot = layout.dots[treatment]
+        canvas.add_patch(Circle((x, y), dot.size[0] / 2, facecolor=colours[treatment], edgecolor=PAPER, linewidth=1, zorder=2))
+        if dot.text:
+            layout_module.write(canvas, x, y, dot.text, size, ha="center", zorder=3, color=palette.text_on(colours[treatment]))
+            layout_module.write(canvas, left - across / 2, level, name.text, size)
+            continue
+        right = left > x
+        near = left - across / 2 if right else left + across / 2
+        canvas.plot([x, near + (-3 if right else 3)], [y, level], color=MUTED, linewidth=0.6, zorder=0)
+        layout_module.write(canvas, near, level, name.text, size, ha="left" if right else "right")
+    if layout.note:
+        layout_module.write(canvas, 2, bottom + 1.4 * size, layout.note, size, color=MUTED)
 
 
 def _hub(part: nx.Graph):
@@ -237,25 +391,25 @@ def league_heat(
     ]
     data = pd.DataFrame(records, columns=["row", "column", "te", "lower", "upper"])
 
-    size = layout.font_size(width)
+    size = layout_module.font_size(width)
     small = size if width == "double" else 7.0
-    total_width = layout.page_width(width)
+    total_width = layout_module.page_width(width)
     cell = total_width / len(treatments)
     # The diagonal is bold only where bold names fit.
     diagonal = "bold" if width == "double" else "normal"
-    texts = {t: layout.wrap(t, cell - 6, small, diagonal) for t in treatments}
-    lines = max(3, *(layout.line_count(text) for text in texts.values()))
-    cell_height = lines * layout.line_height(small) + 1.4 * size
+    texts = {t: layout_module.wrap(t, cell - 6, small, diagonal) for t in treatments}
+    lines = max(3, *(layout_module.line_count(text) for text in texts.values()))
+    cell_height = lines * layout_module.line_height(small) + 1.4 * size
     sign, word = (">", "above") if favoured == "positive" else ("<", "below")
     orientation = (
         f"Each cell: row treatment minus column treatment, {unit} ({100 * level:g}% confidence "
         f"interval). A value {word} 0 favours the row treatment (blue), otherwise the column "
         "treatment (orange). Bold: the interval excludes 0."
     )
-    caption = layout.wrap(orientation, total_width - 4, size)
-    caption_height = layout.line_count(caption) * layout.line_height(size) + size
+    caption = layout_module.wrap(orientation, total_width - 4, size)
+    caption_height = layout_module.line_count(caption) * layout_module.line_height(size) + size
     height = cell_height * len(treatments) + caption_height + 4
-    figure, canvas = layout.page(width, height)
+    figure, canvas = layout_module.page(width, height)
     shade = LinearSegmentedColormap.from_list("league", [TOWARDS_COLUMN, NEUTRAL, TOWARDS_ROW])
     largest = data["te"].abs().max()
     for i, row in enumerate(treatments):
@@ -268,7 +422,7 @@ def league_heat(
                     Rectangle(corner, cell - 2, cell_height - 2, facecolor="none", edgecolor=INK,
                               linewidth=0.8)
                 )
-                layout.write(canvas, *middle, texts[row], small, ha="center", weight=diagonal)
+                layout_module.write(canvas, *middle, texts[row], small, ha="center", weight=diagonal)
                 continue
             value, low, high = te.loc[row, column], lower.loc[row, column], upper.loc[row, column]
             toward_row = (value if favoured == "positive" else -value) / largest if largest else 0.0
@@ -280,13 +434,13 @@ def league_heat(
             text = (
                 "not\nestimable" if pd.isna(value)
                 else f"{number(value)}\n"
-                + layout.wrap(interval(low, high), cell - 6, small, weight)
+                + layout_module.wrap(interval(low, high), cell - 6, small, weight)
             )
-            layout.write(
+            layout_module.write(
                 canvas, *middle, text, small, ha="center", color=palette.text_on(fill),
                 weight=weight,
             )
-    layout.write(canvas, 2, caption_height - size, caption, size, va="top", color=INK)
+    layout_module.write(canvas, 2, caption_height - size, caption, size, va="top", color=INK)
     alt = [
         f"{r.row} minus {r.column} " + (
             "not estimable" if pd.isna(r.te)

@@ -89,6 +89,7 @@ def made_typeface(folder: Path, name: str, characters: str, weight: int) -> Font
 def installed(typefaces, monkeypatch) -> Iterator[Callable[[str], None]]:
     """Let matplotlib find the typefaces of one of the machines and no other."""
     def only(machine: str) -> None:
+        monkeypatch.delenv("MPL_IGNORE_SYSTEM_FONTS", raising=False)  # which would hide the made ones too
         monkeypatch.setattr(layout.fontManager, "ttflist", list(typefaces[machine]))
         layout.fontManager._findfont_cached.cache_clear()
 

@@ -41,7 +41,7 @@ from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
-from matplotlib.font_manager import FontEntry
+from matplotlib.font_manager import FontEntry, findfont, fontManager, get_font
 from matplotlib.patches import Circle, Rectangle
 from matplotlib.text import Annotation, Text
 
@@ -90,11 +90,11 @@ def installed(typefaces, monkeypatch) -> Iterator[Callable[[str], None]]:
     """Let matplotlib find the typefaces of one of the machines and no other."""
     def only(machine: str) -> None:
         monkeypatch.delenv("MPL_IGNORE_SYSTEM_FONTS", raising=False)  # which would hide the made ones too
-        monkeypatch.setattr(layout.fontManager, "ttflist", list(typefaces[machine]))
-        layout.fontManager._findfont_cached.cache_clear()
+        monkeypatch.setattr(fontManager, "ttflist", list(typefaces[machine]))
+        fontManager._findfont_cached.cache_clear()
 
     yield only
-    layout.fontManager._findfont_cached.cache_clear()
+    fontManager._findfont_cached.cache_clear()
 
 
 def visible_texts(figure) -> list[Text]:
@@ -300,7 +300,7 @@ def test_league_heat_adds_a_shade_a_cell():
 def typefaces(tmp_path_factory) -> dict[str, tuple[FontEntry, ...]]:
     """Machines by what is installed on them: matplotlib's own typefaces, and made ones."""
     folder, bundled = tmp_path_factory.mktemp("typefaces"), Path(mpl.get_data_path())
-    bare = tuple(entry for entry in layout.fontManager.ttflist if Path(entry.fname).is_relative_to(bundled))
+    bare = tuple(entry for entry in fontManager.ttflist if Path(entry.fname).is_relative_to(bundled))
     half, cjk, hindi, medium = (made_typeface(folder, name, characters, weight) for name, characters, weight in [
         ("Half", "尼古", 400), ("CJK", "尼古丁戒烟", 400), ("Hindi", "कख", 400), ("Medium", "尼古丁戒烟", 500)])  # fmt: skip
     broken = replace(cjk, fname=str(folder / "removed.ttf"), name="Broken")
@@ -317,7 +317,7 @@ def chinese_graph() -> Drawing:
 
 def test_matplotlib_s_placeholder_is_among_the_typefaces_and_never_chosen(typefaces):
     placeholders = [entry for entry in typefaces["bare"] if entry.name.startswith("Last Resort")]
-    assert placeholders and ord("尼") in layout.get_font(placeholders[0].fname).get_charmap()
+    assert placeholders and ord("尼") in get_font(placeholders[0].fname).get_charmap()
     assert layout.families("尼古丁", typefaces["bare"]) == ([style.FONT], "丁古尼")
 
 
@@ -366,7 +366,7 @@ def test_text_is_measured_with_the_typeface_that_comes_with_matplotlib(typefaces
     for entries in typefaces.values():
         names = [Path(entry.fname).name for entry in entries if entry.name == style.FONT]
         assert {"DejaVuSans.ttf", "DejaVuSans-Bold.ttf"} <= set(names)
-    assert Path(layout.findfont(style.FONT)).is_relative_to(mpl.get_data_path())
+    assert Path(findfont(style.FONT)).is_relative_to(mpl.get_data_path())
 
 
 def test_a_character_that_the_typeface_lacks_is_one_em_wide():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -13,7 +14,8 @@ import pytest
 from helpers import DATA, ROOT, copy_data, replace_once, run_command, table
 from living_examples import examples
 
-from psps_paper.claims.model import VERDICTS
+from psps_paper.claims.model import AGAINST, VERDICTS, WEIGHTS
+from psps_paper.claims.registry import check_claims, statements
 from psps_paper.cli.main import main
 from psps_paper.tables.checksums import checksums, recorded_checksums
 from psps_paper.tables.files import only_writer
@@ -29,11 +31,23 @@ def test_verify_passes_on_the_repository(capsys):
     assert main(["verify", "--data", str(DATA)]) == 0
     written = capsys.readouterr()
     assert written.err == ""
-    counts = {line[6:]: int(line[:4]) for line in written.out.splitlines()[:5]}
-    assert list(counts) == [*VERDICTS, "statements in all"]
-    assert sum(counts[verdict] for verdict in VERDICTS) == counts["statements in all"] == len(table("claims"))
-    contradictions = [line for line in written.out.splitlines() if line.startswith("contradicts: ")]
-    assert len(contradictions) == counts["contradicts"]
+    checked = check_claims(DATA)
+    joined = statements(checked)
+    results = joined[joined["weight"] == "result"]
+    lines = written.out.splitlines()
+    assert lines[0] == f"{len(results)} distinct results of {len(joined)} statements, which are printed at {len(checked)} places"
+    tables = written.out.split("\n\n")[1:4]
+    for text, title, rows, by in zip(tables, ("results checked against", "all statements by weight", "all statements checked against"),
+                                     (results, joined, joined), ("against", "weight", "against"), strict=True):
+        head, *counted, total = text.splitlines()
+        assert head.startswith(title) and re.split(r"\s{2,}", head)[1:] == [*VERDICTS, "all"]
+        for line in counted:
+            name, *counts = re.split(r"\s{2,}", line.strip())
+            mine = rows.loc[rows[by] == name, "verdict"]
+            assert list(map(int, counts)) == [*((mine == verdict).sum() for verdict in VERDICTS), len(mine)] and len(mine) > 0
+        assert total.split()[-1] == str(len(rows)) and len(counted) == rows[by].nunique()
+    contradictions = [line for line in lines if line.startswith(("contradicts: ", "truncated: "))]
+    assert len(contradictions) == joined["verdict"].isin(["contradicts", "truncated"]).sum()
     assert any("selection.agreement_full_text: printed 84.76\u202f% (Results, Study selection, paragraph 1), found 84.507\u202f%: "
                "no whole number of 71 gives it; nearest 60 of 71. No whole number of the full texts" in line for line in contradictions)
 
@@ -44,6 +58,8 @@ def test_verify_as_json_holds_every_statement(capsys):
     assert [row["id"] for row in rows] == table("claims")["id"].tolist()
     assert {row["verdict"] for row in rows} == set(VERDICTS)
     assert all(row["as_expected"] is True for row in rows)
+    assert {row["weight"] for row in rows} == set(WEIGHTS) and {row["against"] for row in rows} <= set(AGAINST)
+    assert {row["statement"] for row in rows} < {row["id"] for row in rows}
     by_id = {row["id"]: row for row in rows}
     assert by_id["nma.n_cm.te"]["value"] == 0.45 and by_id["nma.n_cm.te"]["tier"] == "implied"
     assert by_id["minimal.rapcan_months"]["quantity"].endswith("(Rapčan)"), "text is not escaped away"
@@ -54,7 +70,7 @@ def test_verify_as_json_holds_every_statement(capsys):
     ("file", "old", "new", "named"),
     [
         ("studies.csv", b"epidural triamcinolone | screw and rod fixation alone\",high,", b"epidural triamcinolone | screw and rod fixation alone\",low,",
-         "not as expected: rob.high.count: contradicts, expected reproduces. Printed 32 (Results, Risk of bias, paragraph 1), "
+         "not as expected: rob.high.count: contradicts, expected consistent. Printed 32 (Results, Risk of bias, paragraph 1), "
          "found 31 (31 rows of studies.csv)"),
         ("prisma.csv", b"432", b"431", "not as expected: selection.identified: contradicts, expected consistent. Printed 1140 (Results, Study selection, paragraph 1), "
          "found 1139"),
@@ -85,8 +101,9 @@ def test_verify_names_a_published_result_that_no_longer_fits(folder, capsys):
     replace_once(folder / "nma_published.csv", b"0.004,3,=", b"0.005,3,=")
     assert main(["verify", "--data", str(folder)]) == 1
     written = capsys.readouterr().err
-    for identifier in ("nma.n_cm.p", "abstract.n_c.significance", "nma.rank.neuromodulation"):
+    for identifier in ("abstract.n_c.significance", "nma.rank.neuromodulation"):
         assert f"not as expected: {identifier}: contradicts, expected reproduces" in written
+    assert "not as expected: nma.n_cm.z: contradicts, expected consistent" in written
     assert "no value fits" in written and "the printed values cannot hold together: " in written
 
 

@@ -17,7 +17,7 @@ from psps_paper.book import claims, display
 from psps_paper.book.claims import claim_span, claims_table
 from psps_paper.book.display import Html, Shown, show, table_markup, tier_badge, value_span, verdict_chip
 from psps_paper.book.verdicts import rules_table, status_table
-from psps_paper.claims.registry import check_claims
+from psps_paper.claims.registry import check_claims, statements
 from psps_paper.figures import Drawing, rob_stacked
 
 NASTY = """<script>alert("x")</script> & 'a' < b > c"""
@@ -305,8 +305,12 @@ def test_show_claims_counts_the_verdicts_of_its_chapter(checked):
     shown = claims.show_claims("study_selection")
     rows = checked[checked["chapter"] == "study_selection"]
     caption = parsed(shown).find("figcaption").get_text()
-    for verdict, count in rows["verdict"].value_counts().items():
-        assert f"{count} {verdict}" in caption
+    results, rest = (statements(rows[rows["weight"].eq("result") == is_result])["verdict"].value_counts() for is_result in (True, False))
+    first, second = caption.split("; of the methods and details: ")
+    assert "Of the results: " in first
+    for part, counts in ((first, results), (second, rest)):
+        for verdict, count in counts.items():
+            assert f"{count} {verdict}" in part
     assert len(parsed(shown).find("tbody").find_all("tr")) == len(rows)
 
 

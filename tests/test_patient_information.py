@@ -10,6 +10,7 @@ from psps_paper.article import patient_information as patients
 from psps_paper.article.published import published_network
 from psps_paper.article.studies import included
 from psps_paper.network.summary import network_from_pooled
+from psps_paper.tables.conditions import select
 from psps_paper.tables.load import load_table
 
 ADVICE = ["should", "recommend", "ask your", "choose", "best"]
@@ -134,7 +135,7 @@ def test_a_trial_has_one_status_in_every_row():
     assert studies["other_care"].notna().all()
     for other in rows.columns.difference(["trials"]):
         assert not rows[other].astype(str).str.contains("ref in|other_care").any(), other
-    chosen = {row.id: set(studies.query(row.trials, engine="python")["ref"]) for row in rows.itertuples()}
+    chosen = {row.id: set(select(studies, row.trials)["ref"]) for row in rows.itertuples()}
     assert not chosen["injections"] & chosen["adhesiolysis"]
 
 

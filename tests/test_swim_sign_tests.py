@@ -12,6 +12,7 @@ from psps_paper.article import swim
 from psps_paper.article.facts import arm_numbers, contrast_numbers
 from psps_paper.article.studies import included
 from psps_paper.figures.studies import effect_direction
+from psps_paper.tables.conditions import select
 from psps_paper.tables.load import load_table
 
 
@@ -295,9 +296,9 @@ def test_conflicting_evidence_needs_directions_that_differ(studies):
 
 
 def test_cited_studies_are_among_those_on_the_question(studies):
-    table = included(studies).set_index("ref")
+    table = included(studies).set_index("ref", drop=False)
     for claim in load_table("summary_claims").itertuples():
-        eligible = set(table.query(claim.could_cite, engine="python").index.astype(int))
+        eligible = set(select(table, claim.could_cite)["ref"])
         cited = {int(ref) for ref in claim.refs.split()}
         assert cited <= eligible, claim.id
         assert set(table.loc[sorted(cited), "treatment_class"]) == {claim.treatment_class}

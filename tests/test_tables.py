@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from psps_paper.cli.main import main
 from psps_paper.tables.checksums import checksums, record_checksums, recorded_checksums
+from psps_paper.tables.conditions import select
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.load import data_folder, load_dictionary, load_table, table_names, validate_table
 
@@ -117,7 +118,7 @@ def test_every_published_result_is_linked_to_each_statement_that_prints_it():
     """The links of repeats.csv, found a second way: by the arguments of the checks."""
     links = table("repeats").dropna(subset="claim")
     linked = {(row, claim) for name, query, claim in zip(links["table"], links["row"], links["claim"]) if name == "nma_published"
-              for row in table(name).query(query, engine="python").index}
+              for row in select(table(name), query).index}
     claims = table("claims")
     network = claims[claims["check"].isin(["network", "i2_interval"])]
     keys = network["arguments"].str.split("|").apply(lambda parts: tuple(part.strip() for part in parts))

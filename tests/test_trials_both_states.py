@@ -309,8 +309,9 @@ def test_without_trials_nothing_is_recomputed_from_them(checked):
 
 def test_statements_beside_the_network_keep_their_verdicts(checked):
     before, after = checked
-    same = after["tier"] == before["tier"]
+    same = (after["tier"] == before["tier"]) & (after["against"] != "trial-level data")
     assert (after.loc[same, "verdict"] == before.loc[same, "verdict"]).all()
+    assert (after.loc[after["tier"] != before["tier"], "against"].isin(["trial-level data", "nothing"])).all()
 
 
 def test_agreement_is_expected_of_trials(checked):

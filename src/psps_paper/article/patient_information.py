@@ -12,6 +12,7 @@ import pandas as pd
 from psps_paper.article.studies import included
 from psps_paper.formatting import interval, number
 from psps_paper.network.model import NetworkFit
+from psps_paper.tables.load import meeting
 
 NO_TRIAL = "no trial in this review"
 WITHIN_GROUPS = "direction rests on within-group statements"  # as matters_for of source_differences says it
@@ -52,7 +53,8 @@ def treatments_table(
     rows, texts, notes = [], phrases.set_index("case"), classes.set_index("treatment_class")["network_note"]
     within = only_within_groups(differences)
     for row in patient_information.itertuples():
-        trials = included(studies).query(row.trials, engine="python")
+        trials = included(studies)
+        trials = trials[meeting(trials, row.trials, "studies.csv", f"patient_information.csv, row {row.Index + 1}, column trials")]
         stray = trials[~trials["treatment_class"].isin([row.treatment_class, row.other_class])]
         if len(stray) and not isinstance(row.tested, str):
             raise ValueError(f"patient_information.csv, id {row.id}: refs {[int(ref) for ref in sorted(stray['ref'])]} are not {row.treatment_class}")

@@ -9,6 +9,7 @@ import pandas as pd
 from psps_paper.article.facts import COMPARABLE, arm_numbers, contrast_numbers, numbers_text, sample_size
 from psps_paper.article.studies import direction_counts, included
 from psps_paper.formatting import references
+from psps_paper.tables.load import meeting
 
 EXPECTATIONS = [
     "all favour the first arm", "most favour the first arm", "most show no difference", "all show no difference", "directions differ",
@@ -239,7 +240,7 @@ def summary_against_table(studies: pd.DataFrame, summary_claims: pd.DataFrame) -
     ValueError
         A reference that is not among the included studies.
     """
-    table = included(studies).set_index("ref")
+    table = included(studies).set_index("ref", drop=False)
     rows = []
     for claim in summary_claims.itertuples():
         refs = [int(ref) for ref in str(claim.refs).split()]
@@ -247,7 +248,8 @@ def summary_against_table(studies: pd.DataFrame, summary_claims: pd.DataFrame) -
         if missing:
             raise ValueError(f"summary_claims.csv, claim {claim.id}: refs {missing} are not included studies")
         cited = _tally(table.loc[refs, "direction"])
-        eligible = table.query(claim.could_cite, engine="python")["direction"]
+        where = f"summary_claims.csv, row {claim.Index + 1}, column could_cite"
+        eligible = table.loc[meeting(table, claim.could_cite, "studies.csv", where), "direction"]
         rows.append({
             "class": claim.treatment_class,
             "claim": claim.claim,

@@ -11,8 +11,8 @@ from myst_nb import glue
 
 from psps_paper.article.trials import Trials, book_state
 from psps_paper.book.display import Html, Shown, show, tier_badge, verdict_chip
-from psps_paper.claims.model import place
-from psps_paper.claims.registry import check_claims
+from psps_paper.claims.model import VERDICTS, place
+from psps_paper.claims.registry import check_claims, statements
 from psps_paper.tables.cache import once
 from psps_paper.tables.checksums import checksums
 from psps_paper.tables.load import data_folder
@@ -59,15 +59,17 @@ def _checked(tables: str) -> pd.DataFrame:
 
 
 def claims_table(checked: pd.DataFrame) -> pd.DataFrame:
-    """Statements with their verdicts, as readers see them."""
+    """Statements with their verdicts, as readers see them; those from :func:`statements` with all places that print them."""
     rows = [
         {
             "statement": Html(
-                f'{html.escape(claim["quantity"])} <span class="psps-place">{html.escape(place(claim))}</span>'
+                f'{html.escape(claim["quantity"])} <span class="psps-place">{html.escape("; ".join(claim.get("places", [place(claim)])))}</span>'
             ),
-            "printed": Html(f'<span data-claim="{claim["id"]}">{html.escape(claim["shown"])}</span>'),
+            "printed": Html(_marked(claim["shown"], claim.get("ids", [claim["id"]]))),
             "found here": claim["computed"],
             "verdict": Html(f"{verdict_chip(claim['verdict'])} {_claim_tier(claim)}"),
+            "weight": claim["weight"],
+            "checked against": claim["against"],
             "how, and what would settle it": _how(claim),
         }
         for _, claim in checked.iterrows()
@@ -78,13 +80,15 @@ def claims_table(checked: pd.DataFrame) -> pd.DataFrame:
 
 
 def show_claims(chapter: str) -> Shown:
-    """Every printed number that a chapter mirrors, with its verdict."""
+    """Every printed number that a chapter mirrors, with its verdict; the caption counts distinct results, then the rest."""
     checked = _checked(_digests())
     rows = checked[checked["chapter"] == chapter]
-    counts = ", ".join(f"{count} {verdict}" for verdict, count in rows["verdict"].value_counts().items())
+    distinct = statements(rows)
+    results = distinct["weight"] == "result"
+    counts = [f"{name}: {_counted(part['verdict'])}" for name, part in (("results", distinct[results]), ("methods and details", distinct[~results])) if len(part)]
     return show(
         claims_table(rows),
-        caption=f"The article's numbers on this page: {counts}.",
+        caption=f"The article's numbers on this page. Of the {'; of the '.join(counts)}.",
         tier="printed",
         name=f"claims-{chapter.replace('_', '-')}",
         sortable=True,
@@ -102,3 +106,16 @@ def _how(claim: pd.Series) -> str:
     if isinstance(claim["settles"], str) and claim["verdict"] != "reproduces":
         parts.append(f"Would settle it: {claim['settles']}.")
     return " ".join(part if part.endswith(".") else part + "." for part in parts)
+
+
+def _marked(text: str, ids: list[str]) -> str:
+    """A printed number that bears the identifiers of all places that print it; those after the first are anchors too."""
+    first, *others = ids
+    inner = html.escape(text)
+    for name in others:
+        inner = f'<span data-claim="{name}" id="status-{name}">{inner}</span>'
+    return f'<span data-claim="{first}">{inner}</span>'
+
+
+def _counted(verdicts: pd.Series) -> str:
+    return ", ".join(f"{(verdicts == verdict).sum()} {verdict}" for verdict in VERDICTS if (verdicts == verdict).any())

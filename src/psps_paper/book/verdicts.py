@@ -9,24 +9,36 @@ import pandas as pd
 
 from psps_paper.book.claims import claims_table
 from psps_paper.book.display import Html
-from psps_paper.claims.model import VERDICTS
+from psps_paper.claims.model import AGAINST, VERDICTS, WEIGHTS
+from psps_paper.claims.registry import statements
 from psps_paper.tables.load import data_folder
 
 
 def verdict_texts(checked: pd.DataFrame) -> dict[str, str]:
-    """Number of statements in all and by verdict, as text for prose: ``n_claims``, ``n_reproduces`` and so on."""
-    counts = {f"n_{verdict.replace(' ', '_')}": str((checked["verdict"] == verdict).sum()) for verdict in VERDICTS}
-    return {"n_claims": str(len(checked)), **counts}
+    """Numbers of statements as text for prose, a number at several places counted once.
+
+    Returns
+    -------
+    dict
+        ``n_results`` distinct results, ``n_reproduces`` and so on of them; ``n_statements`` with methods and details, and
+        ``n_places`` places that print them.
+    """
+    distinct = statements(checked)
+    results = distinct.loc[distinct["weight"] == "result", "verdict"]
+    counts = {f"n_{verdict.replace(' ', '_')}": str((results == verdict).sum()) for verdict in VERDICTS}
+    return {"n_results": str(len(results)), **counts, "n_statements": str(len(distinct)), "n_places": str(len(checked))}
 
 
-def verdict_counts(checked: pd.DataFrame) -> pd.DataFrame:
-    """Statements by section of the article and verdict, with totals."""
-    section = checked["section"].str.split(",").str[:2].str.join(",")
-    table = pd.crosstab(section, checked["verdict"]).reindex(columns=list(VERDICTS), fill_value=0)
-    table = table.reindex(section.unique())
-    table.loc["All"] = table.sum()
+def verdict_counts(checked: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Distinct statements and their verdicts with totals, ``by`` "weight" or, results alone, by what they were checked "against"."""
+    distinct = statements(checked)
+    rows, first = {"weight": (WEIGHTS, "weight"), "against": (AGAINST, "results checked against")}[by]
+    distinct = distinct if by == "weight" else distinct[distinct["weight"] == "result"]
+    table = pd.crosstab(distinct[by], distinct["verdict"]).reindex(index=list(rows), columns=list(VERDICTS), fill_value=0)
+    table = table[table.any(axis=1)]
+    table.loc["all"] = table.sum()
     table["all"] = table.sum(axis=1)
-    return table.rename_axis(index="section", columns=None).reset_index()
+    return table.rename_axis(index=first, columns=None).reset_index()
 
 
 def number_texts(numbers: pd.DataFrame) -> dict[str, str]:
@@ -57,20 +69,20 @@ def rules_table(rules: pd.DataFrame) -> pd.DataFrame:
 
 
 def status_table(checked: pd.DataFrame, *, anchors: bool = True) -> pd.DataFrame:
-    """Statements with their verdicts, each linked to its row on the chapter that mirrors its place.
+    """Statements with their verdicts, each linked to its rows on the chapters that mirror its places.
 
     ``anchors`` gives each row the anchor ``status-<id>`` and marks its printed number; for one table of a page only.
     """
-    table = claims_table(checked)
+    distinct = statements(checked)
+    table = claims_table(distinct)
     titles = {stem: page_title(stem) for stem in checked["chapter"].unique()}
-    links = [
-        Html(f'<a href="{claim["chapter"]}.html#claim-{claim["id"]}">{html.escape(titles[claim["chapter"]])}</a>')
-        for _, claim in checked.iterrows()
-    ]
-    table.insert(1, "chapter", links)
+    links = {
+        key: f'<a href="{claim["chapter"]}.html#claim-{claim["id"]}">{html.escape(titles[claim["chapter"]])}</a>' for key, claim in checked.iterrows()
+    }
+    table.insert(1, "chapter", [Html(", ".join(links[key] for key in ids)) for ids in distinct["ids"]])
     if not anchors:
-        table["printed"] = checked["shown"]
-    table.attrs["row_ids"] = {key: f"status-{key}" for key in checked.index} if anchors else {}
+        table["printed"] = distinct["shown"]
+    table.attrs["row_ids"] = {key: f"status-{key}" for key in distinct.index} if anchors else {}
     return table
 
 

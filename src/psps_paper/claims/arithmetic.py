@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import math
-import operator
 import re
-from collections.abc import Callable
 
 import pandas as pd
 import scipy
@@ -15,7 +12,22 @@ import scipy
 from psps_paper import formatting
 from psps_paper.article.facts import fact as fact_row
 from psps_paper.claims.counts import _arms
-from psps_paper.claims.model import Evidence, Finding, _arguments, _check, _exactly, place, shown
+from psps_paper.claims.model import (
+    AGAINST,
+    PRINTED,
+    TRIALS,
+    Evidence,
+    Finding,
+    _arguments,
+    _between,
+    _check,
+    _cut_off,
+    _exactly,
+    _first_place,
+    place,
+    shown,
+)
+from psps_paper.tables.conditions import evaluate, in_words
 
 
 @_check("implied")
@@ -29,21 +41,25 @@ def arithmetic(evidence: Evidence, claim: pd.Series) -> Finding:
     steps = evidence.table("prisma").dropna(subset="n").set_index("box")
     boxes = steps["n"].astype(float)
 
-    def printed(name):
-        if name == claim["id"]:
-            raise ValueError("the statement would check itself")
-        return float(evidence.claims.at[name, "value"])
+    sources = [evidence.source("prisma", "n")]
 
-    functions = {
-        "claim": printed,
-        "arms": lambda ref: float(len(_arms(evidence.table("studies"), int(ref)))),
-        "round": round,
-    }
+    def printed(name):
+        other = evidence.claims.loc[name]
+        if _first_place(other) == _first_place(claim):
+            raise ValueError("the statement would check itself")
+        return float(other["value"])
+
+    def arms(ref):
+        sources.append(evidence.source("studies", "arms"))
+        return float(len(_arms(evidence.table("studies"), int(ref))))
+
+    functions = {"claim": printed, "arms": arms, "round": round}
     value = evaluate(expression, boxes.to_dict(), functions)
+    against = min(sources, key=AGAINST.index)
     found = formatting.number(value, 3 if value % 1 else 0)
     if whole := re.fullmatch(r'claim\("([^"]+)"\)', expression.strip()):
         other = evidence.claims.loc[whole.group(1)]
-        return _exactly(value, f"{other['quantity']}: {shown(other)}, as printed in {place(other)}")
+        return _exactly(value, f"{other['quantity']}: {shown(other)}, as printed in {place(other)}", against)
 
     def other_printed(name):
         other = evidence.claims.loc[name]
@@ -54,7 +70,7 @@ def arithmetic(evidence: Evidence, claim: pd.Series) -> Finding:
         {box: f"{steps.at[box, 'n']:.0f} ({steps.at[box, 'label'][0].lower()}{steps.at[box, 'label'][1:]})" for box in steps.index},
         {"claim": other_printed, "arms": lambda ref: f"{functions['arms'](ref):.0f} (arms of ref {ref})", "round": "{}, rounded".format},
     )
-    return _exactly(value, f"{words} = {found}")
+    return _exactly(value, f"{words} = {found}", against)
 
 
 @_check("implied")
@@ -80,17 +96,16 @@ def possible_percent(evidence: Evidence, claim: pd.Series) -> Finding:
     value, decimals = claim["value"], claim["decimals"]
     ends = [_whole_number(evidence, end) for end in text.split("..")]
     denominators = list(range(ends[0], ends[-1] + 1))
+    against = min((_source_of_number(evidence, end) for end in text.split("..")), key=AGAINST.index)
     options = possible_counts(value, decimals, denominators)
     if not options:
-        nearest = min(
-            ((abs(100 * k / n - value), k, n) for n in denominators for k in (int(value * n / 100), int(value * n / 100) + 1)),
-        )
-        _, k, n = nearest
+        k, n = _nearest_count(value, decimals, denominators)
         whole = f"{ends[0]} to {ends[-1]}" if len(denominators) > 1 else str(n)
-        return Finding(100 * k / n, 100 * k / n, f"no whole number of {whole} gives it; nearest {k} of {n}", determined=False)
+        how = "only by cutting digits off, as" if _cut_off(value, decimals, 100 * k / n, 100 * k / n) else "nearest"
+        return _between(100 * k / n, 100 * k / n, f"no whole number of {whole} gives it; {how} {k} of {n}", against)
     shown_options = ", ".join(f"{k} of {n}" for k, n in options[:3]) + (" and more" if len(options) > 3 else "")
     shares = [100 * k / n for k, n in options]
-    return Finding(min(shares), max(shares), "possible as " + shown_options, determined=False)
+    return _between(min(shares), max(shares), "possible as " + shown_options, against)
 
 
 @_check("implied")
@@ -104,7 +119,7 @@ def interval_midpoint(evidence: Evidence, claim: pd.Series) -> Finding:
     half = formatting.half_unit(int(decimals))
     logits = [[scipy.special.logit((float(limit) + d) / 100) for limit in (lower, upper)] for d in (-half, half)]
     ends = [100 * scipy.special.expit(sum(pair) / 2) for pair in logits]
-    return Finding(min(ends), max(ends), f"midpoint of {lower} to {upper} on the logit scale", determined=False)
+    return _between(min(ends), max(ends), f"midpoint of {lower} to {upper} on the logit scale", PRINTED)
 
 
 def _whole_number(evidence: Evidence, text: str) -> int:
@@ -129,59 +144,14 @@ def possible_counts(value: float, decimals: int, denominators: list[int]) -> lis
     return options
 
 
-_SIGNS = {ast.Add: "+", ast.Sub: formatting.MINUS, ast.Mult: "\N{MULTIPLICATION SIGN}", ast.Div: "/"}
+def _source_of_number(evidence: Evidence, text: str) -> str:
+    if text.isdigit():
+        return TRIALS  # a bound that anyone can name takes nothing from what stands beside it
+    return evidence.source("study_facts", "number") if "." in text else evidence.source("prisma", "n")
 
 
-def in_words(expression: str, names: dict[str, str], functions: dict[str, Callable[..., str]]) -> str:
-    """An expression that :func:`evaluate` takes, as readers see it: names and calls replaced by texts."""
-
-    def text(node, bound: bool = False) -> str:
-        if isinstance(node, ast.BinOp):
-            loose = isinstance(node.op, (ast.Add, ast.Sub))
-            left = text(node.left, not loose)
-            right = text(node.right, not isinstance(node.op, ast.Add))
-            shown_as = f"{left} {_SIGNS[type(node.op)]} {right}"
-            return f"({shown_as})" if bound and loose else shown_as
-        if isinstance(node, ast.UnaryOp):
-            return formatting.MINUS + text(node.operand, True)
-        if isinstance(node, ast.Call):
-            arguments = [part.value if isinstance(part, ast.Constant) else text(part) for part in node.args]
-            return functions[node.func.id](*arguments)
-        return names[node.id] if isinstance(node, ast.Name) else str(node.value)
-
-    return text(ast.parse(expression, mode="eval").body)
-
-
-_OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
-              ast.USub: operator.neg}
-
-
-def evaluate(expression: str, names: dict[str, float], functions: dict[str, Callable]) -> float:
-    """Evaluate arithmetic over named numbers and the given functions; nothing else is allowed.
-
-    Raises
-    ------
-    ValueError
-        Naming the part of the expression that is not arithmetic, or the unknown name.
-    """
-
-    def value(node):
-        if isinstance(node, ast.Constant) and isinstance(node.value, (int, float, str)):
-            return node.value
-        if isinstance(node, ast.Name):
-            if node.id not in names:
-                raise ValueError(f"{expression!r}: {node.id} is not one of {', '.join(sorted(names))}")
-            return names[node.id]
-        if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
-            return _OPERATORS[type(node.op)](value(node.left), value(node.right))
-        if isinstance(node, ast.UnaryOp) and type(node.op) in _OPERATORS:
-            return _OPERATORS[type(node.op)](value(node.operand))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in functions and not node.keywords:
-            return functions[node.func.id](*map(value, node.args))
-        raise ValueError(f"{expression!r}: {ast.unparse(node)!r} is not arithmetic")
-
-    try:
-        tree = ast.parse(expression, mode="eval")
-    except SyntaxError as error:
-        raise ValueError(f"{expression!r} is not arithmetic: {error.msg}") from None
-    return float(value(tree.body))
+def _nearest_count(value: float, decimals: int, denominators: list[int]) -> tuple[int, int]:
+    """The (k, n) whose percentage is nearest to ``value``; one that prints as it with digits cut off comes first."""
+    counts = [(k, n) for n in denominators for k in (int(value * n / 100), int(value * n / 100) + 1)]
+    return min(counts, key=lambda count: (not _cut_off(value, decimals, 100 * count[0] / count[1], 100 * count[0] / count[1]),
+                                          abs(100 * count[0] / count[1] - value)))

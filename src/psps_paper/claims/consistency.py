@@ -20,8 +20,7 @@ from psps_paper.article.studies import included
 from psps_paper.article.swim import summary_against_table
 from psps_paper.claims.model import place
 from psps_paper.formatting import number
-from psps_paper.tables.errors import TableError
-from psps_paper.tables.load import load_table, row_name, table_names
+from psps_paper.tables.load import load_table, meeting, row_name, table_names
 
 Tables = Mapping[str, pd.DataFrame]
 NUMERAL = re.compile(r"\d[\d,]*(?:\.\d+)?")
@@ -31,6 +30,7 @@ REFERENCES = [
     ("claim_facts", "claim", "claims", "id"),
     ("claim_facts", "fact", "study_facts", "fact"),
     ("repeats", "claim", "claims", "id"),
+    ("claims", "same_as", "claims", "id"),
 ]
 
 
@@ -107,10 +107,7 @@ def repeated_cells(tables: Tables) -> Iterator[Disagreement]:
             yield _at(tables, "repeats", number_of_link, "column", f"a column of a table in data; {link['table']}.csv has none of that name")
             continue
         table = tables[link["table"]]
-        try:
-            rows = table.query(link["row"], engine="python").index
-        except Exception as error:  # the condition is data, and pandas raises whatever its parts raise
-            raise TableError(f"repeats.csv, row {number_of_link + 1}, column row: {link['row']!r} does not suit {link['table']}.csv: {error}") from error
+        rows = table.index[meeting(table, link["row"], f"{link['table']}.csv", f"repeats.csv, row {number_of_link + 1}, column row")]
         linked.setdefault((link["table"], link["column"]), set()).update(rows)
         if pd.isna(link["claim"]):
             continue
@@ -144,6 +141,21 @@ def printed_numerals(tables: Tables) -> Iterator[Disagreement]:
         in_words = claim["value"] in range(len(WORDS)) and WORDS[int(claim["value"])] in claim["printed"].lower()
         if numerals and value not in numerals and not in_words and claim["check"] != "citations" and claim["relation"] != "~":
             yield _at(tables, "claims", row, "printed", f"words that hold the value, {value}")
+
+
+@_rule("claims")
+def repeated_statements(tables: Tables) -> Iterator[Disagreement]:
+    """A place that repeats a statement prints the same: value, decimals, relation, unit, weight; and it repeats no repeat."""
+    claims = tables["claims"].set_index("id", drop=False)
+    for row, claim in tables["claims"].dropna(subset="same_as").iterrows():
+        if claim["same_as"] not in claims.index:
+            continue  # said by references()
+        first = claims.loc[claim["same_as"]]
+        if isinstance(first["same_as"], str) or first["id"] == claim["id"]:
+            yield _at(tables, "claims", row, "same_as", "the first place of a statement, which repeats no other")
+        for column in ("value", "decimals", "relation", "unit", "weight"):
+            if claim[column] != first[column]:
+                yield _at(tables, "claims", row, column, f"{_shown(first[column])}, as in {first['id']}, which it repeats")
 
 
 @_rule("studies")

@@ -8,7 +8,7 @@ import pandas as pd
 
 from psps_paper.article.facts import fact as fact_row
 from psps_paper.article.facts import linked_value
-from psps_paper.claims.model import Evidence, Finding, _arguments, _check, _exactly, _nothing
+from psps_paper.claims.model import CODED, Evidence, Finding, _arguments, _check, _exactly, _nothing
 from psps_paper.tables.errors import TableError
 
 
@@ -27,7 +27,8 @@ def fact(evidence: Evidence, claim: pd.Series) -> Finding:
     _needs_page_of_trial(row, link["fact"], f"claim_facts.csv, claim {claim['id']}, column fact")
     source = row["source_url"]
     how = "what the page says allows it" if link["relation"] == "allows" else link["relation"]
-    return Finding(value, value, f"{how}, from {source}", determined=link["relation"] != "allows")
+    stated, against = link["relation"] != "allows", evidence.source("study_facts", "number")
+    return Finding(value, value, f"{how}, from {source}", determined=stated and against != CODED, against=against)
 
 
 @_check("re-extracted")
@@ -44,7 +45,8 @@ def fact_text(evidence: Evidence, claim: pd.Series) -> Finding:
     if found is None:
         raise ValueError(f"{words!r} is not in column {column} of {name}: {row[column]!r}")
     number = found.group(1)
-    return _exactly(NUMBER_WORDS.get(number) or float(number), f"{found.group(0)!r}, from {row['source_url']}")
+    value = NUMBER_WORDS.get(number) or float(number)
+    return _exactly(value, f"{found.group(0)!r}, from {row['source_url']}", evidence.source("study_facts", column))
 
 
 @_check("printed")

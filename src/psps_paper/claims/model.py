@@ -16,10 +16,17 @@ from psps_paper.article.published import PublishedNetwork, published_network
 from psps_paper.article.trials import LackingPrint, Printed, book_network, lacking_print
 from psps_paper.network.model import NetworkFit
 from psps_paper.network.ranking import p_scores
+from psps_paper.tables.conditions import columns_of, select
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.load import load_table
 
-VERDICTS = ("reproduces", "consistent", "contradicts", "not checkable")
+VERDICTS = ("reproduces", "consistent", "truncated", "contradicts", "not checkable")
+STRONGEST_LAST = ("reproduces", "consistent", "not checkable", "truncated", "contradicts")
+WEIGHTS = ("result", "method", "detail")
+# What a statement was checked against; the first that a check draws on decides, since the weakest link does
+CODED, PRINTED, PAGE, TRIALS, NOTHING = AGAINST = (
+    "rows coded from the article", "another printed number", "an outside page", "trial-level data", "nothing",
+)
 ABOUT = 0.1  # a quantity stated in a word ("half") may differ by this share of its value
 
 
@@ -35,8 +42,10 @@ class Finding:
     detail : str
         How the value came about, in a few words with the numbers.
     determined : bool
-        True where the check computes the value itself, so that agreement means that it reproduces;
-        False where it can only say whether the printed value is possible.
+        True where the check rests on evidence that excludes the printed value, so that agreement of all that it allows means
+        that the statement reproduces; False where it can only say whether the printed value is possible.
+    against : str
+        What the statement was checked against, one of ``AGAINST``.
     from_trials : bool
         True where the value comes from trial-level data in ``data/trials`` (tier "recomputed"), or would if they held enough.
     settles : str
@@ -47,6 +56,7 @@ class Finding:
     high: float
     detail: str
     determined: bool = True
+    against: str = PRINTED
     from_trials: bool = False
     settles: str = ""
 
@@ -70,6 +80,22 @@ class Evidence:
     @cached_property
     def claims(self) -> pd.DataFrame:
         return load_claims(self.folder)
+
+    def source(self, table: str, *columns: str) -> str:
+        """What the named columns of a table rest on, as ``evidence_sources.csv`` declares: the weakest of their sources.
+
+        Raises
+        ------
+        ValueError
+            Naming a column for which nothing is declared.
+        """
+        declared = self.table("evidence_sources")
+        rows = declared[declared["table"] == table]
+        by_column = dict(zip(rows["column"].fillna(""), rows["source"], strict=True))
+        sources = {by_column.get(column, by_column.get("")) for column in columns or ("",)}
+        if None in sources:
+            raise ValueError(f"evidence_sources.csv declares no source for column {', '.join(columns)} of {table}.csv")
+        return min(sources, key=AGAINST.index)
 
     @cached_property
     def te_desirable(self) -> str:
@@ -156,17 +182,18 @@ def _arguments(claim: pd.Series, count: int) -> list[str]:
     return parts
 
 
-def _exactly(value: float, detail: str) -> Finding:
-    return Finding(float(value), float(value), detail)
+def _exactly(value: float, detail: str, against: str = PRINTED) -> Finding:
+    """One value; rows that were coded from the article compute nothing that the article did not put into them."""
+    return Finding(float(value), float(value), detail, determined=against != CODED, against=against)
 
 
 def _by_trials(fit: NetworkFit, value: float, what: str, *, determined: bool = True) -> Finding:
     detail = f"{what}, from {fit.n_contrasts} estimates in trials/contrasts.csv"
-    return Finding(float(value), float(value), detail, determined=determined, from_trials=True)
+    return Finding(float(value), float(value), detail, determined=determined, against=TRIALS, from_trials=True)
 
 
 def _nothing(detail: str) -> Finding:
-    return Finding(math.nan, math.nan, detail, determined=False)
+    return Finding(math.nan, math.nan, detail, determined=False, against=NOTHING)
 
 
 def _lacking(evidence: Evidence, *treatments: str, every: str = "") -> Finding | None:
@@ -192,8 +219,11 @@ def _impossible(detail: str) -> Finding:
     return Finding(math.inf, -math.inf, detail)
 
 
-def _select(evidence: Evidence, table: str, query: str) -> pd.DataFrame:
-    return evidence.table(table).query(query, engine="python")
+def _select(evidence: Evidence, table: str, *conditions: str) -> tuple[pd.DataFrame, ...]:
+    """The rows that meet each condition; a second condition widens the first."""
+    rows = evidence.table(table)
+    first, *wider = (select(rows, condition) for condition in conditions)
+    return first, *(rows.loc[rows.index.isin(first.index) | rows.index.isin(more.index)] for more in wider)
 
 
 def _spaced(name: str) -> str:
@@ -202,3 +232,28 @@ def _spaced(name: str) -> str:
 
 def _listed(refs: list[int]) -> str:
     return ", ".join(map(str, refs)) or "none"
+
+
+def _first_place(claim: pd.Series) -> str:
+    return claim["same_as"] if isinstance(claim.get("same_as"), str) else claim["id"]
+
+
+def _cut_off(value: float, decimals: int, low: float, high: float) -> bool:
+    """Whether something from ``low`` to ``high`` prints as ``value`` when digits are cut off instead of rounded."""
+    unit = 2 * formatting.half_unit(decimals)
+    return value < high and low < value + unit if value >= 0 else value - unit < high and low < value
+
+
+def _between(low: float, high: float, detail: str, against: str) -> Finding:
+    return Finding(float(low), float(high), detail, determined=False, against=against)
+
+
+def _optional(claim: pd.Series, least: int) -> list[str]:
+    """Arguments of a check that takes ``least`` of them and may take a wider condition after them."""
+    return _arguments(claim, least + 1 if str(claim["arguments"]).count(" | ") == least else least)
+
+
+def _source(evidence: Evidence, table: str, *conditions: str, column: str = "") -> str:
+    """What a check draws on that reads the columns of some conditions, and one column more where it is named."""
+    columns = [column] * bool(column) + [name for condition in conditions for name in columns_of(condition)]
+    return evidence.source(table, *dict.fromkeys(columns))

@@ -16,7 +16,6 @@ from psps_paper.claims.model import (
     _arguments,
     _by_trials,
     _check,
-    _exactly,
     _impossible,
     _lacking,
     _nothing,
@@ -25,6 +24,7 @@ from psps_paper.claims.model import (
 from psps_paper.network.inconsistency import decompose_q
 from psps_paper.network.model import NetworkFit
 from psps_paper.recover.i2 import df_from_i2_interval
+from psps_paper.recover.printed import I2_QUANTITIES, rounding_interval
 
 
 def _clash(published: PublishedNetwork) -> Finding:
@@ -34,98 +34,43 @@ def _clash(published: PublishedNetwork) -> Finding:
 
 @_check("implied")
 def network(evidence: Evidence, claim: pd.Series) -> Finding:
-    """A quantity of the network that agrees with all printed values: ``quantity | treat1 | treat2``.
-
-    A printed value is computed at the central solution and must also lie in the interval that all other
-    printed values imply for it. One that is not printed has the interval that all printed values imply.
-    """
-    quantity, treat1, treat2 = (claim["arguments"].split("|") + ["", ""])[:3]
-    quantity, treat1, treat2 = quantity.strip(), treat1.strip(), treat2.strip()
-    published = evidence.network
-    if quantity == "level":
-        return _level_of_limits(published)
-    if evidence.trial_fit is not None:
-        lacking = _lacking(evidence, every="treatments") if quantity == "p_score" else _lacking(evidence, treat1, treat2)
-        if lacking:
-            return lacking
-        value = (evidence.trial_p_scores[treat1] if quantity == "p_score"
-                 else _contrast_quantity(evidence.trial_fit, quantity, treat1, treat2))
-        return _by_trials(evidence.trial_fit, value, "network meta-analysis")
-    if not published.recovery.feasible:
-        return _clash(published)
-    if quantity == "p_score":
-        value = evidence.p_scores[treat1]
-    else:
-        value = _contrast_quantity(published.fit, quantity, treat1, treat2)
-    rows = published.without
-    row = rows[(rows["quantity"] == quantity) & (rows["treat1"] == treat1)
-               & ((rows["treat2"] == treat2) | (quantity == "p_score"))]
-    if quantity == "p_score" and claim["value"] != row["value"].iloc[0]:
-        low, high = (row[f"implied_{end}"].iloc[0] for end in ("low", "high"))
-        return Finding(low, high, f"the other printed values imply {formatting.interval(low, high, 4)}")
-    if row.empty or claim["value"] != row["value"].iloc[0]:
-        low, high = _bounds(published, quantity, treat1, treat2)
-        return Finding(low, high, f"all printed values imply {_implied_text(quantity, low, high, 3)}")
-    low, high = row["implied_low"].iloc[0], row["implied_high"].iloc[0]
-    detail = f"the other printed values imply {_implied_text(quantity, low, high, 4)}"
-    if published.recovery.at_boundary:
-        detail += "; the print as a whole " + published.recovery.conclusion
-    if not row["agrees"].iloc[0]:
-        return Finding(low, high, detail)
-    return _exactly(value, detail)
+    """A quantity of the network as all other printed values allow it: ``quantity | treat1 | treat2``."""
+    quantity, treat1, treat2 = _quantity(claim)
+    if evidence.trial_fit is None or quantity == "level":
+        return allowed_by_print(evidence, claim, quantity, treat1, treat2)
+    lacking = _lacking(evidence, every="treatments") if quantity == "p_score" else _lacking(evidence, treat1, treat2)
+    if lacking:
+        return lacking
+    value = (evidence.trial_p_scores[treat1] if quantity == "p_score"
+             else _contrast_quantity(evidence.trial_fit, quantity, treat1, treat2))
+    return _by_trials(evidence.trial_fit, value, "network meta-analysis")
 
 
 @_check("implied")
 def rank(evidence: Evidence, claim: pd.Series) -> Finding:
-    """Rank of a treatment by P-score in the network that agrees with all printed values: ``treatment``."""
+    """Rank of a treatment by P-score in the networks that the printed values allow: ``treatment``."""
     (treatment,) = _arguments(claim, 1)
-    if evidence.trial_fit is not None:
-        if lacking := _lacking(evidence, every="treatments"):
-            return lacking
-        order = list(evidence.trial_p_scores.sort_values(ascending=False).index)
-        return _by_trials(evidence.trial_fit, order.index(treatment) + 1, f"by P-score: {', '.join(order)}")
-    if not evidence.network.recovery.feasible:
-        return _clash(evidence.network)
-    order = evidence.p_scores.sort_values(ascending=False)
-    detail = ", ".join(f"{name} {formatting.number(score, 3)}" for name, score in order.items())
-    return _exactly(list(order.index).index(treatment) + 1, f"P-scores: {detail}")
+    if evidence.trial_fit is None:
+        return allowed_by_print(evidence, claim, "rank", treatment)
+    if lacking := _lacking(evidence, every="treatments"):
+        return lacking
+    order = list(evidence.trial_p_scores.sort_values(ascending=False).index)
+    return _by_trials(evidence.trial_fit, order.index(treatment) + 1, f"by P-score: {', '.join(order)}")
 
 
 @_check("implied")
 def i2_interval(evidence: Evidence, claim: pd.Series) -> Finding:
     """What I2, its interval and the numbers of estimates say of each other: ``quantity | treat1 | treat2``.
 
-    A limit of I2 is computed from the other I2 values and the printed numbers of estimates; a number of
-    estimates from the degrees of freedom that fit the printed I2 and its interval; ``level`` from the limits.
+    I2 or a limit of it is bounded by the other I2 values and the printed numbers of estimates; a number of
+    estimates by the degrees of freedom that fit the printed I2 and its interval; ``level`` by the limits.
     """
-    quantity, treat1, treat2 = (claim["arguments"].split("|") + ["", ""])[:3]
-    quantity, treat1, treat2 = quantity.strip(), treat1.strip(), treat2.strip()
-    if evidence.trial_fit is not None and quantity != "level":
-        return _heterogeneity_by_trials(evidence, quantity, treat1, treat2)
-    published = evidence.network
-    rows = published.without.set_index("quantity")
-    values = {name: rows.at[name, "value"] for name in ("i2", "i2_lower", "i2_upper")}
-    edges = published.edges
-    degrees = int(edges["estimates"].sum()) - len(edges)
-    fitting = df_from_i2_interval(*values.values(), decimals=int(rows.at["i2", "decimals"]))
-    if quantity == "n_estimates":
-        others = edges[(edges["treat1"] != treat1) | (edges["treat2"] != treat2)]["estimates"].sum()
-        counts = [df + len(edges) - int(others) for df in fitting]
-        if not counts:
-            return _impossible("no degrees of freedom fit the printed I2 and its interval")
-        detail = f"the printed I2 and interval fit {', '.join(map(str, fitting))} degrees of freedom"
-        return Finding(min(counts), max(counts), detail, determined=False)
+    quantity, treat1, treat2 = _quantity(claim)
     if quantity == "level":
-        return _level_of_i2_limits(values, degrees, int(rows.at["i2", "decimals"]))
-    low, high = (100 * rows.at[quantity, name] for name in ("implied_low", "implied_high"))
-    detail = (f"the other printed I2 values with {degrees} degrees of freedom imply "
-              f"{formatting.interval(low, high, 2)}")
-    if degrees not in fitting:
-        return _impossible(f"{degrees} degrees of freedom do not fit the printed I2 and its interval")
-    if quantity == "i2":
-        return Finding(low, high, detail, determined=False)
-    limit = 100 * i2_limit(values["i2"], degrees, upper=quantity == "i2_upper")
-    return _exactly(limit, f"from I2 and {degrees} degrees of freedom; {detail}")
+        return allowed_by_print(evidence, claim, "i2_level")
+    if evidence.trial_fit is not None:
+        return _heterogeneity_by_trials(evidence, quantity, treat1, treat2)
+    return allowed_by_print(evidence, claim, quantity, treat1, treat2)
 
 
 @_check("printed")
@@ -227,7 +172,7 @@ def _level_of_limits(published: PublishedNetwork) -> Finding:
                        / (z["value"] - sign * formatting.half_unit(z["decimals"])))
         levels.append([100 * (2 * scipy.special.ndtr(width / (2 * se)) - 1) for width, se in zip(widths, reversed(ses))])
     low, high = max(level[0] for level in levels), min(level[1] for level in levels)
-    return Finding(low, high, "from the printed limits, SMDs and z values", determined=False)
+    return Finding(low, high, "from the printed limits, SMDs and z values")
 
 
 def _level_of_i2_limits(printed: dict[str, float], df: int, decimals: int) -> Finding:
@@ -244,4 +189,88 @@ def _level_of_i2_limits(printed: dict[str, float], df: int, decimals: int) -> Fi
     levels = [tenths / 10 for tenths in range(800, 1000) if can_print(tenths / 1000)]
     if not levels:
         return _impossible(f"no level from 80 to 99.9 gives both printed limits with {df} degrees of freedom")
-    return Finding(min(levels), max(levels), f"from the printed I2 and limits with {df} degrees of freedom", determined=False)
+    return Finding(min(levels), max(levels), f"from the printed I2 and limits with {df} degrees of freedom")
+
+
+def _quantity(claim: pd.Series) -> tuple[str, str, str]:
+    quantity, treat1, treat2 = (part.strip() for part in (claim["arguments"].split("|") + ["", ""])[:3])
+    return quantity, treat1, treat2
+
+
+def allowed_by_print(evidence: Evidence, claim: pd.Series, quantity: str, treat1: str = "", treat2: str = "") -> Finding:
+    """What the printed values, without the one in question, allow for a quantity of the network.
+
+    Every check of the network rests on this function where there are no trial-level data: a statement reproduces where
+    all that is allowed prints as printed, and is consistent where some does.
+
+    Parameters
+    ----------
+    evidence : Evidence
+    claim : Series
+        The statement; only its value is used, to tell which printed value it repeats.
+    quantity : str
+        "te", "lower", "upper", "z", "p" or "p_score" (of a contrast or treatment), "rank", "n_estimates", "i2", "i2_lower",
+        "i2_upper", "level" (of the intervals) or "i2_level".
+    treat1, treat2 : str
+        Empty where the quantity has none.
+    """
+    published = evidence.network
+    if quantity == "level":
+        return _level_of_limits(published)
+    if quantity in ("n_estimates", "i2_level", *I2_QUANTITIES):
+        return _i2_by_print(published, quantity, treat1, treat2)
+    if not published.recovery.feasible:
+        return _clash(published)
+    if quantity == "rank":
+        return _rank_by_print(evidence.p_scores, published.printed, treat1)
+    rows = published.without
+    row = rows[(rows["quantity"] == quantity) & (rows["treat1"] == treat1)
+               & ((rows["treat2"] == treat2) | (quantity == "p_score"))]
+    if row.empty:
+        low, high = _bounds(published, quantity, treat1, treat2)
+        return Finding(low, high, f"all printed values imply {_implied_text(quantity, low, high, 3)}")
+    low, high = row["implied_low"].iloc[0], row["implied_high"].iloc[0]
+    if claim["value"] != row["value"].iloc[0]:  # the network prints another number, which then is evidence too
+        printed = row.iloc[0]
+        if claim["relation"] == printed["relation"] == "=":
+            return _impossible(f"the network prints {formatting.number(printed['value'], int(printed['decimals']))}")
+        ends = rounding_interval(printed["value"], printed["decimals"], printed["relation"])
+        low, high = max(low, ends[0]), min(high, ends[1])
+        return Finding(low, high, f"all printed values imply {_implied_text(quantity, low, high, 3)}")
+    detail = f"the other printed values imply {_implied_text(quantity, low, high, 4)}"
+    if published.recovery.at_boundary:
+        detail += "; the print as a whole " + published.recovery.conclusion
+    return Finding(low, high, detail)
+
+
+def _rank_by_print(p_scores: pd.Series, printed: pd.DataFrame, treatment: str) -> Finding:
+    """Ranks that a treatment can have when each P-score may move by what rounding leaves open.
+
+    A P-score of a network that agrees with the print lies within half a unit of the printed one, as that of the central
+    solution does; so two of them can change places only where the central ones lie within two units.
+    """
+    rows = printed[printed["quantity"] == "p_score"].set_index("treat1")
+    ahead = p_scores.drop(treatment) - p_scores[treatment]
+    units = sum(rows["decimals"].reindex(names).map(lambda decimals: 1.0 if pd.isna(decimals) else 2 * formatting.half_unit(decimals))
+                .to_numpy() for names in (ahead.index, [treatment] * len(ahead)))
+    detail = ", ".join(f"{name} {formatting.number(score, 3)}" for name, score in p_scores.sort_values(ascending=False).items())
+    return Finding(1 + int((ahead > units).sum()), 1 + int((ahead >= -units).sum()), f"P-scores: {detail}")
+
+
+def _i2_by_print(published: PublishedNetwork, quantity: str, treat1: str, treat2: str) -> Finding:
+    rows, edges = published.without.set_index("quantity"), published.edges
+    values = {name: rows.at[name, "value"] for name in I2_QUANTITIES}
+    decimals, degrees = int(rows.at["i2", "decimals"]), int(edges["estimates"].sum()) - len(edges)
+    if quantity == "i2_level":
+        return _level_of_i2_limits(values, degrees, decimals)
+    fitting = df_from_i2_interval(*(values[name] for name in ("i2", "i2_lower", "i2_upper")), decimals=decimals)
+    if quantity == "n_estimates":
+        others = edges[(edges["treat1"] != treat1) | (edges["treat2"] != treat2)]["estimates"].sum()
+        counts = [df + len(edges) - int(others) for df in fitting]
+        if not counts:
+            return _impossible("no degrees of freedom fit the printed I2 and its interval")
+        return Finding(min(counts), max(counts), f"the printed I2 and interval fit {', '.join(map(str, fitting))} degrees of freedom")
+    if degrees not in fitting:
+        return _impossible(f"{degrees} degrees of freedom do not fit the printed I2 and its interval")
+    low, high = (100 * rows.at[quantity, name] for name in ("implied_low", "implied_high"))
+    return Finding(low, high, f"the other printed I2 values with {degrees} degrees of freedom imply {formatting.interval(low, high, 2)}")

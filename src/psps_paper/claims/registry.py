@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from psps_paper import formatting
-from psps_paper.claims.model import ABOUT, CHECKS, Evidence, Finding, shown
+from psps_paper.claims.model import (
+    ABOUT,
+    CHECKS,
+    STRONGEST_LAST,
+    Evidence,
+    Finding,
+    _cut_off,
+    _first_place,
+    place,
+    shown,
+)
+from psps_paper.tables.conditions import shortened
 from psps_paper.tables.errors import TableError
-
-if TYPE_CHECKING:
-    pass  # each function that needs it imports it: it is slow to load
 
 
 def check_claims(folder: Path | None = None) -> pd.DataFrame:
@@ -29,7 +36,9 @@ def check_claims(folder: Path | None = None) -> pd.DataFrame:
     DataFrame
         The registry with the columns ``shown`` (the printed value as this edition writes it),
         ``computed`` (what the check found, formatted), ``low``, ``high``, ``detail``, ``verdict``,
-        ``as_expected`` (whether the verdict is the one of the last release). A statement that trial-level data
+        ``as_expected`` (whether the verdict is the one of the last release), ``against`` (what the statement was checked
+        against, one of ``AGAINST``) and ``statement`` (the id of the place that names the statement, which several places
+        may repeat; see :func:`statements`). A statement that trial-level data
         check has the tier "recomputed" and is expected to agree with them, or to be not checkable where they hold too little;
         then ``settles`` says what they lack.
     """
@@ -46,6 +55,8 @@ def check_claims(folder: Path | None = None) -> pd.DataFrame:
             "high": finding.high,
             "detail": finding.detail,
             "verdict": verdict(claim, finding),
+            "against": finding.against,
+            "statement": _first_place(claim),
         })
         if finding.from_trials:
             tiers[claim["id"]] = "recomputed"
@@ -54,6 +65,38 @@ def check_claims(folder: Path | None = None) -> pd.DataFrame:
             settles[claim["id"]] = finding.settles or None
     checked = claims.assign(tier=tiers, expected=expected, settles=settles).join(pd.DataFrame(rows, index=claims.index))
     return checked.assign(as_expected=checked["verdict"] == checked["expected"])
+
+
+def statements(checked: pd.DataFrame) -> pd.DataFrame:
+    """Join the places that print one number: one row a statement, in the order of their first places.
+
+    Parameters
+    ----------
+    checked : DataFrame
+        As from :func:`check_claims`.
+
+    Returns
+    -------
+    DataFrame
+        The row of the first place of each statement, with ``ids`` and ``places``: lists of the identifiers and, in words, of
+        the places that print it. Where the verdicts of the places differ, the one that speaks most against the statement stands.
+
+    Examples
+    --------
+    >>> checked = pd.DataFrame({
+    ...     "id": ["a", "b"], "statement": ["a", "a"], "section": ["Abstract", "Results"], "paragraph": ["1", "2"],
+    ...     "verdict": ["consistent", "contradicts"],
+    ... })
+    >>> joined = statements(checked)
+    >>> joined["verdict"].tolist(), joined["places"].tolist()
+    (['contradicts'], [['Abstract, paragraph 1', 'Results, paragraph 2']])
+    """
+    groups = [rows for _, rows in checked.groupby("statement", sort=False)]
+    return checked.drop_duplicates("statement").assign(
+        verdict=[max(rows["verdict"], key=STRONGEST_LAST.index) for rows in groups],
+        ids=[list(rows["id"]) for rows in groups],
+        places=[[place(row) for _, row in rows.iterrows()] for rows in groups],
+    )
 
 
 def find(evidence: Evidence, claim: pd.Series) -> Finding:
@@ -71,7 +114,7 @@ def find(evidence: Evidence, claim: pd.Series) -> Finding:
     except (ArithmeticError, AttributeError, LookupError, NameError, SyntaxError, TypeError, ValueError) as error:
         row = evidence.claims.index.get_loc(claim["id"]) + 1
         raise TableError(
-            f"claims.csv, row {row} (id {claim['id']}), column arguments: {claim['arguments']!r} "
+            f"claims.csv, row {row} (id {claim['id']}), column arguments: {shortened(str(claim['arguments']))} "
             f"does not suit {claim['check']}: {error}"
         ) from error
 
@@ -80,10 +123,13 @@ def verdict(claim: pd.Series, finding: Finding) -> str:
     """Compare what a check found with what is printed.
 
     reproduces
-        The check computes the value, and it prints as printed (for ``<`` and ``>``: the relation holds).
+        The evidence that excludes the printed value gives one value, or none that prints otherwise, and it prints as
+        printed (for ``<`` and ``>``: the relation holds).
     consistent
-        The check cannot compute the value, but what it allows includes the printed one; or the value is
-        stated in a word and lies within a tenth of it.
+        Some of what the check allows prints as printed; or the check rests on rows coded from the article itself, or on a
+        word ("half") and lies within a tenth of it.
+    truncated
+        What the check allows prints otherwise when rounded, and as printed when the digits behind the last are cut off.
     contradicts
         Nothing that the check allows prints as printed.
     not checkable
@@ -103,7 +149,9 @@ def verdict(claim: pd.Series, finding: Finding) -> str:
     else:
         slack = formatting.half_unit(claim["decimals"]) * (1 + 1e-6)
         may_hold = low <= value + slack and high >= value - slack
-        holds = low == high and may_hold
+        holds = value - slack <= low and high <= value + slack
+        if not may_hold and (claim["decimals"] or claim["unit"] == "percent") and _cut_off(value, claim["decimals"], low, high):
+            return "truncated"
     if holds and finding.determined:
         return "reproduces"
     return "consistent" if may_hold else "contradicts"
@@ -122,5 +170,8 @@ def _computed(claim: pd.Series, finding: Finding) -> str:
     elif finding.low == finding.high:
         text = formatting.number(finding.low, decimals if finding.low % 1 else claim["decimals"])
     else:
-        text = formatting.interval(finding.low, finding.high, decimals)
+        ends = [formatting.number(end, decimals) for end in (finding.low, finding.high)]
+        text = " to ".join(dict.fromkeys(ends))
     return text + formatting.UNIT_SUFFIX.get(claim["unit"], "")
+
+

@@ -9,10 +9,11 @@ import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from psps_paper.claims.consistency import disagreements
-from psps_paper.claims.model import VERDICTS, place
-from psps_paper.claims.registry import check_claims
+from psps_paper.claims.model import AGAINST, VERDICTS, WEIGHTS, place
+from psps_paper.claims.registry import check_claims, statements
 from psps_paper.cli.audit import audit_commands
 from psps_paper.cli.ensemble import ensemble_commands
 from psps_paper.cli.living import living_commands
@@ -20,6 +21,9 @@ from psps_paper.tables.checksums import changed_files, record_checksums
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.files import only_writer
 from psps_paper.tables.load import data_folder, load_table, table_names
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CLOSED_EARLY = 141  # as a shell reports a process that wrote to a closed pipe
 
@@ -72,21 +76,34 @@ def _verify(options: argparse.Namespace) -> int:
     checked = check_claims(options.data)
     unexpected = checked[~checked["as_expected"]]
     if options.json:
-        columns = ["id", "section", "paragraph", "quantity", "printed", "value", "unit", "relation", "tier", "check",
+        columns = ["id", "statement", "weight", "against", "section", "paragraph", "quantity", "printed", "value", "unit", "relation", "tier", "check",
                    "computed", "detail", "verdict", "expected", "as_expected", "settles", "note"]
         print(json.dumps(json.loads(checked[columns].to_json(orient="records")), indent=1))
     else:
-        for verdict in VERDICTS:
-            print(f"{(checked['verdict'] == verdict).sum():4d}  {verdict}")
-        print(f"{len(checked):4d}  statements in all")
-        for _, row in checked[checked["verdict"] == "contradicts"].iterrows():
-            note = f" {row['note']}" if isinstance(row["note"], str) else ""
-            print(f"contradicts: {row['id']}: printed {row['shown']} ({place(row)}), found {row['computed']}: {row['detail']}.{note}")
+        _tell_verdicts(checked)
     for _, row in unexpected.iterrows():
         print(f"not as expected: {row['id']}: {row['verdict']}, expected {row['expected']}. Printed {row['shown']} ({place(row)}), "
               f"found {row['computed']} ({row['detail']})", file=sys.stderr)
     differences = _tell_differences(options.data)
     return 1 if len(unexpected) or differences else 0
+
+
+def _tell_verdicts(checked: pd.DataFrame) -> None:
+    """Print how many statements have which verdict, distinct results first, and each number that does not print as it should."""
+    distinct = statements(checked)
+    results = distinct[distinct["weight"] == "result"]
+    print(f"{len(results)} distinct results of {len(distinct)} statements, which are printed at {len(checked)} places\n")
+    tables = [("results checked against", results, "against", AGAINST), ("all statements by weight", distinct, "weight", WEIGHTS),
+              ("all statements checked against", distinct, "against", AGAINST)]
+    for title, rows, by, names in tables:
+        print(f"{title:<33}" + "".join(f"{verdict:>15}" for verdict in VERDICTS) + f"{'all':>6}")
+        for name in [*(name for name in names if (rows[by] == name).any()), "all"]:
+            verdicts = rows["verdict"] if name == "all" else rows.loc[rows[by] == name, "verdict"]
+            print(f"  {name:<31}" + "".join(f"{(verdicts == verdict).sum():>15}" for verdict in VERDICTS) + f"{len(verdicts):>6}")
+        print()
+    for _, row in distinct[distinct["verdict"].isin(["truncated", "contradicts"])].iterrows():
+        note = f" {row['note']}" if isinstance(row["note"], str) else ""
+        print(f"{row['verdict']}: {row['id']}: printed {row['shown']} ({'; '.join(row['places'])}), found {row['computed']}: {row['detail']}.{note}")
 
 
 def _tell_differences(folder: Path | None) -> bool:

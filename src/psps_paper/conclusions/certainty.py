@@ -12,7 +12,7 @@ from psps_paper.article.published import PublishedNetwork
 from psps_paper.conclusions.robustness import clinical_scale
 from psps_paper.ensemble import implied_prediction_intervals, tau2_routes
 from psps_paper.formatting import estimate, interval, number, sentence_list
-from psps_paper.tables.load import load_table
+from psps_paper.tables.load import load_table, meeting
 
 NONE, SOME, MAJOR, UNKNOWN = "no concerns", "some concerns", "major concerns", "cannot be judged"
 STEPS = [NONE, SOME, MAJOR]
@@ -94,7 +94,9 @@ class Basis:
         if pd.isna(condition):
             return False
         used = self.studies[self.studies["nma_status"] == "used"]
-        return 2 * len(used.query(condition, engine="python")) > len(used) and own.query(condition, engine="python").empty
+        row = self.rules.index[self.rules["domain"] == "indirectness"][0]
+        where = f"certainty_rules.csv, row {row + 1}, column condition"
+        return 2 * meeting(used, condition, "studies.csv", where).sum() > len(used) and not meeting(own, condition, "studies.csv", where).any()
 
     def doubted(self, own: pd.DataFrame) -> list[str]:
         """Studies whose patients, design or class are in doubt by the sources, each with what is in doubt."""

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from psps_paper.tables.conditions import shortened
 from psps_paper.tables.errors import TableError
-from psps_paper.tables.load import CHECKSUMS, _shortened, data_folder
+from psps_paper.tables.load import CHECKSUMS, data_folder
 
 
 def checksum(path: Path) -> str:
@@ -31,7 +32,7 @@ def recorded_checksums(folder: Path | None = None) -> pd.Series:
     for number, line in enumerate(path.read_bytes().decode("utf-8", "replace").splitlines(), start=1):
         digest, gap, name = line.partition("  ")
         if not (gap and name and re.fullmatch("[0-9a-f]{64}", digest)):
-            raise TableError(f"{CHECKSUMS}, line {number}: {_shortened(line)} is not a SHA-256 checksum, two blanks and a file")
+            raise TableError(f"{CHECKSUMS}, line {number}: {shortened(line)} is not a SHA-256 checksum, two blanks and a file")
         recorded[name] = digest
     return pd.Series(recorded, dtype=str)
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from psps_paper.tables.cache import once
+from psps_paper.tables.conditions import ConditionError, rows_where, shortened
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.schemas import (
     DICTIONARY_CHOICES,
@@ -170,7 +171,7 @@ def validate_table(raw: pd.DataFrame, dictionary: pd.DataFrame, file_name: str) 
             rows = ", ".join(str(number + 1) for number in raw.index[raw[case["column"]] == value])
             fault = f"{value!r} occurs more than once (rows {rows})"
         else:
-            fault = f"{_shortened(value)} is not {expectation(column)}"
+            fault = f"{shortened(value)} is not {expectation(column)}"
         raise TableError(f"{file_name}, {row_name(raw, row)}, column {case['column']}: {fault}") from None
 
 
@@ -191,16 +192,36 @@ def _rules(content: bytes, dictionary: bytes) -> pd.DataFrame:
 def _check_rules(raw: pd.DataFrame, table: pd.DataFrame, name: str, rules: pd.DataFrame) -> None:
     """Hold a table against the conditions that ``row_rules.csv`` puts on its rows."""
     for number, rule in rules[rules["table"] == name].iterrows():
-        try:
-            applies = table.eval(rule["rows"], engine="python") if isinstance(rule["rows"], str) else pd.Series(True, table.index)
-            broken = applies.astype("boolean").fillna(False) & ~table.eval(rule["holds"], engine="python").astype("boolean").fillna(False)
-            cells = raw[rule["column"]]
-        except Exception as error:  # the condition is data, and pandas raises whatever its parts raise
-            raise TableError(f"{ROW_RULES}.csv, row {number + 1}, column holds: {rule['holds']!r} does not suit {name}.csv: {error}") from error
+        where = f"{ROW_RULES}.csv, row {number + 1}, column"
+        if rule["column"] not in raw:
+            raise TableError(f"{where} column: {shortened(rule['column'])} is not a column of {name}.csv")
+        applies = meeting(table, rule["rows"], f"{name}.csv", f"{where} rows") if isinstance(rule["rows"], str) else True
+        broken = applies & ~meeting(table, rule["holds"], f"{name}.csv", f"{where} holds")
         if broken.any():
             row = int(broken.idxmax())
-            raise TableError(f"{name}.csv, {row_name(raw, row)}, column {rule['column']}: {_shortened(cells[row])} "
+            raise TableError(f"{name}.csv, {row_name(raw, row)}, column {rule['column']}: {shortened(raw.at[row, rule['column']])} "
                              f"is not {rule['expected']}")
+
+
+def meeting(table: pd.DataFrame, condition: str, file_name: str, where: str) -> pd.Series:
+    """Rows of a table that meet a condition which another table holds: Series of bool.
+
+    ``file_name`` is that of ``table``, ``where`` says which cell holds the condition.
+
+    Raises
+    ------
+    TableError
+        In one line with the cell, where it is no condition or does not suit the table.
+
+    Examples
+    --------
+    >>> meeting(pd.DataFrame({"n": [1, 3]}), "n > 2", "sizes.csv", "rules.csv, row 1, column holds").tolist()
+    [False, True]
+    """
+    try:
+        return rows_where(table, condition)
+    except ConditionError as error:
+        raise TableError(f"{where}: {shortened(condition)} does not suit {file_name}: {error}") from None
 
 
 def row_name(raw: pd.DataFrame, row: int) -> str:
@@ -243,7 +264,7 @@ def _text_table(content: bytes, file_name: str) -> pd.DataFrame:
             if _CONTROL.search(cell):
                 raise TableError(
                     f"{file_name}, {row_name(table, number)}, column {column}: "
-                    f"{_shortened(cell)} holds a control character; expected text"
+                    f"{shortened(cell)} holds a control character; expected text"
                 )
     return table
 
@@ -270,10 +291,6 @@ def _not_utf8(error: UnicodeDecodeError, file_name: str) -> str:
     return fault
 
 
-def _shortened(cell: str) -> str:
-    return repr(cell if len(cell) <= 80 else cell[:79] + "\N{HORIZONTAL ELLIPSIS}")
-
-
 def _typed_column(raw: pd.DataFrame, column: pd.Series, file_name: str) -> pd.Series:
     cells = raw[column["name"]]
     if DTYPES[column["type"]] == "str":
@@ -286,6 +303,6 @@ def _typed_column(raw: pd.DataFrame, column: pd.Series, file_name: str) -> pd.Se
         row = int(wrong.idxmax())
         raise TableError(
             f"{file_name}, {row_name(raw, row)}, column {column['name']}: "
-            f"{_shortened(cells[row])} is not {expectation(column)}"
+            f"{shortened(cells[row])} is not {expectation(column)}"
         )
     return numbers.astype(DTYPES[column["type"]])

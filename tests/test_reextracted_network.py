@@ -9,6 +9,8 @@ from scipy import stats
 
 from psps_paper.article import reextracted
 from psps_paper.article.published import published_network
+from psps_paper.bayes import fit_bayes, log_t
+from psps_paper.book.studies import bayes_texts
 from psps_paper.figures.forest import forest_network
 from psps_paper.tables.load import load_table
 
@@ -203,3 +205,53 @@ def test_unknown_choices_are_named(table, facts):
     odd = pd.DataFrame([{**table.iloc[0], "method": "guess"}])
     with pytest.raises(ValueError, match="'guess' is not known"):
         reextracted.contrasts(odd, facts)
+
+
+# ---------------------------------------------------------------- the Bayesian model
+
+
+@pytest.fixture(scope="module")
+def bayes(rows):
+    post = reextracted.reextracted_posterior(rows)
+    return post, reextracted.beside_bayes(reextracted.reextracted_fit(rows), post, rows, "higher")
+
+
+def test_bayesian_fit_has_the_published_prior_of_pain(rows, bayes):
+    # Rhodes 2015, Table 3: general physical health, adverse events, pain, quality of life; non-pharmacological
+    expected = fit_bayes(rows[["study", "treat1", "treat2", "te", "se"]], log_t(-3.02, 2.27), correlation=0.5)
+    post, table = bayes
+    assert table["Bayesian te"].tolist() == [expected.te.at[pair] for pair in zip(table["treat1"], table["treat2"], strict=True)]
+    assert table["Bayesian upper"].tolist() == [expected.upper.at[pair] for pair in zip(table["treat1"], table["treat2"], strict=True)]
+    assert post.error_bound < 1e-10
+
+
+def test_bayesian_fit_by_simulation(rows, bayes):
+    """Importance sampling from the prior of tau, with every estimate of a study in one covariance matrix."""
+    post, table = bayes
+    rng, names = np.random.default_rng(0), ["conservative", "conservative + minimally invasive", "placebo/sham"]
+    x = np.array([[float(row.treat2 == name) for name in names] for row in rows.itertuples()])
+    y, se = rows["te"].to_numpy(), rows["se"].to_numpy()
+    same = (rows["study"].to_numpy()[:, None] == rows["study"].to_numpy()) & (rows["treat2"].to_numpy()[:, None] == rows["treat2"].to_numpy())
+    within = np.where(np.eye(len(y)) > 0, 1.0, np.where(same, 0.5, 0.0))
+    tau2 = np.exp(-3.02 + 2.27 * rng.standard_t(5, 20_000))
+    covariance = within * np.outer(se, se) + tau2[:, None, None] * within + 100**2 * x @ x.T
+    inverse = np.linalg.inv(covariance)
+    log = -(y @ inverse @ y + np.linalg.slogdet(covariance)[1]) / 2
+    weight = np.exp(log - log.max())
+    mean = weight @ (1e4 * inverse @ y @ x) / weight.sum()
+    own = table.set_index("treat2").loc[names]
+    np.testing.assert_allclose(own["Bayesian te"], mean, atol=0.01)
+    assert post.tau_mean == pytest.approx(weight @ np.sqrt(tau2) / weight.sum(), abs=0.01)
+
+
+def test_conclusions_over_the_prior_start_from_the_fit(rows, bayes):
+    _, table = bayes
+    scales = reextracted.over_prior_scales(rows, "higher")
+    as_fitted = scales[scales["factor"] == 1]
+    assert (100 * as_fitted["probability"]).tolist() == table["P treat1 better (%)"].tolist()
+    assert as_fitted["conclusion"].tolist() == [f"neuromodulation better than {other}" for other in table["treat2"]]
+    assert scales["factor"].min() == 1 / 8 and scales["factor"].max() == 8
+    texts = bayes_texts(bayes[0], table, scales, "placebo/sham")
+    over = scales[scales["treat2"] == "placebo/sham"]["probability_new"]
+    assert texts["bayes_range_new"] == f"{100 * over.min():.0f}\u202f% to {100 * over.max():.0f}\u202f%"
+    assert texts["bayes_studies"] == "7"

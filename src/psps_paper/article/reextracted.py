@@ -10,13 +10,19 @@ import scipy
 
 from psps_paper.article.facts import fact
 from psps_paper.article.published import PublishedNetwork
+from psps_paper.bayes import Posterior, fit_bayes, prior_sensitivity, rhodes_prior
 from psps_paper.effects import Effect, crossover_smd, log_odds_ratio, smd, smd_from_log_or, smd_from_p
 from psps_paper.network import fit_network
-from psps_paper.network.model import NetworkFit, z_quantile
+from psps_paper.network.model import Desirable, NetworkFit, z_quantile
 
 CORRELATION = 0.5  # for either role below; varied in `sensitivity`
 # (between a patient's two periods, between the estimates of one study): together, then each alone
 CORRELATIONS = ((0.0, 0.0), (0.5, 0.5), (0.8, 0.8), (0.8, 0.5), (0.5, 0.8))
+# Whose published distribution of tau the Bayesian fit takes: outcome, and type of comparison
+BAYES_SETTING = (
+    "general physical health and adverse event and pain and quality of life / functioning",
+    "non-pharmacological vs placebo / control",
+)
 SETS = {"primary": ["primary"], "wider": ["primary", "wider"]}
 
 
@@ -88,6 +94,66 @@ def reextracted_fit(rows: pd.DataFrame, *, correlation: float = CORRELATION, tau
         As in ``fit_network``.
     """
     return fit_network(rows[["study", "treat1", "treat2", "te", "se"]], tau2=tau2, correlation=correlation)
+
+
+def reextracted_posterior(rows: pd.DataFrame, *, correlation: float = CORRELATION) -> Posterior:
+    """Fit the re-extracted contrasts by exact Bayesian quadrature, with the published prior of :data:`BAYES_SETTING`.
+
+    Parameters
+    ----------
+    rows, correlation
+        As in :func:`reextracted_fit`.
+    """
+    return fit_bayes(rows[["study", "treat1", "treat2", "te", "se"]], rhodes_prior(*BAYES_SETTING), correlation=correlation)
+
+
+def beside_bayes(fit: NetworkFit, post: Posterior, rows: pd.DataFrame, desirable: Desirable) -> pd.DataFrame:
+    """Both fits of the re-extracted contrasts, one row a direct comparison.
+
+    Parameters
+    ----------
+    fit : NetworkFit
+        From :func:`reextracted_fit`.
+    post : Posterior
+        From :func:`reextracted_posterior`.
+    rows : DataFrame
+        The contrasts that were fitted.
+    desirable : {"lower", "higher"}
+        Of te.
+
+    Returns
+    -------
+    DataFrame [treat1, treat2, te, lower, upper, Bayesian te, Bayesian lower, Bayesian upper, Bayesian predict lower,
+               Bayesian predict upper, P treat1 better (%), P treat1 better in a new study (%)]
+    """
+    pairs = [(row.treat1, row.treat2) for row in rows[["treat1", "treat2"]].drop_duplicates().itertuples()]
+    frames = {
+        "te": fit.te, "lower": fit.lower, "upper": fit.upper,
+        "Bayesian te": post.te, "Bayesian lower": post.lower, "Bayesian upper": post.upper,
+        "Bayesian predict lower": post.predict_lower, "Bayesian predict upper": post.predict_upper,
+        "P treat1 better (%)": 100 * post.p_better(desirable),
+        "P treat1 better in a new study (%)": 100 * post.p_better(desirable, predictive=True),
+    }
+    return pd.DataFrame([
+        {"treat1": pair[0], "treat2": pair[1]} | {name: float(frame.at[pair]) for name, frame in frames.items()}
+        for pair in pairs
+    ])
+
+
+def over_prior_scales(rows: pd.DataFrame, desirable: Desirable, *, correlation: float = CORRELATION) -> pd.DataFrame:
+    """Each direct comparison's conclusion while the prior of tau narrows and widens.
+
+    Returns
+    -------
+    DataFrame [conclusion, factor, probability, probability_new, ...]
+        As from :func:`psps_paper.bayes.prior_sensitivity`, from an eighth of the prior's scale to eight times.
+    """
+    pairs = list(rows[["treat1", "treat2"]].drop_duplicates().itertuples(index=False, name=None))
+    table = prior_sensitivity(
+        rows[["study", "treat1", "treat2", "te", "se"]], pairs, rhodes_prior(*BAYES_SETTING),
+        desirable=desirable, correlation=correlation,
+    )
+    return table.assign(conclusion=table["treat1"] + " better than " + table["treat2"])
 
 
 def beside_published(fit: NetworkFit, rows: pd.DataFrame, published: PublishedNetwork) -> pd.DataFrame:

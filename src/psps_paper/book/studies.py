@@ -11,6 +11,7 @@ from psps_paper import formatting
 from psps_paper.article import reextracted
 from psps_paper.article.facts import class_page_table, value_text
 from psps_paper.article.studies import included
+from psps_paper.bayes import Posterior
 from psps_paper.book.display import Html, linked
 
 
@@ -153,4 +154,32 @@ def reextracted_texts(beside: pd.DataFrame, shares: pd.DataFrame, grid: pd.DataF
         "zero_both": str(zero[both]),
         "zero_within": str(zero[within]),
         "zero_between": str(zero[between]),
+    }
+
+
+def bayes_texts(post: Posterior, table: pd.DataFrame, scales: pd.DataFrame, treat2: str) -> dict[str, str]:
+    """What the Bayesian fit of the re-extracted contrasts says, for prose.
+
+    Parameters
+    ----------
+    post : Posterior
+        From :func:`psps_paper.article.reextracted.reextracted_posterior`.
+    table : DataFrame
+        From :func:`psps_paper.article.reextracted.beside_bayes`; probabilities are of its row against ``treat2``.
+    scales : DataFrame
+        From :func:`psps_paper.article.reextracted.over_prior_scales`.
+    """
+    row = table[table["treat2"] == treat2].iloc[0]
+    over = scales[scales["treat2"] == treat2]
+    tau = (post.tau_quantile(p) for p in (0.5, 0.025, 0.975))
+    span = {name: f"{formatting.percent(over[name].min(), 0)} to {formatting.percent(over[name].max(), 0)}"
+            for name in ("probability", "probability_new")}
+    return {
+        "bayes_studies": str(post.contrasts["study"].nunique()),
+        "bayes_tau": formatting.estimate(*tau),
+        "bayes_effect": formatting.estimate(row["Bayesian te"], row["Bayesian lower"], row["Bayesian upper"]),
+        "bayes_p": formatting.percent(row["P treat1 better (%)"] / 100, 0),
+        "bayes_p_new": formatting.percent(row["P treat1 better in a new study (%)"] / 100, 0),
+        "bayes_range": span["probability"],
+        "bayes_range_new": span["probability_new"],
     }

@@ -9,9 +9,9 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from psps_paper.figures import layout, style
 from psps_paper.figures.drawing import Drawing
 from psps_paper.figures.layout import Key
-from psps_paper.figures.ranks import _rows
+from psps_paper.figures.ranks import _percent, _rows
 from psps_paper.figures.style import GRID, INK, MUTED, Width
-from psps_paper.formatting import interval, number, percent
+from psps_paper.formatting import UNIT_SUFFIX, interval, number, percent
 
 
 @style.styled
@@ -144,7 +144,8 @@ def prior_strip(
 
 def _range(group: pd.DataFrame, column: str) -> str:
     fitted = group.loc[group["factor"] == 1, column].iloc[0]
-    return f"{percent(fitted, 0)}\n({percent(group[column].min(), 0)} to {percent(group[column].max(), 0)})"
+    told = [f"{_percent(share)}{UNIT_SUFFIX['percent']}" for share in (fitted, group[column].min(), group[column].max())]
+    return f"{told[0]}\n({told[1]} to {told[2]})"
 
 
 def _factor(exponent: float) -> str:

@@ -144,7 +144,8 @@ def prior_strip(
 
 def _range(group: pd.DataFrame, column: str) -> str:
     fitted = group.loc[group["factor"] == 1, column].iloc[0]
-    told = [f"{_percent(share)}{UNIT_SUFFIX['percent']}" for share in (fitted, group[column].min(), group[column].max())]
+    shares = (fitted, group[column].min(), group[column].max())
+    told = [f"{_percent(share)}{UNIT_SUFFIX['percent']}" for share in shares]
     return f"{told[0]}\n({told[1]} to {told[2]})"
 
 

@@ -80,6 +80,7 @@ lock:
 	@command -v uv >/dev/null || { echo 'make lock needs uv: pip install uv' >&2; exit 1; }
 	uv lock
 	uv export --quiet --all-extras --no-hashes --no-emit-project --output-file requirements.lock
+	sed -i.bak "s/ ; python_full_version < '3.12'$$//; s/python_full_version < '3.12' and //" requirements.lock && rm requirements.lock.bak
 
 clean:
 	rm -rf _build $(VENV) .pytest_cache .hypothesis

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Literal
 
 import numpy as np
@@ -32,32 +31,28 @@ def hat_matrix(fit: NetworkFit) -> pd.DataFrame:
 
     Source: Rücker 2012; König, Krahn & Binder 2013; Davies et al. 2022 (aggregate model).
     """
-    adjacent, flow = _flows(fit)
+    edges, flow = _flows(fit)
     first, second = np.triu_indices(len(fit.treatments), 1)
-    edges = np.argwhere(np.triu(adjacent, 1))
     return pd.DataFrame(
-        flow[:, edges[:, 0], edges[:, 1]],
+        flow,
         index=pair_names(fit.treatments, first, second),
         columns=pair_names(fit.treatments, *edges.T),
     )
 
 
 def _flows(fit: NetworkFit) -> tuple[np.ndarray, np.ndarray]:
-    """Which treatments are compared [n x n], and flows [pair x n x n], antisymmetric."""
+    """Direct comparisons [edge x 2], and the flow through each, first to second [pair x edge]."""
     design, rows = rows_of(fit)
     x = rows.x[0] if rows.x.ndim == 3 else rows.x
     w = 1 / (rows.d[0] + fit.tau2)
-    laplacian = (x.T * w) @ x
-    weight = -laplacian
-    np.fill_diagonal(weight, 0.0)
-    adjacent = np.zeros(weight.shape, bool)
+    adjacent = np.zeros((len(fit.treatments),) * 2, bool)
     adjacent[design.treat1, design.treat2] = adjacent[design.treat2, design.treat1] = True
-    weight[~adjacent] = 0.0
+    edges = np.argwhere(np.triu(adjacent, 1))
+    weight = -((x.T * w) @ x)[edges[:, 0], edges[:, 1]]
     first, second = np.triu_indices(len(fit.treatments), 1)
-    covariance = fit.covariance
     # Potential of every treatment when a unit flows from first to second.
-    potential = covariance[first] - covariance[second]
-    return adjacent, weight * (potential[:, :, None] - potential[:, None, :])
+    potential = fit.covariance[first] - fit.covariance[second]
+    return edges, weight * (potential[:, edges[:, 0]] - potential[:, edges[:, 1]])
 
 
 def contribution_matrix(
@@ -88,77 +83,119 @@ def contribution_matrix(
     methods = {"shortest_path": _shortest_paths, "random_walk": _random_walk}
     if method not in methods:
         raise ValueError(f"method={method!r}: expected one of {', '.join(methods)}")
-    adjacent, flows = _flows(fit)
+    edges, flows = _flows(fit)
     first, second = np.triu_indices(len(fit.treatments), 1)
-    shares = np.array(
-        [methods[method](flow, i, j) for flow, i, j in zip(flows, first.tolist(), second.tolist())]
-    )
-    edges = np.argwhere(np.triu(adjacent, 1))
-    both_ways = shares + shares.swapaxes(1, 2)
+    tails, heads = edges[:, 0].tolist(), edges[:, 1].tolist()
+    shares = [
+        methods[method](flow, tails, heads, source, sink, len(fit.treatments))
+        for flow, source, sink in zip(flows, first.tolist(), second.tolist())
+    ]
     return pd.DataFrame(
-        both_ways[:, edges[:, 0], edges[:, 1]],
+        np.array(shares),
         index=pair_names(fit.treatments, first, second),
         columns=pair_names(fit.treatments, *edges.T),
     )
 
 
-def _shortest_paths(flow: np.ndarray, source: int, sink: int) -> np.ndarray:
-    left = np.where(flow > NO_FLOW, flow, 0.0)
-    share = np.zeros_like(left)
-    turn = _turns(left)
-    while (path := _shortest_path(left > 0, source, sink, turn)) is not None:
-        tails, heads = path[:-1], path[1:]
-        through = left[tails, heads].min()
-        share[tails, heads] += through / len(tails)
-        left[tails, heads] -= through
-        left[left < NO_FLOW] = 0.0
-    return share
+def _shortest_paths(
+    flow: np.ndarray, tails: list[int], heads: list[int], source: int, sink: int, n: int
+) -> list[float]:
+    """Share of each comparison in one network estimate.
+
+    The first shortest path that a breadth-first search meets, treatments with an earlier turn
+    first, is the one whose turns come first in the order of words. Comparisons are only ever used
+    up, so among paths of one length a way that once led nowhere never leads anywhere again: each
+    treatment keeps its place in the list of ways on (the blocking flow of Dinic 1970).
+    """
+    left = np.abs(flow)
+    left[left <= NO_FLOW] = 0.0
+    left = left.tolist()
+    onward, back = _ways(flow.tolist(), left, tails, heads, n)
+    share = [0.0] * len(left)
+    while True:
+        distance = _distances(back, left, sink, n)
+        if distance[source] > n:
+            return share
+        place = [0] * n
+        here, path, steps = source, [source], []
+        while True:
+            if here == sink:
+                through = min([left[edge] for edge in steps])
+                for edge in steps:
+                    share[edge] += through / len(steps)
+                    rest = left[edge] - through
+                    left[edge] = rest if rest >= NO_FLOW else 0.0
+                here, path, steps = source, [source], []
+            ways = onward[here]
+            k, target = place[here], distance[here] - 1
+            while k < len(ways) and not (left[ways[k][1]] and distance[ways[k][0]] == target):
+                k += 1
+            place[here] = k
+            if k < len(ways):
+                here, edge = ways[k]
+                path.append(here)
+                steps.append(edge)
+            elif here == source:
+                break
+            else:
+                path.pop()
+                steps.pop()
+                here = path[-1]
+                place[here] += 1
 
 
-def _turns(flow: np.ndarray) -> np.ndarray:
-    """Turn of each treatment: its first appearance in the list of tails and heads."""
-    turn = np.full(len(flow), len(flow))
-    seen = 0
-    for i, j in np.argwhere(np.triu(flow + flow.T) > 0):
-        for treatment in (i, j) if flow[i, j] > 0 else (j, i):
-            if turn[treatment] == len(flow):
-                turn[treatment] = seen
-                seen += 1
-    return turn
+def _ways(
+    flow: list[float], left: list[float], tails: list[int], heads: list[int], n: int
+) -> tuple[list[list[tuple[int, int]]], list[list[tuple[int, int]]]]:
+    """Ways with and against the flow from each treatment, as (treatment, comparison).
+
+    The former in the order of turns: the turn of a treatment is its first appearance in the list of
+    tails and heads.
+    """
+    onward: list[list[tuple[int, int]]] = [[] for _ in range(n)]
+    back: list[list[tuple[int, int]]] = [[] for _ in range(n)]
+    turn: dict[int, int] = {}
+    for edge, there in enumerate(flow):
+        if left[edge]:
+            tail, head = (tails[edge], heads[edge]) if there > 0 else (heads[edge], tails[edge])
+            turn.setdefault(tail, len(turn))
+            turn.setdefault(head, len(turn))
+            onward[tail].append((head, edge))
+            back[head].append((tail, edge))
+    for ways in onward:
+        ways.sort(key=lambda way: turn[way[0]])
+    return onward, back
 
 
-def _shortest_path(
-    open_edges: np.ndarray, source: int, sink: int, turn: np.ndarray
-) -> list[int] | None:
-    """Breadth-first, treatments with an earlier turn first."""
-    parent = {source: source}
-    queue = deque([source])
-    while queue:
-        here = queue.popleft()
-        if here == sink:
-            path = [sink]
-            while path[-1] != source:
-                path.append(parent[path[-1]])
-            return path[::-1]
-        ahead = np.flatnonzero(open_edges[here])
-        for there in ahead[np.argsort(turn[ahead])].tolist():
-            if there not in parent:
-                parent[there] = here
-                queue.append(there)
-    return None
+def _distances(
+    back: list[list[tuple[int, int]]], left: list[float], sink: int, n: int
+) -> list[int]:
+    """Comparisons on the shortest way to the sink; more than n where there is none."""
+    distance = [2 * n] * n
+    distance[sink] = 0
+    reached = [sink]
+    for here in reached:
+        further = distance[here] + 1
+        for there, edge in back[here]:
+            if left[edge] and distance[there] > further:
+                distance[there] = further
+                reached.append(there)
+    return distance
 
 
-def _random_walk(flow: np.ndarray, source: int, sink: int) -> np.ndarray:
+def _random_walk(
+    flow: np.ndarray, tails: list[int], heads: list[int], source: int, sink: int, n: int
+) -> np.ndarray:
     """Sum over paths of probability / length, without listing the paths.
 
     The flow has no cycle, so the number of paths that reach a treatment after so many steps
     follows from its predecessors', and likewise the way on from it.
     """
-    step = np.maximum(flow, 0.0)
+    step = np.zeros((n, n))
+    step[tails, heads], step[heads, tails] = np.maximum(flow, 0.0), np.maximum(-flow, 0.0)
     step[step < NO_FLOW] = 0.0
     outflow = step.sum(axis=1, keepdims=True)
     step = np.divide(step, outflow, out=np.zeros_like(step), where=outflow > 0)
-    n = len(step)
     reach, onward = np.zeros((n, n)), np.zeros((n, n))
     reach[0, source] = onward[0, sink] = 1.0
     for length in range(1, n):
@@ -166,4 +203,5 @@ def _random_walk(flow: np.ndarray, source: int, sink: int) -> np.ndarray:
         onward[length] = step @ onward[length - 1]
     steps = np.arange(n)
     inverse_length = 1 / (steps[:, None] + steps[None, :] + 1)
-    return step * (reach.T @ inverse_length @ onward)
+    share = step * (reach.T @ inverse_length @ onward)
+    return share[tails, heads] + share[heads, tails]

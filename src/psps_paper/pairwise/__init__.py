@@ -13,6 +13,7 @@ from psps_paper.pairwise.funnel import (
     rank_test,
     trim_and_fill,
 )
+from psps_paper.pairwise.many import PairwiseFits, meta_analyses
 from psps_paper.pairwise.options import (
     GeneralisedQFit,
     MethodComparison,
@@ -39,6 +40,7 @@ __all__ = [
     "MetaRegression",
     "MethodComparison",
     "PairwiseFit",
+    "PairwiseFits",
     "PetPeese",
     "RankTest",
     "RareEventsFit",
@@ -61,6 +63,7 @@ __all__ = [
     "leave_one_out",
     "limit_meta_analysis",
     "mantel_haenszel",
+    "meta_analyses",
     "meta_analysis",
     "meta_regression",
     "method_comparison",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal
 
 import numpy as np
@@ -76,9 +76,8 @@ class NetworkFit:
     tau2_maxima : tuple of Tau2Maximum
         Under REML and ML all local maxima of the likelihood, the highest (``tau2``) first; empty
         for other methods. A second one means that the data speak for two different tau2.
-    notes : tuple of str
-        What is odd in multi-arm studies and was accepted, one sentence each: estimates that miss
-        closing a loop, standard errors that no independent arms have.
+    loop_tolerance : float or None
+        As given to :func:`fit_network`.
     level : float
         Of all intervals.
     correlation : float or None
@@ -111,7 +110,6 @@ class NetworkFit:
     contrasts: pd.DataFrame
     excluded: pd.DataFrame
     tau2_maxima: tuple[Tau2Maximum, ...] = ()
-    notes: tuple[str, ...] = ()
     loop_tolerance: float | None = None
     predict_scale: float = 1.0
 
@@ -135,6 +133,17 @@ class NetworkFit:
     def tau(self) -> float:
         """Square root of ``tau2``."""
         return float(np.sqrt(self.tau2))
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What is odd in multi-arm studies and was accepted, one sentence each.
+
+        Estimates that miss closing a loop, and standard errors that no independent arms have.
+        """
+        if self.method == "pooled":
+            return ()
+        design, te, se, _, _ = prepare(self.contrasts, repeats=self.correlation is not None)
+        return multi_arm_notes(design, te, se, self.loop_tolerance)
 
     @cached_property
     def te(self) -> pd.DataFrame:
@@ -389,7 +398,6 @@ def fit_network(
         contrasts=used,
         excluded=excluded,
         tau2_maxima=() if fits.maxima is None else fits.maxima.of(0),
-        notes=multi_arm_notes(design, te, se, loop_tolerance),
         loop_tolerance=loop_tolerance,
         predict_scale=float(fits.predict_scale[0]),
     )
@@ -510,6 +518,12 @@ def fit_networks(
     )
 
 
+@lru_cache(maxsize=32)
+def _nothing_excluded(columns: tuple) -> pd.DataFrame:
+    """An empty table of excluded rows; making one takes as long as a small fit."""
+    return pd.DataFrame({name: pd.Series(dtype=object) for name in (*columns, "reason")})
+
+
 def prepare(
     contrasts: pd.DataFrame, *, repeats: bool
 ) -> tuple[Design, np.ndarray, np.ndarray, pd.DataFrame, pd.DataFrame]:
@@ -520,7 +534,7 @@ def prepare(
     if out.all():
         raise ValueError(f"contrasts: none of {len(contrasts)} rows has both te and se")
     if not out.any():
-        empty = contrasts.iloc[:0].assign(reason=pd.Series(dtype=str))
+        empty = _nothing_excluded(tuple(contrasts.columns)).copy(deep=False)
         design = make_design(study, treat1, treat2, repeats=repeats)
         return design, te, se, contrasts.copy(deep=False), empty
     keep = np.flatnonzero(~out)

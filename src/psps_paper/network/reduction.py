@@ -184,10 +184,14 @@ def real_numbers(values: object, message: str) -> np.ndarray:
 
 
 def _labels(contrasts: pd.DataFrame, name: str) -> list[str]:
-    values = contrasts[name].to_numpy(object)
-    labels = [str(value) for value in values.tolist()]
-    missing = pd.isna(values)
-    if missing.any() or not all(map(str.strip, labels)):
+    values = contrasts[name].tolist()
+    if set(map(type, values)) == {str}:
+        missing = [False] * len(values)
+        labels = values
+    else:
+        missing = pd.isna(np.array(values, object)).tolist()
+        labels = [str(value) for value in values]
+    if any(missing) or not all(map(str.strip, set(labels))):
         row = next(k for k, label in enumerate(labels) if missing[k] or not label.strip())
         raise ValueError(f"{_place(contrasts, row)}, column {name}: missing label")
     return labels
@@ -197,7 +201,8 @@ def _one_spelling(what: str, labels: list[str]) -> None:
     """Refuse labels that look alike, which would silently be two studies or treatments."""
     spelling: dict[str, str] = {}
     for label in set(labels):
-        plain = " ".join(unicodedata.normalize("NFC", label).split())
+        composed = label if label.isascii() else unicodedata.normalize("NFC", label)
+        plain = " ".join(composed.split())
         other = spelling.setdefault(plain, label)
         if other != label:
             other, label = sorted([other, label], key=labels.index)
@@ -224,10 +229,19 @@ def _place(contrasts: pd.DataFrame, row: int) -> str:
 
 def connected_parts(treat1: list[str], treat2: list[str]) -> list[set[str]]:
     """Sets of treatments that comparisons connect, the largest first."""
-    import networkx as nx
-
-    graph = nx.Graph(zip(treat1, treat2))
-    return sorted(nx.connected_components(graph), key=lambda part: (-len(part), min(part)))
+    parts: dict[str, set[str]] = {}
+    for first, second in set(zip(treat1, treat2)):
+        one, other = parts.get(first, {first}), parts.get(second, {second})
+        if one is not other or first not in parts:
+            if len(one) < len(other):
+                one, other = other, one
+            one |= other
+            for name in other:
+                parts[name] = one
+            for name in (first, second):
+                parts[name] = one
+    found = {id(part): part for part in parts.values()}
+    return sorted(found.values(), key=lambda part: (-len(part), min(part)))
 
 
 def joiner(treatments: list[str]) -> str:
@@ -392,9 +406,7 @@ def reduce_contrasts(
         y, d, part = _reduce_multi_arm(design, group, te, se, loop_tolerance)
         n_studies, arms = group.arms.shape
         block = np.zeros((n_sets, n_studies, arms - 1, n))
-        np.put_along_axis(
-            block, np.broadcast_to(group.arms[None, :, None, :], part.shape), part, axis=-1
-        )
+        block[:, np.arange(n_studies)[:, None], :, group.arms] = part.transpose(1, 3, 0, 2)
         ys.append(y.reshape(n_sets, -1))
         ds.append(d.reshape(n_sets, -1))
         xs.append(block.reshape(n_sets, -1, n))
@@ -460,6 +472,8 @@ def _gap_limits(
         return np.full(gaps.shape, tolerance)
     smallest = se[:, group.rows].min(axis=-1)
     limits = LOOP_SHARE * smallest
+    if not (gaps > limits).any():
+        return limits
     for data_set, which in np.argwhere(gaps > limits):
         scaled = np.abs(te[data_set, group.rows[which]]) * 10.0 ** np.arange(MOST_DECIMALS)[:, None]
         written = (np.abs(scaled - np.rint(scaled)) <= 1e-9 * np.maximum(scaled, 1)).all(axis=1)

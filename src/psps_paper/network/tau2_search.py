@@ -11,7 +11,7 @@ log-likelihoods of such a pair differ by less than rounding.
 
 In coordinates in which the likelihood is that of independent ``u ~ N(0, lambda + tau2)``, c - a is
 the sum of ``(u^2 - lambda - tau2) / (lambda + tau2)^2``: it is negative beyond the largest
-``u^2 - lambda``, which ends the search. Under ML a is larger still, since the d interlace the lambda.
+``u^2 - lambda``, which ends the search (or a bound from the sum of the u^2, :func:`_beyond`). Under ML a is larger still, since the d interlace the lambda.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from typing import Protocol
 
 import numpy as np
 
-# First intervals: (d + tau2) grows by this power of e at most, and by how many parts they split.
-FIRST, SPLIT = 0.35, 4
+# First intervals: (d + tau2) grows by this power of e at most; wider where there are many data sets,
+# since there the number of evaluations counts and not the number of calls. Then they split in so many.
+FIRST, FIRST_OF_MANY, MANY, SPLIT = 0.15, 0.5, 50, 4
 # Intervals over which d + tau2 grows by less than this share are not split further.
 FINEST = 1e-7
-# Relative precision of tau2, and of d + tau2 for a tau2 far below d.
-PRECISION, RESOLUTION = 1e-13, 1e-16
+# Newton's steps stop below this share of tau2, or of d + tau2 for a tau2 far below d.
+NEWTON, RESOLUTION = 1e-8, 1e-16
 MAX_STEPS = 100
 # Work in pieces of about this many numbers.
 PIECE = 1_000_000
@@ -114,7 +115,8 @@ class Spectral:
         self.floor = d.min(axis=1)
         self.values = np.maximum(values, self.floor[:, None])
         self.d = None if restricted else d
-        self.top = (self.u2 - self.values).max(axis=1)
+        largest = (self.u2 - self.values).max(axis=1)
+        self.top = np.minimum(largest, _beyond(self.u2.sum(axis=1), d, p))
         self.size = d.shape[1]
 
     def parts(self, tau2: np.ndarray, index: np.ndarray) -> np.ndarray:
@@ -141,23 +143,23 @@ class OneMean:
     def __init__(self, y: np.ndarray, d: np.ndarray, *, restricted: bool):
         self.y, self.d, self.restricted = y - y.mean(axis=1, keepdims=True), d, restricted
         self.floor = d.min(axis=1)
-        self.top = (self.y**2).sum(axis=1) - self.floor
+        self.top = _beyond((self.y**2).sum(axis=1), d, 1)
         self.size = d.shape[1]
 
     def parts(self, tau2: np.ndarray, index: np.ndarray) -> np.ndarray:
-        s = (self.floor[index] + tau2)[:, None]
-        w = s / (self.d[index] + tau2[:, None])
-        y = self.y[index] / np.sqrt(s)
+        s = self.floor[index] + tau2
+        w = s[:, None] / (self.d[index] + tau2[:, None])
+        y = self.y[index]
         total = w.sum(axis=1)
-        residual = w * (y - ((w * y).sum(axis=1) / total)[:, None])
-        square = w * w
+        residual = w * (y - (np.einsum("ij,ij->i", w, y) / total)[:, None])
+        square, weighted = w * w, w * residual
+        c = np.einsum("ij,ij->i", residual, residual)
+        c2 = np.einsum("ij,ij->i", weighted, residual) - weighted.sum(axis=1) ** 2 / total
         a, a2 = total, square.sum(axis=1)
-        weighted = w * residual
-        c2 = (weighted * residual).sum(axis=1) - weighted.sum(axis=1) ** 2 / total
         if self.restricted:
             share = a2 / total
-            a, a2 = a - share, a2 - 2 * (square * w).sum(axis=1) / total + share**2
-        return np.array([(residual * residual).sum(axis=1), a, c2, a2])
+            a, a2 = a - share, a2 - 2 * np.einsum("ij,ij->i", square, w) / total + share**2
+        return np.array([c / s, a, c2 / s, a2])
 
     def value(self, tau2: np.ndarray, index: np.ndarray) -> np.ndarray:
         variance, y = self.d[index] + tau2[:, None], self.y[index]
@@ -176,7 +178,7 @@ class Direct:
         basis = np.linalg.qr(x)[0]
         self.y = y - (basis @ (basis.swapaxes(-1, -2) @ y[:, :, None]))[:, :, 0]
         self.floor = d.min(axis=1)
-        self.top = (self.y**2).sum(axis=1) - self.floor
+        self.top = _beyond((self.y**2).sum(axis=1), d, x.shape[-1])
         self.size = x.shape[-2] * x.shape[-1]
 
     def _solve(self, index: np.ndarray, w: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -210,7 +212,19 @@ class Direct:
         return -value / 2
 
 
-def tau2_maxima(x: np.ndarray, y: np.ndarray, d: np.ndarray, *, restricted: bool) -> Tau2Maxima:
+def _beyond(squares: np.ndarray, d: np.ndarray, p: int) -> np.ndarray:
+    """A tau2 beyond which every likelihood with this sum of u^2 falls [B].
+
+    There c < squares / (floor + tau2)^2 is less than a > (rows - p) / (largest d + tau2).
+    """
+    floor, df = d.min(axis=1), d.shape[1] - p
+    root = np.sqrt(squares) * np.sqrt(squares + 4 * df * (d.max(axis=1) - floor))
+    return np.minimum(squares, (squares + root) / (2 * df)) - floor
+
+
+def tau2_maxima(
+    x: np.ndarray, y: np.ndarray, d: np.ndarray, *, restricted: bool, heights: bool = False
+) -> Tau2Maxima:
     """Local maxima of the REML or ML likelihood of each data set; the first of each is global.
 
     Parameters
@@ -221,6 +235,8 @@ def tau2_maxima(x: np.ndarray, y: np.ndarray, d: np.ndarray, *, restricted: bool
         Rows and their sampling variances.
     restricted : bool
         REML where true, ML where false.
+    heights : bool
+        Whether the log-likelihood is needed where there is but one maximum; otherwise it is 0 there.
 
     Returns
     -------
@@ -242,15 +258,19 @@ def tau2_maxima(x: np.ndarray, y: np.ndarray, d: np.ndarray, *, restricted: bool
         likelihood = Spectral(x, y, d, restricted=restricted)
     else:
         likelihood = Direct(x, y, d, restricted=restricted)
-    return local_maxima(likelihood)
+    return local_maxima(likelihood, heights=heights)
 
 
-def local_maxima(likelihood: Likelihood) -> Tau2Maxima:
+def local_maxima(likelihood: Likelihood, *, heights: bool = False) -> Tau2Maxima:
     """Find, polish and sort all local maxima."""
-    data_set, low, high, falls = _brackets(likelihood)
-    tau2 = np.concatenate([np.zeros(falls.size), _polish(likelihood, data_set, low, high)])
+    data_set, low, high, share, falls = _brackets(likelihood)
+    tau2 = np.concatenate([np.zeros(falls.size), _polish(likelihood, data_set, low, high, share)])
     data_set = np.concatenate([falls, data_set])
-    value = _in_pieces(likelihood.value, likelihood.size, tau2, data_set)
+    value = np.zeros(len(tau2))
+    several = (np.bincount(data_set) > 1 - heights)[data_set]
+    if several.any():
+        found = tau2[several], data_set[several]
+        value[several] = _in_pieces(likelihood.value, likelihood.size, *found)
     order = np.lexsort((tau2, -value, data_set))
     return Tau2Maxima(data_set[order], tau2[order], value[order])
 
@@ -264,11 +284,13 @@ def _in_pieces(run: Callable, size: int, tau2: np.ndarray, index: np.ndarray) ->
 
 
 def _brackets(likelihood: Likelihood) -> tuple[np.ndarray, ...]:
-    """Data set, low and high end of intervals with one maximum; data sets that fall from 0 on."""
+    """Data set, low and high end of intervals with one maximum, and about where in them it lies; data
+    sets that fall from 0 on."""
     floor, top = likelihood.floor, likelihood.top
     # A step beyond the bound, so that rounding can't put a maximum outside.
-    reach = np.log1p(np.maximum(top, 0.0) / floor) + FIRST
-    counts = np.ceil(reach / FIRST).astype(int)
+    width = FIRST if len(floor) < MANY else FIRST_OF_MANY
+    reach = np.log1p(np.maximum(top, 0.0) / floor) + width
+    counts = np.ceil(reach / width).astype(int)
     first = np.concatenate([[0], np.cumsum(counts + 1)])
     index = np.repeat(np.arange(len(floor)), counts + 1)
     step = np.arange(first[-1]) - first[index]
@@ -279,12 +301,12 @@ def _brackets(likelihood: Likelihood) -> tuple[np.ndarray, ...]:
     inner = np.delete(np.arange(len(index)), first[1:] - 1)
     index, low, high = index[inner], tau2[inner], tau2[inner + 1]
     at_low, at_high = parts[:, inner], parts[:, inner + 1]
-    found = []
+    found: list[tuple] = []
     while index.size:
         growth = (floor[index] + high) / (floor[index] + low)
         settled = _settled(at_low, at_high, growth) | (growth - 1 < FINEST)
         peak = settled & (at_low[0] > at_low[1]) & (at_high[0] <= at_high[1])
-        found.append((index[peak], low[peak], high[peak]))
+        found.append((index[peak], low[peak], high[peak], _between(at_low[:, peak], at_high[:, peak])))
         again = ~settled
         if not again.any():
             break
@@ -301,6 +323,12 @@ def _settled(low: np.ndarray, high: np.ndarray, growth: np.ndarray) -> np.ndarra
     concave = 2 * high[2] > low[3] * growth**2
     convex = high[3] > 2 * low[2] * growth**2
     return rises | falls | concave | convex
+
+
+def _between(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Where a straight line between the scores at the ends is 0, as a share of the interval."""
+    rise, fall = low[0] - low[1], high[1] - high[0]
+    return np.clip(rise / (rise + fall), 0.01, 0.99)
 
 
 def _split(
@@ -332,11 +360,11 @@ def _split(
 
 
 def _polish(
-    likelihood: Likelihood, index: np.ndarray, low: np.ndarray, high: np.ndarray
+    likelihood: Likelihood, index: np.ndarray, low: np.ndarray, high: np.ndarray, share: np.ndarray
 ) -> np.ndarray:
     """The stationary point between low, where the likelihood rises, and high: Newton, bisection."""
     low, high = low.copy(), high.copy()
-    tau2 = (low + high) / 2
+    tau2 = low + (high - low) * share
     active = np.arange(tau2.size)
     for _ in range(MAX_STEPS):
         if active.size == 0:
@@ -351,5 +379,7 @@ def _polish(
         inside = (proposal >= low[active]) & (proposal <= high[active])
         proposal = np.where(inside, proposal, (low[active] + high[active]) / 2)
         tau2[active] = proposal
-        active = active[np.abs(proposal - here) > PRECISION * proposal + RESOLUTION * s]
+        # The error that is left is about the square of Newton's last step.
+        last = NEWTON * np.sqrt(proposal * s) + RESOLUTION * s
+        active = active[np.abs(proposal - here) > last]
     return tau2

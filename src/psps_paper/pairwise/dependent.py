@@ -184,7 +184,7 @@ class _Nested:
         w = 1 / (self.v + within[:, None])
         total = self._sums(w)
         mean = self._sums(w * self.te) / total
-        found = tau2_maxima(np.ones((self.n_clusters, 1)), mean, 1 / total, restricted=True)
+        found = tau2_maxima(np.ones((self.n_clusters, 1)), mean, 1 / total, restricted=True, heights=True)
         rest = -np.log(w).sum(axis=1) + np.log(total).sum(axis=1)
         rest += (w * (self.te - mean[:, self.codes]) ** 2).sum(axis=1)
         k = len(self.te)

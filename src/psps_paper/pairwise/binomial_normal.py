@@ -18,9 +18,11 @@ from psps_paper.pairwise.rare_events import informative, two_groups
 from psps_paper.pairwise.results import Result, interval
 
 Model = Literal["conditional", "approximate", "unconditional"]
-NODES, NODE_WEIGHTS = np.polynomial.legendre.leggauss(40)
+NODES, NODE_WEIGHTS = np.polynomial.legendre.leggauss(26)
 # The integrand is cut where it has fallen by this many log units.
 CUT = 42.0
+# Log odds over which a likelihood without events falls from flat to negligible.
+EDGE = 6.0
 TAU_GRID = np.concatenate([[0.0], np.geomspace(0.02, 60.0, 34)])
 # Steps of the table of the hypergeometric normalising sum, in log odds.
 STEP = 0.05
@@ -277,24 +279,29 @@ class _Integrated:
         return gradient, hessian
 
     def _nodes(self, theta: float, tau: float, alpha) -> tuple[np.ndarray, np.ndarray]:
-        """Gauss-Legendre nodes from each study's mode to where its integrand is negligible, on both sides."""
+        """Gauss-Legendre nodes on three panels at each side of each study's mode, to where the integrand is negligible.
+
+        A study without events has a flat likelihood with an edge, which is sharp in u where tau is large. It lies at
+        the end of the range, so the outer panels are short.
+        """
 
         def log(u: np.ndarray) -> np.ndarray:
             return self.model.of(theta + tau * u, alpha)[0] - u**2 / 2
 
         mode = self._modes(theta, tau, alpha)
         peak = log(mode)
-        ends = []
+        nodes, weights = [], []
         for side in (-1.0, 1.0):
             short, long = np.zeros_like(mode), np.full_like(mode, np.sqrt(2 * CUT))
             for _ in range(12):
                 middle = (short + long) / 2
                 far = log(mode + side * middle) < peak - CUT
                 short, long = np.where(far, short, middle), np.where(far, middle, long)
-            ends.append(long)
-        u = np.concatenate([mode - ends[0] * (1 + NODES) / 2, mode + ends[1] * (1 + NODES) / 2], axis=1)
-        w = np.concatenate([ends[0] / 2 * NODE_WEIGHTS, ends[1] / 2 * NODE_WEIGHTS], axis=1)
-        return u, w
+            edges = [0 * long, np.maximum(long - 2 * EDGE / tau, long / 4), np.maximum(long - EDGE / tau, long / 2), long]
+            for near, end in zip(edges[:-1], edges[1:]):
+                nodes.append(mode + side * ((end + near) / 2 + (end - near) / 2 * NODES))
+                weights.append((end - near) / 2 * NODE_WEIGHTS)
+        return np.concatenate(nodes, axis=1), np.concatenate(weights, axis=1)
 
     def _modes(self, theta: float, tau: float, alpha) -> np.ndarray:
         """Root of the decreasing derivative of each study's integrand, by Newton kept in a bracket."""
@@ -332,10 +339,12 @@ class _Search:
             step = np.linalg.solve(ridge * np.eye(len(free)) - hessian, gradient)
             gain = gradient @ step
             step = np.clip(step, -3.0, 3.0)
-            if gain < 1e-18 * max(1.0, abs(point.value)) or np.abs(step).max() < 1e-13:
-                return point, theta, alpha
+            if gain < 1e-12 * max(1.0, abs(point.value)):
+                # One more step of Newton squares the error; below this, rounding decides whether the value rises.
+                theta, alpha = theta + step[0], None if alpha is None else alpha + step[1:]
+                return self.likelihood.at(theta, tau, alpha), theta, alpha
             share = 1.0
-            while share > 1e-10:
+            while share > 1e-4:
                 moved = theta + share * step[0], None if alpha is None else alpha + share * step[1:]
                 attempt = self.likelihood.at(moved[0], tau, moved[1])
                 if attempt.value >= point.value - 1e-13 * max(1.0, abs(point.value)):

@@ -302,7 +302,7 @@ def _precision(te, se, x, method: str, test: str, level: float) -> Precision:
     if method == "WLS":
         df, likelihood = float(len(te) - 2), np.nan
         sigma = float(np.sqrt(fit.q_residual / df))
-        if sigma <= 1e-12 * np.abs(te / se).max():
+        if sigma <= 1e-9 * np.abs(te / se).max():
             raise ValueError("te: the studies lie exactly on a line, so that least squares gives standard errors of 0")
         error = [sigma * e for e in error]
     intercept, slope = (interval(m, s, level, df) for m, s in zip(estimate, error))

@@ -226,6 +226,8 @@ def small_sample_meta_analysis(
     kr = kenward_roger(te, np.sqrt(v), tau2=estimate.tau2) if tau2 == "REML" else (np.nan, np.nan)
     chosen, df = {"classic": (classic, np.inf), "hartung-knapp": (knapp, k - 1.0), "kenward-roger": kr}[method]
     chosen, lower, upper, p, df = _ad_hoc(x, te, v, mean, classic, chosen, df, ad_hoc, level)
+    if chosen <= 1e-9 * classic:
+        raise ValueError("te: all are equal, so that Hartung-Knapp gives a standard error of 0; take ad_hoc='se'")
     larger = max(classic, knapp) if ad_hoc == "se" else knapp
     new = {"HTS": (classic, k - 2), "HK": (larger, k - 2), "KR": (kr[0], kr[1] - 1), "S": (classic, np.inf)}
     se_new, df_new = new[prediction]

@@ -274,7 +274,7 @@ def _fit(te, se, x: pd.DataFrame, table, levels, method, test: str, level: float
     b = back @ fit.b[0]
     df = k - p if test == "knapp-hartung" else np.inf
     scale = float(fit.q[0]) / df if test == "knapp-hartung" else 1.0
-    if scale <= 1e-24 * float((fit.w[0] * te**2).sum()):
+    if scale <= 1e-18 * float((fit.w[0] * te**2).sum()):
         raise ValueError("te: the moderators fit every study exactly, so that Knapp-Hartung gives standard errors of 0")
     covariance = scale * back @ fit.cov[0] @ back.T
     errors = np.sqrt(np.diag(covariance))

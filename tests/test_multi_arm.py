@@ -11,6 +11,7 @@ import pytest
 from psps_paper.network import (
     cluster_robust,
     complete_contrasts,
+    contrast_notes,
     decompose_q,
     fit_network,
     fit_networks,
@@ -50,7 +51,7 @@ def test_a_loop_that_misses_closing_by_rounding_is_accepted_and_told():
     assert np.abs(fit.te_common - exact.te_common).to_numpy().max() < 0.005
     (note,) = fit.notes
     assert "Ko 2001" in note and "miss closing a loop by 0.01 (at most 0.015 is accepted)" in note
-    assert exact.notes == ()
+    assert exact.notes == () and contrast_notes(ROUNDED) == (note,)
     batch = fit_networks(ROUNDED, ROUNDED["te"], ROUNDED["se"])
     assert batch.effects[0] == pytest.approx(fit.effects, rel=1e-12)
 

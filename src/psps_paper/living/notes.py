@@ -8,6 +8,7 @@ import pandas as pd
 
 from psps_paper.article.trials import check_network, lacking_print, main_part
 from psps_paper.living.model import Options
+from psps_paper.network import contrast_notes
 from psps_paper.tables.load import load_table
 
 
@@ -21,7 +22,7 @@ def _without_sd(listed: pd.DataFrame, options: Options) -> list[str]:
 def _notes(contrasts: pd.DataFrame, file: str, outcome: str, folder: Path) -> list[str]:
     """What a user should know of all contrasts of an outcome."""
     treatments = set(contrasts["treat1"]) | set(contrasts["treat2"])
-    return [*check_network(contrasts, file), *_same_but_for_case(treatments, "treatments"), *_same_but_for_case(set(contrasts["study"]), "studies"),
+    return [*check_network(contrasts, file), *contrast_notes(main_part(contrasts)[0]), *_same_but_for_case(treatments, "treatments"), *_same_but_for_case(set(contrasts["study"]), "studies"),
             *_beside_print(contrasts, treatments, outcome, folder), *_without_class(treatments, folder)]
 
 

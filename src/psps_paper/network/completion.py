@@ -90,7 +90,13 @@ def _others(
                 f"since {hub} alone has se_baseline {np.sqrt(baseline):g}; expected a smaller se_baseline"
             )
     return [
-        (name, effect[i][0], effect[j][0], effect[i][1] - effect[j][1], np.sqrt(variance[i] + variance[j] - 2 * baseline))
+        (
+            name,
+            effect[i][0],
+            effect[j][0],
+            effect[i][1] - effect[j][1],
+            np.sqrt(variance[i] + variance[j] - 2 * baseline),
+        )
         for i in range(len(rows))
         for j in range(i + 1, len(rows))
     ]

@@ -140,10 +140,7 @@ class NetworkFit:
 
         Estimates that miss closing a loop, and standard errors that no independent arms have.
         """
-        if self.method == "pooled":
-            return ()
-        design, te, se, _, _ = prepare(self.contrasts, repeats=self.correlation is not None)
-        return multi_arm_notes(design, te, se, self.loop_tolerance)
+        return () if self.method == "pooled" else contrast_notes(self.contrasts, self.loop_tolerance)
 
     @cached_property
     def te(self) -> pd.DataFrame:
@@ -547,6 +544,30 @@ def prepare(
     reason = np.select([no_te & no_se, no_te], ["te and se missing", "te missing"], "se missing")
     excluded = contrasts[out].assign(reason=reason[out])
     return design, te[keep], se[keep], contrasts[~out].copy(), excluded
+
+
+def contrast_notes(contrasts: pd.DataFrame, loop_tolerance: float | None = None) -> tuple[str, ...]:
+    """What is odd in the multi-arm studies of a network and yet accepted, one sentence each.
+
+    Parameters
+    ----------
+    contrasts : DataFrame [study, treat1, treat2, te, se]
+    loop_tolerance : float, optional
+        As in :func:`fit_network`.
+
+    Returns
+    -------
+    tuple of str
+        Of estimates that miss closing a loop (study, gap and limit), and of standard errors that no
+        independent arms have (study, arm and the negative variance).
+
+    Raises
+    ------
+    ValueError
+        As :func:`fit_network`, except for several estimates of one study.
+    """
+    design, te, se, _, _ = prepare(contrasts, repeats=True)
+    return multi_arm_notes(design, te, se, loop_tolerance)
 
 
 def rows_of(fit: NetworkFit) -> tuple[Design, Reduced]:

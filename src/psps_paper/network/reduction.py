@@ -524,8 +524,8 @@ def multi_arm_notes(
         for k, study in enumerate(group.studies):
             if gaps[0, k] > NOTEWORTHY * se[group.rows[k]].min():
                 notes.append(
-                    f"study '{design.studies[study]}': its estimates miss closing a loop by {gaps[0, k]:.3g} (at most {limits[k]:.3g} "
-                    "is accepted); the fit uses the nearest estimates that close it"
+                    f"study '{design.studies[study]}': its estimates miss closing a loop by {gaps[0, k]:.3g} "
+                    f"(at most {limits[k]:.3g} is accepted); the fit uses the nearest estimates that close it"
                 )
     for study, arms in negative_arms(design, te, se).items():
         notes += [

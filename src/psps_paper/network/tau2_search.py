@@ -11,7 +11,8 @@ log-likelihoods of such a pair differ by less than rounding.
 
 In coordinates in which the likelihood is that of independent ``u ~ N(0, lambda + tau2)``, c - a is
 the sum of ``(u^2 - lambda - tau2) / (lambda + tau2)^2``: it is negative beyond the largest
-``u^2 - lambda``, which ends the search (or a bound from the sum of the u^2, :func:`_beyond`). Under ML a is larger still, since the d interlace the lambda.
+``u^2 - lambda``, which ends the search (or a bound from the sum of the u^2, :func:`_beyond`). Under
+ML a is larger still, since the d interlace the lambda.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ import pytest
 import scipy
 
 from psps_paper.bayes import fit_bayes, half_cauchy, half_normal, uniform
+from psps_paper.book.validation_bayes import compare_bayes
 
 ORACLES = Path(__file__).parent / "oracles"
 NETWORKS = ["bayes_nma_senn2013", "bayes_nma_twoarm"]
@@ -245,6 +246,21 @@ def test_every_cell_of_a_comparison_is_compared_or_listed(pairwise_fits, name):
         post = pairwise_fits[name, key]
         compared |= set(quadrature_cells(post, key, PAIRWISE[name][key])) | set(bayesmeta_cells(post, key))
     assert {cell for cell in cells(PAIRWISE[name]) if cell not in compared and not listed(cell)} == set()
+
+
+@pytest.mark.parametrize("name", [*NETWORKS, "bayes_pairwise"])
+def test_the_validation_chapter_s_rows_agree_and_notice_a_change(name, tmp_path):
+    table = compare_bayes(ORACLES / f"{name}.json")
+    compared = table[table["reason"] == ""]
+    assert compared["agrees"].all() and compared["tolerance"].le(1e-9).all() and compared["cells"].sum() > 300
+    changed = load(name)
+    place = changed["exact"] if name in NETWORKS else changed["three"]["mu_flat__uniform_0_2"]
+    place["tau"]["mean"] *= 1 + 1e-8
+    path = tmp_path / f"{name}.json"
+    path.write_text(json.dumps(changed), encoding="utf-8")
+    again = compare_bayes(path)
+    differs = again["field"][(again["reason"] == "") & ~again["agrees"]].tolist()
+    assert differs == (["exact.tau.mean"] if name in NETWORKS else ["mu_flat__uniform_0_2"])
 
 
 def test_every_bayes_file_is_compared():

@@ -241,6 +241,28 @@ def test_classes_by_quadrature_over_both_deviations():
     assert np.ptp(post.te.loc[names[1:4], "P"]) < np.ptp(fit_bayes(table, tau_prior, effect_sd=5.0).te.loc[names[1:4], "P"])
 
 
+@pytest.mark.parametrize("within", [half_cauchy(0.5), uniform(2), log_t(-3, 2.0)])
+def test_classes_whose_members_may_coincide_or_lie_far_apart(within):
+    rng = np.random.default_rng(4)
+    table = random_network(rng, 4).assign(class1="x", class2="x")
+    for side in "12":
+        table.loc[table[f"treat{side}"] == "t0", f"class{side}"] = "control"
+    post = fit_bayes(table, half_normal(0.5), classes="class", class_sd_prior=within)
+    assert post.error_bound < 1e-8 and 0 < post.class_sd_mean < np.inf
+    # Both limits of the SD within classes: one common effect of the class, and unrelated members.
+    assert (post.lower < post.median).to_numpy()[np.triu_indices(4, 1)].all()
+    narrow = fit_bayes(table, half_normal(0.5), classes="class", class_sd_prior=half_normal(1e-6))
+    assert np.abs(narrow.te.loc[["t1", "t2", "t3"], ["t1", "t2", "t3"]]).to_numpy().max() < 1e-5
+    apart = fit_bayes(table, half_normal(0.5), classes="class", class_sd_prior=uniform(90, 110))
+    np.testing.assert_allclose(apart.te, fit_bayes(table, half_normal(0.5)).te, atol=1e-3)
+
+
+def test_many_studies_take_the_sparse_way_to_the_same_numbers(senn, monkeypatch):
+    first = fit_bayes(senn, half_normal(0.5), inconsistency_sd=0.3)
+    monkeypatch.setattr("psps_paper.bayes.model.DENSE", 0)
+    assert_same(first, fit_bayes(senn, half_normal(0.5), inconsistency_sd=0.3))
+
+
 def test_correlated_estimates_of_one_comparison():
     # With correlation 0 they are studies of their own, as in fit_network.
     rows = pd.DataFrame({"study": ["a", "a", "b", "c"], "treat1": "A", "treat2": "B", "te": [0.2, 0.5, 0.1, 0.9], "se": [0.2, 0.3, 0.2, 0.3]})

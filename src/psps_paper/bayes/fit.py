@@ -27,6 +27,8 @@ from psps_paper.network.model import prepare
 from psps_paper.network.reduction import check_ratio, real_numbers, reduce_contrasts
 
 Effects = Literal["exchangeable", "common", "fixed"]
+# SDs within classes reach up to this many times the spread of the data.
+FAR = 1e6
 
 
 def fit_bayes(
@@ -126,7 +128,13 @@ def fit_bayes(
     if np.isinf(effect_sd):
         _check_identified(model)
     priors = (tau_prior if effects == "exchangeable" else None, within if model.scaled.any() else None)
-    rule, axes, change = _posterior_of_sds(model, priors)
+    try:
+        rule, axes, change = _posterior_of_sds(model, priors)
+    except np.linalg.LinAlgError as error:
+        raise ValueError(
+            f"effect_sd={effect_sd:g}, inconsistency_sd={inconsistency_sd:g}: too wide for double precision to tell "
+            "effects apart that the data do not; use smaller ones"
+        ) from error
     return Posterior(
         treatments=names,
         reference=reference or names[0],
@@ -226,8 +234,10 @@ def _posterior_of_sds(
         shape = values[0].shape
         return log_and_moments(*(value.ravel() for value in values), moments=False)[0].reshape(shape)
 
-    low, high = 0.01 * np.sqrt(model.d.min()), 100 * max(np.sqrt(model.d.max()), np.ptp(model.y))
-    axes = place_axes(crude, [priors[k] for k in present], [(low, high)] * len(present))
+    low, scale = 0.01 * np.sqrt(model.d.min()), max(np.sqrt(model.d.max()), np.ptp(model.y))
+    # Far beyond the data the members of a class cannot be told from its mean in double precision.
+    largest = [[np.inf, FAR * scale][k] for k in present]
+    axes = place_axes(crude, [priors[k] for k in present], [(low, 100 * scale)] * len(present), largest)
 
     order = 0
     while order < 2 and all(moment_exists(prior, model, order + 1, within=k == 1) for k, prior in enumerate(priors)):

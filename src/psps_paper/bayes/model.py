@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import scipy
 
 from psps_paper.bayes.priors import TauPrior
 from psps_paper.network.model import prepare
 from psps_paper.network.reduction import Design, Reduced, contrast_basis, reduce_contrasts
 
-# Products of the design's columns are kept up to about this many numbers.
-KEPT = 20_000_000
+# Products of the design's columns are kept as a full matrix up to this many numbers.
+DENSE = 200_000
 # A moment whose integrand falls more slowly than this lies in values that double precision doesn't reach.
 BARELY = 0.1
 
@@ -47,13 +48,28 @@ class LinearModel:
     log_jacobian: float
     within_df: int
 
-    def products(self) -> np.ndarray | None:
-        """x_i x_j by row [N x q * q], or None where that would be large."""
+    def products(self) -> np.ndarray | scipy.sparse.csr_array:
+        """x_i x_j by row [N x q * q], sparse where there are many: a row of x names few treatments."""
         n, q = self.x.shape
-        return (self.x[:, :, None] * self.x[:, None, :]).reshape(n, q * q) if n * q * q <= KEPT else None
+        if n * q * q <= DENSE:
+            return (self.x[:, :, None] * self.x[:, None, :]).reshape(n, q * q)
+        present = self.x != 0
+        most = int(present.sum(axis=1).max())
+        # Places of the entries that are not zero; shorter rows end in zeros, which add nothing.
+        place = np.argsort(~present, axis=1, kind="stable")[:, :most]
+        value = np.take_along_axis(self.x, place, axis=1)
+        column = place[:, :, None] * q + place[:, None, :]
+        row = np.broadcast_to(np.arange(n)[:, None, None], column.shape)
+        entries = (value[:, :, None] * value[:, None, :]).ravel(), (row.ravel(), column.ravel())
+        return scipy.sparse.csr_array(entries, shape=(n, q * q))
 
     def given(
-        self, tau: np.ndarray, within: np.ndarray | None, products: np.ndarray | None, *, moments: bool
+        self,
+        tau: np.ndarray,
+        within: np.ndarray | None,
+        products: np.ndarray | scipy.sparse.csr_array,
+        *,
+        moments: bool,
     ) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
         """Log marginal likelihood [k] and, if asked for, mean [k x q] and covariance [k x q x q] of ``b``.
 
@@ -61,7 +77,7 @@ class LinearModel:
         ----------
         tau, within : ndarray [k]
             SD between studies and, where there are classes, within them.
-        products : ndarray or None
+        products : array
             From :meth:`products`.
 
         Flat coefficients have density 1 everywhere.
@@ -70,7 +86,7 @@ class LinearModel:
         y = self.y - self.x @ self.mean
         variance = self.d + (tau**2)[:, None]
         w = 1 / variance
-        cross = (w @ products).reshape(k, q, q) if products is not None else (self.x.T * w[:, None, :]) @ self.x
+        cross = (products.T @ w.T).T.reshape(k, q, q)
         right = w @ (self.x * y[:, None])
         scale = np.ones((k, q)) if within is None else np.where(self.scaled, within[:, None], 1.0)
         precision = scale[:, :, None] * cross * scale[:, None, :]

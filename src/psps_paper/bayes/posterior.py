@@ -17,6 +17,7 @@ from psps_paper.bayes.quadrature import Axis, Nodes, cumulative, quantile, sinc_
 from psps_paper.network.model import Desirable, differences, standard_errors
 
 TAU = 0  # Position of tau among the standard deviations
+POINT = 1e-8
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +111,8 @@ class Posterior:
         """Mean and SD of each pair given the node, [nodes x pairs]."""
         first, second = self._pairs
         sd = self._spread[:, first, second]
+        # Members of a class that all but coincide at a node: narrow enough to be a point, wide enough to divide by.
+        sd = np.maximum(sd, POINT * sd[self.rule.weight.argmax()])
         if predictive:
             sd = np.sqrt(sd**2 + (self._tau**2)[:, None])
         return self._mean[:, first] - self._mean[:, second], sd
@@ -233,10 +236,9 @@ class Posterior:
         if treat1 == treat2:
             raise ValueError(f"treatment {treat1!r} against itself; expected two treatments")
         i, j = self.treatments.index(treat1), self.treatments.index(treat2)
-        sd = self._spread[:, i, j]
-        if predictive:
-            sd = np.sqrt(sd**2 + self._tau**2)
-        return self._mean[:, i] - self._mean[:, j], sd
+        mean, sd = self._parts(predictive)
+        column = int(np.flatnonzero((self._pairs[0] == min(i, j)) & (self._pairs[1] == max(i, j)))[0])
+        return np.sign(j - i) * mean[:, column], sd[:, column]
 
     # ------------------------------------------------------------ standard deviations
 

@@ -9,18 +9,18 @@ Its nodes also give the distribution function at any point, by integrating the s
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy
 
 from psps_paper.bayes.priors import TauPrior
 
-# Change on doubling the nodes at which a fit stops; at which it may stop where doubling no longer helps, because of
-# rounding or of a tail beyond LARGEST_LOG; the finest step.
-TOLERANCE, ACCEPTED, FINEST = 1e-12, 1e-8, 2.0**-9
+# For one axis and for two, the change on doubling the nodes at which a fit stops; the change at which it may stop where
+# doubling no longer helps, because of rounding or of a tail beyond LARGEST_LOG; the finest step.
+TOLERANCE, ACCEPTED, FINEST = (1e-12, 1e-9), 1e-8, 2.0**-9
 FIRST_STEP, REACH = 1.0, 24.0
-NEGLIGIBLE = 45.0  # log density below the largest that counts as nothing
+NEGLIGIBLE = (45.0, 34.0)  # log density below the largest that counts as nothing
 LARGEST_LOG = 340.0  # squares of exp(340) are still numbers
 LARGEST_LOGIT = 30.0
 # The axis is nearly straight over this many SDs of y on either side, and reaches far beyond.
@@ -36,12 +36,13 @@ class Axis:
     upper: float
     centre: float = 0.0
     spread: float = 1.0
+    largest: float = LARGEST_LOG
 
     def at(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """tau, and the log of its derivative by s."""
         y = self.centre + self.spread * STRAIGHT * np.sinh(s / STRAIGHT)
         tau, slope = self.at_unscaled(np.clip(y, -LARGEST_LOG, LARGEST_LOG))
-        slope = np.where(np.abs(y) > LARGEST_LOG, -np.inf, slope)
+        slope = np.where((y < -LARGEST_LOG) | (y > self.largest), -np.inf, slope)
         return tau, slope + np.log(self.spread) + np.log(np.cosh(s / STRAIGHT))
 
     def at_unscaled(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -64,7 +65,9 @@ class Axis:
         return STRAIGHT * np.arcsinh((self.unscaled(tau) - self.centre) / (STRAIGHT * self.spread))
 
 
-def place_axes(log_density: Callable, priors: list[TauPrior], guesses: list[tuple[float, float]]) -> list[Axis]:
+def place_axes(
+    log_density: Callable, priors: list[TauPrior], guesses: list[tuple[float, float]], largest: list[float]
+) -> list[Axis]:
     """Axes whose centre and spread are the mean and SD of y over a grid that closes in on the mass.
 
     Parameters
@@ -73,13 +76,18 @@ def place_axes(log_density: Callable, priors: list[TauPrior], guesses: list[tupl
         Of one array a prior, all of one shape: log of likelihood times priors at values of the standard deviations.
     guesses : list of (float, float)
         For each, values between which the likelihood changes.
+    largest : list of float
+        For each, the value beyond which nothing is computed.
     """
-    axes = [Axis(*prior.bounds) for prior in priors]
+    axes = [
+        Axis(*prior.bounds, largest=min(LARGEST_LOG, np.log(limit)))
+        for prior, limit in zip(priors, largest, strict=True)
+    ]
     spans = []
     for prior, axis, guess in zip(priors, axes, guesses, strict=True):
         ends = axis.unscaled(np.clip([*prior.quantile(np.array([1e-4, 1 - 1e-4])), *guess], *prior.bounds))
         reach = LARGEST_LOG if np.isinf(axis.upper) else LARGEST_LOGIT
-        ends = np.clip(ends, -reach, reach)
+        ends = np.clip(ends, -reach, min(reach, axis.largest) - 1)
         spans.append((ends.min() - 1, ends.max() + 1))
     for _ in range(30):
         grids = [np.linspace(*span, CRUDE if len(axes) == 1 else CRUDE // 2) for span in spans]
@@ -101,7 +109,7 @@ def place_axes(log_density: Callable, priors: list[TauPrior], guesses: list[tupl
                 spans[k] = span
         if not narrow:
             break
-    return [Axis(axis.lower, axis.upper, mean, sd) for axis, (mean, sd) in zip(axes, found, strict=True)]
+    return [replace(axis, centre=mean, spread=sd) for axis, (mean, sd) in zip(axes, found, strict=True)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,8 +162,8 @@ def integrate(integrand: Callable, axes: list[Axis], summaries: Callable, moment
     """
     step, size = FIRST_STEP, round(REACH / FIRST_STEP)
     log, index, carried = _evaluate(integrand, axes, _lattice([(-size, size)] * len(axes)), step)
-    far = _with_moment(axes, log, index, step, moment)
-    bounds = [_span(row, log, far) for row in index]
+    there = _matters(axes, log, index, step, moment)
+    bounds = [_span(row, there) for row in index]
     kept = np.all([(row >= low) & (row <= high) for row, (low, high) in zip(index, bounds, strict=True)], axis=0)
     log, index, carried = log[kept], index[:, kept], tuple(values[kept] for values in carried)
     before, change = None, np.inf
@@ -164,7 +172,7 @@ def integrate(integrand: Callable, axes: list[Axis], summaries: Callable, moment
         numbers = summaries(rule)
         if before is not None:
             last, change = change, float(np.abs(numbers - before).max())
-            if change <= TOLERANCE or (change <= ACCEPTED and change > last / 10):
+            if change <= TOLERANCE[len(axes) - 1] or (change <= ACCEPTED and change > last / 10):
                 return rule, change
         before, step, index = numbers, step / 2, 2 * index
         bounds = [(2 * low, 2 * high) for low, high in bounds]
@@ -191,20 +199,22 @@ def _evaluate(integrand: Callable, axes: list[Axis], index: np.ndarray, step: fl
     return slope[inside] + log, index[:, inside], carried
 
 
-def _with_moment(axes: list[Axis], log: np.ndarray, index: np.ndarray, step: float, moment: int) -> np.ndarray:
+def _matters(axes: list[Axis], log: np.ndarray, index: np.ndarray, step: float, moment: int) -> np.ndarray:
+    """Nodes with a share of the integral, or of the moment's."""
     with np.errstate(divide="ignore"):
-        return log + moment * np.log(axes[0].at(step * index[0])[0]) if moment else log
+        far = log + moment * np.log(axes[0].at(step * index[0])[0]) if moment else log
+    least = NEGLIGIBLE[len(axes) - 1]
+    return (log > log.max() - least) | (far > far.max() - least)
 
 
-def _span(index: np.ndarray, log: np.ndarray, far: np.ndarray) -> tuple[int, int]:
+def _span(index: np.ndarray, kept: np.ndarray) -> tuple[int, int]:
     """Where there is anything, and one step beyond."""
-    there = index[(log > log.max() - NEGLIGIBLE) | (far > far.max() - NEGLIGIBLE)]
+    there = index[kept]
     return int(there.min()) - 1, int(there.max()) + 1
 
 
 def _rule(axes: list[Axis], log: np.ndarray, index: np.ndarray, carried: tuple, step: float, moment: int) -> Nodes:
-    far = _with_moment(axes, log, index, step, moment)
-    kept = np.flatnonzero((log > log.max() - NEGLIGIBLE) | (far > far.max() - NEGLIGIBLE))
+    kept = np.flatnonzero(_matters(axes, log, index, step, moment))
     # In order, so that quasi-random points meet a smooth function of the node.
     kept = kept[np.lexsort(index[::-1, kept])]
     log, index = log[kept], index[:, kept]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from psps_paper.book.validation_bayes import compare_bayes
 from psps_paper.book.validation_networks import TOLERANCE, TOLERANCE_EVIDENCE, TOLERANCE_LIKELIHOOD, compare_with_oracle
 from psps_paper.book.validation_pairwise import PAULE_MANDEL, compare_pairwise_with_oracles
 from psps_paper.effects.quantiles import MISPRINTED_QUARTILES, MISPRINTED_RANGE
@@ -35,12 +36,15 @@ def agreement_by_field(folder: Path | None = None) -> pd.DataFrame:
     pairwise = compare_pairwise_with_oracles(folder)
     for path in sorted(folder.glob("*.json")):
         meta = json.loads(path.read_text(encoding="utf-8"))["meta"]
-        software = ", ".join(f"{name} {meta[name]}" for name in ("netmeta", "metafor", "meta", "robumeta") if name in meta)
+        packages = ("netmeta", "metafor", "meta", "robumeta", "bayesmeta", "rjags")
+        software = ", ".join(f"{name} {meta[name]}" for name in packages if name in meta)
         if path.stem in set(pairwise["oracle"]):
             fields = pairwise[pairwise["oracle"] == path.stem]
             fields = fields.assign(agrees=fields["max_rel_diff"] <= fields["tolerance"], reason="", cells=pd.NA)
         elif "method_tau" in meta:
             fields = compare_with_oracle(path)
+        elif path.stem.startswith("bayes_"):
+            fields = compare_bayes(path)
         else:
             continue  # compared in its own test file
         for row in fields.itertuples():

@@ -59,7 +59,7 @@ class MetaRegression(Result):
     level : float
     levels : dict
         Levels of each factor, None for a continuous moderator.
-    data : DataFrame [te, se, weight, fitted, *moderators]
+    data : DataFrame [te, se, weight, fitted, and each moderator]
         One row a study, as needed for a bubble plot.
     """
 

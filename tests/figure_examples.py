@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from psps_paper import figures
+from psps_paper.pairwise import meta_regression
 
 TREATMENTS = ["neuromodulation", "conservative", "placebo/sham", "conservative + minimally invasive"]
 
@@ -115,6 +116,8 @@ def _points() -> pd.DataFrame:
 
 POINTS = _points()
 
+YEARS = pd.DataFrame({"publication year": np.tile(np.arange(1999, 2024), 2)[: len(POINTS)]})
+
 INTERVALS = pd.DataFrame(
     [
         ("P-score, neuromodulation", 0.9741, 0.9763, 0.975, 3),
@@ -199,6 +202,8 @@ EXAMPLES = {
     "rank_interval": partial(figures.rank_interval, PROBABILITIES),
     "p_score_dots": partial(figures.p_score_dots, P_TABLE),
     "funnel": partial(figures.funnel, POINTS, tier="simulated"),
+    "bubble": partial(figures.bubble, meta_regression(POINTS["te"], POINTS["se"], YEARS), "publication year", tier="simulated"),
+    "contour_funnel": partial(figures.contour_funnel, POINTS.assign(filled=POINTS["te"] > 0.7), centre=0.4, tier="simulated"),
     "interval_strip": partial(figures.interval_strip, INTERVALS, unit="P-score"),
     "forest_responders": partial(figures.forest_responders, RESPONDERS, desirable="higher", first="neuromodulation added", second="medical management", pooled=POOLED),
     "effect_direction": partial(figures.effect_direction, DIRECTIONS),

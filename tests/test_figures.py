@@ -431,6 +431,8 @@ def test_save_refuses_an_unknown_format(tmp_path):
         ("rank_interval", ["neuromodulation 1 (1 to 2)", "95% interval"]),
         ("p_score_dots", ["placebo/sham implied 0.390, printed 0.389"]),
         ("funnel", ["25 simulated estimates", "neuromodulation vs placebo/sham: 19"]),
+        ("bubble", ["25 simulated estimates", "against publication year, from 1999.00 to 2023.00", "Slope"]),
+        ("contour_funnel", ["25 simulated estimates", "3 of them filled in", "pooled effect 0.40"]),
         ("interval_strip", ["1 of 3 printed values outside even with their rounding", "printed 0.389, outside, implied 0.391 to 0.403"]),
         ("forest_responders", ["24/50 against 4/44, 9.23 (2.89 to 29.46)", "Pooled, random effects: 6.93 (2.64 to 18.20), prediction interval 0.31 to 153.00"]),
         ("effect_direction", ["25 studies", "add-on neuromodulation: 1 favours intervention and 1 no difference"]),
@@ -444,6 +446,20 @@ def test_alt_tells_the_numbers(name, expected):
     alt = drawn(name).alt
     for phrase in expected:
         assert phrase in alt
+
+
+def test_bubbles_and_contours_show_the_fit_and_the_studies():
+    drawing = drawn("bubble")
+    line = drawing.data[drawing.data["kind"] == "line"]
+    studies = drawing.data[drawing.data["kind"] == "study"]
+    assert studies["te"].tolist() == POINTS["te"].tolist()
+    assert (line["lower"] < line["te"]).all() and np.ptp(np.diff(line["te"])) < 1e-9  # straight
+    contours = drawn("contour_funnel").data
+    assert (contours["p"] < 0.05).tolist() == (np.abs(POINTS["te"] / POINTS["se"]) > 1.959964).tolist()
+    with pytest.raises(ValueError, match="not the only moderator"):
+        figures.bubble(EXAMPLES["bubble"].args[0], "weeks", tier="simulated")
+    with pytest.raises(ValueError, match="tier='guessed'"):
+        figures.contour_funnel(POINTS, centre=0.4, tier="guessed")
 
 
 def test_a_printed_value_is_outside_only_beyond_its_rounding():

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from psps_paper.effects.arms import _check_labels, _missing_numbers, require_columns
-from psps_paper.effects.checks import choice, numbers, require
+from psps_paper.effects.checks import choice, numbers, one_number, require
 from psps_paper.effects.estimates import Correction, small_sample_factor, unbiased_excess
 from psps_paper.effects.reports import complete_means
 from psps_paper.effects.single_arm import proportion_values, rate_values
@@ -204,11 +204,10 @@ def _options(
     continuity = continuity or ("none" if measure == "PETO" else "only0")
     choice(continuity, "continuity", ContinuityRule.__args__)
     choice(double_zero, "double_zero", ("keep", "drop"))
-    if not (np.isfinite(increment) and increment > 0):
-        raise ValueError(f"increment: {increment} is not a number greater than 0")
+    increment = one_number(increment, "increment", "positive")
     if rr_increments not in (1, 2):
         raise ValueError(f"rr_increments: {rr_increments} is not 1 or 2")
-    return Options(variance, correction, continuity, float(increment), double_zero, correct_estimate, rr_increments)
+    return Options(variance, correction, continuity, increment, double_zero, correct_estimate, rr_increments)
 
 
 def _pairs(used: pd.DataFrame, measure: str, source: str) -> _Pairs:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from psps_paper.effects.checks import choice, numbers, require
+from psps_paper.effects.checks import choice, numbers, one_number, require
 from psps_paper.effects.estimates import Effect
 from psps_paper.effects.quantiles import mean_sd_from_quantiles
 from psps_paper.effects.single_arm import as_effect
@@ -18,8 +18,7 @@ QUARTILES, EXTREMES = ("q1", "q3"), ("minimum", "maximum")
 
 
 def _two_sided(level: float, df) -> np.ndarray:
-    if not 0 < level < 1:
-        raise ValueError(f"level: {level} is not between 0 and 1")
+    level = one_number(level, "level", "level")
     (df,) = numbers({"df": "positive"}, {"df": np.where(np.isinf(df), 1e75, df)})
     upper = (1 + level) / 2
     return np.where(df >= 1e75, scipy.special.ndtri(upper), scipy.special.stdtrit(np.minimum(df, 1e15), upper))

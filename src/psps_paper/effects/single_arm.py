@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import scipy
 
-from psps_paper.effects.checks import choice, numbers, require
+from psps_paper.effects.checks import choice, numbers, one_number, require
 from psps_paper.effects.estimates import Correction, Effect, small_sample_factor
 
 ProportionMeasure = Literal["PR", "PLN", "PLO", "PAS", "PFT"]
@@ -59,12 +59,6 @@ def rate_values(events: np.ndarray, time: np.ndarray, measure: str) -> tuple[np.
     return (np.sqrt(events / time) + np.sqrt((events + 1) / time)) / 2, 1 / (4 * time)
 
 
-def _increment(increment: float) -> float:
-    if not (np.isfinite(increment) and increment > 0):
-        raise ValueError(f"increment: {increment} is not a number greater than 0")
-    return float(increment)
-
-
 def proportion_effect(
     events, n, measure: ProportionMeasure = "PLO", *, increment: float = 0.5, correct_estimate: bool = True
 ) -> Effect:
@@ -103,7 +97,7 @@ def proportion_effect(
     choice(measure, "measure", ProportionMeasure.__args__)
     events, n = _events_of(events, n)
     if measure not in NEVER_CORRECTED:
-        added = np.where((events == 0) | (events == n), _increment(increment), 0.0)
+        added = np.where((events == 0) | (events == n), one_number(increment, "increment", "positive"), 0.0)
         te, variance = proportion_values(events + added, n + 2 * added, measure)
         return as_effect(events / n if measure == "PR" and not correct_estimate else te, variance)
     return as_effect(*proportion_values(events, n, measure))
@@ -133,7 +127,7 @@ def rate_effect(events, time, measure: RateMeasure = "IRLN", *, increment: float
     choice(measure, "measure", RateMeasure.__args__)
     events, time = numbers({"events": "count", "time": "positive"}, {"events": events, "time": time})
     if measure not in NEVER_CORRECTED:
-        events = np.where(events == 0, _increment(increment), events)
+        events = np.where(events == 0, one_number(increment, "increment", "positive"), events)
     return as_effect(*rate_values(events, time, measure))
 
 
@@ -306,8 +300,7 @@ def proportion_interval(
     (0.0211, 0.2653)
     """
     choice(method, "method", ProportionInterval.__args__)
-    if not 0 < level < 1:
-        raise ValueError(f"level: {level} is not between 0 and 1")
+    level = one_number(level, "level", "level")
     events, n = _events_of(events, n)
     p, z = events / n, scipy.special.ndtri((1 + level) / 2)
     if method == "CP":

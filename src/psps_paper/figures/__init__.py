@@ -9,10 +9,13 @@ from psps_paper.figures.intervals import ensemble_intervals, funnel, interval_st
 from psps_paper.figures.network import league_heat, network_graph
 from psps_paper.figures.ranks import cumulative_ranks, p_score_dots, rank_interval, rankogram
 from psps_paper.figures.robustness import robustness_dashboard
+from psps_paper.figures.small_study import bubble, contour_funnel
 from psps_paper.figures.studies import effect_direction, studies_by_year
 
 __all__ = [
     "Drawing",
+    "bubble",
+    "contour_funnel",
     "cumulative_ranks",
     "effect_direction",
     "ensemble_intervals",

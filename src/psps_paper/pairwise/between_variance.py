@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import scipy
 
-from psps_paper.effects.checks import choice
+from psps_paper.effects.checks import choice, one_number
 from psps_paper.network.heterogeneity import LeastSquares, least_squares, log_likelihood, tau2_dl
 from psps_paper.network.tau2_search import Tau2Maximum, tau2_maxima
 
@@ -51,9 +51,7 @@ def tau2_of_regression(x: np.ndarray, te: np.ndarray, v: np.ndarray, method: str
     Checked against: metafor 3.8-1 rma().
     """
     if not isinstance(method, str):
-        if not (np.isfinite(method) and method >= 0):
-            raise ValueError(f"tau2: {method} is not a number of at least 0")
-        return Tau2Estimate(float(method), np.nan, ())
+        return Tau2Estimate(one_number(method, "tau2", "not negative"), np.nan, ())
     choice(method, "tau2", RegressionTau2.__args__)
     if method == "FE" or len(te) == x.shape[1]:
         return Tau2Estimate(0.0, np.nan, ())

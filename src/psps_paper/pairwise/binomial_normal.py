@@ -297,7 +297,8 @@ class _Integrated:
                 middle = (short + long) / 2
                 far = log(mode + side * middle) < peak - CUT
                 short, long = np.where(far, short, middle), np.where(far, middle, long)
-            edges = [0 * long, np.maximum(long - 2 * EDGE / tau, long / 4), np.maximum(long - EDGE / tau, long / 2), long]
+            outer = [np.maximum(long - 2 * EDGE / tau, long / 4), np.maximum(long - EDGE / tau, long / 2)]
+            edges = [0 * long, *outer, long]
             for near, end in zip(edges[:-1], edges[1:]):
                 nodes.append(mode + side * ((end + near) / 2 + (end - near) / 2 * NODES))
                 weights.append((end - near) / 2 * NODE_WEIGHTS)
@@ -390,7 +391,11 @@ class _Search:
             last["near"] = last["solution"][1:]
             return last["solution"][0].gradient[1]
 
-        tau = scipy.optimize.brentq(slope, low, high, xtol=1e-13, rtol=1e-13)
+        ends = slope(low), slope(high)
+        if ends[0] > 0 >= ends[1]:
+            tau = scipy.optimize.brentq(slope, low, high, xtol=1e-13, rtol=1e-13)
+        else:  # the slope at an end of the interval is 0 but for rounding
+            tau = low if abs(ends[0]) <= abs(ends[1]) else high
         return tau, self.given_tau(tau, last["near"])
 
 

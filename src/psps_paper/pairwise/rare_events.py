@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from psps_paper.effects.checks import choice, numbers, require
+from psps_paper.effects.checks import choice, numbers, one_number, require
 from psps_paper.effects.single_arm import proportion_values, rate_values
 from psps_paper.network.heterogeneity import p_of_q
 from psps_paper.pairwise.random_effects import study_estimates
@@ -179,8 +179,7 @@ def mantel_haenszel(
     """
     choice(measure, "measure", MHMeasure.__args__)
     choice(variance, "variance", RDVariance.__args__)
-    if not (np.isfinite(increment) and increment >= 0):
-        raise ValueError(f"increment: {increment} is not a number of at least 0")
+    increment = one_number(increment, "increment", "not negative")
     time = measure in ("IRR", "IRD")
     events, size = two_groups(events1, n1, events2, n2, time=time)
     use = informative(events, size, time=time)

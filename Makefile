@@ -17,6 +17,8 @@ BUILT := _build/html/.built
 # No path, data folder or kernel of the user's own may stand in for what the lock installs,
 # and one thread per process keeps sums, and so printed digits, the same on every machine.
 unexport PYTHONPATH PYTHONHOME PSPS_DATA PSPS_BUILT
+# LANG=C does no harm, since Python makes UTF-8 of it; LC_ALL=C does, where the path to this folder has other letters.
+unexport LC_ALL
 # The same holds for settings and typefaces of the user's own; and a HOME that nothing can be written to does as well.
 STATE := $(abspath $(VENV))/state
 export MPLCONFIGDIR := $(STATE)/matplotlib

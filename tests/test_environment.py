@@ -54,9 +54,13 @@ def test_jupyter_book_is_not_version_2():
     assert metadata.version("jupyter-book").startswith("1.")
 
 
-def test_binder_installs_the_lock():
+def test_conda_and_binder_install_the_lock_and_what_opens_the_chapters():
     environment = yaml.safe_load(read("environment.yml"))
-    assert environment["dependencies"] == ["python=3.11", "pip", {"pip": ["-r requirements.lock", "-e ."]}]
+    *conda, pip = environment["dependencies"]
+    assert conda == ["python=3.11", "pip"] and pip["pip"][:2] == ["-r requirements.lock", "-e ."]
+    (lab,) = map(Requirement, pip["pip"][2:])
+    assert lab.name == "jupyterlab" and str(lab.specifier).startswith("==4.")
+    assert lab.name not in {lock.name for lock in LOCK}, "else one pin is enough"
 
 
 def test_one_version_everywhere():

@@ -6,6 +6,7 @@ Each case works on a copy. Without this, a check that can't fail would look like
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -111,6 +112,9 @@ def test_a_changed_value_turns_every_check_red(mutated):
     assert "Cell outputs differ" in notebooks.stdout or "Notebook cell execution failed" in notebooks.stdout
     for chapter in chapters:
         assert f"FAILED {chapter}" in notebooks.stdout
+    # What reviewers.md promises: the chapter names the numbers that clash, as printed or as changed
+    said = re.search(r"no network agrees with all printed values; these cannot hold together: (.*)", notebooks.stdout)
+    assert said and "SMD neuromodulation against conservative + minimally invasive 0.49" in said[1].split("; ") and "KeyError" not in notebooks.stdout
 
     build = run(*BUILD, cwd=mutated, **copy)
     pages = mutated / "_build" / "html"

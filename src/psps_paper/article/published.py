@@ -45,6 +45,35 @@ class PublishedNetwork:
     fit: NetworkFit
     without: pd.DataFrame
 
+    @property
+    def bounds(self) -> pd.DataFrame:
+        """What the printed values leave open for each pair, as in ``Recovery.bounds``.
+
+        Raises
+        ------
+        ValueError
+            They leave nothing open: no network agrees with all of them. It names the values that clash.
+        """
+        if not self.recovery.feasible:
+            raise ValueError(f"no network agrees with all printed values; these cannot hold together: {clashing_values(self.recovery)}")
+        return self.recovery.bounds
+
+
+def clashing_values(recovery: Recovery) -> str:
+    """The smallest set of printed values that cannot hold together, each with what it is and how it is printed."""
+    rows = recovery.clashes
+    return "; ".join(
+        f"{label} {'' if row.relation == '=' else row.relation}{number(row.value, int(row.decimals))}"
+        for label, row in zip(_labels(rows), rows.itertuples(), strict=True)
+    )
+
+
+def _labels(rows: pd.DataFrame) -> list[str]:
+    return [
+        " ".join([LABELS[row.quantity]] + [f"{row.treat1}"] * isinstance(row.treat1, str) + [f"against {row.treat2}"] * isinstance(row.treat2, str))
+        for row in rows.itertuples()
+    ]
+
 
 def printed_values(nma_published: pd.DataFrame) -> pd.DataFrame:
     """Rows of ``nma_published`` that constrain the network, in the units that ``recover`` expects.
@@ -191,7 +220,7 @@ def contrast_texts(published: PublishedNetwork, treat1: str, treat2: str, prefix
         ``te``, ``se``, ``lower``, ``upper``, ``p``: "low to high" with three decimals; ``te_point`` and
         ``interval_point``: the central solution with two. Each name starts with ``prefix``.
     """
-    bounds = published.recovery.bounds
+    bounds = published.bounds
     row = bounds[(bounds["treat1"] == treat1) & (bounds["treat2"] == treat2)]
     if row.empty:
         raise ValueError(f"{treat1} vs {treat2}: not a pair of the network as listed in its bounds")
@@ -212,7 +241,7 @@ def bounds_table(published: PublishedNetwork) -> pd.DataFrame:
     DataFrame [first, second, SMD, lower limit, upper limit, z, p]
         Each cell "low to high"; the SMD is first minus second.
     """
-    bounds = published.recovery.bounds
+    bounds = published.bounds
     columns = {"te": "SMD", "lower": "lower limit", "upper": "upper limit", "z": "z"}
     cells = {
         shown: [interval(low, high, 3) for low, high in zip(bounds[f"{name}_low"], bounds[f"{name}_high"])]
@@ -231,16 +260,11 @@ def without_each(published: PublishedNetwork) -> pd.DataFrame:
         As :func:`psps_paper.figures.interval_strip` wants them.
     """
     rows = published.without
-    labels = [
-        " ".join([LABELS[row.quantity]] + [f"{row.treat1}"] * isinstance(row.treat1, str)
-                 + [f"against {row.treat2}"] * isinstance(row.treat2, str))
-        for row in rows.itertuples()
-    ]
     # Such a limit often ends in a 5 exactly; what the search leaves open must not decide how it prints
     low, high = (rows[name].round(9).to_numpy() for name in ("implied_low", "implied_high"))
     return pd.DataFrame({
         "quantity": rows["quantity"].to_numpy(),
-        "label": labels,
+        "label": _labels(rows),
         "low": low,
         "high": high,
         "printed": rows["value"].to_numpy(),

@@ -160,7 +160,7 @@ def explorer_data(
     found = compatibility.loc[compatibility["feasible"] == "yes", "tau2"]
     tau2 = round(float(found.median()), 3)
     important = round(clinical_scale(scale).important_smd, 2)
-    bounds = published.recovery.bounds
+    bounds = published.bounds
     settings = Settings(reference=tau2, tau2=tau2, rho=0.0, mid=important, level=0.95, keep=(True,) * len(rows))
     return {
         "comparisons": rows,

@@ -8,7 +8,7 @@ import pandas as pd
 import scipy
 
 from psps_paper import formatting
-from psps_paper.article.published import LABELS, PublishedNetwork
+from psps_paper.article.published import PublishedNetwork, clashing_values
 from psps_paper.article.trials import ENOUGH_FOR_EGGER, comparison_adjusted_egger
 from psps_paper.claims.model import (
     Evidence,
@@ -28,8 +28,7 @@ from psps_paper.recover.printed import I2_QUANTITIES, rounding_interval
 
 
 def _clash(published: PublishedNetwork) -> Finding:
-    clashes = ", ".join(f"{LABELS[row.quantity]} {row.treat1}" for row in published.recovery.clashes.itertuples())
-    return _impossible(f"the printed values cannot hold together: {clashes}")
+    return _impossible(f"the printed values cannot hold together: {clashing_values(published.recovery)}")
 
 
 @_check("implied")
@@ -151,7 +150,7 @@ def _implied_text(quantity: str, low: float, high: float, decimals: int) -> str:
 
 
 def _bounds(published: PublishedNetwork, quantity: str, treat1: str, treat2: str) -> tuple[float, float]:
-    bounds = published.recovery.bounds
+    bounds = published.bounds
     row = bounds[(bounds["treat1"] == treat1) & (bounds["treat2"] == treat2)].iloc[0]
     return float(row[f"{quantity}_low"]), float(row[f"{quantity}_high"])
 

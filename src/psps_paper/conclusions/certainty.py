@@ -81,7 +81,7 @@ class Basis:
         """Every pair with its path of direct comparisons through the centre of the star."""
         edges = {frozenset((edge.treat1, edge.treat2)): edge for edge in self.published.edges.itertuples()}
         centre = frozenset.intersection(*edges) if len(edges) > 1 else frozenset()
-        for row in self.published.recovery.bounds.itertuples():
+        for row in self.published.bounds.itertuples():
             pair = frozenset((row.treat1, row.treat2))
             if pair in edges:
                 yield row.treat1, row.treat2, [edges[pair]]
@@ -108,7 +108,7 @@ class Basis:
         """Narrowest and widest confidence interval, then prediction interval, that the print allows for a pair."""
         bounds, predictions = (
             next(table[(table["treat1"] == treat1) & (table["treat2"] == treat2)].itertuples())
-            for table in (self.published.recovery.bounds, self.predictions)
+            for table in (self.published.bounds, self.predictions)
         )
         return (
             [(bounds.lower_high, bounds.upper_low), (bounds.lower_low, bounds.upper_high)],

@@ -57,7 +57,8 @@ _FIT = """([upright, lying]) => {
     const figure = table.closest("figure");
     figure.classList.add("wide");
     figure.style.width = lying + "px";
-    if (width(table) > lying + 1) table.style.zoom = lying / width(table) - 0.01;
+    // Type gets smaller in steps, and in some typefaces by less than asked for
+    for (let zoom = 1; width(table) > lying + 1 && zoom > 0.3; ) table.style.zoom = zoom *= lying / width(table) - 0.01;
   }
   return [...document.querySelectorAll("figure.psps, pre, table, svg, p, .math")].filter(
     (element) => element.getBoundingClientRect().right > (element.closest(".wide") ? lying : upright) + 1

@@ -61,8 +61,14 @@ def edited(folder: Path, old: str, new: str) -> None:
 
 
 def ended_in(folder: Path, command: list[str]) -> subprocess.CompletedProcess:
-    """A command that has ended, in a process with no variable of this checkout's tests."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PSPS_", "PYTEST_"))}
+    """A command that has ended, in a process with no variable of this checkout's tests, where nothing can be written to HOME.
+
+    What the review's Makefile exports is there, as in a recipe of it.
+    """
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PSPS_", "PYTEST_", "JUPYTER_", "MPL"))}
+    exported = re.findall(r"^export (\w+) := (.*)$", (folder / "Makefile").read_text(), re.MULTILINE)
+    environment |= {name: value.replace("$(CURDIR)", str(folder)) for name, value in exported}
+    environment |= {"HOME": f"{os.devnull}/home", "LANG": "C"}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
 

@@ -8,6 +8,7 @@ from scipy.special import gammaln
 from scipy.stats import nchypergeom_fisher
 
 from psps_paper.pairwise import binomial_normal, binomial_normal_proportion, mantel_haenszel, peto
+from psps_paper.pairwise.rare_events import _expected_at_odds_ratio
 
 MEASURES = ("OR", "RR", "RD", "IRR", "IRD")
 TABLES = st.lists(
@@ -94,6 +95,15 @@ def test_no_point_of_a_dense_grid_is_above_the_maximum(tau2):
 
     assert log_likelihood(fit.te, fit.tau2) == pytest.approx(fit.log_likelihood, abs=1e-9)
     assert max(log_likelihood(m, tau2) for m in np.linspace(-4, 2, 61)) <= fit.log_likelihood + 1e-9
+
+
+@pytest.mark.parametrize("odds", [1e-6, 0.2, 1.0, 7.0, 1e6])
+def test_expected_events_have_the_margins_and_the_odds_ratio(odds):
+    """Also where the quadratic equation cancels: m above n2 and a tiny odds ratio."""
+    a = _expected_at_odds_ratio(np.array([[8.0], [3.0]]), np.array([[10.0], [4.0]]), odds)[0]
+    b, c, d = 10 - a, 11 - a, 4 - 11 + a
+    assert a * d == pytest.approx(odds * b * c, rel=1e-4, abs=1e-9)
+    assert 7 - 1e-9 <= a <= 10 + 1e-9
 
 
 def test_one_study_has_the_estimate_of_its_own_likelihood():

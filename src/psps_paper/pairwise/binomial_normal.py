@@ -391,11 +391,12 @@ class _Search:
             last["near"] = last["solution"][1:]
             return last["solution"][0].gradient[1]
 
-        ends = slope(low), slope(high)
-        if ends[0] > 0 >= ends[1]:
-            tau = scipy.optimize.brentq(slope, low, high, xtol=1e-13, rtol=1e-13)
-        else:  # the slope at an end of the interval is 0 but for rounding
-            tau = low if abs(ends[0]) <= abs(ends[1]) else high
+        # Rounding makes the slope depend on where Newton's method came from: the ends are taken once.
+        ends = {low: slope(low), high: slope(high)}
+        if ends[low] > 0 >= ends[high]:
+            tau = scipy.optimize.brentq(lambda t: ends[t] if t in ends else slope(t), low, high, xtol=1e-13, rtol=1e-13)
+        else:  # the slope at an end is 0 but for rounding
+            tau = min(ends, key=lambda t: abs(ends[t]))
         return tau, self.given_tau(tau, last["near"])
 
 

@@ -298,7 +298,8 @@ def _expected_at_odds_ratio(events, size, odds: float) -> np.ndarray:
         return n1 * m / (n1 + n2)
     b = odds * (n1 + m) + n2 - m
     root = np.sqrt(np.maximum(b**2 - 4 * odds * (odds - 1) * n1 * m, 0.0))
-    return 2 * odds * n1 * m / (b + root)
+    # Of the two ways to write the root, the one whose terms have one sign.
+    return np.where(b >= 0, 2 * odds * n1 * m / np.where(b >= 0, b + root, 1.0), (b - root) / (2 * (odds - 1)))
 
 
 def peto(events1, n1, events2, n2, *, level: float = 0.95) -> RareEventsFit:

@@ -33,3 +33,9 @@ def test_every_measurement_of_the_bayesian_benchmark_runs(capsys):
     for measured in ("exact Bayesian fit, ms", "times the time of fit_network", "rank probabilities", "60 two-arm studies, 12 treatments"):
         assert measured in printed
     assert "NOT KEPT" not in printed
+
+
+def test_the_audit_benchmark_times_every_size(capsys):
+    audit_benchmark = runpy.run_path(str(ROOT / "benchmarks" / "audit.py"))
+    assert audit_benchmark["main"](["--quick"]) == 0
+    assert [line.split(" ")[0] for line in capsys.readouterr().out.splitlines()] == ["5", "10", "15", "20"]

@@ -12,7 +12,7 @@ from psps_paper.network.model import Desirable, NetworkFit
 from psps_paper.network.ranking import p_scores
 from psps_paper.network.summary import network_from_pooled
 from psps_paper.recover.contrasts import Recovery, leave_one_out, recover_contrasts
-from psps_paper.recover.printed import I2_QUANTITIES, QUANTITIES
+from psps_paper.recover.printed import CONTRAST_QUANTITIES, I2_QUANTITIES, QUANTITIES
 from psps_paper.tables.cache import once
 
 LABELS = {
@@ -85,6 +85,37 @@ def printed_values(nma_published: pd.DataFrame) -> pd.DataFrame:
     rows.loc[percent, "value"] = rows.loc[percent, "value"] / 100
     rows.loc[percent, "decimals"] = rows.loc[percent, "decimals"] + 2
     return rows
+
+
+def audit_description(nma_published: pd.DataFrame, *, desirable: Desirable) -> dict:
+    """The same print as :func:`psps_paper.audit.audit` takes it, so that this article goes through the door of every other.
+
+    Parameters
+    ----------
+    nma_published : DataFrame
+        The table of that name.
+    desirable : {"lower", "higher"}
+        Desirable direction of te.
+    """
+    def text(row: pd.Series) -> str:
+        return f"{row['relation'] if row['relation'] in '<>' else ''}{row['value']:.{int(row['decimals'])}f}"
+
+    contrasts = nma_published[nma_published["treat2"].notna() & nma_published["quantity"].isin(CONTRAST_QUANTITIES)]
+    pairs = ["\t".join(("treatment 1", "treatment 2", "estimate", "lower", "upper", "p", "z"))]
+    for (treat1, treat2), rows in contrasts.groupby(["treat1", "treat2"], sort=False):
+        printed = {row["quantity"]: text(row) for _, row in rows.iterrows()}
+        if {"te", "lower", "upper"} <= set(printed):
+            triple = f"{printed['te']} ({printed['lower']}, {printed['upper']})"
+            pairs.append("\t".join((treat1, treat2, triple, "", "", printed.get("p", ""), printed.get("z", ""))))
+    single = nma_published[nma_published["treat2"].isna()]
+    scores = {row["treat1"]: text(row) for _, row in single[single["quantity"] == "p_score"].iterrows()}
+    names = {"i2": "I2", "i2_lower": "I2_lower", "i2_upper": "I2_upper", "tau2": "tau2"}
+    heterogeneity = {names[row["quantity"]]: text(row) + "%" * (row["unit"] == "percent")
+                     for _, row in single[single["quantity"].isin(names)].iterrows()}
+    return {"schema": 1, "title": "the article's network", "networks": [{
+        "name": "network", "measure": "SMD", "framework": "frequentist", "better": desirable,
+        "tables": [{"text": "\n".join(pairs) + "\n"}], "scores": {"kind": "P-score", **scores}, "heterogeneity": heterogeneity,
+    }]}
 
 
 def published_edges(nma_published: pd.DataFrame) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -57,9 +58,8 @@ def interval_of(cell: Cell, scale: str, level: float, slack: float = SLACK) -> I
     se_low, se_high = max((u0 - l1) / (2 * z), 0.0), (u1 - l0) / (2 * z)
     middle = ordered and overlap(e0, e1, m0, m1)
     if not middle:
-        width = (np.nanmean([u0, u1]) - np.nanmean([l0, l1])) / (2 * z) if np.isfinite(u0 - l0) else np.nan
-        apart = max(m0 - e1, e0 - m1)
-        offset = apart / abs(width) if np.isfinite(width) and width else np.inf
+        width = ((u0 + u1) - (l0 + l1)) / (4 * z)
+        offset = max(m0 - e1, e0 - m1) / abs(width) if math.isfinite(width) and width else math.inf
         return Interval(e0, e1, se_low, max(se_high, se_low), False, ordered, float(offset))
     t0, t1 = max(e0, m0), min(e1, m1)
     if t0 > t1:

@@ -316,10 +316,14 @@ def _q_rows(entries: list, place: str) -> tuple[tuple[str, Number, Number, Numbe
 def _with_lists(network: Network, entry: Mapping[str, Any], spelled: dict[str, str], place: str) -> Network:
     """The network with what is listed by treatment or by pair."""
 
-    def treatment(label: Any, where: str) -> str:
+    notes = list(network.notes)
+
+    def treatment(label: Any, where: str, *, ranked: bool = False) -> str:
         if key(str(label)) in spelled:
             return spelled[key(str(label))]
-        if network.tables:
+        if ranked and network.tables:
+            notes.append(f"{label} has a rank but stands in no table: is it a treatment of its own, or another spelling?")
+        elif network.tables:
             raise ValueError(f"{where}: {str(label)!r} is in no table; expected one of {', '.join(network.treatments)}")
         spelled[key(str(label))] = str(label)
         return str(label)
@@ -329,13 +333,13 @@ def _with_lists(network: Network, entry: Mapping[str, Any], spelled: dict[str, s
         values = dict(entry.get(name) or {})
         if name == "scores" and values:
             changes["score_kind"] = _one_of(str(values.pop("kind", "P-score")), ("P-score", "SUCRA"), f"{place}, scores, kind")
-        numbers = {treatment(label, f"{place}, {name}"): _number(value, f"{place}, {name}, {label}") for label, value in values.items()}
+        numbers = {treatment(label, f"{place}, {name}", ranked=True): _number(value, f"{place}, {name}, {label}") for label, value in values.items()}
         if numbers:
             changes[name] = numbers if name == "mean_ranks" else _as_fractions(numbers)
     rows = {}
     for label, values in (entry.get("rank_probabilities") or {}).items():
         here = f"{place}, rank_probabilities, {label}"
-        rows[treatment(label, f"{place}, rank_probabilities")] = {str(k): _number(value, here) for k, value in enumerate(values)}
+        rows[treatment(label, here, ranked=True)] = {str(k): _number(value, here) for k, value in enumerate(values)}
     if rows:
         percent = any(number.value > 1 or "%" in number.text for numbers in rows.values() for number in numbers.values())
         changes["rank_probabilities"] = {label: tuple(number.over(100 if percent else 1) for number in numbers.values()) for label, numbers in rows.items()}
@@ -350,7 +354,7 @@ def _with_lists(network: Network, entry: Mapping[str, Any], spelled: dict[str, s
     changes["predictions"] = tuple(
         _prediction(row, treatment, f"{place}, predictions[{k + 1}]") for k, row in enumerate(entry.get("predictions") or []))
     missing = [label for label in spelled.values() if label not in network.treatments]
-    return replace(network, treatments=(*network.treatments, *missing), **changes)
+    return replace(network, treatments=(*network.treatments, *missing), notes=tuple(notes), **changes)
 
 
 def _as_fractions(numbers: dict[str, Number]) -> dict[str, Number]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-import numpy as np
 import pandas as pd
 
 COLUMNS = ("check", "where", "printed", "lower", "upper", "verdict", "why")
@@ -53,7 +53,7 @@ class Implied:
 
 def finding_table(findings: Iterable[Finding]) -> pd.DataFrame:
     """Findings as a table, one row each."""
-    rows = [{name: value for name, value in asdict(finding).items() if name != "cells"} for finding in findings]
+    rows = [tuple(getattr(finding, name) for name in COLUMNS) for finding in findings]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"lower": float, "upper": float})
 
 
@@ -64,5 +64,5 @@ def implied_table(implied: Iterable[Implied]) -> pd.DataFrame:
 
 def overlap(low1: float, high1: float, low2: float, high2: float) -> bool:
     """Whether two closed intervals share a point; a millionth of their size absorbs binary representation."""
-    size = max((abs(value) for value in (low1, high1, low2, high2) if np.isfinite(value)), default=1.0)
+    size = max((abs(value) for value in (low1, high1, low2, high2) if math.isfinite(value)), default=1.0)
     return bool(max(low1, low2) <= min(high1, high2) + 1e-9 * max(size, 1e-3))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from psps_paper.audit.numbers import Number, Triple, is_nothing, plain, read_estimate, read_number
 
 EXPECTED = "an estimate with its interval, such as 0.45 (0.14, 0.76), or nothing"
+_BEGINS = re.compile(r"^[-+]?\d*\.?\d+\s*[(\[]")
 _RANK = re.compile(r"^[\W_]*rank\s*#?\s*\d+[\W_]*$", re.IGNORECASE)
 _HEADS = {
     "estimate": r"^(estimate|effect( size)?|te|b|beta|coef(ficient)?|s?md|wmd|or|rr|hr|irr|mean|median|hedges'? g)\b(?!.*(ci|lower|upper))",
@@ -72,6 +74,7 @@ class Grid:
         return ValueError(f"{self.file}, {self.place(row, column)}: {self.rows[row][column].strip()[:80]!r} {fault}")
 
 
+@lru_cache(maxsize=4096)
 def key(label: str) -> str:
     """A label without what differs between two spellings of one name: case, blanks, footnote marks."""
     spelled = re.sub(r"\s+", " ", plain(label)).casefold()
@@ -130,7 +133,8 @@ def _diagonal(grid: Grid, body: list[int]) -> list[str] | None:
         return None
     kinds = [[_kind(grid.rows[row][column]) for column in range(width)] for row in body]
     on = all(kinds[k][k] == "text" and not _RANK.match(grid.rows[body[k]][k]) for k in range(width))
-    off = any(kinds[r][c] == "text" for r in range(width) for c in range(width) if r != c)
+    # a text that begins with a number is a cell that cannot be read, which its message says best
+    off = any(kinds[r][c] == "text" and not _BEGINS.match(plain(grid.rows[body[r]][c])) for r in range(width) for c in range(width) if r != c)
     return [grid.rows[row][k].strip() for k, row in enumerate(body)] if on and not off else None
 
 
@@ -287,12 +291,12 @@ def _listed(grid: Grid, body: list[int], reference: str, decimals: int | None, c
     if not estimates:
         for row in rows:
             for column, cell in enumerate(grid.rows[row]):
-                if _kind(cell) == "text" and re.match(r"^[-+]?[\d.,]+\s*[(\[]", plain(cell)):
+                if _kind(cell) == "text" and _BEGINS.match(plain(cell)):
                     _triple(grid, row, column, decimals)  # says why it is none
         row, column = _first_text(grid, body)
         raise grid.fault(row, column, f"begins a table without any cell that is {EXPECTED}, and without columns named estimate, lower and upper")
     tables = []
-    for group, members in _list_groups(grid, rows, roles["labels"]):
+    for group, members in _list_groups(grid, rows, roles["labels"], names):
         for column in estimates:
             name = ", ".join(part for part in (group, names[column] if len(estimates) > 1 else "") if part)
             tables.append(_list_table(grid, members, roles, column, names, name or grid.name, reference, decimals))
@@ -332,14 +336,15 @@ def _roles(grid: Grid, head: int, rows: list[int], names: list[str], columns: di
     return roles
 
 
-def _list_groups(grid: Grid, rows: list[int], labels: list[int]) -> list[tuple[str, list[int]]]:
+def _list_groups(grid: Grid, rows: list[int], labels: list[int], names: list[str]) -> list[tuple[str, list[int]]]:
     """Rows by the columns left of the last label, where these repeat: panels or outcomes. Two columns of names are pairs."""
     if len(labels) == 1:
         return [("", rows)]
     before, last = labels[:-1], labels[-1]
     firsts = {key(grid.rows[row][before[-1]]) for row in rows}
     seconds = {key(grid.rows[row][last]) for row in rows}
-    if firsts & seconds or len(firsts) == len(rows):
+    headed = all(re.search(_HEADS[role], plain(names[column]), re.IGNORECASE) for role, column in (("treat1", before[-1]), ("treat2", last)))
+    if headed or firsts & seconds or len(firsts) == len(rows):
         return [("", rows)]
     groups: dict[str, list[int]] = {}
     for row in rows:

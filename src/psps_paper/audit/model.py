@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Literal
-
-import numpy as np
 
 from psps_paper.audit.numbers import SLACK, Number, Triple
 
@@ -136,7 +135,7 @@ def bounds(number: Number, scale: str, slack: float = SLACK) -> tuple[float, flo
     low, high = number.bounds(slack)
     if scale != "ratio":
         return low, high
-    return (float(np.log(low)) if low > 0 else -np.inf), (float(np.log(high)) if high > 0 else -np.inf)
+    return (math.log(low) if low > 0 else -math.inf), (math.log(high) if high > 0 else -math.inf)
 
 
 def scale_of(measure: str) -> Scale:

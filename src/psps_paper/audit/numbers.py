@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -84,6 +85,7 @@ class Triple:
     rest: str = ""
 
 
+@lru_cache(maxsize=8192)  # each cell is looked at several times
 def plain(text: str) -> str:
     """One spelling for minus signs, points and blanks; footnote marks and emphasis are left out.
 
@@ -136,6 +138,7 @@ def read_interval(text: str) -> tuple[Number, Number] | None:
     return None if found is None else (_number(found["lower"]), _number(found["upper"]))
 
 
+@lru_cache(maxsize=4096)
 def read_estimate(text: str) -> Triple | None:
     """An estimate with its limits in any of the usual spellings; None if the text is something else.
 

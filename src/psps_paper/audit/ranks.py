@@ -15,8 +15,8 @@ FEW_STUDIES = 0.06  # the same with few studies
 _NAN = float("nan")
 
 
-def score_bounds(square: Square, better: str) -> tuple[np.ndarray, np.ndarray]:
-    """Smallest and largest P-score of each treatment; an unprinted comparison leaves 0 to 1.
+def score_bounds(square: Square, better: str, total: int) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest and largest P-score of each treatment among ``total``; an unprinted comparison leaves 0 to 1.
 
     Source: Rücker & Schwarzer 2015, eq. 4, at the ends of the intervals by rounding.
     """
@@ -27,7 +27,8 @@ def score_bounds(square: Square, better: str) -> tuple[np.ndarray, np.ndarray]:
         low, high = low.T, high.T
     np.fill_diagonal(low, 0.0)
     np.fill_diagonal(high, 0.0)
-    return low.sum(axis=1) / (n - 1), high.sum(axis=1) / (n - 1)
+    unseen = total - n  # treatments that are ranked and stand in no table
+    return low.sum(axis=1) / (total - 1), (high.sum(axis=1) + unseen) / (total - 1)
 
 
 def _probability(te_high: np.ndarray, se_low: np.ndarray, se_high: np.ndarray) -> np.ndarray:
@@ -56,7 +57,7 @@ def score_findings(network: Network, square: Square) -> tuple[list[Finding], lis
                                     f"The {network.score_kind}s fit if {other} is better; is the table read the other way round, or the order of ranks reversed?"))
             better = other
             misses[other] = reverse
-    low, high = score_bounds(square, better)
+    low, high = score_bounds(square, better, len(network.treatments))
     tolerance = 0.0 if network.score_kind == "P-score" else SIMULATED
     for k, treatment in enumerate(square.treatments):
         if treatment in network.scores:
@@ -65,7 +66,7 @@ def score_findings(network: Network, square: Square) -> tuple[list[Finding], lis
 
 
 def _misses(network: Network, square: Square, better: str) -> dict[str, float]:
-    low, high = score_bounds(square, better)
+    low, high = score_bounds(square, better, len(network.treatments))
     misses = {}
     for k, treatment in enumerate(square.treatments):
         if treatment in network.scores:
@@ -96,7 +97,7 @@ def _score_finding(network: Network, treatment: str, number: Number, low: float,
 def _implied(network: Network, square: Square) -> list[Implied]:
     if not network.better or not square.full:
         return []
-    low, high = score_bounds(square, network.better)
+    low, high = score_bounds(square, network.better, len(network.treatments))
     return [Implied("P-score", f"{network.name}: {treatment}", float(low[k]), float(high[k]), "table") for k, treatment in enumerate(square.treatments)]
 
 

@@ -46,7 +46,8 @@ def geometry(analysis: Analysis, smallest: float | None = None) -> tuple[Geometr
         return None, []
     if not square.full:
         missing = int((~square.printed).sum() - len(square.printed)) // 2
-        return None, [_note(where, f"{missing} comparisons are not printed; the weights of direct evidence follow only from a full table.")]
+        count = f"{missing} comparisons are" if missing > 1 else "One comparison is"
+        return None, [_note(where, f"{count} not printed; the weights of direct evidence follow only from a full table.")]
     found = _bounds(analysis, square, ROUNDED)
     if not found.possible:
         found = _bounds(analysis, analysis.square(), None)

@@ -12,8 +12,9 @@ from pathlib import Path
 import pandas as pd
 
 from psps_paper import formatting
-from psps_paper.article.published import PublishedNetwork, published_network
+from psps_paper.article.published import PublishedNetwork, audit_description, published_network
 from psps_paper.article.trials import LackingPrint, Printed, book_network, lacking_print
+from psps_paper.audit import Audit, audit
 from psps_paper.network.model import NetworkFit
 from psps_paper.network.ranking import p_scores
 from psps_paper.tables.conditions import columns_of, select
@@ -104,6 +105,11 @@ class Evidence:
     @cached_property
     def network(self) -> PublishedNetwork:
         return published_network(self.table("nma_published"), desirable=self.te_desirable)
+
+    @cached_property
+    def audited(self) -> Audit:
+        """The article's print through the door of every other paper's."""
+        return audit(audit_description(self.table("nma_published"), desirable=self.te_desirable))
 
     @cached_property
     def trial_fit(self) -> NetworkFit | None:

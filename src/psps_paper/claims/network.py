@@ -220,6 +220,9 @@ def allowed_by_print(evidence: Evidence, claim: pd.Series, quantity: str, treat1
         return _i2_by_print(published, quantity, treat1, treat2)
     if not published.recovery.feasible:
         return _clash(published)
+    if evidence.audited.verdict == "clash":
+        found = evidence.audited.findings.query("verdict == 'clash'").iloc[0]
+        return _impossible(f"{found['check']} of {found['where']}: {found['why']}")
     if quantity == "rank":
         return _rank_by_print(evidence.p_scores, published.printed, treat1)
     rows = published.without

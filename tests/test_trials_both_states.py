@@ -133,7 +133,7 @@ SWITCHED = ["network_meta_analysis", "heterogeneity", "index", "what_changed", "
 SAID = {
     "index": ("are not available here", "This copy holds trial-level data"),
     "plain_language": ("are not public here", "This copy of the book holds the trials"),
-    "reproduction_status": ("since the trial-level data are missing", "are computed from the trial-level data of this copy"),
+    "reproduction_status": ("the trial-level data are missing", "are computed from the trial-level data of this copy"),
     "discussion": ("the trial-level estimates and the meta-analyses", "The domain judgements and the meta-analyses"),
     "network_meta_analysis": ("The recovered network gives the order", "The network of the trial-level data gives the order"),
 }
@@ -141,7 +141,7 @@ SAID = {
 UNTRUE_WITH_TRIALS = [
     "The trial-level data of the article (its Supplementary Data) are not available here", "Neuromodulation ranks first.",
     "The network has {glue}", "The network is a star", "trial-level data are missing;", "The trial-level data are not published",
-    "since the trial-level data are missing", "are not public here", "estimates and the meta-analyses", "contradict another part of the article or",
+    "the trial-level data are missing", "are not public here", "estimates and the meta-analyses", "contradict another part of the article or",
     "whatever the trial-level data,", "are not part of the network.", "Two of them are in this section",
 ]  # fmt: skip
 KEEP_TO_PRINT = ["certainty", "clinician_summary", "discussion", "robustness", "what_print_allows"]

@@ -1,7 +1,7 @@
-"""Sentences of the chapters: a glued number stands only where its sentence names its subject, a typed number only where declared.
+"""Sentences of the chapters: a glued number stands only where its subject is named, a typed one only where declared.
 
-``data/glue_subjects.csv`` says what the sentence around each glued number must say, ``data/typed_numbers.csv`` which number words and
-digits the prose may hold and what holds each of them to the data.
+``data/glue_subjects.csv`` says what the sentence around each glued number must say, ``data/typed_numbers.csv`` which
+number words and digits the prose may hold and what holds each of them to the data.
 """
 
 from __future__ import annotations
@@ -19,21 +19,33 @@ from psps_paper.claims.registry import find, verdict
 
 GAP, OWN, OTHER = "\N{HORIZONTAL ELLIPSIS}", "{}", "#"
 # "one" counts only before something that is counted; elsewhere it is a pronoun
-_COUNTED = "trials?|stud(?:y|ies)|estimates?|comparisons?|contrasts?|arms?|patients?|class(?:es)?|shares?|reports?|reviews?|networks?|domains?"
+_COUNTED = (
+    "trials?|stud(?:y|ies)|estimates?|comparisons?|contrasts?|arms?|patients?|class(?:es)?|shares?|reports?|reviews?|"
+    "networks?|domains?"
+)
 NUMBER_WORDS = (
-    rf"one(?= (?:\w+ )?(?:{_COUNTED})\b)|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|"
-    "eighteen|nineteen|twenty|thirty|forty|fifty|hundred|thousand|dozen|twice|half|halves|thirds|quarters?|most|majority"
+    rf"one(?= (?:\w+ )?(?:{_COUNTED})\b)|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|"
+    "fifteen|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|hundred|thousand|dozen|twice|half|halves|"
+    "thirds|quarters?|most|majority"
 )
 _PLACE = re.compile(r"(mirrors|extends): ", re.IGNORECASE)  # says which part of the article a chapter mirrors
 _GLUED = re.compile(r"\{glue\}`([^`]+)`")
-_KEY = re.compile("\N{LEFT-POINTING ANGLE BRACKET}([^\N{RIGHT-POINTING ANGLE BRACKET}]+)\N{RIGHT-POINTING ANGLE BRACKET}")
+_KEY = re.compile(
+    "\N{LEFT-POINTING ANGLE BRACKET}([^\N{RIGHT-POINTING ANGLE BRACKET}]+)\N{RIGHT-POINTING ANGLE BRACKET}"
+)
 # What is no prose: code, the fences and options of directives, roles other than glue, formulas, addresses, HTML
 _MARKUP = [
-    (re.compile(r"^```[\w+-]*\n.*?^```$", re.DOTALL | re.MULTILINE), ""), (re.compile(r"^(?:`{3,}|:{3,}).*$|^:\w+:.*$", re.MULTILINE), "\n"),
-    (re.compile(r"(?<!\{glue\})`[^`]*`"), ""), (re.compile(r"\{(?!glue)[\w:.-]+\}"), ""), (re.compile(r"\$\$.*?\$\$", re.DOTALL), ""),
+    (re.compile(r"^```[\w+-]*\n.*?^```$", re.DOTALL | re.MULTILINE), ""),
+    (re.compile(r"^(?:`{3,}|:{3,}).*$|^:\w+:.*$", re.MULTILINE), "\n"),
+    (re.compile(r"(?<!\{glue\})`[^`]*`"), ""), (re.compile(r"\{(?!glue)[\w:.-]+\}"), ""),
+    (re.compile(r"\$\$.*?\$\$", re.DOTALL), ""),
     (re.compile(r"\]\([^)\s]*\)"), "]"), (re.compile(r"https?://\S+|<[^<>]+>"), ""), (re.compile(r"[*\[\]]"), ""),
 ]  # fmt: skip
-_BREAKS = re.compile(r"\n\s*\n|\n(?=[-#|:`]|\s*\d+\. )|(?<=[.!?])(?<!\bFig\.)(?<!\bref\.)(?<!\be\.g\.)\s+(?=[^a-z\s])|(?<=[\u3002\uff01\uff1f\uff1b])|^\s*[-#>]+ |^\s*(?:#+ )?\d+\. ", re.MULTILINE)
+_BREAKS = re.compile(
+    r"\n\s*\n|\n(?=[-#|:`]|\s*\d+\. )|(?<=[.!?])(?<!\bFig\.)(?<!\bref\.)(?<!\be\.g\.)\s+(?=[^a-z\s])|"
+    r"(?<=[\u3002\uff01\uff1f\uff1b])|^\s*[-#>]+ |^\s*(?:#+ )?\d+\. ",
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True)
@@ -82,7 +94,9 @@ def chapter_sentences(path: Path) -> list[Sentence]:
 
 def glued_results(path: Path) -> set[str]:
     """Keys that a chapter glues as numbers, from its stored outputs; words that depend on the data are no results."""
-    outputs = (output for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] for output in cell.get("outputs", []))
+    outputs = (
+        output for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] for output in cell.get("outputs", [])
+    )
     found = set()
     for output in outputs:
         if name := output.get("metadata", {}).get("scrapbook", {}).get("name"):
@@ -102,7 +116,7 @@ def misplaced(sentences: list[Sentence], results: set[str], subjects: Mapping[st
         Keys that are numbers; the others are not looked at.
     subjects : mapping of str to str
         For each key what its sentence must say: words with ``{}`` for the number itself and ``#`` for another one; an
-        ellipsis for any words in which no other key's words before an ellipsis occur; alternatives between vertical bars.
+        ellipsis for any words in which no other key's words before an ellipsis occur; alternatives between bars.
 
     Returns
     -------
@@ -118,7 +132,12 @@ def misplaced(sentences: list[Sentence], results: set[str], subjects: Mapping[st
     2
     """
     faults = []
-    rivals = {_words(pattern.partition(GAP)[0]) for says in subjects.values() for pattern in says.split(" | ") if GAP in pattern}
+    rivals = {
+        _words(pattern.partition(GAP)[0])
+        for says in subjects.values()
+        for pattern in says.split(" | ")
+        if GAP in pattern
+    }
     for sentence in sentences:
         for number, found in enumerate(_KEY.finditer(sentence.text)):
             key = found.group(1)
@@ -127,7 +146,10 @@ def misplaced(sentences: list[Sentence], results: set[str], subjects: Mapping[st
             if key not in subjects:
                 faults.append(f"{sentence.chapter}: {key} has no row in glue_subjects.csv: {sentence.text}")
             elif not any(_says(sentence.text, found, pattern, rivals) for pattern in subjects[key].split(" | ")):
-                faults.append(f"{sentence.chapter}: {key} (number {number + 1}) stands where {subjects[key]!r} is not said: {sentence.text}")
+                faults.append(
+                    f"{sentence.chapter}: {key} (number {number + 1}) stands where {subjects[key]!r} is not said: "
+                    f"{sentence.text}"
+                )
     return faults
 
 
@@ -140,21 +162,25 @@ def _says(text: str, own: re.Match, pattern: str, rivals: set[str]) -> bool:
     subject, gap, rest = pattern.partition(GAP)
     near = rest if gap else subject
     before, after = near.split(OWN)
-    left, right = text[:own.start()].rstrip().lower(), text[own.end():].lower()
+    left, right = text[: own.start()].rstrip().lower(), text[own.end() :].lower()
     at = re.search(_pattern(before) + r"\s*$", left)
     if at is None or re.match(r"\s*" + _pattern(after), right) is None:
         return False
     if not gap:
         return True
-    said = left[:at.start()]
+    said = left[: at.start()]
     # The subject that was named last; of two that end together the longer one
     ends = [(found.end(), len(name), name) for name in rivals for found in re.finditer(re.escape(name), said)]
     return bool(ends) and max(ends)[2] == _words(subject)
 
 
 def _pattern(words: str) -> str:
-    parts = (r"\N{LEFT-POINTING ANGLE BRACKET}[^\N{RIGHT-POINTING ANGLE BRACKET}]+\N{RIGHT-POINTING ANGLE BRACKET}" if word == OTHER else re.escape(word)
-             for word in re.findall(r"#|[^\s#]+", words.lower()))
+    parts = (
+        r"\N{LEFT-POINTING ANGLE BRACKET}[^\N{RIGHT-POINTING ANGLE BRACKET}]+\N{RIGHT-POINTING ANGLE BRACKET}"
+        if word == OTHER
+        else re.escape(word)
+        for word in re.findall(r"#|[^\s#]+", words.lower())
+    )
     return r"\s*".join(parts)
 
 
@@ -170,8 +196,10 @@ def typed_numbers(sentences: list[Sentence]) -> Iterator[tuple[Sentence, str, st
         if _PLACE.match(sentence.text) or re.fullmatch(r"\d+\.", sentence.text):
             continue
         text = re.sub(r"\$[^$]*\$", " ", _KEY.sub(" ", sentence.text))
-        for found in re.finditer(rf"\b(?:{NUMBER_WORDS})\b|(?<![\w.$^{{_])\d[\d.,]*\d|(?<![\w.$^{{_])\d", text, re.IGNORECASE):
-            around = text[max(0, found.start() - 60):found.end() + 60]
+        for found in re.finditer(
+            rf"\b(?:{NUMBER_WORDS})\b|(?<![\w.$^{{_])\d[\d.,]*\d|(?<![\w.$^{{_])\d", text, re.IGNORECASE
+        ):
+            around = text[max(0, found.start() - 60) : found.end() + 60]
             yield sentence, found.group().lower(), " ".join(around.lower().split())
 
 
@@ -190,9 +218,21 @@ def untrue(declared: pd.DataFrame, evidence: Evidence) -> list[str]:
     """Rows of ``typed_numbers.csv`` whose check no longer gives their number, one line each."""
     faults = []
     for row, line in declared.dropna(subset="check").iterrows():
-        claim = pd.Series({"id": f"typed_numbers.csv, row {row + 1}", "value": line["value"], "decimals": 0, "unit": "none",
-                           "relation": line["relation"], "check": line["check"], "arguments": line["arguments"]})
+        claim = pd.Series(
+            {
+                "id": f"typed_numbers.csv, row {row + 1}",
+                "value": line["value"],
+                "decimals": 0,
+                "unit": "none",
+                "relation": line["relation"],
+                "check": line["check"],
+                "arguments": line["arguments"],
+            }
+        )
         finding = find(evidence, claim)
         if verdict(claim, finding) not in ("reproduces", "consistent"):
-            faults.append(f"typed_numbers.csv, row {row + 1}: {line['words']!r} says {line['value']:g}, found {finding.low:g}: {finding.detail}")
+            faults.append(
+                f"typed_numbers.csv, row {row + 1}: {line['words']!r} says {line['value']:g}, found {finding.low:g}: "
+                f"{finding.detail}"
+            )
     return faults

@@ -10,7 +10,8 @@ parentheses::
     one label per number
 
 ``==  !=  <  <=  >  >=`` compare; ``in`` and ``not in`` take a list in parentheses; ``contains``, ``starts with`` and
-``ends with`` ask of texts; ``is given`` and ``is empty`` ask whether a cell is filled, ``is whole`` whether a number is whole;
+``ends with`` ask of texts; ``is given`` and ``is empty`` ask whether a cell is filled, ``is whole`` whether a number is
+whole;
 ``parts(column)`` counts what bars between blanks separate; ``one A per B`` asks that rows with one B share one A. A
 comparison with an empty cell does not hold, whichever it is.
 
@@ -34,9 +35,17 @@ DEEPEST = 40  # brackets, signs and joined parts within each other
 MOST_DIGITS = 15  # what a double holds exactly
 
 _TOKEN = re.compile(
-    r"""(?P<text>"[^"]*"|'[^']*')|(?P<number>\d+(?:\.\d+)?|\.\d+)|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<sign>==|!=|<=|>=|[<>()+*/,-])|(?P<blank>\s+)"""
+    r"""(?P<text>"[^"]*"|'[^']*')|(?P<number>\d+(?:\.\d+)?|\.\d+)|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|"""
+    r"(?P<sign>==|!=|<=|>=|[<>()+*/,-])|(?P<blank>\s+)"
 )
-_COMPARISONS = {"==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+_COMPARISONS = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 _TEXT_TESTS = {"contains": lambda text, part: part in text, "starts": str.startswith, "ends": str.endswith}
 _CELL_TESTS = ("given", "empty", "whole")
 _ARITHMETIC = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}
@@ -44,7 +53,7 @@ _SHOWN = {"-": "\N{MINUS SIGN}", "*": "\N{MULTIPLICATION SIGN}"}
 
 
 class ConditionError(ValueError):
-    """A condition or an expression that this language does not have; the message is one short line, without the text itself."""
+    """A condition or expression that this language does not have; the message is one short line, without the text."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +103,8 @@ def rows_where(table: pd.DataFrame, condition: str) -> pd.Series:
     Raises
     ------
     ConditionError
-        On what is no condition, a column that is not there, a text compared with a number, more than 1,000 characters, or parts
-        more than 40 deep.
+        On what is no condition, a column that is not there, a text compared with a number, more than 1,000 characters,
+        or parts more than 40 deep.
 
     Examples
     --------
@@ -247,10 +256,17 @@ class _Reader:
 
     def fault(self, expected: str = "") -> ConditionError:
         found = repr(self.tokens[self.at][1]) if self.at < len(self.tokens) else "its end"
-        return ConditionError(f"it is not {self.what}: " + (f"expected {expected}, not {found}" if expected else f"{found} is out of place"))
+        return ConditionError(
+            f"it is not {self.what}: "
+            + (f"expected {expected}, not {found}" if expected else f"{found} is out of place")
+        )
 
     def next_is(self, *texts: str) -> bool:
-        return self.at < len(self.tokens) and self.tokens[self.at][0] in ("name", "sign") and self.tokens[self.at][1] in texts
+        return (
+            self.at < len(self.tokens)
+            and self.tokens[self.at][0] in ("name", "sign")
+            and self.tokens[self.at][1] in texts
+        )
 
     def take(self, *texts: str) -> str:
         if not self.next_is(*texts):
@@ -352,7 +368,11 @@ class _Reader:
     def literal(self) -> Node | None:
         """A text, a number or a name, if that is what comes next."""
         kind, text = self.tokens[self.at] if self.at < len(self.tokens) else ("", "")
-        values = {"text": lambda: text[1:-1], "number": lambda: float(text) if "." in text else int(text), "name": lambda: text}
+        values = {
+            "text": lambda: text[1:-1],
+            "number": lambda: float(text) if "." in text else int(text),
+            "name": lambda: text,
+        }
         if kind not in values:
             return None
         self.at += 1
@@ -418,7 +438,9 @@ def _truth(node: Node, table: pd.DataFrame) -> np.ndarray:
 def _compared(compare: Callable, sign: str, left: Node, right: Node, table: pd.DataFrame) -> np.ndarray:
     (first, is_text), (second, other_is_text) = _cells(left, table), _cells(right, table)
     if is_text != other_is_text:
-        raise ConditionError(f"{_named(left)} {_holds(is_text)} and {_named(right)} {_holds(other_is_text)}, which cannot be compared")
+        raise ConditionError(
+            f"{_named(left)} {_holds(is_text)} and {_named(right)} {_holds(other_is_text)}, which cannot be compared"
+        )
     if is_text and sign not in ("==", "!=", "in"):
         raise ConditionError(f"{_named(left)} holds text, which {sign} cannot order")
     given = ~(_empty(first) | _empty(second))
@@ -435,7 +457,10 @@ def _text_test(node: Node, table: pd.DataFrame) -> np.ndarray:
     if not other_is_text:  # a year within an identifier
         parts = np.array([None if np.isnan(part) else f"{part:g}" for part in parts], object)
     test = _TEXT_TESTS[node.kind]
-    return np.array([text is not None and part is not None and test(text, part) for text, part in zip(texts, parts, strict=True)], bool)
+    return np.array(
+        [text is not None and part is not None and test(text, part) for text, part in zip(texts, parts, strict=True)],
+        bool,
+    )
 
 
 def _cell_test(node: Node, table: pd.DataFrame) -> np.ndarray:
@@ -448,7 +473,7 @@ def _cell_test(node: Node, table: pd.DataFrame) -> np.ndarray:
 
 
 def _cells(node: Node, table: pd.DataFrame) -> tuple[np.ndarray, bool]:
-    """Cells of a column, or a value repeated, and whether they are texts; an empty text is None, an empty number NaN."""
+    """Cells of a column, or a value repeated, and whether they are texts; an empty one is None or NaN."""
     if node.kind == "parts":
         texts, is_text = _cells(node.parts[0], table)
         if not is_text:
@@ -457,7 +482,9 @@ def _cells(node: Node, table: pd.DataFrame) -> tuple[np.ndarray, bool]:
     if node.kind != "name":
         return np.full(len(table), node.value, object if node.kind == "text" else float), node.kind == "text"
     if node.value not in table:
-        raise ConditionError(f"there is no column {node.value}; expected one of {shortened(', '.join(map(str, table.columns)))[1:-1]}")
+        raise ConditionError(
+            f"there is no column {node.value}; expected one of {shortened(', '.join(map(str, table.columns)))[1:-1]}"
+        )
     column = table[node.value]
     if pd.api.types.is_numeric_dtype(column):
         return column.astype("Float64").to_numpy(float, na_value=np.nan), False
@@ -469,7 +496,9 @@ def _empty(cells: np.ndarray) -> np.ndarray:
 
 
 def _named(node: Node) -> str:
-    return {"text": shortened, "number": "{:g}".format}.get(node.kind, str)(node.value if node.kind != "parts" else f"parts({node.parts[0].value})")
+    return {"text": shortened, "number": "{:g}".format}.get(node.kind, str)(
+        node.value if node.kind != "parts" else f"parts({node.parts[0].value})"
+    )
 
 
 def _holds(is_text: bool) -> str:

@@ -156,22 +156,21 @@ def _directions() -> pd.DataFrame:
 
 DIRECTIONS = _directions()
 
-ENSEMBLE = pd.DataFrame(
+RANGES = pd.DataFrame(
     [
-        ("tau2", 0.012, 0.031, 0.052, 0.081, 0.144, None),
-        ("I2, as a fraction", 0.702, 0.741, 0.766, 0.791, 0.842, 0.775),
-        ("neuromodulation vs placebo/sham", 0.352, 0.356, 0.360, 0.363, 0.365, 0.36),
+        ("placebo/sham: each estimate by itself", 0.182, 0.185, "yes"),
+        ("placebo/sham: one mean a study", -0.446, 0.328, "no"),
+        ("conservative + minimally invasive: correlation 0.5", -0.068, 0.194, "no"),
     ],
-    columns=["label", "q025", "q25", "q50", "q75", "q975", "printed"],
+    columns=["label", "low", "high", "proved"],
 )
 
-CONCLUSIONS = pd.DataFrame(
+THRESHOLDS = pd.DataFrame(
     [
-        ("neuromodulation better than placebo/sham", 1.0, 0.675, 0.4685, 0.36, -0.22, 0.94),
-        ("neuromodulation better than conservative + minimally invasive", 1.0, 0.547, 0.335, 0.45, -0.19, 1.09),
-        ("conservative ranked second", 0.9, 0.682, 0.6535, None, None, None),
+        ("neuromodulation vs placebo/sham", 0.36, 0.18, 0.53, 0.34, 0.45, "neuromodulation, placebo/sham, conservative, conservative + minimally invasive", "neuromodulation, conservative, conservative + minimally invasive, placebo/sham"),
+        ("neuromodulation vs conservative + minimally invasive", 0.45, 0.14, 0.76, 0.36, np.inf, "neuromodulation, conservative, conservative + minimally invasive, placebo/sham", ""),
     ],
-    columns=["conclusion", "holds_as_printed", "holds_grouped", "holds_worst", "te", "predict_lower", "predict_upper"],
+    columns=["label", "te", "lower", "upper", "invariant_lower", "invariant_upper", "below", "above"],
 )
 
 # A half-normal prior of scale 0.5, and a gamma density in place of a posterior.
@@ -207,8 +206,8 @@ EXAMPLES = {
     "interval_strip": partial(figures.interval_strip, INTERVALS, unit="P-score"),
     "forest_responders": partial(figures.forest_responders, RESPONDERS, desirable="higher", first="neuromodulation added", second="medical management", pooled=POOLED),
     "effect_direction": partial(figures.effect_direction, DIRECTIONS),
-    "ensemble_intervals": partial(figures.ensemble_intervals, ENSEMBLE, unit="SMD or fraction"),
-    "robustness_dashboard": partial(figures.robustness_dashboard, CONCLUSIONS, unit="standardised mean difference"),
     "tau_posterior": partial(figures.tau_posterior, TAU, unit="standardised mean difference"),
     "prior_strip": partial(figures.prior_strip, PRIOR_STRIP),
+    "identified_ranges": partial(figures.identified_ranges, RANGES, unit="standardised mean difference"),
+    "threshold_forest": partial(figures.threshold_forest, THRESHOLDS, unit="standardised mean difference"),
 }

@@ -13,7 +13,7 @@ from psps_paper.article.published import published_edges, published_network
 from psps_paper.article.syntheses import sds_in_points
 from psps_paper.conclusions import certainty
 from psps_paper.conclusions.robustness import clinical_scale
-from psps_paper.ensemble import implied_prediction_intervals, tau2_routes
+from psps_paper.ensemble import compatibility_map, implied_prediction_intervals, published_evidence, tau2_routes
 from psps_paper.tables.load import load_table
 
 DOMAINS = ["within-study bias", "reporting bias", "indirectness", "imprecision", "heterogeneity", "incoherence"]
@@ -213,7 +213,7 @@ def test_certainty_at_other_thresholds(basis):
 
 def test_tau2_is_what_the_print_allows_by_the_first_route(basis, routes):
     """The page "What the printed numbers allow" has the same range: pooled standard errors and sample sizes."""
-    first = routes[routes["convention"].isna()]
+    first = routes[routes["route"] == "pooled SE and sample sizes"]
     assert (basis.tau2.low, basis.tau2.high) == (first["low"].min(), first["high"].max())
     assert 0 < basis.tau2.low < basis.tau2.high <= basis.published.recovery.tau2_high
     pd.testing.assert_frame_equal(basis.predictions, implied_prediction_intervals(basis.tau2.low, basis.tau2.high))
@@ -222,14 +222,14 @@ def test_tau2_is_what_the_print_allows_by_the_first_route(basis, routes):
 def test_zero_is_left_in_by_rounding_alone(basis):
     """The pooled results allow tau2 = 0, but no set of estimates under a common effect agrees with the print."""
     assert basis.published.recovery.tau2_low == 0
-    common = load_table("compatibility").query("tau2_method == 'common'")
-    assert len(common) and (common["feasible"] == "no").all()
+    found = compatibility_map(published_evidence(), [], load_table("range_searches"))
+    assert found.query("tau2_method == 'common'")["verdict"].tolist() == ["impossible"]
     printed = load_table("nma_published").set_index("quantity")["value"]
     assert printed["i2_lower"] > 0
 
 
 def test_i2_stands_in_where_the_first_route_leaves_zero_in(basis, routes):
-    second = routes["convention"].notna()
+    second = routes["route"] == "I2 and sample sizes"
     open_below = routes.assign(low=routes["low"].where(second, 0.0))
     found = certainty.tau2_range(basis.published, open_below)
     assert found.route == "I2 and sample sizes"

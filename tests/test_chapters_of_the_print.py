@@ -13,8 +13,7 @@ from helpers import table
 from psps_paper.article.published import comparisons
 from psps_paper.book.conclusions import compatibility_texts
 from psps_paper.book.network import comparison_texts, prediction_texts, tau2_route_texts
-from psps_paper.ensemble import dropped_assumptions, feasible_assumptions, implied_prediction_intervals, tau2_routes
-from psps_paper.ensemble.compatibility import combinations_text
+from psps_paper.ensemble import compatibility_map, implied_prediction_intervals, load_witnesses, published_evidence, tau2_routes
 
 CHAPTERS = ["compatibility", "heterogeneity", "what_print_allows"]
 NUMBERS = "one two three four five six seven eight nine ten eleven twelve thirteen twenty dozen twice half".split()
@@ -32,7 +31,7 @@ def routes():
 
 @pytest.fixture(scope="module")
 def intervals(routes):
-    parallel = routes[routes["convention"].isna()]
+    parallel = routes[routes["route"] == "pooled SE and sample sizes"]
     return implied_prediction_intervals(parallel["low"].min(), parallel["high"].max())
 
 
@@ -64,18 +63,11 @@ def test_a_typed_number_is_found(text):
     assert typed_numbers(text)
 
 
-def test_routes_agree_by_dl_only_for_the_strongest_correlation(routes):
-    texts = tau2_route_texts(routes, table("compatibility"))
-    assert texts["routes_agree"] == "paired with r = 0.9"
-    assert texts["routes_differ"].startswith("independent groups, change score") and "r = 0.75" in texts["routes_differ"]
-    # the map finds others feasible by other estimators, so the page may not claim this beyond DL
-    assert "ML: change score" in texts["feasible_other"] and "REML: paired with r = 0.75" in texts["feasible_other"]
-    assert "DL" not in texts["feasible_other"]
-
-
-def test_routes_that_meet_nowhere_are_called_none(routes):
-    far = routes.assign(low=routes["low"] + 10 * routes["convention"].notna(), high=routes["high"] + 10 * routes["convention"].notna())
-    assert tau2_route_texts(far, table("compatibility"))["routes_agree"] == "none"
+def test_routes_cannot_meet_below_the_stated_correlation(routes):
+    """Issue's independent search: DL needs tau2 of at least 0.142 or 0.087, and the standard error allows at most 0.077."""
+    texts = tau2_route_texts(routes, published_evidence())
+    assert (texts["floor_groups"], texts["floor_half"], texts["ceiling"], texts["tau2_high"]) == ("0.142", "0.087", "0.077", "0.077")
+    assert texts["least_correlation"] == "0.57" and texts["tau2_low"] == "0.045"
 
 
 def test_every_prediction_interval_includes_zero(intervals):
@@ -84,14 +76,11 @@ def test_every_prediction_interval_includes_zero(intervals):
 
 
 def test_each_combination_counts_once():
-    found = table("compatibility")
+    evidence = published_evidence()
+    found = compatibility_map(evidence, load_witnesses(evidence), table("range_searches"))
     texts = compatibility_texts(found)
-    parts = [int(texts[name]) for name in ("n_feasible", "n_undecided", "n_infeasible")]
-    assert sum(parts) == int(texts["n_rows"]) == len(found) == 21
-    assert (int(texts["n_sampled"]), parts[0] - int(texts["n_sampled"])) == (len(feasible_assumptions()), len(dropped_assumptions()))
-    assert texts["dropped"] == combinations_text(dropped_assumptions())
-    assert texts["dropped_weight"].startswith("0.6")
-    assert texts["change_score"] == "0.5" and "REML: change score (the same as paired with r = 0.5)" in texts["undecided"]
+    assert sum(int(texts[name]) for name in ("n_possible", "n_impossible", "n_not_found")) == int(texts["n_rows"]) == len(found) == 23
+    assert not found.duplicated(["unit", "crossovers", "correlation", "tau2_method"]).any()
 
 
 def test_heterogeneity_against_conservative_is_of_a_single_trial():

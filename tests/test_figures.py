@@ -20,7 +20,8 @@ import pytest
 from figure_examples import (
     DIRECTIONS,
     EDGES,
-    ENSEMBLE,
+    RANGES,
+    THRESHOLDS,
     EXAMPLES,
     FOREST,
     INTERVALS,
@@ -147,7 +148,7 @@ def test_texts_lie_inside_the_figure_and_apart(name, width):
         assert overlap(a, b) < 1.0, (first, second)
 
 
-@pytest.mark.parametrize("name", ["interval_strip", "ensemble_intervals"])
+@pytest.mark.parametrize("name", ["interval_strip", "identified_ranges", "threshold_forest"])
 def test_a_unit_longer_than_its_axis_stays_inside_the_figure(name):
     drawing = EXAMPLES[name](width="single", unit="standardised mean difference")
     [(text, (left, _, right, _))] = [box for box in text_boxes(drawing.figure) if box[0].startswith("standardised")]
@@ -436,10 +437,10 @@ def test_save_refuses_an_unknown_format(tmp_path):
         ("interval_strip", ["1 of 3 printed values outside even with their rounding", "printed 0.389, outside, implied 0.391 to 0.403"]),
         ("forest_responders", ["24/50 against 4/44, 9.23 (2.89 to 29.46)", "Pooled, random effects: 6.93 (2.64 to 18.20), prediction interval 0.31 to 153.00"]),
         ("effect_direction", ["25 studies", "add-on neuromodulation: 1 favours intervention and 1 no difference"]),
-        ("ensemble_intervals", ["Simulated", "I2, as a fraction 0.77 (0.70 to 0.84), printed 0.78"]),
-        ("robustness_dashboard", ["3 conclusions over simulated data sets", "placebo/sham: holds in 100\u202f% with each estimate by itself, 68\u202f%, at worst 47\u202f%; 0.36 (−0.22 to 0.94)", "ranked second: holds in 90\u202f% with each estimate by itself, 68\u202f%, at worst 65\u202f%."]),
         ("tau_posterior", ["median 0.37, 95\u202f% interval 0.11 to 0.88"]),
         ("prior_strip", ["scaled from 1/8 to 8 times", "placebo/sham: on average 93\u202f% (90\u202f% to 96\u202f%), in a new study 72\u202f% (72\u202f% to 72\u202f%)"]),
+        ("identified_ranges", ["Simulated", "placebo/sham: each estimate by itself 0.18 to 0.19", "one mean a study at least −0.45 to 0.33"]),
+        ("threshold_forest", ["neuromodulation vs placebo/sham: 0.36 (0.18 to 0.53), unchanged 0.34 to 0.45; below it: neuromodulation, placebo/sham", "unchanged 0.36 to no limit"]),
     ],
 )
 def test_alt_tells_the_numbers(name, expected):
@@ -557,13 +558,13 @@ def test_funnel_takes_a_given_summary():
     assert (drawing.data["adjusted"] - (POINTS["te"] - 0.4)).abs().max() == 0
 
 
-@pytest.mark.parametrize(("name", "columns"), [("interval_strip", ["low", "high"]), ("ensemble_intervals", ["q025", "q975"])])
+@pytest.mark.parametrize(("name", "columns"), [("interval_strip", ["low", "high"]), ("identified_ranges", ["low", "high"]), ("threshold_forest", ["lower", "upper"])])
 def test_intervals_are_plotted(name, columns):
     drawing = drawn(name)
     spans = [x for x, _ in lines(drawing.figure.axes[1])]
     for _, row in drawing.data.iterrows():
         assert [row[columns[0]], row[columns[1]]] in spans
-        if pd.notna(row["printed"]):
+        if pd.notna(row.get("printed")):
             assert [row["printed"]] in spans
 
 
@@ -754,7 +755,7 @@ def test_an_unknown_desirable_direction_is_refused(name):
 
 
 def test_the_simulated_tier_is_named_in_the_figure():
-    for name in ("ensemble_intervals", "funnel"):
+    for name in ("identified_ranges", "funnel"):
         assert "simulated" in " ".join(t.get_text() for t in visible_texts(drawn(name).figure)).lower()
 
 
@@ -808,7 +809,9 @@ FOREST_OPTIONS = {"desirable": "higher"}
         (lambda: figures.funnel(with_value(POINTS, 0, "se", 0.0), tier="simulated"), r"column se: 0.0 is not a finite number above 0"),
         (lambda: figures.funnel(POINTS, tier="invented"), r"tier='invented' is not one of printed"),
         (lambda: figures.interval_strip(with_value(INTERVALS, 0, "low", 2.0), unit="x"), r"columns low, high: \[2.0, 0.9763\]"),
-        (lambda: figures.ensemble_intervals(with_value(ENSEMBLE, 0, "q50", 9.0), unit="x"), r"row 1 \(tau2\), columns q025"),
+        (lambda: figures.identified_ranges(with_value(RANGES, 0, "low", 9.0), unit="x"), r"row 1 .*, columns low, high"),
+        (lambda: figures.identified_ranges(with_value(RANGES, 0, "proved", "maybe"), unit="x"), r"row 1 .*, column proved: 'maybe'"),
+        (lambda: figures.threshold_forest(with_value(THRESHOLDS, 0, "invariant_lower", 0.4), unit="x"), r"invariant_lower, te, invariant_upper are not in this order"),
         (lambda: figures.effect_direction(with_value(DIRECTIONS, 3, "direction", "up")), r"row 4 .*, column direction: 'up' is not one of favours intervention"),
         (lambda: figures.effect_direction(with_value(DIRECTIONS, 3, "n", 0)), r"row 4 .*, column n: 0 is not a finite number at least 1"),
         (lambda: figures.rob_stacked(ROB, width="wide"), r"width='wide': expected 'single' or 'double'"),

@@ -2,86 +2,154 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from psps_paper import formatting
-from psps_paper.article.published import PublishedNetwork
-from psps_paper.ensemble import Ensemble, convergence
-from psps_paper.ensemble.compatibility import UNDECIDED, assumptions_of, change_score_correlation, combinations_text
-from psps_paper.ensemble.sampler import RARE
-
-SHARES = ("significant", "holds_", "rank_", "changes", "excludes_zero", "favours_first", "accepted")
-
-
-def ranges_as_text(table: pd.DataFrame, decimals: int = 2) -> pd.DataFrame:
-    """Join the columns ``x_low``, ``x_median``, ``x_high`` (or ``low``, ``median``, ``high``) into ``x``: "median (low to high)".
-
-    Shares of members (``significant``, ``holds_...``, ``rank_...``, ``changes``...) become percentages; an undefined
-    range becomes "not defined".
-    """
-    shown = table.copy()
-    for median in [column for column in table.columns if column == "median" or column.endswith("_median")]:
-        stem = median.removesuffix("median")
-        low, high, joined = stem + "low", stem + "high", stem.rstrip("_") or "value"
-        texts = [
-            "not defined" if pd.isna(row[median]) else formatting.estimate(row[median], row[low], row[high], decimals)
-            for _, row in table.iterrows()
-        ]
-        shown[median] = texts
-        shown = shown.rename(columns={median: joined}).drop(columns=[low, high])
-    shares = [column for column in shown.columns if column.startswith(SHARES) and pd.api.types.is_float_dtype(shown[column])]
-    for column in shares:
-        shown[column] = [formatting.NOT_KNOWN if pd.isna(value) else formatting.percent(value, 0) for value in shown[column]]
-    return shown
+from psps_paper.article.published import published_network
+from psps_paper.article.trials import te_desirable
+from psps_paper.conclusions.robustness import OPEN, article_conclusions, proved, settled_by
+from psps_paper.ensemble.compatibility import crossovers_label
+from psps_paper.ensemble.countings import AS_PRINTED, ONE_MEAN
+from psps_paper.ensemble.model import CAPS
+from psps_paper.ensemble.witnesses import Witness
+from psps_paper.tables.load import load_table
 
 
 def conclusions_table(conclusions: pd.DataFrame) -> pd.DataFrame:
     """The article's conclusions as readers see them, from :func:`psps_paper.conclusions.robustness.robustness_of_conclusions`."""
-    def whole(low: float, high: float) -> str:
-        return f"{low:.0f} to {high:.0f}"
-
-    def studies(count: int) -> str:
-        return "1 study" if count == 1 else f"{count} studies"
-
     rows = []
     for row in conclusions.itertuples():
         has_contrast = not pd.isna(row.te)
         rows.append({
             "conclusion": row.conclusion,
-            "rests on": f"{studies(row.studies)}, {row.estimates} estimates, {whole(row.patients_low, row.patients_high)} patients",
-            "holds with estimates as printed": formatting.percent(row.holds_as_printed, 0),
-            "one estimate a study": f"{formatting.percent(row.holds_grouped, 0)} ({formatting.percent(row.holds_grouped_low, 0)} to {formatting.percent(row.holds_grouped_high, 0)})",
-            "all estimates, correlated": formatting.percent(row.holds_correlated, 0),
-            "at worst": formatting.percent(row.holds_worst, 0),
-            "SMD, prediction interval": formatting.estimate(row.te, row.predict_lower, row.predict_upper) if has_contrast else "",
+            "rests on": _rests_on(row),
+            "in words": row.verdict,
+            "counted as printed": row.as_printed,
+            "may fail under": row.fails_under or "none found",
+            "no counterexample under": row.holds_under or "none of them",
+            "data set": row.witness,
+            "what would settle it": settled_by(row.fails_under),
+            "SMD, widest prediction interval": formatting.estimate(row.te, row.predict_lower, row.predict_upper) if has_contrast else "",
             "points of 0 to 10": formatting.estimate(row.points, row.points_lower, row.points_upper, 1) if has_contrast else "",
             "minimal important difference": row.important if has_contrast else "",
-            "in words": row.verdict,
         })
     return pd.DataFrame(rows)
 
 
-def centres_note(conclusions: pd.DataFrame, published: PublishedNetwork) -> str:
-    """Why the centre of a conclusion's effect may differ in its last digit from the recovered network, with both values.
+def _rests_on(row) -> str:
+    studies = "1 study" if row.studies == 1 else f"{row.studies} studies"
+    return f"{studies}, {row.estimates} estimates, {row.patients_low:.0f} to {row.patients_high:.0f} patients"
 
-    Parameters
-    ----------
-    conclusions : DataFrame
-        Of :func:`psps_paper.conclusions.robustness.robustness_of_conclusions`; ``te`` is the median over the members.
-    published : PublishedNetwork
+
+def lower_limits(ranges: pd.DataFrame) -> pd.DataFrame:
+    """Range of the lower confidence limit of each contrast, for the figure: ``label, low, high, proved``."""
+    rows = ranges.dropna(subset="lower_low")
+    other = rows["conclusion"].str.replace("^.*(?:better than| and) (?!minimally)", "", regex=True)
+    order = list(dict.fromkeys(other))
+    rows = rows.assign(other=other).sort_values("other", kind="stable", key=lambda names: names.map(order.index))
+    return pd.DataFrame({
+        "label": rows["other"] + ": " + rows["counting"], "low": rows["lower_low"], "high": rows["lower_high"],
+        "proved": rows["counting"].eq(AS_PRINTED).map({True: "yes", False: "no"}),
+    }).reset_index(drop=True)  # fmt: skip
+
+
+def threshold_rows(thresholds: pd.DataFrame) -> pd.DataFrame:
+    """Threshold analysis for a table and its figure: the contrast as one label, and whether chance could carry it to an end."""
+    named = thresholds.assign(label=thresholds["treat1"] + " vs " + thresholds["treat2"])
+    columns = ["label", "te", "lower", "upper", "invariant_lower", "invariant_upper", "below", "above"]
+    return named[columns].assign(**{"within the interval": named["sensitive"].map({True: "yes", False: "no"})})
+
+
+def conclusions_texts(conclusions: pd.DataFrame, ranges: pd.DataFrame, witnesses: Sequence[Witness]) -> dict[str, str]:
+    """What is proved of the conclusions, as text for prose.
+
+    Returns
+    -------
+    dict
+        ``n_conclusions``; ``n_open`` (may hold or fail under some way of counting) and ``n_open_once`` (where each study
+        counts once); ``n_sets`` (data sets) and ``n_searches``; ``open_once`` and ``closed_once`` (conclusions that a data
+        set overturns where each study counts once, and the others).
     """
-    text = "The SMD here is the median over the simulated sets; other pages show the central solution of the recovered network."
-    differing = []
-    for row in conclusions.dropna(subset="te").drop_duplicates(["treat1", "treat2"]).itertuples():
-        recovered = published.fit.te.at[row.treat1, row.treat2]
-        if formatting.number(row.te) != formatting.number(recovered):
-            differing.append(f"{formatting.number(row.te, 4)} here and {formatting.number(recovered, 4)} there for {row.treat1} against {row.treat2}")
-    if not differing:
-        return text + " Both agree to two decimals."
-    return f"{text} Both agree with everything printed, but round apart: {formatting.sentence_list(differing)}."
+    once = ranges[(ranges["counting"] == ONE_MEAN) & (ranges["verdict"] == OPEN)]["conclusion"]
+    return {
+        "n_conclusions": str(len(conclusions)),
+        "n_open": str(int((conclusions["fails_under"] != "").sum())),
+        "n_open_once": str(len(once)),
+        "n_sets": str(len(witnesses)),
+        "n_searches": f"{int(ranges['searches'].max()):,}",
+        "open_once": formatting.sentence_list(list(once) or ["none"]),
+        "closed_once": formatting.sentence_list([name for name in conclusions["conclusion"] if name not in set(once)] or ["none"]),
+    }
+
+
+def proved_texts() -> dict[str, str]:
+    """:func:`conclusions_texts` of the article's conclusions and the stored data sets."""
+    known = proved()
+    published = published_network(load_table("nma_published"), desirable=te_desirable())
+    return conclusions_texts(article_conclusions(published), known.ranges, known.witnesses)
+
+
+def ranges_table(ranges: pd.DataFrame) -> pd.DataFrame:
+    """Identified ranges as readers see them, from :func:`psps_paper.conclusions.robustness.identified_ranges`."""
+    def span(row, name: str, decimals: int) -> str:
+        low, high = getattr(row, f"{name}_low"), getattr(row, f"{name}_high")
+        return "" if pd.isna(low) else formatting.interval(low, high, decimals)
+
+    return pd.DataFrame([
+        {
+            "conclusion": row.conclusion, "estimates of a study": row.counting, "verdict": row.verdict,
+            "width": "printed" if row.counting == AS_PRINTED else "at least this wide",
+            "lower limit": span(row, "lower", 2), "upper limit": span(row, "upper", 2),
+            "z or t": "" if row.counting == "cluster-robust" else span(row, "z", 2),
+            "P-score": span(row, "p_score", 3), "rank": span(row, "rank", 0),
+            "holds in": row.holds_in, "fails in": row.fails_in,
+        }
+        for row in ranges.itertuples()
+    ])  # fmt: skip
+
+
+def switches_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Verdicts by switch as readers see them, from :func:`psps_paper.conclusions.robustness.by_switch`."""
+    return pd.DataFrame({
+        "conclusion": table["conclusion"],
+        "tau2 by": table["tau2"],
+        "crossover trials": [crossovers_label(crossovers, None) for crossovers in table["crossovers"]],
+        "no SMD beyond": [f"{cap:g}" for cap in table["cap"]],
+        "single trials as printed": table["trials"],
+        "estimates of a study": table["spread"].map({"any": "any number", "two an arm": "at most two an active arm"}),
+        "verdict": table["verdict"],
+        "holds in": table["holds_in"].fillna(""),
+        "fails in": table["fails_in"].fillna(""),
+        "searches": table["searches"],
+    })
+
+
+def witnesses_table(witnesses: Sequence[Witness]) -> pd.DataFrame:
+    """The stored data sets with the assumptions to which each belongs."""
+    return pd.DataFrame([
+        {
+            "data set": w.name, "tau2 by": w.tau2, "crossover trials": crossovers_label(w.switches["crossovers"], None),
+            "largest SMD": formatting.number(w.switches["cap"]), "single trials as printed": "yes" if w.switches["trials"] else "no",
+            "estimates of a study": {"any": "any number", "two an arm": "at most two an active arm"}[w.switches["spread"]],
+        }
+        for w in witnesses
+    ])  # fmt: skip
+
+
+def strictest_texts(ranges: pd.DataFrame, witnesses: Sequence[Witness], conclusion: str, counting: str, prefix: str) -> dict[str, str]:
+    """The data set under the strictest assumptions in which a conclusion fails, as text: name, largest SMD, cap, z, interval.
+
+    Raises ValueError where none was found.
+    """
+    row = ranges[(ranges["conclusion"] == conclusion) & (ranges["counting"] == counting)].iloc[0]
+    named = {w.name: w for w in witnesses}
+    if row["fails_strictly"] not in named:
+        raise ValueError(f"{conclusion}, {counting}: no data set was found in which it fails")
+    own = named[row["fails_strictly"]].switches
+    cap = min(c for c in CAPS if own["cap"] <= c)
+    return {f"{prefix}witness": row["fails_strictly"], f"{prefix}cap": f"{cap:g}", f"{prefix}trials": "hold" if own["trials"] else "do not all hold"}
 
 
 SCALE_WORDS = {
@@ -111,78 +179,12 @@ def clinical_table(conclusions: pd.DataFrame, ratings: pd.DataFrame) -> pd.DataF
         "conclusion": table["conclusion"],
         "rests on": table["rests on"],
         "points of 0 to 10": table["points of 0 to 10"],
-        "survives at worst": table["at worst"],
+        "if studies are counted once": table["in words"],
         "certainty": [rated.get(name, "not rated") for name in contrasts],
     })
 
 
-def extreme_estimates(ensemble: Ensemble, large: float = 2.0) -> pd.DataFrame:
-    """How large the estimates of the members are: quantiles of each member's largest and smallest, and how many are large.
-
-    Parameters
-    ----------
-    ensemble : Ensemble
-    large : float
-        An absolute SMD that few trials reach.
-    """
-    quantiles = {"least": 0.0, "median": 0.5, "greatest": 1.0}
-    extremes = {"largest SMD of a member": ensemble.te.max(axis=1), "smallest SMD of a member": ensemble.te.min(axis=1)}
-    beyond = (np.abs(ensemble.te) > large).any(axis=1).mean()
-    return pd.DataFrame([
-        {"quantity": name, **{key: formatting.number(np.quantile(values, q)) for key, q in quantiles.items()},
-         f"members with any SMD beyond {large:g} either way": formatting.percent(beyond, 0)}
-        for name, values in extremes.items()
-    ])
-
-
-def convergence_as_text(ensemble: Ensemble) -> pd.DataFrame:
-    """Two streams of the ensemble side by side, from :func:`psps_paper.ensemble.convergence`, to three significant digits."""
-    table = convergence(ensemble)
-
-    def mean(chain: int) -> list[str]:
-        return [f"{_three_digits(m)} ({formatting.number(e, 1 - math.floor(math.log10(e)) if e else 0)})" for m, e in zip(table[f"mean_{chain}"], table[f"error_{chain}"], strict=True)]
-
-    return pd.DataFrame({
-        "quantity": table.index.str.replace("_", " ").str.replace(r"\bte\b", "SMD", regex=True),
-        "first stream: mean (error)": mean(0),
-        "second stream: mean (error)": mean(1),
-        "distance in errors": [formatting.number(value, 2) for value in table["distance"]],
-        "members that count in full": [f"{value:.0f}" for value in table["effective_size"]],
-    })
-
-
-def _three_digits(value: float) -> str:
-    return formatting.number(value, max(0, 2 - math.floor(math.log10(abs(value))))) if value else "0"
-
-
 def compatibility_texts(table: pd.DataFrame) -> dict[str, str]:
-    """The compatibility map in numbers and names, as text for prose; each combination counts once.
-
-    Parameters
-    ----------
-    table : DataFrame
-        The table ``compatibility``.
-
-    Returns
-    -------
-    dict
-        ``n_rows, n_feasible, n_undecided, n_infeasible``; ``undecided`` and ``undecided_below`` (half-units); ``n_sampled``
-        and ``dropped`` (feasible combinations in the ensemble and left out of it), ``dropped_below`` (share of draws) and
-        ``dropped_weight`` (share of members that the left-out would have); ``change_score`` (correlation).
-    """
-    counts = table["feasible"].value_counts()
-    feasible = table[table["feasible"] == "yes"]
-    rare = feasible["share"] < RARE
-    return {
-        "n_rows": str(len(table)),
-        "n_feasible": str(counts.get("yes", 0)),
-        "n_undecided": str(counts.get("undecided", 0)),
-        "n_infeasible": str(counts.get("no", 0)),
-        "undecided": combinations_text(assumptions_of(table.query("feasible == 'undecided'"))),
-        "undecided_below": formatting.number(UNDECIDED, 0),
-        "n_sampled": str(int((~rare).sum())),
-        "dropped": combinations_text(assumptions_of(feasible[rare])),
-        "dropped_below": formatting.percent(RARE, 0),
-        "dropped_weight": formatting.percent(feasible.loc[rare, "share"].sum() / feasible["share"].sum()),
-        "change_score": formatting.number(change_score_correlation(), 1),
-    }
+    """The map of :func:`psps_paper.ensemble.compatibility_map` in numbers: ``n_rows, n_possible, n_impossible, n_not_found``."""
+    counts = table["verdict"].value_counts()
+    return {"n_rows": str(len(table)), **{f"n_{name.replace(' ', '_')}": str(counts.get(name, 0)) for name in ("possible", "impossible", "not found")}}

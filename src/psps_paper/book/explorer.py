@@ -119,7 +119,7 @@ class Settings:
 def explorer_data(
     published: PublishedNetwork,
     comparisons: pd.DataFrame,
-    compatibility: pd.DataFrame,
+    agreeing: pd.Series,
     scale: pd.DataFrame,
     *,
     desirable: Desirable,
@@ -132,9 +132,10 @@ def explorer_data(
     published : PublishedNetwork
     comparisons : DataFrame [treat1, treat2, n_studies, n_estimates]
         From :func:`psps_paper.article.published.comparisons`.
-    compatibility, scale : DataFrame
-        The tables ``compatibility`` (for the between-study variance that sets of trial-level estimates need to agree
-        with the print) and ``clinical_scale`` (for the smallest important SMD, to the two decimals that the page shows).
+    agreeing : Series
+        Between-study variance of data sets that agree with the print, from :func:`psps_paper.ensemble.agreeing_tau2`.
+    scale : DataFrame
+        The table ``clinical_scale`` (for the smallest important SMD, to the two decimals that the page shows).
     desirable, scale_desirable : {"lower", "higher"}
         Desirable direction of te, and of the outcome's own scale on which a new trial is typed.
 
@@ -157,8 +158,7 @@ def explorer_data(
         }
         for row in published.recovery.solution.itertuples()
     ]
-    found = compatibility.loc[compatibility["feasible"] == "yes", "tau2"]
-    tau2 = round(float(found.median()), 3)
+    tau2 = round(float(agreeing.median()), 3)
     important = round(clinical_scale(scale).important_smd, 2)
     bounds = published.bounds
     settings = Settings(reference=tau2, tau2=tau2, rho=0.0, mid=important, level=0.95, keep=(True,) * len(rows))
@@ -172,7 +172,7 @@ def explorer_data(
         "colours": {treatment: CLASS_COLOURS[treatment] for treatment in published.recovery.treatments},
         "tau2": {
             "allowed": [round(float(bound), 3) for bound in (published.recovery.tau2_low, published.recovery.tau2_high)],
-            "found": [round(float(bound), 3) for bound in (found.min(), found.max())],
+            "found": [round(float(bound), 3) for bound in (agreeing.min(), agreeing.max())],
         },
         "settings": asdict(settings) | {"keep": list(settings.keep)},
     }

@@ -6,7 +6,8 @@ import pandas as pd
 
 from psps_paper import formatting
 from psps_paper.article.published import PublishedNetwork
-from psps_paper.ensemble.compatibility import assumptions_of, combinations_text, convention_label
+from psps_paper.ensemble.model import Evidence
+from psps_paper.ensemble.proofs import dl_floor, least_common_correlation, parallel_ceiling
 from psps_paper.recover.i2 import i2_interval
 from psps_paper.recover.printed import rounding_interval
 
@@ -66,41 +67,40 @@ def comparison_texts(found: pd.DataFrame, treat1: str, treat2: str, prefix: str)
 
 def tau2_routes_table(routes: pd.DataFrame) -> pd.DataFrame:
     """The routes to the between-study variance as readers see them, from :func:`psps_paper.ensemble.tau2_routes`."""
+    first = routes["route"] == routes["route"].iloc[0]
     return pd.DataFrame({
         "route": routes["route"],
         "from": routes["basis"],
+        "estimates of each trial": routes["spread"],
+        "no SMD beyond": [f"{cap:.3g}" for cap in routes["cap"]],
         "crossover trials": [
-            "none" if pd.isna(row.convention) else convention_label(row.convention, row.correlation)
-            for row in routes.itertuples()
+            "none" if parallel else "independent groups" if pd.isna(r) else f"one correlation for all, {r:g}"
+            for parallel, r in zip(first, routes["correlation"])
         ],
         "tau2": [formatting.interval(low, high, 3) for low, high in zip(routes["low"], routes["high"])],
     })
 
 
-def tau2_route_texts(routes: pd.DataFrame, compatibility: pd.DataFrame) -> dict[str, str]:
-    """Where the routes to the between-study variance agree, which holds by DL only, and what the map says of other estimators.
-
-    Parameters
-    ----------
-    routes : DataFrame
-        Of :func:`psps_paper.ensemble.tau2_routes`.
-    compatibility : DataFrame
-        The table of that name.
+def tau2_route_texts(routes: pd.DataFrame, evidence: Evidence) -> dict[str, str]:
+    """Where the routes to the between-study variance cannot meet, which is proved for DerSimonian-Laird, as text.
 
     Returns
     -------
     dict
-        ``routes_agree`` and ``routes_differ`` (how crossover trials entered where the second route does, or does not,
-        share a value with all of the first) and ``feasible_other`` (feasible combinations by other estimators).
+        ``tau2_low`` and ``tau2_high`` of the first route over all caps and spreads; ``floor_groups`` and ``floor_half``
+        (least tau2 by DerSimonian-Laird with crossover trials as independent groups, or with a correlation of one half) and
+        ``least_correlation`` (of all crossover trials, below which that estimator cannot give the print).
     """
-    first, second = routes[routes["convention"].isna()], routes.dropna(subset="convention")
-    agree = (second["low"] <= first["high"].min()) & (second["high"] >= first["low"].max())
-    labels = pd.Series([convention_label(row.convention, row.correlation) for row in second.itertuples()], index=second.index)
-    others = compatibility.query("feasible == 'yes' and tau2_method != 'DL'")
+    first = routes[routes["route"] == routes["route"].iloc[0]]
+    ceiling = parallel_ceiling(evidence)
     return {
-        "routes_agree": formatting.sentence_list(list(labels[agree]) or ["none"]),
-        "routes_differ": formatting.sentence_list(list(labels[~agree]) or ["none"]),
-        "feasible_other": combinations_text(assumptions_of(others)),
+        "tau2_low": formatting.number(first["low"].min(), 3),
+        "tau2_high": formatting.number(first["high"].max(), 3),
+        "ceiling": formatting.number(ceiling, 3),
+        "floor_groups": formatting.number(dl_floor(evidence, None), 3),
+        "floor_half": formatting.number(dl_floor(evidence, 0.5), 3),
+        "half": "0.5",
+        "least_correlation": formatting.number(least_common_correlation(evidence, ceiling)),
     }
 
 

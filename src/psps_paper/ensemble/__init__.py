@@ -1,39 +1,21 @@
-"""Trial-level sets that agree with everything printed: which assumptions allow them, and ensembles of them."""
+"""Data sets that agree with everything printed: which assumptions allow them, and what they prove of each conclusion."""
 
 from psps_paper.ensemble.compatibility import compatibility_map, describe_compatibility
 from psps_paper.ensemble.heterogeneity import implied_prediction_intervals, tau2_routes
-from psps_paper.ensemble.model import Assumptions, Evidence, published_evidence
-from psps_paper.ensemble.projection import refit_agrees
-from psps_paper.ensemble.sampler import (
-    Ensemble,
-    assumption_labels,
-    convergence,
-    dropped_assumptions,
-    feasible_assumptions,
-    load_ensemble,
-    priors,
-    sample_ensemble,
-    save_ensemble,
-    summaries,
-)
+from psps_paper.ensemble.model import Evidence, Setting, published_evidence
+from psps_paper.ensemble.witnesses import Witness, agreeing_tau2, findings, identified_range, load_witnesses
 
 __all__ = [
-    "Assumptions",
-    "Ensemble",
     "Evidence",
-    "assumption_labels",
+    "Setting",
+    "Witness",
+    "agreeing_tau2",
     "compatibility_map",
-    "convergence",
     "describe_compatibility",
-    "dropped_assumptions",
-    "feasible_assumptions",
+    "findings",
+    "identified_range",
     "implied_prediction_intervals",
-    "load_ensemble",
-    "priors",
+    "load_witnesses",
     "published_evidence",
-    "refit_agrees",
-    "sample_ensemble",
-    "save_ensemble",
-    "summaries",
     "tau2_routes",
 ]

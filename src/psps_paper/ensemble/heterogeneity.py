@@ -8,84 +8,51 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from psps_paper.ensemble.model import Assumptions, Evidence, draw_allocation, published_evidence
+from psps_paper.ensemble.model import CAPS, Evidence, published_evidence
+from psps_paper.ensemble.proofs import allocations, largest_estimate, printed_contrast, tau2_by_standard_error, typical_precision
 from psps_paper.recover.contrasts import recover_contrasts
 
-CONVENTIONS = (
-    Assumptions("independent groups", 0.0, "DL"),
-    Assumptions("change score", 0.0, "DL"),
-    Assumptions("paired", 0.75, "DL"),
-    Assumptions("paired", 0.9, "DL"),
-)
+CORRELATIONS = (None, 0.5, 0.75, 0.9)  # of crossover trials' periods; without one they enter as two groups
 
 
-def _tau2_of_se(variances: np.ndarray, se: float) -> float:
-    """tau2 at which estimates with these variances pool to this SE; NaN if even tau2 = 0 gives a larger one."""
+def tau2_routes(evidence: Evidence | None = None, *, caps: Sequence[float] = CAPS, correlations: Sequence[float | None] = CORRELATIONS) -> pd.DataFrame:
+    """Bounds of tau2 by two routes; the truth lies between them if the stated conditions hold.
 
-    def gap(tau2):
-        return (1 / (variances + tau2)).sum() - 1 / se**2
-
-    return float(scipy.optimize.brentq(gap, 0.0, 100.0)) if gap(0.0) > 0 else np.nan
-
-
-def tau2_routes(
-    evidence: Evidence | None = None,
-    conventions: Sequence[Assumptions] = CONVENTIONS,
-    *,
-    draws: int = 2000,
-    seed: int = 20250305,
-) -> pd.DataFrame:
-    """Range of tau2 by two independent routes, under each SE convention.
-
-    Route 1: the pooled SE of a comparison whose studies are few, with their public sample sizes (parallel
-    trials, so that the convention does not matter). Route 2: tau2 = (Q - df) / (typical precision), with Q from
-    the printed I2 and the precision from sample sizes of all studies, drawn over their ranges and allocations;
-    it is the DL value. Variances are taken at the pooled te; larger effects would have larger variances.
+    Route 1: the pooled SE of a comparison of parallel trials, with their public sample sizes, by any estimator
+    (:func:`psps_paper.ensemble.proofs.tau2_by_standard_error`; how large an SMD can be there is proved too). How many estimates each trial gave is not printed, so each
+    spread has its row, and any spread the union. Route 2: tau2 = (Q - df) / C by DerSimonian-Laird, with Q from the printed
+    I2 and bounds of C from the sample sizes of all trials, over every spread. Both use the same sample sizes and the same
+    formula of the SE, so that an error in these moves both: the routes are not independent.
 
     Returns
     -------
     pandas.DataFrame
-        ``route, basis, convention, correlation, low, high``; NaN ends where the SEs are too small for any tau2.
+        ``route, basis, spread, cap, correlation, low, high``: bounds if no SMD is beyond ``cap``, which is proved for route 1.
 
     Source: inverse of the random-effects variance; DerSimonian & Laird 1986; Higgins & Thompson 2002.
     """
     evidence = published_evidence() if evidence is None else evidence
-    studies, edges = evidence.studies, evidence.edges
-    recovered = recover_contrasts(evidence.printed, edges, desirable=evidence.desirable)
-    bounds, centre = recovered.bounds[recovered.bounds["edge"]].reset_index(drop=True), recovered.solution["te"]
     rows = []
-    for k, edge in enumerate(edges.itertuples()):
-        mine = studies[studies["comparison"] == k]
-        if mine["crossover"].any() or (mine["most_estimates"].sum() != edge.estimates):
-            continue  # not sparse: the split of estimates over studies, or the convention, is open
-        a, b = 4.0, 0.5
-        ends = []
-        for sizes, se in (("n_low", bounds.loc[k, "se_low"]), ("n_high", bounds.loc[k, "se_high"])):
-            variances = np.repeat((a + b * centre[k] ** 2) / mine[sizes].to_numpy(), mine["most_estimates"])
-            ends.append(_tau2_of_se(variances, se))
+    for k, edge in enumerate(evidence.edges.itertuples()):
+        mine = evidence.studies["comparison"] == k
+        printed = set(evidence.printed.loc[evidence.printed["quantity"] == "te", "treat2"])
+        if edge.treat2 not in printed or evidence.studies.loc[mine, "crossover"].any():
+            continue
+        se = printed_contrast(evidence, edge.treat2)["se"]
         basis = f"{edge.treat1} versus {edge.treat2}: {int(edge.estimates)} estimates"
-        rows.append({"route": "pooled SE and sample sizes", "basis": basis, "low": ends[0], "high": ends[1]})
-    rng = np.random.default_rng(seed)
-    study = np.array([draw_allocation(evidence, rng) for _ in range(draws)])
-    low, span = studies["n_low"].to_numpy(), (studies["n_high"] - studies["n_low"]).to_numpy()
-    # ends of the sample-size ranges as well as their inside
-    n = low + span * np.clip(rng.uniform(-0.5, 1.5, (draws, len(studies))), 0, 1)
-    one_hot = np.eye(len(edges))[evidence.estimates]
-    q_low, q_high = evidence.q_range
-    for assumptions in conventions:
-        a, b = assumptions.coefficients(studies["crossover"].to_numpy())
-        v = (a[study] + b[study] * centre.to_numpy()[evidence.estimates] ** 2) / np.take_along_axis(n, study, axis=1)
-        u = 1 / v
-        room = (u @ one_hot - (u**2) @ one_hot / (u @ one_hot)).sum(axis=1)
-        rows.append(
-            {
-                "route": "I2 and sample sizes", "basis": f"all {len(evidence.estimates)} estimates",
-                "convention": assumptions.convention,
-                "correlation": assumptions.correlation if assumptions.convention == "paired" else np.nan,
-                "low": (q_low - evidence.df) / room.max(), "high": (q_high - evidence.df) / room.min(),
-            }
-        )  # fmt: skip
-    return pd.DataFrame(rows)[["route", "basis", "convention", "correlation", "low", "high"]]
+        cap, every = min(largest_estimate(evidence, k), max(caps)), allocations(evidence, k)
+        ends = [tau2_by_standard_error(evidence, k, counts, cap, (se.low, se.high)) for counts in every]
+        names = [" + ".join(map(str, counts)) for counts in every]
+        for name, (low, high) in [*zip(names, ends, strict=True), ("any", (min(e[0] for e in ends), max(e[1] for e in ends)))]:
+            rows.append({"route": "pooled SE and sample sizes", "basis": basis, "spread": name, "cap": cap, "low": low, "high": high})
+    for cap in caps:
+        for correlation in correlations:
+            least, most = typical_precision(evidence, correlation, cap)
+            rows.append({
+                "route": "I2 and sample sizes", "basis": f"all {len(evidence.estimates)} estimates", "spread": "any", "cap": cap,
+                "correlation": correlation, "low": (evidence.q_range[0] - evidence.df) / most, "high": (evidence.q_range[1] - evidence.df) / least,
+            })  # fmt: skip
+    return pd.DataFrame(rows)[["route", "basis", "spread", "cap", "correlation", "low", "high"]]
 
 
 def implied_prediction_intervals(

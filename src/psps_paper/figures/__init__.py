@@ -5,10 +5,10 @@ from psps_paper.figures.bias import rob_by_study, rob_stacked
 from psps_paper.figures.drawing import Drawing, save, to_svg
 from psps_paper.figures.flow import prisma_flow
 from psps_paper.figures.forest import forest_network, forest_responders
-from psps_paper.figures.intervals import ensemble_intervals, funnel, interval_strip
+from psps_paper.figures.intervals import funnel, interval_strip
 from psps_paper.figures.network import league_heat, network_graph
 from psps_paper.figures.ranks import cumulative_ranks, p_score_dots, rank_interval, rankogram
-from psps_paper.figures.robustness import robustness_dashboard
+from psps_paper.figures.robustness import identified_ranges, threshold_forest
 from psps_paper.figures.small_study import bubble, contour_funnel
 from psps_paper.figures.studies import effect_direction, studies_by_year
 
@@ -18,10 +18,10 @@ __all__ = [
     "contour_funnel",
     "cumulative_ranks",
     "effect_direction",
-    "ensemble_intervals",
     "forest_network",
     "forest_responders",
     "funnel",
+    "identified_ranges",
     "interval_strip",
     "league_heat",
     "network_graph",
@@ -32,9 +32,9 @@ __all__ = [
     "rankogram",
     "rob_by_study",
     "rob_stacked",
-    "robustness_dashboard",
     "save",
     "studies_by_year",
     "tau_posterior",
+    "threshold_forest",
     "to_svg",
 ]

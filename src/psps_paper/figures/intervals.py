@@ -1,4 +1,4 @@
-"""Printed values against intervals, ensembles of simulated ones, and the funnel plot."""
+"""Printed values against intervals, and the funnel plot."""
 
 from __future__ import annotations
 
@@ -95,80 +95,6 @@ def interval_strip(
         name, figure, data,
         f"Printed values against implied intervals ({unit}); {outside} of {int(given.sum())} printed values "
         f"outside even with their rounding. {alt}.",
-    )
-
-
-@style.styled
-def ensemble_intervals(
-    ensemble: pd.DataFrame,
-    *,
-    unit: str,
-    digits: int = 2,
-    width: Width = "double",
-    name: str = "ensemble_intervals",
-) -> Drawing:
-    """Spread of a quantity over simulated data sets that agree with everything printed.
-
-    Parameters
-    ----------
-    ensemble : DataFrame [label, q025, q25, q50, q75, q975]
-        Quantiles over the ensemble, in ``unit``. Optional column ``printed``.
-    digits : int
-        Decimals of the numbers at the right.
-
-    Notes
-    -----
-    The word "simulated" is part of the figure: the values are no trial's results.
-    """
-    where = "ensemble_intervals"
-    quantiles = ["q025", "q25", "q50", "q75", "q975"]
-    data = style.table(ensemble, ["label", *quantiles], where)
-    if "printed" not in data.columns:
-        data["printed"] = np.nan
-    data = data[["label", *quantiles, "printed"]]
-    style.check_numbers(data, quantiles, where)
-    style.check_numbers(data, ["printed"], where, missing_allowed=True)
-    style.check_order(data, quantiles, where)
-    numbers = [
-        f"{number(r.q50, digits)} ({interval(r.q025, r.q975, digits)})"
-        + (f"\nprinted {number(r.printed, digits)}" if pd.notna(r.printed) else "")
-        for r in data.itertuples()
-    ]
-    marker, filled = style.TIER_MARKERS["simulated"]
-    keys = [Key("simulated median", INK, marker=marker, filled=filled)]
-    if data["printed"].notna().any():
-        keys.append(Key("printed", INK, marker="o"))
-    note = (
-        "Simulated, not observed: middle half (thick) and middle 95% (thin) of simulated data sets "
-        "that agree with the printed numbers."
-    )
-    figure, axes, centres, size = _rows(width, list(data["label"]), numbers, keys, note)
-    low, high = style.nice_limits(
-        data[["q025", "q975", "printed"]].to_numpy(dtype=float).ravel()
-    )
-    axes.set(xlim=(low, high))
-    layout.name_horizontal_axis(axes, f"{unit} (simulated)", size)
-    axes.locator_params(axis="x", nbins=6 if width == "double" else 4)
-    if low < 0 < high:
-        # In single width the labels stand above the rows, where the line would cross them.
-        bands = [(y - size, y + size) for y in centres] if width == "single" else [axes.get_ylim()]
-        for band in bands:
-            axes.plot([0, 0], band, color=INK, linewidth=0.9, zorder=1)
-    for row, y in zip(data.itertuples(), centres, strict=True):
-        axes.plot([row.q025, row.q975], [y, y], color=MUTED, linewidth=1.6, zorder=2)
-        axes.plot([row.q25, row.q75], [y, y], color=MUTED, linewidth=6, zorder=2,
-                  solid_capstyle="butt")
-        axes.plot(row.q50, y, **layout.marker_style(marker, INK, filled, 6.5))
-        if pd.notna(row.printed):
-            # Below the line, so that it does not cover the median where the two agree.
-            axes.plot(row.printed, y - 0.75 * size, **layout.marker_style("o", INK, True, 5))
-    alt = "; ".join(
-        f"{r.label} {n}".replace("\n", ", ") for r, n in zip(data.itertuples(), numbers, strict=True)
-    )
-    return Drawing(
-        name, figure, data,
-        f"Simulated median and middle 95% over data sets that agree with the printed numbers "
-        f"({unit}). {alt}.",
     )
 
 

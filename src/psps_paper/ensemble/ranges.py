@@ -1,0 +1,217 @@
+"""The search behind the identified ranges: for every setting the data sets that are least and most favourable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import pandas as pd
+
+from psps_paper.ensemble.countings import AS_PRINTED, CORRELATED, ONE_MEAN, REFITTED, ROBUST, Statistic, conclusions
+from psps_paper.ensemble.model import CAPS, CROSSOVERS, METHODS, Evidence, Method, Setting, draw_allocation
+from psps_paper.ensemble.proofs import impossible
+from psps_paper.ensemble.search import Problem, Target, approach, push, settle
+from psps_paper.ensemble.witnesses import SPREADS, SWITCHES, belongs, findings, load_witnesses
+
+SEED = 20250305
+FIXED_CORRELATIONS = (0.25, 0.5, 0.75, 0.9)
+STARTS = 16  # random points tried in a setting
+POINTS = 2  # of them that reach the print, after which no more are tried
+AGAIN = 0.3  # share of targets that are pushed from a random point too, besides the best one known
+_HALF = next(name for name, r in CORRELATED.items() if r == 0.5)
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A data set that agrees with the print under ``setting``, as found for ``target``."""
+
+    setting: Setting
+    target: Target
+    rows: pd.DataFrame
+
+
+@dataclass(frozen=True, eq=False)
+class Searched:
+    """What was tried in one setting: random starts, those that reached the print, the least miss in half-units, pushes."""
+
+    setting: Setting
+    starts: int
+    agreeing: int
+    least_miss: float
+    pushed: int
+    settled: int
+
+
+def settings(method: Method) -> list[Setting]:
+    """Settings of one estimator, the stricter before those that contain it."""
+    grid = [
+        Setting(method, crossovers, cap, trials)
+        for cap in CAPS
+        for trials in (True, False)
+        for crossovers in ("one correlation", "by study")
+    ]
+    fixed = [Setting(method, "one correlation", CAPS[-1], False, (r, r)) for r in FIXED_CORRELATIONS]
+    fixed += [Setting(method, "one correlation", 2.0, False, (0.75, 0.75)), Setting(method, "independent groups", CAPS[-1], False)]
+    return [*grid, *fixed]
+
+
+def targets(evidence: Evidence, setting: Setting, rng: np.random.Generator) -> list[Target]:
+    """What is pushed to either end: each conclusion where studies are counted once, and where it is thought weakest."""
+    better_p, better_cm, no_c, first, second = conclusions(evidence)
+    studies = np.flatnonzero(evidence.studies["comparison"] == better_p.at)
+    both = [(c, counting, side) for c in (better_p, better_cm, no_c, second) for counting in (ONE_MEAN, _HALF) for side in (-1, 1)]
+    both += [(better_p, ROBUST, -1), (better_p, ROBUST, 1), (better_cm, ROBUST, 1), (first, ONE_MEAN, -1), (first, _HALF, -1)]
+    both += [(Statistic(name), ONE_MEAN, side) for name in ("Q", "Egger's t") for side in (-1, 1)]
+    if setting.correlation[0] == setting.correlation[1]:
+        return [Target(*each) for each in both if each[0] == better_p]
+    others = [name for name, other in REFITTED.items() if other != setting.tau2]
+    both += [(better_p, name, -1) for name in others]
+    found = [Target(*each) for each in both]
+    return [*found, Target(better_p, AS_PRINTED, -1, int(rng.choice(studies)))]
+
+
+def explore(
+    evidence: Evidence, setting: Setting, known: Sequence[tuple[np.ndarray, np.ndarray]], rng: np.random.Generator,
+    *, starts: int = STARTS, points: int = POINTS, kinds: Sequence[Target] | None = None,
+) -> tuple[list[Found], Searched, list[tuple[np.ndarray, np.ndarray]]]:
+    """Search one setting.
+
+    Parameters
+    ----------
+    known : sequence of (study [m], point)
+        Agreeing points of stricter settings, in this setting's variables.
+
+    Returns
+    -------
+    list of Found, Searched, list of (study, point)
+        The points are the best that were pushed, for settings that contain this one.
+    """
+    tried, reached, least, fresh = 0, 0, np.inf, []
+    while tried < starts and reached < points:
+        problem = Problem(evidence, setting, draw_allocation(evidence, rng, any_spread=bool(tried % 2)))
+        x, miss = approach(problem, problem.start(rng))
+        tried, least = tried + 1, min(least, miss)
+        if miss < 1:
+            reached += 1
+            fresh.append((problem.study, x))
+    pool = [*known, *fresh]
+    found: list[Found] = []
+    best: dict[Target, tuple[float, np.ndarray, np.ndarray]] = {}
+    pushed = 0
+    for target in (targets(evidence, setting, rng) if kinds is None else kinds) if pool else ():
+        margins = [target.side * Problem(evidence, setting, study).margin(x[None], target)[0] for study, x in pool]
+        order = np.argsort(margins)[::-1]
+        picks = [int(order[0])] + [int(rng.integers(len(pool)))] * bool(rng.random() < AGAIN)
+        for pick in dict.fromkeys(picks):
+            study, x = pool[pick]
+            problem = Problem(evidence, setting, study)
+            y = push(problem, x, target)
+            pushed += 1
+            rows = settle(problem, y, target)
+            if rows is not None:
+                found.append(Found(setting, target, rows))
+                reach = target.side * float(problem.margin(y[None], target)[0])
+                if target not in best or reach > best[target][0]:
+                    best[target] = (reach, study, y)
+    kept = [(study, x) for _, study, x in best.values()] + fresh
+    return found, Searched(setting, tried, reached, least, pushed, len(found)), kept[:60]
+
+
+def carried(evidence: Evidence, setting: Setting, earlier: Sequence[tuple[Setting, Sequence[tuple[np.ndarray, np.ndarray]]]]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Points of settings that this one contains, in its variables."""
+    out = []
+    crossover = int(evidence.studies["crossover"].sum())
+    for other, points in earlier:
+        if not contains(setting, other):
+            continue
+        repeat = crossover if (setting.crossovers, other.crossovers) == ("by study", "one correlation") else 1
+        for study, x in points:
+            fixed = len(study) + len(evidence.studies)
+            out.append((study, np.r_[x[:fixed], np.repeat(x[fixed:], repeat)]))
+    return out
+
+
+def contains(wide: Setting, narrow: Setting) -> bool:
+    """Whether every data set of the narrow setting belongs to the wide one."""
+    crossovers = wide.crossovers == narrow.crossovers or (wide.crossovers, narrow.crossovers) == ("by study", "one correlation")
+    within = wide.correlation[0] <= narrow.correlation[0] and narrow.correlation[1] <= wide.correlation[1]
+    return wide.tau2 == narrow.tau2 and crossovers and within and wide.cap >= narrow.cap and wide.trials <= narrow.trials
+
+
+def search_ranges(
+    evidence: Evidence, method: Method, *, seed: int = SEED, report: Callable[[Searched], None] | None = None, **limits: int
+) -> tuple[list[Found], list[Searched]]:
+    """Search all settings of one estimator; each has a stream of random numbers of its own."""
+    found, searched, earlier = [], [], []
+    for number, setting in enumerate(settings(method)):
+        if impossible(evidence, setting):
+            continue
+        rng = np.random.default_rng([seed, ("DL", "REML", "ML").index(method), number])
+        more, what, points = explore(evidence, setting, carried(evidence, setting, earlier), rng, **limits)
+        found += more
+        searched.append(what)
+        earlier.append((setting, points))
+        if report is not None:
+            report(what)
+    return found, searched
+
+
+# --- what is kept -------------------------------------------------------------------------------------
+
+
+def chosen(evidence: Evidence, found: Sequence[Found], *, tolerance: float = 0.03) -> pd.DataFrame:
+    """The table ``witnesses``: of all data sets found, those that span every range to within ``tolerance`` of its margins.
+
+    Going through the settings from the strictest on, a data set is added where no data set kept so far that belongs to
+    the setting comes as near to the end of a range. A data set that the public engine does not refit to the print is left out.
+    """
+    rows = []
+    for number, each in enumerate(found):
+        table = each.rows[["study", "te", "se", "n", "correlation"]]
+        rows.append(table.assign(witness=f"candidate {number}", tau2=each.setting.tau2))
+    candidates = [w for w in load_witnesses(evidence, pd.concat(rows, ignore_index=True)) if w.printed_again()["agrees"].all()]
+    said = findings(candidates)
+    switches = pd.DataFrame([w.switches for w in candidates], index=[w.name for w in candidates])
+    margins = said.groupby(["conclusion", "counting", "witness"])["margin"].agg(["min", "max"])
+    statistics = said[said["counting"] == ONE_MEAN].groupby("witness")[["q", "egger_t"]].first()
+    kept: list[str] = []
+    for setting in product(METHODS, CROSSOVERS, CAPS, (True, False), reversed(SPREADS)):
+        members = switches.index[belongs(switches, dict(zip(SWITCHES, setting, strict=True)))]
+        for (_, counting), part in margins.groupby(level=["conclusion", "counting"]):
+            part = part.droplevel([0, 1]).reindex(members).dropna()
+            kept += _ends(part["min"], part["max"], kept, tolerance)
+        for name, room in (("q", 2.0), ("egger_t", 0.3)):
+            part = statistics.reindex(members)[name].dropna()
+            kept += _ends(part, part, kept, room)
+    by_name = {w.name: w for w in candidates}
+    out = [
+        by_name[name].rows.assign(witness=f"{by_name[name].tau2}-{number:03d}", tau2=by_name[name].tau2)
+        for number, name in enumerate(kept, 1)
+    ]
+    return pd.concat(out, ignore_index=True)[["witness", "tau2", "study", "te", "se", "n", "correlation"]]
+
+
+def _ends(low: pd.Series, high: pd.Series, kept: Sequence[str], tolerance: float) -> list[str]:
+    """Names to add so that the kept ones reach the least ``low`` and the greatest ``high``."""
+    if low.empty:
+        return []
+    more: list[str] = []
+    for values, sign in ((low, -1), (high, 1)):
+        reached = values.reindex([name for name in (*kept, *more) if name in values.index])
+        best = (sign * values).idxmax()
+        if reached.empty or (sign * reached).max() < sign * values[best] - tolerance:
+            more.append(str(best))
+    return more
+
+
+def search_table(searched: Sequence[Searched]) -> pd.DataFrame:
+    """The table ``range_searches``: what was tried in each setting."""
+    return pd.DataFrame([
+        {"tau2": each.setting.tau2, "crossovers": each.setting.crossovers, "least_correlation": each.setting.correlation[0],
+         "most_correlation": each.setting.correlation[1], "cap": each.setting.cap, "trials": "yes" if each.setting.trials else "no",
+         "starts": each.starts, "agreeing": each.agreeing, "least_miss": float(f"{each.least_miss:.3g}"), "pushes": each.pushed,
+         "data_sets": each.settled}
+        for each in searched
+    ])  # fmt: skip

@@ -1,7 +1,7 @@
 """Make ``data/audit_power.csv`` and ``data/audit_geometry.csv``: what `audit` finds in printed random networks.
 
     python benchmarks/audit_simulation.py            # about ten minutes on one core; the same numbers everywhere
-    python benchmarks/audit_simulation.py --share 0.02 --out /tmp   # a look
+    python benchmarks/audit_simulation.py --share 0.02 --out FOLDER   # a look
 
 Every number is simulated. The networks are those of ``tests/audit_examples.py``, the public ones those of ``tests/oracles``.
 """

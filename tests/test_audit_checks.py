@@ -129,6 +129,18 @@ def test_a_covariance_exists_or_a_vector_proves_that_none_does():
     assert abs(x.sum()) < 1e-9 and (product * np.where(product > 0, 0.99 * broken, 1.01 * broken)).sum() > 0
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_no_proof_where_a_matrix_within_the_bounds_exists(seed):
+    """The middle of the bounds is none, but the true variances lie within them."""
+    rng = np.random.default_rng(seed)
+    half = rng.normal(size=(5, 5)) * [1, 1, 0.3, 0.1, 0.05]
+    g = half @ half.T
+    d = np.diag(g)[:, None] + np.diag(g)[None, :] - 2 * g
+    off = np.triu(rng.uniform(-1, 1, d.shape), 1)
+    middle = d * (1 + 0.1 * (off + off.T))
+    assert covariance_exists(np.minimum(0.9 * middle, d), np.maximum(1.1 * middle, d)).exists is not False
+
+
 def test_an_interval_that_no_covariance_allows_is_a_clash():
     cells = {("A", "B"): "0.20 (0.10, 0.30)", ("A", "C"): "0.50 (0.40, 0.60)", ("B", "C"): "0.30 (-0.60, 1.20)"}
     assert verdict(table(cells), "covariance") == "clash"

@@ -377,6 +377,25 @@ def test_every_text_of_a_review_has_contrast(strange, reader, scheme):
     assert {name: violations for name, violations in found.items() if violations} == {}
 
 
+STICKS_OUT = """() => [...document.querySelectorAll("main *")].filter(e => e.checkVisibility() && !e.closest(".table-wrap, pre, svg, .bd-sidebar-secondary")
+  && e.getBoundingClientRect().right > innerWidth + 1).slice(0, 5).map(e => e.outerHTML.slice(0, 120))"""
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium, or set PSPS_CHROMIUM")
+def test_nothing_of_a_review_is_cut_off_on_a_telephone(strange, reader):
+    server, address = serve(strange / "_build" / "html")
+    page, found = reader.new_page(), {}
+    page.set_viewport_size({"width": 360, "height": 900})
+    for path in sorted((strange / "_build" / "html" / "book").glob("*.html")):
+        page.goto(f"{address}book/{path.name}")
+        found[path.name] = page.evaluate(STICKS_OUT)
+    page.close()
+    server.shutdown()
+    assert {name: things for name, things in found.items() if things} == {}
+
+
 def test_thirty_treatments_need_no_colour(tmp_path):
     mine = own_review(tmp_path / "mine", [f"s{k},a,t{k},0.1,0.2" for k in range(30)])
     new_review(mine)

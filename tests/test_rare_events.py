@@ -57,7 +57,7 @@ def test_peto_of_any_tables(x):
     assert fit is None or np.isfinite([fit.te, fit.se, fit.q, fit.te_random, fit.tau2]).all()
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(x=TABLES, model=st.sampled_from(["conditional", "approximate", "unconditional"]), measure=st.sampled_from(["OR", "IRR"]))
 def test_exact_models_of_any_tables(x, model, measure):
     fit = outcome(binomial_normal, *x, measure=measure, model=model)

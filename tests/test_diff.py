@@ -62,10 +62,10 @@ PAIN = "outcomes/0/"
 
 
 @pytest.mark.parametrize(("path", "value", "what", "item"), [
-    (PAIN + "contrasts/0/te", 0.9, "estimate", "conservative vs conservative + minimally invasive, te"),
-    (PAIN + "contrasts/0/se", 0.9, "estimate", "conservative vs conservative + minimally invasive, se"),
-    (PAIN + "contrasts/1/upper", 0.9, "interval", "conservative vs neuromodulation, upper"),
-    (PAIN + "contrasts/1/predict_lower", -9.0, "interval", "conservative vs neuromodulation, predict lower"),
+    (PAIN + "contrasts/0/te", 0.9, "estimate", "neuromodulation vs conservative + minimally invasive, te"),
+    (PAIN + "contrasts/0/se", 0.9, "estimate", "neuromodulation vs conservative + minimally invasive, se"),
+    (PAIN + "contrasts/1/upper", 0.9, "interval", "neuromodulation vs conservative, upper"),
+    (PAIN + "contrasts/1/predict_lower", -9.0, "interval", "neuromodulation vs conservative, predict lower"),
     (PAIN + "network/tau2", 0.5, "heterogeneity", "tau2"),
     (PAIN + "network/i2", 0.5, "heterogeneity", "I2"),
     (PAIN + "network/df_q", 23, "heterogeneity", "degrees of freedom of Q"),
@@ -89,13 +89,23 @@ def test_a_contrast_that_begins_to_exclude_no_effect_flips(results):
     before = results["outcomes"][0]["contrasts"][1]
     assert before["lower"] < 0 < before["upper"]
     new = copy.deepcopy(results)
-    new["outcomes"][0]["contrasts"][1] |= {"te": -0.5, "upper": -0.1}
+    new["outcomes"][0]["contrasts"][1] |= {"te": 0.5, "lower": 0.1}
     changes = compare(results, new)
     first = changes.iloc[0]
     assert first["flips"] and first["what"] == "conclusion"
     assert (first["old"], first["new"]) == ("no difference shown", "neuromodulation is better than conservative")
     assert diff_text(changes).splitlines()[0] == "Differences: 3; of these flip a conclusion or a verdict: 1"
-    assert diff_text(changes).splitlines()[1].startswith("flips: pain: conclusion: conservative vs neuromodulation")
+    assert diff_text(changes).splitlines()[1].startswith("flips: pain: conclusion: neuromodulation vs conservative")
+
+
+def test_a_contrast_in_the_other_direction_is_no_change(results):
+    """The declared order of treatments may have changed since the earlier release."""
+    new = copy.deepcopy(results)
+    row = new["outcomes"][0]["contrasts"][1]
+    row |= {"treat1": row["treat2"], "treat2": row["treat1"], "te": -row["te"], "lower": -row["upper"], "upper": -row["lower"],
+            "predict_lower": -row["predict_upper"], "predict_upper": -row["predict_lower"]}
+    assert compare(results, new).empty and compare(new, results).empty
+    assert set(compare(results, changed(new, PAIN + "contrasts/1/te", 0.9))["what"]) == {"estimate"}
 
 
 def test_another_first_by_p_score_flips(results):
@@ -137,7 +147,7 @@ def with_sleep(te: float, folder):
     """Trials of a second outcome, beside the printed numbers of the first."""
     data = printed_only(folder)
     content = f"studlab,treat1,treat2,TE,seTE\na,A,B,{te},0.2\nb,A,B,{te},0.3\n".encode()
-    write_trials(convert(table_from_bytes("r.csv", content), Options("contrasts", outcome="responders"), data), data)
+    write_trials(convert(table_from_bytes("r.csv", content), Options("contrasts", outcome="responders"), data), data, replace_printed=True)
     (data / "claims.csv").unlink()  # what the statements of the print come to is not asked here
     return data
 
@@ -180,7 +190,7 @@ def test_folders_and_exports_compare_alike(tmp_path, printed, trials):
     by_mixed = compare_paths(tmp_path / "old" / "results.json", trials)
     assert by_folder.equals(by_mixed)
     flips = by_folder[by_folder["flips"]]
-    assert {"conservative vs conservative + minimally invasive", "nma.egger", "nma.i2"} <= set(flips["item"])
+    assert {"conservative + minimally invasive vs conservative", "nma.egger", "nma.i2"} <= set(flips["item"])
     moved = by_folder.set_index(["what", "item"])
     assert moved.at[("data", "state"), "new"] == "trial-level data"
     assert moved.at[("heterogeneity", "I2"), "old"] == 0.775

@@ -41,7 +41,7 @@ def files(trials):
 def from_arms(tmp_path_factory):
     folder = measured_as("MD", printed_only(tmp_path_factory.mktemp("arms")))
     name, content, options = EXAMPLES["netmeta pairwise, long arms"]
-    write_trials(convert(table_from_bytes(name, content), options, folder), folder)
+    write_trials(convert(table_from_bytes(name, content), options, folder), folder, replace_printed=True)
     return folder
 
 
@@ -75,7 +75,7 @@ def test_arms_survive_export_and_import_bit_by_bit(tmp_path, from_arms, name, fo
 
 def test_a_second_export_of_the_imported_export_is_the_same_byte_for_byte(tmp_path, trials, files):
     folder = printed_only(tmp_path)
-    write_trials(convert(table_from_bytes("contrasts.csv", files["contrasts.csv"]), Options("contrasts"), folder), folder)
+    write_trials(convert(table_from_bytes("contrasts.csv", files["contrasts.csv"]), Options("contrasts"), folder), folder, replace_printed=True)
     again = export_files(folder)
     for name in ("contrasts.csv", "netmeta.csv", "netmeta.R", "cinema.csv", "results_contrasts.csv", "results_ranking.csv"):
         assert again[name] == files[name], name
@@ -84,7 +84,7 @@ def test_a_second_export_of_the_imported_export_is_the_same_byte_for_byte(tmp_pa
 def test_labels_that_look_like_formulas_survive_and_are_never_bare(tmp_path):
     folder = printed_only(tmp_path)
     content = b"studlab,treat1,treat2,TE,seTE\n'=cmd,'-A,'@B,0.1,0.2\n"
-    write_trials(convert(table_from_bytes("f.csv", content), Options("contrasts"), folder), folder)
+    write_trials(convert(table_from_bytes("f.csv", content), Options("contrasts"), folder), folder, replace_printed=True)
     assert load_trials(folder).loc[0, ["study", "treat1", "treat2"]].tolist() == ["=cmd", "-A", "@B"]
     written = (folder / "trials" / "contrasts.csv").read_text()
     assert "'=cmd,'-A,'@B" in written
@@ -236,7 +236,7 @@ def test_result_tables_hold_the_fit_unrounded(tmp_path, trials, files):
 def test_a_contrast_outside_the_network_is_named_and_not_exported(tmp_path):
     folder = printed_only(tmp_path)
     name, content, options = EXAMPLES["netmeta"]
-    write_trials(convert(table_from_bytes(name, content + b"extra,X,Y,0.1,0.2\n"), options, folder), folder)
+    write_trials(convert(table_from_bytes(name, content + b"extra,X,Y,0.1,0.2\n"), options, folder), folder, replace_printed=True)
     files = export_files(folder)
     (left_out,) = json.loads(files[MANIFEST])["left out of the fit"]
     assert left_out["study"] == "extra" and "not connected" in left_out["reason"]
@@ -302,7 +302,7 @@ def with_responders(folder):
     """Trials of a second outcome beside those of the first."""
     data = with_trials(folder)
     content = b"studlab,treat1,treat2,TE,seTE\na,A/x,B,0.1,0.2\nb,A/x,B,0.3,0.2\n"
-    write_trials(convert(table_from_bytes("r.csv", content), Options("contrasts", outcome="responders"), data), data)
+    write_trials(convert(table_from_bytes("r.csv", content), Options("contrasts", outcome="responders"), data), data, replace_printed=True)
     return data
 
 

@@ -11,7 +11,7 @@ import pytest
 from helpers import DATA, copy_data
 from living_examples import LABELS, ORACLE, examples, measured_as, review_of, star_demo
 
-from psps_paper.article.trials import load_source, load_trials, trial_network
+from psps_paper.article.trials import book_network, load_source, load_trials, trial_network
 from psps_paper.cli.main import main
 from psps_paper.effects import contrasts_from_arms, mean_sd_from_quantiles
 from psps_paper.living.formats import FORMATS
@@ -169,7 +169,7 @@ def test_writing_records_file_checksum_and_versions_and_reads_back_the_same(tmp_
     name, content, options = EXAMPLES["MetaInsight, wide"]
     (tmp_path / name).write_bytes(content)
     result = read_trials(tmp_path / name, options, data)
-    place = write_trials(result, data)
+    place = write_trials(result, data, replace_printed=True)
     assert place == data / "trials"
     pd.testing.assert_frame_equal(load_trials(data), result.contrasts, check_exact=True, check_dtype=False)
     pd.testing.assert_frame_equal(load_arms(data), result.arms, check_exact=True, check_dtype=False)
@@ -186,7 +186,7 @@ def test_another_outcome_stays_and_the_same_one_is_replaced(tmp_path):
     second = imported(tmp_path, "b.csv", "studlab,treat1,treat2,TE,seTE\nb,A,B,0.3,0.2\n", Options("contrasts", outcome="disability"), data)
     third = imported(tmp_path, "c.csv", "studlab,treat1,treat2,TE,seTE\nc,A,B,0.5,0.2\n", Options("contrasts"), data)
     for result in (first, second, third):
-        write_trials(result, data)
+        write_trials(result, data, replace_printed=True)
     assert set(zip(load_trials(data)["outcome"], load_trials(data)["study"])) == {("pain", "c"), ("disability", "b")}
     assert [entry["file"] for entry in load_source(data)["sources"]] == ["b.csv", "c.csv"]
 
@@ -198,7 +198,7 @@ def test_a_trial_is_added_once_and_only_to_trials(tmp_path):
         write_trials(new, data, add=True)
     assert not (data / "trials").exists()
     name, content, options = EXAMPLES["netmeta"]
-    write_trials(imported(tmp_path, name, content, options, data), data)
+    write_trials(imported(tmp_path, name, content, options, data), data, replace_printed=True)
     write_trials(new, data, add=True)
     assert len(load_trials(data)) == 26 and len(load_source(data)["sources"]) == 2
     with pytest.raises(TableError, match="study 'new' is in contrasts.csv already"):
@@ -209,7 +209,7 @@ def test_a_trial_is_added_once_and_only_to_trials(tmp_path):
 def test_notes_on_an_addition_are_on_all_trials_together(tmp_path, capsys):
     data = copy_data(tmp_path)
     name, content, options = EXAMPLES["netmeta"]
-    write_trials(imported(tmp_path, name, content, options, data), data)
+    write_trials(imported(tmp_path, name, content, options, data), data, replace_printed=True)
     command = ["import", str(tmp_path / "new.csv"), "--kind", "contrasts", "--data", str(data), "--add"]
     (tmp_path / "new.csv").write_text("studlab,treat1,treat2,TE,seTE\nnew,foo,bar,0.5,0.2\n")
     assert main(command) == 0
@@ -224,7 +224,7 @@ def test_notes_on_an_addition_are_on_all_trials_together(tmp_path, capsys):
 def test_an_addition_in_another_measure_is_refused(tmp_path):
     data = copy_data(tmp_path)
     name, content, options = EXAMPLES["netmeta"]
-    write_trials(imported(tmp_path, name, content, options, data), data)
+    write_trials(imported(tmp_path, name, content, options, data), data, replace_printed=True)
     measured_as("MD", data)
     new = imported(tmp_path, "new.csv", "studlab,treat1,treat2,TE,seTE\nnew,neuromodulation,conservative,0.5,0.2\n", Options("contrasts"), data)
     with pytest.raises(TableError, match="new.csv: gives MD, and netmeta.csv, which is there, gave SMD; one network has one measure"):
@@ -234,7 +234,7 @@ def test_an_addition_in_another_measure_is_refused(tmp_path):
 def test_contrasts_added_to_arms_say_which_arms_exports_will_lack(tmp_path):
     data = copy_data(tmp_path)
     arms = "study,treatment,n,mean,sd\ns,neuromodulation,20,3,2\ns,conservative,25,4,1.5\n"
-    write_trials(imported(tmp_path, "arms.csv", arms, Options("arms"), data), data)
+    write_trials(imported(tmp_path, "arms.csv", arms, Options("arms"), data), data, replace_printed=True)
     new = imported(tmp_path, "new.csv", "studlab,treat1,treat2,TE,seTE\nnew,neuromodulation,conservative,0.5,0.2\n", Options("contrasts"), data)
     assert "arms are known of some studies only; exports of arms will lack new" in beside_present(new, data).warnings
     name, content, options = EXAMPLES["netmeta"]
@@ -248,7 +248,7 @@ def test_the_package_s_own_contrasts_are_read_by_outcome(tmp_path):
     data = copy_data(tmp_path)
     text = "studlab,treat1,treat2,TE,seTE\na,neuromodulation,conservative,0.1,0.2\n"
     for outcome in ("pain", "responders"):
-        write_trials(imported(tmp_path, "a.csv", text, Options("contrasts", outcome=outcome), data), data)
+        write_trials(imported(tmp_path, "a.csv", text, Options("contrasts", outcome=outcome), data), data, replace_printed=True)
     path = data / "trials" / "contrasts.csv"
     with pytest.raises(TableError, match="column 'outcome' holds 2 outcomes; choose one: --outcome pain; --outcome responders"):
         read_trials(path, Options("contrasts"), data)
@@ -266,8 +266,26 @@ def test_printed_treatments_and_comparisons_that_the_data_lack_are_named_and_new
     assert notes[1].startswith("no estimate of conservative + minimally invasive: what is printed of them, and ranks, cannot be checked")
     assert notes[2].startswith("no estimate of neuromodulation against placebo/sham; neuromodulation against conservative + minimally invasive: ")
     assert notes[3].startswith("drug pump: no row in treatment_classes.csv") and "add a row" in notes[3]
+    assert notes[4].startswith("drug pump: not in the order of treatments of pain in outcomes.csv, so small-study effects are asked in the order of")
     other = imported(tmp_path, "a.csv", text, Options("contrasts", outcome="disability")).warnings
-    assert [note.partition(":")[0] for note in other] == ["drug pump"], "nothing is printed of another outcome"
+    assert [note.partition(":")[0] for note in other] == ["drug pump"] * 2, "nothing is printed of another outcome"
+
+
+def test_a_file_of_one_row_does_not_replace_the_printed_network_unless_asked(tmp_path, capsys):
+    data = copy_data(tmp_path)
+    (tmp_path / "one.csv").write_text("studlab,treat1,treat2,TE,seTE\nnew,neuromodulation,placebo/sham,0.3,0.2\n")
+    command = ["import", str(tmp_path / "one.csv"), "--kind", "contrasts", "--data", str(data), "--write"]
+    assert main(command) == 2
+    refusal = capsys.readouterr().err
+    # As printed, data/nma_published.csv: 19 + 4 + 2 estimates, two contrasts with their intervals
+    for lost in ("treatments: conservative, conservative + minimally invasive", "neuromodulation against placebo/sham, 1 of 19",
+                 "neuromodulation against conservative + minimally invasive, 0 of 4", "neuromodulation against conservative, 0 of 2",
+                 "neuromodulation against placebo/sham 0.36 (0.18 to 0.53)", "0.45 (0.14 to 0.76)", "--replace-printed"):
+        assert lost in refusal
+    assert not (data / "trials").exists() and book_network(data).tier == "implied"
+    assert main([*command, "--outcome", "disability"]) == 0, "nothing is printed of this outcome"
+    assert book_network(data).tier == "implied"
+    assert main([*command, "--replace-printed"]) == 0 and book_network(data).tier == "recomputed"
 
 
 def test_labels_that_differ_in_case_only_are_named(tmp_path):
@@ -309,7 +327,7 @@ def test_a_table_may_start_in_column_b_and_hidden_rows_are_named(tmp_path):
 def test_a_table_edited_by_hand_is_noticed(tmp_path):
     data = copy_data(tmp_path)
     name, content, options = EXAMPLES["netmeta"]
-    write_trials(imported(tmp_path, name, content, options, data), data)
+    write_trials(imported(tmp_path, name, content, options, data), data, replace_printed=True)
     path = data / "trials" / "contrasts.csv"
     path.write_bytes(path.read_bytes().replace(b"-0.381", b"0.381"))
     with pytest.raises(TableError, match="its checksum is not the one in source.json"):

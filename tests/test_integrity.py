@@ -114,11 +114,11 @@ def test_an_import_that_is_killed_leaves_the_old_trials_or_the_new_ones(tmp_path
     old = convert(table_from_bytes(name, content), options, data)
     new = convert(table_from_bytes("one.csv", b"studlab,treat1,treat2,TE,seTE\na,A,B,0.1,0.2\n"), Options("contrasts"), data)
     others = contents(data)
-    write_trials(old, data)
+    write_trials(old, data, replace_printed=True)
     lengths, step = set(), 1
-    while killed_at(step, lambda: write_trials(new, data)):
+    while killed_at(step, lambda: write_trials(new, data, replace_printed=True)):
         lengths.add(len(load_trials(data)))
-        write_trials(old, data)
+        write_trials(old, data, replace_printed=True)
         step += 1
     assert step > 8 and lengths == {25, 1}
     assert {key: value for key, value in contents(data).items() if not key.startswith("trials")} == others
@@ -190,18 +190,18 @@ def test_a_second_writer_is_refused_and_changes_nothing(tmp_path):
         assert holder.stdout.readline() == "held\n"
         before = contents(data)
         with pytest.raises(TableError, match="another process is writing here; nothing was changed"):
-            write_trials(result, data)
+            write_trials(result, data, replace_printed=True)
         assert contents(data) == before
         holder.kill()
     # A lock that died with its process holds nobody up
-    write_trials(result, data)
+    write_trials(result, data, replace_printed=True)
     assert len(load_trials(data)) == 25
 
 
 def test_readers_are_not_held_up_by_a_writer(tmp_path):
     data = copy_data(tmp_path)
     name, content, options = EXAMPLES["netmeta"]
-    write_trials(convert(table_from_bytes(name, content), options, data), data)
+    write_trials(convert(table_from_bytes(name, content), options, data), data, replace_printed=True)
     with only_writer(data):
         assert len(load_trials(data)) == 25
 
@@ -336,7 +336,7 @@ def test_a_failed_import_changes_no_byte_of_the_data_folder(tmp_path, path):
         (data / name).write_bytes((DATA / name).read_bytes())
     before = contents(data)
     with pytest.raises(TableError):
-        write_trials(read_trials(path, Options("arms" if "_arms" in path.name else "contrasts"), data), data)
+        write_trials(read_trials(path, Options("arms" if "_arms" in path.name else "contrasts"), data), data, replace_printed=True)
     assert contents(data) == before and not (data / "trials").exists()
 
 
@@ -353,5 +353,5 @@ def test_nothing_opens_a_connection(tmp_path, monkeypatch):
     data = copy_data(tmp_path)
     for name, content, options in SEEDS.values():
         result = convert(table_from_bytes(name, content), options, review_of(options.measure))
-        write_trials(result, data)
+        write_trials(result, data, replace_printed=True)
     assert len(load_trials(data)) == 25

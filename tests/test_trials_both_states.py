@@ -20,7 +20,6 @@ from psps_paper.article.trials import (
     Printed,
     Trials,
     book_network,
-    comparison_adjusted,
     comparison_adjusted_egger,
     network_state,
     te_desirable,
@@ -41,6 +40,7 @@ from psps_paper.living.results import review_results
 from psps_paper.living.store import write_trials
 from psps_paper.network import fit_network
 from psps_paper.network.ranking import p_scores, rank_probabilities
+from psps_paper.network.sensitivity import comparison_adjusted_funnel
 from psps_paper.network.summary import league_table
 from psps_paper.pairwise import egger_test
 from psps_paper.tables.errors import TableError
@@ -329,7 +329,7 @@ def test_trials_that_agree_with_the_print_reproduce_it(printed, tmp_path):
         te, se = implied.fit.te.at[edge.treat1, edge.treat2], implied.fit.se.at[edge.treat1, edge.treat2]
         rows += [f"{edge.treat2} {k},{edge.treat1},{edge.treat2},{float(te)!r},{float(se * np.sqrt(edge.estimates))!r}" for k in range(edge.estimates)]
     folder = printed_only(tmp_path)
-    write_trials(convert(table_from_bytes("implied.csv", "\n".join(rows).encode()), Options("contrasts"), folder), folder)
+    write_trials(convert(table_from_bytes("implied.csv", "\n".join(rows).encode()), Options("contrasts"), folder), folder, replace_printed=True)
     after = check_claims(folder)
     network = after[after["check"].isin(["network", "rank"]) & (after["tier"] == "recomputed")]
     assert len(network) > 25 and (network["verdict"] == "reproduces").all()
@@ -339,7 +339,7 @@ def folder_with(place, text: str, *, outcome: str | None = None):
     """A data folder with these rows of studlab, treat1, treat2, TE, seTE as its trials."""
     folder = printed_only(place)
     table = table_from_bytes("some.csv", ("studlab,treat1,treat2,TE,seTE\n" + text).encode())
-    write_trials(convert(table, Options("contrasts", outcome=outcome), folder), folder)
+    write_trials(convert(table, Options("contrasts", outcome=outcome), folder), folder, replace_printed=True)
     return folder
 
 
@@ -394,7 +394,8 @@ def test_loops_are_counted_in_the_trials(checked, tmp_path):
 def test_the_chapter_and_verify_share_one_rule_for_egger_s_test(tmp_path):
     few = reviewed().groupby("treat2").head(2)
     folder = folder_with(tmp_path, rows_of(few))
-    assert small_study_table(book_network(folder).fit).iloc[0].tolist() == ["6", "too few estimates"]
+    book = book_network(folder)
+    assert small_study_table(book.fit, book.order).iloc[0].tolist() == ["6", ", ".join(book.order), "too few estimates"]
     claim = check_claims(folder).loc["nma.egger"]
     assert claim["verdict"] == "not checkable" and "6 estimates are too few" in claim["detail"] and "10 estimates" in claim["settles"]
 
@@ -427,22 +428,23 @@ def test_verify_fails_where_trials_contradict_the_print(trials, capsys):
 def test_the_adjusted_funnel_of_one_comparison_is_a_shifted_funnel():
     one = star_demo().query("treat2 == 'Placebo'")
     fit = trial_network(one)
-    funnel = comparison_adjusted(fit)
-    assert np.ptp(funnel["te"] - funnel["adjusted"]) < 1e-12
-    assert (funnel["te"] - funnel["adjusted"]).iloc[0] == pytest.approx(fit.te.at["Neuromodulation", "Placebo"])
-    assert comparison_adjusted_egger(fit).bias == pytest.approx(egger_test(one["te"], one["se"]).bias)
+    points = comparison_adjusted_funnel(fit, fit.treatments)
+    assert np.ptp(points["centre"]) == 0
+    assert points["centre"].iloc[0] == pytest.approx(fit.te.at["Neuromodulation", "Placebo"])
+    assert comparison_adjusted_egger(fit, fit.treatments).bias == pytest.approx(egger_test(one["te"], one["se"]).bias)
 
 
 def test_adjustment_takes_differences_between_comparisons_out_and_ignores_the_direction_of_rows():
     contrasts = star_demo()
-    expected = comparison_adjusted_egger(trial_network(contrasts)).p
+    order = ["Neuromodulation", "Cons+MinInv", "Conservative", "Placebo"]
+    expected = comparison_adjusted_egger(trial_network(contrasts), order).p
     shifted = contrasts.assign(te=contrasts["te"] + np.where(contrasts["treat2"] == "Placebo", 5.0, 0.0))
     # tau2 stays, since it is common and within comparisons of a star
-    assert comparison_adjusted_egger(trial_network(shifted)).p == pytest.approx(expected, rel=1e-8)
-    turned = contrasts.copy()
-    turned.loc[3, ["treat1", "treat2"]] = turned.loc[3, ["treat2", "treat1"]].to_numpy()
-    turned.loc[3, "te"] *= -1
-    assert comparison_adjusted_egger(trial_network(turned)).p == pytest.approx(expected, rel=1e-12)
+    assert comparison_adjusted_egger(trial_network(shifted), order).p == pytest.approx(expected, rel=1e-8)
+    turned = contrasts.assign(treat1=contrasts["treat2"], treat2=contrasts["treat1"], te=-contrasts["te"])
+    for rows in (1, 10, 25):
+        mixed = pd.concat([turned[:rows], contrasts[rows:]])
+        assert comparison_adjusted_egger(trial_network(mixed), order).p == pytest.approx(expected, rel=1e-12)
 
 
 def test_repeated_estimates_count_as_studies_of_their_own():

@@ -521,5 +521,5 @@ def _responders(key: tuple[str, str, str, str], rows: pd.DataFrame) -> dict[str,
         "study": study, "outcome": outcome, "time": time, "arm": arm, "unit": "percent", "measure": "responders",
         "value": 100 * count / total if math.isnan(percent) else percent,
         "text": counted if math.isnan(percent) else f"{_number_text(percent)} %" + (f" ({counted})" if counted else ""),
-        "source": rows["source_url"].iloc[0],
+        "source": rows.sort_values("fact")["source_url"].iloc[0],
     }

@@ -119,9 +119,11 @@ def audit_description(nma_published: pd.DataFrame, *, desirable: Desirable) -> d
 
 
 def published_edges(nma_published: pd.DataFrame) -> pd.DataFrame:
-    """Direct comparisons of the network with their numbers of estimates: DataFrame [treat1, treat2, estimates]."""
+    """Direct comparisons of the network with their numbers of estimates, most first: DataFrame [treat1, treat2, estimates]."""
     rows = nma_published[nma_published["quantity"] == "n_estimates"]
-    return rows[["treat1", "treat2"]].assign(estimates=rows["value"].astype(int)).reset_index(drop=True)
+    edges = rows[["treat1", "treat2"]].assign(estimates=rows["value"].astype(int))
+    # What is recovered from them must not depend on the order of rows, and neither must the starts of a search
+    return edges.sort_values(["estimates", "treat1", "treat2"], ascending=[False, True, True], ignore_index=True)
 
 
 def published_network(nma_published: pd.DataFrame, *, desirable: Desirable) -> PublishedNetwork:

@@ -9,11 +9,13 @@ import pandas as pd
 import scipy
 
 from psps_paper.article.facts import fact
+from psps_paper.article.outcomes import load_outcome
 from psps_paper.article.published import PublishedNetwork
 from psps_paper.bayes import Posterior, fit_bayes, prior_sensitivity, rhodes_prior
 from psps_paper.effects import Effect, crossover_smd, log_odds_ratio, smd, smd_from_log_or, smd_from_p
 from psps_paper.network import fit_network
 from psps_paper.network.model import Desirable, NetworkFit, z_quantile
+from psps_paper.network.orientation import orient
 
 CORRELATION = 0.5  # for either role below; varied in `sensitivity`
 # (between a patient's two periods, between the estimates of one study): together, then each alone
@@ -43,7 +45,7 @@ def contrasts(table: pd.DataFrame, facts: pd.DataFrame, *, which: str = "wider",
     -------
     DataFrame [id, study, ref, treat1, treat2, te, se, lower, upper, outcome, time, method, conversion,
                assumption, sources]
-        te > 0 favours treat1, with lower scores, in SDs.
+        te > 0 favours treat1, with lower scores, in SDs; treatments in the order that ``outcomes.csv`` declares.
 
     Raises
     ------
@@ -66,7 +68,8 @@ def contrasts(table: pd.DataFrame, facts: pd.DataFrame, *, which: str = "wider",
             "conversion": row.conversion, "assumption": row.assumption,
             "sources": " ".join(dict.fromkeys(fact(facts, name)["source_url"] for name in names)),
         })
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return orient(table, load_outcome().ordered(set(table["treat1"]) | set(table["treat2"])))
 
 
 def not_extractable(table: pd.DataFrame) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import math
 
 import pandas as pd
 
-from psps_paper.article.facts import fact
+from psps_paper.article.facts import FOLLOW_UP_DAYS, fact
 from psps_paper.effects import log_odds_ratio, risk_difference
 from psps_paper.formatting import half_unit, number
 from psps_paper.network.model import z_quantile
@@ -225,7 +225,8 @@ def percentages_against_counts(responders: pd.DataFrame, arms: pd.DataFrame, fac
     -------
     DataFrame [trial, ref, arm, site, printed, counts, percent of counts, agrees, denominators]
         ``agrees``: whether some denominator between the observed and the randomised patients makes the count
-        print as the percentage; ``denominators`` names them. Percentages without a count have "no count found", and
+        print as the percentage; ``denominators`` names them. Where the article states no time, it is the earliest count.
+        Percentages without a count have "no count found", and
         where the trial's page prints the ratio of the two arms, ``agrees`` is about that ratio.
     """
     named = studies.set_index("study")
@@ -237,7 +238,7 @@ def percentages_against_counts(responders: pd.DataFrame, arms: pd.DataFrame, fac
         if match.empty:
             rows.append({**out, "percent of counts": math.nan, "denominators": "", **_by_ratio(row, responders, facts)})
             continue
-        arm = match.iloc[0]
+        arm = match.loc[match["time"].map(_days).idxmin()]
         fits = [n for n in range(int(arm["observed_low"]), int(arm["randomised"]) + 1)
                 if abs(100 * arm["events"] / n - row.percent) <= half_unit(row.decimals) * (1 + 1e-6)]
         rows.append({
@@ -266,6 +267,12 @@ def _by_ratio(row, responders: pd.DataFrame, facts: pd.DataFrame) -> dict[str, s
         "counts": f"no count found; ratio of the arms {number(first / second)}, the page prints {printed:g}",
         "agrees": "the ratio does" if agrees else "the ratio does not",
     }
+
+
+def _days(time: str) -> float:
+    """A follow-up such as 6 months in days."""
+    amount, unit = time.split()
+    return float(amount) * FOLLOW_UP_DAYS[unit]
 
 
 def _label(row) -> str:

@@ -88,12 +88,15 @@ def left_out(syntheses: pd.DataFrame) -> pd.DataFrame:
 
 
 def reviews(syntheses: pd.DataFrame) -> pd.DataFrame:
-    """One row a review: DataFrame [synthesis, title, year, population, question, results, with an estimate, reason, source]."""
-    grouped = syntheses.groupby("synthesis", sort=False)
+    """One row a review: DataFrame [synthesis, title, year, population, question, results, with an estimate, reason, source].
+
+    Reason and source are those of its first result, by ``id``.
+    """
+    grouped = syntheses.sort_values("id").groupby("synthesis")
     return grouped.agg(
         name=("name", "first"), title=("title", "first"), year=("year", "first"), population=("population", "first"), question=("question", "first"),
         results=("id", "size"), estimates=("estimate", "count"), reason=("reason", "first"), source=("source_url", "first"),
-    ).rename(columns={"name": "synthesis", "estimates": "with an estimate"}).reset_index(drop=True)
+    ).loc[syntheses["synthesis"].unique()].rename(columns={"name": "synthesis", "estimates": "with an estimate"}).reset_index(drop=True)
 
 
 def _convertible(syntheses: pd.DataFrame) -> pd.Series:

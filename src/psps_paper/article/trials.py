@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from psps_paper.article.outcomes import Outcome, load_outcome
 from psps_paper.article.published import PublishedNetwork, comparisons, forest_rows, published_edges, published_network
 from psps_paper.network import fit_network, subnetworks
 from psps_paper.network.model import Desirable, NetworkFit
+from psps_paper.network.orientation import orient
+from psps_paper.network.ranking import p_scores
+from psps_paper.network.sensitivity import comparison_adjusted_funnel
 from psps_paper.pairwise import EggerTest, egger_test
 from psps_paper.tables.csv_text import unprotected
 from psps_paper.tables.errors import TableError
@@ -73,6 +78,8 @@ class BookNetwork:
         Contrasts outside the network's largest part, with ``reason``; empty in the state Printed.
     published : PublishedNetwork or None
         What the printed numbers imply; None for a review that has none.
+    outcome : Outcome
+        Its row of ``outcomes.csv``: order of treatments, reference, directions, estimator, level.
     """
 
     state: Printed | Trials
@@ -83,6 +90,14 @@ class BookNetwork:
     edges: pd.DataFrame
     excluded: pd.DataFrame
     published: PublishedNetwork | None
+    outcome: Outcome
+
+    @property
+    def order(self) -> list[str]:
+        """Treatments of the network in the declared order; by P-score, the best first, where one of them is not declared."""
+        if not self.outcome.undeclared(self.fit.treatments):
+            return self.outcome.ordered(self.fit.treatments)
+        return list(p_scores(self.fit, desirable=self.outcome.te_desirable).sort_values(ascending=False, kind="stable").index)
 
     @property
     def name(self) -> str:
@@ -105,7 +120,7 @@ class BookNetwork:
         if isinstance(self.state, Printed):
             return comparisons(load_table("studies", self.state.folder), load_table("nma_published", self.state.folder))
         everything = pd.concat([self.fit.contrasts, self.excluded], ignore_index=True)
-        edges = trial_edges(everything).rename(columns={"studies": "n_studies", "estimates": "n_estimates"})
+        edges = trial_edges(everything, self.outcome).rename(columns={"studies": "n_studies", "estimates": "n_estimates"})
         refs, used = [], []
         for edge in edges.itertuples():
             own = everything[everything["treat1"].isin([edge.treat1, edge.treat2]) & everything["treat2"].isin([edge.treat1, edge.treat2])]
@@ -195,16 +210,18 @@ def main_part(contrasts: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     return contrasts[inside], contrasts[~inside].assign(reason=reason)
 
 
-def trial_network(contrasts: pd.DataFrame, *, tau2: str | float = "DL", level: float = 0.95) -> NetworkFit:
+def trial_network(contrasts: pd.DataFrame, *, tau2: str | float = "DL", level: float = 0.95, correlation: float = 0.0) -> NetworkFit:
     """Fit trial-level contrasts as the article did.
 
     Parameters
     ----------
     contrasts : DataFrame [study, treat1, treat2, te, se]
-        Of one outcome, all connected (see :func:`main_part`). Several estimates of one comparison by one study count as
-        estimates of independent studies, as in the article, whose degrees of freedom show that it counted them so.
+        Of one outcome, all connected (see :func:`main_part`).
     tau2, level
         As in :func:`psps_paper.network.fit_network`.
+    correlation : float
+        Of several estimates of one comparison by one study. By default they count as estimates of independent studies, as in
+        the article, whose degrees of freedom show that it counted them so.
 
     Raises
     ------
@@ -212,8 +229,8 @@ def trial_network(contrasts: pd.DataFrame, *, tau2: str | float = "DL", level: f
         As :func:`psps_paper.network.fit_network`.
     """
     pairs = {(study, frozenset(pair)) for study, *pair in zip(contrasts["study"], contrasts["treat1"], contrasts["treat2"], strict=True)}
-    correlation = 0.0 if len(pairs) < len(contrasts) else None
-    return fit_network(contrasts.reset_index(drop=True), tau2=tau2, level=level, correlation=correlation)
+    repeats = correlation if len(pairs) < len(contrasts) else None
+    return fit_network(contrasts.reset_index(drop=True), tau2=tau2, level=level, correlation=repeats)
 
 
 def check_network(contrasts: pd.DataFrame, file: str) -> list[str]:
@@ -276,11 +293,10 @@ def outcome_contrasts(state: Trials, outcome: str | None = None) -> pd.DataFrame
 
 def te_desirable(folder: Path | None = None, outcome: str | None = None) -> Desirable:
     """Desirable direction of te, from ``outcomes.csv``; by default of its first outcome."""
-    outcomes = load_table("outcomes", folder).set_index("outcome")
-    return outcomes["te_desirable"].iloc[0] if outcome is None else outcomes.at[outcome, "te_desirable"]
+    return load_outcome(folder, outcome).te_desirable
 
 
-def book_network(folder: Path | None = None, *, outcome: str | None = None, tau2: str | float = "DL") -> BookNetwork:
+def book_network(folder: Path | None = None, *, outcome: str | None = None) -> BookNetwork:
     """The network that chapters show: the trials' where they are present, else what the printed numbers imply.
 
     Parameters
@@ -288,9 +304,7 @@ def book_network(folder: Path | None = None, *, outcome: str | None = None, tau2
     folder : Path, optional
         The data folder; by default that of this checkout.
     outcome : str, optional
-        Row of ``outcomes.csv``; by default the first.
-    tau2 : {"DL", "REML", "ML"} or float
-        For the fit of trials.
+        Row of ``outcomes.csv``, which says how trials are fitted; by default the first.
 
     Raises
     ------
@@ -299,69 +313,53 @@ def book_network(folder: Path | None = None, *, outcome: str | None = None, tau2
     """
     folder = folder or data_folder()
     state = network_state(folder)
-    first = load_table("outcomes", folder)["outcome"].iloc[0]
+    settings = load_outcome(folder, outcome)
     published = None
-    if (folder / "nma_published.csv").is_file() and outcome in (None, first):
-        published = published_network(load_table("nma_published", folder), desirable=te_desirable(folder, outcome))
+    if (folder / "nma_published.csv").is_file() and settings == load_outcome(folder):
+        published = published_network(load_table("nma_published", folder), desirable=settings.te_desirable)
     if isinstance(state, Trials):
         contrasts = outcome_contrasts(state, outcome)
         if len(contrasts):
             inside, outside = main_part(contrasts)
-            fit = trial_network(inside, tau2=tau2)
-            return BookNetwork(state, fit, "recomputed", "recomputed", "recomputed", trial_edges(inside), outside, published)
+            fit = trial_network(inside, tau2=settings.tau2, level=settings.level, correlation=settings.correlation)
+            edges = trial_edges(inside, settings)
+            return BookNetwork(state, fit, "recomputed", "recomputed", "recomputed", edges, outside, published, settings)
         state = Printed(folder)
     if published is None:
-        raise TableError(f"{folder}: neither trial-level data nor printed results of outcome {outcome or first}")
+        raise TableError(f"{folder}: neither trial-level data nor printed results of outcome {settings.outcome}")
     edges = published_edges(load_table("nma_published", folder))
     nothing = pd.DataFrame(columns=["study", "treat1", "treat2", "te", "se", "reason"])
-    return BookNetwork(state, published.fit, "implied", "printed and implied", "recomputed and printed", edges, nothing, published)
+    return BookNetwork(state, published.fit, "implied", "printed and implied", "recomputed and printed", edges, nothing, published, settings)
 
 
-def comparison_adjusted(fit: NetworkFit) -> pd.DataFrame:
-    """Estimates of a network less the random-effects estimate of their comparison, as a funnel plot wants them.
+def comparison_adjusted_egger(fit: NetworkFit, order: Sequence[str]) -> EggerTest | None:
+    """Egger's test on the comparison-adjusted funnel of a network of trials; None for too few estimates to tell.
 
     Parameters
     ----------
     fit : NetworkFit
-        Of trials. Every estimate is turned to the direction that its comparison has most often in the data.
-
-    Returns
-    -------
-    DataFrame [study, treat1, treat2, te, se, adjusted]
-
-    Source: Chaimani & Salanti 2012.
-    """
-    rows = []
-    for edge in trial_edges(fit.contrasts).itertuples():
-        mine = fit.contrasts[(fit.contrasts["treat1"] == edge.treat1) & (fit.contrasts["treat2"] == edge.treat2)]
-        turned = fit.contrasts[(fit.contrasts["treat1"] == edge.treat2) & (fit.contrasts["treat2"] == edge.treat1)]
-        group = pd.concat([mine, turned.assign(treat1=edge.treat1, treat2=edge.treat2, te=-turned["te"])])
-        weight = 1 / (group["se"] ** 2 + fit.tau2)
-        pooled = (weight * group["te"]).sum() / weight.sum()
-        rows.append(group[["study", "treat1", "treat2", "te", "se"]].assign(adjusted=group["te"] - pooled))
-    return pd.concat(rows, ignore_index=True)
-
-
-def comparison_adjusted_egger(fit: NetworkFit) -> EggerTest | None:
-    """Egger's test on the comparison-adjusted funnel of a network of trials; None for too few estimates to tell.
+    order : sequence of str
+        As in :func:`psps_paper.network.sensitivity.comparison_adjusted_funnel`: the test asks whether small studies favour
+        the treatment that comes first.
 
     Source: Egger 1997; Chaimani & Salanti 2012.  Checked against: :func:`psps_paper.pairwise.egger_test` by hand on one
     comparison.
     """
     if fit.n_contrasts < ENOUGH_FOR_EGGER or fit.contrasts["se"].nunique() == 1:
         return None
-    funnel = comparison_adjusted(fit)
-    return egger_test(funnel["adjusted"], funnel["se"])
+    points = comparison_adjusted_funnel(fit, order)
+    return egger_test(points["te_adjusted"], points["se"])
 
 
-def trial_edges(contrasts: pd.DataFrame) -> pd.DataFrame:
+def trial_edges(contrasts: pd.DataFrame, outcome: Outcome) -> pd.DataFrame:
     """Direct comparisons with their numbers of estimates and studies: DataFrame [treat1, treat2, estimates, studies].
 
-    A comparison is named in the direction in which it occurs most.
+    A comparison is named in the order that the outcome declares; those with most estimates come first.
     """
-    rows = []
-    pair = contrasts.apply(lambda row: tuple(sorted((row["treat1"], row["treat2"]))), axis=1)
-    for _, group in contrasts.groupby(pair):
-        treat1, treat2 = group[["treat1", "treat2"]].value_counts().index[0]
-        rows.append({"treat1": treat1, "treat2": treat2, "estimates": len(group), "studies": group["study"].nunique()})
-    return pd.DataFrame(rows).sort_values("estimates", ascending=False, ignore_index=True)
+    order = outcome.ordered(set(contrasts["treat1"]) | set(contrasts["treat2"]))
+    rank = {name: k for k, name in enumerate(order)}
+    groups = orient(contrasts, order).groupby(["treat1", "treat2"])["study"]
+    edges = groups.agg(estimates="size", studies="nunique").reset_index()
+    return edges.sort_values(
+        ["estimates", "treat1", "treat2"], key=lambda column: -column if column.name == "estimates" else column.map(rank), ignore_index=True
+    )

@@ -2,40 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
 from psps_paper import formatting
-from psps_paper.article.trials import BookNetwork, Trials, comparison_adjusted, comparison_adjusted_egger
+from psps_paper.article.trials import BookNetwork, Trials, comparison_adjusted_egger
 from psps_paper.book.display import Shown, sentence, show
 from psps_paper.figures import Drawing, funnel
 from psps_paper.network import NetworkFit, split_evidence
+from psps_paper.network.sensitivity import comparison_adjusted_funnel
 
 
-def inconsistency_table(fit: NetworkFit) -> pd.DataFrame:
-    """Direct against indirect evidence by comparison, as text; one row saying so where no comparison has both."""
+def inconsistency_table(fit: NetworkFit, order: Sequence[str]) -> pd.DataFrame:
+    """Direct against indirect evidence by comparison, as text; one row saying so where no comparison has both.
+
+    ``order`` holds every treatment; the one that comes first in it is named first.
+    """
     split = split_evidence(fit).dropna(subset=["direct_te", "indirect_te"])
-    rows = [
-        {"comparison": f"{row.treat1} vs {row.treat2}", "direct": formatting.number(row.direct_te),
-         "indirect": formatting.number(row.indirect_te), "difference": formatting.number(row.difference), "p": formatting.p_value(row.p)}
-        for row in split.itertuples()
-    ]
-    return pd.DataFrame(rows or [{"comparison": "no comparison has both kinds of evidence"}])
+    rank = {name: k for k, name in enumerate(order)}
+    rows = []
+    for row in split.itertuples():
+        sign, first, second = (1, row.treat1, row.treat2) if rank[row.treat1] < rank[row.treat2] else (-1, row.treat2, row.treat1)
+        numbers = {name: formatting.number(sign * value) for name, value in
+                   (("direct", row.direct_te), ("indirect", row.indirect_te), ("difference", row.difference))}
+        rows.append(((rank[first], rank[second]), {"comparison": f"{first} vs {second}", **numbers, "p": formatting.p_value(row.p)}))
+    shown = [row for _, row in sorted(rows, key=lambda entry: entry[0])]
+    return pd.DataFrame(shown or [{"comparison": "no comparison has both kinds of evidence"}])
 
 
-def small_study_table(fit: NetworkFit) -> pd.DataFrame:
-    """Egger's test on the comparison-adjusted funnel, as text: DataFrame [estimates, p], one row."""
-    egger = comparison_adjusted_egger(fit)
+def small_study_table(fit: NetworkFit, order: Sequence[str]) -> pd.DataFrame:
+    """Egger's test on the comparison-adjusted funnel, as text: DataFrame [estimates, order, p], one row."""
+    egger = comparison_adjusted_egger(fit, order)
     p = formatting.p_value(egger.p) if egger else "too few estimates"
-    return pd.DataFrame([{"estimates": str(fit.n_contrasts), "p": p}])
+    return pd.DataFrame([{"estimates": str(fit.n_contrasts), "order": ", ".join(order), "p": p}])
 
 
-def trial_funnel(fit: NetworkFit, tier: str = "recomputed") -> Drawing:
+def trial_funnel(fit: NetworkFit, order: Sequence[str], tier: str = "recomputed") -> Drawing:
     """The comparison-adjusted funnel plot of a network of trials; ``tier`` is that of their estimates."""
-    points = comparison_adjusted(fit)
-    return funnel(points.assign(comparison=points["treat1"] + " vs " + points["treat2"], summary=points["te"] - points["adjusted"]),
-                  tier=tier)  # fmt: skip
+    points = comparison_adjusted_funnel(fit, order).sort_values(["treat1", "treat2"], key=lambda names: names.map(list(order).index), kind="stable")
+    return funnel(points.assign(comparison=points["treat1"] + " vs " + points["treat2"], summary=points["centre"]), tier=tier)
 
 
 def show_trials(

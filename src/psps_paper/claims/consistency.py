@@ -6,25 +6,31 @@ place contradicts. Which cell repeats which printed number is declared in ``data
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from psps_paper.article.outcomes import outcome_of
 from psps_paper.article.prisma import complete_flow
 from psps_paper.article.published import published_edges
 from psps_paper.article.rob import domain_bounds
 from psps_paper.article.studies import included
 from psps_paper.article.swim import summary_against_table
 from psps_paper.claims.model import place
-from psps_paper.formatting import number
+from psps_paper.formatting import half_unit, number
+from psps_paper.tables.errors import TableError
 from psps_paper.tables.load import load_table, meeting, row_name, table_names
 
 Tables = Mapping[str, pd.DataFrame]
 NUMERAL = re.compile(r"\d[\d,]*(?:\.\d+)?")
 WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+# What a trial measured, as far as results or tables draw on it
+MEASURED = ("_mean", "_sd")  # ends of fields
+COUNT_COLUMNS = [f"{name}{arm}" for name in ("events", "randomised", "observed", "missing") for arm in (1, 2)]
 # Columns that name a row of another table: table, column, table and column that it names
 REFERENCES = [
     ("claim_facts", "claim", "claims", "id"),
@@ -239,6 +245,165 @@ def summaries(tables: Tables) -> Iterator[Disagreement]:
     for row, agrees in enumerate(agreement):
         if agrees == "no":
             yield _at(tables, "summary_claims", row, "expected", f"what the directions in studies.csv show for refs {tables['summary_claims'].at[row, 'refs']}")
+
+
+@_rule("second_entries", "study_facts")
+def second_entries(tables: Tables) -> Iterator[Disagreement]:
+    """A number entered a second time, or the arithmetic of other facts, gives what the cell holds."""
+    facts = tables["study_facts"].set_index("fact")["number"]
+    for row, entry in tables["second_entries"].iterrows():
+        cell = _cell(tables, entry)
+        if cell is None:
+            yield _at(tables, "second_entries", row, "key", f"a row of {entry['table']}.csv")
+            continue
+        where = f"second_entries.csv, row {row + 1}"
+        if entry["kind"] == "arithmetic":
+            try:
+                value = total_of(entry["terms"], facts)
+            except ValueError as error:
+                yield _at(tables, "second_entries", row, "terms", str(error))
+                continue
+            if value != entry["entry"]:
+                yield _at(tables, "second_entries", row, "entry", f"{value:g}, which the terms give")
+        if tables[entry["table"]].at[cell, entry["column"]] != entry["entry"]:
+            yield _at(tables, entry["table"], cell, entry["column"], f"{entry['entry']:g}, as entered a second time ({entry['kind']}: {where})")
+
+
+@_rule("second_entries", "study_facts", "sample_sizes", "responder_counts", "reextracted_contrasts")
+def entered_twice(tables: Tables) -> Iterator[Disagreement]:
+    """Every number that drives a result has a second entry: sample sizes, counts of responders, means, SDs, ages, what is converted."""
+    entries = {tuple(cell) for cell in tables["second_entries"][["table", "key", "column"]].to_numpy()}
+    for row, ref in tables["sample_sizes"]["ref"].items():
+        for column in ("n_low", "n_high"):
+            if ("sample_sizes", str(ref), column) not in entries:
+                yield _at(tables, "sample_sizes", row, column, "a second entry in second_entries.csv")
+    facts = tables["study_facts"]
+    driving = facts["fact"].isin(_driving(tables)) | (facts["field"].str.endswith(MEASURED) & (facts["chosen"] == "yes") & facts["number"].notna())
+    for row in facts.index[driving]:
+        if ("study_facts", facts.at[row, "fact"], "number") not in entries:
+            yield _at(tables, "study_facts", row, "number", "a second entry in second_entries.csv")
+
+
+def _driving(tables: Tables) -> set[str]:
+    """Facts from which responders are counted and effects converted."""
+    counts = tables["responder_counts"]
+    named = {name for column in COUNT_COLUMNS for name in counts[column].dropna()}
+    return named | {name for names in tables["reextracted_contrasts"]["facts"].dropna() for name in names.split()}
+
+
+def _cell(tables: Tables, entry: pd.Series) -> int | None:
+    """Row of the cell that a second entry names."""
+    table, key = tables.get(entry["table"]), {"study_facts": "fact", "sample_sizes": "ref"}[entry["table"]]
+    rows = [] if table is None else table.index[table[key].astype(str) == entry["key"]]
+    return int(rows[0]) if len(rows) else None
+
+
+def total_of(terms: object, facts: pd.Series) -> float:
+    """Sum of facts and whole numbers, written with + or - between blanks.
+
+    Raises
+    ------
+    ValueError
+        A term is neither.
+    """
+    words = str(terms).split(" ") if isinstance(terms, str) else []
+    if len(words) % 2 == 0 or not set(words[1::2]) <= {"+", "-"}:
+        raise ValueError("facts and whole numbers with + or - between blanks")
+    total = 0.0
+    for sign, word in zip(["+", *words[1::2]], words[::2], strict=True):
+        value = float(word) if word.isdigit() else facts.get(word, math.nan)
+        if math.isnan(value):
+            raise ValueError(f"facts with a number: {word!r} is none")
+        total += value if sign == "+" else -value
+    return total
+
+
+@_rule("study_facts")
+def arms_add_up(tables: Tables) -> Iterator[Disagreement]:
+    """The patients randomised to the arms of a trial are all that it randomised."""
+    facts = _numbers(tables, "n_randomised")
+    for _, rows in facts.groupby("study"):
+        whole, arms = rows[rows["arm"] == "all"], rows[rows["arm"] != "all"]
+        if len(whole) == 1 and len(arms) > 1 and arms["number"].sum() != whole["number"].iloc[0]:
+            yield _at(tables, "study_facts", whole.index[0], "number", f"{arms['number'].sum():g}, the sum of its arms")
+
+
+@_rule("study_facts")
+def losses_fit(tables: Tables) -> Iterator[Disagreement]:
+    """Those lost from an arm are those randomised less those who completed or were analysed, where a page gives both.
+
+    A page may count the lost as analysed, or begin with more patients than the row chosen for those randomised.
+    """
+    everyone = tables["study_facts"]
+    for row, lost in _numbers(tables, "dropouts_n").iterrows():
+        arm = everyone[(everyone["study"] == lost["study"]) & (everyone["arm"] == lost["arm"]) & everyone["number"].notna()]
+        begun = set(arm.loc[arm["field"] == "n_randomised", "number"])
+        ended = {field: set(arm.loc[(arm["field"] == field) & (arm["chosen"] == "yes"), "number"]) for field in ("n_completed", "n_analysed")}
+        remain = {start - lost["number"] for start in begun}
+        if begun and any(ended.values()) and not (remain & set.union(*ended.values()) or begun & ended["n_analysed"]):
+            yield _at(tables, "study_facts", row, "number",
+                      f"{_joined(begun)} randomised less {_joined(set.union(*ended.values()))} who completed or were analysed")
+
+
+@_rule("study_facts")
+def percentages_of_responders(tables: Tables) -> Iterator[Disagreement]:
+    """The number of responders among the patients of an arm is a percentage that its page gives, where it gives one."""
+    totals, randomised, percents = (_numbers(tables, field) for field in ("responders_total", "n_randomised", "responders_percent"))
+    for row, count in _numbers(tables, "responders_n").iterrows():
+        printed = _alike(percents, count, ["arm", "time", "outcome"])["number"]
+        people = list(_alike(totals, count, ["arm", "time", "outcome"])["number"])
+        if not people:
+            people = [n for most in _alike(randomised, count, ["arm"])["number"] for n in range(max(int(count["number"]), 1), int(most) + 1)]
+        shares = [100 * count["number"] / n for n in people]
+        if len(printed) and people and not any(_prints_as(share, percent) for share in shares for percent in printed):
+            expected = f"a number of which {_joined(printed)} % is the share of {_joined([people[0], people[-1]])} patients"
+            yield _at(tables, "study_facts", row, "number", expected)
+
+
+def _alike(facts: pd.DataFrame, row: pd.Series, columns: list[str]) -> pd.DataFrame:
+    """Facts of the same study that agree with a row in these columns."""
+    same = ["study", *columns]
+    return facts[(facts[same].fillna("") == row[same].fillna("")).all(axis=1)]
+
+
+def _prints_as(value: float, printed: float) -> bool:
+    return abs(value - printed) <= half_unit(len(f"{printed:g}".partition(".")[2])) * (1 + 1e-6)
+
+
+@_rule("outcomes")
+def declared_outcomes(tables: Tables) -> Iterator[Disagreement]:
+    """What an analysis depends on is declared soundly, and names treatments that there are."""
+    known = set(tables["treatment_classes"]["treatment_class"]) if "treatment_classes" in tables else None
+    for row, cells in tables["outcomes"].iterrows():
+        try:
+            outcome = outcome_of(cells, f"outcomes.csv, row {row + 1}")
+        except TableError as error:
+            column, fault = str(error).partition(", column ")[2].split(": ", 1)
+            yield Disagreement("outcomes", row_name(tables["outcomes"], row), column, _shown(cells[column]), fault.partition(" is not ")[2])
+            continue
+        if known is not None and set(outcome.order) != known:
+            yield _at(tables, "outcomes", row, "order", f"the treatments of treatment_classes.csv, each once ({', '.join(sorted(set(outcome.order) ^ known))})")
+
+
+@_rule("outcomes")
+def declared_direction(tables: Tables) -> Iterator[Disagreement]:
+    """Comparisons are written in the declared order of treatments, so that no reader of a table has to turn one."""
+    order = list(outcome_of(tables["outcomes"].iloc[0], "outcomes.csv, row 1").order)
+    for name in ("nma_published", "reextracted_contrasts"):
+        pairs = tables[name][["treat1", "treat2"]].dropna() if name in tables else pd.DataFrame(columns=["treat1", "treat2"])
+        for row, (treat1, treat2) in zip(pairs.index, pairs.to_numpy(), strict=True):
+            if {treat1, treat2} <= set(order) and order.index(treat1) > order.index(treat2):
+                yield _at(tables, name, row, "treat1", f"{treat2!r}, which comes before it in the order of outcomes.csv")
+
+
+def _numbers(tables: Tables, field: str) -> pd.DataFrame:
+    """Chosen numbers of a field."""
+    facts = tables["study_facts"]
+    return facts[(facts["field"] == field) & (facts["chosen"] == "yes") & facts["number"].notna()]
+
+
+def _joined(values: Iterable[float]) -> str:
+    return " or ".join(f"{value:g}" for value in dict.fromkeys(sorted(values)))
 
 
 def _at(tables: Tables, name: str, row: int, column: str, expected: str) -> Disagreement:

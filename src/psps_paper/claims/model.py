@@ -13,7 +13,7 @@ import pandas as pd
 
 from psps_paper import formatting
 from psps_paper.article.published import PublishedNetwork, audit_description, published_network
-from psps_paper.article.trials import LackingPrint, Printed, book_network, lacking_print
+from psps_paper.article.trials import BookNetwork, LackingPrint, Printed, book_network, lacking_print
 from psps_paper.audit import Audit, audit
 from psps_paper.network.model import NetworkFit
 from psps_paper.network.ranking import p_scores
@@ -112,10 +112,18 @@ class Evidence:
         return audit(audit_description(self.table("nma_published"), desirable=self.te_desirable))
 
     @cached_property
+    def _book(self) -> BookNetwork:
+        return book_network(self.folder)
+
+    @property
     def trial_fit(self) -> NetworkFit | None:
         """Network of the trial-level data, where those of the article's outcome are present."""
-        book = book_network(self.folder)
-        return None if isinstance(book.state, Printed) else book.fit
+        return None if isinstance(self._book.state, Printed) else self._book.fit
+
+    @property
+    def trial_order(self) -> list[str]:
+        """Treatments of :attr:`trial_fit` in the order that gives a comparison its direction."""
+        return self._book.order
 
     @cached_property
     def lacking(self) -> LackingPrint:

@@ -91,10 +91,10 @@ def trial_level(evidence: Evidence, claim: pd.Series) -> Finding:
     if quantity == "egger_p":
         if lacking := _lacking(evidence, every="comparisons"):
             return lacking
-        egger = comparison_adjusted_egger(fit)
+        egger = comparison_adjusted_egger(fit, evidence.trial_order)
         if egger is None:
             return _too_little(f"{fit.n_contrasts} estimates are too few for Egger's test", f"At least {ENOUGH_FOR_EGGER} estimates of unequal precision")
-        return _by_trials(fit, egger.p, "Egger's test on the comparison-adjusted funnel")
+        return _by_trials(fit, egger.p, f"Egger's test on the comparison-adjusted funnel, treatments in the order {', '.join(evidence.trial_order)}")
     designs = decompose_q(fit).designs.set_index("design")
     named = [":".join(sorted(name.split(" vs "))) for name in comparisons]
     missing = [name for name, design in zip(comparisons, named, strict=True) if design not in designs.index]

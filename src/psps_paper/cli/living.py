@@ -32,6 +32,8 @@ def living_commands(commands) -> None:
     importing.add_argument("--skip", type=int, default=0, metavar="LINES", help="lines above the header")
     importing.add_argument("--add", action="store_true", help="add to the trials that are there, instead of replacing them")
     importing.add_argument("--write", action="store_true", help="write data/trials")
+    importing.add_argument("--replace-printed", action="store_true",
+                           help="write also trials that would replace the printed network without holding all of it")
     importing.add_argument("--data", type=Path, help="data folder (default: that of this checkout)")
     importing.set_defaults(run=_import)
 
@@ -81,7 +83,7 @@ def _import(options: argparse.Namespace) -> int:
     ), folder)  # fmt: skip
     print(report(beside_present(result, folder) if options.add else result))
     if options.write:
-        print(f"wrote {write_trials(result, folder, add=options.add)}")
+        print(f"wrote {write_trials(result, folder, add=options.add, replace_printed=options.replace_printed)}")
     else:
         print("nothing was written; to write, add --write")
     return 0

@@ -14,6 +14,7 @@ from psps_paper.living.formats import ARM_NUMBERS, COLUMN_KINDS, CONTRAST_COLUMN
 from psps_paper.living.model import ARM_COLUMNS, MEASURES, Options, _one_analysis
 from psps_paper.tables.errors import TableError
 
+HEDGES = {"exact": "Hedges' correction", "approximate": "Hedges' approximate correction", "none": "no small-sample correction"}
 QUANTILES = ("median", "q1", "q3", "minimum", "maximum")
 
 
@@ -41,7 +42,8 @@ def _from_arms(cells, layout, reader, options, outcome, listed, conversions):
         empty = pd.DataFrame(columns=[*CONTRAST_COLUMNS, "rows"])
         return empty, pd.DataFrame(columns=ARM_COLUMNS), n_read
     try:
-        result = contrasts_from_arms(long, measure=measure, source=reader.file)
+        result = contrasts_from_arms(long, measure=measure, correction=outcome["correction"], continuity=outcome["continuity"],
+                                     increment=float(outcome["increment"]), source=reader.file)
     except TableError:
         raise
     except ValueError as error:
@@ -57,7 +59,7 @@ def _from_arms(cells, layout, reader, options, outcome, listed, conversions):
         for study, treat1, treat2 in zip(contrasts["study"], contrasts["treat1"], contrasts["treat2"], strict=True)
     ]
     conversions.append(f"{measure} of each pair of arms of a study, treat1 minus treat2" + (
-        ", SD pooled over its arms, Hedges' correction" if measure == "SMD" else ", on the log scale" if measure == "OR" else ""))
+        f", SD pooled over its arms, {HEDGES[outcome['correction']]}" if measure == "SMD" else ", on the log scale" if measure == "OR" else ""))
     if outcome["scale_desirable"] != outcome["te_desirable"]:
         contrasts["te"] = -contrasts["te"]
         conversions.append(f"the sign of te was turned, because {outcome['scale_desirable']} values of the scale are desirable "

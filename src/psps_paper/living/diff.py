@@ -148,6 +148,9 @@ def _network(old: dict, new: dict) -> list[dict]:
 
 def _contrasts(old: dict, new: dict) -> list[dict]:
     by_pair = [{(row["treat1"], row["treat2"]): row for row in results["contrasts"]} for results in (old, new)]
+    # The declared order may have changed in between
+    by_pair[0] = {pair if pair[::-1] not in by_pair[1] else pair[::-1]: row if pair[::-1] not in by_pair[1] else _turned(row)
+                  for pair, row in by_pair[0].items()}
     desirable = new["outcome"]["te_desirable"]
     rows = []
     for pair in sorted(set(by_pair[0]) | set(by_pair[1])):
@@ -164,6 +167,13 @@ def _contrasts(old: dict, new: dict) -> list[dict]:
             words = [WORDS[verdict].format(first=pair[0], second=pair[1]) for verdict in verdicts]
             rows.append(_row("conclusion", item, *words, flips=True))
     return rows
+
+
+def _turned(row: dict) -> dict:
+    """A contrast in the other direction."""
+    signs = {name: None if row[name] is None else -row[name] for name in ("te", "lower", "upper", "predict_lower", "predict_upper")}
+    return {**row, "treat1": row["treat2"], "treat2": row["treat1"], "te": signs["te"], "lower": signs["upper"], "upper": signs["lower"],
+            "predict_lower": signs["predict_upper"], "predict_upper": signs["predict_lower"]}
 
 
 def _ranks(old: dict, new: dict) -> list[dict]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from psps_paper.article.outcomes import BETWEEN, DEFAULTS, outcome_of
 from psps_paper.article.trials import main_part
 from psps_paper.figures.palette import relative_luminance
 from psps_paper.living.importing import read_trials, report
@@ -38,6 +39,8 @@ LUMINANCES = (0.15, 0.21, 0.28)  # of further ones; between 0.12 and 0.3 the con
 TITLED = ("_config.yml", "README.md", "book/index.md")
 
 
+
+
 DICTIONARIES = {
     "outcomes": [
         ("outcome", "text", "none", "yes", "", "Identifier"),
@@ -47,6 +50,14 @@ DICTIONARIES = {
         ("scale_desirable", "choice", "none", "no", "lower|higher", "Desirable direction of the scale"),
         ("te_desirable", "choice", "none", "no", "lower|higher", "Desirable direction of te, treat1 minus treat2"),
         ("reference", "text", "none", "no", "", "Treatment with which forest plots compare"),
+        ("order", "text", "none", "no", "", "Treatments, separated by a vertical bar between blanks, those that small studies may favour first; "
+         "it gives every comparison its direction"),
+        ("tau2", "choice", "none", "no", "DL|REML|ML", "Estimator of the between-study variance"),
+        ("correlation", "number", "none", "no", "", "Correlation of several estimates of one comparison by one study; 0 counts each as a study"),
+        ("continuity", "choice", "none", "no", "zero_cells|all|treatment_arm|none", "Which studies get a continuity correction of counts"),
+        ("increment", "number", "people", "no", "", "Continuity correction, added to each cell"),
+        ("correction", "choice", "none", "no", "exact|approximate|none", "Small-sample correction of a standardised mean difference"),
+        ("level", "number", "none", "no", "", "Level of all intervals"),
     ],
     "treatment_classes": [
         ("treatment_class", "text", "none", "yes", "", "Treatment, in the order of legends"),
@@ -146,6 +157,9 @@ def build_data(folder: Path, *, tell: Callable[[str], None] = lambda text: None)
         for name, table in {"outcomes": _outcomes(settings), "treatment_classes": _classes(settings)}.items():
             dictionary = _dictionary(name)
             validate_table(table.astype(str), dictionary, f"{CONFIG}, {name}")
+            if name == "outcomes":
+                for number, row in table.iterrows():
+                    outcome_of(row, f"{CONFIG}, outcomes, entry {number + 1}")
             (data / f"{name}.csv").write_bytes(csv_bytes(table))
             (data / "dictionaries" / f"{name}.csv").write_bytes(csv_bytes(dictionary))
         treatments = [entry["name"] for entry in settings["treatments"]]
@@ -193,7 +207,13 @@ def _dictionary(name: str) -> pd.DataFrame:
 
 
 def _outcomes(settings: dict) -> pd.DataFrame:
-    rows = [{"outcome" if field == "name" else field: entry[field] for field in OUTCOME_FIELDS} for entry in settings["outcomes"]]
+    names = [entry["name"] for entry in settings["treatments"]]
+    rows = []
+    for entry in settings["outcomes"]:
+        # As listed, but the reference last: small studies may favour what is compared with it
+        order = entry.get("order") or [*(name for name in names if name != entry["reference"]), entry["reference"]]
+        rows.append({"outcome" if field == "name" else field: entry[field] for field in OUTCOME_FIELDS} | {"order": BETWEEN.join(order)}
+                    | {field: entry.get(field, default) for field, default in DEFAULTS.items()})
     return pd.DataFrame(rows)
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
 
+from psps_paper.article.outcomes import load_outcome
+from psps_paper.article.published import published_edges
 from psps_paper.article.trials import check_network, lacking_print, main_part
 from psps_paper.living.model import Options
 from psps_paper.network import contrast_notes
@@ -22,8 +25,18 @@ def _without_sd(listed: pd.DataFrame, options: Options) -> list[str]:
 def _notes(contrasts: pd.DataFrame, file: str, outcome: str, folder: Path) -> list[str]:
     """What a user should know of all contrasts of an outcome."""
     treatments = set(contrasts["treat1"]) | set(contrasts["treat2"])
-    return [*check_network(contrasts, file), *contrast_notes(main_part(contrasts)[0]), *_same_but_for_case(treatments, "treatments"), *_same_but_for_case(set(contrasts["study"]), "studies"),
-            *_beside_print(contrasts, treatments, outcome, folder), *_without_class(treatments, folder)]
+    return [*check_network(contrasts, file), *contrast_notes(main_part(contrasts)[0]),
+            *_same_but_for_case(treatments, "treatments"), *_same_but_for_case(set(contrasts["study"]), "studies"),
+            *_beside_print(contrasts, treatments, outcome, folder), *_without_class(treatments, folder),
+            *_without_order(treatments, outcome, folder)]
+
+
+def _without_order(treatments: set[str], outcome: str, folder: Path) -> list[str]:
+    new = load_outcome(folder, outcome).undeclared(treatments)
+    if not new:
+        return []
+    return [f"{', '.join(new)}: not in the order of treatments of {outcome} in outcomes.csv, so small-study effects are asked in the order of "
+            "the fitted ranking; for your own add the names to column order and run psps-paper tables --record"]
 
 
 def _same_but_for_case(labels: set[str], what: str) -> list[str]:
@@ -50,6 +63,37 @@ def _beside_print(contrasts: pd.DataFrame, treatments: set[str], outcome: str, f
     if lacking.comparisons:
         notes.append(f"no estimate of {'; '.join(f'{a} against {b}' for a, b in lacking.comparisons)}: what is printed of the whole network cannot be checked")
     return notes
+
+
+def printed_losses(contrasts: pd.DataFrame, outcome: str, folder: Path) -> str:
+    """What pages would no longer show if these contrasts stood in place of the printed network; empty where they hold all of it.
+
+    Parameters
+    ----------
+    contrasts : DataFrame [study, treat1, treat2, te, se]
+        All that would be there of the outcome.
+    outcome : str
+    folder : Path
+        The data folder.
+    """
+    if not (folder / "nma_published.csv").is_file() or outcome != load_table("outcomes", folder)["outcome"].iloc[0]:
+        return ""
+    printed = load_table("nma_published", folder)
+    inside = main_part(contrasts)[0]
+    lacking = lacking_print(inside, printed)
+    found = Counter(frozenset(pair) for pair in zip(inside["treat1"], inside["treat2"], strict=True))
+    fewer = [(edge.treat1, edge.treat2, found[frozenset((edge.treat1, edge.treat2))], edge.estimates)
+             for edge in published_edges(printed).itertuples() if found[frozenset((edge.treat1, edge.treat2))] < edge.estimates]
+    if not (lacking.treatments or fewer):
+        return ""
+    parts = [f"treatments: {', '.join(lacking.treatments)}"] if lacking.treatments else []
+    parts.append("estimates: " + "; ".join(f"{a} against {b}, {count} of {most}" for a, b, count, most in fewer))
+    values = printed[printed["quantity"].isin(["te", "lower", "upper"])].set_index(["treat1", "treat2", "quantity"])["value"].unstack()
+    lost = {frozenset(edge[:2]) for edge in fewer}
+    conclusions = [f"{a} against {b} {row.te:g} ({row.lower:g} to {row.upper:g})" for (a, b), row in values.iterrows() if frozenset((a, b)) in lost]
+    if conclusions:
+        parts.append("conclusions: " + "; ".join(conclusions))
+    return "; ".join([*parts, "P-scores and ranks, and the heterogeneity of the whole"])
 
 
 def _without_class(treatments: set[str], folder: Path) -> list[str]:

@@ -37,7 +37,7 @@ def review_results(folder: Path, *, outcome: str | None = None) -> dict:
     dict
         ``schema``, ``versions``, ``data`` (checksums), ``outcomes``, ``claims``. Each entry of ``outcomes``, in the order of
         ``outcomes.csv``, holds ``outcome`` (name, measure, desirable direction), ``state``, ``network`` (tier, counts,
-        heterogeneity), ``contrasts`` (each pair of treatments once, te first minus second) and ``ranks``. Numbers are
+        heterogeneity), ``contrasts`` (each pair of treatments once, in the declared order, te first minus second) and ``ranks``. Numbers are
         unrounded; unknown ones are None.
 
     Raises
@@ -121,10 +121,10 @@ def _known(value: float) -> float | None:
 
 def _outcome(folder: Path, name: str) -> dict:
     book = book_network(folder, outcome=name)
-    row = load_table("outcomes", folder).set_index("outcome").loc[name]
-    scores = p_scores(book.fit, desirable=row["te_desirable"]).sort_values(ascending=False, kind="stable")
+    outcome = book.outcome
+    scores = p_scores(book.fit, desirable=outcome.te_desirable).sort_values(ascending=False, kind="stable")
     return {
-        "outcome": {"name": name, "measure": str(row["measure"]), "te_desirable": str(row["te_desirable"])},
+        "outcome": {"name": name, "measure": outcome.measure, "te_desirable": outcome.te_desirable},
         "state": book.state.label,
         "network": _network(book),
         "contrasts": _contrasts(book),
@@ -151,8 +151,9 @@ def _network(book: BookNetwork) -> dict:
 
 def _contrasts(book: BookNetwork) -> list[dict]:
     fit, rows = book.fit, []
-    for k, treat1 in enumerate(fit.treatments):
-        for treat2 in fit.treatments[k + 1:]:
+    order = book.outcome.ordered(fit.treatments)
+    for k, treat1 in enumerate(order):
+        for treat2 in order[k + 1:]:
             numbers = {name: _known(getattr(fit, name).at[treat1, treat2]) for name in CONTRAST_NUMBERS if name != "p"}
             numbers["p"] = float(2 * scipy.special.ndtr(-abs(numbers["te"] / numbers["se"])))
             rows.append({"treat1": treat1, "treat2": treat2, **numbers})

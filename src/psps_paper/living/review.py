@@ -17,8 +17,8 @@ from psps_paper.living.chapters import show_changes
 from psps_paper.living.diff import comparable, compare
 from psps_paper.living.results import read_results, review_results
 from psps_paper.living.settings import CONFIG, read_settings
-from psps_paper.network import heterogeneity_table
-from psps_paper.network.model import Desirable, NetworkFit
+from psps_paper.network import heterogeneity_table, orient
+from psps_paper.network.model import Desirable
 from psps_paper.network.ranking import p_scores, rank_probabilities
 from psps_paper.network.summary import heterogeneity_table
 from psps_paper.tables.errors import TableError
@@ -86,10 +86,14 @@ class Review:
         """Desirable direction of te."""
         return self._outcome(outcome)["te_desirable"]
 
-    def direction(self, outcome: str) -> dict[str, str]:
-        """Arguments of a forest plot that say which side favours what, and in which unit."""
+    def direction(self, outcome: str) -> dict[str, str | float]:
+        """Arguments of a forest plot that say which side favours what, in which unit, and the level of its intervals."""
         return {"desirable": self.te_desirable(outcome), "first": "the treatment", "second": self.reference(outcome),
-                "unit": self._outcome(outcome)["unit"]}
+                "unit": self._outcome(outcome)["unit"], "level": self.network(outcome).outcome.level}
+
+    def level(self, outcome: str) -> str:
+        """Level of an outcome's intervals, as text."""
+        return f"{100 * self.network(outcome).outcome.level:g} %"
 
     def question_table(self) -> pd.DataFrame:
         """The question with its treatments and outcomes: DataFrame [what, this review]."""
@@ -136,18 +140,18 @@ class Review:
 
     def heterogeneity(self) -> pd.DataFrame:
         """Heterogeneity by outcome, as text."""
-        return self._by_outcome(heterogeneity_table)
+        return self._by_outcome(lambda book: heterogeneity_table(book.fit))
 
     def inconsistency(self) -> pd.DataFrame:
         """Direct against indirect evidence by outcome and comparison, as text; one row saying so where there is none."""
-        return self._by_outcome(inconsistency_table)
+        return self._by_outcome(lambda book: inconsistency_table(book.fit, book.order))
 
     def small_studies(self) -> pd.DataFrame:
-        """Egger's test by outcome, as text."""
-        return self._by_outcome(small_study_table)
+        """Egger's test by outcome, as text, with the order of treatments that gives every comparison its direction."""
+        return self._by_outcome(lambda book: small_study_table(book.fit, book.order))
 
-    def _by_outcome(self, make: Callable[[NetworkFit], pd.DataFrame]) -> pd.DataFrame:
-        tables = {self.label(outcome): make(self.network(outcome).fit) for outcome in self.outcomes}
+    def _by_outcome(self, make: Callable[[BookNetwork], pd.DataFrame]) -> pd.DataFrame:
+        tables = {self.label(outcome): make(self.network(outcome)) for outcome in self.outcomes}
         return pd.concat(tables, names=["outcome", None]).reset_index("outcome").reset_index(drop=True).fillna("")
 
     def sources_of(self, outcome: str) -> list[dict]:
@@ -178,8 +182,11 @@ class Review:
         return table[table["outcome"] == outcome]
 
     def contrasts(self) -> pd.DataFrame:
-        """Every estimate, as text: DataFrame [outcome, study, first, second, te, se, in the fit]; the last says why one is not."""
-        parts = [part for outcome in self.outcomes for part in main_part(self._estimates(outcome))]
+        """Every estimate, as text: DataFrame [outcome, study, first, second, te, se, in the fit]; the last says why one is not.
+
+        Comparisons are named in the declared order of treatments.
+        """
+        parts = [orient(part, self.network(outcome).outcome.order) for outcome in self.outcomes for part in main_part(self._estimates(outcome))]
         table = pd.concat([part for part in parts if len(part)]).sort_index()
         reason = table["reason"] if "reason" in table else pd.Series(index=table.index, dtype=object)
         return pd.DataFrame({

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import yaml
 
+from psps_paper.article.outcomes import BETWEEN, DEFAULTS
 from psps_paper.living.model import MEASURES
 from psps_paper.tables.errors import TableError
 
 CONFIG = "review.yml"
 OUTCOME_FIELDS = ("name", "label", "measure", "unit", "scale_desirable", "te_desirable", "reference")
-
-
+OUTCOME_NUMBERS = tuple(name for name, value in DEFAULTS.items() if isinstance(value, float))
 TABLE_FIELDS = {"file": str, "kind": str, "map": dict, "set": dict, "labels": dict, "where": dict, "measure": str, "reverse": bool,
                 "impute": bool, "impute_sd": bool, "sheet": str, "skip": int}  # fmt: skip
 
@@ -46,6 +46,8 @@ def read_settings(folder: Path) -> dict:
         names.append(_text(_mapping(entry, where), "name", f"{CONFIG}, {where}"))
         if "colour" in entry and not re.fullmatch("#[0-9a-f]{6}", str(entry["colour"])):
             raise TableError(f"{CONFIG}, {where}, colour: {entry['colour']!r} is not written #rrggbb in lower case, in quotes")
+        if BETWEEN in names[-1]:
+            raise TableError(f"{CONFIG}, {where}, name: {names[-1]!r} holds {BETWEEN!r}, which separates names in outcomes.csv")
     _unique(names, "treatments")
     outcomes = []
     for number, entry in enumerate(_list(settings, "outcomes"), start=1):
@@ -57,6 +59,7 @@ def read_settings(folder: Path) -> dict:
             _choice(entry, field, choices, f"{CONFIG}, {where}")
         if entry["reference"] not in names:
             raise TableError(f"{CONFIG}, {where}, reference: {entry['reference']!r} is not one of {', '.join(names)}")
+        _analysis(entry, names, f"{CONFIG}, {where}")
         table = _mapping(entry.get("table"), f"{where}, table")
         for field, value in table.items():
             if field not in TABLE_FIELDS:
@@ -72,6 +75,21 @@ def read_settings(folder: Path) -> dict:
         outcomes.append(entry["name"])
     _unique(outcomes, "outcomes")
     return settings
+
+
+def _analysis(entry: dict, names: list[str], where: str) -> None:
+    """Check what an outcome may say of its analysis; the rest is checked with ``outcomes.csv``."""
+    known = {*OUTCOME_FIELDS, "order", "table", *DEFAULTS}
+    for field in entry:
+        if field not in known:
+            raise TableError(f"{where}: {field!r} is not one of {', '.join(sorted(known))}")
+    order = entry.get("order", names)
+    if not isinstance(order, list) or sorted(map(str, order)) != sorted(names):
+        raise TableError(f"{where}, order: {order!r} is not a list of all treatments, each once ({', '.join(names)})")
+    for field in OUTCOME_NUMBERS:
+        value = entry.get(field, DEFAULTS[field])
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise TableError(f"{where}, {field}: {value!r} is not a number")
 
 
 def _mapping(value: object, where: str) -> dict:

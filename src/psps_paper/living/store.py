@@ -12,7 +12,7 @@ import pandas as pd
 
 from psps_paper.article.trials import CONTRASTS, load_source, load_trials
 from psps_paper.living.model import ARM_COLUMNS, ARMS_DICTIONARY, CONTRASTS_DICTIONARY, Import
-from psps_paper.living.notes import _notes
+from psps_paper.living.notes import _notes, printed_losses
 from psps_paper.tables.csv_text import csv_bytes, unprotected
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.files import only_writer, replace_folder
@@ -20,7 +20,7 @@ from psps_paper.tables.load import load_table
 from psps_paper.tables.trials import SOURCE, TRIALS, trials_folder
 
 
-def write_trials(result: Import, folder: Path, *, add: bool = False) -> Path:
+def write_trials(result: Import, folder: Path, *, add: bool = False, replace_printed: bool = False) -> Path:
     """Write an import into ``data/trials``, in one step.
 
     Parameters
@@ -30,6 +30,8 @@ def write_trials(result: Import, folder: Path, *, add: bool = False) -> Path:
         The data folder.
     add : bool
         Add to the trials of the same outcome; otherwise they are replaced. Other outcomes stay.
+    replace_printed : bool
+        Write also what would stand in place of a printed network without holding all of it.
 
     Returns
     -------
@@ -39,9 +41,14 @@ def write_trials(result: Import, folder: Path, *, add: bool = False) -> Path:
     Raises
     ------
     TableError
-        Another process writes there; ``add`` without trials to add to, or with a study that is there.
+        Another process writes there; ``add`` without trials to add to, or with a study that is there; something printed would
+        be lost and ``replace_printed`` is not given.
     """
     outcome = result.source["outcome"]
+    lost = "" if add or replace_printed else printed_losses(result.contrasts, outcome, folder)
+    if lost:
+        raise TableError(f"{result.source['file']}: these trials would stand in place of the printed network on every page, and lose of it {lost}; "
+                         "to do so all the same: --replace-printed")
     with only_writer(folder):
         if add:
             beside_present(result, folder)

@@ -3,7 +3,16 @@
 from psps_paper.network.completion import complete_contrasts
 from psps_paper.network.contribution import contribution_matrix, hat_matrix
 from psps_paper.network.inconsistency import QDecomposition, decompose_q, net_heat, split_evidence
-from psps_paper.network.model import NetworkFit, NetworkFits, components, contrast_notes, fit_network, fit_networks, subnetworks
+from psps_paper.network.model import (
+    NetworkFit,
+    NetworkFits,
+    components,
+    contrast_notes,
+    fit_network,
+    fit_networks,
+    subnetworks,
+)
+from psps_paper.network.orientation import orient
 from psps_paper.network.ranking import mean_ranks, p_scores, p_scores_from, rank_probabilities, sucra
 from psps_paper.network.robust import RobustFit, cluster_robust
 from psps_paper.network.sensitivity import comparison_adjusted_funnel, leave_one_study_out
@@ -33,6 +42,7 @@ __all__ = [
     "mean_ranks",
     "net_heat",
     "network_from_pooled",
+    "orient",
     "p_scores",
     "p_scores_from",
     "rank_probabilities",

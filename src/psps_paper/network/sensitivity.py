@@ -9,6 +9,7 @@ import pandas as pd
 
 from psps_paper.network.inconsistency import split_evidence
 from psps_paper.network.model import METHODS, NetworkFit, fit_network, subnetworks
+from psps_paper.network.orientation import orient
 
 
 def leave_one_study_out(fit: NetworkFit) -> pd.DataFrame:
@@ -95,17 +96,11 @@ def comparison_adjusted_funnel(fit: NetworkFit, order: Sequence[str]) -> pd.Data
     """
     if sorted(order) != fit.treatments:
         raise ValueError(f"order={list(order)}: expected each of {fit.treatments} once")
-    rank = {name: k for k, name in enumerate(order)}
     direct = split_evidence(fit).set_index(["treat1", "treat2"])["direct_te"]
     rows = fit.contrasts[["study", "treat1", "treat2", "te", "se"]].astype(
         {"treat1": str, "treat2": str}
     )
-    turned = (rows["treat1"].map(rank) > rows["treat2"].map(rank)).to_numpy()
-    rows = rows.assign(
-        treat1=np.where(turned, rows["treat2"], rows["treat1"]),
-        treat2=np.where(turned, rows["treat1"], rows["treat2"]),
-        te=np.where(turned, -rows["te"], rows["te"]),
-    )
+    rows = orient(rows, order)
     centre = [
         direct[a, b] if (a, b) in direct.index else -direct[b, a]
         for a, b in zip(rows["treat1"], rows["treat2"])

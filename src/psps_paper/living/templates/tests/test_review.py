@@ -43,7 +43,7 @@ def test_estimates_do_not_depend_on_the_order_or_direction_of_rows(outcome):
     fit = REVIEW.network(outcome).fit
     rows = fit.contrasts[["study", "treat1", "treat2", "te", "se"]].iloc[::-1]
     turned = rows.assign(treat1=rows["treat2"], treat2=rows["treat1"], te=-rows["te"])
-    again = fit_network(turned, tau2="DL", correlation=fit.correlation)
+    again = fit_network(turned, tau2=fit.method, level=fit.level, correlation=fit.correlation)
     np.testing.assert_allclose(again.te, fit.te, rtol=1e-8, atol=1e-10)
     np.testing.assert_allclose(again.se, fit.se, rtol=1e-8)
 
@@ -73,7 +73,8 @@ def test_the_page_shows_the_league_table_of_the_data(outcome):
 
     text = (ROOT / "_build" / "html" / "book" / "network.html").read_text(encoding="utf-8")
     plain = re.sub(r"<[^>]+>", " ", text)
-    fit = fit_network(REVIEW.network(outcome).fit.contrasts)
+    shown = REVIEW.network(outcome).fit
+    fit = fit_network(shown.contrasts, tau2=shown.method, level=shown.level, correlation=shown.correlation)
     cells = [cell for cell in league_table(fit, number=number).to_numpy().ravel() if cell]
     assert len(cells) == len(fit.treatments) * (len(fit.treatments) - 1)
     assert all(cell in plain for cell in cells)

@@ -28,7 +28,7 @@ PLACEBO, COMBINED, CONSERVATIVE = EVIDENCE.edges["treat2"]
 
 
 def test_dl_cannot_come_from_independent_groups_nor_from_one_correlation_of_a_half():
-    """Issue G, part 2, (a): at least 0.142 and 0.087 for any allocation, at most 0.077 by the printed standard error."""
+    """Issue G, part 2, (a): at least 0.142 and 0.087 for any allocation, at most 0.077 by the printed SE."""
     assert dl_floor(EVIDENCE, None) == pytest.approx(0.142, abs=5e-4)
     assert dl_floor(EVIDENCE, 0.5) == pytest.approx(0.087, abs=5e-4)
     assert parallel_ceiling(EVIDENCE) == pytest.approx(0.077, abs=5e-4)
@@ -53,7 +53,9 @@ def test_no_random_data_set_has_a_larger_typical_precision():
             study = np.concatenate([np.repeat(np.flatnonzero(studies["comparison"] == k), counts[k]) for k in range(c)])
             n = studies["n_high"].to_numpy() if at_end else rng.uniform(studies["n_low"], studies["n_high"])
             te = np.zeros(25) if at_end else rng.uniform(-2, 2, 25)
-            (a,), (b,) = variance_terms(studies["crossover"].to_numpy(), np.full((1, 13), correlation or 0.0), paired=correlation is not None)
+            (a,), (b,) = variance_terms(
+                studies["crossover"].to_numpy(), np.full((1, 13), correlation or 0.0), paired=correlation is not None
+            )
             u = n[study] / (a[study] + b[study] * te**2)
             parts = [u[EVIDENCE.estimates == k] for k in range(c)]
             precision = sum(part.sum() - (part**2).sum() / part.sum() for part in parts)
@@ -79,7 +81,9 @@ def test_route_1_by_allocation():
     """Issue G, part 2: 2 + 2 estimates give a narrower range than 3 + 1 and 1 + 3, up to 0.077."""
     first = tau2_routes().query("route == 'pooled SE and sample sizes'").set_index("spread")
     assert list(first.index) == ["1 + 3", "2 + 2", "3 + 1", "any"]
-    assert first.loc["any", "high"] == pytest.approx(0.077, abs=5e-4) and first.loc["2 + 2", "high"] == pytest.approx(0.072, abs=5e-4)
+    assert first.loc["any", "high"] == pytest.approx(0.077, abs=5e-4) and first.loc["2 + 2", "high"] == pytest.approx(
+        0.072, abs=5e-4
+    )
     assert first.loc["any", "low"] == first["low"].min() > 0.04
 
 
@@ -92,12 +96,16 @@ def test_every_witness_lies_within_the_proved_bounds():
         assert route["low"] < counted.tau2[0] < route["high"]
         for k, name in enumerate((PLACEBO, COMBINED)):
             bounds = printed_contrast(EVIDENCE, name)
-            for what, value in (("te", counted.te[0, k]), ("se", counted.se[0, k]), ("z", counted.te[0, k] / counted.se[0, k])):
+            for what, value in (
+                ("te", counted.te[0, k]),
+                ("se", counted.se[0, k]),
+                ("z", counted.te[0, k] / counted.se[0, k]),
+            ):
                 assert bounds[what].low <= value <= bounds[what].high
 
 
 def test_hartung_knapp_cannot_reach_further_than_proved():
-    """Issue G, part 2, (d): the lower limit against placebo is at least -0.031. The scale by the engine, for each witness."""
+    """Issue G, part 2, (d): the lower limit against placebo is at least -0.031; the scale by the engine."""
     floor = hartung_knapp_floor(EVIDENCE, PLACEBO)
     assert floor == pytest.approx(-0.031, abs=5e-4)
     for witness in load_witnesses(EVIDENCE)[:10]:
@@ -105,7 +113,11 @@ def test_hartung_knapp_cannot_reach_further_than_proved():
         fit = fit_network(rows, tau2=witness.tau2)
         residual = rows["te"] - [fit.te.loc[a, b] for a, b in zip(rows["treat1"], rows["treat2"], strict=True)]
         scale = np.sqrt((residual**2 / (rows["se"] ** 2 + fit.tau2)).sum() / 22)
-        assert fit.te.loc["neuromodulation", PLACEBO] - student.ppf(0.975, 22) * scale * fit.se.loc["neuromodulation", PLACEBO] > floor
+        assert (
+            fit.te.loc["neuromodulation", PLACEBO]
+            - student.ppf(0.975, 22) * scale * fit.se.loc["neuromodulation", PLACEBO]
+            > floor
+        )
 
 
 def test_the_contrast_that_is_not_printed_is_not_significant():
@@ -119,4 +131,8 @@ def test_the_contrast_that_is_not_printed_by_branch_and_bound():
     proved = unprinted_bounds(EVIDENCE, CONSERVATIVE, PLACEBO, te=Bound(0.3325, 0.3385), rival_z=Bound(0.083, 0.0905))
     assert proved == dict.fromkeys(("te_low", "te_high", "rival_z_low", "rival_z_high"), True)
     # inside the range the print agrees with itself, so nothing can be proved there
-    assert not any(unprinted_bounds(EVIDENCE, CONSERVATIVE, PLACEBO, te=Bound(0.336, 0.335), rival_z=Bound(0.088, 0.086), most=20_000).values())
+    assert not any(
+        unprinted_bounds(
+            EVIDENCE, CONSERVATIVE, PLACEBO, te=Bound(0.336, 0.335), rival_z=Bound(0.088, 0.086), most=20_000
+        ).values()
+    )

@@ -1,11 +1,11 @@
-"""Every stored data set, refitted by the public engine: all printed values, and each conclusion held or failed as the pages say."""
+"""Every stored data set, refitted by the public engine: all printed values, and what each conclusion does."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import table
 from scipy.stats import norm
 
+from helpers import table
 from psps_paper.cli.main import main
 from psps_paper.conclusions.robustness import OPEN, PROVED, by_switch, identified_ranges
 from psps_paper.ensemble import findings, load_witnesses, published_evidence
@@ -86,12 +86,17 @@ def test_standard_errors_follow_from_public_sample_sizes():
 
 
 def test_pages_name_data_sets_in_which_the_engine_says_the_same(ranges):
-    """For each conclusion and counting: the named data sets, by fit_network or cluster_robust instead of the closed forms."""
+    """The named data sets by fit_network or cluster_robust instead of the closed forms."""
     said = {c.name: c for c in conclusions(EVIDENCE)}
     refits = {}
     for row in ranges[ranges["counting"] != WITHOUT].itertuples():
         conclusion = said[row.conclusion]
-        for name, holds in ((row.holds_in, True), (row.fails_in, False), (row.holds_strictly, True), (row.fails_strictly, False)):
+        for name, holds in (
+            (row.holds_in, True),
+            (row.fails_in, False),
+            (row.holds_strictly, True),
+            (row.fails_strictly, False),
+        ):
             if not name:
                 continue
             fit = refits.setdefault((name, row.counting), public_refit(NAMED[name], row.counting))
@@ -100,7 +105,9 @@ def test_pages_name_data_sets_in_which_the_engine_says_the_same(ranges):
                 treatment = HUB if conclusion.at < 0 else EVIDENCE.edges["treat2"].iloc[conclusion.at]
                 assert (scores.index[conclusion.rank - 1] == treatment) == holds, row
             else:
-                lower, upper = (limits.loc[HUB, EVIDENCE.edges["treat2"].iloc[conclusion.at]] for limits in (fit.lower, fit.upper))
+                lower, upper = (
+                    limits.loc[HUB, EVIDENCE.edges["treat2"].iloc[conclusion.at]] for limits in (fit.lower, fit.upper)
+                )
                 assert (lower > 0 if conclusion.kind == "better" else lower < 0 < upper) == holds, row
 
 
@@ -110,15 +117,19 @@ def test_a_study_left_out_overturns_what_the_pages_say(ranges, found):
         witness = NAMED[row.witness]
         kept = witness.contrasts[witness.contrasts["study"] != row.without]
         fit = fit_network(kept, tau2=witness.tau2, correlation=0.0)
-        other = EVIDENCE.edges["treat2"].iloc[[c.at for c in conclusions(EVIDENCE) if c.name == row.conclusion][0]]
+        other = EVIDENCE.edges["treat2"].iloc[next(c.at for c in conclusions(EVIDENCE) if c.name == row.conclusion)]
         assert fit.lower.loc[HUB, other] == pytest.approx(row.lower, rel=1e-5)
 
 
 def test_ranges_are_at_least_as_wide_as_an_independent_search_found(ranges, found):
     """Issue G, part 2, (b) and (c): what 410 data sets of another search showed."""
-    placebo, combined, none, first, second = (c.name for c in conclusions(EVIDENCE))
-    by_study = by_switch(WITNESSES, found, table("range_searches"), ONE_MEAN).query("tau2 == 'DL' and crossovers == 'by study' and conclusion == @placebo")
-    assert (by_study.query("cap == 1.0 and trials == 'no'")["verdict"] == OPEN).all(), "DL by study, all |SMD| <= 1, studies counted once"
+    placebo = conclusions(EVIDENCE)[0].name
+    by_study = by_switch(WITNESSES, found, table("range_searches"), ONE_MEAN).query(
+        "tau2 == 'DL' and crossovers == 'by study' and conclusion == @placebo"
+    )
+    assert (by_study.query("cap == 1.0 and trials == 'no'")["verdict"] == OPEN).all(), (
+        "DL by study, all |SMD| <= 1, studies counted once"
+    )
     small = [w.name for w in WITNESSES if w.tau2 == "DL" and w.switches["cap"] <= 1]
     for counting in (ONE_MEAN, ROBUST, "tau2 by REML", WITHOUT):
         part = found[found["witness"].isin(small) & (found["counting"] == counting) & (found["conclusion"] == placebo)]
@@ -130,8 +141,12 @@ def test_ranges_are_at_least_as_wide_as_an_independent_search_found(ranges, foun
 def test_ranges_only_grow_when_a_switch_opens(found):
     """A wider setting has every data set of a narrower one, so it cannot turn an open verdict into another."""
     switches = pd.DataFrame([w.switches for w in WITNESSES])
-    for narrow, wide in (({"cap": 1.0}, {"cap": 3.0}), ({"trials": True}, {"trials": False}), ({"spread": "two an arm"}, {"spread": "any"}),
-                         ({"crossovers": "one correlation"}, {"crossovers": "by study"})):  # fmt: skip
+    for narrow, wide in (
+        ({"cap": 1.0}, {"cap": 3.0}),
+        ({"trials": True}, {"trials": False}),
+        ({"spread": "two an arm"}, {"spread": "any"}),
+        ({"crossovers": "one correlation"}, {"crossovers": "by study"}),
+    ):
         assert (belongs(switches, wide) | ~belongs(switches, narrow)).all()
     table_of = by_switch(WITNESSES, found, table("range_searches"), ONE_MEAN)
     assert set(table_of.query("tau2 == 'DL' and crossovers == 'independent groups'")["verdict"]) == {"impossible"}
@@ -144,7 +159,9 @@ def test_ranges_only_grow_when_a_switch_opens(found):
 def test_findings_do_not_depend_on_the_order_of_rows_or_witnesses(found):
     again = findings(WITNESSES[::-1])
     keys = ["witness", "counting", "conclusion", "without"]
-    pd.testing.assert_frame_equal(again.sort_values(keys, ignore_index=True), found.sort_values(keys, ignore_index=True))
+    pd.testing.assert_frame_equal(
+        again.sort_values(keys, ignore_index=True), found.sort_values(keys, ignore_index=True)
+    )
 
 
 def test_a_short_search_finds_an_agreeing_counterexample():
@@ -167,7 +184,9 @@ def test_the_command_shows_printed_values_and_conclusions(capsys, tmp_path):
     assert main(["witness", name, "--csv", str(tmp_path / "w.csv")]) == 0
     shown = capsys.readouterr().out
     assert "p_score" in shown and "one mean a study" in shown and "NO" not in shown and "FAILS" in shown
-    assert fit_network(pd.read_csv(tmp_path / "w.csv"), tau2=WITNESSES[0].tau2, correlation=0.0).tau2 == pytest.approx(WITNESSES[0].counted("each estimate by itself").tau2[0], rel=1e-6)
+    assert fit_network(pd.read_csv(tmp_path / "w.csv"), tau2=WITNESSES[0].tau2, correlation=0.0).tau2 == pytest.approx(
+        WITNESSES[0].counted("each estimate by itself").tau2[0], rel=1e-6
+    )
     assert main(["witness", "none"]) == 2 and "witness 'none': not one of" in capsys.readouterr().err
     assert main(["ranges", str(tmp_path / "absent")]) == 2 and "expected one that exists" in capsys.readouterr().err
 

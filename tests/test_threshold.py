@@ -13,12 +13,19 @@ RNG = np.random.default_rng(11)
 
 
 def network(treatments=4, studies=9):
-    pairs = [(k - 1, k) for k in range(1, treatments)] + [tuple(RNG.choice(treatments, 2, replace=False)) for _ in range(studies)]
+    pairs = [(k - 1, k) for k in range(1, treatments)] + [
+        tuple(RNG.choice(treatments, 2, replace=False)) for _ in range(studies)
+    ]
     names = [f"T{k}" for k in range(treatments)]
-    return pd.DataFrame({
-        "study": [f"s{k}" for k in range(len(pairs))], "treat1": [names[a] for a, _ in pairs], "treat2": [names[b] for _, b in pairs],
-        "te": RNG.normal(0, 0.5, len(pairs)), "se": RNG.uniform(0.1, 0.5, len(pairs)),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "study": [f"s{k}" for k in range(len(pairs))],
+            "treat1": [names[a] for a, _ in pairs],
+            "treat2": [names[b] for _, b in pairs],
+            "te": RNG.normal(0, 0.5, len(pairs)),
+            "se": RNG.uniform(0.1, 0.5, len(pairs)),
+        }
+    )
 
 
 def decided(rows, desirable, decision, important, reference):
@@ -60,9 +67,15 @@ def test_a_star_by_hand():
     assert found["sensitive"].all(), "each interval reaches a point at which two treatments change places"
     best = threshold_analysis(rows, desirable="higher", decision="best").set_index("treat2")
     assert best["invariant_lower"].tolist() == pytest.approx([0.0] * 3) and not best.loc["P", "sensitive"]
-    most = threshold_analysis(rows, desirable="higher", decision="important", important=0.4, reference="N").set_index("treat2")
-    assert most.loc["M", "invariant_lower"] == pytest.approx(0.4) and most.loc["M", "below"].endswith("neither better nor worse than any")
-    assert most.loc["P", "invariant_upper"] == pytest.approx(0.4) and most.loc["P", "invariant_lower"] == pytest.approx(-0.4)
+    most = threshold_analysis(rows, desirable="higher", decision="important", important=0.4, reference="N").set_index(
+        "treat2"
+    )
+    assert most.loc["M", "invariant_lower"] == pytest.approx(0.4) and most.loc["M", "below"].endswith(
+        "neither better nor worse than any"
+    )
+    assert most.loc["P", "invariant_upper"] == pytest.approx(0.4) and most.loc["P", "invariant_lower"] == pytest.approx(
+        -0.4
+    )
 
 
 def test_rows_units_names_and_directions_change_nothing_but_names():
@@ -70,7 +83,9 @@ def test_rows_units_names_and_directions_change_nothing_but_names():
     columns = ["invariant_lower", "invariant_upper"]
     plain = threshold_analysis(rows, desirable="higher")
     shuffled = threshold_analysis(rows.sample(frac=1, random_state=1), desirable="higher")
-    np.testing.assert_allclose(shuffled[columns].to_numpy(), plain.loc[rows.sample(frac=1, random_state=1).index, columns].to_numpy())
+    np.testing.assert_allclose(
+        shuffled[columns].to_numpy(), plain.loc[rows.sample(frac=1, random_state=1).index, columns].to_numpy()
+    )
     turned = rows.assign(treat1=rows["treat2"], treat2=rows["treat1"], te=-rows["te"])
     np.testing.assert_allclose(threshold_analysis(turned, desirable="higher")[columns[::-1]], -plain[columns])
     names = {f"T{k}": name for k, name in enumerate("ZYXW")}
@@ -82,13 +97,16 @@ def test_rows_units_names_and_directions_change_nothing_but_names():
     np.testing.assert_allclose(lower[columns[::-1]], -plain[columns])
 
 
-@pytest.mark.parametrize(("change", "options", "words"), [
-    ({"se": 0.0}, {}, "row 0 .T0 vs T1.: te="),
-    ({}, {"decision": "rank"}, "decision='rank'"),
-    ({}, {"decision": "important", "reference": "T9"}, "reference='T9'"),
-    ({}, {"important": -1.0}, "important=-1.0"),
-    ({}, {"desirable": "up"}, "desirable='up'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "options", "words"),
+    [
+        ({"se": 0.0}, {}, "row 0 .T0 vs T1.: te="),
+        ({}, {"decision": "rank"}, "decision='rank'"),
+        ({}, {"decision": "important", "reference": "T9"}, "reference='T9'"),
+        ({}, {"important": -1.0}, "important=-1.0"),
+        ({}, {"desirable": "up"}, "desirable='up'"),
+    ],
+)
 def test_wrong_input_is_named(change, options, words):
     with pytest.raises(ValueError, match=words):
         threshold_analysis(network().assign(**change), **{"desirable": "higher", **options})

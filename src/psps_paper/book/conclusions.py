@@ -16,25 +16,33 @@ from psps_paper.ensemble.model import CAPS
 from psps_paper.ensemble.witnesses import Witness
 from psps_paper.tables.load import load_table
 
+SPREAD_WORDS = {"any": "any number", "two an arm": "at most two an active arm"}
+
 
 def conclusions_table(conclusions: pd.DataFrame) -> pd.DataFrame:
-    """The article's conclusions as readers see them, from :func:`psps_paper.conclusions.robustness.robustness_of_conclusions`."""
+    """The article's conclusions as readers see them, from ``robustness_of_conclusions``."""
     rows = []
     for row in conclusions.itertuples():
         has_contrast = not pd.isna(row.te)
-        rows.append({
-            "conclusion": row.conclusion,
-            "rests on": _rests_on(row),
-            "in words": row.verdict,
-            "counted as printed": row.as_printed,
-            "may fail under": row.fails_under or "none found",
-            "no counterexample under": row.holds_under or "none of them",
-            "data set": row.witness,
-            "what would settle it": settled_by(row.fails_under),
-            "SMD, widest prediction interval": formatting.estimate(row.te, row.predict_lower, row.predict_upper) if has_contrast else "",
-            "points of 0 to 10": formatting.estimate(row.points, row.points_lower, row.points_upper, 1) if has_contrast else "",
-            "minimal important difference": row.important if has_contrast else "",
-        })
+        rows.append(
+            {
+                "conclusion": row.conclusion,
+                "rests on": _rests_on(row),
+                "in words": row.verdict,
+                "counted as printed": row.as_printed,
+                "may fail under": row.fails_under or "none found",
+                "no counterexample under": row.holds_under or "none of them",
+                "data set": row.witness,
+                "what would settle it": settled_by(row.fails_under),
+                "SMD, widest prediction interval": formatting.estimate(row.te, row.predict_lower, row.predict_upper)
+                if has_contrast
+                else "",
+                "points of 0 to 10": formatting.estimate(row.points, row.points_lower, row.points_upper, 1)
+                if has_contrast
+                else "",
+                "minimal important difference": row.important if has_contrast else "",
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -49,14 +57,18 @@ def lower_limits(ranges: pd.DataFrame) -> pd.DataFrame:
     other = rows["conclusion"].str.replace("^.*(?:better than| and) (?!minimally)", "", regex=True)
     order = list(dict.fromkeys(other))
     rows = rows.assign(other=other).sort_values("other", kind="stable", key=lambda names: names.map(order.index))
-    return pd.DataFrame({
-        "label": rows["other"] + ": " + rows["counting"], "low": rows["lower_low"], "high": rows["lower_high"],
-        "proved": rows["counting"].eq(AS_PRINTED).map({True: "yes", False: "no"}),
-    }).reset_index(drop=True)  # fmt: skip
+    return pd.DataFrame(
+        {
+            "label": rows["other"] + ": " + rows["counting"],
+            "low": rows["lower_low"],
+            "high": rows["lower_high"],
+            "proved": rows["counting"].eq(AS_PRINTED).map({True: "yes", False: "no"}),
+        }
+    ).reset_index(drop=True)
 
 
 def threshold_rows(thresholds: pd.DataFrame) -> pd.DataFrame:
-    """Threshold analysis for a table and its figure: the contrast as one label, and whether chance could carry it to an end."""
+    """Threshold analysis for a table and its figure: one label a contrast, and whether chance reaches an end."""
     named = thresholds.assign(label=thresholds["treat1"] + " vs " + thresholds["treat2"])
     columns = ["label", "te", "lower", "upper", "invariant_lower", "invariant_upper", "below", "above"]
     return named[columns].assign(**{"within the interval": named["sensitive"].map({True: "yes", False: "no"})})
@@ -68,9 +80,9 @@ def conclusions_texts(conclusions: pd.DataFrame, ranges: pd.DataFrame, witnesses
     Returns
     -------
     dict
-        ``n_conclusions``; ``n_open`` (may hold or fail under some way of counting) and ``n_open_once`` (where each study
-        counts once); ``n_sets`` (data sets) and ``n_searches``; ``open_once`` and ``closed_once`` (conclusions that a data
-        set overturns where each study counts once, and the others).
+        ``n_conclusions``; ``n_open`` (may hold or fail under some way of counting) and ``n_open_once`` (where each
+        study counts once); ``n_sets`` (data sets) and ``n_searches``; ``open_once`` and ``closed_once`` (conclusions
+        that a data set overturns where each study counts once, and the others).
     """
     once = ranges[(ranges["counting"] == ONE_MEAN) & (ranges["verdict"] == OPEN)]["conclusion"]
     return {
@@ -80,7 +92,9 @@ def conclusions_texts(conclusions: pd.DataFrame, ranges: pd.DataFrame, witnesses
         "n_sets": str(len(witnesses)),
         "n_searches": f"{int(ranges['searches'].max()):,}",
         "open_once": formatting.sentence_list(list(once) or ["none"]),
-        "closed_once": formatting.sentence_list([name for name in conclusions["conclusion"] if name not in set(once)] or ["none"]),
+        "closed_once": formatting.sentence_list(
+            [name for name in conclusions["conclusion"] if name not in set(once)] or ["none"]
+        ),
     }
 
 
@@ -93,53 +107,70 @@ def proved_texts() -> dict[str, str]:
 
 def ranges_table(ranges: pd.DataFrame) -> pd.DataFrame:
     """Identified ranges as readers see them, from :func:`psps_paper.conclusions.robustness.identified_ranges`."""
+
     def span(row, name: str, decimals: int) -> str:
         low, high = getattr(row, f"{name}_low"), getattr(row, f"{name}_high")
         return "" if pd.isna(low) else formatting.interval(low, high, decimals)
 
-    return pd.DataFrame([
-        {
-            "conclusion": row.conclusion, "estimates of a study": row.counting, "verdict": row.verdict,
-            "width": "printed" if row.counting == AS_PRINTED else "at least this wide",
-            "lower limit": span(row, "lower", 2), "upper limit": span(row, "upper", 2),
-            "z or t": "" if row.counting == "cluster-robust" else span(row, "z", 2),
-            "P-score": span(row, "p_score", 3), "rank": span(row, "rank", 0),
-            "holds in": row.holds_in, "fails in": row.fails_in,
-        }
-        for row in ranges.itertuples()
-    ])  # fmt: skip
+    return pd.DataFrame(
+        [
+            {
+                "conclusion": row.conclusion,
+                "estimates of a study": row.counting,
+                "verdict": row.verdict,
+                "width": "no wider (proved)" if row.counting == AS_PRINTED else "at least this wide",
+                "lower limit": span(row, "lower", 3),
+                "upper limit": span(row, "upper", 3),
+                "z or t": "" if row.counting == "cluster-robust" else span(row, "z", 3),
+                "P-score": span(row, "p_score", 3),
+                "rank": span(row, "rank", 0),
+                "holds in": row.holds_in,
+                "fails in": row.fails_in,
+            }
+            for row in ranges.itertuples()
+        ]
+    )
 
 
 def switches_table(table: pd.DataFrame) -> pd.DataFrame:
     """Verdicts by switch as readers see them, from :func:`psps_paper.conclusions.robustness.by_switch`."""
-    return pd.DataFrame({
-        "conclusion": table["conclusion"],
-        "tau2 by": table["tau2"],
-        "crossover trials": [crossovers_label(crossovers, None) for crossovers in table["crossovers"]],
-        "no SMD beyond": [f"{cap:g}" for cap in table["cap"]],
-        "single trials as printed": table["trials"],
-        "estimates of a study": table["spread"].map({"any": "any number", "two an arm": "at most two an active arm"}),
-        "verdict": table["verdict"],
-        "holds in": table["holds_in"].fillna(""),
-        "fails in": table["fails_in"].fillna(""),
-        "searches": table["searches"],
-    })
+    return pd.DataFrame(
+        {
+            "conclusion": table["conclusion"],
+            "tau2 by": table["tau2"],
+            "crossover trials": [crossovers_label(crossovers, None) for crossovers in table["crossovers"]],
+            "no SMD beyond": [f"{cap:g}" for cap in table["cap"]],
+            "single trials as printed": table["trials"],
+            "estimates of a study": table["spread"].map(SPREAD_WORDS),
+            "verdict": table["verdict"],
+            "holds in": table["holds_in"].fillna(""),
+            "fails in": table["fails_in"].fillna(""),
+            "searches": table["searches"],
+        }
+    )
 
 
 def witnesses_table(witnesses: Sequence[Witness]) -> pd.DataFrame:
     """The stored data sets with the assumptions to which each belongs."""
-    return pd.DataFrame([
-        {
-            "data set": w.name, "tau2 by": w.tau2, "crossover trials": crossovers_label(w.switches["crossovers"], None),
-            "largest SMD": formatting.number(w.switches["cap"]), "single trials as printed": "yes" if w.switches["trials"] else "no",
-            "estimates of a study": {"any": "any number", "two an arm": "at most two an active arm"}[w.switches["spread"]],
-        }
-        for w in witnesses
-    ])  # fmt: skip
+    return pd.DataFrame(
+        [
+            {
+                "data set": w.name,
+                "tau2 by": w.tau2,
+                "crossover trials": crossovers_label(w.switches["crossovers"], None),
+                "largest SMD": formatting.number(w.switches["cap"]),
+                "single trials as printed": "yes" if w.switches["trials"] else "no",
+                "estimates of a study": SPREAD_WORDS[w.switches["spread"]],
+            }
+            for w in witnesses
+        ]
+    )
 
 
-def strictest_texts(ranges: pd.DataFrame, witnesses: Sequence[Witness], conclusion: str, counting: str, prefix: str) -> dict[str, str]:
-    """The data set under the strictest assumptions in which a conclusion fails, as text: name, largest SMD, cap, z, interval.
+def strictest_texts(
+    ranges: pd.DataFrame, witnesses: Sequence[Witness], conclusion: str, counting: str, prefix: str
+) -> dict[str, str]:
+    """The data set under the strictest assumptions in which a conclusion fails, as text: name, cap, single trials.
 
     Raises ValueError where none was found.
     """
@@ -149,7 +180,11 @@ def strictest_texts(ranges: pd.DataFrame, witnesses: Sequence[Witness], conclusi
         raise ValueError(f"{conclusion}, {counting}: no data set was found in which it fails")
     own = named[row["fails_strictly"]].switches
     cap = min(c for c in CAPS if own["cap"] <= c)
-    return {f"{prefix}witness": row["fails_strictly"], f"{prefix}cap": f"{cap:g}", f"{prefix}trials": "hold" if own["trials"] else "do not all hold"}
+    return {
+        f"{prefix}witness": row["fails_strictly"],
+        f"{prefix}cap": f"{cap:g}",
+        f"{prefix}trials": "hold" if own["trials"] else "do not all hold",
+    }
 
 
 SCALE_WORDS = {
@@ -160,31 +195,41 @@ SCALE_WORDS = {
 
 def clinical_scale_table(scale: pd.DataFrame) -> pd.DataFrame:
     """The table ``clinical_scale`` as readers see it, each value in points of 0 to 10 with its page."""
-    return pd.DataFrame({
-        "quantity": scale["quantity"].map(SCALE_WORDS),
-        "points of 0 to 10": [formatting.number(value, 2) for value in scale["value"]],
-        "where it comes from": scale["meaning"],
-        "source": scale["source_url"],
-        "seen on": scale["date_seen"],
-    })
+    return pd.DataFrame(
+        {
+            "quantity": scale["quantity"].map(SCALE_WORDS),
+            "points of 0 to 10": [formatting.number(value, 2) for value in scale["value"]],
+            "where it comes from": scale["meaning"],
+            "source": scale["source_url"],
+            "seen on": scale["date_seen"],
+        }
+    )
 
 
 def clinical_table(conclusions: pd.DataFrame, ratings: pd.DataFrame) -> pd.DataFrame:
-    """The conclusions with what a clinician asks first, beside the certainty of :func:`psps_paper.conclusions.certainty.certainty_table`."""
+    """The conclusions with what a clinician asks first, beside the certainty of each."""
     certainty = ratings.set_index("contrast")[["certainty at best", "certainty at worst"]]
-    rated = {name: " or ".join(dict.fromkeys(row)) for name, row in zip(certainty.index, certainty.itertuples(index=False))}
+    rated = {
+        name: " or ".join(dict.fromkeys(row))
+        for name, row in zip(certainty.index, certainty.itertuples(index=False), strict=True)
+    }
     contrasts = conclusions["treat1"] + " against " + conclusions["treat2"]
     table = conclusions_table(conclusions)
-    return pd.DataFrame({
-        "conclusion": table["conclusion"],
-        "rests on": table["rests on"],
-        "points of 0 to 10": table["points of 0 to 10"],
-        "if studies are counted once": table["in words"],
-        "certainty": [rated.get(name, "not rated") for name in contrasts],
-    })
+    return pd.DataFrame(
+        {
+            "conclusion": table["conclusion"],
+            "rests on": table["rests on"],
+            "points of 0 to 10": table["points of 0 to 10"],
+            "if studies are counted once": table["in words"],
+            "certainty": [rated.get(name, "not rated") for name in contrasts],
+        }
+    )
 
 
 def compatibility_texts(table: pd.DataFrame) -> dict[str, str]:
-    """The map of :func:`psps_paper.ensemble.compatibility_map` in numbers: ``n_rows, n_possible, n_impossible, n_not_found``."""
+    """The compatibility map in numbers: ``n_rows, n_possible, n_impossible, n_not_found``."""
     counts = table["verdict"].value_counts()
-    return {"n_rows": str(len(table)), **{f"n_{name.replace(' ', '_')}": str(counts.get(name, 0)) for name in ("possible", "impossible", "not found")}}
+    return {
+        "n_rows": str(len(table)),
+        **{f"n_{name.replace(' ', '_')}": str(counts.get(name, 0)) for name in ("possible", "impossible", "not found")},
+    }

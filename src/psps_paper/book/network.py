@@ -33,12 +33,14 @@ def i2_by_df(published: PublishedNetwork, reach: int = 3) -> pd.DataFrame:
     rows = []
     for df in range(degrees - reach, degrees + reach + 1):
         limits = [i2_interval(df / (1 - i2), df)[1:] for i2 in (low, high)]
-        rows.append({
-            "degrees of freedom": df,
-            "lower limit": formatting.interval(100 * limits[0][0], 100 * limits[1][0], decimals - 1),
-            "upper limit": formatting.interval(100 * limits[0][1], 100 * limits[1][1], decimals - 1),
-            "as printed": "yes" if df in published.recovery.df else "no",
-        })
+        rows.append(
+            {
+                "degrees of freedom": df,
+                "lower limit": formatting.interval(100 * limits[0][0], 100 * limits[1][0], decimals - 1),
+                "upper limit": formatting.interval(100 * limits[0][1], 100 * limits[1][1], decimals - 1),
+                "as printed": "yes" if df in published.recovery.df else "no",
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -59,7 +61,7 @@ def heterogeneity_texts(published: PublishedNetwork, n_studies: int) -> dict[str
 
 
 def comparison_texts(found: pd.DataFrame, treat1: str, treat2: str, prefix: str) -> dict[str, str]:
-    """Estimates and trials of a comparison, from :func:`psps_paper.article.published.comparisons`, as text for prose."""
+    """Estimates and trials of a comparison, a row of ``comparisons``, as text for prose."""
     row = found.set_index(["treat1", "treat2"]).loc[(treat1, treat2)]
     trials = int(row["n_studies"])
     return {prefix + "estimates": str(row["n_estimates"]), prefix + "trials": f"{trials} trial" + "s" * (trials != 1)}
@@ -68,17 +70,21 @@ def comparison_texts(found: pd.DataFrame, treat1: str, treat2: str, prefix: str)
 def tau2_routes_table(routes: pd.DataFrame) -> pd.DataFrame:
     """The routes to the between-study variance as readers see them, from :func:`psps_paper.ensemble.tau2_routes`."""
     first = routes["route"] == routes["route"].iloc[0]
-    return pd.DataFrame({
-        "route": routes["route"],
-        "from": routes["basis"],
-        "estimates of each trial": routes["spread"],
-        "no SMD beyond": [f"{cap:.3g}" for cap in routes["cap"]],
-        "crossover trials": [
-            "none" if parallel else "independent groups" if pd.isna(r) else f"one correlation for all, {r:g}"
-            for parallel, r in zip(first, routes["correlation"])
-        ],
-        "tau2": [formatting.interval(low, high, 3) for low, high in zip(routes["low"], routes["high"])],
-    })
+    return pd.DataFrame(
+        {
+            "route": routes["route"],
+            "from": routes["basis"],
+            "estimates of each trial": routes["spread"],
+            "no SMD beyond": [f"{cap:.3g}" for cap in routes["cap"]],
+            "crossover trials": [
+                "none" if parallel else "independent groups" if pd.isna(r) else f"one correlation for all, {r:g}"
+                for parallel, r in zip(first, routes["correlation"], strict=True)
+            ],
+            "tau2": [
+                formatting.interval(low, high, 3) for low, high in zip(routes["low"], routes["high"], strict=True)
+            ],
+        }
+    )
 
 
 def tau2_route_texts(routes: pd.DataFrame, evidence: Evidence) -> dict[str, str]:
@@ -88,8 +94,8 @@ def tau2_route_texts(routes: pd.DataFrame, evidence: Evidence) -> dict[str, str]
     -------
     dict
         ``tau2_low`` and ``tau2_high`` of the first route over all caps and spreads; ``floor_groups`` and ``floor_half``
-        (least tau2 by DerSimonian-Laird with crossover trials as independent groups, or with a correlation of one half) and
-        ``least_correlation`` (of all crossover trials, below which that estimator cannot give the print).
+        (least tau2 by DerSimonian-Laird with crossover trials as independent groups, or with a correlation of one
+        half) and ``least_correlation`` (of all crossover trials, below which that estimator cannot give the print).
     """
     first = routes[routes["route"] == routes["route"].iloc[0]]
     ceiling = parallel_ceiling(evidence)
@@ -105,6 +111,6 @@ def tau2_route_texts(routes: pd.DataFrame, evidence: Evidence) -> dict[str, str]
 
 
 def prediction_texts(intervals: pd.DataFrame) -> dict[str, str]:
-    """How many intervals of :func:`psps_paper.ensemble.implied_prediction_intervals` include zero even at their narrowest."""
+    """How many prediction intervals that the print allows include zero even at their narrowest."""
     zero = (intervals["narrow_lower"] <= 0) & (intervals["narrow_upper"] >= 0)
     return {"n_intervals": str(len(intervals)), "n_zero": str(int(zero.sum()))}

@@ -19,16 +19,20 @@ def ensemble_commands(commands) -> None:
         description="Exit 0 if every printed value is obtained again, 1 if not.",
     )
     witness.add_argument("name", nargs="?", help="of a data set; without it, all are listed")
-    witness.add_argument("--csv", type=Path, help="write the data set to this file as well: study, treat1, treat2, te, se")
+    witness.add_argument(
+        "--csv", type=Path, help="write the data set to this file as well: study, treat1, treat2, te, se"
+    )
     witness.set_defaults(run=_witness)
 
     ranges = commands.add_parser(
         "ranges",
         help="search for the data sets that are least and most favourable to each conclusion",
-        description="Takes an hour or more on one processor. Another processor may round differently and find other data sets.",
+        description="Takes some twenty minutes of a processor. Another may round differently and find other sets.",
     )
     ranges.add_argument("folder", type=Path, help="folder to write witnesses.csv and range_searches.csv to")
-    ranges.add_argument("--tau2", choices=METHODS, action="append", help="estimator of tau2; may be repeated (default: all)")
+    ranges.add_argument(
+        "--tau2", choices=METHODS, action="append", help="estimator of tau2; may be repeated (default: all)"
+    )
     ranges.add_argument("--seed", type=int, default=SEED, help=f"(default: {SEED})")
     ranges.set_defaults(run=_ranges)
 
@@ -39,7 +43,10 @@ def _witness(options: argparse.Namespace) -> int:
     if options.name is None:
         for found in witnesses.values():
             own = found.switches
-            print(f"{found.name}: crossover trials {own['crossovers']}, |SMD| up to {own['cap']:.2f}, results of single trials {'hold' if own['trials'] else 'do not all hold'}")
+            print(
+                f"{found.name}: crossover trials {own['crossovers']}, |SMD| up to {own['cap']:.2f}, "
+                f"results of single trials {'hold' if own['trials'] else 'do not all hold'}"
+            )
         return 0
     if options.name not in witnesses:
         raise ValueError(f"witness {options.name!r}: not one of the {len(witnesses)} that `psps-paper witness` lists")
@@ -64,9 +71,11 @@ def _ranges(options: argparse.Namespace) -> int:
     def report(what: Searched) -> None:
         setting = what.setting
         print(
-            f"{time.monotonic() - start:5.0f} s  tau2 by {setting.tau2}, crossover trials {setting.crossovers}, |SMD| up to {setting.cap:g}: "
-            f"{what.agreeing} of {what.starts} starts agree, {what.settled} data sets from {what.pushed} searches", flush=True,
-        )  # fmt: skip
+            f"{time.monotonic() - start:5.0f} s  tau2 by {setting.tau2}, crossover trials {setting.crossovers}, "
+            f"|SMD| up to {setting.cap:g}: {what.agreeing} of {what.starts} starts agree, "
+            f"{what.settled} data sets from {what.pushed} searches",
+            flush=True,
+        )
 
     found, searched = [], []
     for method in options.tau2 or METHODS:

@@ -14,12 +14,17 @@ from psps_paper.article.published import PublishedNetwork
 from psps_paper.ensemble import findings, implied_prediction_intervals, load_witnesses, published_evidence, tau2_routes
 from psps_paper.ensemble.countings import AS_PRINTED, COUNTINGS, ROBUST, WITHOUT, Conclusion, conclusions
 from psps_paper.ensemble.model import CAPS, CROSSOVERS, METHODS, Evidence
-from psps_paper.ensemble.proofs import impossible_switches
+from psps_paper.ensemble.proofs import as_printed, impossible_switches
 from psps_paper.ensemble.witnesses import SPREADS, SWITCHES, Witness, belongs, identified_range
 from psps_paper.tables.cache import once
 from psps_paper.tables.load import load_table
 
-PROVED, OPEN, NONE_FOUND, ALWAYS_FAILS = "holds", "may hold, may fail", "no counterexample found", "no case found in which it holds"
+PROVED, OPEN, NONE_FOUND, ALWAYS_FAILS = (
+    "holds",
+    "may hold, may fail",
+    "no counterexample found",
+    "no case found in which it holds",
+)
 _Z = float(scipy.special.ndtri(0.975))
 
 
@@ -52,7 +57,7 @@ def clinical_scale(table: pd.DataFrame) -> ClinicalScale:
 
 @dataclass(frozen=True, eq=False)
 class Proved:
-    """All that pages say of the conclusions: ``evidence``, ``witnesses``, their ``found``, ``searches`` and ``ranges``."""
+    """What pages say of the conclusions: ``evidence``, ``witnesses``, their ``found``, ``searches``, ``ranges``."""
 
     evidence: Evidence
     witnesses: list[Witness]
@@ -81,7 +86,9 @@ def article_conclusions(published: PublishedNetwork) -> pd.DataFrame:
     return robustness_of_conclusions(known.evidence, known.ranges, scale, published.recovery.solution, predictions)
 
 
-def identified_ranges(witnesses: Sequence[Witness], found: pd.DataFrame, searches: pd.DataFrame, setting: dict | None = None) -> pd.DataFrame:
+def identified_ranges(
+    witnesses: Sequence[Witness], found: pd.DataFrame, searches: pd.DataFrame, setting: dict | None = None
+) -> pd.DataFrame:
     """The range of what each conclusion rests on, by how several estimates of a study are counted.
 
     Parameters
@@ -97,9 +104,10 @@ def identified_ranges(witnesses: Sequence[Witness], found: pd.DataFrame, searche
     Returns
     -------
     DataFrame
-        As :func:`psps_paper.ensemble.identified_range`, with ``verdict``, ``fails_strictly`` and ``holds_strictly`` (the
-        witness under the strictest assumptions, by trials, cap, crossovers) and ``searches``. Counted as printed, a
-        conclusion "holds" by proof: the printed values themselves say so. Otherwise a range is at least this wide.
+        As :func:`psps_paper.ensemble.identified_range`, with ``verdict``, ``fails_strictly`` and ``holds_strictly``
+        (the witness under the strictest assumptions, by trials, cap, crossovers) and ``searches``. Counted as
+        printed, a conclusion "holds" by proof: the printed values themselves say so. Otherwise a range is at least
+        this wide.
     """
     setting = setting or {}
     switches = pd.DataFrame([w.switches for w in witnesses], index=[w.name for w in witnesses])
@@ -110,26 +118,49 @@ def identified_ranges(witnesses: Sequence[Witness], found: pd.DataFrame, searche
     order = _by_strictness(switches.loc[kept])
     strict = {holds: _strictest(found[found["witness"].isin(kept)], order, holds) for holds in (True, False)}
     keys = list(zip(table["conclusion"], table["counting"], strict=True))
-    table["holds_strictly"], table["fails_strictly"] = ([strict[holds].get(key, "") for key in keys] for holds in (True, False))
+    table["holds_strictly"], table["fails_strictly"] = (
+        [strict[holds].get(key, "") for key in keys] for holds in (True, False)
+    )
     table["searches"] = int(_tried(searches, setting)["pushes"].sum())
     table["verdict"] = [_verdict(row) for row in table.itertuples()]
+    return _with_proved(table, witnesses[0].evidence)
+
+
+def _with_proved(table: pd.DataFrame, evidence: Evidence) -> pd.DataFrame:
+    """Put what is proved in place of the ranges over witnesses, where each estimate counts by itself."""
+    hub, others = evidence.edges["treat1"].iloc[0], list(evidence.edges["treat2"])
+    for conclusion in conclusions(evidence):
+        row = (table["conclusion"] == conclusion.name) & (table["counting"] == AS_PRINTED)
+        known = as_printed(evidence, hub if conclusion.at < 0 else others[conclusion.at])
+        names = ("p_score",) if conclusion.kind == "rank" else ("z", "lower", "upper")
+        for name in names:
+            table.loc[row, [f"{name}_low", f"{name}_high"]] = known.get(name, (np.nan, np.nan))
     return table
 
 
 def _by_strictness(switches: pd.DataFrame) -> list[str]:
-    rank = pd.DataFrame({
-        "trials": ~switches["trials"].astype(bool),
-        "cap": np.searchsorted(CAPS, switches["cap"]),
-        "crossovers": switches["crossovers"].map(list(CROSSOVERS).index),
-        "spread": switches["spread"].map(list(SPREADS).index),
-        "exact": switches["cap"],
-    })  # fmt: skip
+    rank = pd.DataFrame(
+        {
+            "trials": ~switches["trials"].astype(bool),
+            "cap": np.searchsorted(CAPS, switches["cap"]),
+            "crossovers": switches["crossovers"].map(list(CROSSOVERS).index),
+            "spread": switches["spread"].map(list(SPREADS).index),
+            "exact": switches["cap"],
+        }
+    )
     return list(rank.sort_values(list(rank.columns), kind="stable").index)
 
 
 def _strictest(found: pd.DataFrame, order: Sequence[str], holds: bool) -> dict[tuple[str, str], str]:
-    rows = found[found["holds"] == holds].assign(place=lambda d: d["witness"].map({name: k for k, name in enumerate(order)}))
-    return rows.sort_values("place", kind="stable").groupby(["conclusion", "counting"], sort=False)["witness"].first().to_dict()
+    rows = found[found["holds"] == holds].assign(
+        place=lambda d: d["witness"].map({name: k for k, name in enumerate(order)})
+    )
+    return (
+        rows.sort_values("place", kind="stable")
+        .groupby(["conclusion", "counting"], sort=False)["witness"]
+        .first()
+        .to_dict()
+    )
 
 
 def _tried(searches: pd.DataFrame, setting: dict) -> pd.DataFrame:
@@ -159,7 +190,8 @@ def by_switch(witnesses: Sequence[Witness], found: pd.DataFrame, searches: pd.Da
 
     Returns
     -------
-    DataFrame [conclusion, tau2, crossovers, cap, trials, spread, verdict, z_low, z_high, p_score_low, p_score_high, holds_in, fails_in, searches]
+    DataFrame [conclusion, tau2, crossovers, cap, trials, spread, verdict, z_low, z_high, p_score_low, p_score_high,
+    holds_in, fails_in, searches]
         "impossible" where it is proved that nothing agrees with the print; "no agreeing set found" where none was.
     """
     if counting not in (*COUNTINGS, WITHOUT):
@@ -207,11 +239,12 @@ def robustness_of_conclusions(
     Returns
     -------
     DataFrame
-        ``conclusion, treat1, treat2``; ``studies, estimates, patients_low, patients_high`` that it rests on; ``as_printed``
-        (always "holds": proved); ``fails_under`` and ``holds_under`` (countings under which some agreeing data set makes
-        it fail, or under which none was found that does); ``witness`` (the one under the strictest assumptions in which
-        it fails) and ``searches``; ``te, lower, upper``; ``predict_lower, predict_upper`` (widest that the print allows);
-        ``points, points_lower, points_upper`` (0 to 10, in favour of treat1); ``important``; ``verdict``.
+        ``conclusion, treat1, treat2``; ``studies, estimates, patients_low, patients_high`` that it rests on;
+        ``as_printed`` (always "holds": proved); ``fails_under`` and ``holds_under`` (countings under which some
+        agreeing data set makes it fail, or under which none was found that does); ``witness`` (the one under the
+        strictest assumptions in which it fails) and ``searches``; ``te, lower, upper``; ``predict_lower,
+        predict_upper`` (widest that the print allows); ``points, points_lower, points_upper`` (0 to 10, in favour of
+        treat1); ``important``; ``verdict``.
     """
     sign = 1.0 if evidence.desirable == "higher" else -1.0
     rows = []
@@ -219,11 +252,15 @@ def robustness_of_conclusions(
         mine = ranges[(ranges["conclusion"] == conclusion.name) & (ranges["counting"] != AS_PRINTED)]
         fails = mine[mine["fails_in"] != ""]
         row = {
-            "conclusion": conclusion.name, **_basis(evidence, conclusion), "as_printed": PROVED,
-            "fails_under": ", ".join(fails["counting"]), "holds_under": ", ".join(mine.loc[mine["fails_in"] == "", "counting"]),
-            "witness": fails["fails_strictly"].iloc[0] if len(fails) else "", "searches": int(mine["searches"].max()),
+            "conclusion": conclusion.name,
+            **_basis(evidence, conclusion),
+            "as_printed": PROVED,
+            "fails_under": ", ".join(fails["counting"]),
+            "holds_under": ", ".join(mine.loc[mine["fails_in"] == "", "counting"]),
+            "witness": fails["fails_strictly"].iloc[0] if len(fails) else "",
+            "searches": int(mine["searches"].max()),
             "verdict": "not settled by what is printed" if len(fails) else "no counterexample found",
-        }  # fmt: skip
+        }
         if conclusion.kind != "rank":
             row |= _size(pooled.iloc[conclusion.at], predictions.iloc[conclusion.at], scale, sign)
         rows.append(row)
@@ -237,9 +274,11 @@ def _basis(evidence: Evidence, conclusion: Conclusion) -> dict:
     treatment = hub if conclusion.at < 0 else edges["treat2"].iloc[0]
     names = {"treat1": treatment} if conclusion.kind == "rank" else {"treat1": hub, "treat2": treatment}
     return names | {
-        "studies": len(studies), "estimates": int(edges["estimates"].sum()),
-        "patients_low": studies["n_low"].sum(), "patients_high": studies["n_high"].sum(),
-    }  # fmt: skip
+        "studies": len(studies),
+        "estimates": int(edges["estimates"].sum()),
+        "patients_low": studies["n_low"].sum(),
+        "patients_high": studies["n_high"].sum(),
+    }
 
 
 def _size(pooled: pd.Series, prediction: pd.Series, scale: ClinicalScale, sign: float) -> dict:
@@ -249,10 +288,16 @@ def _size(pooled: pd.Series, prediction: pd.Series, scale: ClinicalScale, sign: 
     if points[1] >= scale.important:
         important = "above the minimal important difference" if points[0] >= scale.important else "may reach it"
     return {
-        "te": pooled["te"], "lower": lower, "upper": upper,
-        "predict_lower": prediction["wide_lower"], "predict_upper": prediction["wide_upper"],
-        "points": scale.sd * sign * pooled["te"], "points_lower": points[0], "points_upper": points[1], "important": important,
-    }  # fmt: skip
+        "te": pooled["te"],
+        "lower": lower,
+        "upper": upper,
+        "predict_lower": prediction["wide_lower"],
+        "predict_upper": prediction["wide_upper"],
+        "points": scale.sd * sign * pooled["te"],
+        "points_lower": points[0],
+        "points_upper": points[1],
+        "important": important,
+    }
 
 
 def settled_by(fails_under: str) -> str:

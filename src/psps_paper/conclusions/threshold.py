@@ -25,8 +25,8 @@ def threshold_analysis(
 ) -> pd.DataFrame:
     """How far each estimate must move, the others as they are, for the decision to change.
 
-    The network's effects are linear in each estimate, and a decision changes where two effects cross, or where an effect
-    against the reference crosses the important difference.
+    The network's effects are linear in each estimate, and a decision changes where two effects cross, or where an
+    effect against the reference crosses the important difference.
 
     Parameters
     ----------
@@ -35,8 +35,8 @@ def threshold_analysis(
         between-study variance. te is treat1 minus treat2.
     desirable : {"lower", "higher"}
     decision : {"best", "order", "important"}
-        Which treatment is best; the order of all; or which treatments differ from ``reference`` in its disfavour or favour
-        by at least ``important``.
+        Which treatment is best; the order of all; or which treatments differ from ``reference`` in its disfavour or
+        favour by at least ``important``.
     important : float
         The least difference that matters, at least 0; used by "important" only.
     reference : str, optional
@@ -47,9 +47,9 @@ def threshold_analysis(
     Returns
     -------
     DataFrame [treat1, treat2, te, lower, upper, invariant_lower, invariant_upper, below, above, sensitive]
-        The decision is the same for every value of te from ``invariant_lower`` to ``invariant_upper`` (infinite where no
-        change alters it); beyond them it is ``below`` and ``above``, as text. ``sensitive``: whether an end lies within
-        the confidence interval.
+        The decision is the same for every value of te from ``invariant_lower`` to ``invariant_upper`` (infinite where
+        no change alters it); beyond them it is ``below`` and ``above``, as text. ``sensitive``: whether an end lies
+        within the confidence interval.
 
     Raises
     ------
@@ -79,17 +79,31 @@ def threshold_analysis(
     rows = []
     for k, row in enumerate(contrasts.itertuples()):
         shifts = _crossings(effects, influence[:, k], decision, important, at)
-        below, above = (max((s for s in shifts if s < 0), default=-np.inf), min((s for s in shifts if s > 0), default=np.inf))
+        below, above = (
+            max((s for s in shifts if s < 0), default=-np.inf),
+            min((s for s in shifts if s > 0), default=np.inf),
+        )
         half = z_quantile(level) * row.se
         said = [
-            _said(effects + influence[:, k] * _beyond(shift, shifts), treatments, decision, important, at) if np.isfinite(shift) else ""
+            _said(effects + influence[:, k] * _beyond(shift, shifts), treatments, decision, important, at)
+            if np.isfinite(shift)
+            else ""
             for shift in (below, above)
         ]
-        rows.append({
-            "treat1": row.treat1, "treat2": row.treat2, "te": row.te, "lower": row.te - half, "upper": row.te + half,
-            "invariant_lower": row.te + below, "invariant_upper": row.te + above, "below": said[0], "above": said[1],
-            "sensitive": bool(min(-below, above) < half),
-        })  # fmt: skip
+        rows.append(
+            {
+                "treat1": row.treat1,
+                "treat2": row.treat2,
+                "te": row.te,
+                "lower": row.te - half,
+                "upper": row.te + half,
+                "invariant_lower": row.te + below,
+                "invariant_upper": row.te + above,
+                "below": said[0],
+                "above": said[1],
+                "sensitive": bool(min(-below, above) < half),
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -107,7 +121,10 @@ def _check(contrasts: pd.DataFrame, decision: str, important: float, desirable: 
         raise ValueError(f"important={important}: expected a number of at least 0")
     for number, row in enumerate(contrasts.itertuples()):
         if not (np.isfinite(row.te) and np.isfinite(row.se) and row.se > 0):
-            raise ValueError(f"contrasts, row {number} ({row.treat1} vs {row.treat2}): te={row.te}, se={row.se}; expected numbers with se > 0")
+            raise ValueError(
+                f"contrasts, row {number} ({row.treat1} vs {row.treat2}): te={row.te}, "
+                f"se={row.se}; expected numbers with se > 0"
+            )
 
 
 def _effects(contrasts: pd.DataFrame, treatments: list[str]) -> tuple[np.ndarray, np.ndarray]:

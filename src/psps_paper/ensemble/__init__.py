@@ -1,4 +1,4 @@
-"""Data sets that agree with everything printed: which assumptions allow them, and what they prove of each conclusion."""
+"""Data sets that agree with everything printed: which assumptions allow them, and what they prove."""
 
 from psps_paper.ensemble.compatibility import compatibility_map, describe_compatibility
 from psps_paper.ensemble.heterogeneity import implied_prediction_intervals, tau2_routes

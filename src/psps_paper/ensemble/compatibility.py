@@ -43,21 +43,36 @@ def compatibility_map(evidence: Evidence, witnesses: Sequence[Witness], searches
             setting = Setting(method, crossovers, CAPS[-1], False, span)
             row = {"unit": ESTIMATE_UNIT, "crossovers": crossovers, "correlation": correlation, "tau2_method": method}
             rows.append(row | _decided(evidence, setting, witnesses, searches))
-    return pd.DataFrame(rows)[["unit", "crossovers", "correlation", "tau2_method", "verdict", "because", "witness", "starts", "least_miss"]]
+    return pd.DataFrame(rows)[
+        ["unit", "crossovers", "correlation", "tau2_method", "verdict", "because", "witness", "starts", "least_miss"]
+    ]
 
 
 def _decided(evidence: Evidence, setting: Setting, witnesses: Sequence[Witness], searches: pd.DataFrame) -> dict:
     if impossible(evidence, setting):
         floor = dl_floor(evidence, setting.correlation[1] if setting.crossovers == "one correlation" else None)
-        return {"verdict": "impossible", "because": f"tau2 would be at least {floor:.3f}, and the printed standard errors allow at most {parallel_ceiling(evidence):.3f}", "witness": ""}
+        return {
+            "verdict": "impossible",
+            "because": f"tau2 would be at least {floor:.3f}, and the printed standard errors allow at most "
+            f"{parallel_ceiling(evidence):.3f}",
+            "witness": "",
+        }
     agreeing = [w.name for w in witnesses if _belongs(w, setting)]
     if agreeing:
         return {"verdict": "possible", "because": "", "witness": agreeing[0]}
     tried = searches[
-        (searches["tau2"] == setting.tau2) & (searches["crossovers"] == setting.crossovers)
-        & (searches["least_correlation"] >= setting.correlation[0]) & (searches["most_correlation"] <= setting.correlation[1])
-    ]  # fmt: skip
-    return {"verdict": "not found", "because": "", "witness": "", "starts": int(tried["starts"].sum()), "least_miss": tried["least_miss"].min()}
+        (searches["tau2"] == setting.tau2)
+        & (searches["crossovers"] == setting.crossovers)
+        & (searches["least_correlation"] >= setting.correlation[0])
+        & (searches["most_correlation"] <= setting.correlation[1])
+    ]
+    return {
+        "verdict": "not found",
+        "because": "",
+        "witness": "",
+        "starts": int(tried["starts"].sum()),
+        "least_miss": tried["least_miss"].min(),
+    }
 
 
 def _belongs(witness: Witness, setting: Setting) -> bool:
@@ -67,7 +82,9 @@ def _belongs(witness: Witness, setting: Setting) -> bool:
     if setting.crossovers == "independent groups" or own["crossovers"] == "independent groups":
         return own["crossovers"] == setting.crossovers
     one = setting.crossovers == "by study" or own["crossovers"] == "one correlation"
-    return one and setting.correlation[0] <= own["least_correlation"] and own["most_correlation"] <= setting.correlation[1]
+    return (
+        one and setting.correlation[0] <= own["least_correlation"] and own["most_correlation"] <= setting.correlation[1]
+    )
 
 
 def _study_unit(evidence: Evidence) -> dict:
@@ -75,11 +92,24 @@ def _study_unit(evidence: Evidence) -> dict:
     printed = evidence.printed.set_index("quantity")
     i2 = {name: printed.loc[name] for name in I2_QUANTITIES}
     df = len(evidence.studies) - len(evidence.edges)
-    possible = df_from_i2_interval(*(float(i2[name]["value"]) for name in I2_QUANTITIES), decimals=int(i2["i2"]["decimals"]))
+    possible = df_from_i2_interval(
+        *(float(i2[name]["value"]) for name in I2_QUANTITIES), decimals=int(i2["i2"]["decimals"])
+    )
     if df in possible:
-        raise ValueError(f"printed I2: its interval agrees with {df} degrees of freedom, so one estimate a study is not ruled out")
-    because = f"the interval of I2 has {' or '.join(map(str, possible))} degrees of freedom, one estimate a study leaves {df}"
-    return {"unit": STUDY_UNIT, "crossovers": "any", "tau2_method": "any", "verdict": "impossible", "because": because, "witness": ""}
+        raise ValueError(
+            f"printed I2: its interval agrees with {df} degrees of freedom, so one estimate a study is not ruled out"
+        )
+    because = (
+        f"the interval of I2 has {' or '.join(map(str, possible))} degrees of freedom, one estimate a study leaves {df}"
+    )
+    return {
+        "unit": STUDY_UNIT,
+        "crossovers": "any",
+        "tau2_method": "any",
+        "verdict": "impossible",
+        "because": because,
+        "witness": "",
+    }
 
 
 def _common_effect(evidence: Evidence) -> dict:
@@ -87,23 +117,39 @@ def _common_effect(evidence: Evidence) -> dict:
     worst = []
     for k, other in enumerate(evidence.edges["treat2"]):
         mine = evidence.studies[evidence.studies["comparison"] == k]
-        if mine["crossover"].any() or other not in set(evidence.printed.loc[evidence.printed["quantity"] == "te", "treat2"]):
+        if mine["crossover"].any() or other not in set(
+            evidence.printed.loc[evidence.printed["quantity"] == "te", "treat2"]
+        ):
             continue
-        # v is at most (4 + cap^2/2)/n; the fewest patients in all are those of the smallest trial, but for one estimate each
+        # v is at most (4 + cap^2/2)/n; the fewest patients in all are those of the smallest trial, but for one
+        # estimate each
         n = np.sort(mine["n_low"].to_numpy())
         patients = n.sum() + (evidence.edges["estimates"].iloc[k] - len(n)) * n[0]
         worst.append((np.sqrt((4 + CAPS[-1] ** 2 / 2) / patients), printed_contrast(evidence, other)["se"].low))
     most, printed = max(worst, key=lambda pair: pair[1] - pair[0])
     if most >= printed:
-        raise ValueError(f"printed standard error {printed}: without tau2 it can be {most}, so a common effect is not ruled out")
+        raise ValueError(
+            f"printed standard error {printed}: without tau2 it can be {most}, so a common effect is not ruled out"
+        )
     because = f"without tau2 a standard error would be at most {most:.3f}, and {printed:.3f} is printed"
-    return {"unit": ESTIMATE_UNIT, "crossovers": "any", "tau2_method": "common", "verdict": "impossible", "because": because, "witness": ""}
+    return {
+        "unit": ESTIMATE_UNIT,
+        "crossovers": "any",
+        "tau2_method": "common",
+        "verdict": "impossible",
+        "because": because,
+        "witness": "",
+    }
 
 
 def crossovers_label(crossovers: str, correlation: float | None) -> str:
     """Words for how crossover trials entered."""
     if crossovers == "one correlation":
-        return "one correlation for all" if correlation is None or np.isnan(correlation) else f"one correlation for all, {correlation:g}"
+        return (
+            "one correlation for all"
+            if correlation is None or np.isnan(correlation)
+            else f"one correlation for all, {correlation:g}"
+        )
     return {"by study": "a correlation of each trial"}.get(crossovers, crossovers)
 
 
@@ -122,9 +168,27 @@ def describe_compatibility(table: pd.DataFrame, readings: pd.DataFrame) -> pd.Da
     for row in table.to_dict("records"):
         common = row["tau2_method"] == "common"
         case = row["unit"] if row["unit"] == STUDY_UNIT else "common effect" if common else row["verdict"]
-        name = row["unit"] if case == STUDY_UNIT else "common effect" if common else f"{crossovers_label(row['crossovers'], row['correlation'])}; tau2 by {row['tau2_method']}"
+        name = (
+            row["unit"]
+            if case == STUDY_UNIT
+            else "common effect"
+            if common
+            else f"{crossovers_label(row['crossovers'], row['correlation'])}; tau2 by {row['tau2_method']}"
+        )
         verdict = row["verdict"]
         if verdict == "not found":
-            verdict = f"no agreeing set found in {row['starts']:.0f} starts; the nearest misses by {row['least_miss']:.1f} half-units"
-        out.append((name, verdict, row["because"], row["witness"], readings.at[case, "explanations"], readings.at[case, "settled_by"]))
+            verdict = (
+                f"no agreeing set found in {row['starts']:.0f} starts; "
+                f"the nearest misses by {row['least_miss']:.1f} half-units"
+            )
+        out.append(
+            (
+                name,
+                verdict,
+                row["because"],
+                row["witness"],
+                readings.at[case, "explanations"],
+                readings.at[case, "settled_by"],
+            )
+        )
     return pd.DataFrame(out, columns=["assumptions", "verdict", "why", "witness", "explanations", "settled_by"])

@@ -11,7 +11,12 @@ import scipy
 from psps_paper.ensemble.model import METHODS, Evidence, Method
 from psps_paper.ensemble.star import StarFits, fit_stars, turn_correlated
 
-AS_PRINTED, ONE_MEAN, ROBUST, WITHOUT = "each estimate by itself", "one mean a study", "cluster-robust", "one study left out"
+AS_PRINTED, ONE_MEAN, ROBUST, WITHOUT = (
+    "each estimate by itself",
+    "one mean a study",
+    "cluster-robust",
+    "one study left out",
+)
 CORRELATED = {f"correlation {r:g}": r for r in (0.25, 0.5, 0.75)}
 REFITTED = {f"tau2 by {method}": method for method in METHODS}
 COUNTINGS = (AS_PRINTED, *CORRELATED, ONE_MEAN, ROBUST, *REFITTED)
@@ -25,8 +30,8 @@ class Counted:
     Attributes
     ----------
     te, se, quantile : ndarray [B x c]
-        Contrasts of the hub with the others; the interval is te -+ quantile se, by t for cluster-robust standard errors,
-        which are NaN for a comparison of one study.
+        Contrasts of the hub with the others; the interval is te -+ quantile se, by t for cluster-robust standard
+        errors, which are NaN for a comparison of one study.
     q, egger, tau2 : ndarray [B]
         Q of what was pooled; t of Egger's test about the pooled contrasts.
     """
@@ -188,7 +193,11 @@ def conclusions(evidence: Evidence) -> list[Conclusion]:
     found = []
     for k, other in enumerate(others):
         z = abs(centre[k]) / np.exp(centre[len(others) + k])
-        kind, text = ("better", f"{hub} better than {other}") if z > Z else ("no difference", f"no difference shown between {hub} and {other}")
+        kind, text = (
+            ("better", f"{hub} better than {other}")
+            if z > Z
+            else ("no difference", f"no difference shown between {hub} and {other}")
+        )
         found.append(Conclusion(text, kind, k))
     scores = evidence.printed[evidence.printed["quantity"] == "p_score"].sort_values("value", ascending=False)
     for rank, treatment in enumerate(scores["treat1"].head(2), 1):

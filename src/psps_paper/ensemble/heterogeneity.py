@@ -9,25 +9,38 @@ import pandas as pd
 import scipy
 
 from psps_paper.ensemble.model import CAPS, Evidence, published_evidence
-from psps_paper.ensemble.proofs import allocations, largest_estimate, printed_contrast, tau2_by_standard_error, typical_precision
+from psps_paper.ensemble.proofs import (
+    allocations,
+    largest_estimate,
+    printed_contrast,
+    tau2_by_standard_error,
+    typical_precision,
+)
 from psps_paper.recover.contrasts import recover_contrasts
 
 CORRELATIONS = (None, 0.5, 0.75, 0.9)  # of crossover trials' periods; without one they enter as two groups
 
 
-def tau2_routes(evidence: Evidence | None = None, *, caps: Sequence[float] = CAPS, correlations: Sequence[float | None] = CORRELATIONS) -> pd.DataFrame:
+def tau2_routes(
+    evidence: Evidence | None = None,
+    *,
+    caps: Sequence[float] = CAPS,
+    correlations: Sequence[float | None] = CORRELATIONS,
+) -> pd.DataFrame:
     """Bounds of tau2 by two routes; the truth lies between them if the stated conditions hold.
 
     Route 1: the pooled SE of a comparison of parallel trials, with their public sample sizes, by any estimator
-    (:func:`psps_paper.ensemble.proofs.tau2_by_standard_error`; how large an SMD can be there is proved too). How many estimates each trial gave is not printed, so each
-    spread has its row, and any spread the union. Route 2: tau2 = (Q - df) / C by DerSimonian-Laird, with Q from the printed
-    I2 and bounds of C from the sample sizes of all trials, over every spread. Both use the same sample sizes and the same
-    formula of the SE, so that an error in these moves both: the routes are not independent.
+    (:func:`psps_paper.ensemble.proofs.tau2_by_standard_error`; how large an SMD can be there is proved too). How many
+    estimates each trial gave is not printed, so each spread has its row, and any spread the union. Route 2: tau2 = (Q
+    - df) / C by DerSimonian-Laird, with Q from the printed I2 and bounds of C from the sample sizes of all trials,
+    over every spread. Both use the same sample sizes and the same formula of the SE, so that an error in these moves
+    both: the routes are not independent.
 
     Returns
     -------
     pandas.DataFrame
-        ``route, basis, spread, cap, correlation, low, high``: bounds if no SMD is beyond ``cap``, which is proved for route 1.
+        ``route, basis, spread, cap, correlation, low, high``: bounds if no SMD is beyond ``cap``, which is proved for
+        route 1.
 
     Source: inverse of the random-effects variance; DerSimonian & Laird 1986; Higgins & Thompson 2002.
     """
@@ -43,15 +56,34 @@ def tau2_routes(evidence: Evidence | None = None, *, caps: Sequence[float] = CAP
         cap, every = min(largest_estimate(evidence, k), max(caps)), allocations(evidence, k)
         ends = [tau2_by_standard_error(evidence, k, counts, cap, (se.low, se.high)) for counts in every]
         names = [" + ".join(map(str, counts)) for counts in every]
-        for name, (low, high) in [*zip(names, ends, strict=True), ("any", (min(e[0] for e in ends), max(e[1] for e in ends)))]:
-            rows.append({"route": "pooled SE and sample sizes", "basis": basis, "spread": name, "cap": cap, "low": low, "high": high})
+        for name, (low, high) in [
+            *zip(names, ends, strict=True),
+            ("any", (min(e[0] for e in ends), max(e[1] for e in ends))),
+        ]:
+            rows.append(
+                {
+                    "route": "pooled SE and sample sizes",
+                    "basis": basis,
+                    "spread": name,
+                    "cap": cap,
+                    "low": low,
+                    "high": high,
+                }
+            )
     for cap in caps:
         for correlation in correlations:
             least, most = typical_precision(evidence, correlation, cap)
-            rows.append({
-                "route": "I2 and sample sizes", "basis": f"all {len(evidence.estimates)} estimates", "spread": "any", "cap": cap,
-                "correlation": correlation, "low": (evidence.q_range[0] - evidence.df) / most, "high": (evidence.q_range[1] - evidence.df) / least,
-            })  # fmt: skip
+            rows.append(
+                {
+                    "route": "I2 and sample sizes",
+                    "basis": f"all {len(evidence.estimates)} estimates",
+                    "spread": "any",
+                    "cap": cap,
+                    "correlation": correlation,
+                    "low": (evidence.q_range[0] - evidence.df) / most,
+                    "high": (evidence.q_range[1] - evidence.df) / least,
+                }
+            )
     return pd.DataFrame(rows)[["route", "basis", "spread", "cap", "correlation", "low", "high"]]
 
 
@@ -77,6 +109,8 @@ def implied_prediction_intervals(
     wide = quantile * np.sqrt(bounds["se_high"] ** 2 + tau2_high)
     centre = (bounds["te_low"] + bounds["te_high"]) / 2
     return bounds[["treat1", "treat2"]].assign(
-        narrow_lower=centre - narrow, narrow_upper=centre + narrow,
-        wide_lower=bounds["te_low"] - wide, wide_upper=bounds["te_high"] + wide,
-    )  # fmt: skip
+        narrow_lower=centre - narrow,
+        narrow_upper=centre + narrow,
+        wide_lower=bounds["te_low"] - wide,
+        wide_upper=bounds["te_high"] + wide,
+    )

@@ -159,7 +159,10 @@ def published_evidence() -> Evidence:
         printed=printed_values(published).reset_index(drop=True),
         edges=edges,
         studies=studies,
-        egger_t=(float(scipy.special.stdtrit(df_egger, 1 - high / 2)), float(scipy.special.stdtrit(df_egger, 1 - low / 2))),
+        egger_t=(
+            float(scipy.special.stdtrit(df_egger, 1 - high / 2)),
+            float(scipy.special.stdtrit(df_egger, 1 - low / 2)),
+        ),
         heterogeneous=tuple(sorted(names.index(name) for name in named)),
         desirable=desirable,
     )

@@ -18,8 +18,8 @@ class PrintedValues:
     ----------
     table : DataFrame [quantity, treat1, treat2, low, high, half]
         The printed values; I2, from which its interval follows; the absolute t of Egger's test; and the remark on where
-        heterogeneity sits: each named comparison has a Q beyond its 5 % limit (``q_limits``) and a larger Q per degree of
-        freedom than every other (``q_more``). ``half`` is half a unit of the last printed digit.
+        heterogeneity sits: each named comparison has a Q beyond its 5 % limit (``q_limits``) and a larger Q per
+        degree of freedom than every other (``q_more``). ``half`` is half a unit of the last printed digit.
     """
 
     def __init__(self, evidence: Evidence, method: Method):
@@ -49,7 +49,10 @@ class PrintedValues:
         fit = fit_stars(te, se**2, self._one_hot, self.method)
         pooled, q = fit.te, fit.q
         values, _ = self.evidence.region.values(np.c_[pooled, np.log(fit.variance) / 2])
-        remark = [q[:, k] / limit if other is None else (q[:, k] - limit * q[:, other]) / 10 for k, other, limit in self.remark]
+        remark = [
+            q[:, k] / limit if other is None else (q[:, k] - limit * q[:, other]) / 10
+            for k, other, limit in self.remark
+        ]
         egger = np.abs(egger_t(te - pooled[:, self._at], se))
         return np.column_stack([values, 1 - self.evidence.df / q.sum(axis=1), egger, *remark])
 
@@ -57,4 +60,3 @@ class PrintedValues:
         """Half-units from each value to the nearer limit of what prints so [B x K]; negative outside."""
         values = self.values(te, se)
         return np.minimum(values - self._low, self._high - values) / self._half
-

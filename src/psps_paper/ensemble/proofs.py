@@ -34,10 +34,10 @@ def _interval(evidence: Evidence, quantity: str, treatment: str) -> tuple[float,
 
 
 def printed_contrast(evidence: Evidence, treatment: str) -> dict[str, Bound]:
-    """Bounds of te, se and z of a printed contrast with the hub, which is better.
+    """Bounds of te, se, lower, upper and z of a printed contrast with the hub, which is better.
 
-    Its estimate, limits, z and p are linear in (te, se), so each end is a linear programme; z at an end of its own printed
-    interval. P-scores are not used: they can only narrow it.
+    Its estimate, limits, z and p are linear in (te, se), so each end is a linear programme; z at an end of its own
+    printed interval. P-scores are not used: they can only narrow it.
     """
     rows, limits = [], []
     for quantity, te, se in (("te", 1.0, 0.0), ("lower", 1.0, -_Z), ("upper", 1.0, _Z)):
@@ -46,15 +46,25 @@ def printed_contrast(evidence: Evidence, treatment: str) -> dict[str, Bound]:
         limits += [high, -low]
     z_low, z_high = _interval(evidence, "z", treatment)
     p_low, p_high = _interval(evidence, "p", treatment)
-    z_low, z_high = max(z_low, -scipy.special.ndtri(min(p_high, 1.0) / 2)), min(z_high, -scipy.special.ndtri(max(p_low, 0.0) / 2))
+    z_low, z_high = (
+        max(z_low, -scipy.special.ndtri(min(p_high, 1.0) / 2)),
+        min(z_high, -scipy.special.ndtri(max(p_low, 0.0) / 2)),
+    )
     rows += [(1.0, -z_high), (-1.0, z_low)]
     limits += [0.0, 0.0]
     kept = np.isfinite(limits)
     ends = [
-        [sign * scipy.optimize.linprog(sign * np.array(aim), np.array(rows)[kept], np.array(limits)[kept], bounds=(None, None)).fun for sign in (1, -1)]
-        for aim in ((1.0, 0.0), (0.0, 1.0))
+        [
+            sign
+            * scipy.optimize.linprog(
+                sign * np.array(aim), np.array(rows)[kept], np.array(limits)[kept], bounds=(None, None)
+            ).fun
+            for sign in (1, -1)
+        ]
+        for aim in ((1.0, 0.0), (0.0, 1.0), (1.0, -_Z), (1.0, _Z))
     ]
-    return {"te": Bound(*ends[0]), "se": Bound(*ends[1]), "z": Bound(z_low, z_high)}
+    named = {name: Bound(*pair) for name, pair in zip(("te", "se", "lower", "upper"), ends, strict=True)}
+    return named | {"z": Bound(z_low, z_high)}
 
 
 def allocations(evidence: Evidence, comparison: int) -> np.ndarray:
@@ -70,7 +80,9 @@ def _compositions(total: int, parts: int) -> np.ndarray:
     return np.diff(ends, axis=1)
 
 
-def tau2_by_standard_error(evidence: Evidence, comparison: int, counts: np.ndarray, cap: float, se: tuple[float, float]) -> tuple[float, float]:
+def tau2_by_standard_error(
+    evidence: Evidence, comparison: int, counts: np.ndarray, cap: float, se: tuple[float, float]
+) -> tuple[float, float]:
     """Bounds of tau2 from the pooled standard error of a comparison of parallel trials.
 
     1/se^2 is the sum of 1/(v + tau2), and v lies between 4/n and (4 + cap^2/2)/n, so the largest se with the smallest
@@ -103,10 +115,10 @@ def tau2_by_standard_error(evidence: Evidence, comparison: int, counts: np.ndarr
 def largest_estimate(evidence: Evidence, comparison: int) -> float:
     """Largest absolute SMD that an estimate of a comparison of parallel trials can have; infinite if nothing bounds it.
 
-    The article names the comparisons in which heterogeneity sits, so per degree of freedom any other has a smaller Q: its
-    Q is at most its share q of the printed total. For two estimates (te_i - te_j)^2 <= q (v_i + v_j), v = (4 + te^2/2)/n.
-    One of the estimates is on the far side of the pooled one, so the largest, M, has
-    M - te <= sqrt(2 q (4 + M^2/2) / n) with te the pooled upper bound and n the fewest patients.
+    The article names the comparisons in which heterogeneity sits, so per degree of freedom any other has a smaller Q:
+    its Q is at most its share q of the printed total. For two estimates (te_i - te_j)^2 <= q (v_i + v_j), v = (4 +
+    te^2/2)/n. One of the estimates is on the far side of the pooled one, so the largest, M, has M - te <= sqrt(2 q (4
+    + M^2/2) / n) with te the pooled upper bound and n the fewest patients.
     """
     mine = evidence.studies[evidence.studies["comparison"] == comparison]
     if mine["crossover"].any():
@@ -122,18 +134,21 @@ def largest_estimate(evidence: Evidence, comparison: int) -> float:
 
 
 def tau2_ceiling(evidence: Evidence, se_high: float, comparison: int) -> float:
-    """Greatest tau2 that the pooled standard error of a comparison of parallel trials allows, for any spread of its estimates."""
-    every = [tau2_by_standard_error(evidence, comparison, counts, 0.0, (1e-9, se_high))[1] for counts in allocations(evidence, comparison)]
+    """Greatest tau2 that the pooled SE of a comparison of parallel trials allows, for any spread of its estimates."""
+    every = [
+        tau2_by_standard_error(evidence, comparison, counts, 0.0, (1e-9, se_high))[1]
+        for counts in allocations(evidence, comparison)
+    ]
     return float(np.nanmax(every))
 
 
 def dl_floor(evidence: Evidence, correlation: float | None) -> float:
     """Least tau2 by DerSimonian-Laird of any data set that prints the given I2.
 
-    tau2 = (Q - df) / C with C = sum over comparisons of (sum u - sum u^2 / sum u), u = 1/v. I2 with its interval bounds Q
-    from below. C grows with every u, since its derivative is (1 - u/U)^2 + (S - u^2)/U^2 >= 0 with U = sum u and
-    S = sum u^2, and u is at most n/a, reached at te = 0 and the largest n. So C is at most its value there, and of all
-    allocations the greatest counts.
+    tau2 = (Q - df) / C with C = sum over comparisons of (sum u - sum u^2 / sum u), u = 1/v. I2 with its interval
+    bounds Q from below. C grows with every u, since its derivative is (1 - u/U)^2 + (S - u^2)/U^2 >= 0 with U = sum u
+    and S = sum u^2, and u is at most n/a, reached at te = 0 and the largest n. So C is at most its value there, and
+    of all allocations the greatest counts.
 
     Parameters
     ----------
@@ -154,7 +169,10 @@ def typical_precision(evidence: Evidence, correlation: float | None, cap: float 
     periods = np.full((1, len(studies)), correlation or 0.0)
     (a,), (b,) = variance_terms(studies["crossover"].to_numpy(), periods, paired=correlation is not None)
     ends = []
-    for u, pick in ((studies["n_low"].to_numpy() / (a + b * cap**2), np.min), (studies["n_high"].to_numpy() / a, np.max)):
+    for u, pick in (
+        (studies["n_low"].to_numpy() / (a + b * cap**2), np.min),
+        (studies["n_high"].to_numpy() / a, np.max),
+    ):
         total = 0.0
         for comparison in range(len(evidence.edges)):
             mine, counts = u[(studies["comparison"] == comparison).to_numpy()], allocations(evidence, comparison)
@@ -171,8 +189,8 @@ def least_common_correlation(evidence: Evidence, ceiling: float) -> float:
 def impossible(evidence: Evidence, setting: Setting) -> bool:
     """Whether it is proved that no data set agrees with the print under a setting.
 
-    By DerSimonian-Laird, tau2 cannot be both above :func:`dl_floor` and below the :func:`tau2_ceiling` of the comparison
-    of parallel trials.
+    By DerSimonian-Laird, tau2 cannot be both above :func:`dl_floor` and below the :func:`tau2_ceiling` of the
+    comparison of parallel trials.
     """
     if setting.tau2 != "DL" or setting.crossovers == "by study":
         return False
@@ -196,10 +214,10 @@ def parallel_ceiling(evidence: Evidence) -> float:
 
 
 def hartung_knapp_floor(evidence: Evidence, treatment: str) -> float:
-    """Least lower limit of a printed contrast if its standard error is scaled by Hartung and Knapp, by any estimator of tau2.
+    """Least lower limit of a printed contrast scaled by Hartung and Knapp, by any estimator of tau2.
 
-    The scale is the generalised Q at tau2 over its df, which falls as tau2 grows; so it is at most Q/df, which I2 bounds.
-    The limit is te (1 - t scale / z).
+    The scale is the generalised Q at tau2 over its df, which falls as tau2 grows; so it is at most Q/df, which I2
+    bounds. The limit is te (1 - t scale / z).
 
     Source: Hartung & Knapp 2001; Jackson, White & Riley 2012 (networks).
     """
@@ -207,6 +225,25 @@ def hartung_knapp_floor(evidence: Evidence, treatment: str) -> float:
     reach = scipy.special.stdtrit(evidence.df, 0.975) * np.sqrt(evidence.q_range[1] / evidence.df)
     factor = 1 - reach / bounds["z"].low
     return float(factor * (bounds["te"].high if factor < 0 else bounds["te"].low))
+
+
+def as_printed(evidence: Evidence, treatment: str) -> dict[str, tuple[float, float]]:
+    """What is proved of a treatment with each estimate by itself: ``p_score`` and, against the hub, ``z, lower, upper``.
+
+    No data set that agrees with the print lies outside. A limit is left out where only z is bounded.
+    """
+    hub, others = evidence.edges["treat1"].iloc[0], list(evidence.edges["treat2"])
+    found = {"p_score": _interval(evidence, "p_score", treatment)}
+    if treatment == hub:
+        return found
+    if np.isfinite(_interval(evidence, "z", treatment)).all():
+        bounds = printed_contrast(evidence, treatment)
+        return found | {name: (bounds[name].low, bounds[name].high) for name in ("z", "lower", "upper")}
+    unprinted = [name for name in others if not np.isfinite(_interval(evidence, "z", name)).all()]
+    if len(unprinted) > 1:
+        return found
+    z = unprinted_z(evidence, treatment)
+    return found | {"z": (z.low, z.high)}
 
 
 # --- the contrasts that are not printed ---------------------------------------------------------------
@@ -315,7 +352,8 @@ def unprinted_bounds(
     Parameters
     ----------
     te, rival_z : Bound
-        What is to be proved, for instance the ends that :func:`psps_paper.recover.recover_contrasts` found, moved outwards.
+        What is to be proved, for instance the ends that :func:`psps_paper.recover.recover_contrasts` found, moved
+        outwards.
 
     Returns
     -------

@@ -34,7 +34,7 @@ class Found:
 
 @dataclass(frozen=True, eq=False)
 class Searched:
-    """What was tried in one setting: random starts, those that reached the print, the least miss in half-units, pushes."""
+    """What was tried in one setting: starts, those that reached the print, the least miss in half-units, pushes."""
 
     setting: Setting
     starts: int
@@ -53,7 +53,10 @@ def settings(method: Method) -> list[Setting]:
         for crossovers in ("one correlation", "by study")
     ]
     fixed = [Setting(method, "one correlation", CAPS[-1], False, (r, r)) for r in FIXED_CORRELATIONS]
-    fixed += [Setting(method, "one correlation", 2.0, False, (0.75, 0.75)), Setting(method, "independent groups", CAPS[-1], False)]
+    fixed += [
+        Setting(method, "one correlation", 2.0, False, (0.75, 0.75)),
+        Setting(method, "independent groups", CAPS[-1], False),
+    ]
     return [*grid, *fixed]
 
 
@@ -61,8 +64,19 @@ def targets(evidence: Evidence, setting: Setting, rng: np.random.Generator) -> l
     """What is pushed to either end: each conclusion where studies are counted once, and where it is thought weakest."""
     better_p, better_cm, no_c, first, second = conclusions(evidence)
     studies = np.flatnonzero(evidence.studies["comparison"] == better_p.at)
-    both = [(c, counting, side) for c in (better_p, better_cm, no_c, second) for counting in (ONE_MEAN, _HALF) for side in (-1, 1)]
-    both += [(better_p, ROBUST, -1), (better_p, ROBUST, 1), (better_cm, ROBUST, 1), (first, ONE_MEAN, -1), (first, _HALF, -1)]
+    both = [
+        (c, counting, side)
+        for c in (better_p, better_cm, no_c, second)
+        for counting in (ONE_MEAN, _HALF)
+        for side in (-1, 1)
+    ]
+    both += [
+        (better_p, ROBUST, -1),
+        (better_p, ROBUST, 1),
+        (better_cm, ROBUST, 1),
+        (first, ONE_MEAN, -1),
+        (first, _HALF, -1),
+    ]
     both += [(Statistic(name), ONE_MEAN, side) for name in ("Q", "Egger's t") for side in (-1, 1)]
     if setting.correlation[0] == setting.correlation[1]:
         return [Target(*each) for each in both if each[0] == better_p]
@@ -73,8 +87,14 @@ def targets(evidence: Evidence, setting: Setting, rng: np.random.Generator) -> l
 
 
 def explore(
-    evidence: Evidence, setting: Setting, known: Sequence[tuple[np.ndarray, np.ndarray]], rng: np.random.Generator,
-    *, starts: int = STARTS, points: int = POINTS, kinds: Sequence[Target] | None = None,
+    evidence: Evidence,
+    setting: Setting,
+    known: Sequence[tuple[np.ndarray, np.ndarray]],
+    rng: np.random.Generator,
+    *,
+    starts: int = STARTS,
+    points: int = POINTS,
+    kinds: Sequence[Target] | None = None,
 ) -> tuple[list[Found], Searched, list[tuple[np.ndarray, np.ndarray]]]:
     """Search one setting.
 
@@ -119,7 +139,9 @@ def explore(
     return found, Searched(setting, tried, reached, least, pushed, len(found)), kept[:60]
 
 
-def carried(evidence: Evidence, setting: Setting, earlier: Sequence[tuple[Setting, Sequence[tuple[np.ndarray, np.ndarray]]]]) -> list[tuple[np.ndarray, np.ndarray]]:
+def carried(
+    evidence: Evidence, setting: Setting, earlier: Sequence[tuple[Setting, Sequence[tuple[np.ndarray, np.ndarray]]]]
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """Points of settings that this one contains, in its variables."""
     out = []
     crossover = int(evidence.studies["crossover"].sum())
@@ -135,13 +157,23 @@ def carried(evidence: Evidence, setting: Setting, earlier: Sequence[tuple[Settin
 
 def contains(wide: Setting, narrow: Setting) -> bool:
     """Whether every data set of the narrow setting belongs to the wide one."""
-    crossovers = wide.crossovers == narrow.crossovers or (wide.crossovers, narrow.crossovers) == ("by study", "one correlation")
+    crossovers = wide.crossovers == narrow.crossovers or (wide.crossovers, narrow.crossovers) == (
+        "by study",
+        "one correlation",
+    )
     within = wide.correlation[0] <= narrow.correlation[0] and narrow.correlation[1] <= wide.correlation[1]
-    return wide.tau2 == narrow.tau2 and crossovers and within and wide.cap >= narrow.cap and wide.trials <= narrow.trials
+    return (
+        wide.tau2 == narrow.tau2 and crossovers and within and wide.cap >= narrow.cap and wide.trials <= narrow.trials
+    )
 
 
 def search_ranges(
-    evidence: Evidence, method: Method, *, seed: int = SEED, report: Callable[[Searched], None] | None = None, **limits: int
+    evidence: Evidence,
+    method: Method,
+    *,
+    seed: int = SEED,
+    report: Callable[[Searched], None] | None = None,
+    **limits: int,
 ) -> tuple[list[Found], list[Searched]]:
     """Search all settings of one estimator; each has a stream of random numbers of its own."""
     found, searched, earlier = [], [], []
@@ -162,16 +194,19 @@ def search_ranges(
 
 
 def chosen(evidence: Evidence, found: Sequence[Found], *, tolerance: float = 0.03) -> pd.DataFrame:
-    """The table ``witnesses``: of all data sets found, those that span every range to within ``tolerance`` of its margins.
+    """The table ``witnesses``: of all data sets found, those that span every range to within ``tolerance``.
 
     Going through the settings from the strictest on, a data set is added where no data set kept so far that belongs to
-    the setting comes as near to the end of a range. A data set that the public engine does not refit to the print is left out.
+    the setting comes as near to the end of a range. A data set that the public engine does not refit to the print is
+    left out.
     """
     rows = []
     for number, each in enumerate(found):
         table = each.rows[["study", "te", "se", "n", "correlation"]]
         rows.append(table.assign(witness=f"candidate {number}", tau2=each.setting.tau2))
-    candidates = [w for w in load_witnesses(evidence, pd.concat(rows, ignore_index=True)) if w.printed_again()["agrees"].all()]
+    candidates = [
+        w for w in load_witnesses(evidence, pd.concat(rows, ignore_index=True)) if w.printed_again()["agrees"].all()
+    ]
     said = findings(candidates)
     switches = pd.DataFrame([w.switches for w in candidates], index=[w.name for w in candidates])
     margins = said.groupby(["conclusion", "counting", "witness"])["margin"].agg(["min", "max"])
@@ -179,7 +214,7 @@ def chosen(evidence: Evidence, found: Sequence[Found], *, tolerance: float = 0.0
     kept: list[str] = []
     for setting in product(METHODS, CROSSOVERS, CAPS, (True, False), reversed(SPREADS)):
         members = switches.index[belongs(switches, dict(zip(SWITCHES, setting, strict=True)))]
-        for (_, counting), part in margins.groupby(level=["conclusion", "counting"]):
+        for _, part in margins.groupby(level=["conclusion", "counting"]):
             part = part.droplevel([0, 1]).reindex(members).dropna()
             kept += _ends(part["min"], part["max"], kept, tolerance)
         for name, room in (("q", 2.0), ("egger_t", 0.3)):
@@ -208,10 +243,21 @@ def _ends(low: pd.Series, high: pd.Series, kept: Sequence[str], tolerance: float
 
 def search_table(searched: Sequence[Searched]) -> pd.DataFrame:
     """The table ``range_searches``: what was tried in each setting."""
-    return pd.DataFrame([
-        {"tau2": each.setting.tau2, "crossovers": each.setting.crossovers, "least_correlation": each.setting.correlation[0],
-         "most_correlation": each.setting.correlation[1], "cap": each.setting.cap, "trials": "yes" if each.setting.trials else "no",
-         "starts": each.starts, "agreeing": each.agreeing, "least_miss": float(f"{each.least_miss:.3g}"), "pushes": each.pushed,
-         "data_sets": each.settled}
-        for each in searched
-    ])  # fmt: skip
+    return pd.DataFrame(
+        [
+            {
+                "tau2": each.setting.tau2,
+                "crossovers": each.setting.crossovers,
+                "least_correlation": each.setting.correlation[0],
+                "most_correlation": each.setting.correlation[1],
+                "cap": each.setting.cap,
+                "trials": "yes" if each.setting.trials else "no",
+                "starts": each.starts,
+                "agreeing": each.agreeing,
+                "least_miss": float(f"{each.least_miss:.3g}"),
+                "pushes": each.pushed,
+                "data_sets": each.settled,
+            }
+            for each in searched
+        ]
+    )

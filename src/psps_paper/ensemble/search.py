@@ -1,4 +1,4 @@
-"""Search for trial-level data sets that agree with everything printed and are least or most favourable to a conclusion."""
+"""Search for data sets that agree with everything printed and are least or most favourable to a conclusion."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ class Problem:
         self.counting = Counting(evidence, study, setting.tau2)
         self.crossover = evidence.studies["crossover"].to_numpy()
         self.m, self.s = len(study), len(evidence.studies)
-        self.free = {"independent groups": 0, "one correlation": 1, "by study": int(self.crossover.sum())}[setting.crossovers]
+        self.free = {"independent groups": 0, "one correlation": 1, "by study": int(self.crossover.sum())}[
+            setting.crossovers
+        ]
         self.low = np.r_[np.full(self.m, -setting.cap), np.zeros(self.s), np.full(self.free, setting.correlation[0])]
         self.high = np.r_[np.full(self.m, setting.cap), np.ones(self.s), np.full(self.free, setting.correlation[1])]
         self.n_low = evidence.studies["n_low"].to_numpy()
@@ -51,7 +53,9 @@ class Problem:
         results = evidence.studies["printed_result"].to_numpy()[study]
         self.null = np.flatnonzero(results == "no difference")
         # "better": at least one estimate is, and which one does not matter, so the first
-        self.better = np.array([k for k in np.flatnonzero(results == "better") if k == 0 or study[k - 1] != study[k]], int)
+        self.better = np.array(
+            [k for k in np.flatnonzero(results == "better") if k == 0 or study[k - 1] != study[k]], int
+        )
 
     def unpack(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """te, se [B x m], sample sizes and correlations [B x S] at points [B x variables]."""
@@ -117,13 +121,22 @@ def approach(problem: Problem, x: np.ndarray, *, fixed: np.ndarray | None = None
     low, high = problem.low[vary], problem.high[vary]
     inside = np.clip(x[vary], low + 1e-9 * (high - low), high - 1e-9 * (high - low))
     found = scipy.optimize.least_squares(
-        lambda p: at(p)[0], inside, jac=lambda p: at(p)[1], bounds=(low, high + 1e-12), max_nfev=400, ftol=1e-12, xtol=1e-12, gtol=1e-14
+        lambda p: at(p)[0],
+        inside,
+        jac=lambda p: at(p)[1],
+        bounds=(low, high + 1e-12),
+        max_nfev=400,
+        ftol=1e-12,
+        xtol=1e-12,
+        gtol=1e-14,
     )
     point = whole(found.x[None])[0]
     return point, float(-np.minimum(problem.room(point[None])[0], 0.0).min())
 
 
-def push(problem: Problem, x: np.ndarray, target: Target, *, steps: int = 80, fixed: np.ndarray | None = None) -> np.ndarray:
+def push(
+    problem: Problem, x: np.ndarray, target: Target, *, steps: int = 80, fixed: np.ndarray | None = None
+) -> np.ndarray:
     """The best point that sequential quadratic programming finds from x for a target, within the print."""
     low, high = problem.low.copy(), problem.high.copy()
     if fixed is not None:
@@ -131,20 +144,25 @@ def push(problem: Problem, x: np.ndarray, target: Target, *, steps: int = 80, fi
     room = _remembered(problem.room)
     aim = _remembered(lambda points: -target.side * problem.margin(points, target)[:, None])
     found = scipy.optimize.minimize(
-        lambda p: float(aim(p)[0][0]), np.clip(x, low, high), jac=lambda p: aim(p)[1][0], method="SLSQP",
+        lambda p: float(aim(p)[0][0]),
+        np.clip(x, low, high),
+        jac=lambda p: aim(p)[1][0],
+        method="SLSQP",
         bounds=list(zip(low, high, strict=True)),
         constraints={"type": "ineq", "fun": lambda p: room(p)[0], "jac": lambda p: room(p)[1]},
         options={"maxiter": steps, "ftol": 1e-6},
-    )  # fmt: skip
+    )
     return np.clip(found.x, low, high) if np.isfinite(found.x).all() else x
 
 
 def settle(problem: Problem, x: np.ndarray, target: Target | None = None) -> pd.DataFrame | None:
-    """The data set at a point, with whole patients, correlations of two and estimates of five decimals; None if none agrees."""
+    """The data set at a point: whole patients, correlations of two decimals, te of five; None if it does not agree."""
     n = np.round(problem.n_low + problem.n_span * x[problem.m : problem.m + problem.s])
     fixed = np.r_[np.zeros(problem.m, bool), np.ones(problem.s + problem.free, bool)]
     x = x.copy()
-    x[problem.m : problem.m + problem.s] = np.where(problem.n_span > 0, (n - problem.n_low) / np.where(problem.n_span > 0, problem.n_span, 1), 0)
+    x[problem.m : problem.m + problem.s] = np.where(
+        problem.n_span > 0, (n - problem.n_low) / np.where(problem.n_span > 0, problem.n_span, 1), 0
+    )
     x[problem.m + problem.s :] = np.round(x[problem.m + problem.s :], 2)
     x, miss = approach(problem, x, fixed=fixed)
     if miss > 2 * INSET:
@@ -159,7 +177,9 @@ def settle(problem: Problem, x: np.ndarray, target: Target | None = None) -> pd.
 
 
 def data_set(problem: Problem, x: np.ndarray) -> pd.DataFrame:
-    """Rows [study, treat1, treat2, te, se, n, correlation] at a point; the correlation is of a crossover trial's periods."""
+    """Rows [study, treat1, treat2, te, se, n, correlation] at a point; correlation of a crossover trial's periods."""
     te, se, n, correlation = (part[0] for part in problem.unpack(x[None]))
     shown = np.where(problem.crossover & bool(problem.free), correlation, np.nan)
-    return problem.evidence.contrasts(problem.study).assign(te=te, se=np.round(se, 7), n=np.round(n[problem.study]).astype(int), correlation=shown[problem.study])
+    return problem.evidence.contrasts(problem.study).assign(
+        te=te, se=np.round(se, 7), n=np.round(n[problem.study]).astype(int), correlation=shown[problem.study]
+    )

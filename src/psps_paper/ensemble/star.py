@@ -27,7 +27,9 @@ class StarFits:
     tau2: np.ndarray
 
 
-def fit_stars(y: np.ndarray, d: np.ndarray, one_hot: np.ndarray, method: str, load: np.ndarray | None = None) -> StarFits:
+def fit_stars(
+    y: np.ndarray, d: np.ndarray, one_hot: np.ndarray, method: str, load: np.ndarray | None = None
+) -> StarFits:
     """Fit B data sets of independent rows y ~ N(load te, d + tau2).
 
     Parameters
@@ -53,13 +55,17 @@ def fit_stars(y: np.ndarray, d: np.ndarray, one_hot: np.ndarray, method: str, lo
     return StarFits(te, 1 / total, q, tau2)
 
 
-def _pool(y: np.ndarray, w: np.ndarray, load: np.ndarray, one_hot: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _pool(
+    y: np.ndarray, w: np.ndarray, load: np.ndarray, one_hot: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     total = (w * load**2) @ one_hot
     te = (w * load * y) @ one_hot / total
     return te, total, (w * (y - load * (te @ one_hot.T)) ** 2) @ one_hot
 
 
-def _most_likely(y: np.ndarray, d: np.ndarray, load: np.ndarray, one_hot: np.ndarray, *, restricted: bool) -> np.ndarray:
+def _most_likely(
+    y: np.ndarray, d: np.ndarray, load: np.ndarray, one_hot: np.ndarray, *, restricted: bool
+) -> np.ndarray:
     w = 1 / (d[:, None, :] + _GRID[:, None])  # [B x grid x m]
     total = (w * load[:, None] ** 2) @ one_hot
     te = ((w * load[:, None] * y[:, None]) @ one_hot) / total

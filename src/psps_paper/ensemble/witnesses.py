@@ -81,14 +81,20 @@ class Witness:
     def switches(self) -> dict[str, object]:
         """The narrowest value of each switch that the data set belongs to."""
         periods = self.rows.loc[self.evidence.studies["crossover"].to_numpy()[self.study], "correlation"]
-        crossovers = CROSSOVERS[0] if periods.isna().all() else CROSSOVERS[1] if periods.nunique() == 1 else CROSSOVERS[2]
+        crossovers = (
+            CROSSOVERS[0] if periods.isna().all() else CROSSOVERS[1] if periods.nunique() == 1 else CROSSOVERS[2]
+        )
         counts = np.bincount(self.study, minlength=len(self.evidence.studies))
         within = (counts <= self.evidence.studies["most_estimates"]).all()
         return {
-            "tau2": self.tau2, "crossovers": crossovers, "cap": float(np.abs(self.te).max()),
-            "trials": self.trials_hold, "spread": SPREADS[0] if within else SPREADS[1],
-            "least_correlation": periods.min(), "most_correlation": periods.max(),
-        }  # fmt: skip
+            "tau2": self.tau2,
+            "crossovers": crossovers,
+            "cap": float(np.abs(self.te).max()),
+            "trials": self.trials_hold,
+            "spread": SPREADS[0] if within else SPREADS[1],
+            "least_correlation": periods.min(),
+            "most_correlation": periods.max(),
+        }
 
     @cached_property
     def trials_hold(self) -> bool:
@@ -111,7 +117,7 @@ class Witness:
         return Counting(self.evidence, self.study, self.tau2)
 
     def counted(self, counting: str, without: int | None = None) -> Counted:
-        """One of ``COUNTINGS``, or each estimate by itself but for those of a study (its row of ``evidence.studies``)."""
+        """One of ``COUNTINGS``, perhaps without a study (its row of ``evidence.studies``)."""
         return self._counting(self.te[None], self.se[None], counting, without)
 
 
@@ -123,9 +129,16 @@ def load_witnesses(evidence: Evidence, table: pd.DataFrame | None = None) -> lis
     table = load_table("witnesses") if table is None else table
     found = []
     for name, rows in table.groupby("witness", sort=False):
-        witness = Witness(evidence, str(name), rows["tau2"].iloc[0], rows.drop(columns=["witness", "tau2"]).reset_index(drop=True))
-        if (witness.study < 0).any() or list(evidence.studies["comparison"].to_numpy()[witness.study]) != list(evidence.estimates):
-            raise ValueError(f"witnesses, witness {name}: expected the printed number of estimates of each comparison, in their order")
+        witness = Witness(
+            evidence, str(name), rows["tau2"].iloc[0], rows.drop(columns=["witness", "tau2"]).reset_index(drop=True)
+        )
+        if (witness.study < 0).any() or list(evidence.studies["comparison"].to_numpy()[witness.study]) != list(
+            evidence.estimates
+        ):
+            raise ValueError(
+                f"witnesses, witness {name}: expected the printed number of estimates of each comparison, "
+                "in their order"
+            )
         found.append(witness)
     return found
 
@@ -141,9 +154,9 @@ def findings(witnesses: Iterable[Witness]) -> pd.DataFrame:
     Returns
     -------
     DataFrame [witness, counting, conclusion, holds, z, lower, upper, p_score, rank, margin, q, egger_t, without]
-        ``z, lower, upper`` of the contrast of a conclusion (t for cluster-robust standard errors), ``p_score, rank`` of the
-        treatment of a rank; missing where not defined. "one study left out" has a row for each study that can be left out,
-        named in ``without``.
+        ``z, lower, upper`` of the contrast of a conclusion (t for cluster-robust standard errors), ``p_score, rank``
+        of the treatment of a rank; missing where not defined. "one study left out" has a row for each study that can
+        be left out, named in ``without``.
     """
     out = []
     for witness in witnesses:
@@ -162,15 +175,29 @@ def findings(witnesses: Iterable[Witness]) -> pd.DataFrame:
 def _finding(witness: Witness, counting: str, without: str, conclusion: Conclusion, counted: Counted) -> dict | None:
     if counting == ROBUST and (conclusion.kind == "rank" or np.isnan(counted.se[0, conclusion.at])):
         return None
-    row = {"witness": witness.name, "counting": counting, "conclusion": conclusion.name, "holds": bool(conclusion.holds(counted)[0]),
-           "z": np.nan, "lower": np.nan, "upper": np.nan, "p_score": np.nan, "rank": np.nan}  # fmt: skip
+    row = {
+        "witness": witness.name,
+        "counting": counting,
+        "conclusion": conclusion.name,
+        "holds": bool(conclusion.holds(counted)[0]),
+        "z": np.nan,
+        "lower": np.nan,
+        "upper": np.nan,
+        "p_score": np.nan,
+        "rank": np.nan,
+    }
     if conclusion.kind == "rank":
         scores = counted.p_scores[0]
         row |= {"p_score": scores[conclusion.at + 1], "rank": 1 + int((scores > scores[conclusion.at + 1]).sum())}
     else:
         te, se, quantile = (getattr(counted, name)[0, conclusion.at] for name in ("te", "se", "quantile"))
         row |= {"z": te / se, "lower": te - quantile * se, "upper": te + quantile * se}
-    return row | {"margin": float(conclusion.margin(counted)[0]), "q": counted.q[0], "egger_t": counted.egger[0], "without": without}
+    return row | {
+        "margin": float(conclusion.margin(counted)[0]),
+        "q": counted.q[0],
+        "egger_t": counted.egger[0],
+        "without": without,
+    }
 
 
 def belongs(switches: pd.DataFrame, setting: dict[str, object]) -> np.ndarray:
@@ -201,11 +228,14 @@ def identified_range(found: pd.DataFrame, kept: Iterable[str]) -> pd.DataFrame:
         favourable and least favourable, if the conclusion holds or fails in one. Ranges are at least this wide.
     """
     rows = []
-    for (conclusion, counting), part in found[found["witness"].isin(set(kept))].groupby(["conclusion", "counting"], sort=False):
+    for (conclusion, counting), part in found[found["witness"].isin(set(kept))].groupby(
+        ["conclusion", "counting"], sort=False
+    ):
         row = {"conclusion": conclusion, "counting": counting, "data_sets": part["witness"].nunique()}
         for name in ("z", "lower", "upper", "p_score", "rank"):
             row |= {f"{name}_low": part[name].min(), f"{name}_high": part[name].max()}
-        # the further margin is from the other conclusion, the more favourable; "no difference" is favoured by a small one
+        # the further margin is from the other conclusion, the more favourable; "no difference" is favoured by a small
+        # one
         favour = -part["margin"].abs() if conclusion.startswith("no difference") else part["margin"]
         for column, holds in (("holds_in", True), ("fails_in", False)):
             those = favour[part["holds"] == holds]
@@ -245,12 +275,16 @@ def conclusions_by_refit(witness: Witness) -> pd.DataFrame:
                 excludes = limits[1] > 0 or limits[2] < 0
                 holds = limits[1] > 0 if conclusion.kind == "better" else not excludes
                 text = f"{limits[0]:.2f} ({limits[1]:.2f} to {limits[2]:.2f})"
-                row[conclusion.name] = "not defined" if pd.isna(limits[1]) else f"{'holds' if holds else 'FAILS'}: {text}"
+                row[conclusion.name] = (
+                    "not defined" if pd.isna(limits[1]) else f"{'holds' if holds else 'FAILS'}: {text}"
+                )
             elif scores is None:
                 row[conclusion.name] = "not defined"
             else:
                 treatment = hub if conclusion.at < 0 else others[conclusion.at]
                 rank = 1 + int((scores > scores[treatment]).sum())
-                row[conclusion.name] = f"{'holds' if rank == conclusion.rank else 'FAILS'}: rank {rank}, P-score {scores[treatment]:.3f}"
+                row[conclusion.name] = (
+                    f"{'holds' if rank == conclusion.rank else 'FAILS'}: rank {rank}, P-score {scores[treatment]:.3f}"
+                )
         rows.append(row)
     return pd.DataFrame(rows)

@@ -39,7 +39,9 @@ def identified_ranges(
     style.check_values(data, "proved", ("yes", "no"), where)
     numbers = [("" if r.proved == "yes" else "at least ") + interval(r.low, r.high) for r in data.itertuples()]
     keys = [Key("range", MUTED, marker="|")]
-    note = "Simulated, not observed: ends of each range are data sets, made up so that they agree with everything printed."
+    note = (
+        "Simulated, not observed: ends of each range are data sets, made up so that they agree with everything printed."
+    )
     figure, axes, centres, size = _rows(width, list(data["label"]), numbers, keys, note)
     low, high = style.nice_limits([*data[["low", "high"]].to_numpy(dtype=float).ravel(), limit])
     axes.set(xlim=(low, high))
@@ -50,9 +52,20 @@ def identified_ranges(
         axes.plot([limit, limit], band, color=INK, linewidth=0.9, zorder=1)
     for row, y in zip(data.itertuples(), centres, strict=True):
         axes.plot([row.low, row.high], [y, y], color=MUTED, linewidth=5, zorder=2, solid_capstyle="butt")
-        axes.plot([row.low, row.high], [y, y], color=INK, linestyle="none", marker="|", markersize=11, markeredgewidth=1.4, zorder=3)
+        axes.plot(
+            [row.low, row.high],
+            [y, y],
+            color=INK,
+            linestyle="none",
+            marker="|",
+            markersize=11,
+            markeredgewidth=1.4,
+            zorder=3,
+        )
     alt = "; ".join(f"{r.label} {text}" for r, text in zip(data.itertuples(), numbers, strict=True))
-    return Drawing(name, figure, data, f"Simulated ranges over data sets that agree with everything printed ({unit}). {alt}.")
+    return Drawing(
+        name, figure, data, f"Simulated ranges over data sets that agree with everything printed ({unit}). {alt}."
+    )
 
 
 @style.styled
@@ -81,17 +94,30 @@ def threshold_forest(
         raise ValueError(f"{where}: invariant_lower, te, invariant_upper are not in this order in some row")
     numbers = []
     for row in data.itertuples():
-        low, high = (number(end) if np.isfinite(end) else "no limit" for end in (row.invariant_lower, row.invariant_upper))
+        low, high = (
+            number(end) if np.isfinite(end) else "no limit" for end in (row.invariant_lower, row.invariant_upper)
+        )
         numbers.append(f"{estimate(row.te, row.lower, row.upper)}\nunchanged {low} to {high}")
     keys = [Key("decision unchanged", GRID), Key(f"estimate, {100 * level:g}% confidence interval", INK, marker="o")]
     figure, axes, centres, size = _rows(width, list(data["label"]), numbers, keys)
-    finite = [value for value in data[["lower", "upper", "invariant_lower", "invariant_upper"]].to_numpy(float).ravel() if np.isfinite(value)]
+    finite = [
+        value
+        for value in data[["lower", "upper", "invariant_lower", "invariant_upper"]].to_numpy(float).ravel()
+        if np.isfinite(value)
+    ]
     low, high = style.nice_limits([*finite, 0.0])
     axes.set(xlim=(low, high))
     layout.name_horizontal_axis(axes, unit, size)
     axes.locator_params(axis="x", nbins=6 if width == "double" else 4)
     for row, y in zip(data.itertuples(), centres, strict=True):
-        axes.plot([max(row.invariant_lower, low), min(row.invariant_upper, high)], [y, y], color=GRID, linewidth=13, zorder=1, solid_capstyle="butt")
+        axes.plot(
+            [max(row.invariant_lower, low), min(row.invariant_upper, high)],
+            [y, y],
+            color=GRID,
+            linewidth=13,
+            zorder=1,
+            solid_capstyle="butt",
+        )
         axes.plot([row.lower, row.upper], [y, y], color=INK, linewidth=1.8, zorder=2)
         axes.plot(row.te, y, **layout.marker_style("o", INK, True, 6))
     said = [
@@ -99,4 +125,9 @@ def threshold_forest(
         + "".join(f"; {side} it: {new}" for side, new in (("below", row.below), ("above", row.above)) if new)
         for row, text in zip(data.itertuples(), numbers, strict=True)
     ]
-    return Drawing(name, figure, data, f"Threshold analysis ({unit}): how far each estimate may move before the decision changes. {'. '.join(said)}.")
+    return Drawing(
+        name,
+        figure,
+        data,
+        f"Threshold analysis ({unit}): how far each estimate may move before the decision changes. {'. '.join(said)}.",
+    )

@@ -11,7 +11,7 @@ from psps_paper.conclusions.robustness import OPEN, PROVED, by_switch, identifie
 from psps_paper.ensemble import findings, load_witnesses, published_evidence
 from psps_paper.ensemble.countings import ONE_MEAN, ROBUST, WITHOUT, conclusions
 from psps_paper.ensemble.model import Setting
-from psps_paper.ensemble.ranges import explore, targets
+from psps_paper.ensemble.ranges import contains, explore, settings, targets
 from psps_paper.ensemble.witnesses import belongs, public_refit
 from psps_paper.network import fit_network
 from psps_paper.network.ranking import p_scores
@@ -162,6 +162,14 @@ def test_findings_do_not_depend_on_the_order_of_rows_or_witnesses(found):
     pd.testing.assert_frame_equal(
         again.sort_values(keys, ignore_index=True), found.sort_values(keys, ignore_index=True)
     )
+
+
+def test_settings_come_before_those_that_contain_them():
+    """So that what is found under strict assumptions is carried on to looser ones, and is counted there too."""
+    order = [s for s in settings("REML") if s.correlation == (0.0, 0.95)]
+    for k, narrow in enumerate(order):
+        assert not any(contains(narrow, wide) and contains(wide, narrow) for wide in order[k + 1 :])
+        assert not any(contains(narrow, later) for later in order[k + 1 :]), narrow
 
 
 def test_a_short_search_finds_an_agreeing_counterexample():

@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 from psps_paper.ensemble import load_witnesses, published_evidence
-from psps_paper.ensemble.ranges import METHODS, SEED, Searched, chosen, search_ranges, search_table
+from psps_paper.ensemble.model import CAPS, METHODS
+from psps_paper.ensemble.ranges import SEED, Searched, chosen, search_ranges, search_table
 from psps_paper.ensemble.witnesses import conclusions_by_refit
 from psps_paper.tables.files import write_atomically
 
@@ -32,6 +33,9 @@ def ensemble_commands(commands) -> None:
     ranges.add_argument("folder", type=Path, help="folder to write witnesses.csv and range_searches.csv to")
     ranges.add_argument(
         "--tau2", choices=METHODS, action="append", help="estimator of tau2; may be repeated (default: all)"
+    )
+    ranges.add_argument(
+        "--cap", type=float, choices=CAPS, action="append", help="largest absolute SMD; may be repeated (default: all)"
     )
     ranges.add_argument("--seed", type=int, default=SEED, help=f"(default: {SEED})")
     ranges.set_defaults(run=_ranges)
@@ -79,7 +83,7 @@ def _ranges(options: argparse.Namespace) -> int:
 
     found, searched = [], []
     for method in options.tau2 or METHODS:
-        more, tried = search_ranges(evidence, method, seed=options.seed, report=report)
+        more, tried = search_ranges(evidence, method, seed=options.seed, caps=options.cap or CAPS, report=report)
         found, searched = found + more, searched + tried
     for name, table in (("witnesses", chosen(evidence, found)), ("range_searches", search_table(searched))):
         path = options.folder / f"{name}.csv"

@@ -172,13 +172,14 @@ def search_ranges(
     method: Method,
     *,
     seed: int = SEED,
+    caps: Sequence[float] = CAPS,
     report: Callable[[Searched], None] | None = None,
     **limits: int,
 ) -> tuple[list[Found], list[Searched]]:
-    """Search all settings of one estimator; each has a stream of random numbers of its own."""
+    """Search the settings of one estimator with these caps; each has a stream of random numbers of its own."""
     found, searched, earlier = [], [], []
     for number, setting in enumerate(settings(method)):
-        if impossible(evidence, setting):
+        if setting.cap not in caps or impossible(evidence, setting):
             continue
         rng = np.random.default_rng([seed, ("DL", "REML", "ML").index(method), number])
         more, what, points = explore(evidence, setting, carried(evidence, setting, earlier), rng, **limits)

@@ -1,4 +1,4 @@
-"""Plant a fault in a copy and see the tests or commands that guard against it go red: ``python tests/planted_faults.py``.
+"""Plant a fault in a copy and see what guards against it go red: ``python tests/planted_faults.py``.
 
 Each fault is one that once passed everything. ``test_planted_faults.py`` runs them in CI.
 """
@@ -45,22 +45,46 @@ class Fault:
 TABLES = ("-m", "psps_paper.cli", "tables", "--record", "--data", "data")
 PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
 FAULTS = [
-    Fault("Egger's test follows the direction of the rows", "src/psps_paper/article/trials.py",
-          {"    points = comparison_adjusted_funnel(fit, order)\n":
-           "    points = comparison_adjusted_funnel(fit, order)\n"
-           "    as_typed = fit.contrasts['treat1'].to_numpy() == points['treat1'].to_numpy()\n"
-           "    points['te_adjusted'] = points['te_adjusted'].where(as_typed, -points['te_adjusted'])\n"},
-          (*PYTEST, "tests/test_invariance.py", "-k", "one_p_for_both_files"), "test_one_p_for_both_files_of_the_case"),
-    Fault("two glued contrasts in each other's places", "book/network_meta_analysis.ipynb",
-          {"{glue}`nma.n_p.te`": "{glue}`nma.n_cm.te`", "{glue}`nma.n_cm.te`": "{glue}`nma.n_p.te`"},
-          (*PYTEST, "tests/test_sentences.py", "-k", "glued_number_stands and network_meta_analysis"), "network_meta_analysis: nma.n_cm.te"),
-    Fault("a sample size of 72 typed as 27", "data/sample_sizes.csv", {"49,72,116,": "49,27,116,"}, TABLES, "column n_low: 27, expected 72"),
-    Fault("an age off by ten years", "data/study_facts.csv", {"eldabe2019.age_mean.2,eldabe2019,49,age_mean,,50.9,": "eldabe2019.age_mean.2,eldabe2019,49,age_mean,,60.9,"},
-          TABLES, "column number: 60.9, expected 50.9"),
-    Fault("a number of responders with its digits turned", "data/study_facts.csv",
-          {"vangorp2016.responders_n.1,vangorp2016,72,responders_n,,12,": "vangorp2016.responders_n.1,vangorp2016,72,responders_n,,21,"},
-          TABLES, "column number: 21, expected 12"),
-]  # fmt: skip
+    Fault(
+        "Egger's test follows the direction of the rows",
+        "src/psps_paper/article/trials.py",
+        {
+            "    points = comparison_adjusted_funnel(fit, order)\n": "    points = comparison_adjusted_funnel(fit, order)\n"
+            "    as_typed = fit.contrasts['treat1'].to_numpy() == points['treat1'].to_numpy()\n"
+            "    points['te_adjusted'] = points['te_adjusted'].where(as_typed, -points['te_adjusted'])\n"
+        },
+        (*PYTEST, "tests/test_invariance.py", "-k", "one_p_for_both_files"),
+        "test_one_p_for_both_files_of_the_case",
+    ),
+    Fault(
+        "two glued contrasts in each other's places",
+        "book/network_meta_analysis.ipynb",
+        {"{glue}`nma.n_p.te`": "{glue}`nma.n_cm.te`", "{glue}`nma.n_cm.te`": "{glue}`nma.n_p.te`"},
+        (*PYTEST, "tests/test_sentences.py", "-k", "glued_number_stands and network_meta_analysis"),
+        "network_meta_analysis: nma.n_cm.te",
+    ),
+    Fault(
+        "a sample size of 72 typed as 27",
+        "data/sample_sizes.csv",
+        {"49,72,116,": "49,27,116,"},
+        TABLES,
+        "column n_low: 27, expected 72",
+    ),
+    Fault(
+        "an age off by ten years",
+        "data/study_facts.csv",
+        {"eldabe2019.age_mean.2,eldabe2019,49,age_mean,,50.9,": "eldabe2019.age_mean.2,eldabe2019,49,age_mean,,60.9,"},
+        TABLES,
+        "column number: 60.9, expected 50.9",
+    ),
+    Fault(
+        "a number of responders with its digits turned",
+        "data/study_facts.csv",
+        {"vangorp2016,72,responders_n,,12,": "vangorp2016,72,responders_n,,21,"},
+        TABLES,
+        "column number: 21, expected 12",
+    ),
+]
 
 
 def copy(folder: Path) -> Path:
@@ -80,10 +104,23 @@ def run(fault: Fault, folder: Path) -> subprocess.CompletedProcess:
         if text.count(old) != 1:
             raise ValueError(f"{fault.path}: expected {old!r} once, to plant: {fault.name}")
     if fault.changes:
-        path.write_text(re.sub("|".join(map(re.escape, fault.changes)), lambda match: fault.changes[match.group()], text), encoding="utf-8")
+        path.write_text(
+            re.sub("|".join(map(re.escape, fault.changes)), lambda match: fault.changes[match.group()], text),
+            encoding="utf-8",
+        )
     try:
-        environment = {name: value for name, value in os.environ.items() if name != "PSPS_DATA"} | {"PYTHONPATH": str(folder / "src")}
-        return subprocess.run([sys.executable, *fault.command], cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
+        environment = {name: value for name, value in os.environ.items() if name != "PSPS_DATA"} | {
+            "PYTHONPATH": str(folder / "src")
+        }
+        return subprocess.run(
+            [sys.executable, *fault.command],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
     finally:
         path.write_text(text, encoding="utf-8")
 

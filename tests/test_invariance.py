@@ -1,7 +1,7 @@
 """No result that a page shows depends on how a file is written: rows shuffled, treatments swapped, names changed.
 
-Every public function of the engine stands in a table below, every chapter is executed, and every method of a review is called, so
-that a new one cannot be forgotten.
+Every public function of the engine stands in a table below, every chapter is executed, and every method of a review is
+called, so that a new one cannot be forgotten.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+
 from helpers import DATA, ROOT
 from living_examples import LABELS, star_demo
-
 from psps_paper.article.outcomes import Outcome, load_outcome
 from psps_paper.article.trials import comparison_adjusted_egger, main_part, trial_edges, trial_network
 from psps_paper.bayes import bayes_factor, fit_bayes, half_normal, prior_sensitivity, tau_curve
@@ -76,7 +76,7 @@ from psps_paper.pairwise import (
     tau2_interval,
     three_level,
     trim_and_fill,
-)  # fmt: skip
+)
 
 COLUMNS = ["study", "treat1", "treat2", "te", "se"]
 ORDER = ("delta", "alpha", "gamma", "beta")
@@ -84,7 +84,7 @@ CASE = ROOT / "tests" / "cases" / "egger_row_direction"
 
 
 def example() -> pd.DataFrame:
-    """Twenty-one estimates of four treatments: a loop, a three-arm study, comparisons with several studies, small-study effects."""
+    """Twenty-one estimates of four treatments, with a loop, a three-arm study and small-study effects."""
     rng = np.random.default_rng(1)
     truth = {"alpha": 0.0, "beta": 0.3, "gamma": -0.2, "delta": 0.5}
     pairs = [("alpha", "beta")] * 6 + [("alpha", "gamma")] * 4 + [("beta", "gamma")] * 3 + [("alpha", "delta")] * 5
@@ -93,7 +93,10 @@ def example() -> pd.DataFrame:
         se = rng.uniform(0.08, 0.6)
         rows.append((f"s{k:02}", a, b, truth[a] - truth[b] + rng.normal(0, se) + 0.8 * se, se))
     mean, variance = {"alpha": 0.1, "beta": 0.5, "delta": 0.2}, {"alpha": 0.02, "beta": 0.05, "delta": 0.03}
-    rows += [("three", a, b, mean[a] - mean[b], float(np.sqrt(variance[a] + variance[b]))) for a, b in (("alpha", "beta"), ("alpha", "delta"), ("beta", "delta"))]
+    rows += [
+        ("three", a, b, mean[a] - mean[b], float(np.sqrt(variance[a] + variance[b])))
+        for a, b in (("alpha", "beta"), ("alpha", "delta"), ("beta", "delta"))
+    ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -102,30 +105,53 @@ def rewritten(contrasts: pd.DataFrame, seed: int, names: Mapping[str, str]) -> p
     rng = np.random.default_rng(seed)
     rows = contrasts.sample(frac=1, random_state=seed).reset_index(drop=True)
     turned = rng.random(len(rows)) < 0.5
-    rows = rows.assign(treat1=rows["treat1"].where(~turned, rows["treat2"]), treat2=rows["treat2"].where(~turned, rows["treat1"]),
-                       te=rows["te"].where(~turned, -rows["te"]))
+    rows = rows.assign(
+        treat1=rows["treat1"].where(~turned, rows["treat2"]),
+        treat2=rows["treat2"].where(~turned, rows["treat1"]),
+        te=rows["te"].where(~turned, -rows["te"]),
+    )
     return rows.replace({"treat1": dict(names), "treat2": dict(names)})
 
 
 SAME = {name: name for name in ORDER}
 KEPT = {"alpha": "Aa", "beta": "Bb", "delta": "Dd", "gamma": "Gg"}  # the alphabet keeps their order
 MIXED = {"alpha": "zinc", "beta": "yew", "delta": "milk", "gamma": "abacus"}
-WAYS = [pytest.param(1, SAME, id="shuffled and swapped"), pytest.param(2, SAME, id="again"), pytest.param(3, KEPT, id="renamed")]
+WAYS = [
+    pytest.param(1, SAME, id="shuffled and swapped"),
+    pytest.param(2, SAME, id="again"),
+    pytest.param(3, KEPT, id="renamed"),
+]
 
 
 def plain(result, names: Mapping[str, str]):
-    """A result as dictionaries, lists, text and numbers, with the names changed; tables by the content of their rows."""
+    """A result as dictionaries, lists, text and numbers, with the names changed; tables by what their rows hold."""
     if isinstance(result, str):
-        return re.sub("|".join(sorted(map(re.escape, names), key=len, reverse=True)), lambda match: names[match.group()], result) if names else result
+        return (
+            re.sub(
+                "|".join(sorted(map(re.escape, names), key=len, reverse=True)),
+                lambda match: names[match.group()],
+                result,
+            )
+            if names
+            else result
+        )
     if isinstance(result, pd.Series):
         result = result.to_frame("value")
     if isinstance(result, pd.DataFrame):
         # Names stand in an index, numbers of rows say where a row stood
         index = result.reset_index(drop=pd.api.types.is_integer_dtype(result.index))
-        rows = [{plain(str(column), names): plain(value, names) for column, value in row.items()} for row in index.to_dict("records")]
-        return sorted((dict(sorted(row.items())) for row in rows), key=lambda row: [_rounded(value) for value in row.values()])
+        rows = [
+            {plain(str(column), names): plain(value, names) for column, value in row.items()}
+            for row in index.to_dict("records")
+        ]
+        return sorted(
+            (dict(sorted(row.items())) for row in rows), key=lambda row: [_rounded(value) for value in row.values()]
+        )
     if isinstance(result, NetworkFit):
-        return {name: plain(getattr(result, name), names) for name in ("te", "se", "lower", "predict_upper", "tau2", "q", "i2", "i2_upper", "log_likelihood")}
+        return {
+            name: plain(getattr(result, name), names)
+            for name in ("te", "se", "lower", "predict_upper", "tau2", "q", "i2", "i2_upper", "log_likelihood")
+        }
     if isinstance(result, Drawing):
         return {"data": plain(result.data, names), "alt": plain(result.alt, names)}
     if is_dataclass(result):
@@ -140,9 +166,11 @@ def plain(result, names: Mapping[str, str]):
 
 
 def words(record):
-    """The record with each text as the words in it, sorted: the parts of a cell may stand in the order of the rows behind it."""
+    """The record with the words of each text sorted: parts of a cell may stand in the order of the rows behind it."""
     if isinstance(record, str):
-        return " ".join(sorted(word.rstrip(".") for word in re.findall(r"[^\s;:,()<>]+", re.sub("</[a-z]+>", "", record))))
+        return " ".join(
+            sorted(word.rstrip(".") for word in re.findall(r"[^\s;:,()<>]+", re.sub("</[a-z]+>", "", record)))
+        )
     if isinstance(record, Mapping):
         return {key: words(value) for key, value in record.items()}
     if isinstance(record, list) and record and isinstance(record[0], Mapping):
@@ -177,7 +205,9 @@ def settings() -> Outcome:
 
 
 def renamed(names: Mapping[str, str]) -> Outcome:
-    return Outcome(**{**settings().__dict__, "order": tuple(names[name] for name in ORDER), "reference": names["alpha"]})
+    return Outcome(
+        **{**settings().__dict__, "order": tuple(names[name] for name in ORDER), "reference": names["alpha"]}
+    )
 
 
 def of_fit(make: Callable) -> Callable:
@@ -187,10 +217,12 @@ def of_fit(make: Callable) -> Callable:
 
 def pairwise(make: Callable) -> Callable:
     """A result of the one comparison with most studies, in the declared direction."""
+
     def result(rows: pd.DataFrame, outcome: Outcome):
         one = orient(rows, outcome.order)
         one = one[(one["treat1"] == outcome.order[1]) & (one["treat2"] == outcome.order[3]) & (one["study"] != "three")]
         return _by_study(one, make(one))
+
     return result
 
 
@@ -199,15 +231,24 @@ def _by_study(one: pd.DataFrame, result):
     if not is_dataclass(result):
         return result
     fields = {name: getattr(result, name) for name in result.__dataclass_fields__}
-    of_rows = {name for name, value in fields.items() if isinstance(value, np.ndarray | list | tuple) and np.shape(value) == (len(one),)}
-    return {name: dict(zip(one["study"], value, strict=True)) if name in of_rows else _by_study(one, value) for name, value in fields.items()}
+    of_rows = {
+        name
+        for name, value in fields.items()
+        if isinstance(value, np.ndarray | list | tuple) and np.shape(value) == (len(one),)
+    }
+    return {
+        name: dict(zip(one["study"], value, strict=True)) if name in of_rows else _by_study(one, value)
+        for name, value in fields.items()
+    }
 
 
 def counted(make: Callable) -> Callable:
     """A result of counts in two groups of the studies of one comparison."""
+
     def result(one: pd.DataFrame):
         number = one["study"].str[1:].astype(int)
         return make(3 + number, 40 + 2 * number, 2 + number // 2, 45 + number)
+
     return pairwise(result)
 
 
@@ -221,25 +262,40 @@ def completed(rows: pd.DataFrame, outcome: Outcome) -> NetworkFit:
 
 def bayes(rows: pd.DataFrame, prior=None) -> dict:
     post = fit_bayes(rows, prior or half_normal(0.5))
-    return {"te": post.te, "sd": post.sd, "tau": post.tau_mean, "log_marginal": post.log_marginal, "sucra": post.sucra()}
+    return {
+        "te": post.te,
+        "sd": post.sd,
+        "tau": post.tau_mean,
+        "log_marginal": post.log_marginal,
+        "sucra": post.sucra(),
+    }
 
 
 # Results of contrasts: each takes the rows and the outcome's settings
 OF_CONTRASTS: dict[str, Callable[[pd.DataFrame, Outcome], object]] = {
-    **{f"fit_network, {method}": (lambda rows, outcome, method=method: fit_network(rows, method)) for method in ("DL", "REML", "ML")},
+    **{
+        f"fit_network, {method}": (lambda rows, outcome, method=method: fit_network(rows, method))
+        for method in ("DL", "REML", "ML")
+    },
     "network.complete_contrasts": completed,
     "network.contrast_notes": lambda rows, outcome: contrast_notes(rows),
     "network.subnetworks": lambda rows, outcome: [sorted(part) for part in subnetworks(rows)],
     "network.orientation.orient": lambda rows, outcome: orient(rows, outcome.order),
-    "network.contribution.contribution_matrix": of_fit(lambda fit, order: contribution_matrix(fit, "random_walk").abs()),
+    "network.contribution.contribution_matrix": of_fit(
+        lambda fit, order: contribution_matrix(fit, "random_walk").abs()
+    ),
     "network.contribution.hat_matrix": of_fit(lambda fit, order: hat_matrix(fit).abs()),
     "network.inconsistency.decompose_q": of_fit(lambda fit, order: inconsistency.decompose_q(fit)),
     "network.inconsistency.split_evidence": of_fit(lambda fit, order: inconsistency.split_evidence(fit)),
     "network.inconsistency.net_heat": of_fit(lambda fit, order: inconsistency.net_heat(fit)),
     "network.ranking.p_scores": of_fit(lambda fit, order: p_scores(fit, desirable="higher")),
-    "network.ranking.rank_probabilities": of_fit(lambda fit, order: rank_probabilities(fit, desirable="higher", draws=2000)),
+    "network.ranking.rank_probabilities": of_fit(
+        lambda fit, order: rank_probabilities(fit, desirable="higher", draws=2000)
+    ),
     "network.ranking.sucra": of_fit(lambda fit, order: sucra(rank_probabilities(fit, desirable="higher", draws=2000))),
-    "network.ranking.mean_ranks": of_fit(lambda fit, order: mean_ranks(rank_probabilities(fit, desirable="higher", draws=2000))),
+    "network.ranking.mean_ranks": of_fit(
+        lambda fit, order: mean_ranks(rank_probabilities(fit, desirable="higher", draws=2000))
+    ),
     "network.robust.cluster_robust": of_fit(lambda fit, order: cluster_robust(fit)),
     "network.sensitivity.comparison_adjusted_funnel": of_fit(sensitivity.comparison_adjusted_funnel),
     "network.sensitivity.leave_one_study_out": of_fit(lambda fit, order: sensitivity.leave_one_study_out(fit)),
@@ -248,11 +304,19 @@ OF_CONTRASTS: dict[str, Callable[[pd.DataFrame, Outcome], object]] = {
     "pairwise.estimate_tau2": pairwise(lambda one: estimate_tau2(one["te"], one["se"])),
     "pairwise.leave_one_out": pairwise(lambda one: leave_one_out(one["te"], one["se"], labels=list(one["study"]))),
     "pairwise.egger_test": pairwise(lambda one: egger_test(one["te"], one["se"])),
-    "pairwise.robust_meta_analysis": pairwise(lambda one: robust_meta_analysis(one["te"], one["se"], one["study"].str[-1].map(ord) // 2)),
-    "pairwise.three_level": pairwise(lambda one: three_level(one["te"], one["se"], list(one["study"].str[-1].map(ord) // 2))),
+    "pairwise.robust_meta_analysis": pairwise(
+        lambda one: robust_meta_analysis(one["te"], one["se"], one["study"].str[-1].map(ord) // 2)
+    ),
+    "pairwise.three_level": pairwise(
+        lambda one: three_level(one["te"], one["se"], list(one["study"].str[-1].map(ord) // 2))
+    ),
     "pairwise.method_comparison": pairwise(lambda one: method_comparison(one["te"], one["se"])),
-    "pairwise.meta_regression": pairwise(lambda one: meta_regression(one["te"], one["se"], pd.DataFrame({"x": one["study"].str[1:].astype(float)}))),
-    "pairwise.subgroup_analysis": pairwise(lambda one: subgroup_analysis(one["te"], one["se"], list(one["study"].str[1:].astype(int) % 2))),
+    "pairwise.meta_regression": pairwise(
+        lambda one: meta_regression(one["te"], one["se"], pd.DataFrame({"x": one["study"].str[1:].astype(float)}))
+    ),
+    "pairwise.subgroup_analysis": pairwise(
+        lambda one: subgroup_analysis(one["te"], one["se"], list(one["study"].str[1:].astype(int) % 2))
+    ),
     "pairwise.tau2_interval": pairwise(lambda one: tau2_interval(one["te"], one["se"])),
     "pairwise.kenward_roger": pairwise(lambda one: kenward_roger(one["te"], one["se"])),
     "pairwise.pool_about": pairwise(lambda one: pool_about(one["te"], one["se"], 0.2)),
@@ -266,11 +330,17 @@ OF_CONTRASTS: dict[str, Callable[[pd.DataFrame, Outcome], object]] = {
     "pairwise.mantel_haenszel": counted(mantel_haenszel),
     "pairwise.peto": counted(peto),
     "pairwise.binomial_normal": counted(binomial_normal),
-    "pairwise.binomial_normal_proportion": counted(lambda events1, n1, events2, n2: binomial_normal_proportion(events1, n1)),
+    "pairwise.binomial_normal_proportion": counted(
+        lambda events1, n1, events2, n2: binomial_normal_proportion(events1, n1)
+    ),
     "bayes.fit_bayes": lambda rows, outcome: bayes(rows),
     "bayes.tau_curve": lambda rows, outcome: tau_curve(fit_bayes(rows), 9),
-    "bayes.prior_sensitivity": lambda rows, outcome: prior_sensitivity(rows, [outcome.order[:2]], desirable="higher", factors=(0.5, 2.0)),
-    "bayes.bayes_factor": lambda rows, outcome: bayes_factor(fit_bayes(rows, half_normal(0.5)), fit_bayes(rows, half_normal(1.0))),
+    "bayes.prior_sensitivity": lambda rows, outcome: prior_sensitivity(
+        rows, [outcome.order[:2]], desirable="higher", factors=(0.5, 2.0)
+    ),
+    "bayes.bayes_factor": lambda rows, outcome: bayes_factor(
+        fit_bayes(rows, half_normal(0.5)), fit_bayes(rows, half_normal(1.0))
+    ),
     "article.trials.comparison_adjusted_egger": of_fit(comparison_adjusted_egger),
     "article.trials.main_part": lambda rows, outcome: main_part(rows)[0].assign(te=0, treat1="", treat2=""),
     "article.trials.trial_edges": trial_edges,
@@ -278,7 +348,7 @@ OF_CONTRASTS: dict[str, Callable[[pd.DataFrame, Outcome], object]] = {
     "book.trials.inconsistency_table": of_fit(of_trials.inconsistency_table),
     "book.trials.small_study_table": of_fit(of_trials.small_study_table),
     "book.trials.trial_funnel": of_fit(of_trials.trial_funnel),
-}  # fmt: skip
+}
 
 
 @functools.cache
@@ -293,14 +363,14 @@ def test_results_of_contrasts_do_not_depend_on_how_they_are_written(name, seed, 
     assert_same(expected(name), plain(result, {new: old for old, new in names.items()}), name)
 
 
-# --- pages of the article -------------------------------------------------------------------------------------------------------
+# --- pages of the article ---------------------------------------------------------------------------------------------
 
-# The order of their rows is meant: the main outcome, the legends, the text of the article; witnesses are refused in another
+# The order of their rows is meant: main outcome, legends, text of the article; witnesses are refused in another
 IN_ORDER = {"outcomes", "treatment_classes", "article_numbers", "claims", "witnesses"}
 # Chapters whose numbers do not come from rows of tables
 NOT_OF_ROWS = {
-    "ensemble": "shows what is stored in ensemble.npz", "robustness": "shows what is stored in ensemble.npz",
-    "data_dictionary": "shows the tables themselves, and their checksums", "validation": "compares with reference results, each of its own file",
+    "data_dictionary": "shows the tables themselves, and their checksums",
+    "validation": "compares with reference results, each of its own file",
 }
 CHAPTERS = sorted(path.stem for path in (ROOT / "book").glob("*.ipynb") if path.stem not in NOT_OF_ROWS)
 
@@ -316,7 +386,12 @@ class Recorder:
     def __init__(self, patch: pytest.MonkeyPatch):
         self.records: list = []
         for name in ("show", "sentence", "glue_values", "glue_texts", "show_explorer"):
-            for module in ("psps_paper.book.display", "psps_paper.book.trials", "psps_paper.living.chapters", "psps_paper.book.explorer"):
+            for module in (
+                "psps_paper.book.display",
+                "psps_paper.book.trials",
+                "psps_paper.living.chapters",
+                "psps_paper.book.explorer",
+            ):
                 if hasattr(importlib.import_module(module), name):
                     patch.setattr(f"{module}.{name}", functools.partial(self.take, name))
         for name in ("glue_claims", "show_claims", "keeps_to_print"):  # verdicts have a test of their own
@@ -375,7 +450,10 @@ def with_trials(tmp_path_factory) -> tuple[Path, Path]:
     return tuple(folders)
 
 
-@pytest.mark.parametrize("chapter", sorted(name for name in CHAPTERS if "show_trials(" in code_of(name) or "book.comparisons(" in code_of(name)))
+@pytest.mark.parametrize(
+    "chapter",
+    sorted(name for name in CHAPTERS if "show_trials(" in code_of(name) or "book.comparisons(" in code_of(name)),
+)
 def test_no_chapter_depends_on_how_trials_are_written(chapter, with_trials):
     assert_same(*(words(shown_by(chapter, folder)) for folder in with_trials), chapter)
 
@@ -388,7 +466,7 @@ def test_no_verdict_or_result_depends_on_how_trials_are_written(with_trials):
     assert_same(one, other)
 
 
-# --- a review of one's own --------------------------------------------------------------------------------------------------------
+# --- a review of one's own --------------------------------------------------------------------------------------------
 
 # What names the file, its bytes or its rows
 OF_THE_FILE = {"folder", "settings", "data", "sources", "sources_of"}
@@ -398,12 +476,28 @@ PUBLIC = sorted(name for name in vars(Review) if not name.startswith("_"))
 def review_of(folder: Path, rows: pd.DataFrame, names: Mapping[str, str], *, order: bool = True) -> Review:
     """A review of these rows with two outcomes, of which the second is estimated otherwise."""
     new_review(folder)
-    entry = {"name": "score", "label": "Score", "measure": "MD", "unit": "points", "scale_desirable": "higher", "te_desirable": "higher",
-             "reference": names["alpha"], "table": {"file": "tables/rows.csv", "kind": "contrasts"}}
+    entry = {
+        "name": "score",
+        "label": "Score",
+        "measure": "MD",
+        "unit": "points",
+        "scale_desirable": "higher",
+        "te_desirable": "higher",
+        "reference": names["alpha"],
+        "table": {"file": "tables/rows.csv", "kind": "contrasts"},
+    }
     entry |= {"order": [names[name] for name in ORDER]} if order else {}
-    listed = [{"name": names[name], "colour": colour} for name, colour in zip(ORDER, ("#0072b2", "#009e73", "#d55e00", "#7d6000"))]
-    settings = {"title": "T", "author": "A", "question": "Q", "treatments": listed,
-                "outcomes": [entry, {**entry, "name": "second", "label": "Second", "tau2": "REML", "level": 0.9}]}
+    listed = [
+        {"name": names[name], "colour": colour}
+        for name, colour in zip(ORDER, ("#0072b2", "#009e73", "#d55e00", "#7d6000"), strict=True)
+    ]
+    settings = {
+        "title": "T",
+        "author": "A",
+        "question": "Q",
+        "treatments": listed,
+        "outcomes": [entry, {**entry, "name": "second", "label": "Second", "tau2": "REML", "level": 0.9}],
+    }
     (folder / "review.yml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     rows.to_csv(folder / "tables" / "rows.csv", index=False)
     new_review(folder)
@@ -414,7 +508,12 @@ def review_of(folder: Path, rows: pd.DataFrame, names: Mapping[str, str], *, ord
 def reviews(tmp_path_factory) -> list[tuple[Review, Mapping[str, str]]]:
     lacking = pd.DataFrame([("s99", "alpha", "beta", 0.3, np.nan)], columns=COLUMNS)
     rows = pd.concat([example(), lacking], ignore_index=True)
-    ways = [(rows, SAME), (rewritten(rows, 6, SAME), SAME), (rewritten(rows, 7, KEPT), KEPT), (rewritten(rows, 8, MIXED), MIXED)]
+    ways = [
+        (rows, SAME),
+        (rewritten(rows, 6, SAME), SAME),
+        (rewritten(rows, 7, KEPT), KEPT),
+        (rewritten(rows, 8, MIXED), MIXED),
+    ]
     folder = tmp_path_factory.mktemp("reviews")
     return [(review_of(folder / str(k), given, names), names) for k, (given, names) in enumerate(ways)]
 
@@ -427,7 +526,10 @@ def result_of(review: Review, name: str):
         return member()
     results = [member(outcome) for outcome in review.outcomes]
     if name == "network":
-        return [[book.fit, book.edges, book.order, book.comparisons(), book.forest(book.outcome.reference), book.outcome] for book in results]
+        return [
+            [book.fit, book.edges, book.order, book.comparisons(), book.forest(book.outcome.reference), book.outcome]
+            for book in results
+        ]
     return results
 
 
@@ -445,14 +547,17 @@ def test_a_review_shows_the_same_however_its_table_is_written(name, reviews):
             assert len(found) > 1
             expected = plain(result_of(reviews[0][0], name).drop(columns="row"), {})
         if tolerance > 0.01:
-            np.testing.assert_allclose([[row[key] for key in row if key != "index"] for table in found for row in table],
-                                       [[row[key] for key in row if key != "index"] for table in expected for row in table], atol=tolerance)
+            np.testing.assert_allclose(
+                [[row[key] for key in row if key != "index"] for table in found for row in table],
+                [[row[key] for key in row if key != "index"] for table in expected for row in table],
+                atol=tolerance,
+            )
         else:
             assert_same(expected, found, name)
 
 
 def test_one_p_for_both_files_of_the_case(tmp_path):
-    """tests/cases/egger_row_direction: 3.2e-7 for both by least squares; the prevailing direction of rows gave 0.98 for the second."""
+    """tests/cases/egger_row_direction: 3.2e-7 for both; the prevailing direction of rows gave 0.98 for the second."""
     shown = []
     for name in ("egger_all_one_way", "egger_B_swapped"):
         folder = tmp_path / name
@@ -468,33 +573,56 @@ def test_one_p_for_both_files_of_the_case(tmp_path):
     assert shown == [["Score", "14", "A, B, placebo", p_value(3.2e-7)]] * 2
 
 
-# --- a new one cannot be forgotten -----------------------------------------------------------------------------------------------
+# --- a new one cannot be forgotten ------------------------------------------------------------------------------------
 
 # Public functions of the engine that are no result of contrasts of one network
 NO_RESULT = {
     "fit_networks": "many data sets of one design; agrees with fit_network, which tests prove",
     "network_from_pooled": "of pooled contrasts: test_network_properties.py",
     "meta_analyses": "many data sets at once; agrees with meta_analysis, which tests prove",
-    "components": "another name of subnetworks", "p_scores_from": "of matrices that a fit has",
+    "components": "another name of subnetworks",
+    "p_scores_from": "of matrices that a fit has",
     "copas_jackson_bound": "of standard errors alone: test_pairwise_small_study.py",
     "published_fraction_at_bias": "of standard errors alone: test_pairwise_small_study.py",
-    **dict.fromkeys(["exponential", "half_cauchy", "half_normal", "inverse_gamma", "log_normal", "log_t", "rhodes_prior", "turner_prior", "uniform"],
-                    "a prior"),
-}  # fmt: skip
+    **dict.fromkeys(
+        [
+            "exponential",
+            "half_cauchy",
+            "half_normal",
+            "inverse_gamma",
+            "log_normal",
+            "log_t",
+            "rhodes_prior",
+            "turner_prior",
+            "uniform",
+        ],
+        "a prior",
+    ),
+}
 
 
 def public_functions() -> set[str]:
-    """Names of the public functions of networks and of one comparison; effects are tested in test_effects_properties.py."""
+    """Names of the public functions of networks and of one comparison; for effects see test_effects_properties.py."""
     modules = [importlib.import_module(f"psps_paper.{name}") for name in ("network", "pairwise", "bayes")]
     return {name for module in modules for name in module.__all__ if inspect.isfunction(getattr(module, name))}
 
 
 @pytest.mark.parametrize("measure", ["SMD", "MD", "OR", "RD"])
 def test_contrasts_do_not_depend_on_the_order_of_arms(measure):
-    arms = pd.DataFrame([("one", "alpha", 20, 3.0, 2.0, 0), ("one", "beta", 25, 4.0, 1.5, 7), ("one", "gamma", 18, 2.5, 1.8, 3),
-                         ("two", "delta", 30, 5.0, 2.2, 12), ("two", "alpha", 31, 4.4, 2.0, 20)],
-                        columns=["study", "treatment", "n", "mean", "sd", "events"])
-    made = [orient(contrasts_from_arms(table, measure=measure).table, ORDER) for table in (arms, arms.iloc[::-1], arms.sample(frac=1, random_state=2))]
+    arms = pd.DataFrame(
+        [
+            ("one", "alpha", 20, 3.0, 2.0, 0),
+            ("one", "beta", 25, 4.0, 1.5, 7),
+            ("one", "gamma", 18, 2.5, 1.8, 3),
+            ("two", "delta", 30, 5.0, 2.2, 12),
+            ("two", "alpha", 31, 4.4, 2.0, 20),
+        ],
+        columns=["study", "treatment", "n", "mean", "sd", "events"],
+    )
+    made = [
+        orient(contrasts_from_arms(table, measure=measure).table, ORDER)
+        for table in (arms, arms.iloc[::-1], arms.sample(frac=1, random_state=2))
+    ]
     for other in made[1:]:
         assert_same(plain(made[0], {}), plain(other, {}))
 
@@ -510,7 +638,9 @@ def test_every_chapter_is_tested_here():
     """Chapters are executed as they stand; templates show methods of a review, which are all called."""
     assert set(CHAPTERS) | set(NOT_OF_ROWS) == {path.stem for path in (ROOT / "book").glob("*.ipynb")}
     for path in (ROOT / "src" / "psps_paper" / "living" / "templates" / "book").glob("*.md"):
-        for block in re.findall(r"```{code-cell} python\n(?::.*\n)*(.*?)```", path.read_text(encoding="utf-8"), flags=re.DOTALL):
+        for block in re.findall(
+            r"```{code-cell} python\n(?::.*\n)*(.*?)```", path.read_text(encoding="utf-8"), flags=re.DOTALL
+        ):
             for node in ast.walk(ast.parse(block)):
                 if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "review":
                     assert node.attr in PUBLIC, f"{path.name}: review.{node.attr}"

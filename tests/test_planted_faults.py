@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+
 from planted_faults import FAULTS, copy, found, run
 
 
@@ -19,7 +20,9 @@ def test_a_planted_fault_turns_its_guard_red(fault, folder):
     assert found(fault, done), done.stdout[-2000:] + done.stderr[-2000:]
 
 
-@pytest.mark.parametrize("command", list(dict.fromkeys(fault.command for fault in FAULTS)), ids=lambda command: command[-1])
+@pytest.mark.parametrize(
+    "command", list(dict.fromkeys(fault.command for fault in FAULTS)), ids=lambda command: command[-1]
+)
 def test_the_guards_are_green_without_a_fault(command, folder):
     fault = next(fault for fault in FAULTS if fault.command == command)
     done = run(dataclasses.replace(fault, changes={}), folder)

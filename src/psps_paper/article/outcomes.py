@@ -14,7 +14,14 @@ from psps_paper.tables.load import load_table
 
 BETWEEN = " | "  # in the column order
 # What review.yml need not say
-DEFAULTS: dict[str, str | float] = {"tau2": "DL", "correlation": 0.0, "continuity": "zero_cells", "increment": 0.5, "correction": "exact", "level": 0.95}
+DEFAULTS: dict[str, str | float] = {
+    "tau2": "DL",
+    "correlation": 0.0,
+    "continuity": "zero_cells",
+    "increment": 0.5,
+    "correction": "exact",
+    "level": 0.95,
+}
 
 
 @dataclass(frozen=True)
@@ -27,7 +34,7 @@ class Outcome:
     scale_desirable, te_desirable : {"lower", "higher"}
         Desirable direction of the raw scale, and of te for the first-named treatment.
     order : tuple of str
-        Treatments, those that small-study effects are expected to favour first. It gives every comparison its direction.
+        Treatments, those that small-study effects are expected to favour first; every comparison runs in this order.
     reference : str
         Treatment with which forest plots compare.
     tau2 : {"DL", "REML", "ML"}
@@ -103,9 +110,15 @@ def outcome_of(row: pd.Series, where: str) -> Outcome:
     order = tuple(row["order"].split(BETWEEN))
     repeated = [name for name in order if order.count(name) > 1 or not name.strip()]
     if len(order) < 2 or repeated:
-        raise TableError(f"{where}, column order: {row['order']!r} is not two treatments or more, each once, separated by a vertical bar between blanks")
+        raise TableError(
+            f"{where}, column order: {row['order']!r} is not two treatments or more, each once, "
+            "separated by a vertical bar between blanks"
+        )
     if row["reference"] not in order:
-        raise TableError(f"{where}, column reference: {row['reference']!r} is not one of {', '.join(order)}, the treatments of column order")
+        raise TableError(
+            f"{where}, column reference: {row['reference']!r} is not one of {', '.join(order)}, "
+            "the treatments of column order"
+        )
     for name, holds, expected in (
         ("correlation", 0 <= row["correlation"] < 1, "a number from 0 to below 1"),
         ("increment", row["increment"] > 0, "a number greater than 0"),

@@ -110,24 +110,42 @@ def repeated_cells(tables: Tables) -> Iterator[Disagreement]:
     linked: dict[tuple[str, str], set[int]] = {}
     for number_of_link, link in tables["repeats"].iterrows():
         if link["table"] not in tables or link["column"] not in tables[link["table"]]:
-            yield _at(tables, "repeats", number_of_link, "column", f"a column of a table in data; {link['table']}.csv has none of that name")
+            yield _at(
+                tables,
+                "repeats",
+                number_of_link,
+                "column",
+                f"a column of a table in data; {link['table']}.csv has none of that name",
+            )
             continue
         table = tables[link["table"]]
-        rows = table.index[meeting(table, link["row"], f"{link['table']}.csv", f"repeats.csv, row {number_of_link + 1}, column row")]
+        rows = table.index[
+            meeting(table, link["row"], f"{link['table']}.csv", f"repeats.csv, row {number_of_link + 1}, column row")
+        ]
         linked.setdefault((link["table"], link["column"]), set()).update(rows)
         if pd.isna(link["claim"]):
             continue
         if len(rows) != 1:
-            yield _at(tables, "repeats", number_of_link, "row", f"one row of {link['table']}.csv; it selects {len(rows)}")
+            yield _at(
+                tables, "repeats", number_of_link, "row", f"one row of {link['table']}.csv; it selects {len(rows)}"
+            )
         elif link["claim"] in claims.index:
             claim = claims.loc[link["claim"]]
             for column, printed in _repeated(table, link["column"], claim).items():
                 if table.at[rows[0], column] != printed:
-                    yield _at(tables, link["table"], rows[0], column, f"{_shown(printed)} as printed: {claim['id']} ({place(claim)})")
+                    yield _at(
+                        tables,
+                        link["table"],
+                        rows[0],
+                        column,
+                        f"{_shown(printed)} as printed: {claim['id']} ({place(claim)})",
+                    )
     for (name, column), rows in linked.items():
         if pd.api.types.is_numeric_dtype(tables[name][column]):
             for row in tables[name].index[tables[name][column].notna()].difference(sorted(rows)):
-                yield _at(tables, name, row, column, "a printed number: a row of repeats.csv that links it to its statement")
+                yield _at(
+                    tables, name, row, column, "a printed number: a row of repeats.csv that links it to its statement"
+                )
 
 
 def _repeated(table: pd.DataFrame, column: str, claim: pd.Series) -> dict[str, object]:
@@ -145,7 +163,13 @@ def printed_numerals(tables: Tables) -> Iterator[Disagreement]:
         numerals = [text.replace(",", "") for text in NUMERAL.findall(claim["printed"])]
         value = f"{claim['value']:.{claim['decimals']}f}"
         in_words = claim["value"] in range(len(WORDS)) and WORDS[int(claim["value"])] in claim["printed"].lower()
-        if numerals and value not in numerals and not in_words and claim["check"] != "citations" and claim["relation"] != "~":
+        if (
+            numerals
+            and value not in numerals
+            and not in_words
+            and claim["check"] != "citations"
+            and claim["relation"] != "~"
+        ):
             yield _at(tables, "claims", row, "printed", f"words that hold the value, {value}")
 
 
@@ -161,7 +185,9 @@ def repeated_statements(tables: Tables) -> Iterator[Disagreement]:
             yield _at(tables, "claims", row, "same_as", "the first place of a statement, which repeats no other")
         for column in ("value", "decimals", "relation", "unit", "weight"):
             if claim[column] != first[column]:
-                yield _at(tables, "claims", row, column, f"{_shown(first[column])}, as in {first['id']}, which it repeats")
+                yield _at(
+                    tables, "claims", row, column, f"{_shown(first[column])}, as in {first['id']}, which it repeats"
+                )
 
 
 @_rule("studies")
@@ -175,7 +201,9 @@ def studies_named_alike(tables: Tables) -> Iterator[Disagreement]:
             if ref not in names.index:
                 yield _at(tables, name, row, "ref", "a reference number of studies.csv")
             elif "study" in table and table.at[row, "study"] != names[ref]:
-                yield _at(tables, name, row, "study", f"{names[ref]!r}, which has reference number {ref} in studies.csv")
+                yield _at(
+                    tables, name, row, "study", f"{names[ref]!r}, which has reference number {ref} in studies.csv"
+                )
 
 
 @_rule()
@@ -193,12 +221,16 @@ def references(tables: Tables) -> Iterator[Disagreement]:
 def designs(tables: Tables) -> Iterator[Disagreement]:
     """A design that the article states is also the one that the trial's own pages state, where they state one."""
     facts = tables["study_facts"]
-    independent = facts[(facts["field"] == "design") & (facts["chosen"] == "yes") & ~facts["source_kind"].isin(["article", "searched"])]
+    independent = facts[
+        (facts["field"] == "design") & (facts["chosen"] == "yes") & ~facts["source_kind"].isin(["article", "searched"])
+    ]
     texts = independent.set_index("study")["value"]
     for row, study in tables["studies"].dropna(subset="design").iterrows():
         text = texts.get(study["study"])
         if study["design"] != "not stated" and isinstance(text, str) and study["design"] not in text:
-            yield _at(tables, "studies", row, "design", f"what study_facts.csv has from the trial's own pages: {text!r}")
+            yield _at(
+                tables, "studies", row, "design", f"what study_facts.csv has from the trial's own pages: {text!r}"
+            )
 
 
 @_rule("studies", "nma_published")
@@ -209,7 +241,13 @@ def network_comparisons(tables: Tables) -> Iterator[Disagreement]:
     studies = tables["studies"]
     for row, comparison in studies.loc[studies["nma_status"] == "used", "nma_comparison"].items():
         if comparison not in known:
-            yield _at(tables, "studies", row, "nma_comparison", f"a comparison with n_estimates in nma_published.csv: {', '.join(sorted(known))}")
+            yield _at(
+                tables,
+                "studies",
+                row,
+                "nma_comparison",
+                f"a comparison with n_estimates in nma_published.csv: {', '.join(sorted(known))}",
+            )
 
 
 @_rule("studies", "rob_domains")
@@ -221,10 +259,18 @@ def domain_totals(tables: Tables) -> Iterator[Disagreement]:
         try:
             bounds = domain_bounds(group, total)
         except ValueError as error:
-            yield Disagreement("rob_domains", f"domain {domain}", "percent", cells, f"whole numbers of {total} studies, at most 100 % together: {error}")
+            yield Disagreement(
+                "rob_domains",
+                f"domain {domain}",
+                "percent",
+                cells,
+                f"whole numbers of {total} studies, at most 100 % together: {error}",
+            )
             continue
         if group["percent"].notna().all() and not bounds["n_low"].sum() <= total <= bounds["n_high"].sum():
-            yield Disagreement("rob_domains", f"domain {domain}", "percent", cells, f"100 % within rounding, which is {total} studies")
+            yield Disagreement(
+                "rob_domains", f"domain {domain}", "percent", cells, f"100 % within rounding, which is {total} studies"
+            )
 
 
 @_rule("prisma")
@@ -244,7 +290,13 @@ def summaries(tables: Tables) -> Iterator[Disagreement]:
     agreement = summary_against_table(tables["studies"], tables["summary_claims"])["agrees"]
     for row, agrees in enumerate(agreement):
         if agrees == "no":
-            yield _at(tables, "summary_claims", row, "expected", f"what the directions in studies.csv show for refs {tables['summary_claims'].at[row, 'refs']}")
+            yield _at(
+                tables,
+                "summary_claims",
+                row,
+                "expected",
+                f"what the directions in studies.csv show for refs {tables['summary_claims'].at[row, 'refs']}",
+            )
 
 
 @_rule("second_entries", "study_facts")
@@ -266,19 +318,27 @@ def second_entries(tables: Tables) -> Iterator[Disagreement]:
             if value != entry["entry"]:
                 yield _at(tables, "second_entries", row, "entry", f"{value:g}, which the terms give")
         if tables[entry["table"]].at[cell, entry["column"]] != entry["entry"]:
-            yield _at(tables, entry["table"], cell, entry["column"], f"{entry['entry']:g}, as entered a second time ({entry['kind']}: {where})")
+            yield _at(
+                tables,
+                entry["table"],
+                cell,
+                entry["column"],
+                f"{entry['entry']:g}, as entered a second time ({entry['kind']}: {where})",
+            )
 
 
 @_rule("second_entries", "study_facts", "sample_sizes", "responder_counts", "reextracted_contrasts")
 def entered_twice(tables: Tables) -> Iterator[Disagreement]:
-    """Every number that drives a result has a second entry: sample sizes, counts of responders, means, SDs, ages, what is converted."""
+    """Numbers that drive results have a second entry: sample sizes, responders, means, SDs, ages, what is converted."""
     entries = {tuple(cell) for cell in tables["second_entries"][["table", "key", "column"]].to_numpy()}
     for row, ref in tables["sample_sizes"]["ref"].items():
         for column in ("n_low", "n_high"):
             if ("sample_sizes", str(ref), column) not in entries:
                 yield _at(tables, "sample_sizes", row, column, "a second entry in second_entries.csv")
     facts = tables["study_facts"]
-    driving = facts["fact"].isin(_driving(tables)) | (facts["field"].str.endswith(MEASURED) & (facts["chosen"] == "yes") & facts["number"].notna())
+    driving = facts["fact"].isin(_driving(tables)) | (
+        facts["field"].str.endswith(MEASURED) & (facts["chosen"] == "yes") & facts["number"].notna()
+    )
     for row in facts.index[driving]:
         if ("study_facts", facts.at[row, "fact"], "number") not in entries:
             yield _at(tables, "study_facts", row, "number", "a second entry in second_entries.csv")
@@ -336,27 +396,46 @@ def losses_fit(tables: Tables) -> Iterator[Disagreement]:
     """
     everyone = tables["study_facts"]
     for row, lost in _numbers(tables, "dropouts_n").iterrows():
-        arm = everyone[(everyone["study"] == lost["study"]) & (everyone["arm"] == lost["arm"]) & everyone["number"].notna()]
+        arm = everyone[
+            (everyone["study"] == lost["study"]) & (everyone["arm"] == lost["arm"]) & everyone["number"].notna()
+        ]
         begun = set(arm.loc[arm["field"] == "n_randomised", "number"])
-        ended = {field: set(arm.loc[(arm["field"] == field) & (arm["chosen"] == "yes"), "number"]) for field in ("n_completed", "n_analysed")}
+        ended = {
+            field: set(arm.loc[(arm["field"] == field) & (arm["chosen"] == "yes"), "number"])
+            for field in ("n_completed", "n_analysed")
+        }
         remain = {start - lost["number"] for start in begun}
         if begun and any(ended.values()) and not (remain & set.union(*ended.values()) or begun & ended["n_analysed"]):
-            yield _at(tables, "study_facts", row, "number",
-                      f"{_joined(begun)} randomised less {_joined(set.union(*ended.values()))} who completed or were analysed")
+            yield _at(
+                tables,
+                "study_facts",
+                row,
+                "number",
+                f"{_joined(begun)} randomised less {_joined(set.union(*ended.values()))} who completed "
+                "or were analysed",
+            )
 
 
 @_rule("study_facts")
 def percentages_of_responders(tables: Tables) -> Iterator[Disagreement]:
     """The number of responders among the patients of an arm is a percentage that its page gives, where it gives one."""
-    totals, randomised, percents = (_numbers(tables, field) for field in ("responders_total", "n_randomised", "responders_percent"))
+    totals, randomised, percents = (
+        _numbers(tables, field) for field in ("responders_total", "n_randomised", "responders_percent")
+    )
     for row, count in _numbers(tables, "responders_n").iterrows():
         printed = _alike(percents, count, ["arm", "time", "outcome"])["number"]
         people = list(_alike(totals, count, ["arm", "time", "outcome"])["number"])
         if not people:
-            people = [n for most in _alike(randomised, count, ["arm"])["number"] for n in range(max(int(count["number"]), 1), int(most) + 1)]
+            people = [
+                n
+                for most in _alike(randomised, count, ["arm"])["number"]
+                for n in range(max(int(count["number"]), 1), int(most) + 1)
+            ]
         shares = [100 * count["number"] / n for n in people]
         if len(printed) and people and not any(_prints_as(share, percent) for share in shares for percent in printed):
-            expected = f"a number of which {_joined(printed)} % is the share of {_joined([people[0], people[-1]])} patients"
+            expected = (
+                f"a number of which {_joined(printed)} % is the share of {_joined([people[0], people[-1]])} patients"
+            )
             yield _at(tables, "study_facts", row, "number", expected)
 
 
@@ -379,10 +458,22 @@ def declared_outcomes(tables: Tables) -> Iterator[Disagreement]:
             outcome = outcome_of(cells, f"outcomes.csv, row {row + 1}")
         except TableError as error:
             column, fault = str(error).partition(", column ")[2].split(": ", 1)
-            yield Disagreement("outcomes", row_name(tables["outcomes"], row), column, _shown(cells[column]), fault.partition(" is not ")[2])
+            yield Disagreement(
+                "outcomes",
+                row_name(tables["outcomes"], row),
+                column,
+                _shown(cells[column]),
+                fault.partition(" is not ")[2],
+            )
             continue
         if known is not None and set(outcome.order) != known:
-            yield _at(tables, "outcomes", row, "order", f"the treatments of treatment_classes.csv, each once ({', '.join(sorted(set(outcome.order) ^ known))})")
+            yield _at(
+                tables,
+                "outcomes",
+                row,
+                "order",
+                f"the treatments of treatment_classes.csv, each once ({', '.join(sorted(set(outcome.order) ^ known))})",
+            )
 
 
 @_rule("outcomes")
@@ -390,10 +481,16 @@ def declared_direction(tables: Tables) -> Iterator[Disagreement]:
     """Comparisons are written in the declared order of treatments, so that no reader of a table has to turn one."""
     order = list(outcome_of(tables["outcomes"].iloc[0], "outcomes.csv, row 1").order)
     for name in ("nma_published", "reextracted_contrasts"):
-        pairs = tables[name][["treat1", "treat2"]].dropna() if name in tables else pd.DataFrame(columns=["treat1", "treat2"])
+        pairs = (
+            tables[name][["treat1", "treat2"]].dropna()
+            if name in tables
+            else pd.DataFrame(columns=["treat1", "treat2"])
+        )
         for row, (treat1, treat2) in zip(pairs.index, pairs.to_numpy(), strict=True):
             if {treat1, treat2} <= set(order) and order.index(treat1) > order.index(treat2):
-                yield _at(tables, name, row, "treat1", f"{treat2!r}, which comes before it in the order of outcomes.csv")
+                yield _at(
+                    tables, name, row, "treat1", f"{treat2!r}, which comes before it in the order of outcomes.csv"
+                )
 
 
 def _numbers(tables: Tables, field: str) -> pd.DataFrame:

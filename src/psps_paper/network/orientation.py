@@ -16,7 +16,7 @@ def orient(contrasts: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
     Parameters
     ----------
     contrasts : DataFrame [treat1, treat2, ...]
-        ``te`` and pairs of limits (``lower`` and ``upper``, ``predict_lower`` and ``predict_upper``) are turned with the
+        ``te`` and the pairs ``lower`` and ``upper``, ``predict_lower`` and ``predict_upper`` are turned with the
         treatments; other columns stay. Rows stay in their order.
     order : sequence of str
         Every treatment of the contrasts once, and others.
@@ -33,8 +33,9 @@ def orient(contrasts: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
 
     Examples
     --------
-    >>> orient(pd.DataFrame([("B", "A", 0.5, 0.1)], columns=["treat1", "treat2", "te", "se"]), ["A", "B"]).iloc[0].tolist()
-    ['A', 'B', -0.5, 0.1]
+    >>> rows = pd.DataFrame([("B", "A", 0.5, 0.1)], columns=["treat1", "treat2", "te", "se"])
+    >>> orient(rows, ["A", "B"]).to_numpy().tolist()
+    [['A', 'B', -0.5, 0.1]]
     """
     order = list(order)
     rank = {name: k for k, name in enumerate(order)}

@@ -228,7 +228,7 @@ def hartung_knapp_floor(evidence: Evidence, treatment: str) -> float:
 
 
 def as_printed(evidence: Evidence, treatment: str) -> dict[str, tuple[float, float]]:
-    """What is proved of a treatment with each estimate by itself: ``p_score`` and, against the hub, ``z, lower, upper``.
+    """What is proved of a treatment with each estimate by itself: ``p_score``; against the hub ``z, lower, upper``.
 
     No data set that agrees with the print lies outside. A limit is left out where only z is bounded.
     """

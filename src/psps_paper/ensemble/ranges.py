@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -18,6 +18,10 @@ from psps_paper.ensemble.witnesses import SPREADS, SWITCHES, belongs, findings, 
 SEED = 20250305
 FIXED_CORRELATIONS = (0.25, 0.5, 0.75, 0.9)
 STARTS = 16  # random points tried in a setting
+FIXED_STARTS, FIXED_POINTS = (
+    96,
+    6,
+)  # where the correlation of periods is fixed, so that no stricter setting gives points
 POINTS = 2  # of them that reach the print, after which no more are tried
 AGAIN = 0.3  # share of targets that are pushed from a random point too, besides the best one known
 _HALF = next(name for name, r in CORRELATED.items() if r == 0.5)
@@ -94,6 +98,7 @@ def explore(
     *,
     starts: int = STARTS,
     points: int = POINTS,
+    again: float = AGAIN,
     kinds: Sequence[Target] | None = None,
 ) -> tuple[list[Found], Searched, list[tuple[np.ndarray, np.ndarray]]]:
     """Search one setting.
@@ -123,7 +128,7 @@ def explore(
     for target in (targets(evidence, setting, rng) if kinds is None else kinds) if pool else ():
         margins = [target.side * Problem(evidence, setting, study).margin(x[None], target)[0] for study, x in pool]
         order = np.argsort(margins)[::-1]
-        picks = [int(order[0])] + [int(rng.integers(len(pool)))] * bool(rng.random() < AGAIN)
+        picks = [int(order[0])] + [int(rng.integers(len(pool)))] * bool(rng.random() < again)
         for pick in dict.fromkeys(picks):
             study, x = pool[pick]
             problem = Problem(evidence, setting, study)
@@ -174,7 +179,6 @@ def search_ranges(
     seed: int = SEED,
     caps: Sequence[float] = CAPS,
     report: Callable[[Searched], None] | None = None,
-    **limits: int,
 ) -> tuple[list[Found], list[Searched]]:
     """Search the settings of one estimator with these caps; each has a stream of random numbers of its own."""
     found, searched, earlier = [], [], []
@@ -182,6 +186,8 @@ def search_ranges(
         if setting.cap not in caps or impossible(evidence, setting):
             continue
         rng = np.random.default_rng([seed, ("DL", "REML", "ML").index(method), number])
+        alone = setting.crossovers == "independent groups" or setting.correlation[0] == setting.correlation[1]
+        limits = {"starts": FIXED_STARTS, "points": FIXED_POINTS, "again": 1.0} if alone else {}
         more, what, points = explore(evidence, setting, carried(evidence, setting, earlier), rng, **limits)
         found += more
         searched.append(what)
@@ -194,33 +200,31 @@ def search_ranges(
 # --- what is kept -------------------------------------------------------------------------------------
 
 
-def chosen(evidence: Evidence, found: Sequence[Found], *, tolerance: float = 0.03) -> pd.DataFrame:
+def chosen(evidence: Evidence, found: Sequence[Found], *, tolerance: float = 0.4) -> pd.DataFrame:
     """The table ``witnesses``: of all data sets found, those that span every range to within ``tolerance``.
 
-    Going through the settings from the strictest on, a data set is added where no data set kept so far that belongs to
-    the setting comes as near to the end of a range. A data set that the public engine does not refit to the print is
-    left out.
+    Going through the settings from the strictest on, a data set is added where none kept so far that belongs to the
+    setting comes as near to the end of a range, or lies on the same side of where a conclusion changes. With all
+    switches open nothing is tolerated. A data set whose refit does not give the print is left out.
     """
-    rows = []
-    for number, each in enumerate(found):
-        table = each.rows[["study", "te", "se", "n", "correlation"]]
-        rows.append(table.assign(witness=f"candidate {number}", tau2=each.setting.tau2))
-    candidates = [
-        w for w in load_witnesses(evidence, pd.concat(rows, ignore_index=True)) if w.printed_again()["agrees"].all()
+    rows = [
+        each.rows[["study", "te", "se", "n", "correlation"]].assign(witness=f"candidate {k}", tau2=each.setting.tau2)
+        for k, each in enumerate(found)
     ]
+    candidates = [w for w in load_witnesses(evidence, pd.concat(rows, ignore_index=True)) if w.agrees]
     said = findings(candidates)
     switches = pd.DataFrame([w.switches for w in candidates], index=[w.name for w in candidates])
     margins = said.groupby(["conclusion", "counting", "witness"])["margin"].agg(["min", "max"])
+    margins = [part.droplevel([0, 1]) for _, part in margins.groupby(level=["conclusion", "counting"])]
     statistics = said[said["counting"] == ONE_MEAN].groupby("witness")[["q", "egger_t"]].first()
     kept: list[str] = []
-    for setting in product(METHODS, CROSSOVERS, CAPS, (True, False), reversed(SPREADS)):
-        members = switches.index[belongs(switches, dict(zip(SWITCHES, setting, strict=True)))]
-        for _, part in margins.groupby(level=["conclusion", "counting"]):
-            part = part.droplevel([0, 1]).reindex(members).dropna()
-            kept += _ends(part["min"], part["max"], kept, tolerance)
-        for name, room in (("q", 2.0), ("egger_t", 0.3)):
-            part = statistics.reindex(members)[name].dropna()
-            kept += _ends(part, part, kept, room)
+    for members, slack in _groups(switches, tolerance):
+        for part in margins:
+            inside = part.reindex(members).dropna()
+            kept += _ends(inside["min"], inside["max"], kept, slack, (-1.0, 0.0, 1.0))
+        for name, room in (("q", 30.0), ("egger_t", 3.0)):
+            inside = statistics.reindex(members)[name].dropna()
+            kept += _ends(inside, inside, kept, room * slack, ())
     by_name = {w.name: w for w in candidates}
     out = [
         by_name[name].rows.assign(witness=f"{by_name[name].tau2}-{number:03d}", tau2=by_name[name].tau2)
@@ -229,15 +233,28 @@ def chosen(evidence: Evidence, found: Sequence[Found], *, tolerance: float = 0.0
     return pd.concat(out, ignore_index=True)[["witness", "tau2", "study", "te", "se", "n", "correlation"]]
 
 
-def _ends(low: pd.Series, high: pd.Series, kept: Sequence[str], tolerance: float) -> list[str]:
+def _groups(switches: pd.DataFrame, tolerance: float) -> Iterator[tuple[pd.Index, float]]:
+    """Names of the data sets of each setting, the strictest first, with the tolerance for it."""
+    for setting in product(METHODS, CROSSOVERS, CAPS, (True, False), reversed(SPREADS)):
+        yield switches.index[belongs(switches, dict(zip(SWITCHES, setting, strict=True)))], tolerance
+    for method, correlation, cap in product(METHODS, FIXED_CORRELATIONS, CAPS[-2:]):
+        alike = (switches["least_correlation"] == correlation) & (switches["most_correlation"] == correlation)
+        yield switches.index[alike & (switches["tau2"] == method) & (switches["cap"] <= cap)], tolerance
+    yield switches.index, 0.0
+
+
+def _ends(
+    low: pd.Series, high: pd.Series, kept: Sequence[str], tolerance: float, boundaries: Sequence[float]
+) -> list[str]:
     """Names to add so that the kept ones reach the least ``low`` and the greatest ``high``."""
     if low.empty:
         return []
     more: list[str] = []
     for values, sign in ((low, -1), (high, 1)):
-        reached = values.reindex([name for name in (*kept, *more) if name in values.index])
+        reached = (sign * values).reindex([name for name in (*kept, *more) if name in values.index])
         best = (sign * values).idxmax()
-        if reached.empty or (sign * reached).max() < sign * values[best] - tolerance:
+        end = sign * values[best]
+        if reached.empty or reached.max() < end - tolerance or any(reached.max() <= b < end for b in boundaries):
             more.append(str(best))
     return more
 

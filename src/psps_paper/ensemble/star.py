@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_GRID = np.r_[0.0, np.geomspace(1e-4, 10.0, 30)]  # tau2 at which likelihoods are compared before the last steps
+# tau2 at which likelihoods are compared before the last steps: few in a search, more for the answer
+_GRID, _FINE_GRID = (np.r_[0.0, np.geomspace(1e-4, 10.0, points)] for points in (30, 300))
+_FEW = 4  # data sets, up to which the fine grid is used
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,14 +68,15 @@ def _pool(
 def _most_likely(
     y: np.ndarray, d: np.ndarray, load: np.ndarray, one_hot: np.ndarray, *, restricted: bool
 ) -> np.ndarray:
-    w = 1 / (d[:, None, :] + _GRID[:, None])  # [B x grid x m]
+    grid = _FINE_GRID if len(y) <= _FEW else _GRID
+    w = 1 / (d[:, None, :] + grid[:, None])  # [B x grid x m]
     total = (w * load[:, None] ** 2) @ one_hot
     te = ((w * load[:, None] * y[:, None]) @ one_hot) / total
     q = (w * (y[:, None] - load[:, None] * (te @ one_hot.T)) ** 2).sum(axis=2)
     loss = q - np.log(w).sum(axis=2) + (np.log(total).sum(axis=2) if restricted else 0.0)
     best = loss.argmin(axis=1)
-    low, high = _GRID[np.maximum(best - 1, 0)], _GRID[np.minimum(best + 1, len(_GRID) - 1)]
-    tau2 = _GRID[best]
+    low, high = grid[np.maximum(best - 1, 0)], grid[np.minimum(best + 1, len(grid) - 1)]
+    tau2 = grid[best]
     for _ in range(8):
         score, slope = _score(y, d, load, one_hot, tau2, restricted=restricted)
         low, high = np.where(score > 0, tau2, low), np.where(score > 0, high, tau2)

@@ -112,6 +112,13 @@ class Witness:
         table = printed.table.drop(columns="half").assign(refit=refit)
         return table.assign(agrees=(table["low"] <= refit) & (refit <= table["high"]))
 
+    @property
+    def agrees(self) -> bool:
+        """Whether every printed value is obtained again, at the tau2 that the public engine finds as well."""
+        counted = self.counted(AS_PRINTED)
+        engine = public_refit(self, AS_PRINTED).tau2
+        return bool(self.printed_again()["agrees"].all() and np.isclose(counted.tau2[0], engine, rtol=1e-6))
+
     @cached_property
     def _counting(self) -> Counting:
         return Counting(self.evidence, self.study, self.tau2)

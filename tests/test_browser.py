@@ -308,6 +308,65 @@ def test_no_column_of_sentences_is_a_word_wide(open_page):
 
 
 @pytest.mark.built
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_front_page_answers_on_one_screen(open_page, scheme):
+    """At 1280 x 800, without scrolling: each answer with points, certainty, harms and who paid, who made this, and the doors."""
+    page = open_page("book/index.html")
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": 1280, "height": 800})
+    assert page.locator("section.psps-answer").count() == 3
+    for what, number in ((".psps-answer h2", 3), (".psps-answer .big", 3), (".psps-answer .psps-grade", 3), (".psps-side dd", 6),
+                         ('.psps-side a[href^="harms.html"]', 6), (".psps-colophon p", 3), (".psps-doors a", 3)):
+        boxes = [element.bounding_box() for element in page.locator(what).all()]
+        assert len(boxes) == number and max(box["y"] + box["height"] for box in boxes) <= 800 and min(box["y"] for box in boxes) >= 0, what
+    assert page.locator(".psps-answer .psps-grade").all_inner_texts() == ["Very low certainty"] * 3
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+
+
+@pytest.mark.built
+def test_the_summary_of_findings_shows_all_columns_or_becomes_cards(open_page):
+    page = open_page("book/summary_of_findings.html")
+    edges = "cells => cells.map(cell => cell.getBoundingClientRect()).map(box => [box.left, box.right, box.width])"
+    heads = page.eval_on_selector_all("table.psps-sof thead th", edges)
+    assert len(heads) == 7 and all(left >= 0 and right <= 1280 and width > 60 for left, right, width in heads)
+    page.set_viewport_size({"width": 360, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert all(left >= 0 and right <= 360 for left, right, _ in page.eval_on_selector_all("table.psps-sof td, table.psps-sof th[scope=row]", edges))
+
+
+@pytest.mark.built
+@pytest.mark.parametrize("how", ["keyboard", "mouse"])
+def test_notes_open_in_place_under_their_row(open_page, how):
+    page = open_page("book/summary_of_findings.html")
+    for summary in page.locator("details.psps-more > summary").all():
+        summary.press("Enter") if how == "keyboard" else summary.click()
+    assert page.eval_on_selector_all("details.psps-more", "all => all.map(one => one.open && one.querySelector('li').checkVisibility())") == [True] * 3
+
+
+@pytest.mark.built
+def test_a_letter_opens_its_note_without_a_script(browser, address):
+    """A browser unfolds by itself what an address leads to."""
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(address + "book/summary_of_findings.html")
+    note = page.locator("#note-1-a")
+    assert not note.is_visible()
+    page.locator('a[href="#note-1-a"]').click()
+    note.wait_for(state="visible", timeout=5000)
+    context.close()
+
+
+@pytest.mark.built
+@pytest.mark.parametrize("stem", ["plain_language", "harms", "methods", "api"])
+def test_the_next_page_is_within_a_telephone(open_page, stem):
+    page = open_page(f"book/{stem}.html")
+    page.set_viewport_size({"width": 360, "height": 900})
+    for link in page.locator(".prev-next-area a").all():
+        box = link.bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= 360 and box["height"] >= 24, stem
+
+
+@pytest.mark.built
 def test_what_unfolds_code_is_called_as_it_reads(open_page):
     page = open_page("book/robustness.html")
     unfolds = page.locator("details.hide > summary")

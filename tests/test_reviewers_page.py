@@ -1,4 +1,4 @@
-"""The page "For reviewers": its commands run in its order and end as it says; each chapter has its Binder button."""
+"""The page "For reviewers": its commands run in its order and end as it says; no link to an address that is not set."""
 
 from __future__ import annotations
 
@@ -59,14 +59,20 @@ def test_the_commands_of_the_page_end_as_it_says(run):
 
 
 @pytest.mark.built
-@pytest.mark.parametrize("stem", EXECUTABLE)
-def test_every_executable_page_has_its_binder_button(built, stem):
+@pytest.mark.parametrize("stem", chapters())
+def test_links_to_repository_and_binder_are_shown_only_where_their_address_is_set(built, stem):
     page = BeautifulSoup((built / "book" / f"{stem}.html").read_text(encoding="utf-8"), "html.parser")
-    (link,) = [link["href"] for link in page.select("a[href]") if urlsplit(link["href"]).netloc == "mybinder.org" and "/v2/" in link["href"]]
-    address = urlsplit(link)
-    owner = urlsplit(CONFIG["repository"]["url"]).path
-    assert address.path == f"/v2/gh{owner}/{CONFIG['repository']['branch']}"
-    assert parse_qs(address.query)["urlpath"] == [f"lab/tree/book/{stem}.ipynb"]
+    repository = CONFIG["repository"]["url"]
+    links = [link["href"] for link in page.select("a[href]") if link["href"].startswith(repository) or urlsplit(link["href"]).netloc == "mybinder.org"]
+    if not CONFIG["html"]["use_repository_button"]:
+        assert links == []
+        assert "launch_buttons" not in CONFIG
+        return
+    binder = [urlsplit(link) for link in links if "/v2/" in link]
+    if stem in EXECUTABLE:
+        (address,) = binder
+        assert address.path == f"/v2/gh{urlsplit(repository).path}/{CONFIG['repository']['branch']}"
+        assert parse_qs(address.query)["urlpath"] == [f"lab/tree/book/{stem}.ipynb"]
 
 
 def test_binder_finds_environment_yml_and_nothing_before_it():

@@ -128,10 +128,10 @@ def test_an_outcome_without_trials_falls_back_to_what_is_printed_or_says_so(tria
 
 # --- whole chapters -----------------------------------------------------------------------------------
 
-SWITCHED = ["network_meta_analysis", "heterogeneity", "index", "what_changed", "clinician_summary"]
+SWITCHED = ["network_meta_analysis", "heterogeneity", "abstract", "what_changed", "clinician_summary"]
 # Words of prose that only one state has, as the outputs that glue keeps for it hold them
 SAID = {
-    "index": ("are not available here", "This copy holds trial-level data"),
+    "abstract": ("are not available here", "This copy holds trial-level data"),
     "plain_language": ("are not public here", "This copy of the book holds the trials"),
     "reproduction_status": ("the trial-level data are missing", "are computed from the trial-level data of this copy"),
     "discussion": ("the trial-level estimates and the meta-analyses", "The domain judgements and the meta-analyses"),
@@ -144,7 +144,7 @@ UNTRUE_WITH_TRIALS = [
     "the trial-level data are missing", "are not public here", "estimates and the meta-analyses", "contradict another part of the article or",
     "whatever the trial-level data,", "are not part of the network.", "Two of them are in this section",
 ]  # fmt: skip
-KEEP_TO_PRINT = ["certainty", "clinician_summary", "discussion", "robustness", "what_print_allows"]
+KEEP_TO_PRINT = ["certainty", "clinician_summary", "discussion", "index", "summary_of_findings", "robustness", "what_print_allows"]
 
 
 def outputs(chapter: str, folder) -> list[dict]:
@@ -239,7 +239,7 @@ def test_pages_on_printed_numbers_say_so_where_there_are_trials(printed, trials,
 
 @pytest.mark.slow
 def test_with_trials_prose_speaks_of_them(executed):
-    for chapter in ("index", "network_meta_analysis"):
+    for chapter in ("abstract", "network_meta_analysis"):
         before, after = map(said, executed[chapter])
         printed, trials = SAID[chapter]
         assert printed in before and printed not in after and trials in after and trials not in before
@@ -250,8 +250,8 @@ def test_with_trials_prose_speaks_of_them(executed):
 
 
 @pytest.mark.slow
-def test_with_trials_the_first_page_shows_their_forest_plot(executed):
-    printed, recomputed = map(markup, executed["index"])
+def test_with_trials_the_abstract_shows_their_forest_plot(executed):
+    printed, recomputed = map(markup, executed["abstract"])
     assert "hollow: implied by the other printed numbers" in printed and "From the trial-level data." in recomputed
 
 

@@ -1,0 +1,203 @@
+"""Tables and sentences of the pages on harms, on who paid, and on single treatments."""
+
+from __future__ import annotations
+
+import html
+
+import pandas as pd
+
+from psps_paper.article import harms
+from psps_paper.article.studies import included
+from psps_paper.book.display import Html
+from psps_paper.book.findings import (
+    Finding,
+    answer_text,
+    funding_text,
+    harms_text,
+    limits_text,
+    points_text,
+    relief_texts,
+    trials_text,
+)
+from psps_paper.formatting import number, sentence_list
+
+
+def _study(row) -> Html:
+    return Html(f'<a href="{html.escape(row.source)}">{html.escape(row.study)}</a> [{row.ref}]')
+
+
+def went_wrong_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Events of :func:`psps_paper.article.harms.harms_table` as readers see them, parts of an event indented below it."""
+    return pd.DataFrame(
+        {
+            "trial": [_study(row) for row in table.itertuples()],
+            "patients had": [f"of these: {row.event}" if row.part else row.event for row in table.itertuples()],
+            "how many": table["count"].tolist(),
+            "within": [time or "not told" for time in table["time"]],
+            "remark": table["note"].tolist(),
+        }
+    )
+
+
+def paid_table(table: pd.DataFrame, words: pd.DataFrame) -> pd.DataFrame:
+    """Rows of :func:`psps_paper.article.harms.funding_by_comparison` as readers see them, in the order and by the names of ``readers_words``."""
+
+    def share(row: pd.Series) -> str:
+        low, high = (number(100 * row[f"share {end}"], 0) for end in ("low", "high"))
+        return f"{low} %" if low == high else f"{low} to {high} %"
+
+    return pd.DataFrame(
+        [
+            {
+                "against": name.lower(),
+                "trials": table.at[treat2, "trials"],
+                "a device maker": f"{table.at[treat2, harms.MAKER]} ({table.at[treat2, 'makers']})"
+                if table.at[treat2, harms.MAKER]
+                else "0",
+                "others": table.at[treat2, harms.OTHER],
+                "not found": table.at[treat2, harms.NOT_FOUND],
+                "patients in a device maker's trials": share(table.loc[treat2]),
+            }
+            for treat2, name in zip(words["treat2"], words["name"], strict=True)
+        ]
+    )
+
+
+def funders_page(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of :func:`psps_paper.article.harms.funders_table` as readers see them."""
+    return pd.DataFrame(
+        {
+            "trial": [_study(row) for row in table.itertuples()],
+            "treatment class": table["class"].tolist(),
+            "who": table["funder"].tolist(),
+            "kind": table["kind"].tolist(),
+            "as": table["role"].tolist(),
+            "remark": table["note"].tolist(),
+        }
+    )
+
+
+def harms_texts(table: pd.DataFrame, funders: pd.DataFrame, studies: pd.DataFrame) -> dict[str, str]:
+    """Numbers of trials for prose on harms and funding.
+
+    Returns
+    -------
+    dict
+        ``n_trials``; ``n_counted`` (trials with a count, also of none) and ``n_uncounted``; ``n_maker``, ``n_other`` and
+        ``n_unknown`` by who paid; ``greatest``, ``greatest_event`` and ``greatest_trial``: the largest share.
+    """
+    trials = included(studies)
+    counted = table["ref"].nunique()
+    kinds = funders["kind"]
+    top = table.loc[table["share"].idxmax()]
+    return {
+        "n_trials": str(len(trials)),
+        "n_counted": str(counted),
+        "n_uncounted": str(len(trials) - counted),
+        "n_maker": str(int((kinds == harms.MAKER).sum())),
+        "n_other": str(int((kinds != harms.MAKER).sum())),
+        "n_unknown": str(len(trials) - len(funders)),
+        "greatest": top["count"],
+        "greatest_event": top["event"],
+        "greatest_trial": top["study"],
+        "greatest_time": top["time"],
+    }
+
+
+def clinician_table(found: list[Finding]) -> pd.DataFrame:
+    """The comparisons on paper: what they rest on, points, responders, certainty."""
+    return pd.DataFrame(
+        [
+            {
+                f"{finding.treat1} against": finding.name.lower(),
+                "rests on": trials_text(finding),
+                "points of 0 to 10 (95 % CI)": f"{points_text(finding).removesuffix(f' {finding.outcome}').replace(' points', '')} ({limits_text(finding)})",
+                f"half of the {finding.outcome} gone, of 100": "; ".join(relief_texts(finding)) or "no counts found",
+                "certainty": finding.certainty,
+            }
+            for finding in found
+        ]
+    )
+
+
+def finding_texts(found: list[Finding]) -> dict[str, str]:
+    """Sentences of each comparison for prose: ``answer_X``, ``harms_X`` and ``paid_X``, X as in ``findings_texts``."""
+    return {
+        f"{name}_{finding.key}": text
+        for finding in found
+        for name, text in (
+            ("answer", answer_text(finding)),
+            ("harms", harms_text(finding)),
+            ("paid", funding_text(finding)),
+        )
+    }
+
+
+AGAINST_OTHER_CARE = {
+    "favours intervention": "better",
+    "no difference": "no difference shown",
+    "favours comparator": "worse",
+    "mixed": "mixed",
+    "not reported": "not reported",
+}
+
+
+def treatments_table(studies: pd.DataFrame) -> pd.DataFrame:
+    """Every kind of treatment that was tested, as a clinician would group it, with what its trials can show.
+
+    Parameters
+    ----------
+    studies : DataFrame
+
+    Returns
+    -------
+    DataFrame [treatment, trials, at high risk of bias, against other care or a placebo arm, in the network]
+        Directions are the article's, for the first-named arm; trials that compare forms of one treatment, or add something to it,
+        are counted and say nothing of the treatment itself.
+    """
+    rows = []
+    for (treatment_class, group), own in included(studies).groupby(["treatment_class", "clinical_group"], sort=False):
+        against = own[own["other_care"] == "yes"]
+        found = against["direction"].map(AGAINST_OTHER_CARE).value_counts()
+        parts = [f"{word} in {found[word]}" for word in AGAINST_OTHER_CARE.values() if word in found]
+        untold = {1: "its trial compares", 2: "both compare"}.get(len(own), f"all {len(own)} compare")
+        rows.append(
+            {
+                "class": treatment_class,
+                "treatment": Html(
+                    f'<a href="narrative_{treatment_class.replace(" ", "_")}.html">{html.escape(group)}</a><span class="psps-place">{treatment_class}</span>'
+                ),
+                "trials": len(own),
+                "at high risk of bias": int((own["rob_overall"] == "high").sum()),
+                "against other care or a placebo arm": sentence_list(parts)
+                if parts
+                else f"not tested: {untold} forms or additions",
+                "in the network": int((own["nma_status"] == "used").sum()),
+            }
+        )
+    table = pd.DataFrame(rows).sort_values(["class", "trials"], ascending=[True, False], kind="stable")
+    return table.drop(columns="class").reset_index(drop=True)
+
+
+def patient_harms(table: pd.DataFrame, facts: pd.DataFrame, *, words: str = "{events} of {total}") -> dict[str, str]:
+    """Counts that the pages for patients tell, as text for prose, each under its name in the column ``told_as``.
+
+    Parameters
+    ----------
+    table, facts : DataFrame
+        The tables ``harms`` and ``study_facts``.
+    words : str
+        How a count is told; where the patients are known within limits only, the greater number is told.
+        A part of another event is told by its number alone.
+    """
+    rows = table.dropna(subset="told_as").set_index("told_as")
+    texts = {
+        name: words.format(events=row["events"], total=harms.totals(row, facts)[1]) for name, row in rows.iterrows()
+    }
+    return texts | {name: str(rows.at[name, "events"]) for name in rows.index[rows["part_of"].notna()]}
+
+
+def patient_times(table: pd.DataFrame) -> dict[str, str]:
+    """Times within which the events of :func:`patient_harms` were counted: ``X_time`` for each name X."""
+    rows = table.dropna(subset="told_as")
+    return {f"{name}_time": time for name, time in zip(rows["told_as"], rows["time"], strict=True)}

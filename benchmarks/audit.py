@@ -20,7 +20,6 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 from audit_examples import STYLES, Example, random_contrasts, text_of  # noqa: E402
-
 from psps_paper.audit import audit  # noqa: E402
 from psps_paper.network import fit_network  # noqa: E402
 from psps_paper.site.printing import ARGUMENTS, find_chromium  # noqa: E402

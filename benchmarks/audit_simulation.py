@@ -21,7 +21,6 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 from audit_examples import ERRORS, Example, description, direct_pairs, random_example, text_of  # noqa: E402
-
 from psps_paper.audit import audit  # noqa: E402
 from psps_paper.network import fit_network  # noqa: E402
 

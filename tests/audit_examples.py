@@ -40,8 +40,8 @@ class Example:
         return np.round(np.exp(values) if self.ratio else values, self.decimals) + 0.0
 
     def cell(self, triple: np.ndarray) -> str:
-        e, l, u = (f"{value:.{self.decimals}f}".replace("-", self.minus) for value in triple)
-        return self.style.format(e=e, l=l, u=u)
+        estimate, lower, upper = (f"{value:.{self.decimals}f}".replace("-", self.minus) for value in triple)
+        return self.style.format(e=estimate, l=lower, u=upper)
 
     def table(self, triples: np.ndarray | None = None) -> list[list[str]]:
         """The league table as rows of text, with names in the first row and column or on the diagonal."""
@@ -89,7 +89,7 @@ def random_example(seed: int, *, decimals: int | None = None, layout: str | None
 
 
 def direct_pairs(fit: NetworkFit) -> set[frozenset[str]]:
-    return {frozenset(pair) for pair in zip(fit.contrasts["treat1"], fit.contrasts["treat2"])}
+    return {frozenset(pair) for pair in zip(fit.contrasts["treat1"], fit.contrasts["treat2"], strict=True)}
 
 
 # --- what can go wrong in print -----------------------------------------------------------------------
@@ -99,7 +99,7 @@ def _cells(example: Example, rng: np.random.Generator, least_z: float = 0.0) -> 
     """A printed cell at random, among those with a |z| above ``least_z``."""
     z = np.abs(example.fit.te.to_numpy()) / (example.fit.se.to_numpy() + np.eye(example.n))
     i, j = np.nonzero(z > least_z) if least_z else np.nonzero(~np.eye(example.n, dtype=bool))
-    keep = [(a, b) for a, b in zip(i, j) if example.layout in ("square", "diagonal") or (a > b) == (example.layout == "lower")]
+    keep = [(a, b) for a, b in zip(i, j, strict=True) if example.layout in ("square", "diagonal") or (a > b) == (example.layout == "lower")]
     return keep[rng.integers(len(keep))] if keep else None
 
 

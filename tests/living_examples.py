@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import openpyxl
 import pandas as pd
-from helpers import DATA, ROOT
 
+from helpers import DATA, ROOT
 from psps_paper.living.model import Options
 
 ORACLE = json.loads((ROOT / "tests" / "oracles" / "star_demo.json").read_text(encoding="utf-8"))
@@ -81,8 +81,10 @@ def _revman_5() -> bytes:
     rows = [[1, 0, 0, "Neuromodulation against others", *[""] * 14]]
     # RevMan keeps one pair of groups an outcome; the second group is named in each row here, as its "Group Label 2" allows
     rows.append([1, 1, 0, "Pain", "CON", "MD", "0", "", "", 800, "0", "", "", 800, 57.6, 22, "Neuromodulation", ""])
-    for row in pairs.itertuples():
-        rows.append([1, 1, 0, row.study, "", "", "0", row.mean1, row.sd1, row.n1, "0", row.mean2, row.sd2, row.n2, "", "", "", row.treatment2])
+    rows += [
+        [1, 1, 0, row.study, "", "", "0", row.mean1, row.sd1, row.n1, "0", row.mean2, row.sd2, row.n2, "", "", "", row.treatment2]
+        for row in pairs.itertuples()
+    ]
     return _text(columns, rows)
 
 
@@ -138,7 +140,6 @@ def review_of(measure: str | None) -> Path:
 def with_trials(folder: Path) -> Path:
     """A copy of the data folder in which the oracle stands for the article's Supplementary Data 2."""
     from helpers import copy_data
-
     from psps_paper.living.importing import read_trials
     from psps_paper.living.store import write_trials
 

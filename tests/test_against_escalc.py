@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from oracle_cells import Cells, at
 
+from oracle_cells import Cells, at
 from psps_paper.effects import (
     back_transform,
     change_effect,

@@ -6,9 +6,9 @@ tests/oracles/metareg.json, subgroups.json (validation/metareg.R) and pairwise_o
 import numpy as np
 import pandas as pd
 import pytest
-from oracle_cells import Cells, at
 from scipy.special import stdtrit
 
+from oracle_cells import Cells, at
 from psps_paper.network.heterogeneity import i_squared
 from psps_paper.pairwise import (
     generalised_q_meta_analysis,

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from oracle_cells import Cells
 from scipy.special import ndtr
-from test_against_escalc import aligned, arms_of
 
+from oracle_cells import Cells
 from psps_paper.effects import back_transform, effect_sizes, proportion_effect, proportion_interval
 from psps_paper.pairwise import (
     binomial_normal,
@@ -15,6 +14,7 @@ from psps_paper.pairwise import (
     peto,
     pool_about,
 )
+from test_against_escalc import aligned, arms_of
 
 # README of the reference results: closed forms 1e-9; GLMM 1e-3 against R's optimiser; the own maximum 1e-6, its se 1e-4.
 CLOSED, GLMM, OWN, OWN_SE = 1e-9, 1e-3, 1e-6, 1e-4

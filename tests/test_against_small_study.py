@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from oracle_cells import Cells, at
 from scipy.special import chdtrc, stdtr
 
+from oracle_cells import Cells, at
 from psps_paper.pairwise import (
     egger_test,
     limit_meta_analysis,

@@ -9,16 +9,15 @@ from __future__ import annotations
 import re
 
 import pytest
-from helpers import table
 
+from helpers import table
 from psps_paper import formatting
 from psps_paper.book.verdicts import number_texts, numbers_by_reason
 from psps_paper.claims.counts import expand_citations
 
 NUMBERS, CLAIMS = table("article_numbers"), table("claims").set_index("id", drop=False)
 UNITS = {word: value for value, word in enumerate(
-    "none one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen".split()
+    ["none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
 )} | {"first": 1, "twice": 2, "half": 50, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50}  # fmt: skip
 LISTS = {"citations"}  # checks whose statement is the length of a printed citation list
 

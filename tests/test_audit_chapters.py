@@ -5,8 +5,8 @@ from __future__ import annotations
 import runpy
 
 import pytest
-from helpers import ROOT, table
 
+from helpers import ROOT, table
 from psps_paper.book.audit import EXAMPLE, geometry_table, power_table, senn_recovered, show_audit, simulation_texts
 
 GROSS = ["sign of an estimate turned", "cell turned round", "limits exchanged", "rows exchanged"]

@@ -111,7 +111,7 @@ def test_closing_agrees_with_the_linear_program(seed):
     cycle = smallest_cycle(high)
     assert bool(cycle) == (closed is None)
     if cycle:
-        assert sum(high[i, j] for i, j in zip(cycle, [*cycle[1:], cycle[0]])) < 0
+        assert sum(high[i, j] for i, j in zip(cycle, [*cycle[1:], cycle[0]], strict=True)) < 0
 
 
 def test_a_covariance_exists_or_a_vector_proves_that_none_does():

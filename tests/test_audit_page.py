@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from audit_examples import ERRORS, random_example, text_of
 from conftest import BOOK
-from test_browser import CHROMIUM, browser  # noqa: F401  (fixture)
-
 from psps_paper.audit import audit
+from test_browser import CHROMIUM, browser  # noqa: F401  (fixture)
 
 LEAGUE = Path(__file__).parent / "league"
 NOT_IN_THE_PAGE = ["direct weight", "only direct evidence", "P-score", "SUCRA", "p value", "z"]
@@ -23,7 +23,7 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def page(browser):  # noqa: F811
+def page(browser):
     page = browser.new_page()
     requests = []
     page.on("request", lambda request: requests.append(request.url))
@@ -54,11 +54,11 @@ def assert_same(text: str, there: dict) -> None:
     mine = here.findings[~here.findings["check"].isin(NOT_IN_THE_PAGE)]
     key = ["check", "where", "printed", "verdict", "why"]
     assert [tuple(row[name] for name in key) for row in there["findings"]] == list(mine[key].itertuples(index=False, name=None))
-    for row, other in zip(there["findings"], mine.itertuples()):
+    for row, other in zip(there["findings"], mine.itertuples(), strict=True):
         assert same(number(row["lower"]), other.lower) and same(number(row["upper"]), other.upper), (row, other)
     assert [(row["treat1"], row["treat2"], row["direct"]) for row in there["weights"]] == [
         (row.treat1, row.treat2, row.direct) for row in here.weights.itertuples()]
-    for row, other in zip(there["weights"], here.weights.itertuples()):
+    for row, other in zip(there["weights"], here.weights.itertuples(), strict=True):
         scale = max(other.upper, 1.0) if math.isfinite(other.upper) else 1.0
         assert abs(number(row["upper"]) - other.upper) <= 1e-4 * scale or number(row["upper"]) == other.upper
         assert abs(number(row["lower"]) - other.lower) <= 1e-4 * scale
@@ -73,7 +73,7 @@ def test_page_and_python_agree_on_200_random_tables(page):
         triples = ERRORS[name](example, np.random.default_rng(seed))
         texts.append(text_of(example.table(triples)))
     assert len(texts) == 200
-    for text, there in zip(texts, page.evaluate(RUN, texts)):
+    for text, there in zip(texts, page.evaluate(RUN, texts), strict=True):
         assert_same(text, there)
 
 
@@ -103,7 +103,7 @@ def test_ten_treatments_take_about_200_ms(page):
     assert milliseconds < 2000  # generous: other tests run beside it; benchmarks/ has the measured times
 
 
-def test_the_form_checks_what_is_pasted_and_asks_for_nothing(browser):  # noqa: F811
+def test_the_form_checks_what_is_pasted_and_asks_for_nothing(browser):
     """The form as the chapter shows it, with its scripts and style written into one page."""
     from psps_paper.book.audit import show_audit
 

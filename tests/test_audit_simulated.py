@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from audit_examples import ERRORS, Example, direct_pairs, random_example, text_of
 
+from audit_examples import ERRORS, Example, direct_pairs, random_example, text_of
 from psps_paper.audit import audit
 from psps_paper.audit.geometry import laplacian, weight_bounds
 from psps_paper.network import fit_network
@@ -57,7 +57,7 @@ def test_direct_evidence_of_public_networks(name, ratio, decimals, least):
     direct = direct_pairs(fit)
     told = {frozenset((row.treat1, row.treat2)): row.direct for row in found.weights.itertuples()}
     assert np.mean([told[pair] == "yes" for pair in direct]) >= least
-    assert not any(answer == "no" and pair in direct or answer == "yes" and pair not in direct for pair, answer in told.items())
+    assert not any((answer == "no" and pair in direct) or (answer == "yes" and pair not in direct) for pair, answer in told.items())
 
 
 def test_true_weights_lie_within_their_bounds_and_bounds_shrink_to_them():

@@ -114,7 +114,7 @@ def sampled_cells(data: dict, post) -> dict[str, tuple[float, float]]:
     table = jags["contrasts"]
     ours = contrast_cells(post, table, "jags.contrasts")
     for k, pair in enumerate(zip(table["treat1"], table["treat2"], strict=True)):
-        error = errors(table["mcse_mean"][k], post.sd.at[pair], lambda key: post.density(*pair, table[key][k]))
+        error = errors(table["mcse_mean"][k], post.sd.at[pair], lambda key, pair=pair, k=k: post.density(*pair, table[key][k]))
         got |= {f"jags.contrasts.{key}.{k}": (ours[f"jags.contrasts.{key}.{k}"], error[key]) for key in error}
     tau = jags["tau"]
     error = errors(tau["mcse_mean"], post.tau_sd, lambda key: post.tau_density(tau[key]))

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy
-from bayes_reference import random_network, random_prior
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bayes_reference import random_network, random_prior
 from psps_paper.bayes import (
     bayes_factor,
     exponential,

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy
+
 from bayes_reference import (
     dense,
     differences_from,
@@ -20,7 +21,6 @@ from bayes_reference import (
     random_network,
     random_prior,
 )
-
 from psps_paper.bayes import fit_bayes, half_normal
 
 EVERYDAY = 40

@@ -5,6 +5,7 @@ from __future__ import annotations
 import runpy
 
 import pytest
+
 from helpers import ROOT
 
 BENCHMARK = runpy.run_path(str(ROOT / "benchmarks" / "network.py"))

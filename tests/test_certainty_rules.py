@@ -6,9 +6,9 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import BOOK
 from scipy.stats import t as student
 
+from conftest import BOOK
 from psps_paper.article.published import published_edges, published_network
 from psps_paper.article.syntheses import sds_in_points
 from psps_paper.conclusions import certainty
@@ -185,7 +185,8 @@ def test_rounding_can_leave_imprecision_undecided(basis):
     """Between what the print leaves open for a limit, the same rounded number is and is not an important effect."""
     bounds = basis.published.recovery.bounds
     row = bounds[(bounds["treat1"] == USUAL) & (bounds["treat2"] == SHAM)].iloc[0]
-    assert row["upper_low"] < (important := 0.5) < row["upper_high"]
+    important = 0.5
+    assert row["upper_low"] < important < row["upper_high"]
     found = judgement(certainty.judgements(certainty.with_important(basis, important)), USUAL, SHAM, "imprecision")
     assert found["judgement"] == "no or some concerns" and "undecided" in found["basis"]
 
@@ -197,7 +198,7 @@ def test_certainty_at_other_thresholds(basis):
     columns = shown.columns[2:]
     assert [float(column.split()[1]) for column in columns] == sorted(round(scale.important / sd, 2) for sd in sds)
     assert shown.groupby("contrast").size().eq(3).all() and shown["contrast"].nunique() == 6
-    for column, sd in zip(columns, sorted(sds, reverse=True)):
+    for column, sd in zip(columns, sorted(sds, reverse=True), strict=True):
         rated = certainty.certainty_table(certainty.judgements(certainty.with_important(basis, scale.important / sd)), basis.published)
         by_hand = rated["imprecision"].tolist()
         assert shown.loc[shown["what"] == "imprecision", column].tolist() == by_hand
@@ -299,14 +300,14 @@ def test_table_of_certainty(table, basis):
     assert list(shown.columns[2:8]) == DOMAINS
     row = shown.loc[f"{HUB} against {SHAM}"]
     assert row["SMD"].startswith("0.36 (0.18 to 0.53)")
-    cost = dict(zip([*certainty.STEPS, certainty.UNKNOWN], [0, 1, 2, 0]))
+    cost = dict(zip([*certainty.STEPS, certainty.UNKNOWN], [0, 1, 2, 0], strict=True))
     for (treat1, treat2), group in table.groupby(["treat1", "treat2"]):
         best = sum(cost[judgement] for judgement in group["at best"])
         cells = shown.loc[f"{treat1} against {treat2}"]
         assert cells["levels lost"].startswith(f"{best} to ")
         assert cells["certainty at best"] == certainty.RATINGS[max(0, 3 - best)]
     order = certainty.RATINGS
-    assert all(order.index(a) >= order.index(b) for a, b in zip(shown["certainty at best"], shown["certainty at worst"]))
+    assert all(order.index(a) >= order.index(b) for a, b in zip(shown["certainty at best"], shown["certainty at worst"], strict=True))
     assert certainty.ratings_texts(shown)["least_lost"] == min(cell.split()[0] for cell in shown["levels lost"])
 
 

@@ -9,8 +9,8 @@ import functools
 
 import pandas as pd
 import pytest
-from helpers import DATA, copy_data, replace_once
 
+from helpers import DATA, copy_data, replace_once
 from psps_paper.claims.consistency import compare, disagreements
 from psps_paper.cli.main import main
 from psps_paper.tables.conditions import select

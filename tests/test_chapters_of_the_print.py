@@ -7,16 +7,22 @@ import re
 
 import nbformat
 import pytest
+
 from conftest import BOOK
 from helpers import table
-
 from psps_paper.article.published import comparisons
 from psps_paper.book.conclusions import compatibility_texts
 from psps_paper.book.network import comparison_texts, prediction_texts, tau2_route_texts
-from psps_paper.ensemble import compatibility_map, implied_prediction_intervals, load_witnesses, published_evidence, tau2_routes
+from psps_paper.ensemble import (
+    compatibility_map,
+    implied_prediction_intervals,
+    load_witnesses,
+    published_evidence,
+    tau2_routes,
+)
 
 CHAPTERS = ["compatibility", "heterogeneity", "what_print_allows"]
-NUMBERS = "one two three four five six seven eight nine ten eleven twelve thirteen twenty dozen twice half".split()
+NUMBERS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "twenty", "dozen", "twice", "half"]
 # "one" as a pronoun, and a unit; everything else is glued
 ALLOWED = ["here one fits", "are not the one that was", "one of them", "half-units", "half a unit", "one might assume",
            "one after the other", "one reason for it", "the only one"]

@@ -9,8 +9,8 @@ import nbformat
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
-from conftest import BOOK, chapters
 
+from conftest import BOOK, chapters
 from psps_paper.book.verdicts import linked_checklist
 from psps_paper.tables.load import load_table
 

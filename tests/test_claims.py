@@ -8,10 +8,10 @@ from decimal import Decimal
 
 import pandas as pd
 import pytest
-from helpers import DATA, copy_data, evidence, made_claim, replace_once, table, verdict_of, with_tables
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers import DATA, copy_data, evidence, made_claim, replace_once, table, verdict_of, with_tables
 from psps_paper.article.published import printed_values, published_edges, published_network
 from psps_paper.claims import model
 from psps_paper.claims import registry as claims

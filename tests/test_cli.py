@@ -11,9 +11,9 @@ import tomllib
 
 import pandas as pd
 import pytest
+
 from helpers import DATA, ROOT, copy_data, replace_once, run_command, table
 from living_examples import examples
-
 from psps_paper.claims.model import AGAINST, VERDICTS, WEIGHTS
 from psps_paper.claims.registry import check_claims, statements
 from psps_paper.cli.main import main

@@ -15,10 +15,10 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import DATA, ROOT, copy_data, table
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers import DATA, ROOT, copy_data, table
 from psps_paper.article.patient_information import treatments_table
 from psps_paper.cli.main import main
 from psps_paper.conclusions.certainty import Basis
@@ -75,12 +75,12 @@ SIGNS = {"==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.
        st.lists(st.sampled_from(["and", "or"]), min_size=3, max_size=3), st.booleans())
 def test_joined_comparisons_are_those_of_python(values, comparisons, words, negated):
     """``and`` binds tighter than ``or``, and ``not`` tightest, as in Python, in which the same condition is written out here."""
-    text = " ".join(f"{word} n {sign} {value}" for word, (sign, value) in zip(["", *words], comparisons)).strip()
+    text = " ".join(f"{word} n {sign} {value}" for word, (sign, value) in zip(["", *words], comparisons, strict=False)).strip()
     text = f"not ({text})" if negated else text
 
     def holds(n):
         groups, met = [], []
-        for word, (sign, value) in zip(["or", *words], comparisons):
+        for word, (sign, value) in zip(["or", *words], comparisons, strict=False):
             if word == "or":
                 groups.append([])
             groups[-1].append(SIGNS[sign](n, value))

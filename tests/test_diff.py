@@ -7,8 +7,8 @@ import json
 
 import numpy as np
 import pytest
-from living_examples import examples, printed_only, with_trials
 
+from living_examples import examples, printed_only, with_trials
 from psps_paper.cli.main import main
 from psps_paper.living.diff import compare, compare_paths, diff_json, diff_table, diff_text, shown
 from psps_paper.living.exports import export

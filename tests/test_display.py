@@ -9,10 +9,10 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
-from helpers import DATA, table
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers import DATA, table
 from psps_paper.book import claims, display
 from psps_paper.book.claims import claim_span, claims_table
 from psps_paper.book.display import Html, Shown, show, table_markup, tier_badge, value_span, verdict_chip

@@ -53,8 +53,8 @@ COLON = pd.DataFrame(  # cases/19-colon-in-names
 @pytest.mark.parametrize("treatments", [["A", "A:B", "B:C", "C"], ["a|b:c~d;e", ":", "||", "→"], [" vs ", "x", "y\tz", "\\"]])
 def test_names_of_comparisons_differ_whatever_the_treatments_are_called(treatments):
     plain = ["A", "A:B", "B:C", "C"]
-    rows = COLON.replace(dict(zip(plain, treatments)))
-    fit, reference = fit_network(rows), fit_network(COLON.replace(dict(zip(plain, "PQRS"))))
+    rows = COLON.replace(dict(zip(plain, treatments, strict=True)))
+    fit, reference = fit_network(rows), fit_network(COLON.replace(dict(zip(plain, "PQRS", strict=True))))
     for table in (hat_matrix(fit), contribution_matrix(fit)):
         assert table.shape == (6, 5) and table.index.is_unique and table.columns.is_unique
     assert contribution_matrix(fit).sum(axis=1).to_numpy() == pytest.approx(np.ones(6))

@@ -36,7 +36,7 @@ def studies():
 
 def test_every_included_study_is_present_under_its_reference(facts, studies):
     refs = included(studies).set_index("study")["ref"].astype(int).to_dict()
-    assert dict(zip(facts["study"], facts["ref"].astype(int))) == refs
+    assert dict(zip(facts["study"], facts["ref"].astype(int), strict=True)) == refs
     assert len(refs) == 49  # Results, Study selection
 
 
@@ -123,7 +123,7 @@ def test_each_sourced_number_of_patients_tells_how_it_was_counted(facts, studies
     table = evidence.patients_by_count(facts, studies)
     assert table["studies"].sum() == len(evidence.sourced_studies(facts, studies))
     assert table["studies"].tolist() == [len(refs.split(", ")) for refs in table["references"]]
-    ways = {int(ref): way for way, refs in zip(table["how counted"], table["references"]) for ref in re.findall(r"\d+", refs)}
+    ways = {int(ref): way for way, refs in zip(table["how counted"], table["references"], strict=True) for ref in re.findall(r"\d+", refs)}
     # "32 participants were randomized", "36 patients were enrolled": abstracts of refs 27 and 32; ref 47: a review's table
     assert (ways[27], ways[32], ways[47]) == ("randomised", "enrolled", "in a review's table")
     other = facts.assign(counted=facts["counted"].mask(facts["fact"] == "hayek2023.n_randomised.2", "treated"))
@@ -167,7 +167,7 @@ def test_tables_name_no_machine_and_copy_no_paragraph(table):
     assert not re.search(r"(?<!:/)(?<![\w.])/(work|tmp|root|home)/", text)
     longest = load_table(table).select_dtypes("str").map(lambda cell: len(cell) if isinstance(cell, str) else 0)
     limit = 1000 if table == "certainty_rules" else 400
-    columns = [name for name in longest if not load_dictionary(table).set_index("name").at[name, "type"] == "url"]
+    columns = [name for name in longest if load_dictionary(table).set_index("name").at[name, "type"] != "url"]
     assert longest[columns].max().max() < limit
 
 
@@ -225,7 +225,7 @@ def test_every_value_on_a_class_page_traces_to_a_page(facts, studies, treatment_
     for column in ("patients", "follow-up", "measure", "result", "result in numbers"):
         has_value, has_source = table[column] != "", table[f"{column} source"] != ""
         assert (has_value == has_source).all(), column
-        for sources, study in zip(table.loc[has_source, f"{column} source"], table.loc[has_source, "study"]):
+        for sources, study in zip(table.loc[has_source, f"{column} source"], table.loc[has_source, "study"], strict=True):
             ref = int(re.search(r"ref (\d+)", study)[1])
             assert set(sources.split()) <= set(facts.loc[facts["ref"] == ref, "source_url"])
 

@@ -12,12 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import BOOK
-from helpers import table
 from playwright.sync_api import expect
 from scipy import special, stats
-from test_browser import CHROMIUM, address, browser, open_page, reader, serve  # noqa: F401  (fixtures)
 
+from conftest import BOOK
+from helpers import table
 from psps_paper.article.published import comparisons, published_network
 from psps_paper.book.explorer import (
     DRAWS,
@@ -37,6 +36,7 @@ from psps_paper.network import fit_network
 from psps_paper.network.ranking import p_scores, rank_probabilities
 from psps_paper.network.summary import network_from_pooled
 from psps_paper.site.formulas import ASSETS
+from test_browser import CHROMIUM, address, browser, open_page, reader, serve  # noqa: F401  (fixtures)
 
 NEEDS_BROWSER = [
     pytest.mark.browser,
@@ -70,7 +70,7 @@ def test_the_start_agrees_with_every_printed_value(data, start):
     """Rounding the export to four decimals stays inside what the print leaves open."""
     fit = network_from_pooled(pd.DataFrame(data["comparisons"]))
     result = explore(data, start)
-    scores = dict(zip(result["treatments"], result["p_scores"]))
+    scores = dict(zip(result["treatments"], result["p_scores"], strict=True))
     by_pair = {(row["treat1"], row["treat2"]): row for row in result["contrasts"]}
     checked = 0
     for row in table("nma_published").itertuples():
@@ -106,7 +106,7 @@ def test_the_page_starts_from_the_smallest_smd_that_certainty_takes(start):
 def one_by_one(data, settings, studies):
     """Estimates such as the page assumes: of one comparison all with the same te and sampling variance."""
     rows = []
-    for row, keep, number in zip(data["comparisons"], settings.keep, studies):
+    for row, keep, number in zip(data["comparisons"], settings.keep, studies, strict=True):
         variance = row["estimates"] * row["se"] ** 2 - settings.reference
         for estimate in range(row["estimates"]):
             study = f"{row['treat2']} {estimate % number}"
@@ -125,7 +125,7 @@ def one_by_one(data, settings, studies):
 def test_pooled_contrasts_give_what_a_fit_of_all_estimates_gives(data, start, rho, tau2, keep, trial):
     """fit_network on estimate level, with as many studies as give each the same whole number of estimates."""
     studies = [1, 2, 1]  # 19, 2 and 2 estimates a study
-    whole = {**data, "comparisons": [row | {"studies": m} for row, m in zip(data["comparisons"], studies)]}
+    whole = {**data, "comparisons": [row | {"studies": m} for row, m in zip(data["comparisons"], studies, strict=True)]}
     settings = replace(start, tau2=tau2, rho=rho, keep=keep, trial=trial)
     result = explore(whole, settings)
     fit = fit_network(one_by_one(data, settings, studies), tau2=tau2, correlation=rho)
@@ -266,7 +266,7 @@ def page_address(data, tmp_path_factory):
 
 
 @pytest.fixture
-def page(browser, page_address):  # noqa: F811
+def page(browser, page_address):
     context = browser.new_context(viewport={"width": 1000, "height": 900})
     page = context.new_page()
     page.failures = []
@@ -356,7 +356,7 @@ class TestEngines:
         )
         assert found["ndtr"] == pytest.approx(special.ndtr(x).tolist(), abs=1e-14)
         assert found["ndtri"] == pytest.approx(special.ndtri(p).tolist(), rel=1e-9, abs=1e-12)
-        for row, (df, values) in enumerate(zip([1, 2, 3, 4, 21, 22], found["stdtr"])):
+        for row, (df, values) in enumerate(zip([1, 2, 3, 4, 21, 22], found["stdtr"], strict=True)):
             assert values == pytest.approx(special.stdtr(df, x).tolist(), abs=1e-13)
             assert found["quantile"][row] == pytest.approx(stats.t.ppf([0.75, 0.975, 0.9995], df).tolist(), rel=1e-9)
         m = np.array([2, 3, 4, 5, 18, 99, 3998]) / 2
@@ -412,7 +412,7 @@ class TestHands:
         rho = float(page.get_by_role("spinbutton", name="Correlation of estimates").input_value())
         assert 0.3 < rho < 0.7
         result = explore(data, replace(start, rho=rho))
-        for treatment, score in zip(result["treatments"], result["p_scores"]):
+        for treatment, score in zip(result["treatments"], result["p_scores"], strict=True):
             assert shown_cell(page, "Ranking", treatment, "P-score") == written(score, 3)
         expect(page.locator(".explorer-badges .tier").first).to_have_text("simulated")
 
@@ -532,7 +532,7 @@ class TestHands:
         expected = pd.DataFrame(explore(data, start)["contrasts"])
         pd.testing.assert_frame_equal(rows, expected, rtol=0, atol=1e-9)
 
-    def test_without_javascript_the_forest_stands(self, browser, page_address):  # noqa: F811
+    def test_without_javascript_the_forest_stands(self, browser, page_address):
         context = browser.new_context(java_script_enabled=False)
         page = context.new_page()
         page.goto(page_address)
@@ -574,7 +574,7 @@ class TestHands:
 @pytest.mark.built
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium, or set PSPS_CHROMIUM")
-def test_the_page_of_the_book_starts_with_the_printed_network(open_page, data):  # noqa: F811
+def test_the_page_of_the_book_starts_with_the_printed_network(open_page, data):
     page = open_page("book/explorer.html")
     assert page.evaluate("pspsExplorer.data") == data
     assert shown_cell(page, "Ranking", "neuromodulation", "P-score") == "0.975"

@@ -10,9 +10,9 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+
 from helpers import ROOT
 from living_examples import LABELS, ORACLE, examples, measured_as, printed_only, with_trials
-
 from psps_paper.article.trials import book_network, load_trials
 from psps_paper.cli.main import main
 from psps_paper.living.exports import MANIFEST, export, export_files, netmeta_script
@@ -228,7 +228,7 @@ def test_result_tables_hold_the_fit_unrounded(tmp_path, trials, files):
     fit = book_network(trials).fit
     assert len(table.rows) == 6
     for row in table.rows:
-        cells = dict(zip(table.columns, row))
+        cells = dict(zip(table.columns, row, strict=True))
         assert float(cells["te"]) == fit.te.at[cells["treat1"], cells["treat2"]]
         assert float(cells["predict_upper"]) == fit.predict_upper.at[cells["treat1"], cells["treat2"]]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from helpers import table
 
+from helpers import table
 from psps_paper.article.prisma import STAGES, complete_flow, unlinked_steps
 
 # Results, Study selection; Fig. 1, caption

@@ -17,11 +17,17 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
+from matplotlib.font_manager import FontEntry, findfont, fontManager, get_font
+from matplotlib.patches import Circle, Rectangle
+from matplotlib.text import Annotation, Text
+
 from figure_examples import (
     DIRECTIONS,
     EDGES,
-    RANGES,
-    THRESHOLDS,
     EXAMPLES,
     FOREST,
     INTERVALS,
@@ -32,20 +38,14 @@ from figure_examples import (
     POOLED,
     PRISMA,
     PROBABILITIES,
+    RANGES,
     RESPONDERS,
     ROB,
     STUDIES,
     TE,
+    THRESHOLDS,
     UPPER,
 )
-from fontTools.fontBuilder import FontBuilder
-from fontTools.pens.ttGlyphPen import TTGlyphPen
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_hex
-from matplotlib.font_manager import FontEntry, findfont, fontManager, get_font
-from matplotlib.patches import Circle, Rectangle
-from matplotlib.text import Annotation, Text
-
 from psps_paper import figures
 from psps_paper.figures import Drawing, layout, palette, save, style, to_svg
 

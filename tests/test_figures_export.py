@@ -8,9 +8,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from conftest import BOOK
 from PIL import Image
 
+from conftest import BOOK
 from psps_paper.cli.main import main
 from psps_paper.figures.style import REDRAW_WIDTH, WIDTH_MM
 from psps_paper.site.figures import chapter_figures, export_figures

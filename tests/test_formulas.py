@@ -8,9 +8,9 @@ import sys
 
 import pytest
 from bs4 import BeautifulSoup
-from conftest import chapters
 from fontTools.ttLib import TTFont
 
+from conftest import chapters
 from psps_paper.site.formulas import ASSETS, joined, mathml
 
 

@@ -9,10 +9,10 @@ import string
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
-from conftest import BOOK, chapters
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import BOOK, chapters
 from psps_paper.site.glossary import PAGE, PARTS, Term, explained, load_glossary
 
 TERMS = load_glossary(BOOK / "glossary.yml")

@@ -8,9 +8,9 @@ import numpy as np
 import openpyxl
 import pandas as pd
 import pytest
+
 from helpers import DATA, copy_data
 from living_examples import LABELS, ORACLE, examples, measured_as, review_of, star_demo
-
 from psps_paper.article.trials import book_network, load_source, load_trials, trial_network
 from psps_paper.cli.main import main
 from psps_paper.effects import contrasts_from_arms, mean_sd_from_quantiles
@@ -77,10 +77,10 @@ def test_rows_in_are_rows_used_and_rows_listed(tmp_path, example):
 def test_rows_without_numbers_blank_rows_and_rows_not_selected_are_listed(tmp_path):
     text = "studlab,treat1,treat2,TE,seTE,when\na,A,B,0.1,0.2,end\nb,A,B,NA,0.2,end\n,,,,,\nc,A,B,0.3,,end\nd,A,B,0.4,0.2,start\n"
     result = imported(tmp_path, "rows.csv", text, Options("contrasts", where={"when": "end"}))
-    assert dict(zip(result.listed["row"], result.listed["reason"])) == {
+    assert dict(zip(result.listed["row"], result.listed["reason"], strict=True)) == {
         "2": "no TE", "3": "blank", "4": "no seTE", "5": "not selected"}  # fmt: skip
     assert (result.source["read"], result.source["used"]) == (5, 1)
-    for row, reason in zip(result.listed["row"], result.listed["reason"]):
+    for row, reason in zip(result.listed["row"], result.listed["reason"], strict=True):
         assert f"not used: row {row}" in report(result) and reason in report(result)
 
 
@@ -117,7 +117,7 @@ def test_medians_become_means_by_wan_and_say_so(tmp_path):
     result = imported(tmp_path, "wan.csv", text, Options("arms", measure="MD"), review_of("MD"))
     mean, sd = mean_sd_from_quantiles(20, 6, q1=5, q3=8)
     assert result.arms.loc[0, ["mean", "sd"]].tolist() == [float(mean), float(sd)]
-    assert [sentence for sentence in result.conversions if "Wan 2014" in sentence][0].endswith("row 1 (s, A)")
+    assert next(sentence for sentence in result.conversions if "Wan 2014" in sentence).endswith("row 1 (s, A)")
 
 
 def test_missing_sds_are_imputed_as_far_as_asked_with_a_log(tmp_path):
@@ -132,7 +132,7 @@ def test_missing_sds_are_imputed_as_far_as_asked_with_a_log(tmp_path):
     assert "SD 1.4375 imputed from the mean SD of 4 arms of other studies, taken to be on the same scale: row 3 (t, A)" in log
     without = imported(tmp_path, "sd.csv", text, Options("arms", impute=False))
     assert without.source["used"] == 2 and not any("imputed" in sentence for sentence in without.conversions)
-    assert {(row, reason) for row, reason in zip(without.listed["row"], without.listed["reason"])} == {
+    assert {(row, reason) for row, reason in zip(without.listed["row"], without.listed["reason"], strict=True)} == {
         ("1", "A: no sd"), ("2", "B: no other arm of the study is usable"), ("3", "A: no sd"), ("4", "B: no other arm of the study is usable")}  # fmt: skip
 
 
@@ -187,7 +187,7 @@ def test_another_outcome_stays_and_the_same_one_is_replaced(tmp_path):
     third = imported(tmp_path, "c.csv", "studlab,treat1,treat2,TE,seTE\nc,A,B,0.5,0.2\n", Options("contrasts"), data)
     for result in (first, second, third):
         write_trials(result, data, replace_printed=True)
-    assert set(zip(load_trials(data)["outcome"], load_trials(data)["study"])) == {("pain", "c"), ("disability", "b")}
+    assert set(zip(load_trials(data)["outcome"], load_trials(data)["study"], strict=True)) == {("pain", "c"), ("disability", "b")}
     assert [entry["file"] for entry in load_source(data)["sources"]] == ["b.csv", "c.csv"]
 
 

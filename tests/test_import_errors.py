@@ -8,8 +8,8 @@ import zipfile
 
 import openpyxl
 import pytest
-from helpers import DATA, ROOT, run_command
 
+from helpers import DATA, ROOT, run_command
 from psps_paper.cli.main import main
 from psps_paper.living import reading
 from psps_paper.living.importing import read_trials
@@ -18,8 +18,8 @@ from psps_paper.living.reading import read_table
 from psps_paper.tables.errors import TableError
 
 INVALID = ROOT / "tests" / "living_data" / "invalid"
+# fmt: off
 MESSAGES = {
-    # fmt: off
     "contradicting_multi_arm.csv": ": study 'a': estimates do not add up, contrasts are inconsistent: A vs B: te 0.1, se 0.2; A vs C: te 0.3, se 0.2; B vs C: te 0.9, se 0.2; they miss by 0.7, at most 0.1 is accepted (loop_tolerance)",
     "control_character.csv": ", row 1, column 'studlab': 'a\\x07' holds a control character; expected text",
     "decimal_comma.csv": ", row 1, column TE: '0,45' is not a number; write it with a decimal point",
@@ -54,8 +54,8 @@ MESSAGES = {
     "unnamed_column.csv": ": column 3 has no name and holds 'B'; name it, or, if there is a caption above the header, use --skip",
     "wide_without_arm_2_arms.csv": ", row 1: 7 cells where the header has 8",
     "zero_se.csv": ", row 2, column seTE: '0' is not a number greater than 0",
-    # fmt: on
 }
+# fmt: on
 
 
 def test_every_invalid_file_has_its_message():

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from helpers import DATA, copy_data
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from living_examples import examples, review_of
 
+from helpers import DATA, copy_data
+from living_examples import examples, review_of
 from psps_paper.article.trials import load_trials
 from psps_paper.living import importing
 from psps_paper.living.importing import convert, read_trials
@@ -94,7 +94,7 @@ def test_a_folder_is_old_or_new_wherever_the_writer_is_killed(tmp_path, before):
         folder.parent.mkdir()
         if before:
             replace_folder(folder, before)
-        killed = killed_at(step, lambda: replace_folder(folder, new))
+        killed = killed_at(step, functools.partial(replace_folder, folder, new))
         place = current_folder(folder)
         states.append(None if place is None else contents(place))
         if folder.is_dir():  # to remove it is to have none, whatever the killed writer left beside it

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from oracle_cells import Cells
 
+from oracle_cells import Cells
 from psps_paper.network import fit_network, fit_networks, tau2_search
 from psps_paper.pairwise import estimate_tau2, meta_analysis, three_level
 from psps_paper.pairwise.random_effects import log_likelihood
@@ -210,7 +210,7 @@ def written_out(means, variances, tau2, *, restricted):
     random = np.zeros((size, size))
     x = np.zeros((size, 4))
     at = 0
-    for arms, variance in zip(ARMS, variances):
+    for arms, variance in zip(ARMS, variances, strict=True):
         part = slice(at, at + len(arms) - 1)
         fixed[:, part, part] = variance[:, -1, None, None]
         for k, arm in enumerate(arms[:-1]):

@@ -10,9 +10,9 @@ import shlex
 
 import openpyxl
 import pytest
+
 from helpers import ROOT
 from living_examples import LABELS, printed_only, star_demo
-
 from psps_paper.article.trials import load_trials
 from psps_paper.cli.main import main
 from psps_paper.living import reading

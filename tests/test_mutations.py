@@ -16,8 +16,8 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
-from conftest import ROOT
 
+from conftest import ROOT
 from psps_paper.site.notebooks import KERNEL
 
 pytestmark = [pytest.mark.slow, pytest.mark.built]

@@ -128,7 +128,7 @@ def test_pieces_of_many_data_sets_join(contrasts, monkeypatch):
     # Two data sets a piece.
     monkeypatch.setattr("psps_paper.network.model.PIECE", 120)
     pieces = [fit_networks(contrasts, te, se, correlation=0.5), fit_networks(contrasts, te, se, **varying)]
-    for joined, expected in zip(pieces, whole):
+    for joined, expected in zip(pieces, whole, strict=True):
         for name in ("te", "se", "tau2", "q", "i2_upper"):
             np.testing.assert_array_equal(getattr(joined, name), getattr(expected, name))
 
@@ -139,7 +139,7 @@ def test_direct_evidence_is_that_of_the_comparison_alone(contrasts):
     assert evidence["studies"].tolist() == [4, 3, 3]
     for row in evidence.itertuples():
         pair = {row.treat1, row.treat2}
-        alone = contrasts[[{a, b} == pair for a, b in zip(contrasts["treat1"], contrasts["treat2"])]]
+        alone = contrasts[[{a, b} == pair for a, b in zip(contrasts["treat1"], contrasts["treat2"], strict=True)]]
         direct = fit_network(alone, fit.tau2, correlation=0.5)
         assert row.direct_te == pytest.approx(direct.te.at[row.treat1, row.treat2])
         assert row.direct_se == pytest.approx(direct.se.at[row.treat1, row.treat2])

@@ -37,8 +37,8 @@ def networks(draw, max_arms: int = 4) -> pd.DataFrame:
     rows = []
     for study, members in enumerate(arms):
         # Contrasts come from arms, so that those of a multi-arm study agree with one another.
-        mean = dict(zip(members, rng.normal(0, 0.6, len(members))))
-        variance = dict(zip(members, rng.uniform(0.005, 0.2, len(members))))
+        mean = dict(zip(members, rng.normal(0, 0.6, len(members)), strict=True))
+        variance = dict(zip(members, rng.uniform(0.005, 0.2, len(members)), strict=True))
         for position, a in enumerate(members):
             for b in members[position + 1 :]:
                 te, se = mean[a] - mean[b], np.sqrt(variance[a] + variance[b])
@@ -77,7 +77,7 @@ def test_row_order_and_study_labels_do_not_matter(contrasts, tau2, random):
     order = list(range(len(contrasts)))
     random.shuffle(order)
     studies = sorted(set(contrasts["study"]))
-    renamed = dict(zip(studies, random.sample(studies, len(studies))))
+    renamed = dict(zip(studies, random.sample(studies, len(studies)), strict=True))
     shuffled = contrasts.iloc[order].replace({"study": renamed})
     assert_same(fit_network(contrasts, tau2), fit_network(shuffled, tau2))
 
@@ -86,7 +86,7 @@ def test_row_order_and_study_labels_do_not_matter(contrasts, tau2, random):
 @given(networks(), st.sampled_from(METHODS), st.randoms(use_true_random=False))
 def test_treatment_labels_do_not_matter(contrasts, tau2, random):
     fit = fit_network(contrasts, tau2)
-    names = dict(zip(fit.treatments, random.sample("ABCDEFGH", len(fit.treatments))))
+    names = dict(zip(fit.treatments, random.sample("ABCDEFGH", len(fit.treatments)), strict=True))
     other = fit_network(contrasts.replace({"treat1": names, "treat2": names}), tau2)
     assert_same(fit, other, names)
 

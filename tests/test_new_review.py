@@ -17,9 +17,8 @@ import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
-from helpers import DATA, ROOT
-from test_browser import CHROMIUM, browser, contrast_violations, luminance, reader, serve, settle  # noqa: F401  (fixtures)
 
+from helpers import DATA, ROOT
 from psps_paper.article.trials import book_network
 from psps_paper.cli.main import main
 from psps_paper.figures import palette
@@ -30,6 +29,7 @@ from psps_paper.living.settings import CONFIG
 from psps_paper.site.extension import failed_cell
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.load import data_folder, load_table
+from test_browser import CHROMIUM, browser, contrast_violations, luminance, reader, serve, settle  # noqa: F401  (fixtures)
 
 NOT_MADE = ("_build", "__pycache__", ".pytest_cache", ".hypothesis", ".git", ".venv", "node_modules")
 
@@ -158,7 +158,7 @@ def test_no_file_is_shared_but_the_package(sample):
 
 
 def test_no_word_of_this_review_is_in_the_other(sample):
-    words = {name for name in load_table("treatment_classes", DATA)["treatment_class"]} | {"Goudman", "spinal", "PSPS Type", "Supplementary"}
+    words = set(load_table("treatment_classes", DATA)["treatment_class"]) | {"Goudman", "spinal", "PSPS Type", "Supplementary"}
     for name, content in contents(sample).items():
         text = content.decode("utf-8")
         assert not [word for word in words if word in text], name

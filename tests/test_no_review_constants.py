@@ -7,9 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 
 import pytest
-from helpers import ROOT
 
 import psps_paper
+from helpers import ROOT
 from psps_paper.tables.load import load_table
 
 SRC = ROOT / "src"

@@ -11,8 +11,8 @@ import shutil
 
 import nbformat
 import pytest
-from conftest import BOOK, chapters
 
+from conftest import BOOK, chapters
 from psps_paper.site import notebooks
 
 CHAPTERS = sorted(BOOK.glob("*.ipynb"))

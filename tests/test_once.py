@@ -24,13 +24,13 @@ def test_the_same_inputs_are_computed_once_and_others_anew(counted):
 
 
 def test_changed_code_is_computed_anew(counted, monkeypatch):
-    calls, compute = counted
+    _, compute = counted
     assert once("a", "x", compute(1)) == 1
     monkeypatch.setattr(module, "_code", lambda: "other code")
     assert once("a", "x", compute(2)) == 2
 
 
 def test_nothing_is_kept_where_no_folder_is_named(counted, monkeypatch):
-    calls, compute = counted
+    _, compute = counted
     monkeypatch.delenv("PSPS_BUILD_CACHE")
     assert [once("a", "x", compute(1)), once("a", "x", compute(2))] == [1, 2]

@@ -8,8 +8,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
-from conftest import chapters
 
+from conftest import chapters
 from psps_paper.site.slimming import slim, without_unused_icons, without_unused_rules
 
 MEGABYTE = 1_000_000

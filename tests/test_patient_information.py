@@ -4,8 +4,8 @@ from collections import Counter
 
 import pandas as pd
 import pytest
-from conftest import BOOK
 
+from conftest import BOOK
 from psps_paper.article import patient_information as patients
 from psps_paper.article.published import published_network
 from psps_paper.article.studies import included
@@ -17,13 +17,13 @@ ADVICE = ["should", "recommend", "ask your", "choose", "best"]
 # other_care of every included trial, by what its arms get ("Results, Narrative synthesis", and study_facts.csv for refs 30 and 34)
 OTHER_CARE = {
     # an arm goes without: sham or placebo; saline instead of the drug; usual care or management alone; another kind of treatment
-    "yes": [11, 37, 38, 39, 52, 58, 64, 65, 66, 67, 27] + [32, 33] + [44, 47, 49, 57, 71] + [51, 60, 70],
+    "yes": [11, 37, 38, 39, 52, 58, 64, 65, 66, 67, 27, *[32, 33], *[44, 47, 49, 57, 71], *[51, 60, 70]],
     # the same active procedure in every arm, and something on top: repeats after one injection that all got (30), dexmedetomidine (31, 48),
     # hyaluronidase (34, 42), drugs (35), adhesiolytic, steroid or both (50), a steroid (59, 61), a second stimulation (43, 72),
     # radiofrequency and an injection with the same screws (10)
     "addition": [30, 31, 48, 34, 42, 35, 50, 59, 61, 43, 72, 10],
     # forms of one treatment: waveforms, materials and programs of SCS; length and route of a procedure; drug against drug
-    "no": [29, 36, 41, 46, 55, 68] + [28, 40, 63, 69] + [45, 53, 54] + [26, 56, 62],
+    "no": [*[29, 36, 41, 46, 55, 68], *[28, 40, 63, 69], *[45, 53, 54], *[26, 56, 62]],
 }
 
 

@@ -7,8 +7,8 @@ import shutil
 
 import pytest
 from bs4 import BeautifulSoup
-from conftest import ROOT, chapters
 
+from conftest import ROOT, chapters
 from psps_paper.site import printing
 
 CHROMIUM = printing.find_chromium()

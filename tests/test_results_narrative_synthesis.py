@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from helpers import table
 
+from helpers import table
 from psps_paper.article import facts as evidence
 from psps_paper.article import studies as narrative
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers import evidence, table
 from scipy.stats import norm
 
+from helpers import evidence, table
 from psps_paper.article.published import (
     comparisons,
     forest_rows,

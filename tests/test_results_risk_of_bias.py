@@ -5,9 +5,9 @@ from __future__ import annotations
 import nbformat
 import pandas as pd
 import pytest
+
 from conftest import BOOK
 from helpers import table
-
 from psps_paper.article import rob
 from psps_paper.formatting import rounds_to
 

@@ -7,6 +7,7 @@ lists are written as printed, with every range spelt out by ``range``.
 from __future__ import annotations
 
 import pytest
+
 from helpers import table
 
 INCLUDED = {10, 11, *range(26, 73)}

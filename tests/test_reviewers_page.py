@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import yaml
 from bs4 import BeautifulSoup
+
 from conftest import BOOK, ROOT, chapters
 from helpers import copy_data
 

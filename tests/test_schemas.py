@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pandera.errors
 import pytest
-from helpers import DATA
 
+from helpers import DATA
 from psps_paper.tables.load import load_dictionary, table_names
 from psps_paper.tables.schemas import DICTIONARY_COLUMNS, DTYPES, allowed_values, expectation, schema_from_dictionary
 

@@ -7,8 +7,8 @@ import re
 from functools import cache
 
 import pytest
-from helpers import ROOT, evidence, table
 
+from helpers import ROOT, evidence, table
 from psps_paper.book.display import TIERS
 from psps_paper.book.verdicts import verdict_texts
 from psps_paper.claims.registry import check_claims, statements

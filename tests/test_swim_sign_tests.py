@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import BOOK
 from scipy.stats import binom, binomtest
 
+from conftest import BOOK
 from psps_paper.article import swim
 from psps_paper.article.facts import arm_numbers, contrast_numbers
 from psps_paper.article.studies import included
@@ -179,7 +179,7 @@ def test_an_arm_that_nobody_placed_is_named():
 def test_statements_of_no_difference_whose_numbers_lean(tables):
     table = swim.effect_direction_table(*tables)
     refs = table["study"].str.extract(r"ref (\d+)", expand=False).astype(int)
-    leans = dict(zip(refs, table["numbers lean"]))
+    leans = dict(zip(refs, table["numbers lean"], strict=True))
     even = table["stated direction"] == "no difference"
     # abstracts: ref 66 4.18 against 5.17, 5.27 and sham 5.42; ref 55 -77 against -64 %; ref 11 -40.2 against -25.6 %; ref 45 23 against 25 of 30
     assert {ref: leans[ref] for ref in (66, 55, 11, 45)} == {66: LEAN, 55: LEAN, 11: LEAN, 45: "to another arm"}
@@ -283,7 +283,7 @@ def test_an_opposite_direction_speaks_against_the_sentence(studies):
     for ref in cited:
         changed = studies.assign(direction=studies["direction"].mask(studies["ref"] == ref, "favours comparator"))
         table = swim.summary_against_table(changed, claims)
-        names = table["refs"].str.split(", ").apply(lambda refs: str(ref) in refs)
+        names = table["refs"].str.split(", ").apply(lambda refs, ref=ref: str(ref) in refs)
         assert names.any() and table.loc[names, "agrees"].eq("no").all(), ref
         assert table.loc[~names, "agrees"].ne("no").all()
 

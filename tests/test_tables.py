@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 
 import pandas as pd
 import pytest
-from helpers import DATA, ROOT, copy_data, replace_once, table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from helpers import DATA, ROOT, copy_data, replace_once, table
 from psps_paper.cli.main import main
 from psps_paper.tables.checksums import checksums, record_checksums, recorded_checksums
 from psps_paper.tables.conditions import select
@@ -117,7 +118,7 @@ def test_claims_belong_to_chapters_and_have_unique_ids():
 def test_every_published_result_is_linked_to_each_statement_that_prints_it():
     """The links of repeats.csv, found a second way: by the arguments of the checks."""
     links = table("repeats").dropna(subset="claim")
-    linked = {(row, claim) for name, query, claim in zip(links["table"], links["row"], links["claim"]) if name == "nma_published"
+    linked = {(row, claim) for name, query, claim in zip(links["table"], links["row"], links["claim"], strict=True) if name == "nma_published"
               for row in select(table(name), query).index}
     claims = table("claims")
     network = claims[claims["check"].isin(["network", "i2_interval"])]
@@ -441,7 +442,7 @@ def test_every_table_has_its_section_in_the_data_dictionary():
     sources = ["".join(cell["source"]) for cell in cells]
     shown = [
         (heading[1], cell[1])
-        for above, below in zip(sources, sources[1:])
+        for above, below in itertools.pairwise(sources)
         if (cell := re.search(r'DICTIONARIES\["(\w+)"\]', below)) and (heading := re.search(r"^## .*`(\w+)\.csv`$", above))
     ]
     assert sorted(shown) == [(name, name) for name in sorted(table_names())]

@@ -10,11 +10,11 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from nbclient import NotebookClient
+
 from conftest import BOOK
 from helpers import ROOT
 from living_examples import LABELS, ORACLE, printed_only, star_demo, with_trials
-from nbclient import NotebookClient
-
 from psps_paper.article.published import forest_rows
 from psps_paper.article.trials import (
     Printed,

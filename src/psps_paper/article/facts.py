@@ -97,7 +97,7 @@ def facts_of(facts: pd.DataFrame, study: str) -> pd.DataFrame:
     searched = rows["source_kind"] == "searched"
     return pd.DataFrame({
         "field": rows["field"].str.replace("_", " ").to_numpy(),
-        "value": [NOT_FOUND if empty else value_text(row) for empty, (_, row) in zip(searched, rows.iterrows())],
+        "value": [NOT_FOUND if empty else value_text(row) for empty, (_, row) in zip(searched, rows.iterrows(), strict=True)],
         "arm": rows["arm"].to_numpy(),
         "outcome": rows["outcome"].fillna("").to_numpy(),
         "time": rows["time"].fillna("").to_numpy(),
@@ -288,7 +288,7 @@ def contrast_numbers(facts: pd.DataFrame) -> pd.DataFrame:
         if None not in ends:
             text += f" ({_number_text(ends[0])} to {_number_text(ends[1])})"
         records.append({
-            **dict(zip(places, place)), "measure": CONTRAST_MEASURES[row["field"]], "value": row["number"], "text": text,
+            **dict(zip(places, place, strict=True)), "measure": CONTRAST_MEASURES[row["field"]], "value": row["number"], "text": text,
             "source": row["source_url"],
         })
     return pd.DataFrame(records, columns=NUMBER_COLUMNS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pandas as pd
 
 STAGES = ["identification", "screening", "eligibility", "included", "synthesis"]
@@ -35,7 +37,7 @@ def complete_flow(prisma: pd.DataFrame) -> pd.DataFrame:
     if flow.loc[main, "n"].isna().any():
         box = flow.loc[main, "box"][flow.loc[main, "n"].isna()].iloc[0]
         raise ValueError(f"prisma.csv, box {box}: a box of the main path has no count")
-    for start, end in zip(main, main[1:]):
+    for start, end in itertools.pairwise(main):
         between = flow.loc[start + 1 : end - 1]
         signs = between["side"].map({"excluded": -1, "added": 1})
         unknown = between.index[between["n"].isna()]
@@ -59,7 +61,7 @@ def unlinked_steps(prisma: pd.DataFrame) -> pd.DataFrame:
     main = flow.index[flow["side"] == "main"]
     rows = [
         {"from": flow.at[start, "label"], "to": flow.at[end, "label"], "difference": int(flow.at[end, "n"] - flow.at[start, "n"])}
-        for start, end in zip(main, main[1:])
+        for start, end in itertools.pairwise(main)
         if end == start + 1 and flow.at[end, "n"] != flow.at[start, "n"]
     ]
     return pd.DataFrame(rows, columns=["from", "to", "difference"])

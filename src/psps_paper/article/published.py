@@ -277,10 +277,10 @@ def bounds_table(published: PublishedNetwork) -> pd.DataFrame:
     bounds = published.bounds
     columns = {"te": "SMD", "lower": "lower limit", "upper": "upper limit", "z": "z"}
     cells = {
-        shown: [interval(low, high, 3) for low, high in zip(bounds[f"{name}_low"], bounds[f"{name}_high"])]
+        shown: [interval(low, high, 3) for low, high in zip(bounds[f"{name}_low"], bounds[f"{name}_high"], strict=True)]
         for name, shown in columns.items()
     }
-    cells["p"] = [p_interval(low, high) for low, high in zip(bounds["p_low"], bounds["p_high"])]
+    cells["p"] = [p_interval(low, high) for low, high in zip(bounds["p_low"], bounds["p_high"], strict=True)]
     return bounds[["treat1", "treat2"]].rename(columns={"treat1": "first", "treat2": "second"}).assign(**cells)
 
 

@@ -99,7 +99,7 @@ def contrasts(arms: pd.DataFrame, analysis: str = "missing as failure") -> pd.Da
     z = z_quantile(LEVEL)
     table["log_or"], table["se_log_or"] = odds.te, odds.se
     for name, reach in (("estimate", 0.0), ("lower", -z), ("upper", z)):
-        table[name] = [math.exp(te + reach * se) for te, se in zip(odds.te, odds.se)]
+        table[name] = [math.exp(te + reach * se) for te, se in zip(odds.te, odds.se, strict=True)]
     table["rd"], table["se_rd"] = difference.te, difference.se
     table["rd_lower"], table["rd_upper"] = difference.te - z * difference.se, difference.te + z * difference.se
     table.insert(0, "label", [_label(row) for row in table.itertuples()])
@@ -322,7 +322,7 @@ def _printed_difference(row, facts: pd.DataFrame) -> str:
     # Fleiss 1981: Wald's interval widened by half of 1 / n1 + 1 / n2
     wider = (1 / row.n1 + 1 / row.n2) / 2
     corrected = [100 * (limit + side * wider) for limit, side in ((row.rd_lower, -1), (row.rd_upper, 1))]
-    same = all(abs(a - b) <= 0.05 for a, b in zip(corrected, (low, high)))
+    same = all(abs(a - b) <= 0.05 for a, b in zip(corrected, (low, high), strict=True))
     why = "Wald's interval with a continuity correction, which this table does without" if same else "by a method that is not stated"
     return f"the abstract prints a difference of {middle:g} % ({low:g} to {high:g}), so {number(100 / high)} to {number(100 / low)}: {why}"
 

@@ -201,8 +201,8 @@ def sign_tests(studies: pd.DataFrame, *, by: str = "subclass", treatment_class: 
     table = pd.DataFrame({"group": counts[by], "studies": counts["studies"]})
     for name in ("favours intervention", "favours comparator", "no difference", "mixed", "not reported"):
         table[name] = counts[name]
-    table["p"] = [sign_p(int(a), int(b)) for a, b in zip(better, worse)]
-    table["p with no difference counted against"] = [sign_p(int(a), int(b), int(c)) for a, b, c in zip(better, worse, even)]
+    table["p"] = [sign_p(int(a), int(b)) for a, b in zip(better, worse, strict=True)]
+    table["p with no difference counted against"] = [sign_p(int(a), int(b), int(c)) for a, b, c in zip(better, worse, even, strict=True)]
     return table
 
 

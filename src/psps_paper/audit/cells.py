@@ -79,7 +79,7 @@ def limit_findings(network: Network, cells: list[Cell], label: str = "") -> list
     found = [interval_of(cell, network.scale, network.level) for cell in cells]
     symmetric = sum(one.middle for one in found)
     findings = []
-    for cell, one in zip(cells, found):
+    for cell, one in zip(cells, found, strict=True):
         others = len(cells) - 1
         alone = others >= 3 and symmetric >= others and not one.middle
         findings.append(_limit_finding(network, cell, one, alone, label))

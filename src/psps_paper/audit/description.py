@@ -47,7 +47,7 @@ def read_printed(source: str | Path | Mapping[str, Any], *, measure: str = "", n
         Names the file, the place in it, the text found, and what was expected.
     """
     if isinstance(source, Mapping):
-        return _described(source, Path("."), name or "description")
+        return _described(source, Path(), name or "description")
     if isinstance(source, str) and "\n" in source:
         return _bare(read_pasted(source, name or "pasted text"), name or "pasted text", measure)
     path = Path(source)
@@ -126,8 +126,7 @@ def _sheets(path: Path, sheet: str) -> list[Grid]:
 def _bare(grids: list[Grid], title: str, measure: str) -> Printed:
     networks = []
     for grid in grids:
-        for raw in read_grid(grid):
-            networks.append(_from_raw(raw, raw.name or title, measure))
+        networks += [_from_raw(raw, raw.name or title, measure) for raw in read_grid(grid)]
     if len(networks) > 1 and len({network.name for network in networks}) == 1:
         networks = [replace(network, name=f"{network.name}, table {k + 1}") for k, network in enumerate(networks)]
     return Printed(title, "", tuple(networks))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -218,7 +219,7 @@ def _merged(first: list[str], second: list[str]) -> list[str]:
     names = {key(label): label for label in [*second, *first]}
     after: dict[str, set[str]] = {name: set() for name in names}
     for labels in (first, second):
-        for earlier, later in zip(labels, labels[1:]):
+        for earlier, later in itertools.pairwise(labels):
             after[key(later)].add(key(earlier))
     ordered: list[str] = []
     left = [key(label) for label in [*first, *second]]
@@ -234,8 +235,8 @@ def _league(grid: Grid, rows: Sequence[int], columns: Sequence[int], row_names: 
     treatments = _merged(row_names, column_names)
     position = {key(label): k for k, label in enumerate(treatments)}
     cells, misplaced = [], []
-    for row, row_name in zip(rows, row_names):
-        for column, column_name in zip(columns, column_names):
+    for row, row_name in zip(rows, row_names, strict=True):
+        for column, column_name in zip(columns, column_names, strict=True):
             text = grid.rows[row][column]
             here, there = position[key(row_name)], position[key(column_name)]
             if here == there:
@@ -418,7 +419,7 @@ def _fractions(numbers: dict[str, Number], names: list[str], column: int | None)
     """Fractions of what is printed in percent: a head or a number says so."""
     if not numbers:
         return numbers
-    percent = column is not None and "%" in names[column] or any(number.value > 1 or "%" in number.text for number in numbers.values())
+    percent = (column is not None and "%" in names[column]) or any(number.value > 1 or "%" in number.text for number in numbers.values())
     return as_fractions(numbers, percent=percent)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 
@@ -235,7 +235,7 @@ def _two_contents(network: Network, lower: Table, upper: Table) -> tuple[list[An
     signs = [np.sign(cell.triple.estimate.value - (network.scale == "ratio")) for cell in second.cells]
     of = {frozenset((cell.treat1, cell.treat2)): cell for cell in first.cells}
     agree = 0.0
-    for cell, sign in zip(second.cells, signs):
+    for cell, sign in zip(second.cells, signs, strict=True):
         other = of.get(frozenset((cell.treat1, cell.treat2)))
         if other is not None:
             agree += sign * np.sign(other.triple.estimate.value - (network.scale == "ratio")) * (1 if other.treat1 == cell.treat1 else -1)
@@ -293,7 +293,7 @@ def consistency_findings(analysis: Analysis) -> list[Finding]:
     if feasible(_estimate_bounds(network, cells, slack=CUT)):
         return [Finding("consistency", where, printed, _NAN, _NAN, "explained", "The cells close if numbers were cut off instead of rounded, or rounded twice.")]
     cycle = smallest_cycle(high)
-    set_ = [(names[i], names[j]) for i, j in zip(cycle, [*cycle[1:], cycle[0]])]
+    set_ = [(names[i], names[j]) for i, j in zip(cycle, [*cycle[1:], cycle[0]], strict=True)]
     symmetric = all(interval_of(cell, network.scale, network.level).middle for cell in cells)
     if network.scale == "ratio" and network.framework != "frequentist" and not symmetric and feasible(_estimate_bounds(network, cells, draws=MEANS)):
         return [Finding("consistency", where, _named(cells, set_), _NAN, _NAN, "cannot tell",
@@ -312,7 +312,7 @@ def _named(cells: Sequence[Cell], pairs: list[tuple[str, str]]) -> str:
 
 def _left_by_others(high: np.ndarray, cycle: list[int], scale: str) -> tuple[float, float]:
     """What the other cells of the cycle leave for its last one, read in the direction last minus first."""
-    steps = list(zip(cycle, cycle[1:]))
+    steps = list(pairwise(cycle))
     low, top = sum(-high[j, i] for i, j in steps), sum(high[i, j] for i, j in steps)
     return (float(np.exp(low)), float(np.exp(top))) if scale == "ratio" else (float(low), float(top))
 

@@ -128,7 +128,7 @@ def _joined(blocks: list[tuple[str, Block]]) -> list[tuple[str, Block]]:
     joined: list[tuple[str, Block]] = []
     for heading, block in blocks:
         if joined and not heading and len(joined[-1][1]) == len(block):
-            wide = [(number, left + right) for (number, left), (_, right) in zip(joined[-1][1], block)]
+            wide = [(number, left + right) for (number, left), (_, right) in zip(joined[-1][1], block, strict=True)]
             if _diagonal_shape(wide) == "full":
                 joined[-1] = (joined[-1][0], wide)
                 continue

@@ -120,8 +120,10 @@ def sum_findings(network: Network) -> list[Finding]:
         if len(row) == n:
             findings.append(_sum(network, f"rank probabilities of {treatment}", list(row), 1.0, "They sum to 1"))
     if n and len(table) == n and all(len(row) == n for row in table.values()):
-        for rank in range(n):
-            findings.append(_sum(network, f"probabilities of rank {rank + 1}", [row[rank] for row in table.values()], 1.0, "They sum to 1"))
+        findings += [
+            _sum(network, f"probabilities of rank {rank + 1}", [row[rank] for row in table.values()], 1.0, "They sum to 1")
+            for rank in range(n)
+        ]
         findings += _from_probabilities(network)
     if n > 1 and network.score_kind == "SUCRA":
         for treatment in network.scores:

@@ -150,7 +150,7 @@ def _graph_markup(analysis: Analysis, shape: Geometry) -> str:
     names = shape.square.treatments
     n = len(names)
     angle = [2 * math.pi * k / n - math.pi / 2 for k in range(n)]
-    at = {name: (330 + 170 * math.cos(a), 220 + 170 * math.sin(a)) for name, a in zip(names, angle)}
+    at = {name: (330 + 170 * math.cos(a), 220 + 170 * math.sin(a)) for name, a in zip(names, angle, strict=True)}
     largest = max(float(np.nanmax(shape.table["weight"].to_numpy(), initial=0.0)), 1e-12)
     lines = []
     for row in shape.table.itertuples():
@@ -161,7 +161,7 @@ def _graph_markup(analysis: Analysis, shape: Geometry) -> str:
         style = 'stroke="#2f5d8a"' if row.direct == "yes" else 'stroke="#8a94a0" stroke-dasharray="4 4"'
         lines.append(f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke-width="{width:.1f}" {style}/>')
     labels = []
-    for name, a in zip(names, angle):
+    for name, a in zip(names, angle, strict=True):
         x, y = at[name]
         anchor = "start" if math.cos(a) > 0.3 else "end" if math.cos(a) < -0.3 else "middle"
         labels.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="6" fill="#1d2733"/>'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -111,7 +111,7 @@ def fit_bayes(
     0.5532 0.4123
     """
     level = probability(level, "level")
-    choice(effects, "effects", Effects.__args__)
+    choice(effects, "effects", get_args(Effects))
     within = class_sd_prior or tau_prior
     _check_prior(tau_prior, "tau_prior")
     _check_prior(within, "class_sd_prior")

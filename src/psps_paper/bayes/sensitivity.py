@@ -93,10 +93,12 @@ def prior_sensitivity(
         better = post.p_better(desirable, margin)
         new = post.p_better(desirable, margin, predictive=True)
         median = post.tau_quantile(0.5)
-        for pair in pairs:
-            rows.append({
+        rows += [
+            {
                 "treat1": pair[0], "treat2": pair[1], "factor": factor, "prior": repr(prior), "tau_median": median,
                 "te": post.te.at[pair], "lower": post.lower.at[pair], "upper": post.upper.at[pair],
                 "probability": better.at[pair], "probability_new": new.at[pair],
-            })
+            }
+            for pair in pairs
+        ]
     return pd.DataFrame(rows)

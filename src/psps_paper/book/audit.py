@@ -105,7 +105,7 @@ def senn_recovered(decimals: int = 2) -> pd.DataFrame:
         rows.append([name, *cells])
     found = audit("\n".join("\t".join(row) for row in rows) + "\n", measure="MD").weights
     true = -laplacian(np.square(fit.se.to_numpy()))
-    direct = {frozenset(pair) for pair in zip(fit.contrasts["treat1"], fit.contrasts["treat2"])}
+    direct = {frozenset(pair) for pair in zip(fit.contrasts["treat1"], fit.contrasts["treat2"], strict=True)}
     found["true weight"] = [max(true[names.index(row.treat1), names.index(row.treat2)], 0.0) for row in found.itertuples()]
     found["studies compare them"] = ["yes" if frozenset((row.treat1, row.treat2)) in direct else "no" for row in found.itertuples()]
     kept = found[(found["direct"] == "yes") | (found["studies compare them"] == "yes") | (found["direct"] == "no")]
@@ -113,7 +113,7 @@ def senn_recovered(decimals: int = 2) -> pd.DataFrame:
         "comparison": kept["treat1"] + " against " + kept["treat2"],
         "true weight": kept["true weight"].map(lambda value: formatting.number(value, 1)),
         "recovered weight": kept["weight"].map(lambda value: formatting.number(value, 1)),
-        "bounds": [formatting.interval(low, high, 1) for low, high in zip(kept["lower"], kept["upper"])],
+        "bounds": [formatting.interval(low, high, 1) for low, high in zip(kept["lower"], kept["upper"], strict=True)],
         "told as direct": kept["direct"], "studies compare them": kept["studies compare them"],
     })
     return table.reset_index(drop=True)

@@ -47,7 +47,7 @@ def with_sources(table: pd.DataFrame) -> pd.DataFrame:
         target = column.removesuffix(" source")
         merged[target] = [
             Html(f'{html.escape(str(value))} <span class="psps-place">{linked(source)}</span>') if source else value
-            for value, source in zip(table[target], table[column])
+            for value, source in zip(table[target], table[column], strict=True)
         ]
         merged = merged.drop(columns=column)
     return merged
@@ -69,14 +69,14 @@ def facts_table(facts: pd.DataFrame) -> pd.DataFrame:
     found = facts[facts["source_kind"] != "searched"]
     identifiers = found["identifier"].fillna("").str.strip()
     return pd.DataFrame({
-        "study": [f"{study} (ref {ref})" for study, ref in zip(found["study"], found["ref"])],
+        "study": [f"{study} (ref {ref})" for study, ref in zip(found["study"], found["ref"], strict=True)],
         "field": found["field"].str.replace("_", " "),
         "value": [value_text(row) for _, row in found.iterrows()],
         "arm": found["arm"].fillna(""),
         "time": found["time"].fillna(""),
         "source": [
             Html(f'<a href="{html.escape(url)}">{html.escape(identifier)}</a>') if identifier else url
-            for url, identifier in zip(found["source_url"], identifiers)
+            for url, identifier in zip(found["source_url"], identifiers, strict=True)
         ],
         "chosen": found["chosen"],
         "note": found["note"].fillna(""),

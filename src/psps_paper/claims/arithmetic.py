@@ -136,12 +136,12 @@ def possible_counts(value: float, decimals: int, denominators: list[int]) -> lis
 
     Source: Brown & Heathers 2017 (GRIM).
     """
-    options = []
-    for n in denominators:
-        for k in range(math.floor(value * n / 100), math.ceil(value * n / 100) + 1):
-            if 0 <= k <= n and formatting.rounds_to(100 * k / n, value, decimals):
-                options.append((k, n))
-    return options
+    return [
+        (k, n)
+        for n in denominators
+        for k in range(math.floor(value * n / 100), math.ceil(value * n / 100) + 1)
+        if 0 <= k <= n and formatting.rounds_to(100 * k / n, value, decimals)
+    ]
 
 
 def _source_of_number(evidence: Evidence, text: str) -> str:

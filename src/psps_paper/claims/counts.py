@@ -168,7 +168,7 @@ def _arms(studies: pd.DataFrame, ref: int) -> list[str]:
     return studies.set_index("ref").at[ref, "arms"].split(" | ")
 
 
-def _comparisons(studies: pd.DataFrame) -> "nx.Graph":  # noqa: F821
+def _comparisons(studies: pd.DataFrame) -> nx.Graph:  # noqa: F821
     import networkx as nx
 
     return nx.Graph([tuple(text.split(" vs ")) for text in studies["nma_comparison"].dropna()])

@@ -169,7 +169,7 @@ def _level_of_limits(published: PublishedNetwork) -> Finding:
             widths.append(upper["value"] - lower["value"] + sign * 2 * formatting.half_unit(upper["decimals"]))
             ses.append((te["value"] + sign * formatting.half_unit(te["decimals"]))
                        / (z["value"] - sign * formatting.half_unit(z["decimals"])))
-        levels.append([100 * (2 * scipy.special.ndtr(width / (2 * se)) - 1) for width, se in zip(widths, reversed(ses))])
+        levels.append([100 * (2 * scipy.special.ndtr(width / (2 * se)) - 1) for width, se in zip(widths, reversed(ses), strict=True)])
     low, high = max(level[0] for level in levels), min(level[1] for level in levels)
     return Finding(low, high, "from the printed limits, SMDs and z values")
 
@@ -192,7 +192,7 @@ def _level_of_i2_limits(printed: dict[str, float], df: int, decimals: int) -> Fi
 
 
 def _quantity(claim: pd.Series) -> tuple[str, str, str]:
-    quantity, treat1, treat2 = (part.strip() for part in (claim["arguments"].split("|") + ["", ""])[:3])
+    quantity, treat1, treat2 = (part.strip() for part in [*claim["arguments"].split("|"), "", ""][:3])
     return quantity, treat1, treat2
 
 

@@ -215,7 +215,7 @@ def certainty_table(table: pd.DataFrame, published: PublishedNetwork) -> pd.Data
             "contrast": f"{treat1} against {treat2}",
             "SMD": estimate(te, lower, upper),
             "evidence": group["evidence"].iloc[0],
-            **dict(zip(group["domain"], group["judgement"])),
+            **dict(zip(group["domain"], group["judgement"], strict=True)),
             "levels lost": f"{best} to {worst}" if best < worst else str(best),
             "certainty at best": rating(best),
             "certainty at worst": rating(worst),
@@ -370,7 +370,7 @@ def _within_study_bias(basis: Basis, treat1: str, treat2: str, path: list) -> Ju
         all_low &= bool((own["rob_overall"] == "low").all())
         bounds.append(high_share_bounds(len(own), high, int(edge.estimates)))
         parts.append(f"{high} of {_counted(len(own))} ({edge.estimates} estimates) at high risk against {edge.treat2}")
-    low, high = (sum(side) / len(path) for side in zip(*bounds))
+    low, high = (sum(side) / len(path) for side in zip(*bounds, strict=True))
     share = number(100 * low, 0) if low == high else f"{number(100 * low, 0)} to {number(100 * high, 0)}"
     text = f"{'; '.join(parts)}: {share} % of estimates"
     mild = NONE if all_low else SOME
@@ -407,7 +407,7 @@ def _indirectness(basis: Basis, treat1: str, treat2: str, path: list) -> Judgeme
                        + (f", sources raise doubts about {sentence_list(doubted)}" if doubted else ""))
     if len(path) > 1:
         reasons.append("no trial compares the two")
-    low, high = (min(2, max(side)) for side in zip(*steps))
+    low, high = (min(2, max(side)) for side in zip(*steps, strict=True))
     return Judgement(STEPS[low], STEPS[high], "; ".join(reasons))
 
 

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from itertools import combinations, compress
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -167,14 +167,14 @@ def contrasts_from_arms(
     >>> contrasts_from_arms(arms, measure="MD").table.round(3).values.tolist()
     [['Ü1', 'a', 'b', -1.0, 0.632]]
     """
-    choice(measure, "measure", Measure.__args__)
+    choice(measure, "measure", get_args(Measure))
     kinds = COLUMNS[measure]
     require_columns(arms, ["study", "treatment", *kinds], source)
     _check_labels(arms, source)
     reasons = _missing_numbers(arms, list(kinds))
     at = np.flatnonzero(reasons == "")
     used = arms.iloc[at]
-    values = dict(zip(kinds, numbers(kinds, used, rows=used.index, source=source)))
+    values = dict(zip(kinds, numbers(kinds, used, rows=used.index, source=source), strict=True))
     if measure in ("OR", "RD"):
         events, n = values["events"], values["n"]
         require(events <= n, events, "events", "at most n", rows=used.index, source=source)
@@ -209,7 +209,7 @@ def _check_labels(arms: pd.DataFrame, source: str) -> None:
         values = arms[column].to_numpy(object)
         named = np.array([bool(str(value).strip()) for value in values], bool) & ~pd.isna(values)
         require(named, values, column, "a label", **where)
-    pairs = list(zip(arms["study"], arms["treatment"]))
+    pairs = list(zip(arms["study"], arms["treatment"], strict=True))
     label = np.array([f"{treatment} in study {study}" for study, treatment in pairs], object)
     first = {pair: position for position, pair in reversed(list(enumerate(pairs)))}
     once = np.array([first[pair] == position for position, pair in enumerate(pairs)], bool)

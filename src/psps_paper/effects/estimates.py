@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import scipy
@@ -42,7 +42,7 @@ def small_sample_factor(df: np.ndarray, correction: Correction) -> np.ndarray:
 
     Source: Hedges 1981.
     """
-    choice(correction, "correction", Correction.__args__)
+    choice(correction, "correction", get_args(Correction))
     df = np.asarray(df, float)
     if correction == "none":
         return np.ones_like(df)
@@ -99,7 +99,7 @@ def standardise(
     correction, variance : str
         As in :func:`smd`.
     """
-    choice(variance, "variance", Variance.__args__)
+    choice(variance, "variance", get_args(Variance))
     if variance == "RevMan" and correction != "none":
         correction = "approximate"
     factor = small_sample_factor(df, correction)
@@ -292,7 +292,7 @@ def continuity_corrected(
         As in :func:`log_odds_ratio`. A study is corrected in all its arms or in none, so that the
         contrasts of a multi-arm study stay consistent.
     """
-    choice(continuity, "continuity", Continuity.__args__)
+    choice(continuity, "continuity", get_args(Continuity))
     one_number(increment, "increment", "positive")
     zero = ((events == 0) | (events == n)).any(axis=0)
     use = np.ones_like(zero) if continuity == "all" else zero & (continuity != "none")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
@@ -26,9 +26,9 @@ ContinuityRule = Literal["only0", "all", "if0all", "none", "treatment_arm"]
 SMDVariance = Literal["LS", "LS2", "UB", "AV", "RevMan", "HO"]
 
 COLUMNS = {
-    **dict.fromkeys(ContinuousMeasure.__args__, {"n": "sample size", "mean": "finite", "sd": "positive"}),
-    **dict.fromkeys(BinaryMeasure.__args__, {"events": "count", "n": "positive"}),
-    **dict.fromkeys(RateContrast.__args__, {"events": "count", "time": "positive"}),
+    **{key: {"n": "sample size", "mean": "finite", "sd": "positive"} for key in get_args(ContinuousMeasure)},
+    **{key: {"events": "count", "n": "positive"} for key in get_args(BinaryMeasure)},
+    **{key: {"events": "count", "time": "positive"} for key in get_args(RateContrast)},
 }
 MEASURES = tuple(COLUMNS)
 # Measures that compare two arms in a way that does not carry over to a third.
@@ -53,7 +53,7 @@ class EffectSizes(pd.DataFrame):
     """
 
     # pandas hands attributes of this name on to copies.
-    _metadata = ["measure", "excluded"]
+    _metadata: ClassVar[list[str]] = ["measure", "excluded"]
 
     def to_frame(self) -> pd.DataFrame:
         """The contrasts as a plain table."""
@@ -185,8 +185,8 @@ def effect_sizes(
     require_columns(arms, list(kinds), source)
     reasons = _missing_numbers(arms, list(kinds))
     used = arms.iloc[np.flatnonzero(reasons == "")]
-    rows = [f"{row} (study {study})" for row, study in zip(used.index, used["study"])]
-    values = dict(zip(kinds, numbers(kinds, used, rows=rows, source=source)))
+    rows = [f"{row} (study {study})" for row, study in zip(used.index, used["study"], strict=True)]
+    values = dict(zip(kinds, numbers(kinds, used, rows=rows, source=source), strict=True))
     if "n" in kinds and "events" in kinds:
         require(values["n"] >= 1, values["n"], "n", "at least 1", rows=rows, source=source)
         require(values["events"] <= values["n"], values["events"], "events", "at most n", rows=rows, source=source)
@@ -200,9 +200,9 @@ def _options(
     measure, variance, correction, continuity, increment, double_zero, correct_estimate, rr_increments
 ) -> Options:
     choice(variance, "variance", VARIANCES.get(measure, ("LS",)))
-    choice(correction, "correction", Correction.__args__)
+    choice(correction, "correction", get_args(Correction))
     continuity = continuity or ("none" if measure == "PETO" else "only0")
-    choice(continuity, "continuity", ContinuityRule.__args__)
+    choice(continuity, "continuity", get_args(ContinuityRule))
     choice(double_zero, "double_zero", ("keep", "drop"))
     increment = one_number(increment, "increment", "positive")
     if rr_increments not in (1, 2):
@@ -216,7 +216,7 @@ def _pairs(used: pd.DataFrame, measure: str, source: str) -> _Pairs:
     for position, code in enumerate(codes):
         members[code].append(position)
     if measure in TWO_ARMS_ONLY:
-        for study, mine in zip(studies, members):
+        for study, mine in zip(studies, members, strict=True):
             if len(mine) > 2:
                 raise ValueError(f"{source}, study {study}: {len(mine)} arms, but {measure} compares exactly two")
     both = [pair for mine in members for pair in combinations(mine, 2)]
@@ -227,10 +227,10 @@ def _pairs(used: pd.DataFrame, measure: str, source: str) -> _Pairs:
 def _compute(values, pairs: _Pairs, used: pd.DataFrame, measure: str, options: Options):
     """te, its variance and, where known, why a contrast has none."""
     reason = np.full(len(pairs.first), "", object)
-    if measure in ContinuousMeasure.__args__:
+    if measure in get_args(ContinuousMeasure):
         te, v = _continuous(values, pairs, used, measure, options)
         return te, v, reason
-    people = measure in BinaryMeasure.__args__
+    people = measure in get_args(BinaryMeasure)
     events, size = values["events"], values["n" if people else "time"]
     empty = events == 0
     full = (events == size) if people else np.zeros(len(events), bool)
@@ -383,7 +383,7 @@ def _mean_effect(g, people, pairs: _Pairs, used: pd.DataFrame) -> float:
     """Mean SMD of studies of the same two treatments, by people."""
     labels = used["treatment"].astype(str).to_numpy()
     one, two = labels[pairs.first], labels[pairs.second]
-    if len({frozenset(pair) for pair in zip(one, two)}) > 1:
+    if len({frozenset(pair) for pair in zip(one, two, strict=True)}) > 1:
         raise ValueError("variance: 'AV' needs studies that all compare the same two treatments")
     sign = np.where(one < two, 1, -1)
     return float((people * sign * g).sum() / people.sum()) if len(g) else 0.0
@@ -420,16 +420,16 @@ def _assemble(arms, reasons, used, pairs: _Pairs, te, v, reason, measure: str) -
         se = np.sqrt(v)
     bad = ~(np.isfinite(te) & np.isfinite(se) & (se > 0))
     undefined = f"{measure} has no finite value with a standard error above 0; a continuity correction may help"
-    if measure in ContinuousMeasure.__args__:
+    if measure in get_args(ContinuousMeasure):
         undefined = f"{measure} has no finite value with a standard error above 0 for these means and SDs"
     reason = np.where((reason == "") & bad, undefined, reason)
     keep = reason == ""
     columns = {"study": study, "treat1": treat1, "treat2": treat2}
     table = EffectSizes({**{c: x[keep] for c, x in columns.items()}, "te": te[keep], "se": se[keep]})
-    out = [(s, a, b, why) for s, a, b, why in zip(study, treat1, treat2, reason) if why]
-    missing = [(s, t, "", why) for s, t, why in zip(arms["study"], arms["treatment"], reasons) if why]
+    out = [(s, a, b, why) for s, a, b, why in zip(study, treat1, treat2, reason, strict=True) if why]
+    missing = [(s, t, "", why) for s, t, why in zip(arms["study"], arms["treatment"], reasons, strict=True) if why]
     left = used["study"].map(used["study"].value_counts()) == 1
-    lone = zip(used["study"][left], used["treatment"][left])
+    lone = zip(used["study"][left], used["treatment"][left], strict=True)
     alone = [(s, t, "", "no other arm of the study is usable") for s, t in lone]
     object.__setattr__(table, "measure", measure)
     object.__setattr__(

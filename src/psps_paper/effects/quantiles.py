@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import scipy
@@ -135,7 +135,7 @@ def mean_sd_from_quantiles(
     >>> round(float(mean), 3), round(float(sd), 3)
     (6.333, 2.381)
     """
-    choice(coefficients, "coefficients", Coefficients.__args__)
+    choice(coefficients, "coefficients", get_args(Coefficients))
     given = {
         name: value
         for name, value in locals().items()

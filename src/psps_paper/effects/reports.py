@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -60,7 +60,7 @@ def effect_from_interval(
     >>> round(float(te), 3), round(float(se), 3)
     (-0.236, 0.109)
     """
-    choice(scale, "scale", Scale.__args__)
+    choice(scale, "scale", get_args(Scale))
     kind = "positive" if scale == "ratio" else "finite"
     lower, upper = numbers({"lower": kind, "upper": kind}, {"lower": lower, "upper": upper})
     require(upper > lower, upper, "upper", "above lower")
@@ -93,7 +93,7 @@ def effect_from_p(te, p, *, scale: Scale = "difference", df=np.inf) -> Effect:
 
     Source: Cochrane Handbook 6.3.2.  Checked against: the p-value made from the result.
     """
-    choice(scale, "scale", Scale.__args__)
+    choice(scale, "scale", get_args(Scale))
     te, p = numbers({"te": "positive" if scale == "ratio" else "finite", "p": "probability"}, {"te": te, "p": p})
     te = np.log(te) if scale == "ratio" else te
     require(te != 0, te, "te", "different from no effect, where p says nothing about the standard error")
@@ -203,10 +203,10 @@ def complete_means(arms: pd.DataFrame, *, source: str = "arms") -> pd.DataFrame:
         return arms
     try:
         empty = np.full(len(arms), np.nan)
-        known = {c: np.array(arms[c] if c in arms else empty, float) for c in (*columns, "n")}
+        known = {c: np.array(arms.get(c, empty), float) for c in (*columns, "n")}
     except (TypeError, ValueError) as error:
         raise ValueError(f"{source}: the columns {', '.join(columns)} must be numbers ({error})") from error
-    rows = np.array([f"{row} (study {study})" for row, study in zip(arms.index, arms["study"])], object)
+    rows = np.array([f"{row} (study {study})" for row, study in zip(arms.index, arms["study"], strict=True)], object)
     _fill_from_errors(known, rows, source)
     _fill_from_quantiles(known, rows, source)
     return arms.assign(mean=known["mean"], sd=known["sd"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import scipy
@@ -94,7 +94,7 @@ def proportion_effect(
     >>> round(float(te), 4), round(float(se), 4)
     (-2.9444, 0.7255)
     """
-    choice(measure, "measure", ProportionMeasure.__args__)
+    choice(measure, "measure", get_args(ProportionMeasure))
     events, n = _events_of(events, n)
     if measure not in NEVER_CORRECTED:
         added = np.where((events == 0) | (events == n), one_number(increment, "increment", "positive"), 0.0)
@@ -124,7 +124,7 @@ def rate_effect(events, time, measure: RateMeasure = "IRLN", *, increment: float
 
     Source: Freeman & Tukey 1950; Stijnen, Hamza & Ozdemir 2010.  Checked against: metafor 3.8-1 escalc().
     """
-    choice(measure, "measure", RateMeasure.__args__)
+    choice(measure, "measure", get_args(RateMeasure))
     events, time = numbers({"events": "count", "time": "positive"}, {"events": events, "time": time})
     if measure not in NEVER_CORRECTED:
         events = np.where(events == 0, one_number(increment, "increment", "positive"), events)
@@ -143,7 +143,7 @@ def correlation_effect(correlation, n, measure: CorrelationMeasure = "ZCOR") -> 
 
     Source: Fisher 1921.  Checked against: metafor 3.8-1 escalc().
     """
-    choice(measure, "measure", CorrelationMeasure.__args__)
+    choice(measure, "measure", get_args(CorrelationMeasure))
     kinds = {"correlation": "correlation", "n": "sample size"}
     r, n = numbers(kinds, {"correlation": correlation, "n": n})
     require(np.abs(r) < 1, r, "correlation", "between -1 and 1, ends excluded")
@@ -189,7 +189,7 @@ def change_effect(
     Source: Becker 1988; Morris & DeShon 2002; Bonett 2008; Borenstein 2009; Lajeunesse 2011; Senior 2020.
     Checked against: metafor 3.8-1 escalc().
     """
-    choice(measure, "measure", ChangeMeasure.__args__)
+    choice(measure, "measure", get_args(ChangeMeasure))
     kinds = {"n": "sample size", "mean1": "finite", "sd1": "positive", "mean2": "finite", "sd2": "positive",
              "correlation": "correlation"}
     n, mean1, sd1, mean2, sd2, r = numbers(kinds, locals())
@@ -299,7 +299,7 @@ def proportion_interval(
     >>> round(float(lower), 4), round(float(upper), 4)
     (0.0211, 0.2653)
     """
-    choice(method, "method", ProportionInterval.__args__)
+    choice(method, "method", get_args(ProportionInterval))
     level = one_number(level, "level", "level")
     events, n = _events_of(events, n)
     p, z = events / n, scipy.special.ndtri((1 + level) / 2)

@@ -37,7 +37,7 @@ def tetrachoric(a, b, c, d) -> tuple[np.ndarray, np.ndarray]:
     Source: Pearson 1900; Hamdan 1970; Brown & Benedetti 1977 for the variance with estimated thresholds.
     Checked against: metafor 3.8-1 escalc(measure = "RTET").
     """
-    found = [_one(*cells) for cells in zip(a, b, c, d)]
+    found = [_one(*cells) for cells in zip(a, b, c, d, strict=True)]
     return tuple(np.array(found, float).reshape(-1, 2).T)
 
 

@@ -140,8 +140,7 @@ def prisma_flow(
     sentences = []
     for level in levels:
         parts = [phrase(level["main"])]
-        for box in level["sides"]:
-            parts.append(f"{'leaving' if box['side'] == 'excluded' else 'joining'} – {phrase(box)}")
+        parts += [f"{'leaving' if box['side'] == 'excluded' else 'joining'} – {phrase(box)}" for box in level["sides"]]
         sentences.append(", ".join(parts))
     alt = "Flow of records through the review. " + ". ".join(sentences) + "."
     return Drawing(name, figure, boxes, alt)

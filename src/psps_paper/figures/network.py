@@ -400,7 +400,7 @@ def league_heat(
     texts = {t: layout_module.wrap(t, cell - 6, small, diagonal) for t in treatments}
     lines = max(3, *(layout_module.line_count(text) for text in texts.values()))
     cell_height = lines * layout_module.line_height(small) + 1.4 * size
-    sign, word = (">", "above") if favoured == "positive" else ("<", "below")
+    word = "above" if favoured == "positive" else "below"
     orientation = (
         f"Each cell: row treatment minus column treatment, {unit} ({100 * level:g}% confidence "
         f"interval). A value {word} 0 favours the row treatment (blue), otherwise the column "

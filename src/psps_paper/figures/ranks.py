@@ -281,7 +281,7 @@ def p_score_dots(
     marker = style.TIER_MARKERS[tier][0]
     keys = layout.tier_keys(["printed"] if data["printed"].notna().any() else [])
     keys.append(Key(tier, INK, marker=marker, filled=False))
-    figure, axes, centres, size = _rows(width, list(data["treatment"]), numbers, keys)
+    figure, axes, centres, _ = _rows(width, list(data["treatment"]), numbers, keys)
     for row, y, colour in zip(data.itertuples(), centres, colours, strict=True):
         axes.plot([0, 1], [y, y], color=GRID, linewidth=0.8, zorder=1)
         if pd.notna(row.printed):
@@ -342,7 +342,7 @@ def rank_interval(
     ).sort_values("mean", ignore_index=True)
     colours = [palette.class_colour(c) for c in style.class_of(data["treatment"], classes).values()]
     numbers = [f"{r.median} ({r.low} to {r.high})" for r in data.itertuples()]
-    figure, axes, centres, size = _rows(width, list(data["treatment"]), numbers, [])
+    figure, axes, centres, _ = _rows(width, list(data["treatment"]), numbers, [])
     for row, y, colour in zip(data.itertuples(), centres, colours, strict=True):
         axes.plot([row.low, row.high], [y, y], color=colour, linewidth=2.0)
         axes.plot(row.median, y, **layout.marker_style("o", colour, True, 7.5))

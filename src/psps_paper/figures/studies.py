@@ -159,7 +159,7 @@ def effect_direction(
     columns_of_blocks = [part for part in (blocks[:split], blocks[split:]) if part]
     body = max(sum(block[2] for block in part) for part in columns_of_blocks)
     directions = [d for d in DIRECTIONS if d in set(data["direction"])]
-    sizes = [entry for entry in SIZE_CLASSES[::-1]] if has_n else []
+    sizes = list(SIZE_CLASSES[::-1]) if has_n else []
     entries = [("direction", d, d) for d in directions]
     entries += [("size", label, scale) for _, label, scale in sizes]
     if lacks_n:
@@ -170,7 +170,7 @@ def effect_direction(
     previous = ""
     for kind, label, _ in entries:
         needed = 3.4 * size + layout.text_width(label, size)
-        if x > 0 and (x + needed > total_width or kind != previous and kind in ("size", "rob")):
+        if x > 0 and (x + needed > total_width or (kind != previous and kind in ("size", "rob"))):
             line, x = line + 1, 0.0
         places.append((line, x))
         x += needed + size

@@ -108,7 +108,7 @@ def _without_repeats(long: pd.DataFrame, reader: _Cells, listed: list) -> pd.Dat
             continue
         numbers = [name for name in long.columns if name in ARM_NUMBERS]
         before = long.loc[first[key], numbers]
-        same = [(a == b) or (math.isnan(a) and math.isnan(b)) for a, b in zip(arm[numbers], before)]
+        same = [(a == b) or (math.isnan(a) and math.isnan(b)) for a, b in zip(arm[numbers], before, strict=True)]
         if not all(same):
             column = numbers[same.index(False)]
             raise TableError(

@@ -139,9 +139,10 @@ def _network(old: dict, new: dict) -> list[dict]:
     before, after = old["network"], new["network"]
     rows = [_row("network", name, before[name], after[name]) for name in ("tier", "method", "studies", "estimates", "excluded")
             if _differ(before[name], after[name])]
-    for name in sorted(set(before["treatments"]) ^ set(after["treatments"])):
-        rows.append(_row("network", f"treatment {name}", "in" if name in before["treatments"] else None,
-                         "in" if name in after["treatments"] else None))
+    rows += [
+        _row("network", f"treatment {name}", "in" if name in before["treatments"] else None, "in" if name in after["treatments"] else None)
+        for name in sorted(set(before["treatments"]) ^ set(after["treatments"]))
+    ]
     rows += [_row("heterogeneity", NAMES[name], before[name], after[name]) for name in HETEROGENEITY if _differ(before[name], after[name])]
     return rows
 

@@ -269,7 +269,7 @@ def _own_labels(rows: pd.DataFrame) -> list[str]:
     taken = set(rows["study"])
     seen: set[tuple] = set()
     labels = []
-    for study, first, second in zip(rows["study"], rows["treat1"], rows["treat2"]):
+    for study, first, second in zip(rows["study"], rows["treat1"], rows["treat2"], strict=True):
         label, k = study, 1
         key = (study, *sorted([first, second]))
         while (*key, label) in seen or (label != study and label in taken):

@@ -216,7 +216,7 @@ def _fit_wide(form: Format, by_name: Mapping[str, str], mapping: Mapping[str, st
     missing = [] if "study" in shared or "study" in constants else [_wanted(form, "study")]
     for number in sorted(set(arms) | {1, 2}):
         arm = arms.get(number, {})
-        given = {name for name in arm} | {name[: -len(str(number))] for name in constants if name.endswith(str(number))}
+        given = set(arm) | {name[: -len(str(number))] for name in constants if name.endswith(str(number))}
         if "treatment" not in given and "treat" not in given:
             missing.append(f"{_wanted(form, 'treatment')}{number}")
         missing += [f"{lack}{number}" for lack in (["n"] if "n" not in arm else []) + _missing_outcome(arm)]

@@ -139,8 +139,7 @@ def _selected(cells: pd.DataFrame, file: str, where: Mapping[str, str], listed: 
     chosen = ~blank
     for column, value in where.items():
         chosen &= cells[column].to_numpy() == value
-    for position in np.flatnonzero(~chosen):
-        listed.append((str(cells.index[position]), "", "blank" if blank[position] else "not selected"))
+    listed += [(str(cells.index[k]), "", "blank" if blank[k] else "not selected") for k in np.flatnonzero(~chosen)]
     return cells[chosen]
 
 
@@ -154,8 +153,7 @@ def _one_outcome(cells: pd.DataFrame, layout: Layout, file: str, asked: str | No
         return cells
     values = sorted(set(cells[column]))
     if asked in values:
-        for row in cells.index[cells[column] != asked]:
-            listed.append((str(row), "", "not selected"))
+        listed += [(str(row), "", "not selected") for row in cells.index[cells[column] != asked]]
         return cells[cells[column] == asked]
     if len(values) > 1:
         ways = [f"--outcome {value}" if value in known else f"--where {f'{column}={value}'!r}" for value in values[:10]]

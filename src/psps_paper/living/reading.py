@@ -231,7 +231,7 @@ def _checked(name: str, lines: list[list[str]]) -> tuple[list[str], list[list[st
             raise TableError(f"{name}, row {number}: {len(line)} cells where the header has {len(header)}")
         cells = [cell if isinstance(cell, NotText) else cell.strip() for cell in line[: len(header)]]
         cells += [""] * (len(header) - len(cells))
-        for column, cell in zip(header, cells):
+        for column, cell in zip(header, cells, strict=True):
             if len(cell) > MAX_CELL:
                 raise TableError(f"{name}, row {number}, column {_shown(column)}: {len(cell):,} characters, the limit is {MAX_CELL:,}")
             if _CONTROL.search(cell):

@@ -20,7 +20,6 @@ from psps_paper.living.settings import CONFIG, read_settings
 from psps_paper.network import heterogeneity_table, orient
 from psps_paper.network.model import Desirable
 from psps_paper.network.ranking import p_scores, rank_probabilities
-from psps_paper.network.summary import heterogeneity_table
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.files import current_folder
 

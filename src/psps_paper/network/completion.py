@@ -83,7 +83,7 @@ def _others(
     effect = [(treat1[k], te[k]) if treat2[k] == hub else (treat2[k], -te[k]) for k in rows]
     variance = se[rows] ** 2
     baseline = given[rows[0]] ** 2
-    for (arm, _), total in zip(effect, variance):
+    for (arm, _), total in zip(effect, variance, strict=True):
         if not total > baseline:
             raise ValueError(
                 f"study '{name}': se {np.sqrt(total):g} of {arm} against {hub} leaves nothing for {arm}, "

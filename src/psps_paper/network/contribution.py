@@ -88,7 +88,7 @@ def contribution_matrix(
     tails, heads = edges[:, 0].tolist(), edges[:, 1].tolist()
     shares = [
         methods[method](flow, tails, heads, source, sink, len(fit.treatments))
-        for flow, source, sink in zip(flows, first.tolist(), second.tolist())
+        for flow, source, sink in zip(flows, first.tolist(), second.tolist(), strict=True)
     ]
     return pd.DataFrame(
         np.array(shares),

@@ -62,7 +62,7 @@ class DesignRows:
 def design_rows(design: Design, rows: Reduced) -> DesignRows:
     """Find the designs: named "A:B" (see :func:`joiner`), treatments sorted; two-arm designs first."""
     arms_of: list[set[int]] = [set() for _ in design.studies]
-    for study, first, second in zip(design.study, design.treat1, design.treat2):
+    for study, first, second in zip(design.study, design.treat1, design.treat2, strict=True):
         arms_of[study] |= {int(first), int(second)}
     sets = [tuple(sorted(arms)) for arms in arms_of]
     found = sorted(set(sets), key=lambda arms: (len(arms), arms))
@@ -262,7 +262,7 @@ def _direct_rows(
         arms = arms[rows.study[again]]
         loading = x[np.arange(len(x)), arms[:, 0]]
         parts.append((arms[:, 0] * n + arms[:, 1], rows.y[0, again], loading, rows.d[0, again]))
-    pair, estimate, loading, variance = (np.concatenate(part) for part in zip(*parts))
+    pair, estimate, loading, variance = (np.concatenate(part) for part in zip(*parts, strict=True))
     return pair, estimate, loading, variance, np.concatenate(studies)
 
 

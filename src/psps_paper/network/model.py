@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -588,7 +588,7 @@ def _fit(
     df_predict: PredictionDf,
     loop_tolerance: float | None,
 ) -> NetworkFits:
-    choice(df_predict, "df_predict", PredictionDf.__args__)
+    choice(df_predict, "df_predict", get_args(PredictionDf))
     wrong = f"level={level!r}: expected a number between 0 and 1"
     if not (np.ndim(level) == 0 and 0 < real_numbers(level, wrong) < 1):
         raise ValueError(wrong)
@@ -656,7 +656,7 @@ def _joined(maxima: list[Tau2Maxima | None], starts: list[int]) -> Tau2Maxima | 
     if not found:
         return None
     return Tau2Maxima(
-        np.concatenate([part.data_set + start for part, start in zip(found, starts)]),
+        np.concatenate([part.data_set + start for part, start in zip(found, starts, strict=True)]),
         np.concatenate([part.tau2 for part in found]),
         np.concatenate([part.log_likelihood for part in found]),
     )

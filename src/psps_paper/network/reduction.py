@@ -139,7 +139,7 @@ def read_contrasts(
             f"contrasts: the only treatment is '{treat1[0]}', compared with itself in all "
             f"{len(treat1)} rows; a network needs at least two treatments"
         )
-    for row, (first, second) in enumerate(zip(treat1, treat2)):
+    for row, (first, second) in enumerate(zip(treat1, treat2, strict=True)):
         if first == second:
             raise ValueError(
                 f"{_place(contrasts, row)} (study '{study[row]}'): "
@@ -208,7 +208,7 @@ def _one_spelling(what: str, labels: list[str]) -> None:
             other, label = sorted([other, label], key=labels.index)
             # Escaped, since the difference can't be seen.
             raise ValueError(
-                f"contrasts: {what} labels {ascii(other)} and {ascii(label)} differ only in blanks "
+                f"contrasts: {what} labels {other!a} and {label!a} differ only in blanks "
                 "or in how accents are encoded; expected one spelling"
             )
 
@@ -230,7 +230,7 @@ def _place(contrasts: pd.DataFrame, row: int) -> str:
 def connected_parts(treat1: list[str], treat2: list[str]) -> list[set[str]]:
     """Sets of treatments that comparisons connect, the largest first."""
     parts: dict[str, set[str]] = {}
-    for first, second in set(zip(treat1, treat2)):
+    for first, second in set(zip(treat1, treat2, strict=True)):
         one, other = parts.get(first, {first}), parts.get(second, {second})
         if one is not other or first not in parts:
             if len(one) < len(other):
@@ -256,7 +256,7 @@ def joiner(treatments: list[str]) -> str:
 def pair_names(treatments: list[str], first: np.ndarray, second: np.ndarray) -> list[str]:
     """Names "A:B" of pairs given by positions."""
     sign = joiner(treatments)
-    return [f"{treatments[i]}{sign}{treatments[j]}" for i, j in zip(first, second)]
+    return [f"{treatments[i]}{sign}{treatments[j]}" for i, j in zip(first, second, strict=True)]
 
 
 def make_design(study: list[str], treat1: list[str], treat2: list[str], *, repeats: bool) -> Design:
@@ -313,7 +313,7 @@ def make_design(study: list[str], treat1: list[str], treat2: list[str], *, repea
 
 
 def _groups(kinds: dict[int, list]) -> tuple[StudyGroup, ...]:
-    return tuple(StudyGroup(*map(np.array, zip(*kinds[size]))) for size in sorted(kinds))
+    return tuple(StudyGroup(*map(np.array, zip(*kinds[size], strict=True))) for size in sorted(kinds))
 
 
 def _study_rows(

@@ -33,7 +33,7 @@ def leave_one_study_out(fit: NetworkFit) -> pd.DataFrame:
         raise ValueError("a network from pooled contrasts has no studies; fit_network is needed")
     tau2 = fit.method if fit.method in METHODS else fit.tau2
     first, second = np.triu_indices(len(fit.treatments), 1)
-    pairs = [(fit.treatments[i], fit.treatments[j]) for i, j in zip(first, second)]
+    pairs = [(fit.treatments[i], fit.treatments[j]) for i, j in zip(first, second, strict=True)]
     label = fit.contrasts["study"].astype(str)
     tables = []
     for study in sorted(label.unique()):
@@ -103,6 +103,6 @@ def comparison_adjusted_funnel(fit: NetworkFit, order: Sequence[str]) -> pd.Data
     rows = orient(rows, order)
     centre = [
         direct[a, b] if (a, b) in direct.index else -direct[b, a]
-        for a, b in zip(rows["treat1"], rows["treat2"])
+        for a, b in zip(rows["treat1"], rows["treat2"], strict=True)
     ]
     return rows.assign(centre=centre, te_adjusted=rows["te"] - centre)

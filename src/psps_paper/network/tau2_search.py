@@ -77,7 +77,7 @@ class Tau2Maxima:
     def of(self, data_set: int) -> tuple[Tau2Maximum, ...]:
         """Of one data set, the highest first."""
         mine = self.data_set == data_set
-        rows = zip(self.tau2[mine].tolist(), self.log_likelihood[mine].tolist())
+        rows = zip(self.tau2[mine].tolist(), self.log_likelihood[mine].tolist(), strict=True)
         return tuple(Tau2Maximum(*row) for row in rows)
 
 
@@ -314,7 +314,7 @@ def _brackets(likelihood: Likelihood) -> tuple[np.ndarray, ...]:
         index, low, high, at_low, at_high = _split(
             likelihood, index[again], low[again], high[again], at_low[:, again], at_high[:, again]
         )
-    return *(np.concatenate(part) for part in zip(*found)), falls
+    return *(np.concatenate(part) for part in zip(*found, strict=True)), falls
 
 
 def _settled(low: np.ndarray, high: np.ndarray, growth: np.ndarray) -> np.ndarray:

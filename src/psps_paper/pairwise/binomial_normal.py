@@ -6,9 +6,10 @@ over a normal stays log-concave (Prékopa 1973). So the maximum is global once a
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Literal
+from functools import cached_property, partial
+from typing import Literal, get_args
 
 import numpy as np
 import scipy
@@ -143,7 +144,7 @@ class _Hypergeometric:
         total = 0.0
         for i, x in enumerate(self.x):
             if self.low[i] < x < self.high[i]:
-                eta = scipy.optimize.brentq(lambda e: self._slope(i, e), -self.half * STEP, self.half * STEP)
+                eta = scipy.optimize.brentq(partial(self._slope, i), -self.half * STEP, self.half * STEP)
                 total += self._one(i, eta)[0]
         return float(total)
 
@@ -196,7 +197,7 @@ class _TwoArms:
     def of(self, eta: np.ndarray, alpha: np.ndarray) -> tuple[np.ndarray, ...]:
         """Log-likelihood [k x N]; derivatives by eta and by alpha, first, then second (both, mixed)."""
         value, first, second = self.constant[:, None] + 0 * eta, [], []
-        for sign, x, n in zip((0.5, -0.5), self.events[:, :, None], self.size[:, :, None]):
+        for sign, x, n in zip((0.5, -0.5), self.events[:, :, None], self.size[:, :, None], strict=True):
             z = np.clip(alpha[:, None] + sign * eta, -700, 700)
             if self.time:
                 mean = n * np.exp(z)
@@ -299,7 +300,7 @@ class _Integrated:
                 short, long = np.where(far, short, middle), np.where(far, middle, long)
             outer = [np.maximum(long - 2 * EDGE / tau, long / 4), np.maximum(long - EDGE / tau, long / 2)]
             edges = [0 * long, *outer, long]
-            for near, end in zip(edges[:-1], edges[1:]):
+            for near, end in itertools.pairwise(edges):
                 nodes.append(mode + side * ((end + near) / 2 + (end - near) / 2 * NODES))
                 weights.append((end - near) / 2 * NODE_WEIGHTS)
         return np.concatenate(nodes, axis=1), np.concatenate(weights, axis=1)
@@ -377,9 +378,11 @@ class _Search:
             )
         if slopes[1] <= 0:
             found.append((0.0, solutions[0]))
-        for j in range(1, len(TAU_GRID) - 1):
-            if slopes[j] > 0 >= slopes[j + 1]:
-                found.append(self._refine(TAU_GRID[j], TAU_GRID[j + 1], solutions[j]))
+        found += [
+            self._refine(TAU_GRID[j], TAU_GRID[j + 1], solutions[j])
+            for j in range(1, len(TAU_GRID) - 1)
+            if slopes[j] > 0 >= slopes[j + 1]
+        ]
         if not found:
             found.append((0.0, solutions[0]))
         return sorted(found, key=lambda item: -item[1][0].value)
@@ -470,13 +473,13 @@ def binomial_normal(
     (-0.89, 0.472, 0.0)
     """
     choice(measure, "measure", ("OR", "IRR"))
-    choice(model, "model", Model.__args__)
+    choice(model, "model", get_args(Model))
     time = measure == "IRR"
     events, size = two_groups(events1, n1, events2, n2, time=time)
-    for group, x in zip("12", events):
+    for group, x in zip("12", events, strict=True):
         require(x == np.round(x), x, f"events{group}", "a whole number", source="studies")
     if not time:
-        for group, n in zip("12", size):
+        for group, n in zip("12", size, strict=True):
             require(n == np.round(n), n, f"n{group}", "a whole number", source="studies")
     use = informative(events, size, time=time)
     k, events, size = len(use), events[:, use], size[:, use]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -129,7 +129,7 @@ def trim_and_fill(
         if isinstance(value, str):
             choice(value, name, TrimTau2.__args__)
     side = _slope_side(te, se) if side is None else side
-    choice(side, "side", Side.__args__)
+    choice(side, "side", get_args(Side))
     sign = -1.0 if side == "right" else 1.0
     order = np.argsort(sign * te, kind="stable")
     k, y, s = len(te), (sign * te)[order], se[order]
@@ -283,7 +283,7 @@ def pet_peese(te, se, method: PetMethod = "WLS", *, test: Test = "z", level: flo
     (0.01, 'PET')
     """
     te, se = study_estimates(te, se, at_least=3)
-    choice(method, "method", PetMethod.__args__)
+    choice(method, "method", get_args(PetMethod))
     if np.ptp(se) <= 1e-9 * se.max():
         raise ValueError("se: all are equal, so te cannot be regressed on se")
     pet, peese = (_precision(te, se, x, method, test, level) for x in (se, se**2))
@@ -305,7 +305,7 @@ def _precision(te, se, x, method: str, test: str, level: float) -> Precision:
         if sigma <= 1e-9 * np.abs(te / se).max():
             raise ValueError("te: the studies lie exactly on a line, so that least squares gives standard errors of 0")
         error = [sigma * e for e in error]
-    intercept, slope = (interval(m, s, level, df) for m, s in zip(estimate, error))
+    intercept, slope = (interval(m, s, level, df) for m, s in zip(estimate, error, strict=True))
     first, second = (estimate[0], error[0], *intercept), (estimate[1], error[1], *slope)
     return Precision(*first, *second, df, fit.tau2, fit.q_residual, sigma, likelihood)
 
@@ -482,7 +482,7 @@ def limit_meta_analysis(
     Checked against: metasens 1.5-2 limitmeta().
     """
     te, se = study_estimates(te, se, at_least=3)
-    choice(adjustment, "adjustment", Adjustment.__args__)
+    choice(adjustment, "adjustment", get_args(Adjustment))
     if np.ptp(se) <= 1e-9 * se.max():
         raise ValueError("se: all are equal, so te cannot be regressed on se")
     random = meta_analysis(te, se, tau2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 import scipy
@@ -91,7 +92,7 @@ def meta_analyses(
     ([0.3, 0.2], [0.03, 0.0])
     """
     te, se = _data_sets(te, se, at_least=2 if hartung_knapp else 1)
-    choice(prediction_df, "prediction_df", PredictionDf.__args__)
+    choice(prediction_df, "prediction_df", get_args(PredictionDf))
     k, df = te.shape[1], te.shape[1] - 1
     between, maxima = _tau2(te, se**2, tau2)
     te_common, se_common, q, _ = _pool(te, se**2)

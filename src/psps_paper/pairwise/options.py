@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -210,13 +210,13 @@ def small_sample_meta_analysis(
     >>> round(fit.lower, 3), round(fit.upper, 3)
     (-1.361, 1.439)
     """
-    choice(method, "method", MeanInterval.__args__)
-    choice(ad_hoc, "ad_hoc", AdHoc.__args__)
+    choice(method, "method", get_args(MeanInterval))
+    choice(ad_hoc, "ad_hoc", get_args(AdHoc))
     if ad_hoc != "none" and method != "hartung-knapp":
         raise ValueError(f"ad_hoc: {ad_hoc!r} is a correction of Hartung-Knapp, but method is {method!r}")
     default = {"classic": "HTS", "hartung-knapp": "HK", "kenward-roger": "KR"}[method]
     prediction = default if prediction is None else prediction
-    choice(prediction, "prediction", Prediction.__args__)
+    choice(prediction, "prediction", get_args(Prediction))
     if tau2 != "REML" and "KR" in (prediction, method.upper().replace("KENWARD-ROGER", "KR")):
         raise ValueError(f"tau2: Kenward-Roger is defined for REML, not for {tau2!r}")
     te, v, x = _studies(te, se, 2)
@@ -259,7 +259,7 @@ def _share(te, v, tau2: float) -> float:
 
 def _ad_hoc(x, te, v, mean, classic, chosen, df, ad_hoc: str, level: float):
     """Standard error, limits, p-value and degrees of freedom after the correction."""
-    lower, upper, p = interval(mean, chosen, level, df)
+    lower, upper, _ = interval(mean, chosen, level, df)
     if ad_hoc == "se" and classic > chosen:
         chosen = classic
     elif ad_hoc == "ci":

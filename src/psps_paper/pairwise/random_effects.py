@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -159,7 +159,7 @@ def _likelihood_maxima(te: np.ndarray, se: np.ndarray, method: str) -> tuple[Tau
 def log_likelihood(te: np.ndarray, se: np.ndarray, tau2: float, *, restricted: bool) -> float:
     """Of te ~ N(mean, se^2 + tau2) at the best mean, with all constants (metafor's convention)."""
     k, total = len(te), se**2 + tau2
-    mean, standard_error, q = _pool(te, total)
+    _, standard_error, q = _pool(te, total)
     value = np.log(total).sum() + q + k * np.log(2 * np.pi)
     if restricted:
         value -= 2 * np.log(standard_error) + np.log(k) + np.log(2 * np.pi)
@@ -240,7 +240,7 @@ def meta_analysis(
     (0.3, 0.115, 0.03)
     """
     te, se = study_estimates(te, se, at_least=2 if hartung_knapp else 1)
-    choice(prediction_df, "prediction_df", PredictionDf.__args__)
+    choice(prediction_df, "prediction_df", get_args(PredictionDf))
     method, between, maxima = _resolve_tau2(te, se, tau2)
     k, df = len(te), len(te) - 1
     te_common, se_common, q = _pool(te, se**2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -82,7 +82,7 @@ def two_groups(events1, n1, events2, n2, *, time: bool = False) -> tuple[np.ndar
     """
     second = ("time1", "time2") if time else ("n1", "n2")
     kinds = {"events1": "count", second[0]: "positive", "events2": "count", second[1]: "positive"}
-    values = dict(zip(kinds, (np.atleast_1d(x) for x in (events1, n1, events2, n2))))
+    values = dict(zip(kinds, (np.atleast_1d(x) for x in (events1, n1, events2, n2)), strict=True))
     e1, s1, e2, s2 = numbers(kinds, values, source="studies")
     if e1.ndim != 1 or not len(e1):
         raise ValueError(f"events1: shape {e1.shape} is not (k,) with k at least 1")
@@ -177,8 +177,8 @@ def mantel_haenszel(
     >>> round(fit.te, 3), round(fit.se, 3), fit.k_used
     (-0.9, 0.475, 3)
     """
-    choice(measure, "measure", MHMeasure.__args__)
-    choice(variance, "variance", RDVariance.__args__)
+    choice(measure, "measure", get_args(MHMeasure))
+    choice(variance, "variance", get_args(RDVariance))
     increment = one_number(increment, "increment", "not negative")
     time = measure in ("IRR", "IRD")
     events, size = two_groups(events1, n1, events2, n2, time=time)

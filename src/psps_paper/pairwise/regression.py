@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -197,7 +197,7 @@ def independent_columns(x: pd.DataFrame) -> None:
     """Raise ValueError naming the first term that is a combination of those before it."""
     values = x.to_numpy()
     basis = np.empty((len(values), 0))
-    for name, column in zip(x.columns, values.T):
+    for name, column in zip(x.columns, values.T, strict=True):
         size = np.abs(column).max()
         scaled = column / size if size > 0 else column
         rest = scaled - basis @ (basis.T @ scaled)
@@ -247,7 +247,7 @@ def meta_regression(
     [-0.25, 0.37]
     """
     te, se = study_estimates(te, se)
-    choice(test, "test", Test.__args__)
+    choice(test, "test", get_args(Test))
     critical_value(level)
     none = pd.DataFrame(index=range(len(te)))
     table = none if moderators is None else pd.DataFrame(moderators).reset_index(drop=True)
@@ -278,7 +278,7 @@ def _fit(te, se, x: pd.DataFrame, table, levels, method, test: str, level: float
         raise ValueError("te: the moderators fit every study exactly, so that Knapp-Hartung gives standard errors of 0")
     covariance = scale * back @ fit.cov[0] @ back.T
     errors = np.sqrt(np.diag(covariance))
-    rows = [(m, s, *interval(m, s, level, df)) for m, s in zip(b, errors)]
+    rows = [(m, s, *interval(m, s, level, df)) for m, s in zip(b, errors, strict=True)]
     coefficients = pd.DataFrame(rows, index=x.columns, columns=["estimate", "se", "lower", "upper", "p"])
     q_moderators, p_moderators = _wald(b[1:], covariance[1:, 1:], df)
     intercept = np.ones((k, 1)) / np.sqrt(k)

@@ -37,7 +37,7 @@ class Result:
     def numbers(self) -> dict[str, object]:
         """Fields that hold one number, text or truth value."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: x for name, x in values.items() if x is None or np.ndim(x) == 0 and not isinstance(x, Result)}
+        return {name: x for name, x in values.items() if x is None or (np.ndim(x) == 0 and not isinstance(x, Result))}
 
     def to_frame(self) -> pd.DataFrame:
         """The main table: by default one row with every single number."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -217,7 +217,7 @@ def selection_model(
     [5, 1]
     """
     te, se = study_estimates(te, se, at_least=3)
-    choice(alternative, "alternative", Alternative.__args__)
+    choice(alternative, "alternative", get_args(Alternative))
     ends = _interval_ends(steps, weights)
     sign = 1.0 if alternative == "greater" else -1.0
     p = scipy.special.ndtr(-sign * te / se)

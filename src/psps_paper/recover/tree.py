@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pandas as pd
@@ -64,7 +64,7 @@ class _Tree:
         path = np.zeros((len(self.pairs), self.m))
         for row, (a, b) in enumerate(self.pairs):
             nodes = nx.shortest_path(graph, a, b)
-            for u, v in zip(nodes[:-1], nodes[1:], strict=True):
+            for u, v in pairwise(nodes):
                 edge = graph.edges[u, v]
                 path[row, edge["k"]] = 1.0 if edge["a"] == u else -1.0
         return path

@@ -72,7 +72,7 @@ def _mend(element: ElementTree.Element) -> None:
     """Names are identifiers and signs are operators, so that browsers set the right space around them; as in LaTeX,
     capital Greek letters and names are upright and hats narrow."""
     text = element.text or ""
-    if element.tag == "mo" and (text.isalpha() and len(text) > 1 or text == "∞"):
+    if element.tag == "mo" and ((text.isalpha() and len(text) > 1) or text == "∞"):
         element.tag = "mi"
     elif element.tag == "mi" and text and not unicodedata.category(text[0]).startswith(("L", "N")) and text not in "∞…%":
         element.tag, element.text = "mo", "∼" if text == "~" else text

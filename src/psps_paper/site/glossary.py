@@ -20,9 +20,9 @@ PAGE = "glossary"
 _TAG = re.compile(r"""(<!--.*?-->|<(?:[^>"']|"[^"]*"|'[^']*')*>)""", re.DOTALL)
 _NAME = re.compile(r"</?([a-zA-Z][a-zA-Z0-9]*)")
 # A link would stand inside a link or a heading's anchor, or what is written there is code, a formula or a drawing.
-_UNTOUCHED = frozenset("a abbr button code h1 h2 h3 h4 h5 h6 label math option pre script select style summary svg textarea".split())
-_SCOPES = frozenset("section table figure aside".split())
-_VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
+_UNTOUCHED = frozenset(["a", "abbr", "button", "code", "h1", "h2", "h3", "h4", "h5", "h6", "label", "math", "option", "pre", "script", "select", "style", "summary", "svg", "textarea"])
+_SCOPES = frozenset(["section", "table", "figure", "aside"])
+_VOID = frozenset(["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"])
 
 
 @dataclass(frozen=True)

@@ -282,10 +282,10 @@ def _not_utf8(error: UnicodeDecodeError, file_name: str) -> str:
     if _ESCAPED.search("".join(header)):
         return fault
     for number, row in enumerate(rows):
-        for column, cell in zip(header, row):
+        for column, cell in zip(header, row, strict=False):
             if _ESCAPED.search(cell):
                 written = cell.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-                name = row_name(pd.DataFrame([dict(zip(header, row))], index=[number]), number)
+                name = row_name(pd.DataFrame([dict(zip(header, row, strict=False))], index=[number]), number)
                 return (f"{file_name}, line {line}, {name}, column {column}: '{written[:80]}' "
                         f"holds byte {content[error.start]:#04x}, which is not UTF-8")
     return fault

@@ -7,8 +7,8 @@ import re
 
 import pandas as pd
 import pytest
-from conftest import BOOK
 
+from conftest import BOOK
 from psps_paper.article import harms, patient_information
 from psps_paper.article.facts import fact
 from psps_paper.book import findings, front

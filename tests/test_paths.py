@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 import yaml
 from bs4 import BeautifulSoup
-from conftest import BUILT, ROOT, chapters
 
+from conftest import BUILT, ROOT, chapters
 from psps_paper.site import paths
 from psps_paper.site.paths import Part
 

@@ -164,7 +164,7 @@ def _finding(treat2: str, published: PublishedNetwork, shared: dict) -> Finding:
         trials=int(money["trials"]), patients_low=int(money["patients low"]), patients_high=int(money["patients high"]),
         sd=shared["scale"].sd, sd_low=shared["sd_low"], important=shared["scale"].important,
         certainty=" or ".join(dict.fromkeys([rated["certainty at best"], rated["certainty at worst"]])), lost=rated["levels lost"],
-        reasons=dict(zip(own["domain"], own["judgement"])), prediction=(predicted["wide_lower"], predicted["wide_upper"]),
+        reasons=dict(zip(own["domain"], own["judgement"], strict=True)), prediction=(predicted["wide_lower"], predicted["wide_upper"]),
         sure_of_none=bool(predicted["narrow_lower"] <= 0 <= predicted["narrow_upper"]),
         harms=harm_texts(events[events["study_id"].isin(studies)]), counts=shared["counts"].loc[treat2], funding=money,
         relief=relief[relief["study"].isin(studies) & (relief["comparison"] == words["responders"])],

@@ -367,12 +367,20 @@ def test_the_next_page_is_within_a_telephone(open_page, stem):
 
 
 @pytest.mark.built
-def test_what_unfolds_code_is_called_as_it_reads(open_page):
-    page = open_page("book/robustness.html")
-    unfolds = page.locator("details.hide > summary")
-    assert unfolds.count() > 0
-    assert {summary.inner_text().strip() for summary in unfolds.all()} == {"Show code cell source"}
-    assert page.locator("details.hide > summary[aria-label]").count() == 0
+def test_one_switch_shows_the_code_of_a_page(browser, address):
+    """Without a script too; it is off, and on paper there is neither code nor switch."""
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(address + "book/robustness.html")
+    code, switch = page.locator(".psps-code"), page.get_by_label("Show the code of this page")
+    assert code.count() > 5 and page.locator("details.above-input").count() == 0
+    assert not any(cell.is_visible() for cell in code.all())
+    assert min(switch.bounding_box()["width"], switch.bounding_box()["height"]) >= 24
+    switch.press("Space")
+    assert all(cell.is_visible() for cell in code.all())
+    page.emulate_media(media="print")
+    assert not any(cell.is_visible() for cell in [*code.all(), switch])
+    context.close()
 
 
 @pytest.mark.built

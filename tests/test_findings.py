@@ -1,4 +1,4 @@
-"""Harms, funding and the three comparisons: each count is in its source's words, each sentence follows from its numbers."""
+"""Harms, funding and the three comparisons: each count is in its source, each sentence follows from its numbers."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_harms_by_comparison(events, studies):
 
 
 def test_funding_by_comparison(studies):
-    # Medtronic: refs 49, 57 and 71 (study_facts.csv); Regenesis: ref 11 with 16 to 24 of 207 to 299 patients (sample_sizes.csv)
+    # Medtronic: refs 49, 57 and 71 (study_facts.csv); Regenesis: ref 11, 16 to 24 patients (sample_sizes.csv)
     paid = harms.funding_by_comparison(load_table("funders"), studies, load_table("sample_sizes"))
     assert paid[[harms.MAKER, harms.OTHER, harms.NOT_FOUND]].to_numpy().tolist() == [[1, 2, 7], [1, 0, 0], [2, 0, 0]]
     assert paid.loc["conservative", "share low"] == paid.loc["conservative + minimally invasive", "share high"] == 1
@@ -152,7 +152,7 @@ def test_order_of_rows_changes_nothing(events, studies, facts, table):
 
 
 def test_points_are_those_of_the_print(found):
-    # 0.36 (0.18 to 0.53) and 0.45 (0.14 to 0.76) times 2.65 points (clinical_scale.csv); N against C from 0.333 to 0.338
+    # 0.36 (0.18 to 0.53) and 0.45 (0.14 to 0.76) times 2.65 points (clinical_scale.csv); the implied one 0.333 to 0.338
     texts = {name: (findings.points_text(one), findings.limits_text(one)) for name, one in found.items()}
     assert texts["placebo/sham"] == ("0.9 points less pain", "0.5 to 1.4 less")
     assert texts["conservative + minimally invasive"] == ("1.2 points less pain", "0.4 to 2.0 less")

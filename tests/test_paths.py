@@ -1,4 +1,4 @@
-"""Readers' paths: the sidebar and the neighbours of a page are those of its own path, and every page says what it is."""
+"""Readers' paths: sidebar and neighbours of a page are those of its own path, and every page says what it is."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from psps_paper.site import paths
 from psps_paper.site.paths import Part
 
 PARTS = [
-    Part("For patients", "", ("p1", "p2")), Part("For reviewers", "The article", ("r1",)), Part("For reviewers", "Certainty", ("r2", "r3")),
+    Part("For patients", "", ("p1", "p2")), Part("For reviewers", "The article", ("r1",)),
+    Part("For reviewers", "Certainty", ("r2", "r3")),
     Part("For developers", "", ("d1", "d2")),
 ]  # fmt: skip
 TOCTREE = "".join(
-    f'<p class="caption" role="heading"><span class="caption-text">{caption}</span></p><ul class="nav bd-sidenav"><li><a href="{first}.html">{first}</a></li></ul>'
+    f'<p class="caption" role="heading"><span class="caption-text">{caption}</span></p>'
+    f'<ul class="nav bd-sidenav"><li><a href="{first}.html">{first}</a></li></ul>'
     for caption, first in (
         ("For patients", "p1"),
         ("For reviewers: the article", "r1"),

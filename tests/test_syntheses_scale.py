@@ -54,12 +54,6 @@ def test_spread_comes_from_the_trials():
         syntheses.on_common_scale(load_table("syntheses"), (2, 1))
 
 
-def test_an_smd_in_points():
-    # 0.36 * 1.22 = 0.4392, 0.36 * 2.65 = 0.954
-    assert syntheses.points_text(0.36, (1.22, 2.65)) == "0.44 to 0.95"
-    assert syntheses.points_text(-0.36, (1.22, 2.65)) == "−0.95 to −0.44"
-
-
 def test_the_clinicians_summary_takes_the_greatest_spread():
     scale = clinical_scale(load_table("clinical_scale"))
     assert scale.sd == syntheses.plausible_sds(load_table("study_facts"))[1]

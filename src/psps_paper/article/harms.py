@@ -77,8 +77,8 @@ def harms_table(harms: pd.DataFrame, facts: pd.DataFrame, studies: pd.DataFrame)
     Returns
     -------
     DataFrame [study, ref, class, event, count, share, time, part, source, note]
-        In the order of the article's references. ``share``: of the patients, at the middle where they are known within limits
-        only. ``part``: whether another row of the study counts the patients too.
+        In the order of the article's references. ``share``: of the patients, at the middle where they are known
+        within limits only. ``part``: whether another row of the study counts the patients too.
     """
     rows = []
     named = studies.set_index("study")
@@ -136,9 +136,10 @@ def funding_by_comparison(funders: pd.DataFrame, studies: pd.DataFrame, sizes: p
 
     Returns
     -------
-    DataFrame [treat2, trials, device maker, others, not found, patients low, patients high, share low, share high, makers]
-        Index ``treat2``. ``share``: of the patients, how many were in trials of a device maker, at the least and at the most
-        that the numbers of patients allow; ``makers``: their names.
+    DataFrame [treat2, trials, device maker, others, not found, patients low, patients high, share low, share high,
+               makers]
+        Index ``treat2``. ``share``: of the patients, how many were in trials of a device maker, at the least and at
+        the most that the numbers of patients allow; ``makers``: their names.
     """
     kinds = funders.set_index("study")["kind"]
     names = funders.set_index("study")["funder"]
@@ -168,7 +169,7 @@ def funding_by_comparison(funders: pd.DataFrame, studies: pd.DataFrame, sizes: p
 
 
 def funders_table(funders: pd.DataFrame, facts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
-    """Who is named for each trial, and in what role: DataFrame [study, ref, class, funder, kind, role, source, note]."""
+    """Who is named for each trial, in what role: DataFrame [study, ref, class, funder, kind, role, source, note]."""
     named = studies.set_index("study")
     return pd.DataFrame(
         [
@@ -188,7 +189,7 @@ def funders_table(funders: pd.DataFrame, facts: pd.DataFrame, studies: pd.DataFr
 
 
 def funding_by_class(funders: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
-    """Included trials by treatment class and by who paid: DataFrame [treatment class, trials, device maker, others, not found]."""
+    """Trials by class and by who paid: DataFrame [treatment class, trials, device maker, others, not found]."""
     rows = included(studies)
     kinds = rows["study"].map(funders.set_index("study")["kind"])
     group = kinds.map(lambda kind: NOT_FOUND if pd.isna(kind) else MAKER if kind == MAKER else OTHER)

@@ -7,7 +7,7 @@ import math
 import pandas as pd
 
 from psps_paper.article.facts import chosen
-from psps_paper.formatting import estimate, number
+from psps_paper.formatting import estimate
 
 POINTS = "points 0 to 10"
 
@@ -25,12 +25,6 @@ def plausible_sds(facts: pd.DataFrame) -> tuple[float, float]:
     """Least and greatest of :func:`sds_in_points`."""
     found = sds_in_points(facts)
     return found[0], found[-1]
-
-
-def points_text(smd: float, sds: tuple[float, float]) -> str:
-    """An SMD in points, from the least to the greatest SD: ``0.44 to 0.95``."""
-    low, high = sorted(smd * sd for sd in sds)
-    return f"{number(low)} to {number(high)}"
 
 
 def on_common_scale(syntheses: pd.DataFrame, sds: tuple[float, float]) -> pd.DataFrame:

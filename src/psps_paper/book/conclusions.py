@@ -206,26 +206,6 @@ def clinical_scale_table(scale: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def clinical_table(conclusions: pd.DataFrame, ratings: pd.DataFrame) -> pd.DataFrame:
-    """The conclusions with what a clinician asks first, beside the certainty of each."""
-    certainty = ratings.set_index("contrast")[["certainty at best", "certainty at worst"]]
-    rated = {
-        name: " or ".join(dict.fromkeys(row))
-        for name, row in zip(certainty.index, certainty.itertuples(index=False), strict=True)
-    }
-    contrasts = conclusions["treat1"] + " against " + conclusions["treat2"]
-    table = conclusions_table(conclusions)
-    return pd.DataFrame(
-        {
-            "conclusion": table["conclusion"],
-            "rests on": table["rests on"],
-            "points of 0 to 10": table["points of 0 to 10"],
-            "if studies are counted once": table["in words"],
-            "certainty": [rated.get(name, "not rated") for name in contrasts],
-        }
-    )
-
-
 def compatibility_texts(table: pd.DataFrame) -> dict[str, str]:
     """The compatibility map in numbers: ``n_rows, n_possible, n_impossible, n_not_found``."""
     counts = table["verdict"].value_counts()

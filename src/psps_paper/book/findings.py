@@ -1,4 +1,4 @@
-"""The direct comparisons with the reference as readers meet them first: size in points, certainty, harms and who paid."""
+"""The direct comparisons with the reference as readers meet them: size in points, certainty, harms and who paid."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Finding:
 
 
 def findings() -> list[Finding]:
-    """The direct comparisons of the published network with its reference, in the order of the table ``readers_words``."""
+    """The direct comparisons of the network with its reference, in the order of the table ``readers_words``."""
     return list(_findings())
 
 
@@ -159,12 +159,14 @@ def _finding(treat2: str, published: PublishedNetwork, shared: dict) -> Finding:
     predicted, money = shared["predictions"].loc[(centre, treat2)], shared["funding"].loc[treat2]
     studies, relief, events = shared["own"][treat2], shared["relief"], shared["events"]
     return Finding(
-        treat1=centre, treat2=treat2, place=shared["words"].index.get_loc(treat2) + 1, key=words["key"], name=words["name"], gloss=words["gloss"] if isinstance(words["gloss"], str) else "",
+        treat1=centre, treat2=treat2, place=shared["words"].index.get_loc(treat2) + 1, key=words["key"],
+        name=words["name"], gloss=words["gloss"] if isinstance(words["gloss"], str) else "",
         outcome=shared["outcome"], te=row["te"], lower=lower, upper=upper, exact=exact, tier=row["tier"],
         trials=int(money["trials"]), patients_low=int(money["patients low"]), patients_high=int(money["patients high"]),
         sd=shared["scale"].sd, sd_low=shared["sd_low"], important=shared["scale"].important,
-        certainty=" or ".join(dict.fromkeys([rated["certainty at best"], rated["certainty at worst"]])), lost=rated["levels lost"],
-        reasons=dict(zip(own["domain"], own["judgement"], strict=True)), prediction=(predicted["wide_lower"], predicted["wide_upper"]),
+        certainty=" or ".join(dict.fromkeys([rated["certainty at best"], rated["certainty at worst"]])),
+        lost=rated["levels lost"], reasons=dict(zip(own["domain"], own["judgement"], strict=True)),
+        prediction=(predicted["wide_lower"], predicted["wide_upper"]),
         sure_of_none=bool(predicted["narrow_lower"] <= 0 <= predicted["narrow_upper"]),
         harms=harm_texts(events[events["study_id"].isin(studies)]), counts=shared["counts"].loc[treat2], funding=money,
         relief=relief[relief["study"].isin(studies) & (relief["comparison"] == words["responders"])],
@@ -215,14 +217,16 @@ def answer_text(finding: Finding) -> str:
             f"{finding.treat2}: certainty {finding.certainty!r}; only the wording for very low certainty is written"
         )
     if lower < 0 < upper:
-        return f"No difference was shown. They may still differ: the result fits slightly more {finding.outcome} as well as clearly less."
+        fits = f"the result fits slightly more {finding.outcome} as well as clearly less"
+        return f"No difference was shown. They may still differ: {fits}."
     small = " slightly" if abs(te) < finding.important else ""
     return f"May relieve {finding.outcome}{small} {'more' if te > 0 else 'less'}, but the evidence is very uncertain."
 
 
 def trials_text(finding: Finding) -> str:
     """Trials and patients: "10 trials, 207 to 299 patients"."""
-    return f"{finding.trials} {'trial' if finding.trials == 1 else 'trials'}, {finding.patients_low} to {finding.patients_high} patients"
+    trials = "trial" if finding.trials == 1 else "trials"
+    return f"{finding.trials} {trials}, {finding.patients_low} to {finding.patients_high} patients"
 
 
 def harms_text(finding: Finding) -> str:
@@ -274,7 +278,8 @@ def funding_text(finding: Finding) -> str:
 def relief_texts(finding: Finding) -> list[str]:
     """Responders of 100 in each arm, with site and time: "46 against 8 of 100 (leg, 6 months)"."""
     return [
-        f"{number(100 * row.events1 / row.n1, 0)} against {number(100 * row.events2 / row.n2, 0)} of 100 ({row.site}, {row.time})"
+        f"{number(100 * row.events1 / row.n1, 0)} against {number(100 * row.events2 / row.n2, 0)} of 100 "
+        f"({row.site}, {row.time})"
         for row in finding.relief.itertuples()
     ]
 
@@ -289,8 +294,12 @@ def new_setting_text(found: list[Finding]) -> str:
     if len(surely) == len(found):
         return "In a new clinic there could be no effect at all in any row."
     if len(perhaps) == len(found):
-        return "In a new clinic there could be no effect at all in any row, if the trials differ as much as the print allows."
-    return f"In a new clinic there could be no effect at all against {sentence_list([finding.name.lower() for finding in perhaps])}."
+        return (
+            "In a new clinic there could be no effect at all in any row, "
+            "if the trials differ as much as the print allows."
+        )
+    against = sentence_list([finding.name.lower() for finding in perhaps])
+    return f"In a new clinic there could be no effect at all against {against}."
 
 
 def findings_texts(found: list[Finding]) -> dict[str, str]:
@@ -299,7 +308,8 @@ def findings_texts(found: list[Finding]) -> dict[str, str]:
     Returns
     -------
     dict
-        ``certainty``: every rating; ``new_setting``: :func:`new_setting_text`; ``points_X``, ``limits_X``, ``small_X``, ``smd_X`` for each X of
+        ``certainty``: every rating; ``new_setting``: :func:`new_setting_text`; ``points_X``, ``limits_X``,
+        ``small_X``, ``smd_X`` for each X of
         ``key``; ``sd``, ``sd_low``, ``important``; ``more``, ``more_interval``: of 100 patients, how many more
         respond, and the Hartung-Knapp interval in words.
     """
@@ -330,7 +340,7 @@ def findings_texts(found: list[Finding]) -> dict[str, str]:
 
 
 def note_texts(finding: Finding) -> dict[str, str]:
-    """The notes of a comparison: how the points were worked out, why the certainty is what it is, a new setting, relief."""
+    """The notes of a comparison: how the points were worked out, why this certainty, a new setting, responders."""
     judged: dict[str, list[str]] = {}
     for domain, judgement in finding.reasons.items():
         judged.setdefault(judgement, []).append(domain)
@@ -343,10 +353,13 @@ def note_texts(finding: Finding) -> dict[str, str]:
         else " The article prints no estimate; the widest interval that its other results allow is shown."
     )
     notes = {
-        "points": f"One SMD is taken as {number(finding.sd)} points, the largest standard deviation found in these trials. With the smallest, "
+        "points": f"One SMD is taken as {number(finding.sd)} points, the largest standard deviation found in these "
+        "trials. "
+        "With the smallest, "
         f"{number(finding.sd_low)}, the mean would be {number(abs(finding.exact[0] * finding.sd_low))}.{printed}",
         "certainty": f"{finding.lost.capitalize()} levels lost. {why[0].upper()}{why[1:]}.",
-        "new setting": f"In a new setting the SMD could be anywhere from {interval(*finding.prediction)} (prediction interval).",
+        "new setting": "In a new setting the SMD could be anywhere from "
+        f"{interval(*finding.prediction)} (prediction interval).",
     }
     if len(finding.relief):
         counts = sentence_list(

@@ -26,11 +26,15 @@ def grade(rating: str) -> str:
     filled = certainty.RATINGS.index(rating) + 1 if rating in certainty.RATINGS else 0
     ink = [' class="filled"' if place < filled else "" for place in range(4)]
     circles = "".join(f'<circle cx="{6 + 14 * place}" cy="6" r="4.8"{ink[place]}/>' for place in range(4))
-    return f'<span class="psps-grade"><svg viewBox="0 0 56 12" aria-hidden="true">{circles}</svg>{html.escape(rating.capitalize())} certainty</span>'
+    drawn = f'<svg viewBox="0 0 56 12" aria-hidden="true">{circles}</svg>'
+    return f'<span class="psps-grade">{drawn}{html.escape(rating.capitalize())} certainty</span>'
 
 
 def interval_plot(finding: Finding, width: int, words: tuple[str, str, str]) -> str:
-    """Estimate and interval on a line in points, drawn at one size; ``words`` stand below 0, the least difference noticed and its double."""
+    """Estimate and interval on a line in points, drawn at one size.
+
+    ``words`` stand below 0, the least difference that is noticed, and its double.
+    """
     te, lower, upper = finding.points
     low, high = -0.5, 2.5
 
@@ -43,10 +47,15 @@ def interval_plot(finding: Finding, width: int, words: tuple[str, str, str]) -> 
         for at, word in zip((0, least, 2 * least), words, strict=True)
     )
     hollow = " hollow" if finding.tier == "implied" else ""
-    said = f"{points_text(finding)} with {finding.treat1}, 95 % confidence interval {limits_text(finding)}. {least:g} point is the smallest difference that patients notice."
+    said = (
+        f"{points_text(finding)} with {finding.treat1}, 95 % confidence interval {limits_text(finding)}. "
+        f"{least:g} point is the smallest difference that patients notice."
+    )
     return (
-        f'<svg class="psps-plot psps-hue-{finding.place}" width="{width}" height="46" viewBox="0 0 {width} 46" role="img" aria-label="{html.escape(said)}">'
-        f'<path class="axis" d="M0 26H{width}"/><path class="zero" d="M{x(0)} 2V30"/><path class="least" d="M{x(least)} 2V30"/>'
+        f'<svg class="psps-plot psps-hue-{finding.place}" width="{width}" height="46" viewBox="0 0 {width} 46" '
+        f'role="img" aria-label="{html.escape(said)}">'
+        f'<path class="axis" d="M0 26H{width}"/><path class="zero" d="M{x(0)} 2V30"/>'
+        f'<path class="least" d="M{x(least)} 2V30"/>'
         f'<path class="axis" d="M{x(2 * least)} 22V30"/><path class="ci" d="M{x(lower)} 13H{x(upper)}"/>'
         f'<circle class="pt{hollow}" cx="{x(te)}" cy="13" r="5"/>{marks}</svg>'
     )
@@ -78,16 +87,20 @@ def _answer(finding: Finding) -> str:
     return (
         f'<section class="psps-answer psps-hue-{finding.place}"><div><h2 class="psps-class">{finding.name}</h2>'
         f"<p>{gloss}{html.escape(answer_text(finding))}</p></div>"
-        f'<div><p><span class="big psps-number">{points_text(finding)}</span> <span class="psps-number psps-note">95 % CI {limits_text(finding)}</span></p>'
+        f'<div><p><span class="big psps-number">{points_text(finding)}</span> '
+        f'<span class="psps-number psps-note">95 % CI {limits_text(finding)}</span></p>'
         f'{plot}<p class="psps-note">{trials_text(finding)}{implied}</p></div>'
-        f'<div><p>{grade(finding.certainty)}</p><dl class="psps-side"><dt><a href="harms.html#what-went-wrong">Harms</a></dt><dd>{html.escape(harms_in_short(finding))}</dd>'
-        f'<dt><a href="harms.html#who-paid">Who paid</a></dt><dd>{html.escape(funding_text(finding))}</dd></dl></div></section>'
+        f'<div><p>{grade(finding.certainty)}</p><dl class="psps-side">'
+        f'<dt><a href="harms.html#what-went-wrong">Harms</a></dt><dd>{html.escape(harms_in_short(finding))}</dd>'
+        f'<dt><a href="harms.html#who-paid">Who paid</a></dt><dd>{html.escape(funding_text(finding))}</dd>'
+        "</dl></div></section>"
     )
 
 
 def _plain(finding: Finding) -> str:
     return (
-        f"{finding.name}: {answer_text(finding)} {points_text(finding)} ({limits_text(finding)}); {trials_text(finding)}; {finding.certainty} certainty. "
+        f"{finding.name}: {answer_text(finding)} {points_text(finding)} ({limits_text(finding)}); "
+        f"{trials_text(finding)}; {finding.certainty} certainty. "
         f"Harms: {harms_text(finding)}. Who paid: {funding_text(finding)}."
     )
 
@@ -110,11 +123,13 @@ def show_summary(found: list[Finding]) -> Shown:
         _summary_row(finding, number_) + _notes(finding, number_) for number_, finding in enumerate(found, start=1)
     )
     caption = (
-        f"{found[0].outcome.capitalize()} as pooled by the article. Certainty by the stated rules of this edition; the article gives none. Dashed line: {found[0].important:g} point, "
+        f"{found[0].outcome.capitalize()} as pooled by the article. Certainty by the stated rules of this edition; "
+        f"the article gives none. Dashed line: {found[0].important:g} point, "
         "the smallest difference that patients notice."
     )
     return Shown(
-        f'<table class="psps psps-cards psps-sof"><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>',
+        f'<table class="psps psps-cards psps-sof"><caption>{caption}</caption><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table>",
         "\n".join(_plain(finding) + " " + "; ".join(note_texts(finding).values()) for finding in found),
     )
 
@@ -136,8 +151,11 @@ def _summary_row(finding: Finding, row: int) -> str:
     relief = "<br>".join(map(html.escape, relief_texts(finding))) or "No counts found"
     plot = interval_plot(finding, 150, ("0", f"{finding.important:g}", f"{2 * finding.important:g}"))
     cells = [
-        f"{finding.patients_low} to {finding.patients_high}<br>{finding.trials} {'trial' if finding.trials == 1 else 'trials'}",
-        f'<strong class="psps-number">{points_text(finding).removesuffix(f" {finding.outcome}")}</strong>{note("points")}<br><span class="psps-number">{limits_text(finding)}</span>{note("new setting")}{plot}<span class="psps-label">{smd}</span>',
+        "<br>".join(reversed(trials_text(finding).removesuffix(" patients").split(", "))),
+        f'<strong class="psps-number">{points_text(finding).removesuffix(f" {finding.outcome}")}</strong>'
+        f"{note('points')}"
+        f'<br><span class="psps-number">{limits_text(finding)}</span>{note("new setting")}{plot}'
+        f'<span class="psps-label">{smd}</span>',
         f"{relief}{note('relief')}",
         f"{grade(finding.certainty)}{note('certainty')}",
         *(html.escape(text[0].upper() + text[1:]) for text in (harms_text(finding), funding_text(finding))),
@@ -151,7 +169,9 @@ def _summary_row(finding: Finding, row: int) -> str:
         "Who paid",
     ]
     return (
-        f'<tr class="joined"><th scope="row"><strong class="psps-class psps-hue-{finding.place}">{finding.name}</strong><br>{gloss}{html.escape(answer_text(finding))}</th>'
+        '<tr class="joined"><th scope="row">'
+        f'<strong class="psps-class psps-hue-{finding.place}">{finding.name}</strong>'
+        f"<br>{gloss}{html.escape(answer_text(finding))}</th>"
         + "".join(f'<td data-head="{name}">{cell}</td>' for name, cell in zip(heads, cells, strict=True))
         + "</tr>"
     )
@@ -163,6 +183,7 @@ def _notes(finding: Finding, row: int) -> str:
         for place, text in enumerate(note_texts(finding).values())
     )
     return (
-        f'<tr class="footnotes"><td colspan="{len(COLUMNS)}"><details class="psps-more"><summary>Why {finding.certainty}, and other notes'
+        f'<tr class="footnotes"><td colspan="{len(COLUMNS)}"><details class="psps-more">'
+        f"<summary>Why {finding.certainty}, and other notes"
         f'<span class="visually-hidden"> on {finding.name.lower()}</span></summary><ol>{items}</ol></details></td></tr>'
     )

@@ -27,7 +27,7 @@ def _study(row) -> Html:
 
 
 def went_wrong_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Events of :func:`psps_paper.article.harms.harms_table` as readers see them, parts of an event indented below it."""
+    """Events of :func:`psps_paper.article.harms.harms_table` as readers see them, parts of an event below it."""
     return pd.DataFrame(
         {
             "trial": [_study(row) for row in table.itertuples()],
@@ -40,7 +40,7 @@ def went_wrong_table(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def paid_table(table: pd.DataFrame, words: pd.DataFrame) -> pd.DataFrame:
-    """Rows of :func:`psps_paper.article.harms.funding_by_comparison` as readers see them, in the order and by the names of ``readers_words``."""
+    """Rows of ``article.harms.funding_by_comparison`` as readers see them, by the names of ``readers_words``."""
 
     def share(row: pd.Series) -> str:
         low, high = (number(100 * row[f"share {end}"], 0) for end in ("low", "high"))
@@ -83,7 +83,7 @@ def harms_texts(table: pd.DataFrame, funders: pd.DataFrame, studies: pd.DataFram
     Returns
     -------
     dict
-        ``n_trials``; ``n_counted`` (trials with a count, also of none) and ``n_uncounted``; ``n_maker``, ``n_other`` and
+        ``n_trials``; ``n_counted`` (trials with a count, also of none), ``n_uncounted``; ``n_maker``, ``n_other`` and
         ``n_unknown`` by who paid; ``greatest``, ``greatest_event`` and ``greatest_trial``: the largest share.
     """
     trials = included(studies)
@@ -104,6 +104,10 @@ def harms_texts(table: pd.DataFrame, funders: pd.DataFrame, studies: pd.DataFram
     }
 
 
+def _bare(points: str, finding: Finding) -> str:
+    return points.removesuffix(f" {finding.outcome}").replace(" points", "")
+
+
 def clinician_table(found: list[Finding]) -> pd.DataFrame:
     """The comparisons on paper: what they rest on, points, responders, certainty."""
     return pd.DataFrame(
@@ -111,7 +115,7 @@ def clinician_table(found: list[Finding]) -> pd.DataFrame:
             {
                 f"{finding.treat1} against": finding.name.lower(),
                 "rests on": trials_text(finding),
-                "points of 0 to 10 (95 % CI)": f"{points_text(finding).removesuffix(f' {finding.outcome}').replace(' points', '')} ({limits_text(finding)})",
+                "points of 0 to 10 (95 % CI)": f"{_bare(points_text(finding), finding)} ({limits_text(finding)})",
                 f"half of the {finding.outcome} gone, of 100": "; ".join(relief_texts(finding)) or "no counts found",
                 "certainty": finding.certainty,
             }
@@ -152,7 +156,7 @@ def treatments_table(studies: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame [treatment, trials, at high risk of bias, against other care or a placebo arm, in the network]
-        Directions are the article's, for the first-named arm; trials that compare forms of one treatment, or add something to it,
+        Directions are the article's, for the first-named arm; trials that compare forms of one treatment, or add to it,
         are counted and say nothing of the treatment itself.
     """
     rows = []
@@ -165,7 +169,8 @@ def treatments_table(studies: pd.DataFrame) -> pd.DataFrame:
             {
                 "class": treatment_class,
                 "treatment": Html(
-                    f'<a href="narrative_{treatment_class.replace(" ", "_")}.html">{html.escape(group)}</a><span class="psps-place">{treatment_class}</span>'
+                    f'<a href="narrative_{treatment_class.replace(" ", "_")}.html">{html.escape(group)}</a>'
+                    f'<span class="psps-place">{treatment_class}</span>'
                 ),
                 "trials": len(own),
                 "at high risk of bias": int((own["rob_overall"] == "high").sum()),

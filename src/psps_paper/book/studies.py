@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import math
 
 import pandas as pd
 
@@ -112,13 +111,6 @@ def pooled_responders_table(pooled: pd.DataFrame) -> pd.DataFrame:
         }
         for _, row in pooled.iterrows()
     ])
-
-
-def nnt_text(numbers: pd.DataFrame, analysis: str = "missing as failure") -> str:
-    """The pooled number needed to treat, rounded up as is usual, with its interval, whose limits are rounded outwards."""
-    row = numbers[(numbers["of"] == "pooled") & (numbers["analysis"] == analysis)].iloc[0]
-    upper = "no limit" if math.isinf(row["upper"]) else str(math.ceil(row["upper"]))
-    return f"{math.ceil(row['NNT'])} ({math.floor(row['lower'])} to {upper})"
 
 
 def reextracted_texts(beside: pd.DataFrame, shares: pd.DataFrame, grid: pd.DataFrame, treat2: str) -> dict[str, str]:

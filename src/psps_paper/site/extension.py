@@ -111,6 +111,25 @@ def roomy_tables(body: str) -> str:
     return _TABLE.sub(table, body)
 
 
+_UNFOLDED = re.compile(r'<details class="[^"]*\babove-input\b[^"]*">\s*<summary.*?</summary>(.*?)</details>', re.DOTALL)
+SWITCH = (
+    '<p class="psps-code-switch"><label><input type="checkbox" id="psps-code"/> Show the code of this page</label></p>'
+)
+
+
+def one_switch(body: str) -> str:
+    """Put one switch for the code of all cells at the end of a page, in place of a toggle at each; the style sheet obeys it.
+
+    Example
+    -------
+    >>> cell = '<details class="admonition hide above-input"><summary>s</summary><pre>1 + 1</pre></details>'
+    >>> one_switch(cell).partition("<p ")[0]
+    '<div class="psps-code"><pre>1 + 1</pre></div>'
+    """
+    switched, cells = _UNFOLDED.subn(r'<div class="psps-code">\1</div>', body)
+    return switched + SWITCH if cells else body
+
+
 def tidy_body(body: str) -> str:
     """Mend in a page's body what axe-core reports: pandas' empty header cells and docutils' citation roles; let what unfolds
     code be called as it reads (MyST-NB calls all of it the same); let long words of tables break."""
@@ -119,7 +138,7 @@ def tidy_body(body: str) -> str:
     # A list of numbers is no number to be kept on one line.
     body = re.sub(r'<td class="number">(\d+(?:, \d+){2,})</td>', r"<td>\1</td>", body)
     body = re.sub(r"(?<=<td>)[^<]*[^<\s]{25}[^<]*", lambda cell: _LONG.sub(r"\g<0><wbr>", cell[0]), body)
-    return formulas.joined(roomy_tables(body).replace(' role="doc-biblioentry"', ' role="listitem"'))
+    return formulas.joined(roomy_tables(one_switch(body)).replace(' role="doc-biblioentry"', ' role="listitem"'))
 
 
 def adapt_page(app, pagename: str, templatename: str, context: dict, doctree) -> None:

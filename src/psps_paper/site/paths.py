@@ -1,7 +1,7 @@
 """Readers' paths through the book: parts whose captions begin alike ("For clinicians: ...") make one path.
 
-Each page belongs to one path, so its address says who reads: the sidebar shows that path alone, and "next" leads along it,
-without a script. A book whose captions name fewer than two paths stays as it is.
+Each page belongs to one path, so its address says who reads: the sidebar shows that path alone, and "next" leads along
+it, without a script. A book whose captions name fewer than two paths stays as it is.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DESCRIPTION = 160  # characters that search engines show
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the table of contents: its path ("For reviewers"), what it is of it (may be empty), and its pages in order."""
+    """A part of the table of contents: its path ("For reviewers"), its title (may be empty), its pages in order."""
 
     path: str
     title: str
@@ -106,11 +106,11 @@ def _key(caption: str) -> str:
 
 
 def description(body: str) -> str:
-    """The first sentences of a page that say something, in at most ``DESCRIPTION`` characters; empty where there are none.
+    """The first sentences of a page that say something, at most ``DESCRIPTION`` characters; empty without any.
 
     Example
     -------
-    >>> description("<h1>T</h1><p><em>Mirrors: Methods.</em></p><p>Which of these treatments work best? So people ask.</p>")
+    >>> description("<p><em>Mirrors: Methods.</em></p><p>Which of these treatments work best? So people ask.</p>")
     'Which of these treatments work best? So people ask.'
     """
     for paragraph in re.findall(r"<p\b[^>]*>(.*?)</p>", body, re.DOTALL):
@@ -130,7 +130,7 @@ def add_templates(app, config) -> None:
 
 
 def describe(app, pagename: str, templatename: str, context: dict, doctree) -> None:
-    """Before a page is written: a description, and a tab's title that begins with the page and ends with the book's short name."""
+    """Before a page is written: a description, and a tab's title that ends with the book's short name."""
     text = description(context.get("body", ""))
     if text:
         context["metatags"] = f'{context.get("metatags", "")}\n<meta name="description" content="{html.escape(text)}"/>'
@@ -150,7 +150,8 @@ def follow_path(app, pagename: str, templatename: str, context: dict, doctree) -
     doors = (
         '<ul class="psps-paths">'
         + "".join(
-            f'<li><a href="{html.escape(context["pathto"](first[name]))}"{current if name == path else ""}>{html.escape(name)}</a></li>'
+            f'<li><a href="{html.escape(context["pathto"](first[name]))}"{current if name == path else ""}>'
+            f"{html.escape(name)}</a></li>"
             for name in readers
         )
         + "</ul>"

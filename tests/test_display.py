@@ -274,13 +274,33 @@ def test_glued_values_have_their_tier(monkeypatch):
     assert parsed(glued["n_c_te"]).find("span")["class"] == ["value", "value-implied"]
 
 
-def test_claim_in_prose_says_where_it_is_printed_and_what_was_found(checked):
+def test_claim_in_prose_carries_its_verdict_and_leads_to_its_row(checked):
     link = parsed(claim_span(checked.loc["discussion.epidural_share"])).find("a")
     assert link.get_text() == "32.7\u202f%"
-    assert link["href"] == "reproduction_status.html#status-discussion.epidural_share"
-    assert link["class"] == ["claim", "verdict-contradicts"]
-    for part in ("Discussion", "28.57", "contradicts"):
-        assert part in link["title"]
+    assert link["href"] == "discussion.html#claim-discussion.epidural_share"
+    assert link["class"] == ["claim", "verdict-contradicts"] and not link.has_attr("title")
+    assert link["aria-label"] == "32.7\u202f%, contradicts"
+    assert (link["data-found"], link["data-place"]) == ("28.57\u202f%", "Discussion, paragraph 6")
+    assert link["data-against"] == checked.at["discussion.epidural_share", "against"]
+    assert link["data-why"].endswith("The authors' answer: none so far.")
+
+
+def test_a_single_digit_has_room_to_be_pressed(checked):
+    assert "short" in parsed(claim_span(checked.loc["surgery.studies"])).find("a")["class"]
+    assert "short" not in parsed(claim_span(checked.loc["abstract.n_p.te"])).find("a")["class"]
+
+
+def test_every_contradiction_has_room_for_an_answer_and_shows_it(checked, monkeypatch):
+    assert sorted(table("answers")["claim"]) == sorted(checked.loc[checked["verdict"] == "contradicts", "id"])
+    answers = table("answers").assign(answered_by="A. Author", day="2027-01-02", answer="The share is of another class")
+    monkeypatch.setattr(claims, "load_table", lambda name: answers)
+    how = claims.how(checked.loc["discussion.epidural_share"])
+    assert how.endswith("The authors' answer: The share is of another class (A. Author, 2027-01-02).")
+
+
+def test_folded_things_keep_their_text():
+    shown = display.folded(Shown("<b>x</b>", "x"), "More & more")
+    assert shown.text == "x" and "<summary>More &amp; more</summary><b>x</b>" in shown.markup
 
 
 def test_claims_table_has_a_row_with_an_id_for_each_claim(checked):
@@ -342,7 +362,7 @@ def test_cells_of_a_column_are_aligned_alike():
 
 def test_pages_are_named_by_their_titles(checked):
     chapters = status_table(checked)["chapter"]
-    assert chapters["nma.i2"].endswith(">Heterogeneity, inconsistency and bias</a>")
+    assert chapters["nma.i2"].endswith(">Network meta-analysis</a>")
     assert not chapters.str.contains(r">[^<]*_").any()
 
 

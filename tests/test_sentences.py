@@ -68,7 +68,7 @@ def test_any_two_swapped_keys_are_seen(path):
 def test_the_swap_of_both_printed_contrasts_is_seen():
     path = ROOT / "book" / "network_meta_analysis.ipynb"
     faults = misplaced(swapped(chapter_sentences(path), "nma.n_p.te", "nma.n_cm.te"), glued_results(path), subjects(path.stem))
-    assert [fault.partition(" (")[0] for fault in faults] == ["network_meta_analysis: nma.n_cm.te", "network_meta_analysis: nma.n_p.te"]
+    assert [fault.partition(" (")[0] for fault in faults] == ["network_meta_analysis: nma.n_p.te", "network_meta_analysis: nma.n_cm.te"]
 
 
 def test_a_number_without_a_row_is_named():
@@ -95,6 +95,8 @@ def test_what_a_sentence_must_say(text, says, seen):
 @pytest.mark.parametrize(
     ("markdown", "sentences"),
     [
+        ("(an-anchor-1)=\nOne.", ["One."]),
+        ("```{margin} A\nB.\n```\n\nOne.\n\n```{note} C\nD.\n```", ["B.", "One.", "D."]),
         ("# Title\n\nOne. Two? *Three*.", ["Title", "One.", "Two?", "Three."]), ("- a\n- b", ["a", "b"]), ("See Fig. 3 there. All", ["See Fig. 3 there.", "All"]),
         ("```{note} A\n:class: x\nText `code` {cite}`ref1`.\n```", ["Text ."]), ("```python\nx = 1\n```\nAfter.", ["After."]), ("甲。乙？", ["甲。", "乙？"]),
         ("## 2. Check\n\nDone [here](x.md) <b>now</b>.", ["2.", "Check", "Done here now."]),
@@ -119,10 +121,11 @@ def test_typed_numbers_are_what_their_checks_give():
 
 def test_a_typed_number_that_no_longer_holds_is_named():
     rows = table("typed_numbers")
-    at = rows.index[rows["words"] == "for six trials"][0]
-    rows.loc[at, "value"] = 7
+    at = rows.index[rows["relation"] == "="][0]
+    rows.loc[at, "value"] += 1
+    words, value = rows.loc[at, ["words", "value"]]
     (fault,) = untrue(rows, evidence())
-    assert fault.startswith(f"typed_numbers.csv, row {at + 1}: 'for six trials' says 7, found 6: ")
+    assert fault.startswith(f"typed_numbers.csv, row {at + 1}: {words!r} says {value:g}, found {value - 1:g}: ")
 
 
 def test_checked_rows_have_a_check_and_the_others_none():

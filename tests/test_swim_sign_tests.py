@@ -11,6 +11,7 @@ from conftest import BOOK
 from psps_paper.article import swim
 from psps_paper.article.facts import arm_numbers, contrast_numbers
 from psps_paper.article.studies import included
+from psps_paper.book.studies import lean_sentence, repeated_groups
 from psps_paper.figures.studies import effect_direction
 from psps_paper.tables.conditions import select
 from psps_paper.tables.load import load_table
@@ -125,7 +126,8 @@ def made(rows, *, basis="within arm", field="outcome_mean", unit="points 0 to 10
     """Facts of study s: (arm, number), with anything else by name."""
     base = {"study": "s", "field": field, "unit": unit, "outcome": outcome, "time": time, "basis": basis, "chosen": "yes",
             "relation": "=", "source_kind": "abstract", "source_url": "https://example.org", "counted": None, "value": None}
-    return pd.DataFrame([{**base, "arm": arm, "number": float(value), **other} for arm, value, other in rows])
+    return pd.DataFrame([{**base, "fact": f"s.{number}", "arm": arm, "number": float(value), **other}
+                         for number, (arm, value, other) in enumerate(rows)])
 
 
 PLACES = pd.DataFrame([("s", "a", 1, pd.NA), ("s", "b", 2, pd.NA), ("s", "c", 3, pd.NA), ("s", "b vs a", 2, 1), ("s", "pooled", pd.NA, pd.NA)],
@@ -210,19 +212,38 @@ def test_every_arm_with_numbers_has_its_place(tables):
 
 
 @pytest.mark.parametrize("stem", ["conservative", "minimally_invasive", "neuromodulation", "surgery"])
-def test_class_pages_say_what_a_direction_is_and_show_both(stem):
+def test_class_pages_say_what_a_direction_is_and_show_each_table_once(stem):
     cells = json.loads((BOOK / f"narrative_{stem}.ipynb").read_text(encoding="utf-8"))["cells"]
-    prose = " ".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
-    assert "It is not the sign of an effect" in prose and "the article itself states for the trials it cites" in prose
-    assert "counts a trial" in " ".join(prose.split()) and "patient_information.ipynb" in prose
+    prose = " ".join(" ".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown").split())
     shown = [cell for cell in cells if cell["cell_type"] == "code" and "show" in "".join(cell["source"])[:5]]
     assert all(len(cell["outputs"]) == 1 and "".join(cell["source"]).count("show(") <= 1 for cell in shown)
     markup = "".join("".join(out["data"].get("text/html", "")) for cell in cells for out in cell.get("outputs", []) if "data" in out)
-    wanted = ["sign-tests", "directions-and-numbers", "summary-claims"]
-    if stem != "surgery":  # two trials, which both groupings part
-        wanted += ["groupings", "sign-tests-clinical", "stated-against-numbers"]
-        assert 'id="figure-effect_direction_clinical"' in markup
-    assert all(f'id="table-{name}"' in markup for name in wanted)
+    wanted = ["directions-and-numbers", "summary-claims"]
+    if stem == "surgery":  # two trials, each a question of its own: nothing to count
+        assert "A direction is a statement about significance" in markup and "sign-tests" not in markup
+    else:
+        wanted += ["sign-tests"]
+        assert "It is not the sign of an effect" in prose
+        assert "counts a trial" in prose and "patient_information.ipynb" in prose
+    assert [markup.count(f'id="table-{name}"') for name in wanted] == [1] * len(wanted)
+    assert "the directions that it states for the studies cited" in markup
+
+
+def test_only_questions_with_several_studies_have_a_sign_test(studies):
+    for kind in ("conservative", "minimally invasive", "neuromodulation"):
+        rows = repeated_groups(swim.sign_tests(studies, by="clinical_group", treatment_class=kind))
+        assert len(rows) and rows["studies"].min() > 1
+
+
+@pytest.mark.parametrize(("stated", "leans", "says"), [
+    (["favours intervention"], ["not seen"], "No study here"),
+    (["no difference"], ["not seen"], "Of the only study said to show no difference no public"),
+    (["no difference"], ["to the first arm"], "leans one way in"),
+    (["no difference"], ["both ways"], "leans no way in"),
+    (["no difference"] * 3, ["both ways", "to another arm", "not seen"], "Of 3 studies said to show no difference, public numbers of pain were found for 2; in 1"),
+])
+def test_the_sentence_on_leaning_numbers_is_english_for_every_count(stated, leans, says):
+    assert says in lean_sentence(pd.DataFrame({"stated direction": stated, "numbers lean": leans}))
 
 
 def test_grouping_must_be_known(studies, facts):

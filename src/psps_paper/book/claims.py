@@ -10,12 +10,12 @@ import pandas as pd
 from myst_nb import glue
 
 from psps_paper.article.trials import Trials, book_state
-from psps_paper.book.display import Html, Shown, show, tier_badge, verdict_chip
+from psps_paper.book.display import Html, Shown, folded, show, tier_badge, verdict_chip
 from psps_paper.claims.model import VERDICTS, place
 from psps_paper.claims.registry import check_claims, statements
 from psps_paper.tables.cache import once
 from psps_paper.tables.checksums import checksums
-from psps_paper.tables.load import data_folder
+from psps_paper.tables.load import data_folder, load_table
 from psps_paper.tables.trials import SOURCE, trials_folder
 
 
@@ -28,13 +28,28 @@ def keeps_to_print() -> Shown | None:
 
 
 def claim_span(claim: pd.Series) -> str:
-    """A printed number in prose, with its verdict; the title holds place, value found and verdict."""
-    title = f"{claim['quantity']}. Printed: {claim['section']}. Found: {claim['computed']}. Verdict: {claim['verdict']}."
+    """A printed number in prose: a link to its permanent address that carries what ``psps-xray.js`` shows in place.
+
+    The name of the link says the verdict, so that nobody depends on colour, hover or a script for it.
+    """
+    carried = {
+        "of": claim["quantity"],
+        "place": place(claim),
+        "found": claim["computed"],
+        "against": claim["against"],
+        "why": how(claim),
+    }
+    data = "".join(f' data-{name}="{html.escape(text)}"' for name, text in carried.items())
+    short = " short" if len(claim["shown"]) < 3 else ""  # a single digit needs room around it to be pressed
     return (
-        f'<a class="claim verdict-{claim["verdict"].replace(" ", "-")}" data-claim="{claim["id"]}" '
-        f'href="reproduction_status.html#status-{claim["id"]}" '
-        f'title="{html.escape(title)}">{html.escape(claim["shown"])}</a>'
+        f'<a class="claim verdict-{claim["verdict"].replace(" ", "-")}{short}" data-claim="{claim["id"]}" '
+        f'href="{address(claim)}" aria-label="{html.escape(claim["shown"])}, {claim["verdict"]}"{data}>{html.escape(claim["shown"])}</a>'
     )
+
+
+def address(claim: pd.Series) -> str:
+    """Permanent address of a statement within the book: its row on the page that mirrors its place."""
+    return f"{claim['chapter']}.html#claim-{claim['id']}"
 
 
 def glue_claims(chapter: str, also: Sequence[str] = ()) -> None:
@@ -70,7 +85,7 @@ def claims_table(checked: pd.DataFrame) -> pd.DataFrame:
             "verdict": Html(f"{verdict_chip(claim['verdict'])} {_claim_tier(claim)}"),
             "weight": claim["weight"],
             "checked against": claim["against"],
-            "how, and what would settle it": _how(claim),
+            "how, and what would settle it": how(claim),
         }
         for _, claim in checked.iterrows()
     ]
@@ -80,32 +95,45 @@ def claims_table(checked: pd.DataFrame) -> pd.DataFrame:
 
 
 def show_claims(chapter: str) -> Shown:
-    """Every printed number that a chapter mirrors, with its verdict; the caption counts distinct results, then the rest."""
+    """Every printed number that a chapter mirrors, folded up: the row of each is its permanent address, which unfolds it.
+
+    The caption counts distinct results, then the rest.
+    """
     checked = _checked(_digests())
     rows = checked[checked["chapter"] == chapter]
     distinct = statements(rows)
     results = distinct["weight"] == "result"
     counts = [f"{name}: {_counted(part['verdict'])}" for name, part in (("results", distinct[results]), ("methods and details", distinct[~results])) if len(part)]
-    return show(
+    table = show(
         claims_table(rows),
         caption=f"The article's numbers on this page. Of the {'; of the '.join(counts)}.",
         tier="printed",
         name=f"claims-{chapter.replace('_', '-')}",
         sortable=True,
     )
+    return folded(table, f"All {len(rows)} printed numbers of this page, each with its address and its verdict")
 
 
 def _claim_tier(claim: pd.Series) -> str:
     return "" if claim["verdict"] == "not checkable" else tier_badge(claim["tier"])
 
 
-def _how(claim: pd.Series) -> str:
+def how(claim: pd.Series) -> str:
+    """How a verdict came about: the values and remarks, what would settle it, and for a contradiction the authors' answer."""
     parts = [claim["detail"]]
     if isinstance(claim["note"], str):
         parts.append(claim["note"])
     if isinstance(claim["settles"], str) and claim["verdict"] != "reproduces":
         parts.append(f"Would settle it: {claim['settles']}.")
+    if claim["verdict"] == "contradicts":
+        parts.append(f"The authors' answer: {_answers().get(claim['id'], 'none so far')}.")
     return " ".join(part if part.endswith(".") else part + "." for part in parts)
+
+
+def _answers() -> dict[str, str]:
+    """What the article's authors said about a contradiction, with name and day, by statement."""
+    table = load_table("answers").dropna(subset="answer")
+    return {row.claim: f"{row.answer} ({row.answered_by}, {row.day})" for row in table.itertuples()}
 
 
 def _marked(text: str, ids: list[str]) -> str:

@@ -132,6 +132,12 @@ def show(
     return Shown(markup, f"[{tier}] {caption}\n{text}")
 
 
+def folded(shown: Shown, summary: str) -> Shown:
+    """Something shown behind a line that unfolds it; an address that leads into it unfolds it too."""
+    markup = f'<details class="psps-more"><summary>{html.escape(summary)}</summary>{shown.markup}</details>'
+    return Shown(markup, shown.text)
+
+
 def sentence(text: str) -> Shown:
     """A paragraph of prose that depends on the data."""
     return Shown(f"<p>{html.escape(text)}</p>", text)

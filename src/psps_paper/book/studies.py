@@ -8,10 +8,11 @@ import pandas as pd
 
 from psps_paper import formatting
 from psps_paper.article import reextracted
-from psps_paper.article.facts import class_page_table, value_text
+from psps_paper.article.facts import value_text
 from psps_paper.article.studies import included
+from psps_paper.article.swim import one_way
 from psps_paper.bayes import Posterior
-from psps_paper.book.display import Html, linked
+from psps_paper.book.display import Html
 
 
 def labelled_studies(studies: pd.DataFrame) -> pd.DataFrame:
@@ -34,22 +35,6 @@ def registry_table(studies: pd.DataFrame) -> pd.DataFrame:
         "risk of bias": rows["rob_overall"],
         "in the network": rows["nma_status"],
     })
-
-
-def with_sources(table: pd.DataFrame) -> pd.DataFrame:
-    """Put the pages of each value below it: a column ``X source`` goes into the cells of column ``X``.
-
-    The value stays as it is where it has no source.
-    """
-    merged = table.copy()
-    for column in [name for name in table.columns if name.endswith(" source")]:
-        target = column.removesuffix(" source")
-        merged[target] = [
-            Html(f'{html.escape(str(value))} <span class="psps-place">{linked(source)}</span>') if source else value
-            for value, source in zip(table[target], table[column], strict=True)
-        ]
-        merged = merged.drop(columns=column)
-    return merged
 
 
 def facts_table(facts: pd.DataFrame) -> pd.DataFrame:
@@ -82,15 +67,85 @@ def facts_table(facts: pd.DataFrame) -> pd.DataFrame:
     }).reset_index(drop=True)
 
 
-CLASS_PAGE_COLUMNS = [
-    "study", "year", "comparison", "stated direction", "risk of bias", "patients", "result", "result in numbers",
-    "follow-up", "measure", "sub-class",
-]
+def directions_page(directions: pd.DataFrame) -> pd.DataFrame:
+    """What the article states of each study beside the lean of its own numbers, as readers see it.
+
+    Parameters
+    ----------
+    directions : DataFrame
+        From :func:`psps_paper.article.swim.effect_direction_table`.
+
+    Returns
+    -------
+    DataFrame [question, comparison, stated, own numbers, risk of bias]
+        The study is named below its comparison, what a statement rests on or what the numbers are below each of them.
+    """
+    def below(text: str, more: str) -> Html:
+        return Html(html.escape(text) + (f' <span class="psps-place">{html.escape(more)}</span>' if more else ""))
+
+    return pd.DataFrame({
+        "question": directions["group"],
+        "comparison": [
+            below(f"{row['first-named arm']} against {row['other arms']}", row["study"]) for _, row in directions.iterrows()
+        ],
+        "stated": [below(row["stated direction"], row["what the statement rests on"]) for _, row in directions.iterrows()],
+        "own numbers": [below(row["numbers lean"], row["the numbers"]) for _, row in directions.iterrows()],
+        "risk of bias": directions["risk of bias"],
+    })
 
 
-def class_page(studies: pd.DataFrame, facts: pd.DataFrame, treatment_class: str) -> pd.DataFrame:
-    """The table of a class page, what readers look for first in front, the pages of each value below it."""
-    return with_sources(class_page_table(studies, facts, treatment_class))[CLASS_PAGE_COLUMNS]
+def lean_sentence(directions: pd.DataFrame) -> str:
+    """What the public numbers of the studies said to show no difference add, as a sentence.
+
+    Parameters
+    ----------
+    directions : DataFrame
+        From :func:`psps_paper.article.swim.effect_direction_table`.
+
+    Examples
+    --------
+    >>> lean_sentence(pd.DataFrame({"stated direction": ["no difference"], "numbers lean": ["not seen"]}))
+    'Of the only study said to show no difference no public numbers were found.'
+    """
+    stated, seen, leaning = one_way(directions)
+    if stated == 0:
+        return "No study here is said to show no difference."
+    if stated > 1:
+        return f"Of {stated} studies said to show no difference, public numbers of pain were found for {seen}; in {leaning} of these they lean one way."
+    if seen == 0:
+        return "Of the only study said to show no difference no public numbers were found."
+    return f"The only study said to show no difference leans {'one way' if leaning else 'no way'} in its own public numbers."
+
+
+def repeated_groups(tests: pd.DataFrame) -> pd.DataFrame:
+    """Sign tests of the groups with several studies, from :func:`psps_paper.article.swim.sign_tests`, columns without a study left out."""
+    rows = tests[tests["studies"] > 1]
+    counted = ["favours intervention", "favours comparator", "no difference", "mixed", "not reported"]
+    return rows.drop(columns=[name for name in counted if not rows[name].any()]).reset_index(drop=True)
+
+
+def summary_page(summary: pd.DataFrame, treatment_class: str) -> pd.DataFrame:
+    """The article's summary sentences on a class beside the directions of the studies that they cite, as readers see them.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        From :func:`psps_paper.article.swim.summary_against_table`.
+    treatment_class : str
+
+    Returns
+    -------
+    DataFrame [the article's sentence, cited studies, agrees, every study on the question, remark]
+    """
+    rows = summary[summary["class"] == treatment_class]
+    counts = rows[["favours intervention", "favours comparator", "no difference", "other"]].astype(str).agg(" / ".join, axis=1)
+    return pd.DataFrame({
+        "the article's sentence": rows["claim"],
+        "cited studies": counts,
+        "agrees": rows["agrees"],
+        "every study on the question": rows["all of the group"] + ": " + rows["agrees over the group"],
+        "remark": rows["remark"],
+    }).reset_index(drop=True)
 
 
 def pooled_responders_table(pooled: pd.DataFrame) -> pd.DataFrame:

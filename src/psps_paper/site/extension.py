@@ -23,7 +23,7 @@ from pybtex.style.labels import BaseLabelStyle
 from pybtex.style.sorting import BaseSortingStyle
 from pybtex.style.template import names, sentence
 
-from psps_paper.site import formulas, paths
+from psps_paper.site import formulas, paths, xray
 from psps_paper.site.glossary import PAGE, GlossaryDirective, explained, load_glossary
 from psps_paper.site.slimming import slim
 
@@ -149,7 +149,9 @@ def adapt_page(app, pagename: str, templatename: str, context: dict, doctree) ->
             for asset in context[kind]
             if "thebe" not in f"{getattr(asset, 'filename', asset)} {getattr(asset, 'attributes', '')}".lower()
         ]
-    body = tidy_body(context.get("body", ""))
+    body = xray.with_bar(tidy_body(context.get("body", "")))
+    if not xray.claims_in(body):
+        context["script_files"] = [asset for asset in context["script_files"] if xray.SCRIPT not in str(getattr(asset, "filename", asset))]
     # The reference list is titles of other people's works; the glossary explains itself.
     if f"book/{PAGE}" in app.env.found_docs and pagename.startswith("book/") and Path(pagename).name not in ("references", PAGE):
         body = explained(body, app.psps_glossary)
@@ -257,6 +259,7 @@ def setup(app) -> dict[str, bool]:
     app.add_css_file("formulas.css")
     app.add_css_file(LOOK, priority=700)  # after the theme's and MyST-NB's (500), before a book's own (800)
     app.add_js_file("psps-tables.js", loading_method="defer")
+    app.add_js_file(xray.SCRIPT, loading_method="defer")
     app.connect("config-inited", use_assets)
     app.connect("config-inited", paths.add_templates)
     app.connect("config-inited", run_all_chapters)

@@ -35,6 +35,9 @@ _KEY = re.compile(
 )
 # What is no prose: code, the fences and options of directives, roles other than glue, formulas, addresses, HTML
 _MARKUP = [
+    (re.compile(r"^\([\w.-]+\)=$", re.MULTILINE), ""),  # an anchor
+    # The fence that closes a directive opens no code
+    (re.compile(r"^```\{[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE), r"\n\1\n"),
     (re.compile(r"^```[\w+-]*\n.*?^```$", re.DOTALL | re.MULTILINE), ""),
     (re.compile(r"^(?:`{3,}|:{3,}).*$|^:\w+:.*$", re.MULTILINE), "\n"),
     (re.compile(r"(?<!\{glue\})`[^`]*`"), ""), (re.compile(r"\{(?!glue)[\w:.-]+\}"), ""),

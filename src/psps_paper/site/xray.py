@@ -1,0 +1,66 @@
+"""The verdicts of a page in one quiet line: how many of each its text carries, where the first stands, and a switch that colours all.
+
+What a single number carries is in its link (:func:`psps_paper.book.claims.claim_span`) and opens in place with ``psps-xray.js``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from psps_paper.claims.model import VERDICTS
+
+SCRIPT = "psps-xray.js"
+_CLAIM = re.compile(r'<a class="claim verdict-(?P<verdict>[a-z-]+)(?P<short> short)?" (?=data-claim=)')
+_WORDS = {
+    "reproduces": ("reproduces", "reproduce"), "consistent": ("is consistent", "are consistent"), "truncated": ("is cut off", "are cut off"),
+    "contradicts": ("contradicts", "contradict"), "not checkable": ("cannot be checked", "cannot be checked"),
+}  # fmt: skip
+_MIRRORS = re.compile(r"<p><em>Mirrors: .*?</em></p>\n?", re.DOTALL)
+
+
+def claims_in(body: str) -> bool:
+    """Whether the text of a page holds numbers that carry a verdict."""
+    return _CLAIM.search(body) is not None
+
+
+def with_bar(body: str) -> str:
+    """Put the bar below the line that says what a page mirrors, and give the first number of each verdict an anchor.
+
+    A page without that line, or without numbers that carry a verdict, stays as it is.
+
+    Examples
+    --------
+    >>> page = '<p><em>Mirrors: X.</em></p><p><a class="claim verdict-consistent" data-claim="a" href="#">1</a></p>'
+    >>> 'href="#first-consistent"' in with_bar(page) and 'id="first-consistent"' in with_bar(page)
+    True
+    >>> with_bar("<p>No number.</p>")
+    '<p>No number.</p>'
+    """
+    mirrors = _MIRRORS.search(body)
+    counts = Counter(found["verdict"] for found in _CLAIM.finditer(body))
+    if mirrors is None or not counts:
+        return body
+    seen: set[str] = set()
+
+    def anchored(found: re.Match) -> str:
+        if found["verdict"] in seen:
+            return found[0]
+        seen.add(found["verdict"])
+        return found[0] + f'id="first-{found["verdict"]}" '
+
+    return body[: mirrors.end()] + _bar(counts) + _CLAIM.sub(anchored, body[mirrors.end() :])
+
+
+def _bar(counts: Counter[str]) -> str:
+    items = []
+    for verdict in VERDICTS:
+        name = verdict.replace(" ", "-")
+        if number := counts[name]:
+            words = _WORDS[verdict][number > 1]
+            items.append(f'<li><a href="#first-{name}"><span class="verdict verdict-{name}">{number}</span> {words}</a></li>')
+    total = counts.total()
+    return (
+        f'<div class="psps-bar" role="group" aria-label="Verdicts on the {total} printed numbers in this text"><ul>{"".join(items)}</ul>'
+        '<label class="psps-switch"><input type="checkbox" id="xray" role="switch"> Colour all</label></div>\n'
+    )

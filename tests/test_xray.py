@@ -1,0 +1,54 @@
+"""The bar of verdicts on a page, and the script that opens a number's verdict in place."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from bs4 import BeautifulSoup
+
+from psps_paper.claims.model import VERDICTS
+from psps_paper.site import xray
+from psps_paper.site.formulas import ASSETS
+
+MIRRORS = "<h1>Title</h1>\n<p><em>Mirrors: Results.</em></p>\n"
+
+
+def number(verdict: str, text: str = "13") -> str:
+    short = " short" if len(text) < 3 else ""
+    return f'<a class="claim verdict-{verdict}{short}" data-claim="x" href="p.html#claim-x" data-of="trials">{text}</a>'
+
+
+def test_the_bar_counts_each_verdict_in_its_order_and_leads_to_the_first():
+    body = xray.with_bar(f"{MIRRORS}<p>{number('contradicts')} {number('consistent')} {number('not-checkable')} {number('consistent', '0.45')}</p>")
+    bar = BeautifulSoup(body, "html.parser").select_one(".psps-bar")
+    assert [item.get_text() for item in bar.select("li")] == ["2 are consistent", "1 contradicts", "1 cannot be checked"]
+    assert bar["aria-label"] == "Verdicts on the 4 printed numbers in this text"
+    links = [link["href"][1:] for link in bar.select("a")]
+    firsts = BeautifulSoup(body, "html.parser").select("a.claim[id]")
+    assert links == ["first-consistent", "first-contradicts", "first-not-checkable"] and sorted(links) == sorted(first["id"] for first in firsts)
+    assert body.index("psps-bar") > body.index("Mirrors") and body.index("psps-bar") < body.index("data-claim")
+
+
+@pytest.mark.parametrize("body", ["<p>x</p>", MIRRORS, f"<h1>Front</h1><p>{number('consistent')}</p>"])
+def test_a_page_that_mirrors_nothing_or_has_no_number_has_no_bar(body):
+    assert xray.with_bar(body) == body
+
+
+def test_every_verdict_has_words_for_one_and_for_several():
+    for verdict in VERDICTS:
+        name = verdict.replace(" ", "-")
+        one, two = (BeautifulSoup(xray.with_bar(MIRRORS + number(name) * n), "html.parser").select_one("li").get_text() for n in (1, 2))
+        assert one.startswith("1 ") and two.startswith("2 ")
+
+
+def test_the_switch_works_without_a_script_and_every_verdict_has_its_sign():
+    style = (ASSETS / "psps.css").read_text(encoding="utf-8")
+    assert "html:has(#xray:checked) .bd-content a.claim" in style
+    for verdict in VERDICTS:
+        assert re.search(rf"\.verdict-{verdict.replace(' ', '-')} {{ --mark: \"[^\"]+\"; --hue: ", style)
+
+
+def test_the_script_is_a_file_without_markup_from_text():
+    script = (ASSETS / xray.SCRIPT).read_text(encoding="utf-8")
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|eval\(|\.on[a-z]+ =", script)

@@ -499,3 +499,81 @@ def test_poor_contrast_is_found_wherever_it_is(reader, body):
     # What is known is passed over, and nothing else
     assert [look for look in looks if contrast_violations(page, looks - {look})[0]] != [] == contrast_violations(page, looks)[0]
     page.close()
+
+
+XRAY = "book/network_meta_analysis.html"
+NUMBER = "a.claim[data-claim='nma.n_p.te']"
+
+
+@pytest.mark.built
+def test_a_number_opens_its_verdict_by_keyboard_and_closes_it(open_page):
+    page = open_page(XRAY)
+    page.locator(NUMBER).evaluate("number => number.focus({focusVisible: true})")
+    said = page.locator(".psps-pop").inner_text()
+    assert all(words in said for words in ("consistent", "Printed", "0.36", "Found", "Checked against", "Why"))
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Permanent address"
+    page.keyboard.press("Escape")
+    assert page.locator(".psps-pop").count() == 0
+    assert page.evaluate("document.activeElement.dataset.claim") == "nma.n_p.te"
+
+
+@pytest.mark.built
+def test_a_number_opens_its_verdict_by_mouse_and_stays_when_pressed(open_page):
+    page = open_page(XRAY)
+    page.hover(NUMBER)
+    assert page.locator(".psps-pop").count() == 1
+    page.hover(".bd-article h1")
+    page.wait_for_selector(".psps-pop", state="detached")
+    page.click(NUMBER)
+    page.hover(".bd-article h1")
+    page.wait_for_timeout(400)
+    assert page.locator(".psps-pop").count() == 1
+    page.mouse.click(5, 5)
+    assert page.locator(".psps-pop").count() == 0
+
+
+@pytest.mark.built
+def test_a_contradiction_leads_to_its_address_and_to_where_it_is_disputed(open_page):
+    page = open_page(XRAY)
+    page.click("a.claim.verdict-contradicts")
+    links = page.eval_on_selector_all(".psps-pop a", "links => links.map(link => link.getAttribute('href'))")
+    assert links[0].endswith("#claim-nma.of_included") and links[1] == "reviewers.html#dispute-a-verdict"
+    assert "The authors' answer: none so far." in page.locator(".psps-pop").inner_text()
+
+
+@pytest.mark.built
+def test_a_number_opens_by_touch_within_a_telephone(browser, address):
+    context = browser.new_context(viewport={"width": 360, "height": 740}, has_touch=True)
+    page = context.new_page()
+    page.goto(address + XRAY)
+    page.tap(NUMBER)
+    box = page.locator(".psps-pop").bounding_box()
+    assert (box["x"], box["width"], box["y"] + box["height"]) == (0, 360, 740)
+    context.close()
+
+
+@pytest.mark.built
+def test_without_a_script_a_number_leads_to_its_row_clear_of_the_header(browser, address):
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, java_script_enabled=False)
+    page = context.new_page()
+    page.goto(address + XRAY)
+    page.click(NUMBER)
+    row, header = page.locator("tr[id='claim-nma.n_p.te']"), page.locator(".bd-header-article")
+    heads = page.locator("#table-claims-network-meta-analysis thead").bounding_box()
+    assert page.url.endswith("#claim-nma.n_p.te") and row.is_visible()
+    top = row.bounding_box()["y"]
+    assert top >= header.bounding_box()["y"] + header.bounding_box()["height"] and top + 1 >= heads["y"] + heads["height"]
+    page.check("#xray")
+    assert page.locator(NUMBER).evaluate("number => getComputedStyle(number).textDecorationLine") == "none"
+    context.close()
+
+
+@pytest.mark.built
+@pytest.mark.parametrize("stem", ["network_meta_analysis", "narrative_neuromodulation", "abstract"])
+def test_every_number_is_at_least_24_pixels_to_press(open_page, stem):
+    page = open_page(f"book/{stem}.html")
+    sizes = page.eval_on_selector_all(
+        ".bd-article a.claim", "numbers => numbers.flatMap(n => [...n.getClientRects()].map(r => Math.min(r.width, r.height)))"
+    )
+    assert len(sizes) > 20 and min(sizes) >= 23.9

@@ -77,19 +77,20 @@ def directions_page(directions: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame [question, comparison, stated, own numbers, risk of bias]
-        The study is named below its comparison, what a statement rests on or what the numbers are below each of them.
+    DataFrame [comparison, stated, own numbers, risk of bias]
+        The question and the study are named below its comparison, what a statement rests on or what the numbers are
+        below each of them.
     """
     def below(text: str, more: str) -> Html:
         return Html(html.escape(text) + (f' <span class="psps-place">{html.escape(more)}</span>' if more else ""))
 
+    rows = [row for _, row in directions.iterrows()]
     return pd.DataFrame({
-        "question": directions["group"],
         "comparison": [
-            below(f"{row['first-named arm']} against {row['other arms']}", row["study"]) for _, row in directions.iterrows()
+            below(f"{row['first-named arm']} against {row['other arms']}", f"{row['study']}: {row['group']}") for row in rows
         ],
-        "stated": [below(row["stated direction"], row["what the statement rests on"]) for _, row in directions.iterrows()],
-        "own numbers": [below(row["numbers lean"], row["the numbers"]) for _, row in directions.iterrows()],
+        "stated": [below(row["stated direction"], row["what the statement rests on"]) for row in rows],
+        "own numbers": [below(row["numbers lean"], row["the numbers"]) for row in rows],
         "risk of bias": directions["risk of bias"],
     })
 

@@ -1,6 +1,6 @@
-"""The verdicts of a page in one quiet line: how many of each its text carries, where the first stands, and a switch that colours all.
+"""The verdicts of a page in one quiet line: how many of each, where the first stands, and a switch that colours all.
 
-What a single number carries is in its link (:func:`psps_paper.book.claims.claim_span`) and opens in place with ``psps-xray.js``.
+What a number carries is in its link (:func:`psps_paper.book.claims.claim_span`) and opens in place with ``psps-xray.js``.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from psps_paper.claims.model import VERDICTS
 SCRIPT = "psps-xray.js"
 _CLAIM = re.compile(r'<a class="claim verdict-(?P<verdict>[a-z-]+)(?P<short> short)?" (?=data-claim=)')
 _WORDS = {
-    "reproduces": ("reproduces", "reproduce"), "consistent": ("is consistent", "are consistent"), "truncated": ("is cut off", "are cut off"),
-    "contradicts": ("contradicts", "contradict"), "not checkable": ("cannot be checked", "cannot be checked"),
+    "reproduces": ("reproduces", "reproduce"), "consistent": ("is consistent", "are consistent"),
+    "truncated": ("is cut off", "are cut off"),
+    "contradicts": ("contradicts", "contradict"), "not checkable": ("not checkable", "not checkable"),
 }  # fmt: skip
 _MIRRORS = re.compile(r"<p><em>Mirrors: .*?</em></p>\n?", re.DOTALL)
 
@@ -58,9 +59,11 @@ def _bar(counts: Counter[str]) -> str:
         name = verdict.replace(" ", "-")
         if number := counts[name]:
             words = _WORDS[verdict][number > 1]
-            items.append(f'<li><a href="#first-{name}"><span class="verdict verdict-{name}">{number}</span> {words}</a></li>')
+            mark = f'<span class="verdict verdict-{name}">{number}</span>'
+            items.append(f'<li><a href="#first-{name}">{mark} {words}</a></li>')
     total = counts.total()
+    label = f"Verdicts on the {total} printed numbers in this text"
     return (
-        f'<div class="psps-bar" role="group" aria-label="Verdicts on the {total} printed numbers in this text"><ul>{"".join(items)}</ul>'
+        f'<div class="psps-bar" role="group" aria-label="{label}"><ul>{"".join(items)}</ul>'
         '<label class="psps-switch"><input type="checkbox" id="xray" role="switch"> Colour all</label></div>\n'
     )

@@ -77,7 +77,7 @@ def test_verify_as_json_holds_every_statement(capsys):
         ("claims.csv", b"1140 articles,1140,", b"1140 articles,1141,",
          "not as expected: selection.identified: contradicts, expected consistent. Printed 1141 (Results, Study selection, paragraph 1), "
          "found 1140"),
-        ("claims.csv", b"index,The search log,consistent,Fits", b"index,The search log,reproduces,Fits",
+        ("claims.csv", b"abstract,The search log,consistent,Fits", b"abstract,The search log,reproduces,Fits",
          "not as expected: abstract.databases: consistent, expected reproduces. Printed 4 (Abstract, "),
     ],
 )  # fmt: skip

@@ -240,7 +240,7 @@ def test_only_questions_with_several_studies_have_a_sign_test(studies):
     (["no difference"], ["not seen"], "Of the only study said to show no difference no public"),
     (["no difference"], ["to the first arm"], "leans one way in"),
     (["no difference"], ["both ways"], "leans no way in"),
-    (["no difference"] * 3, ["both ways", "to another arm", "not seen"], "Of 3 studies said to show no difference, public numbers of pain were found for 2; in 1"),
+    (["no difference"] * 3, ["both ways", "to another arm", "not seen"], "Of 3 studies said to show no difference, public numbers were found for 2; in 1"),
 ])
 def test_the_sentence_on_leaning_numbers_is_english_for_every_count(stated, leans, says):
     assert says in lean_sentence(pd.DataFrame({"stated direction": stated, "numbers lean": leans}))

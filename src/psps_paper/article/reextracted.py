@@ -12,6 +12,7 @@ from psps_paper.article.facts import fact
 from psps_paper.article.outcomes import load_outcome
 from psps_paper.article.published import PublishedNetwork
 from psps_paper.bayes import Posterior, fit_bayes, prior_sensitivity, rhodes_prior
+from psps_paper.bayes.presets import CONTROL, GENERAL_HEALTH, OTHER
 from psps_paper.effects import Effect, crossover_smd, log_odds_ratio, smd, smd_from_log_or, smd_from_p
 from psps_paper.network import fit_network
 from psps_paper.network.model import Desirable, NetworkFit, z_quantile
@@ -21,10 +22,7 @@ CORRELATION = 0.5  # for either role below; varied in `sensitivity`
 # (between a patient's two periods, between the estimates of one study): together, then each alone
 CORRELATIONS = ((0.0, 0.0), (0.5, 0.5), (0.8, 0.8), (0.8, 0.5), (0.5, 0.8))
 # Whose published distribution of tau the Bayesian fit takes: outcome, and type of comparison
-BAYES_SETTING = (
-    "general physical health and adverse event and pain and quality of life / functioning",
-    "non-pharmacological vs placebo / control",
-)
+BAYES_SETTING = (GENERAL_HEALTH, f"{OTHER} vs {CONTROL}")
 SETS = {"primary": ["primary"], "wider": ["primary", "wider"]}
 
 

@@ -53,7 +53,7 @@ TURNER_ANY = (-2.56, 1.74)
 _OBSTETRIC = "obstetric outcome"
 _RESOURCE = "resource use and hospital stay / process"
 _STRUCTURE = "internal and external structure-related outcome"
-_GENERAL = "general physical health and adverse event and pain and quality of life / functioning"
+GENERAL_HEALTH = "general physical health and adverse event and pain and quality of life / functioning"
 _SIGNS = (
     "signs / symptoms reflecting continuation / end of condition and infection / "
     "onset of new acute / chronic disease"
@@ -64,7 +64,7 @@ RHODES_2015 = {
         _OBSTETRIC: ((-4.13, -4.40, -3.99), (2.34, 2.31, 2.11)),
         _RESOURCE: ((-2.55, -2.83, -2.41), (2.73, 2.70, 2.57)),
         _STRUCTURE: ((-2.43, -2.70, -2.29), (2.50, 2.46, 2.32)),
-        _GENERAL: ((-3.16, -3.44, -3.02), (2.50, 2.44, 2.27)),
+        GENERAL_HEALTH: ((-3.16, -3.44, -3.02), (2.50, 2.44, 2.27)),
         _SIGNS: ((-3.00, -3.27, -2.86), (2.50, 2.47, 2.33)),
         _MENTAL: ((-2.99, -3.27, None), (2.16, 2.14, None)),
         _MARKER: ((-3.41, -3.68, -3.27), (2.83, 2.78, 2.66)),
@@ -74,7 +74,7 @@ RHODES_2015 = {
         _OBSTETRIC: ((-6.03, -6.31, -5.89), (2.36, 2.31, 2.21)),
         _RESOURCE: ((-4.46, -4.73, -4.32), (2.74, 2.70, 2.57)),
         _STRUCTURE: ((-4.33, -4.61, -4.19), (2.51, 2.46, 2.33)),
-        _GENERAL: ((-5.07, -5.34, -4.93), (2.51, 2.45, 2.28)),
+        GENERAL_HEALTH: ((-5.07, -5.34, -4.93), (2.51, 2.45, 2.28)),
         _SIGNS: ((-4.90, -5.18, -4.76), (2.50, 2.47, 2.33)),
         _MENTAL: ((-4.90, -5.17, -4.76), (2.17, 2.14, 1.94)),
         _MARKER: ((-5.31, -5.59, -5.17), (2.83, 2.78, 2.66)),
@@ -84,7 +84,7 @@ RHODES_2015 = {
         _OBSTETRIC: ((-1.57, -1.85, -1.43), (2.45, 2.41, 2.24)),
         _RESOURCE: ((None, -0.27, 0.15), (None, 2.79, 2.68)),
         _STRUCTURE: ((None, -0.14, 0.27), (None, 2.56, 2.45)),
-        _GENERAL: ((-0.60, -0.88, -0.46), (2.61, 2.55, 2.40)),
+        GENERAL_HEALTH: ((-0.60, -0.88, -0.46), (2.61, 2.55, 2.40)),
         _SIGNS: ((-0.44, -0.71, -0.30), (2.60, 2.57, 2.46)),
         _MENTAL: ((-0.43, -0.71, -0.29), (2.28, 2.25, 2.08)),
         _MARKER: ((-0.85, -1.13, -0.71), (2.93, 2.87, 2.78)),

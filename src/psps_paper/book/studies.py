@@ -112,7 +112,7 @@ def lean_sentence(directions: pd.DataFrame) -> str:
     if stated == 0:
         return "No study here is said to show no difference."
     if stated > 1:
-        return f"Of {stated} studies said to show no difference, public numbers of pain were found for {seen}; in {leaning} of these they lean one way."
+        return f"Of {stated} studies said to show no difference, public numbers were found for {seen}; in {leaning} of these they lean one way."
     if seen == 0:
         return "Of the only study said to show no difference no public numbers were found."
     return f"The only study said to show no difference leans {'one way' if leaning else 'no way'} in its own public numbers."

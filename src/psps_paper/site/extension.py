@@ -26,6 +26,7 @@ from pybtex.style.template import names, sentence
 from psps_paper.site import formulas, paths, xray
 from psps_paper.site.glossary import PAGE, GlossaryDirective, explained, load_glossary
 from psps_paper.site.slimming import slim
+from psps_paper.site.trial_links import lead_to_cards
 
 
 def reference_number(key: str) -> int | None:
@@ -260,6 +261,7 @@ def setup(app) -> dict[str, bool]:
     app.add_css_file(LOOK, priority=700)  # after the theme's and MyST-NB's (500), before a book's own (800)
     app.add_js_file("psps-tables.js", loading_method="defer")
     app.add_js_file(xray.SCRIPT, loading_method="defer")
+    app.add_js_file("psps-trials.js", loading_method="defer")
     app.connect("config-inited", use_assets)
     app.connect("config-inited", paths.add_templates)
     app.connect("config-inited", run_all_chapters)
@@ -268,6 +270,7 @@ def setup(app) -> dict[str, bool]:
     app.connect("html-page-context", adapt_page, priority=900)
     app.connect("html-page-context", paths.describe, priority=910)  # of the tidied body
     app.connect("html-page-context", paths.follow_path, priority=910)
+    app.connect("html-page-context", lead_to_cards, priority=905)
     app.connect("build-finished", finish, priority=900)
     app.connect("build-finished", tell_failures, priority=950)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -35,8 +35,8 @@ def test_a_card_tells_what_the_sources_tell(cards):
     told = [entry.text for entry in card.results]
     assert "SCS plus OMM: 13.6 % (15 of 110)" in [text.replace("\u202f", " ") for text in told]
     assert any("difference 9 (0.6 to 17.5) percentage points, p = 0.036" in text for text in told)
-    assert "12 of 102 (11.8%) with surgical reintervention" in card.harms[0].text
-    assert "Medtronic" in texts(card.trust)["Who paid"]
+    assert texts(card.harms)["Further surgery"] == "12 of 102 (12 %) within 6 months"
+    assert texts(card.trust)["Who paid"] == "Medtronic, device maker (sponsor in the register)"
     assert texts(card.trust)["Risk of bias"].startswith("high overall")
     assert "one of 2 trials" in texts(card.used)["In the network"] and "which give 4 estimates" in texts(card.used)["In the network"]
     assert any(entry.text.startswith("SMD 0.65 (0.07 to 1.23)") for entry in card.used)
@@ -55,13 +55,8 @@ def test_what_is_not_known_is_said(cards):
 
 
 def test_rows_in_another_order_give_the_same_cards(cards, tables):
-    """Order within a card is that of its facts; the trials, counts and sources must not depend on it."""
-    turned = {name: table.iloc[::-1].reset_index(drop=True) for name, table in tables.items() if name != "study_facts"} | {"study_facts": tables["study_facts"]}
-    for card in trial_cards(turned):
-        same = cards[card.ref]
-        assert (card.lead, card.results, card.harms, card.trust, card.design, card.sources) == (
-            same.lead, same.results, same.harms, same.trust, same.design, same.sources)
-        assert sorted(map(str, card.used)) == sorted(map(str, same.used)) and set(card.differences) == set(same.differences)
+    turned = {name: table.iloc[::-1].reset_index(drop=True) for name, table in tables.items()}
+    assert {card.ref: card for card in trial_cards(turned)} == cards
 
 
 def test_bad_input_is_named(tables):

@@ -10,11 +10,12 @@ from urllib.parse import urlsplit
 import pandas as pd
 
 from psps_paper.article.facts import arm_numbers, chosen, contrast_numbers, value_text
+from psps_paper.article.harms import count_text
 from psps_paper.article.reextracted import contrasts
 from psps_paper.article.studies import included
 from psps_paper.formatting import estimate, sentence_list
 
-TABLES = ("studies", "study_facts", "responder_counts", "reextracted_contrasts", "source_differences", "nma_published")
+TABLES = ("studies", "study_facts", "harms", "funders", "responder_counts", "reextracted_contrasts", "source_differences", "nma_published")
 NOT_FOUND = "not in the public sources"
 NO_COUNT = "no count found in the public sources"
 PAGES = {
@@ -126,9 +127,20 @@ def trial_cards(tables: Mapping[str, pd.DataFrame]) -> list[TrialCard]:
     missing = [name for name in TABLES if name not in tables]
     if missing:
         raise ValueError(f"tables: {', '.join(missing)} missing; expected {', '.join(TABLES)}")
-    facts = tables["study_facts"]
-    converted = contrasts(tables["reextracted_contrasts"], facts)
+    tables = {name: tables[name] for name in TABLES} | {
+        "study_facts": _in_order(tables["study_facts"], "fact"), "harms": tables["harms"].sort_values("harm", kind="stable"),
+        "responder_counts": tables["responder_counts"].sort_values(["study", "comparison", "time"]),
+        "reextracted_contrasts": tables["reextracted_contrasts"].sort_values("id"),
+        "source_differences": tables["source_differences"].sort_values(["study", "fact", "topic"]),
+    }  # fmt: skip
+    converted = contrasts(tables["reextracted_contrasts"], tables["study_facts"])
     return [_card(row, tables, converted) for row in included(tables["studies"]).sort_values("ref").itertuples()]
+
+
+def _in_order(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Rows by study, field and running number, which ``study.field.10`` ends with, whatever the order of the file."""
+    parts = table[column].str.rpartition(".")
+    return table.assign(_name=parts[0], _number=parts[2].astype(int)).sort_values(["_name", "_number"]).drop(columns=["_name", "_number"])
 
 
 def _card(row, tables: Mapping[str, pd.DataFrame], converted: pd.DataFrame) -> TrialCard:
@@ -142,7 +154,7 @@ def _card(row, tables: Mapping[str, pd.DataFrame], converted: pd.DataFrame) -> T
         ref=int(row.ref), study=row.study, name=f"{row.first_author} {row.year}", treatment_class=row.treatment_class,
         compared=compared, patients=patients, rob=row.rob_overall,
         lead=_lead(row, compared, patients),
-        results=_results(own), harms=_harms(own), trust=_trust(row, own), design=_design(own),
+        results=_results(own), harms=_harms(row.study, own, tables["harms"]), trust=_trust(row, own, tables["funders"]), design=_design(own),
         used=_used(row, tables, converted), differences=_differences(row.study, tables["source_differences"]),
         sources=_sources(row, own),
     )  # fmt: skip
@@ -211,23 +223,32 @@ def _when(row) -> str:
     return ", ".join(part for part in (row.outcome, row.time) if isinstance(part, str) and part)
 
 
-def _harms(own: pd.DataFrame) -> tuple[Entry, ...]:
+def _harms(study: str, own: pd.DataFrame, harms: pd.DataFrame) -> tuple[Entry, ...]:
+    """Counted events with their patients; else what a page says without a count; else that nothing was found."""
+    counted = harms[harms["study"] == study]
     rows = chosen(own, "adverse_events")
-    if rows.empty:
-        return (Entry("Harms", NO_COUNT, known=False),)
+    if counted.empty and rows.empty:
+        return (Entry("Harms", NO_COUNT, known=False, page="harms"),)
+    if counted.empty:
+        return tuple(Entry("Harms", text) for text in _texts(own, "adverse_events").split("; "))
     entries = []
-    for _, row in rows.iterrows():
-        where = ", ".join(str(part) for part in (row["arm"] if row["arm"] != "all" else "", row["time"]) if isinstance(part, str) and part)
-        text = value_text(row)
-        entries.append(Entry(f"Harms, {where}" if where else "Harms", "none, as the page says" if text == "none" else text))
+    of_others = counted["part_of"].notna()
+    for _, row in pd.concat([counted[~of_others], counted[of_others]]).iterrows():
+        text = count_text(row, own)
+        share = re.search(r"\((\d+)\s%\)", text)
+        when = f" within {row['time']}" if isinstance(row["time"], str) else ""
+        note = f"; {row['note']}" if isinstance(row["note"], str) else ""
+        label = f"Of these: {row['event']}" if isinstance(row["part_of"], str) else row["event"][:1].upper() + row["event"][1:]
+        entries.append(Entry(label, f"{text}{when}{note}", percent=float(share[1]) if share else None, page="harms"))
     return tuple(entries)
 
 
-def _trust(row, own: pd.DataFrame) -> tuple[Entry, ...]:
+def _trust(row, own: pd.DataFrame, funders: pd.DataFrame) -> tuple[Entry, ...]:
+    paid = [f"{payer.funder}, {payer.kind} ({payer.role})" for payer in funders[funders["study"] == row.study].itertuples()]
     return (
         Entry("Risk of bias", f"{row.rob_overall} overall, as judged in the article; judgements by domain are not printed for single trials"),
         _entry("Blinding", _texts(own, "blinding")),
-        _entry("Who paid", _texts(own, "funding"), otherwise="no funder found in the public sources"),
+        _entry("Who paid", "; ".join(paid), otherwise="no funder found in the public sources"),
         _entry("Analysed", _texts(own, "n_analysed", "n_completed")),
         _entry("Lost or changed group", _texts(own, "dropouts_n", "crossovers_n"), otherwise=NO_COUNT),
     )

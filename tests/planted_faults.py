@@ -61,7 +61,7 @@ FAULTS = [
         "book/network_meta_analysis.ipynb",
         {"{glue}`nma.n_p.te`": "{glue}`nma.n_cm.te`", "{glue}`nma.n_cm.te`": "{glue}`nma.n_p.te`"},
         (*PYTEST, "tests/test_sentences.py", "-k", "glued_number_stands and network_meta_analysis"),
-        "network_meta_analysis: nma.n_cm.te",
+        "network_meta_analysis: nma.n_p.te",
     ),
     Fault(
         "a sample size of 72 typed as 27",

@@ -176,7 +176,7 @@ Q = "a second treatment, other than the first"
         ("studies", b"high,no,yes,no,no,not eligible", b"high,no,no,no,no,not eligible", "row 20 (ref 43), column scs_arm: 'no' is not what the arms"),
         ("studies", b"10.3340/jkns.2022.0225", b"hello world", "row 3 (ref 26), column doi: 'hello world' is not a DOI such as 10.1000/182"),
         ("claims", b",databases,=", b",banana,=", "row 1, column unit: 'banana' is not one of arms, articles"),
-        ("claims", b",index,", b",indx,", "row 1, column chapter: 'indx' is not one of background, discussion"),
+        ("claims", b",abstract,", b",abstrct,", "row 1, column chapter: 'abstrct' is not one of background, discussion"),
         ("study_facts", b"patients,all,,,treated,", b"patients,all,,,,", "row 312 (ref 36), column counted: '' is not what belongs here: in the chosen n_randomised"),
         ("study_facts", b"patients,no hyaluronidase,,,,", b"patients,no hyaluronidase,,,enrolled,",
          "row 469 (ref 42), column counted: 'enrolled' is not what belongs here"),

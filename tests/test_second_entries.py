@@ -82,7 +82,7 @@ def test_all_agree():
             "alkaisy2018.outcome_mean.4",
             "entry",
             2.23,
-            "study_facts.csv, row 1251 (ref 67), column number: 3.22, expected 2.23",
+            "study_facts.csv, row 1252 (ref 67), column number: 3.22, expected 2.23",
         ),
     ],
 )

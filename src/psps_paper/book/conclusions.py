@@ -133,21 +133,35 @@ def ranges_table(ranges: pd.DataFrame) -> pd.DataFrame:
 
 
 def switches_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Verdicts by switch as readers see them, from :func:`psps_paper.conclusions.robustness.by_switch`."""
-    return pd.DataFrame(
+    """Verdicts by switch as readers see them, from :func:`psps_paper.conclusions.robustness.by_switch`.
+
+    Returns
+    -------
+    DataFrame
+        One row for each choice of all switches; a column for each conclusion holds its verdict and the data sets in
+        which it holds and fails.
+    """
+    verdicts = [
+        f"{row.verdict}" + "".join(f"; {word} {name}" for word, name in sets if not pd.isna(name))
+        for row in table.itertuples()
+        for sets in [(("holds in", row.holds_in), ("fails in", row.fails_in))]
+    ]
+    rows = pd.DataFrame(
         {
-            "conclusion": table["conclusion"],
-            "tau2 by": table["tau2"],
-            "crossover trials": [crossovers_label(crossovers, None) for crossovers in table["crossovers"]],
-            "no SMD beyond": [f"{cap:g}" for cap in table["cap"]],
-            "single trials as printed": table["trials"],
-            "estimates of a study": table["spread"].map(SPREAD_WORDS),
-            "verdict": table["verdict"],
-            "holds in": table["holds_in"].fillna(""),
-            "fails in": table["fails_in"].fillna(""),
+            "assumptions": [
+                f"tau2 by {row.tau2}; {crossovers_label(row.crossovers, None)}; no SMD beyond {row.cap:g}; "
+                f"single trials as printed: {row.trials}; {SPREAD_WORDS[row.spread]}"
+                for row in table.itertuples()
+            ],
             "searches": table["searches"],
+            "conclusion": table["conclusion"],
+            "verdict": verdicts,
         }
     )
+    wide = rows.pivot(index=["assumptions", "searches"], columns="conclusion", values="verdict")
+    wide = wide.reindex(columns=rows["conclusion"].unique())
+    order = rows["assumptions"].drop_duplicates()
+    return wide.reset_index().set_index("assumptions").loc[order].reset_index().rename_axis(columns=None)
 
 
 def witnesses_table(witnesses: Sequence[Witness]) -> pd.DataFrame:

@@ -59,7 +59,7 @@ def _bar(counts: Counter[str]) -> str:
         name = verdict.replace(" ", "-")
         if number := counts[name]:
             words = _WORDS[verdict][number > 1]
-            mark = f'<span class="verdict verdict-{name}">{number}</span>'
+            mark = f'<span class="xray-verdict verdict-{name}">{number}</span>'
             items.append(f'<li><a href="#first-{name}">{mark} {words}</a></li>')
     total = counts.total()
     label = f"Verdicts on the {total} printed numbers in this text"

@@ -52,6 +52,14 @@ def star_pairs() -> pd.DataFrame:
                                                      for name in ("treatment", "n", "mean", "sd")}})
 
 
+def star_baselines() -> pd.DataFrame:
+    """The contrasts as gemtc and multinma write them: the second arm of each study is the baseline, in a row without effect."""
+    rows = []
+    for row in star_demo().itertuples():
+        rows += [(row.study, row.treat1, row.te, row.se), (row.study, row.treat2, "NA", "NA")]
+    return pd.DataFrame(rows, columns=["study", "treatment", "te", "se"])
+
+
 def _text(columns: list[str], rows: list[list], separator: str = ",") -> bytes:
     lines = io.StringIO(newline="")
     writer = csv.writer(lines, delimiter=separator, lineterminator="\n")
@@ -112,6 +120,10 @@ def examples() -> dict[str, tuple[str, bytes, Options]]:
             "id", *[f"{name}{k}" for k in (1, 2) for name in ("t", "n", "y", "sd")], "rob", "indirectness"], ";"), as_arms),
         "MetaInsight, long": ("metainsight_long.csv", _csv(arms, ["Study", "T", "N", "Mean", "SD"]), as_arms),
         "MetaInsight, wide": ("metainsight_wide.csv", _csv(pairs, ["Study", *[f"{name}.{k}" for k in (1, 2) for name in ("T", "N", "Mean", "SD")]]), as_arms),
+        "gemtc, relative effects": ("gemtc.csv", _csv(star_baselines(), ["study", "treatment", "diff", "std.err"]), as_contrasts),
+        "multinma, relative effects": ("multinma.csv", _csv(star_baselines(), [".study", ".trt", "y", "se"]), as_contrasts),
+        "gemtc, arms": ("gemtc_arms.csv", _csv(arms, ["study", "treatment", "sampleSize", "mean", "std.dev"]), as_arms),
+        "multinma, arms": ("multinma_arms.csv", _csv(arms, ["studyn", "trtc", "n", "y", "sd"]), as_arms),
         "RevMan 5": ("revman.csv", _revman_5(), as_arms),
         "RevMan Web": ("revman_web.csv", _csv(pairs[["study", "mean1", "sd1", "n1", "mean2", "sd2", "n2", "treatment2"]], [
             "Study", "Experimental mean", "Experimental SD", "Experimental N", "Control mean", "Control SD", "Control N",

@@ -464,7 +464,7 @@ def test_the_direction_of_an_outcome_decides_what_is_first(review):
     ("  - name: tablet", "  - name: nasal rinse", "review.yml, treatments: 'nasal rinse' occurs more than once"),
     ("  - name: tablet\n", "", "treatment 'tablet' is not in review.yml (usual care, nasal rinse, rinse and tablet)"),
     ('"#7a7a7a"', '"grey"', "review.yml, treatments, entry 1, colour: 'grey' is not written #rrggbb"),
-    ("measure: SMD", "measure: smd", "review.yml, outcomes, entry 1, measure: 'smd' is not one of SMD, MD, OR, RD"),
+    ("measure: SMD", "measure: smd", "review.yml, outcomes, entry 1, measure: 'smd' is not one of SMD, MD, OR, RD, RR, HR, IRR, ROM"),
     ("te_desirable: higher", "te_desirable: up", "review.yml, outcomes, entry 1, te_desirable: 'up' is not one of lower, higher"),
     ("reference: usual care", "reference: placebo", "review.yml, outcomes, entry 1, reference: 'placebo' is not one of"),
     ("kind: arms", "kind: arm", "review.yml, outcomes, entry 1, table, kind: 'arm' is not one of contrasts, arms"),

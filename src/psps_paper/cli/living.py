@@ -5,29 +5,32 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from psps_paper.tables.limits import limits
 from psps_paper.tables.load import data_folder
 
 
 def living_commands(commands) -> None:
     """Register the subcommands; their modules are loaded only when one of them runs."""
     importing = commands.add_parser(
-        "import", help="read trial-level data and, with --write, put them into data/trials",
+        "import", help="read trial-level data and, with --write, put them into data/trials", epilog=limits(),
         description="Reads contrasts or arms in the conventions of netmeta, CINeMA, MetaInsight or RevMan and reports what it "
                     "found. Without --write nothing is written.",
     )  # fmt: skip
-    importing.add_argument("file", type=Path, help="CSV, TSV or XLSX")
+    importing.add_argument("file", type=Path, help="CSV, TSV, XLSX or XLS")
     importing.add_argument("--kind", choices=["contrasts", "arms"], required=True, help="one effect a row, or arms of trials")
     importing.add_argument("--outcome", help="row of outcomes.csv (default: its first)")
     importing.add_argument("--map", action="append", default=[], metavar="NAME=COLUMN",
-                           help="column of the file for study, treat1, treat2, te, se, or treatment, n, mean, sd, events, ...")
+                           help="column of the file for study, treat1, treat2, te (or ratio), se (or lower and upper, or p), "
+                                "or treatment, n, mean, sd (or se), events, time, ...")
     importing.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
                            help="one value for all rows: treat1, treat2, treatment or study")
     importing.add_argument("--label", action="append", default=[], metavar="OLD=NEW", help="rename a treatment; each of these four may be repeated")
     importing.add_argument("--where", action="append", default=[], metavar="COLUMN=VALUE", help="use only these rows")
-    importing.add_argument("--measure", choices=["SMD", "MD", "OR", "RD"], help="state the measure; refused where it is not that of the outcome")
+    importing.add_argument("--measure", choices=["SMD", "MD", "OR", "RD", "RR", "HR", "IRR", "ROM"], help="state the measure; refused where it is not that of the outcome")
     importing.add_argument("--reverse", action="store_true", help="contrasts in the other direction: turn the sign of te")
     importing.add_argument("--no-imputation", action="store_true", help="leave out arms without an SD, also where their baseline SD is known")
     importing.add_argument("--impute-sd", action="store_true", help="for arms without any SD take the mean SD of the other studies")
+    importing.add_argument("--decimal", choices=["comma", "point"], help="decimal sign, where a text file may be read in two ways")
     importing.add_argument("--sheet", help="sheet of a workbook")
     importing.add_argument("--skip", type=int, default=0, metavar="LINES", help="lines above the header")
     importing.add_argument("--add", action="store_true", help="add to the trials that are there, instead of replacing them")
@@ -79,7 +82,8 @@ def _import(options: argparse.Namespace) -> int:
     result = read_trials(options.file, Options(
         kind=options.kind, outcome=options.outcome, mapping=_pairs("map", options.map), constants=_pairs("set", options.set),
         labels=_pairs("label", options.label), where=_pairs("where", options.where), measure=options.measure,
-        reverse=options.reverse, impute=not options.no_imputation, impute_sd=options.impute_sd, sheet=options.sheet, skip=options.skip,
+        reverse=options.reverse, impute=not options.no_imputation, impute_sd=options.impute_sd, decimal=options.decimal,
+        sheet=options.sheet, skip=options.skip,
     ), folder)  # fmt: skip
     print(report(beside_present(result, folder) if options.add else result))
     if options.write:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
 import os
+import re
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -25,7 +27,23 @@ from psps_paper.tables.load import data_folder, load_table, table_names
 if TYPE_CHECKING:
     import pandas as pd
 
+# What moves a terminal's cursor, changes its colours or turns the direction of its text
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]")
 CLOSED_EARLY = 141  # as a shell reports a process that wrote to a closed pipe
+
+
+class _Printable:
+    """A stream that shows control characters, which names in files may hold, by their numbers."""
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write(_CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text))
+        return len(text)
+
+    def __getattr__(self, name: str):
+        return getattr(self._stream, name)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -58,7 +76,11 @@ def main(arguments: list[str] | None = None) -> int:
     figures.add_argument("--out", type=Path, default=Path("figures"), help="folder to write to (default: figures)")
     figures.set_defaults(run=_figures)
 
-    options = parser.parse_args(arguments)
+    with contextlib.redirect_stdout(_Printable(sys.stdout)), contextlib.redirect_stderr(_Printable(sys.stderr)):
+        return _run(parser.parse_args(arguments))
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
         status = options.run(options)
         sys.stdout.flush()
@@ -68,7 +90,10 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLOSED_EARLY
     except (TableError, ValueError, OSError) as error:
-        print(f"psps-paper: {error}", file=sys.stderr)
+        print("psps-paper: " + "\n".join(str(error).splitlines()), file=sys.stderr)
+        return 2
+    except (MemoryError, RecursionError) as error:
+        print(f"psps-paper: {options.command}: the input is too large or too deep ({type(error).__name__})", file=sys.stderr)
         return 2
 
 

@@ -8,22 +8,34 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
-from psps_paper.effects import contrasts_from_arms, impute_sd, mean_sd_from_quantiles
-from psps_paper.living.cells import MISSING, _Cells, _lines
+from psps_paper.effects import contrasts_from_arms, effect_sizes, impute_sd, mean_sd_from_quantiles
+from psps_paper.living.cells import MISSING, _Cells, _lines, _some_rows
+from psps_paper.living.contrasts import _study
 from psps_paper.living.formats import ARM_NUMBERS, COLUMN_KINDS, CONTRAST_COLUMNS, REVMAN_5, plain
-from psps_paper.living.model import ARM_COLUMNS, MEASURES, Options, _one_analysis
+from psps_paper.living.model import ARM_COLUMNS, LOG_MEASURES, Options, _one_analysis
 from psps_paper.tables.errors import TableError
+from psps_paper.tables.limits import MAX_ESTIMATES, MAX_ROWS
 
 HEDGES = {"exact": "Hedges' correction", "approximate": "Hedges' approximate correction", "none": "no small-sample correction"}
+_ERRORS = ("se", "sem", "stderr", "standarderror")
 QUANTILES = ("median", "q1", "q3", "minimum", "maximum")
+_CONTINUOUS = ["n", "mean", "sd", "se", "sd_baseline", *QUANTILES]
+WANTED = {
+    "SMD": _CONTINUOUS, "MD": _CONTINUOUS, "ROM": _CONTINUOUS,
+    "OR": ["n", "events"], "RR": ["n", "events"], "RD": ["n", "events"], "IRR": ["events", "time"],
+}  # fmt: skip
 
 
 def _from_arms(cells, layout, reader, options, outcome, listed, conversions):
     measure = outcome["measure"]
-    if measure not in MEASURES:
-        raise TableError(f"{reader.file}: outcome {outcome['outcome']} is measured as {measure}, and arms give {', '.join(MEASURES)}; import contrasts")
-    continuous = measure in ("SMD", "MD")
-    wanted = ["n", *(["mean", "sd", "sd_baseline", *QUANTILES] if continuous else ["events"])]
+    if measure not in WANTED:
+        raise TableError(f"{reader.file}: outcome {outcome['outcome']} is measured as {measure}, and arms give {', '.join(WANTED)}; import contrasts")
+    continuous = "mean" in WANTED[measure]
+    wanted = WANTED[measure]
+    if measure == "IRR" and not all("time" in part for part in (layout.arms.values() or [layout.columns])):
+        raise TableError(f"{reader.file}: no column holds the person-time of each arm, which {measure} needs; name it with --map time=COLUMN")
+    if plain(next((part["sd"] for part in (layout.columns, *layout.arms.values()) if "sd" in part), "")).rstrip("0123456789") in _ERRORS:
+        raise TableError(f"{reader.file}: a column named as standard errors is mapped to sd; --map se=COLUMN reads them as such")
     if layout.format == REVMAN_5:
         cells = _revman_5_studies(cells, layout, reader, options, listed)
     long = _long(cells, layout, reader, options, wanted, listed)
@@ -31,6 +43,7 @@ def _from_arms(cells, layout, reader, options, outcome, listed, conversions):
     n_read = len(long) + len(listed)
     long = _without_repeats(long, reader, listed)
     if continuous:
+        long = _convert_errors(long, conversions)
         long = _convert_quantiles(long, reader, conversions)
         long = _impute(long, options, conversions)
     arms_of = Counter(long["study"])
@@ -41,39 +54,110 @@ def _from_arms(cells, layout, reader, options, outcome, listed, conversions):
     if long.empty:
         empty = pd.DataFrame(columns=[*CONTRAST_COLUMNS, "rows"])
         return empty, pd.DataFrame(columns=ARM_COLUMNS), n_read
-    try:
-        result = contrasts_from_arms(long, measure=measure, correction=outcome["correction"], continuity=outcome["continuity"],
-                                     increment=float(outcome["increment"]), source=reader.file)
-    except TableError:
-        raise
-    except ValueError as error:
-        raise TableError(str(error)) from None
+    _check_sizes(long, reader.file)
+    contrasts, excluded = _effects(long, measure, outcome, reader.file)
     by_label = long["rows"]
-    for row, study, treatment, reason in result.excluded.to_numpy(object):
-        listed.append((by_label[row], study, f"{treatment}: {reason}"))
-    used = long[~long.index.isin(result.excluded["row"])]
-    contrasts = result.table.copy()
+    for row, study, treatment, reason in excluded.to_numpy(object):
+        listed.append((by_label[row], study, f"{treatment}: {'events not given' if reason == 'no events' else reason}"))
+    used = long[~long.index.isin(excluded["row"])]
     rows_of = {(study, treatment): rows for study, treatment, rows in zip(used["study"], used["treatment"], used["rows"], strict=True)}
     contrasts["rows"] = [
         ", ".join(dict.fromkeys([rows_of[study, treat1], rows_of[study, treat2]]))
         for study, treat1, treat2 in zip(contrasts["study"], contrasts["treat1"], contrasts["treat2"], strict=True)
     ]
+    _say_added(used, measure, outcome, conversions)
     conversions.append(f"{measure} of each pair of arms of a study, treat1 minus treat2" + (
-        f", SD pooled over its arms, {HEDGES[outcome['correction']]}" if measure == "SMD" else ", on the log scale" if measure == "OR" else ""))
+        f", SD pooled over its arms, {HEDGES[outcome['correction']]}" if measure == "SMD" else ", on the log scale" if measure in LOG_MEASURES else ""))
     if outcome["scale_desirable"] != outcome["te_desirable"]:
         contrasts["te"] = -contrasts["te"]
         conversions.append(f"the sign of te was turned, because {outcome['scale_desirable']} values of the scale are desirable "
                            f"and outcomes.csv wants {outcome['te_desirable']} te to favour the first-named treatment")
     given = {name: used[name].array for name in ARM_COLUMNS if name in used.columns}
-    arms = pd.DataFrame({"mean": np.nan, "sd": np.nan, "events": np.nan, "outcome": outcome["outcome"]} | given)
+    arms = pd.DataFrame({"n": np.nan, "mean": np.nan, "sd": np.nan, "events": np.nan, "time": np.nan, "outcome": outcome["outcome"]} | given)
     return contrasts, arms[ARM_COLUMNS], n_read
+
+
+def _check_sizes(long: pd.DataFrame, file: str) -> None:
+    """Refuse what would give more contrasts than are held, before they are computed."""
+    sizes = long["study"].value_counts()
+    pairs = sizes * (sizes - 1) // 2
+    if pairs.iloc[0] > MAX_ESTIMATES:
+        raise TableError(f"{file}: study {sizes.index[0]!r} has {sizes.iloc[0]:,} arms, which give {pairs.iloc[0]:,} estimates; the limit is {MAX_ESTIMATES:,}")
+    if pairs.sum() > MAX_ROWS:
+        raise TableError(f"{file}: the arms give {pairs.sum():,} contrasts, the limit is {MAX_ROWS:,}")
+
+
+def _effects(long: pd.DataFrame, measure: str, outcome, file: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Contrasts of arms, and the arms that give none: DataFrame [row, study, treatment, reason]."""
+    increment = float(outcome["increment"])
+    try:
+        if measure in ("SMD", "MD", "OR", "RD"):
+            found = contrasts_from_arms(long, measure=measure, correction=outcome["correction"], continuity=outcome["continuity"],
+                                        increment=increment, source=file)  # fmt: skip
+            return found.table.copy(), found.excluded
+        rule = {"zero_cells": "only0"}.get(outcome["continuity"], outcome["continuity"])
+        options = {} if measure == "ROM" else {"continuity": rule, "increment": increment, "double_zero": "drop"}
+        table = effect_sizes(long, measure, source=file, **options)
+    except TableError:
+        raise
+    except ValueError as error:
+        raise TableError(str(error)) from None
+    reasons = {(study, name): reason for study, *names, reason in table.excluded.to_numpy(object) for name in names if name}
+    kept = {(row.study, name) for row in table.itertuples() for name in (row.treat1, row.treat2)}
+    out = [(row, *arm, reasons.get(arm, "gives no estimate")) for row, arm in zip(long.index, zip(long["study"], long["treatment"])) if arm not in kept]
+    return table.to_frame().copy(), pd.DataFrame(out, columns=["row", "study", "treatment", "reason"])
+
+
+def _say_added(used: pd.DataFrame, measure: str, outcome, conversions: list[str]) -> None:
+    """Say which studies got a continuity correction, and how much."""
+    if measure not in ("OR", "RR", "RD", "IRR") or outcome["continuity"] == "none":
+        return
+    empty = used["events"].eq(0) | (used["events"].eq(used["n"]) if "n" in used else False)
+    studies = used["study"] if outcome["continuity"] == "all" else used.loc[empty, "study"]
+    if len(studies):
+        what = "for its variance only" if measure == "RD" else "before its logarithm is taken"
+        conversions.append(f"{float(outcome['increment']):g} was added to each cell of studies {'' if outcome['continuity'] == 'all' else 'with an empty cell '}"
+                           f"({outcome['continuity']} in outcomes.csv), {what}: {_some_rows(list(dict.fromkeys(studies)))}")  # fmt: skip
+
+
+def _convert_errors(long: pd.DataFrame, conversions: list[str]) -> pd.DataFrame:
+    """SD from the standard error of a mean, where no SD is reported."""
+    if "se" not in long:
+        return long
+    from_error = long["sd"].isna() & long["se"].notna() & long["n"].notna()
+    both = long["sd"].notna() & long["se"].notna() & ((long["se"] * np.sqrt(long["n"]) / long["sd"]).sub(1).abs() > 0.1)
+    if from_error.any():
+        conversions.append("SD from the standard error of the mean (SE times the root of n): row " + _some_rows(list(long.index[from_error])))
+    if both.any():
+        conversions.append("SD was read where SD and standard error do not agree (SE times the root of n): row " + _some_rows(list(long.index[both])))
+    return long.assign(sd=long["sd"].where(~from_error, long["se"] * np.sqrt(long["n"]))).drop(columns="se")
+
+
+def _suspected_errors(arms: pd.DataFrame) -> list[str]:
+    """Notes on studies whose SDs are so small beside the others', and so like them after multiplying by the root of n, that they may be SEs."""
+    known = arms[arms["sd"].notna() & arms["n"].notna()]
+    if known["study"].nunique() < 2:
+        return []
+    logs = np.log(known["sd"].to_numpy(float))
+    as_error = logs + np.log(known["n"].to_numpy(float)) / 2
+    study = known["study"].to_numpy(object)
+    notes = []
+    for name in dict.fromkeys(study):
+        mine = study == name
+        others = float(np.median(logs[~mine]))
+        gap = others - float(logs[mine].mean())
+        if gap > np.log(3) and abs(float(as_error[mine].mean()) - others) < min(np.log(2), gap / 2):
+            values, rest = (", ".join(f"{value:g}" for value in known.loc[part, "sd"][:4]) for part in (mine, ~mine))
+            beside = _some_rows(list(dict.fromkeys(study[~mine]))[:3])
+            notes.append(f"the SDs of {name} ({values}) are about 1/{np.exp(gap):.0f} of those of {beside} ({rest}), and may be standard errors: "
+                         "if so, give them in a column se")  # fmt: skip
+    return notes[:20]
 
 
 def _long(cells, layout, reader, options, wanted, listed) -> pd.DataFrame:
     rows, index = [], []
     for row, line in _lines(cells):
-        column = layout.columns.get("study", "--set study")
-        study = reader.label(row, column, options.constants.get("study") or line[column], treatment=False)
+        study = _study(reader, layout, options, row, line)
         arms = layout.arms.items() if layout.shape == "wide" else [("", layout.columns)]
         for number, columns in arms:
             constant = options.constants.get(f"treat{number}") or options.constants.get("treatment")

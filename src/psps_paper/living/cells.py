@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-from psps_paper.living.reading import NotText
+from psps_paper.living.decimals import Decimals
+from psps_paper.living.reading import without_invisible
 from psps_paper.tables.csv_text import runs_as_formula, unprotected
 from psps_paper.tables.errors import TableError
+from psps_paper.tables.workbook import NotText
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "."})
 
@@ -18,6 +20,7 @@ EXPECTED = {
     "number": (lambda x: True, "a number"),
     "positive": (lambda x: x > 0, "a number greater than 0"),
     "sample size": (lambda x: x >= 2 and x % 1 == 0, "a sample size, a whole number of at least 2"),
+    "p-value": (lambda x: 0 < x < 1, "a p-value, a number between 0 and 1 without a sign such as <"),
     "count": (lambda x: x >= 0 and x % 1 == 0, "a count, a whole number of at least 0"),
 }
 
@@ -28,24 +31,32 @@ LARGEST = 1e9  # beyond it a number is a slip, and its square would leave the ra
 class _Cells:
     """Reads cells as labels or numbers; an error names file, row, column, value and what was expected."""
 
-    def __init__(self, file: str, decimal_comma: bool, labels: Mapping[str, str], conversions: list[str]):
-        self.file, self.decimal_comma, self.labels, self.conversions = file, decimal_comma, labels, conversions
-        self.marks: dict[str, tuple[str, object, str]] = {}
+    def __init__(self, file: str, decimals: Decimals, labels: Mapping[str, str], conversions: list[str]):
+        self.file, self.decimals, self.labels, self.conversions = file, decimals, labels, conversions
+        self.invisible: dict[str, list[object]] = {}
         self.labels_seen: set[str] = set()
         self.treatments_seen: set[str] = set()
 
     def fail(self, row: object, column: str, cell: str, expected: str):
-        shown = repr(cell if len(cell) <= 80 else cell[:79] + "\N{HORIZONTAL ELLIPSIS}")
+        shown = repr(str(cell) if len(cell) <= 80 else cell[:79] + "\N{HORIZONTAL ELLIPSIS}")
+        if isinstance(cell, NotText) and cell.why not in expected:
+            expected += f": {cell.why}"
         raise TableError(f"{self.file}, row {row}, column {column}: {shown} is not {expected}")
 
     def label(self, row: object, column: str, cell: str, *, treatment: bool) -> str:
         if isinstance(cell, NotText):
-            self.fail(row, column, cell, "text: the workbook holds a date or a truth value there; write it as text")
+            self.fail(row, column, cell, f"text: {cell.why}")
+        seen = " ".join(without_invisible(unprotected(cell)).split())
         text = unprotected(" ".join(cell.split()))
+        if seen != text:
+            self.invisible.setdefault(text, []).append(row)
+            text = seen
         if text.lower() in MISSING:
             self.fail(row, column, cell, "a label")
         if runs_as_formula(cell):
-            self.fail(row, column, cell, f"text that is safe in a spreadsheet: it begins with {cell[0]!r}, like a formula")
+            self.fail(
+                row, column, cell, f"text that is safe in a spreadsheet: it begins with {cell[0]!r}, like a formula"
+            )
         if not treatment:
             return text
         self.treatments_seen.add(text)
@@ -58,34 +69,45 @@ class _Cells:
         """A number, or NaN for a missing one."""
         if cell.lower() in MISSING:
             return math.nan
-        text = cell
+        text = cell if isinstance(cell, NotText) else without_invisible(cell)
         if "\N{MINUS SIGN}" in text:
             text = text.replace("\N{MINUS SIGN}", "-")
             self._note("typographic minus signs were read as minus")
-        if self.decimal_comma and ("," in text or "." in text):
-            mark = "," if "," in text else "."
-            other, other_row, other_cell = self.marks.setdefault(column, (mark, row, cell))
-            if other != mark:
-                self.fail(row, column, cell, f"written like {other_cell!r} in row {other_row}: one column has one decimal sign")
-            text = text.replace(",", ".", 1)
+        text = self.decimals.plain(column, text)
         accepted, expected = EXPECTED[kind]
         try:
-            value = float(text) if "_" not in text else math.nan
+            value = float(text) if "_" not in text and not isinstance(cell, NotText) else math.nan
         except ValueError:
             value = math.nan
         if math.isnan(value) or not accepted(value):
-            hint = "; write it with a decimal point" if "," in cell and not self.decimal_comma else ""
+            hint = "; write it with a decimal point" if "," in cell and column not in self.decimals.signs else ""
             self.fail(row, column, cell, expected + hint)
         if abs(value) > LARGEST or (kind == "positive" and value < 1 / LARGEST):
-            self.fail(row, column, cell, f"a number of a believable size (at most {LARGEST:,.0f}, at least its inverse)")
+            self.fail(
+                row, column, cell, f"a number of a believable size (at most {LARGEST:,.0f}, at least its inverse)"
+            )
         return value
+
+    def said(self) -> list[str]:
+        """What was taken out of labels."""
+        return [
+            f"characters without width were left out of {text!a}: row {_some_rows(rows)}"
+            for text, rows in self.invisible.items()
+        ]
 
     def _note(self, sentence: str) -> None:
         if sentence not in self.conversions:
             self.conversions.append(sentence)
 
 
+def _some_rows(rows: list) -> str:
+    return ", ".join(map(str, rows[:20])) + (f" and {len(rows) - 20} more" if len(rows) > 20 else "")
+
+
 def _lines(cells: pd.DataFrame) -> Iterator[tuple[int, dict[str, str]]]:
     """Rows as (number, column to cell)."""
     columns = list(cells.columns)
-    return ((row, dict(zip(columns, line, strict=True))) for row, line in zip(cells.index, cells.to_numpy().tolist(), strict=True))
+    return (
+        (row, dict(zip(columns, line, strict=True)))
+        for row, line in zip(cells.index, cells.to_numpy().tolist(), strict=True)
+    )

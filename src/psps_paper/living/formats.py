@@ -10,20 +10,37 @@ from typing import Literal
 from psps_paper.tables.errors import TableError
 
 Kind = Literal["contrasts", "arms"]
-Shape = Literal["contrasts", "long", "wide"]
+Shape = Literal["contrasts", "relative", "long", "wide"]
 
-# What a cell of a column must be; see importing.EXPECTED.
+# What a cell of a column must be; see cells.EXPECTED.
 COLUMN_KINDS = {
     "study": "label", "treat1": "label", "treat2": "label", "treatment": "label",
-    "te": "number", "se": "positive", "n": "sample size", "mean": "number", "sd": "positive", "events": "count",
-    "sd_baseline": "positive", "median": "number", "q1": "number", "q3": "number", "minimum": "number", "maximum": "number",
+    "te": "number", "ratio": "positive", "se": "positive", "lower": "number", "upper": "number", "p": "p-value", "se_baseline": "positive",
+    "n": "sample size", "mean": "number", "sd": "positive", "events": "count", "time": "positive",
+    "sd_baseline": "positive", "median": "number", "q1": "number", "q3": "number", "minimum": "number", "maximum": "number", "year": "label",
 }  # fmt: skip
 CONTRAST_COLUMNS = ("study", "treat1", "treat2", "te", "se")
 # What an arm may report beside its label; the first names are those of the package.
-ARM_NUMBERS = ("n", "mean", "sd", "events", "sd_baseline", "median", "q1", "q3", "minimum", "maximum")
+ARM_NUMBERS = ("n", "mean", "sd", "se", "events", "time", "sd_baseline", "median", "q1", "q3", "minimum", "maximum")
 OPTIONAL_NUMBERS = {
+    "se": ("se", "sem", "stderr", "standarderror"), "time": ("time", "persontime", "personyears", "patientyears", "py", "exposure", "e"),
     "sd_baseline": ("sdbaseline", "baselinesd"), "median": ("median",), "q1": ("q1",), "q3": ("q3",),
     "minimum": ("min", "minimum"), "maximum": ("max", "maximum"),
+}  # fmt: skip
+PERSON_TIME = ("persontime", "personyears", "patientyears", "py", "exposure", "e")  # "time" may be the moment of measurement
+_LIMITS = {end: (end, f"{end}limit", f"ci{end}", f"{end}ci", f"{end}bound", f"conf{other}", f"95%ci{end}", f"{end}95%ci", f"95ci{end}", f"{end}95", f"ci95{end}", *short)
+           for end, other, short in (("lower", "low", ("ll", "lcl", "lci", "cilow", "cilb", "low")), ("upper", "high", ("ul", "ucl", "uci", "cihigh", "ciub", "high")))}  # fmt: skip
+# Columns whose names say that they hold ratios, or logarithms of ratios
+RATIOS = {
+    "OR": ("or", "oddsratio"), "RR": ("rr", "riskratio", "relativerisk"), "HR": ("hr", "hazardratio"),
+    "IRR": ("irr", "rateratio", "incidencerateratio"), "ROM": ("rom", "ratioofmeans"),
+}  # fmt: skip
+LOGS = {measure: tuple(f"{log}{name}" for log in ("log", "ln") for name in names) for measure, names in RATIOS.items()}
+_LOG_SE = {measure: tuple(form for name in names for form in (f"se{name}", f"{name}se", f"selog{name[3:] if name.startswith('log') else name[2:]}"))
+           for measure, names in LOGS.items()}  # fmt: skip
+_EFFECTS = {
+    "ratio": tuple(name for names in RATIOS.values() for name in names),
+    "lower": _LIMITS["lower"], "upper": _LIMITS["upper"], "p": ("p", "pvalue", "pval"), "se_baseline": ("sebaseline", "baselinese", "serefarm"),
 }  # fmt: skip
 
 
@@ -34,8 +51,9 @@ class Format:
     Attributes
     ----------
     name : str
-    shape : {"contrasts", "long", "wide"}
-        Rows are contrasts, arms, or studies (or pairs of arms) with numbered columns.
+    shape : {"contrasts", "relative", "long", "wide"}
+        Rows are contrasts, effects against a baseline arm that has a row of its own, arms, or studies (or pairs of arms)
+        with numbered columns.
     names : mapping of str to tuple of str
         For each column of this package the names it has there, without case and punctuation; for "wide" without
         the arm's number.
@@ -50,32 +68,49 @@ class Format:
 
     @property
     def kind(self) -> Kind:
-        return "contrasts" if self.shape == "contrasts" else "arms"
+        return "contrasts" if self.shape in ("contrasts", "relative") else "arms"
 
 
-def _contrasts(name: str, study: tuple[str, ...], treat: str, te: str, se: str) -> Format:
-    return Format(name, "contrasts", {"study": study, "treat1": (f"{treat}1",), "treat2": (f"{treat}2",), "te": (te,), "se": (se,)})
+def _contrasts(name: str, study: tuple[str, ...], treat: tuple[str, ...], te: tuple[str, ...], se: tuple[str, ...]) -> Format:
+    logs = tuple(log for names in LOGS.values() for log in names)
+    log_se = tuple(form for names in _LOG_SE.values() for form in names)
+    return Format(name, "contrasts", {"study": study, "treat1": tuple(f"{t}1" for t in treat), "treat2": tuple(f"{t}2" for t in treat),
+                                      "te": (*te, *logs), "se": (*se, *log_se), **_EFFECTS})  # fmt: skip
+
+
+def _relative(name: str, study: tuple[str, ...], treatment: tuple[str, ...], te: str, se: str) -> Format:
+    return Format(name, "relative", {"study": study, "treatment": treatment, "te": (te,), "se": (se,)})
 
 
 def _arms(name: str, shape: Shape, study: tuple[str, ...], treatment: tuple[str, ...], mean: tuple[str, ...],
-          events: tuple[str, ...], signs: tuple[str, ...] = ()) -> Format:
-    numbers = {"n": ("n",), "mean": mean, "sd": ("sd",), "events": events, **OPTIONAL_NUMBERS}
+          events: tuple[str, ...], signs: tuple[str, ...] = (), n: tuple[str, ...] = ("n",), sd: tuple[str, ...] = ("sd",)) -> Format:
+    numbers = {"n": n, "mean": mean, "sd": sd, "events": events, **OPTIONAL_NUMBERS}
     return Format(name, shape, {"study": study, "treatment": treatment, **numbers}, signs)
 
 
 # The first that fits is taken, those with signs first.
 FORMATS = (
-    _contrasts("psps-paper contrasts", ("study",), "treat", "te", "se"),
-    _contrasts("netmeta", ("studlab",), "treat", "te", "sete"),
-    _contrasts("CINeMA, inverse variance", ("study", "id"), "t", "effect", "se"),
+    _contrasts("psps-paper contrasts", ("study",), ("treat",), ("te",), ("se",)),
+    _contrasts("netmeta", ("studlab",), ("treat",), ("te",), ("sete",)),
+    _contrasts("netmeta", ("study",), ("treat",), ("te",), ("sete",)),
+    _contrasts("CINeMA, inverse variance", ("study", "id"), ("t",), ("effect",), ("se",)),
+    _relative("gemtc, relative effects", ("study",), ("treatment",), "diff", "stderr"),
+    _relative("multinma, relative effects", ("study", "studyn"), ("trt", "trtc", "trtn"), "y", "se"),
     _arms("netmeta pairwise, long arms", "long", ("studlab", "study"), ("treat", "treatment"), ("mean", "y"), ("event", "events")),
     _arms("CINeMA, long", "long", ("study", "id"), ("t",), ("y",), ("r",), signs=("rob", "indirectness")),
     _arms("CINeMA, long", "long", ("study", "id"), ("t",), ("y",), ()),
     _arms("MetaInsight, long", "long", ("study", "studyid"), ("t",), ("mean",), ("r",)),
+    _arms("gemtc, arms", "long", ("study",), ("treatment",), ("mean",), ("responders",), n=("samplesize",), sd=("stddev",)),
+    _arms("multinma, arms", "long", ("study", "studyn"), ("trt", "trtc", "trtn"), ("y",), ("r",)),
     _arms("netmeta pairwise, wide arms", "wide", ("studlab", "study"), ("treat", "treatment"), ("mean", "y"), ("event", "events")),
     _arms("CINeMA, pairs of arms", "wide", ("study", "id"), ("t",), ("y",), ("r",), signs=("rob", "indirectness")),
     _arms("MetaInsight, wide", "wide", ("study", "studyid"), ("t",), ("mean",), ("r",)),
 )
+# What is not looked for where one of these was found
+_INSTEAD = {
+    "te": ("ratio",), "se": ("lower", "upper", "p"), "sd": ("se", "sd_baseline", "median", "q1", "q3", "minimum", "maximum"),
+    "mean": ("events", "time", "median", "q1", "q3", "minimum", "maximum"), "events": ("mean", "sd", "se", "sd_baseline", *OPTIONAL_NUMBERS),
+}  # fmt: skip
 REVMAN_5 = "RevMan 5 CSV"
 REVMAN_WEB = "RevMan Web CSV"
 _REVMAN_5_ARMS = {"n": "total", "mean": "mean", "sd": "sd", "events": "events", "treatment": "grouplabel"}
@@ -90,7 +125,7 @@ class Layout:
     ----------
     format : str
         Name of the convention, or "columns as mapped".
-    shape : {"contrasts", "long", "wide"}
+    shape : {"contrasts", "relative", "long", "wide"}
     columns : dict of str to str
         Column of this package to column of the file.
     arms : dict of int to dict
@@ -112,7 +147,14 @@ class Layout:
 
 
 def plain(name: str) -> str:
-    """A column name without case and punctuation: ``T.1`` and ``t1`` are the same."""
+    """A column name without case and harmless punctuation: ``T.1`` and ``t1`` are the same, ``-te``, ``se²`` and ``n (%)`` are kept."""
+    text = name.strip().lower()
+    text = re.sub(r"(?<=[^\W\d_])-(?=[^\W\d_])", "", text)  # between letters a hyphen is no minus
+    return re.sub(r"[\s._:,;'\"()\[\]]", "", text)
+
+
+def _stripped(name: str) -> str:
+    """A column name without all signs, as one may misread it."""
     return re.sub(r"[^0-9a-z]", "", name.lower())
 
 
@@ -134,29 +176,69 @@ def recognise(columns: Sequence[str], kind: Kind, mapping: Mapping[str, str], co
     Raises
     ------
     TableError
-        No convention fits: the message lists what each lacks. Or a column would be read as two things, or two columns bear
-        the same name but for case and punctuation.
+        No convention fits: the message lists what each needs. Or a column would be read as two things, two columns bear
+        the same name but for case and punctuation, a column's name holds a sign that changes its meaning, or an option
+        names what the convention does not have.
     """
     for target, column in mapping.items():
         if target not in COLUMN_KINDS and not _arm_column(target):
             raise TableError(f"{file}: --map {target}={column}: {target!r} is not one of {', '.join(COLUMN_KINDS)}")
         if column not in columns:
             raise TableError(f"{file}: --map {target}={column}: no column {column!r}; there are {', '.join(columns)}")
+    layout, lacks = _find(columns, kind, mapping, constants)
+    _check_signs(columns, layout, kind, mapping, file)
+    if layout is None:
+        raise TableError(
+            f"{file}: the columns ({', '.join(columns)}) fit no known convention for {kind}:\n" + "\n".join(dict.fromkeys(lacks))
+            + "\nName the columns yourself, for example --map study=Author --map te=SMD"
+        )
+    _check_options(layout, kind, mapping, constants, file)
+    return _unambiguous(layout, columns, mapping, file)
+
+
+def _find(columns: Sequence[str], kind: Kind, mapping: Mapping[str, str], constants: Mapping[str, str]) -> tuple[Layout | None, list[str]]:
+    """The layout of the first convention that fits, or what each lacks."""
     if kind == "arms":
         revman = _revman_5(columns) or _revman_web(columns, constants)
         if revman:
-            return _unambiguous(_with_mapping(revman, mapping), columns, mapping, file)
+            return _with_mapping(revman, mapping), []
     lacks = []
-    order = sorted((form for form in FORMATS if form.kind == kind), key=lambda form: not form.signs)
-    for form in order:
+    for form in sorted((form for form in FORMATS if form.kind == kind), key=lambda form: not form.signs):
         layout, missing = _fit(form, columns, mapping, constants)
         if layout:
-            return _unambiguous(layout, columns, mapping, file)
+            return layout, []
         lacks.append(f"  {form.name}: no {', '.join(missing)}")
-    raise TableError(
-        f"{file}: the columns ({', '.join(columns)}) fit no known convention for {kind}:\n" + "\n".join(dict.fromkeys(lacks))
-        + "\nName the columns yourself, for example --map study=Author --map te=SMD"
-    )
+    return None, lacks
+
+
+def _check_signs(columns: Sequence[str], layout: Layout | None, kind: Kind, mapping: Mapping[str, str], file: str) -> None:
+    """Refuse a column that would be needed but for a sign in its name, such as minus or a square."""
+    forms = [form for form in FORMATS if form.kind == kind]
+    known = {name: target for form in forms for target, names in form.names.items() for name in names}
+    found = set(layout.columns) | {name for arm in layout.arms.values() for name in arm} if layout else set()
+    found |= {name for one in found & set(_INSTEAD) for name in _INSTEAD[one]}
+    for column in columns:
+        bare = _stripped(column)
+        target = known.get(bare) or known.get(bare.rstrip("0123456789"))
+        # A word in brackets, a unit or a moment, is an ordinary name; a sign at the name itself is not
+        if target and target not in found and plain(column) != bare and column not in mapping.values():
+            raise TableError(f"{file}: column {column!r} is not read as {target}, for its name holds more than letters: it may be the opposite, "
+                             f"a square, a root, a percentage or an inverse; if it is {target}, say --map '{target}={column}'")  # fmt: skip
+
+
+def _check_options(layout: Layout, kind: Kind, mapping: Mapping[str, str], constants: Mapping[str, str], file: str) -> None:
+    """Refuse options that would be ignored."""
+    named = layout.named()
+    for target, column in mapping.items():
+        arm = _arm_column(target)
+        if column not in (named.get(target), named.get(f"{arm[0]}{arm[1]}") if arm else None):
+            arms = f", whose arms are {', '.join(map(str, layout.arms))}" if layout.arms else ""
+            raise TableError(f"{file}: --map {target}={column}: there is no {target} in {kind} of the convention {layout.format}{arms}")
+    allowed = {"contrasts": ("study", "treat1", "treat2"), "relative": ("study",), "long": ("study", "treatment"),
+               "wide": ("study", "treat1", "treat2", "treatment")}[layout.shape]  # fmt: skip
+    for name, value in constants.items():
+        if name in ("study", "treat1", "treat2", "treatment") and name not in allowed:
+            raise TableError(f"{file}: --set {name}={value}: there is no {name} in {kind} of the convention {layout.format}; expected {' or '.join(allowed)}")
 
 
 def _unambiguous(layout: Layout, columns: Sequence[str], mapping: Mapping[str, str], file: str) -> Layout:
@@ -179,31 +261,52 @@ def _fit(form: Format, columns: Sequence[str], mapping: Mapping[str, str], const
     signs = [sign for sign in form.signs if sign not in by_name]
     if signs:
         return None, signs
+    shared = _study(form, by_name, mapping)
     if form.shape == "wide":
-        return _fit_wide(form, by_name, mapping, constants)
-    found = {}
+        return _fit_wide(form, by_name, mapping, constants, shared)
+    found = dict(shared)
     for target, names in form.names.items():
         column = mapping.get(target) or next((by_name[name] for name in names if name in by_name), None)
-        if column:
+        if column and target not in found:
             found[target] = column
-    needed = CONTRAST_COLUMNS if form.shape == "contrasts" else ("study", "treatment", "n")
+    needed = {"contrasts": ("study", "treat1", "treat2"), "relative": ("study", "treatment", "te", "se"), "long": ("study", "treatment")}[form.shape]
     missing = [_wanted(form, target) for target in needed if target not in found and target not in constants]
-    if form.shape == "long":
-        missing += _missing_outcome(found)
+    if form.shape == "contrasts":
+        missing += _missing_effect(form, found)
+        if "te" in found and "ratio" not in mapping:
+            found.pop("ratio", None)
+    elif form.shape == "long":
+        missing += _missing_size(form, found) + _missing_outcome(found)
     if missing:
         return None, missing
     return Layout(_named(form, mapping), form.shape, found, {}), []
 
 
-def _fit_wide(form: Format, by_name: Mapping[str, str], mapping: Mapping[str, str], constants: Mapping[str, str]):
-    shared = {}
+def _study(form: Format, by_name: Mapping[str, str], mapping: Mapping[str, str]) -> dict[str, str]:
+    """Columns of the study's label: one, or author and year."""
     study = mapping.get("study") or next((by_name[name] for name in form.names["study"] if name in by_name), None)
-    if study:
-        shared["study"] = study
+    author = next((by_name[name] for name in ("author", "firstauthor", "authors") if name in by_name), None)
+    if study is None and author and "year" in by_name:
+        return {"study": author, "year": by_name["year"]}
+    return ({"study": study} if study else {}) | ({"year": mapping["year"]} if "year" in mapping else {})
+
+
+def _missing_effect(form: Format, found: Mapping[str, str]) -> list[str]:
+    effect = [] if {"te", "ratio"} & set(found) else [form.names["te"][0]]
+    spread = "se" in found or "p" in found or {"lower", "upper"} <= set(found)
+    return effect + ([] if spread else [form.names["se"][0]])
+
+
+def _missing_size(form: Format, found: Mapping[str, str]) -> list[str]:
+    return [] if "n" in found or {"events", "time"} <= set(found) else [form.names["n"][0]]
+
+
+def _fit_wide(form: Format, by_name: Mapping[str, str], mapping: Mapping[str, str], constants: Mapping[str, str], shared: dict[str, str]):
     arms: dict[int, dict[str, str]] = {}
     for target, names in form.names.items():
         if target == "study":
             continue
+        names = tuple(name for name in names if name != "e")  # e1 is not known to be a time
         for name in names:
             for plain_name, column in by_name.items():
                 match = re.fullmatch(re.escape(name) + r"([1-9]\d?)", plain_name)
@@ -219,7 +322,7 @@ def _fit_wide(form: Format, by_name: Mapping[str, str], mapping: Mapping[str, st
         given = set(arm) | {name[: -len(str(number))] for name in constants if name.endswith(str(number))}
         if "treatment" not in given and "treat" not in given:
             missing.append(f"{_wanted(form, 'treatment')}{number}")
-        missing += [f"{lack}{number}" for lack in (["n"] if "n" not in arm else []) + _missing_outcome(arm)]
+        missing += [f"{lack}{number}" for lack in _missing_size(form, arm) + _missing_outcome(arm)]
     if missing:
         return None, missing
     return Layout(_named(form, mapping), "wide", shared, dict(sorted(arms.items()))), []
@@ -279,5 +382,6 @@ def _with_mapping(layout: Layout, mapping: Mapping[str, str]) -> Layout:
             columns[target] = column
         elif _arm_column(target):
             name, number = _arm_column(target)
-            arms[number][name] = column
+            if number in arms:
+                arms[number][name] = column
     return Layout(layout.format, layout.shape, columns, arms)

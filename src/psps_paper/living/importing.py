@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from psps_paper.living.arms import _from_arms
-from psps_paper.living.cells import _Cells, _lines
-from psps_paper.living.formats import COLUMN_KINDS, CONTRAST_COLUMNS, REVMAN_WEB, Layout, plain, recognise
+from psps_paper.living.arms import _from_arms, _suspected_errors
+from psps_paper.living.cells import _Cells
+from psps_paper.living.contrasts import _from_contrasts
+from psps_paper.living.decimals import Decimals
+from psps_paper.living.formats import COLUMN_KINDS, REVMAN_WEB, Layout, plain, recognise
 from psps_paper.living.model import ARM_COLUMNS, Import, Options, _one_analysis
-from psps_paper.living.notes import _notes, _without_sd
+from psps_paper.living.notes import _label_notes, _notes, _without_sd
 from psps_paper.living.reading import RawTable, read_table
 from psps_paper.tables.errors import TableError
+from psps_paper.tables.limits import MAX_ESTIMATES, MAX_TREATMENTS
 from psps_paper.tables.load import load_table
 
 
@@ -56,12 +58,10 @@ def convert(raw: RawTable, options: Options, folder: Path) -> Import:
     listed: list[tuple[str, str, str]] = []
     cells = _selected(cells, raw.file, options.where, listed)
     cells = _one_outcome(cells, layout, raw.file, options.outcome, outcome["outcome"], set(load_table("outcomes", folder)["outcome"]), listed)
-    conversions: list[str] = []
-    if raw.decimal_comma and any("," in cell for column in layout.used() for cell in cells[column]):
-        conversions.append("decimal commas were read as decimal points, since semicolons separate the cells")
-    reader = _Cells(raw.file, raw.decimal_comma, options.labels, conversions)
-    if layout.shape == "contrasts":
-        contrasts, n_read = _contrasts(cells, layout, reader, options, listed)
+    conversions: list[str] = [*raw.conversions, *_set_instead(options, layout)]
+    reader = _Cells(raw.file, _decimals(raw, cells, layout, options, conversions), options.labels, conversions)
+    if options.kind == "contrasts":
+        contrasts, n_read = _from_contrasts(cells, layout, reader, options, outcome, listed, conversions)
         arms = pd.DataFrame(columns=ARM_COLUMNS)
         unit = "rows"
         if options.reverse:
@@ -70,6 +70,7 @@ def convert(raw: RawTable, options: Options, folder: Path) -> Import:
     else:
         contrasts, arms, n_read = _from_arms(cells, layout, reader, options, outcome, listed, conversions)
         unit = "rows" if layout.shape == "long" else "arms"
+    conversions += reader.said()
     unknown = [label for label in options.labels if label not in reader.labels_seen]
     if unknown:
         raise TableError(f"{raw.file}: --label {unknown[0]}=...: no treatment {unknown[0]!r}; there are {', '.join(sorted(reader.treatments_seen))}")
@@ -81,7 +82,8 @@ def convert(raw: RawTable, options: Options, folder: Path) -> Import:
     if contrasts.empty:
         reasons = "; ".join(f"{count} {reason}" for reason, count in table["reason"].value_counts().head(3).items())
         raise TableError(f"{raw.file}: nothing of {n_read} {unit} can be used ({reasons})")
-    warnings = [*raw.notes, *_without_sd(table, options), *_notes(contrasts, raw.file, outcome["outcome"], folder)]
+    _check_limits(contrasts, raw.file)
+    warnings = [*raw.notes, *_label_notes(contrasts, options, layout, raw.columns, outcome["measure"]), *_suspected_errors(arms), *_without_sd(table, options), *_notes(contrasts, raw.file, outcome["outcome"], folder)]
     source = {
         "outcome": outcome["outcome"],
         "file": raw.file,
@@ -89,7 +91,7 @@ def convert(raw: RawTable, options: Options, folder: Path) -> Import:
         "kind": options.kind,
         "measure": outcome["measure"],
         "format": layout.format,
-        "columns": layout.named(),
+        "columns": {name: column for name, column in layout.named().items() if name.replace("treatment", "treat") not in _set(options)},
         "not read": [column for column in raw.columns if column not in layout.used() and column not in options.where],
         "options": {key: value for key, value in dataclasses.asdict(options).items() if value and key not in ("kind", "outcome", "mapping")},
         "unit": unit,
@@ -101,6 +103,39 @@ def convert(raw: RawTable, options: Options, folder: Path) -> Import:
         "studies": int(contrasts["study"].nunique()),
     }
     return Import(contrasts, arms, table, conversions, source, warnings)
+
+
+def _set(options: Options) -> set[str]:
+    """Columns that an option gives one value."""
+    return {name.replace("treatment", "treat") for name in options.constants}
+
+
+def _set_instead(options: Options, layout: Layout) -> list[str]:
+    """What options override."""
+    named = {name.replace("treatment", "treat"): column for name, column in layout.named().items()}
+    said = []
+    for name, value in options.constants.items():
+        short = name.replace("treatment", "treat")
+        columns = [column for ours, column in named.items() if ours == short or (short == "treat" and ours.startswith("treat"))]
+        if columns:
+            said.append(f"{name} is {value!r} in all rows, as --set says, instead of what column {', '.join(columns)} holds")
+    return said
+
+
+def _decimals(raw: RawTable, cells: pd.DataFrame, layout: Layout, options: Options, conversions: list[str]) -> Decimals:
+    numeric = [column for part in (layout.columns, *layout.arms.values()) for name, column in part.items() if COLUMN_KINDS[name] != "label"]
+    columns = {column: [(row, cell) for row, cell in zip(cells.index, cells[column], strict=True) if cell] for column in dict.fromkeys(numeric)}
+    return Decimals(raw.file, raw.separator, options.decimal, columns, conversions)
+
+
+def _check_limits(contrasts: pd.DataFrame, file: str) -> None:
+    """Refuse networks whose tables of pairs, or studies whose covariances, would not fit into memory."""
+    n_treatments = len(set(contrasts["treat1"]) | set(contrasts["treat2"]))
+    if n_treatments > MAX_TREATMENTS:
+        raise TableError(f"{file}: {n_treatments:,} treatments, the limit is {MAX_TREATMENTS}")
+    sizes = contrasts["study"].value_counts()
+    if sizes.iloc[0] > MAX_ESTIMATES:
+        raise TableError(f"{file}: study {sizes.index[0]!r} has {sizes.iloc[0]:,} estimates, the limit is {MAX_ESTIMATES:,}")
 
 
 def report(result: Import) -> str:
@@ -161,23 +196,3 @@ def _one_outcome(cells: pd.DataFrame, layout: Layout, file: str, asked: str | No
     if known & set(values) - {outcome}:
         raise TableError(f"{file}: column {column!r} says {values[0]!r}, and {outcome!r} is to be read; choose it with --outcome {values[0]}")
     return cells
-
-
-def _contrasts(cells: pd.DataFrame, layout: Layout, reader: _Cells, options: Options, listed: list) -> tuple[pd.DataFrame, int]:
-    rows = []
-    n_read = len(cells) + len(listed)
-    for row, line in _lines(cells):
-        values: dict[str, object] = {}
-        for name in CONTRAST_COLUMNS:
-            column, kind = layout.columns.get(name, f"--set {name}"), COLUMN_KINDS[name]
-            cell = options.constants[name] if name in options.constants else line[column]
-            values[name] = (reader.label(row, column, cell, treatment=name != "study") if kind == "label"
-                            else reader.number(row, column, cell, kind))
-        if values["treat1"] == values["treat2"]:
-            reader.fail(row, layout.columns.get("treat2", "treat2"), str(values["treat2"]), "another treatment than the first")
-        lacking = [layout.columns[name] for name in ("te", "se") if math.isnan(values[name])]
-        if lacking:
-            listed.append((str(row), values["study"], f"no {' and no '.join(lacking)}"))
-            continue
-        rows.append({**values, "rows": str(row)})
-    return pd.DataFrame(rows, columns=[*CONTRAST_COLUMNS, "rows"]).astype({"te": float, "se": float}), n_read

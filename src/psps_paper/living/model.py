@@ -10,7 +10,8 @@ import pandas as pd
 from psps_paper.living.formats import Kind
 from psps_paper.tables.errors import TableError
 
-MEASURES = ("SMD", "MD", "OR", "RD")
+MEASURES = ("SMD", "MD", "OR", "RD", "RR", "HR", "IRR", "ROM")
+LOG_MEASURES = ("OR", "RR", "HR", "IRR", "ROM")  # te is the logarithm of a ratio
 
 
 CONTRASTS_DICTIONARY = [
@@ -28,10 +29,11 @@ ARMS_DICTIONARY = [
     ("outcome", "text", "none", "no", "Outcome, a row of outcomes.csv"),
     ("study", "text", "none", "no", "Study"),
     ("treatment", "text", "none", "no", "Treatment of the arm"),
-    ("n", "number", "people", "no", "People analysed"),
+    ("n", "number", "people", "yes", "People analysed"),
     ("mean", "number", "the scale of the study", "yes", "Mean, converted where source.json says so"),
     ("sd", "number", "the scale of the study", "yes", "Standard deviation, converted or imputed where source.json says so"),
-    ("events", "number", "people", "yes", "People with the event"),
+    ("events", "number", "people", "yes", "People with the event, or events where time is given"),
+    ("time", "number", "person-time", "yes", "Person-time in which the events were counted"),
     ("rows", "text", "none", "no", "Row of the imported file, counted from 1 below the header"),
 ]
 
@@ -54,7 +56,7 @@ class Options:
         Treatment in the file to treatment of the review.
     where : mapping of str to str
         Column of the file to the value that selects a row; other rows are listed as not selected.
-    measure : {"SMD", "MD", "OR", "RD"}, optional
+    measure : str, optional
         What te measures; refused where it is not that of the outcome.
     reverse : bool
         For contrasts: turn the sign of te.
@@ -62,6 +64,8 @@ class Options:
         Where an arm has no SD, take its baseline SD.
     impute_sd : bool
         Where it has no baseline SD either, take the mean SD of the other studies of the file. They should have measured on one scale.
+    decimal : {"comma", "point"}, optional
+        The decimal sign of a text file; by default what its columns show, and an error where they could be read in two ways.
     sheet, skip
         As in :func:`psps_paper.living.reading.read_table`.
     """
@@ -76,6 +80,7 @@ class Options:
     reverse: bool = False
     impute: bool = True
     impute_sd: bool = False
+    decimal: str | None = None
     sheet: str | None = None
     skip: int = 0
 

@@ -168,7 +168,8 @@ def build_data(folder: Path, *, tell: Callable[[str], None] = lambda text: None)
             result = read_trials(folder / table["file"], Options(
                 kind=table["kind"], outcome=outcome["name"], mapping=table.get("map", {}), constants=table.get("set", {}),
                 labels=table.get("labels", {}), where=table.get("where", {}), measure=table.get("measure"), reverse=table.get("reverse", False),
-                impute=table.get("impute", True), impute_sd=table.get("impute_sd", False), sheet=table.get("sheet"), skip=table.get("skip", 0),
+                impute=table.get("impute", True), impute_sd=table.get("impute_sd", False),
+                decimal=table.get("decimal"), sheet=table.get("sheet"), skip=table.get("skip", 0),
             ), data)  # fmt: skip
             named = set(result.contrasts["treat1"]) | set(result.contrasts["treat2"])
             unknown = sorted(named - set(treatments))

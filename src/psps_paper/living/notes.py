@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections import Counter
 from pathlib import Path
 
@@ -10,7 +12,8 @@ import pandas as pd
 from psps_paper.article.outcomes import load_outcome
 from psps_paper.article.published import published_edges
 from psps_paper.article.trials import check_network, lacking_print, main_part
-from psps_paper.living.model import Options
+from psps_paper.living.formats import PERSON_TIME, Layout, plain
+from psps_paper.living.model import LOG_MEASURES, Options
 from psps_paper.network import contrast_notes
 from psps_paper.tables.load import load_table
 
@@ -26,7 +29,7 @@ def _notes(contrasts: pd.DataFrame, file: str, outcome: str, folder: Path) -> li
     """What a user should know of all contrasts of an outcome."""
     treatments = set(contrasts["treat1"]) | set(contrasts["treat2"])
     return [*check_network(contrasts, file), *contrast_notes(main_part(contrasts)[0]),
-            *_same_but_for_case(treatments, "treatments"), *_same_but_for_case(set(contrasts["study"]), "studies"),
+            *_look_alikes(treatments, "treatments"), *_look_alikes(set(contrasts["study"]), "studies"),
             *_beside_print(contrasts, treatments, outcome, folder), *_without_class(treatments, folder),
             *_without_order(treatments, outcome, folder)]
 
@@ -39,13 +42,45 @@ def _without_order(treatments: set[str], outcome: str, folder: Path) -> list[str
             "the fitted ranking; for your own add the names to column order and run psps-paper tables --record"]
 
 
-def _same_but_for_case(labels: set[str], what: str) -> list[str]:
+# Letters of other scripts that look like Latin ones
+_LOOK = str.maketrans("\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u0501\u04bb\u03bf\u03b1\u03c1\u03bd\u0131", "aeopcyxijsdhoapvi")
+_MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+_DATE = re.compile(rf"\d{{1,2}}[-. ]?({_MONTHS})|({_MONTHS})[-. ]?\d{{2}}", re.IGNORECASE)
+
+
+def _look(label: str) -> str:
+    """A label without what a reader hardly sees: case, accents' encoding, kinds of hyphens and blanks, look-alike letters."""
+    text = unicodedata.normalize("NFKC", label).casefold()
+    return "".join(c for c in text if unicodedata.category(c) not in ("Pd", "Zs", "Pc", "Cf") and c != "\N{MINUS SIGN}").translate(_LOOK)
+
+
+def _look_alikes(labels: set[str], what: str) -> list[str]:
     groups: dict[str, list[str]] = {}
     for label in sorted(labels):
-        groups.setdefault(label.casefold(), []).append(label)
-    hint = "; if they are one, add --label '{0}={1}'" if what == "treatments" else ""
-    return [f"{what} {' and '.join(map(repr, group))} differ in upper and lower case only and count as {len(group)}" + hint.format(*group)
-            for group in groups.values() if len(group) > 1]
+        groups.setdefault(_look(label), []).append(label)
+    notes = []
+    for group in groups.values():
+        if len(group) < 2:
+            continue
+        case = len({label.casefold() for label in group}) == 1
+        differ = "upper and lower case" if case else "hyphens, blanks, case or look-alike letters"
+        kept = ([label for label in group if label.isascii()] or group)[-1]
+        hint = "; if they are one, add " + " ".join(f"--label '{other}={kept}'" for other in group if other != kept) if what == "treatments" else ""
+        notes.append(f"{what} {' and '.join(map(ascii, group))} differ in {differ} only and count as {len(group)}{hint}")
+    return notes
+
+
+def _label_notes(contrasts: pd.DataFrame, options: Options, layout: Layout, columns: list[str], measure: str) -> list[str]:
+    """What names and columns let suspect."""
+    dates = sorted({study for study in contrasts["study"] if _DATE.fullmatch(study)})
+    notes = [f"study {', '.join(map(repr, dates))} looks like a date that a spreadsheet made of a name, such as 'Mar 02'; check it"] if dates else []
+    times = [column for column in columns if plain(column) in PERSON_TIME and column not in layout.used()]
+    if measure != "IRR" and (times or (layout.shape in ("long", "wide") and any("time" in part and plain(part["time"]) in PERSON_TIME
+                                                                                for part in (layout.columns, *layout.arms.values())))):  # fmt: skip
+        notes.append(f"person-time is in the file and {measure} takes no account of it; where follow-up differs, an outcome of measure IRR does")
+    if options.kind == "contrasts" and measure in LOG_MEASURES and "ratio" not in layout.columns and len(contrasts) > 2 and (contrasts["te"] > 0).all():
+        notes.append(f"every te is above 0; if these are ratios and not logarithms, say --map 'ratio={layout.columns['te']}'")
+    return notes
 
 
 def _beside_print(contrasts: pd.DataFrame, treatments: set[str], outcome: str, folder: Path) -> list[str]:

@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 import csv
-import datetime
 import hashlib
 import io
-import itertools
 import re
-import warnings
-import zipfile
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
-import openpyxl
-
 from psps_paper.tables.csv_text import unprotected
 from psps_paper.tables.errors import TableError
+from psps_paper.tables.limits import MAX_BYTES, MAX_CELL, MAX_COLUMNS, MAX_PARTS, MAX_ROWS, MAX_UNPACKED_BYTES
+from psps_paper.tables.workbook import NEW_WORKBOOK, OLD_WORKBOOK, NotText, workbook_lines
 
-MAX_BYTES = 10_000_000
-MAX_UNPACKED_BYTES = 100_000_000
-MAX_PARTS = 1_000
-MAX_ROWS = 20_000
-MAX_COLUMNS = 500
-MAX_CELL = 2_000
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_HIDDEN_ROW = re.compile(rb'<row\b(?=[^>]*\bhidden="(?:1|true)")[^>]*\br="(\d+)"')
-SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx")
-
-
-class NotText(str):
-    """A cell of a workbook that holds a date or a truth value: its text depends on the spreadsheet program."""
+# Beside what is always control: signs that turn the direction of the text around them
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_SEP = re.compile(r"sep=([,;\t|])\s*", re.IGNORECASE)
+__all__ = ["MAX_BYTES", "MAX_CELL", "MAX_COLUMNS", "MAX_PARTS", "MAX_ROWS", "MAX_UNPACKED_BYTES", "RawTable", "read_table", "table_from_bytes"]
+SEPARATORS = ",;\t|"
+SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".xls")
 
 
 @dataclass(frozen=True)
@@ -46,18 +36,22 @@ class RawTable:
         As long as the header; blank rows are kept, so that row k of the file is ``rows[k - 1]``.
     sha256 : str
         Of the file's bytes.
-    decimal_comma : bool
-        Cells are separated by semicolons, so a comma may be a decimal sign.
+    separator : str
+        Of the cells: a comma, semicolon, tab, bar or blank; empty for a workbook. Where it is no comma, a comma may be a
+        decimal sign.
     notes : tuple of str
         What a user should know of the table: columns without a name that were left out, hidden rows that were read.
+    conversions : tuple of str
+        What was changed in reading: another encoding, merged cells, values of formulas.
     """
 
     file: str
     columns: list[str]
     rows: list[list[str]]
     sha256: str
-    decimal_comma: bool = False
+    separator: str = ","
     notes: tuple[str, ...] = ()
+    conversions: tuple[str, ...] = ()
 
 
 def read_table(path: Path, *, sheet: str | None = None, skip: int = 0) -> RawTable:
@@ -66,7 +60,8 @@ def read_table(path: Path, *, sheet: str | None = None, skip: int = 0) -> RawTab
     Parameters
     ----------
     path : Path
-        ``.csv`` (comma, semicolon or tab), ``.tsv``, ``.txt`` or ``.xlsx``; text in UTF-8.
+        ``.csv``, ``.tsv`` or ``.txt`` (comma, semicolon, tab, bar or blanks between cells; UTF-8, UTF-16, or else
+        Windows-1252), ``.xlsx`` or ``.xls``.
     sheet : str, optional
         Sheet of a workbook; needed where several hold something.
     skip : int
@@ -85,7 +80,7 @@ def read_table(path: Path, *, sheet: str | None = None, skip: int = 0) -> RawTab
     path = Path(path)
     name = path.name
     if path.suffix.lower() not in SUFFIXES:
-        hint = "; save it as XLSX" if path.suffix.lower() in (".xls", ".ods") else ""
+        hint = "; save it as XLSX" if path.suffix.lower() in (".ods", ".xlsb", ".numbers") else ""
         raise TableError(f"{name}: expected a file ending in {', '.join(SUFFIXES)}{hint}")
     if not path.is_file():
         raise TableError(f"{name}: " + ("is not a file" if path.exists() else "no such file"))
@@ -100,118 +95,101 @@ def read_table(path: Path, *, sheet: str | None = None, skip: int = 0) -> RawTab
 def table_from_bytes(name: str, content: bytes, *, sheet: str | None = None, skip: int = 0) -> RawTable:
     """As :func:`read_table`, from the bytes of a file whose name ends as that of the file."""
     digest = hashlib.sha256(content).hexdigest()
-    if content.startswith(b"PK\x03\x04") or name.lower().endswith(".xlsx"):
-        (lines, notes), decimal_comma = _workbook_lines(name, content, sheet), False
+    if content.startswith((NEW_WORKBOOK, OLD_WORKBOOK)) or name.lower().endswith((".xlsx", ".xls")):
+        lines, notes, conversions = workbook_lines(name, content, sheet)
+        lines, separator = lines[skip:], ""
     elif sheet is not None:
         raise TableError(f"{name}: a sheet ({sheet}) can be chosen in an XLSX file only")
     else:
-        (lines, decimal_comma), notes = _text_lines(name, content), []
-    header, rows = _checked(name, lines[skip:])
+        (text, conversions), notes = _decoded(name, content), []
+        lines, separator = _text_lines(name, text, skip)
+    header, rows = _checked(name, lines)
     header, rows, left_out = _named_columns(name, header, rows)
-    return RawTable(name, header, rows, digest, decimal_comma, (*left_out, *notes))
+    return RawTable(name, header, rows, digest, separator, (*left_out, *notes), tuple(conversions))
 
 
-def _text_lines(name: str, content: bytes) -> tuple[list[list[str]], bool]:
+def without_invisible(text: str) -> str:
+    """A text without characters that have no width, such as U+200B; joiners inside of words of other scripts stay."""
+    if text.isascii():
+        return text
+    kept = "".join(c for c in text if c in "\u200c\u200d" or c not in "\u034f\u115f\u1160\u3164\uffa0" and unicodedata.category(c) != "Cf")
+    return kept.strip("\u200c\u200d")
+
+
+def _decoded(name: str, content: bytes) -> tuple[str, list[str]]:
+    said = []
     try:
-        text = content.decode("utf-8").removeprefix("\ufeff")
+        if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+            text = content.decode("utf-16")
+            said.append("the file was read as UTF-16")
+        else:
+            text = content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise TableError(f"{name}: byte {error.start} ({error.object[error.start]:#04x}) is not UTF-8; save the file as CSV UTF-8") from None
+        wrong = f"byte {error.start} ({error.object[error.start]:#04x}) is not {error.encoding.upper()}"
+        try:
+            text = content.decode("cp1252") if error.encoding == "utf-8" else ""
+        except UnicodeDecodeError:
+            text = ""
+        if not text or "\x00" in text:
+            raise TableError(f"{name}: {wrong}; save the file as CSV UTF-8") from None
+        line = next(line for line in text.splitlines() if not line.isascii())
+        said.append(f"{wrong}, so the file was read as Windows-1252; check the accents, as in {_shown(line)}")
+    text = text.removeprefix("\ufeff").replace("\r\r\n", "\n")
     if "\x00" in text:
         raise TableError(f"{name}: holds a null character; expected text in UTF-8")
-    first = text.lstrip().split("\n", 1)[0]
-    separator = "\t" if name.lower().endswith(".tsv") else max(",;\t", key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    return text, said
+
+
+def _text_lines(name: str, text: str, skip: int) -> tuple[list[list[str]], str]:
+    """Lines below the skipped ones as cells, and what separates them: that of the header, for a caption has its own commas."""
+    file = io.StringIO(text, newline="")
+    first = file.readline()
+    given = _SEP.fullmatch(first)
+    if not given and not skip:
+        file.seek(0)
+    for _ in range(skip - 1):
+        file.readline()
+    start = file.tell()
+    header = file.readline()
+    while header and not header.strip():
+        header = file.readline()
+    separator = given[1] if given else "\t" if name.lower().endswith(".tsv") else max(SEPARATORS, key=header.count)
+    if separator not in header and header.split()[1:] and not set(SEPARATORS) & set(file.readline()):
+        separator = " "
+    file.seek(start)
+    blanks = separator == " "
+    lines_of_text = (" ".join(line.split()) + "\n" for line in file) if blanks else file
+    reader = csv.reader(lines_of_text, delimiter=separator, strict=True, skipinitialspace=blanks)
+    lines: list[list[str]] = []
     try:
-        # One more than the limit, so that a longer file is noticed and not read to its end
-        lines = list(itertools.islice(reader, MAX_ROWS + 100))
+        for line in reader:
+            # The header and blank lines below the table come on top; they are not stored, so that they cannot fill the memory
+            if len(lines) <= MAX_ROWS:
+                lines.append(line)
+            elif any(cell.strip() for cell in line):
+                raise TableError(f"{name}: more than {MAX_ROWS:,} rows, the limit")
     except csv.Error as error:
-        raise TableError(f"{name}, line {reader.line_num}: {error}; expected cells separated by {separator!r}") from None
-    return lines, separator == ";"
-
-
-def _workbook_lines(name: str, content: bytes, sheet: str | None) -> tuple[list[list[str]], list[str]]:
-    _check_package(name, content)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            # Formulas are read as their text, which is refused where the cell is used: nothing is evaluated
-            book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, keep_links=False, data_only=False)
-            sheets = {page.title: _sheet_lines(page) for page in book.worksheets}
-            parts = {page.title: page._worksheet_path for page in book.worksheets}
-            book.close()
-    except TableError:
-        raise
-    except MemoryError:
-        raise TableError(f"{name}: too large to read") from None
-    except Exception as error:  # a damaged workbook makes its parser fail in any way
-        raise TableError(f"{name}: not a readable XLSX workbook ({type(error).__name__}); open it and save it anew") from None
-    filled = {title: lines for title, lines in sheets.items() if lines}
-    if sheet is not None:
-        if sheet not in sheets:
-            raise TableError(f"{name}: no sheet {sheet!r}; there are {', '.join(map(repr, sheets))}")
-    elif len(filled) > 1:
-        raise TableError(f"{name}: several sheets hold something: {', '.join(map(repr, filled))}; choose one with --sheet")
-    elif not filled:
-        return [], []
-    chosen = sheet or next(iter(filled))
-    # What is read without formatting knows no hidden rows, but the sheet's own XML does
-    with zipfile.ZipFile(io.BytesIO(content)) as package:
-        hidden = [int(row) for row in _HIDDEN_ROW.findall(package.read(parts[chosen].lstrip("/"))) if int(row) <= len(sheets[chosen])]
-    notes = [f"rows hidden in the workbook are read like the others: {', '.join(map(str, hidden))} of the sheet"] if hidden else []
-    return sheets[chosen], notes
-
-
-def _check_package(name: str, content: bytes) -> None:
-    """Refuse packages that would unpack to too much or that declare entities, before anything parses them."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as package:
-            parts = package.infolist()
-            size = sum(part.file_size for part in parts)
-            if len(parts) > MAX_PARTS:
-                raise TableError(f"{name}: {len(parts)} parts in the workbook, the limit is {MAX_PARTS}")
-            if size > MAX_UNPACKED_BYTES:
-                raise TableError(f"{name}: unpacks to {size:,} bytes, the limit is {MAX_UNPACKED_BYTES:,}")
-            for part in parts:
-                # zipfile unpacks no more than the declared size, so the sum above holds
-                xml = package.read(part)
-                if any(word.encode(code) in xml for word in ("<!DOCTYPE", "<!ENTITY") for code in ("utf-8", "utf-16-le", "utf-16-be")):
-                    raise TableError(f"{name}: {part.filename} declares XML entities, which no spreadsheet program writes")
-    except TableError:
-        raise
-    except Exception as error:  # zipfile fails on damaged archives in many ways
-        raise TableError(f"{name}: not a readable XLSX workbook ({type(error).__name__}); open it and save it anew") from None
-
-
-def _sheet_lines(page) -> list[list[str]]:
-    lines = []
-    for line in page.iter_rows(values_only=True, max_row=MAX_ROWS + 100, max_col=MAX_COLUMNS + 1):
-        cells = [_cell_text(value) for value in line]
-        while cells and not cells[-1]:
-            cells.pop()
-        lines.append(cells)
-    while lines and not lines[-1]:
-        lines.pop()
-    return lines
-
-
-def _cell_text(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return repr(value)
-    return NotText(value) if isinstance(value, (bool, datetime.date, datetime.time, datetime.timedelta)) else str(value)
+        raise TableError(f"{name}, line {reader.line_num + skip}: {error}; expected cells separated by {separator!r}") from None
+    if blanks and len(lines) > 1 and all(len(line) == len(lines[0]) + 1 for line in lines[1:] if line):
+        lines[0].insert(0, "")  # as R writes row names
+    return lines, separator
 
 
 def _checked(name: str, lines: list[list[str]]) -> tuple[list[str], list[list[str]]]:
     if not any(any(cell.strip() for cell in line) for line in lines):
         raise TableError(f"{name}: the file is empty; expected a header line")
-    header = [unprotected(cell.strip()) for cell in lines[0]]
+    header = [without_invisible(unprotected(cell.strip())).strip() for cell in lines[0]]
     while header and not header[-1]:
         header.pop()
     if not header:
         raise TableError(f"{name}: the header line is blank; is there a caption above it? then use --skip")
     if len(header) > MAX_COLUMNS:
         raise TableError(f"{name}: more than {MAX_COLUMNS} columns, the limit")
+    for number, column in enumerate(header, start=1):
+        if _CONTROL.search(column):
+            raise TableError(f"{name}: column {number} of the header, {_shown(column)}, holds a control character; expected text")
+        if len(column) > MAX_CELL:
+            raise TableError(f"{name}: column {number} of the header has {len(column):,} characters, the limit is {MAX_CELL:,}")
     repeated = sorted({column for column in header if column and header.count(column) > 1})
     if repeated:
         raise TableError(f"{name}: column {', '.join(map(_shown, repeated))} occurs more than once in the header")
@@ -222,12 +200,13 @@ def _checked(name: str, lines: list[list[str]]) -> tuple[list[str], list[list[st
         raise TableError(f"{name}: more than {MAX_ROWS:,} rows, the limit")
     if not body:
         raise TableError(f"{name}: there is a header but no row of data")
+    workbook = name.lower().endswith((".xlsx", ".xls"))  # which drop blank cells at the end of a row
     rows = []
     for number, line in enumerate(body, start=1):
         if any(cell.strip() for cell in line[len(header):]):
             hint = "; is there a caption above the header? then use --skip" if len(header) == 1 else ""
             raise TableError(f"{name}, row {number}: {len(line)} cells where the header has {len(header)}{hint}")
-        if line and len(line) < len(header) and not name.lower().endswith(".xlsx"):
+        if line and len(line) < len(header) and not workbook:
             raise TableError(f"{name}, row {number}: {len(line)} cells where the header has {len(header)}")
         cells = [cell if isinstance(cell, NotText) else cell.strip() for cell in line[: len(header)]]
         cells += [""] * (len(header) - len(cells))

@@ -10,12 +10,13 @@ import yaml
 from psps_paper.article.outcomes import BETWEEN, DEFAULTS
 from psps_paper.living.model import MEASURES
 from psps_paper.tables.errors import TableError
+from psps_paper.tables.limits import MAX_YAML_BYTES, MAX_YAML_DEPTH
 
 CONFIG = "review.yml"
 OUTCOME_FIELDS = ("name", "label", "measure", "unit", "scale_desirable", "te_desirable", "reference")
 OUTCOME_NUMBERS = tuple(name for name, value in DEFAULTS.items() if isinstance(value, float))
 TABLE_FIELDS = {"file": str, "kind": str, "map": dict, "set": dict, "labels": dict, "where": dict, "measure": str, "reverse": bool,
-                "impute": bool, "impute_sd": bool, "sheet": str, "skip": int}  # fmt: skip
+                "impute": bool, "impute_sd": bool, "decimal": str, "sheet": str, "skip": int}  # fmt: skip
 
 
 def read_settings(folder: Path) -> dict:
@@ -29,23 +30,19 @@ def read_settings(folder: Path) -> dict:
     path = folder / CONFIG
     if not path.is_file():
         raise TableError(f"{CONFIG}: no such file in {folder}")
-    try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        place = getattr(error, "problem_mark", None)
-        where = f", line {place.line + 1}" if place else ""
-        raise TableError(f"{CONFIG}{where}: not YAML ({getattr(error, 'problem', None) or type(error).__name__})") from None
+    settings = _parsed(path)
     settings = _mapping(settings, "the file")
     for name in ("title", "author", "question"):
         _text(settings, name, CONFIG)
-    if "repository" in settings:
-        _text(settings, "repository", CONFIG)
+    for name in ("repository", "note"):
+        if name in settings:
+            _text(settings, name, CONFIG)
     names = []
     for number, entry in enumerate(_list(settings, "treatments"), start=1):
         where = f"treatments, entry {number}"
         names.append(_text(_mapping(entry, where), "name", f"{CONFIG}, {where}"))
-        if "colour" in entry and not re.fullmatch("#[0-9a-f]{6}", str(entry["colour"])):
-            raise TableError(f"{CONFIG}, {where}, colour: {entry['colour']!r} is not written #rrggbb in lower case, in quotes")
+        if "colour" in entry and not (isinstance(entry["colour"], str) and re.fullmatch("#[0-9a-f]{6}", entry["colour"])):
+            raise TableError(f"{CONFIG}, {where}, colour: {_shown(entry['colour'])} is not written #rrggbb in lower case, in quotes")
         if BETWEEN in names[-1]:
             raise TableError(f"{CONFIG}, {where}, name: {names[-1]!r} holds {BETWEEN!r}, which separates names in outcomes.csv")
     _unique(names, "treatments")
@@ -63,9 +60,9 @@ def read_settings(folder: Path) -> dict:
         table = _mapping(entry.get("table"), f"{where}, table")
         for field, value in table.items():
             if field not in TABLE_FIELDS:
-                raise TableError(f"{CONFIG}, {where}, table: {field!r} is not one of {', '.join(TABLE_FIELDS)}")
+                raise TableError(f"{CONFIG}, {where}, table: {_shown(field)} is not one of {', '.join(TABLE_FIELDS)}")
             if not isinstance(value, TABLE_FIELDS[field]):
-                raise TableError(f"{CONFIG}, {where}, table, {field}: {value!r} is not a {TABLE_FIELDS[field].__name__}")
+                raise TableError(f"{CONFIG}, {where}, table, {field}: {_shown(value)} is not a {TABLE_FIELDS[field].__name__}")
             if isinstance(value, dict) and not all(isinstance(part, str) for pair in value.items() for part in pair):
                 raise TableError(f"{CONFIG}, {where}, table, {field}: expected text: text pairs; put numbers in quotes")
         _text(table, "file", f"{CONFIG}, {where}, table")
@@ -82,14 +79,61 @@ def _analysis(entry: dict, names: list[str], where: str) -> None:
     known = {*OUTCOME_FIELDS, "order", "table", *DEFAULTS}
     for field in entry:
         if field not in known:
-            raise TableError(f"{where}: {field!r} is not one of {', '.join(sorted(known))}")
+            raise TableError(f"{where}: {_shown(field)} is not one of {', '.join(sorted(known))}")
     order = entry.get("order", names)
-    if not isinstance(order, list) or sorted(map(str, order)) != sorted(names):
-        raise TableError(f"{where}, order: {order!r} is not a list of all treatments, each once ({', '.join(names)})")
+    if not isinstance(order, list) or not all(isinstance(name, str) for name in order) or sorted(order) != sorted(names):
+        raise TableError(f"{where}, order: {_shown(order)} is not a list of all treatments, each once ({', '.join(names)})")
     for field in OUTCOME_NUMBERS:
         value = entry.get(field, DEFAULTS[field])
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise TableError(f"{where}, {field}: {value!r} is not a number")
+            raise TableError(f"{where}, {field}: {_shown(value)} is not a number")
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader, with an error of its own, and a line, for whatever a tag makes of its text."""
+
+    def construct_object(self, node, deep=False):
+        try:
+            return super().construct_object(node, deep=deep)
+        except yaml.YAMLError:
+            raise
+        except Exception:  # a tag such as !!float on what is none fails in any way
+            shown = f" {node.value[:40]!r}" if isinstance(node.value, str) else ""
+            raise yaml.constructor.ConstructorError(None, None, f"{node.tag.rpartition(':')[2]}{shown} cannot be read", node.start_mark) from None
+
+
+def _parsed(path: Path) -> object:
+    """Content of a YAML file, within limits; an error with the line where it is none."""
+    with path.open("rb") as file:
+        content = file.read(MAX_YAML_BYTES + 1)
+    if len(content) > MAX_YAML_BYTES:
+        raise TableError(f"{CONFIG}: larger than {MAX_YAML_BYTES:,} bytes, the limit")
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise TableError(f"{CONFIG}, line {line}: not YAML (UnicodeDecodeError); save the file as UTF-8") from None
+    try:
+        # The parser itself calls itself at each level, so what is too deep is found before it is parsed
+        _check_depth(text)
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        place = getattr(error, "problem_mark", None)
+        where = f", line {place.line + 1}" if place else f", line {text.count(chr(10), 0, getattr(error, 'position', 0)) + 1}"
+        why = getattr(error, "problem", None) or getattr(error, "reason", None) or type(error).__name__
+        raise TableError(f"{CONFIG}{where}: not YAML ({why})") from None
+
+
+def _check_depth(text: str) -> None:
+    """Refuse what is nested beyond the limit, by its tokens."""
+    depth = 0
+    for token in yaml.scan(text, Loader=yaml.SafeLoader):
+        if isinstance(token, (yaml.FlowSequenceStartToken, yaml.FlowMappingStartToken, yaml.BlockSequenceStartToken, yaml.BlockMappingStartToken)):
+            depth += 1
+        elif isinstance(token, (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)):
+            depth -= 1
+        if depth > MAX_YAML_DEPTH:
+            raise yaml.composer.ComposerError(None, None, f"more than {MAX_YAML_DEPTH} levels, the limit", token.start_mark)
 
 
 def _mapping(value: object, where: str) -> dict:
@@ -106,8 +150,16 @@ def _list(settings: dict, name: str) -> list:
 
 def _text(entry: dict, name: str, where: str) -> str:
     if not isinstance(entry.get(name), str) or not entry[name].strip():
-        raise TableError(f"{where}, {name}: {entry.get(name)!r} is not text")
+        raise TableError(f"{where}, {name}: {_shown(entry.get(name))} is not text")
     return entry[name]
+
+
+def _shown(value: object) -> str:
+    """A value as messages repeat it; lists and mappings, which aliases make endless, by their kind."""
+    if isinstance(value, (list, dict, set, tuple)):
+        return f"a {type(value).__name__}"
+    text = repr(value)
+    return text if len(text) <= 80 else text[:79] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def _choice(entry: dict, name: str, choices: tuple[str, ...], where: str) -> None:

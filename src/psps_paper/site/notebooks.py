@@ -17,6 +17,8 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from psps_paper.tables.files import write_atomically
+
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
@@ -94,7 +96,7 @@ def execute(path: Path, timeout: int = 120) -> bool:
                 raise RuntimeError(f"{path.name}, cell {position}: wrote to stderr: {output.text.strip()}")
     after = serialise(notebook, path.stem)
     if after != before:
-        path.write_bytes(after)
+        write_atomically(path, after)
     return after != before
 
 
@@ -121,7 +123,7 @@ def main(arguments: list[str] | None = None) -> int:
                 print(f"{chapter}: {'changed' if run.result() else 'unchanged'}", flush=True)
             except (RuntimeError, OSError, ValueError) as error:
                 failed += 1
-                print(error, file=sys.stderr, flush=True)
+                print(error if str(chapter) in str(error) else f"{chapter}: {error}", file=sys.stderr, flush=True)
     return 1 if failed else 0
 
 

@@ -39,7 +39,20 @@ def once(name: str, inputs: str, compute: Callable[[], Result]) -> Result:
     if not folder:
         return compute()
     file = Path(folder) / f"{name}-{sha256((_code() + inputs).encode()).hexdigest()}.pickle"
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, pickle.dumps(compute()))
-    return pickle.loads(file.read_bytes())
+    kept = _kept(file)
+    if kept is not None:
+        return pickle.loads(kept)
+    result = compute()
+    content = pickle.dumps(result)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, sha256(content).digest() + content)
+    return result
+
+
+def _kept(file: Path) -> bytes | None:
+    """What a file of the cache holds, or None where there is none or it is damaged."""
+    try:
+        content = file.read_bytes()
+    except OSError:
+        return None
+    return content[32:] if sha256(content[32:]).digest() == content[:32] else None

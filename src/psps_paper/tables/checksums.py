@@ -10,6 +10,7 @@ import pandas as pd
 
 from psps_paper.tables.conditions import shortened
 from psps_paper.tables.errors import TableError
+from psps_paper.tables.files import write_atomically
 from psps_paper.tables.load import CHECKSUMS, data_folder
 
 
@@ -56,5 +57,5 @@ def record_checksums(folder: Path | None = None) -> Path:
     """Write ``data/checksums.sha256`` anew; for an author who has changed a table on purpose."""
     folder = folder or data_folder()
     path = folder / CHECKSUMS
-    path.write_text("".join(f"{digest}  {name}\n" for name, digest in checksums(folder).items()), encoding="utf-8")
+    write_atomically(path, "".join(f"{digest}  {name}\n" for name, digest in checksums(folder).items()).encode("utf-8"))
     return path

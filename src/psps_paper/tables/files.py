@@ -8,10 +8,12 @@ so that no label changes on the way.  Source: OWASP, "CSV Injection".
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import re
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -19,19 +21,28 @@ _RUNS = re.compile(r"'*[=+\-@\t\r]")
 _PROTECTED = re.compile(r"'+[=+\-@\t\r]")
 
 
+# Names of what is being written beside its place, with a token that nobody can foresee; nothing else is ever removed
+_TOKEN = "[0-9a-f]{16}"
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that a crash at any moment leaves the old file or the new one, never a part.
 
     The content goes to a temporary file of the same folder, is flushed to the disk, and takes the name in one step. Its
-    mode is what the user's umask gives.
+    mode is what the user's umask gives. What a writer that was killed left behind is removed.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+    _remove_leftovers(path, "part")
+    temporary = _beside(path, "part")
     try:
         with temporary.open("xb") as file:
+            _hold(file.fileno())
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+            os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise type(error)(error.errno, error.strerror, str(path)) from None
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -41,14 +52,14 @@ def write_atomically(path: Path, content: bytes) -> None:
 def current_folder(path: Path) -> Path | None:
     """Where the content of a folder written by :func:`replace_folder` is now, or None where there is none.
 
-    Between the two renames of an update that was killed, the old state stands under the name with ``.previous``;
-    readers go on with it and the next writer puts it back. At any other time what bears that name is being removed.
+    Where the system cannot exchange two folders in one step, an update that was killed between its two renames leaves the
+    old state under a name with ``.previous``; readers go on with it and the next writer puts it back.
     """
     if path.is_dir():
         return path
-    new, previous = _beside(_followed(path))
+    path = _followed(path)
     # Only between the renames are both there, and both complete
-    return previous if new.is_dir() and previous.is_dir() else None
+    return next((old for old in _leftovers(path, "previous") if old.is_dir() and old.with_suffix(".new").is_dir()), None)
 
 
 def replace_folder(path: Path, files: Mapping[str, bytes]) -> None:
@@ -62,36 +73,98 @@ def replace_folder(path: Path, files: Mapping[str, bytes]) -> None:
         Names may hold slashes.
     """
     path = _followed(path)
-    new, previous = _beside(path)
-    if current_folder(path) == previous:
-        os.rename(previous, path)
-    # In this order, for a reader takes the two together for an update in progress
-    for leftover in (previous, new):
-        shutil.rmtree(leftover, ignore_errors=True)
+    found = current_folder(path)
+    if found is not None and found != path:
+        os.rename(found, path)
+    _remove_leftovers(path, "previous", "new")
+    new = _beside(path, "new")
+    new.mkdir()
+    handle = os.open(new, os.O_RDONLY)
     try:
+        _hold(handle)
         for name, content in files.items():
             place = new / name
             place.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(place, content)
-        if path.is_dir():
-            os.rename(path, previous)
-        os.rename(new, path)
+        _switch(new, path)
     except BaseException:
+        previous = new.with_suffix(".previous")
         if not path.is_dir() and previous.is_dir():
             os.rename(previous, path)
         shutil.rmtree(new, ignore_errors=True)
         raise
+    finally:
+        os.close(handle)
     _flush_folder(path.parent)
-    shutil.rmtree(previous, ignore_errors=True)
+    for old in (new, new.with_suffix(".previous")):
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _switch(new: Path, path: Path) -> None:
+    """Give a new folder its name; the old one then bears the new one's, or that with ``.previous``."""
+    if not path.is_dir():
+        os.rename(new, path)
+    elif not _exchange(new, path):
+        os.rename(path, new.with_suffix(".previous"))
+        os.rename(new, path)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two names in one step; whether the system can."""
+    call = {"linux": "renameat2", "darwin": "renameatx_np"}.get(sys.platform)
+    function = getattr(ctypes.CDLL(None, use_errno=True), call, None) if call else None
+    here = {"linux": -100, "darwin": -2}.get(sys.platform)  # paths from the working directory; the flag, 2, is the same on both
+    return function is not None and function(here, os.fsencode(one), here, os.fsencode(other), 2) == 0
 
 
 def _followed(path: Path) -> Path:
     return path.resolve() if path.is_symlink() else path
 
 
-def _beside(path: Path) -> tuple[Path, Path]:
-    """Names of the folder that is being written and of the one that it replaces."""
-    return path.with_name(f".{path.name}.new"), path.with_name(f".{path.name}.previous")
+def _beside(path: Path, kind: str) -> Path:
+    """A new name beside a file or folder."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}.{kind}")
+
+
+def _leftovers(path: Path, *kinds: str) -> list[Path]:
+    """What writers of a file or folder put beside it and did not take away."""
+    name = re.compile(rf"\.{re.escape(path.name)}\.{_TOKEN}\.({'|'.join(kinds)})")
+    if not path.parent.is_dir():
+        return []
+    with os.scandir(path.parent) as entries:
+        return sorted(path.parent / entry.name for entry in entries if name.fullmatch(entry.name) and not entry.is_symlink())
+
+
+def _remove_leftovers(path: Path, *kinds: str) -> None:
+    """Remove what killed writers left; a living one still holds its lock."""
+    for old in _leftovers(path, *kinds):
+        try:
+            handle = os.open(old, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        except OSError:  # gone, or not ours
+            continue
+        try:
+            if _hold(handle):
+                if old.is_dir():
+                    shutil.rmtree(old, ignore_errors=True)
+                else:
+                    old.unlink(missing_ok=True)
+        finally:
+            os.close(handle)
+
+
+def _hold(handle: int) -> bool:
+    """Lock what is being written until its writer ends, however it ends; whether no other holds it."""
+    try:
+        import fcntl  # not on Windows, where reading must still work
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a disk that knows no locks
+        return True
+    return True
 
 
 def _flush_folder(folder: Path) -> None:

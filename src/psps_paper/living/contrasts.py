@@ -1,0 +1,249 @@
+"""From rows of effects, in any of the ways in which papers print them, to contrasts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from psps_paper.effects import effect_from_interval, effect_from_p
+from psps_paper.living.cells import _Cells, _lines, _some_rows
+from psps_paper.living.formats import COLUMN_KINDS, CONTRAST_COLUMNS, LOGS, RATIOS, Layout, plain
+from psps_paper.living.model import LOG_MEASURES, Options
+from psps_paper.network.completion import complete_contrasts
+from psps_paper.tables.errors import TableError
+
+_ASYMMETRIC = 0.1  # of the width: limits rounded to one digit of a width of ten reach this
+
+
+def _from_contrasts(
+    cells: pd.DataFrame,
+    layout: Layout,
+    reader: _Cells,
+    options: Options,
+    outcome: Mapping,
+    listed: list,
+    conversions: list[str],
+) -> tuple[pd.DataFrame, int]:
+    """Contrasts of a file, and how many rows were read."""
+    _check_scale(layout, reader.file, options, outcome)
+    n_read = len(cells) + len(listed)
+    rows = (
+        _relative(cells, layout, reader, options)
+        if layout.shape == "relative"
+        else _pairs(cells, layout, reader, options)
+    )
+    _check_ratios(rows, layout, reader.file, outcome)
+    kept = []
+    said: dict[str, list[object]] = {}
+    for row in rows:
+        lacking = _effect(row, layout, reader, said)
+        if lacking:
+            listed.append((row["rows"], row["study"], f"no {' and no '.join(lacking)}"))
+        else:
+            kept.append(row)
+    uneven = _asymmetric(kept) if "ratio" not in layout.columns else []
+    if uneven:
+        conversions.append(
+            f"the estimate does not lie in the middle of its interval, so check its scale: row {_some_rows(uneven)}"
+        )
+    conversions += [f"{sentence}: row {_some_rows(found)}" for sentence, found in said.items()]
+    names = [*CONTRAST_COLUMNS, "rows", "se_baseline"]
+    table = pd.DataFrame(kept, columns=names).astype({"te": float, "se": float, "se_baseline": float})
+    if table["se_baseline"].notna().any():
+        table = _completed(table, reader.file, conversions)
+    return table[names[:-1]], n_read
+
+
+def _check_scale(layout: Layout, file: str, options: Options, outcome: Mapping) -> None:
+    """Refuse columns that by their name hold another measure than the outcome's, or a ratio where its logarithm is needed."""
+    measure = outcome["measure"]
+    for target in ("te", "ratio", "se"):
+        column = layout.columns.get(target, "")
+        name = plain(column)
+        for other, ratios in RATIOS.items():
+            is_ratio, is_log = (
+                name in ratios,
+                name in LOGS[other] or (target == "se" and any(log in name for log in LOGS[other])),
+            )
+            if target == "te" and is_ratio:
+                raise TableError(f"{file}: column {column!r} by its name holds ratios, and te of {measure} is on the log scale; "
+                                 f"--map 'ratio={column}' takes its logarithm")  # fmt: skip
+            if (is_ratio or is_log) and other != measure and options.mapping.get(target) != column:
+                raise TableError(f"{file}: column {column!r} by its name holds {'log ' * is_log}{other}, and outcome {outcome['outcome']} is measured as "
+                                 f"{measure} in outcomes.csv; choose another with --outcome, or say --map '{target}={column}'")  # fmt: skip
+    if "ratio" in layout.columns and measure not in LOG_MEASURES:
+        raise TableError(
+            f"{file}: column {layout.columns['ratio']!r} holds ratios, and outcome {outcome['outcome']} is measured as {measure}"
+        )
+    if "ratio" in layout.columns and not {"lower", "upper"} <= set(layout.columns) and "p" not in layout.columns:
+        raise TableError(f"{file}: beside the ratios in {layout.columns['ratio']!r}, column {layout.columns['se']!r} may be of the ratio or of its logarithm; "
+                         "give the limits of the interval (lower, upper) instead, or the logarithm as te")  # fmt: skip
+
+
+def _value(reader: _Cells, layout: Layout, row: object, line: Mapping[str, str], name: str) -> float:
+    column = layout.columns.get(name)
+    return math.nan if column is None else reader.number(row, column, line[column], COLUMN_KINDS[name])
+
+
+def _study(reader: _Cells, layout: Layout, options: Options, row: object, line: Mapping[str, str]) -> str:
+    """The study's label; author and year joined where they stand apart."""
+    if "study" in options.constants:
+        return reader.label(row, "--set study", options.constants["study"], treatment=False)
+    label = reader.label(row, layout.columns["study"], line[layout.columns["study"]], treatment=False)
+    year = line[layout.columns["year"]].strip() if "year" in layout.columns else ""
+    return f"{label} {year}" if year and not label.endswith(year) else label
+
+
+def _numbers(reader: _Cells, layout: Layout, row: object, line: Mapping[str, str]) -> dict[str, object]:
+    """te, ratio and se, and what may stand for a missing se; that is not looked at where the se is given."""
+    values = {name: _value(reader, layout, row, line, name) for name in ("te", "ratio", "se", "se_baseline")}
+    if math.isnan(values["se"]) or "ratio" in layout.columns:
+        values |= {name: _value(reader, layout, row, line, name) for name in ("lower", "upper", "p")}
+    return values
+
+
+def _pairs(cells: pd.DataFrame, layout: Layout, reader: _Cells, options: Options) -> list[dict]:
+    rows = []
+    for row, line in _lines(cells):
+        values: dict[str, object] = {"study": _study(reader, layout, options, row, line)}
+        for name in ("treat1", "treat2"):
+            column = f"--set {name}" if name in options.constants else layout.columns[name]
+            values[name] = reader.label(row, column, options.constants.get(name) or line[column], treatment=True)
+        if values["treat1"] == values["treat2"]:
+            reader.fail(
+                row, layout.columns.get("treat2", "treat2"), str(values["treat2"]), "another treatment than the first"
+            )
+        rows.append({**values, **_numbers(reader, layout, row, line), "rows": str(row)})
+    return rows
+
+
+def _relative(cells: pd.DataFrame, layout: Layout, reader: _Cells, options: Options) -> list[dict]:
+    """Rows of effects against the arm of each study whose row has no effect: its baseline."""
+    arms: dict[str, list[dict]] = {}
+    for row, line in _lines(cells):
+        study = _study(reader, layout, options, row, line)
+        treatment = reader.label(row, layout.columns["treatment"], line[layout.columns["treatment"]], treatment=True)
+        arms.setdefault(study, []).append(
+            {"study": study, "treat1": treatment, **_numbers(reader, layout, row, line), "row": row}
+        )
+    rows = []
+    for study, mine in arms.items():
+        baselines = [arm for arm in mine if math.isnan(arm["te"])]
+        if len(baselines) != 1 or len(mine) == 1:
+            raise TableError(f"{reader.file}: study {study!r} has {len(baselines)} of {len(mine)} rows without {layout.columns['te']} "
+                             f"(row {_some_rows([arm['row'] for arm in mine])}); expected one, its baseline arm, and others")  # fmt: skip
+        base = baselines[0]
+        for arm in mine:
+            if arm is base:
+                continue
+            if arm["treat1"] == base["treat1"]:
+                reader.fail(
+                    arm["row"],
+                    layout.columns["treatment"],
+                    arm["treat1"],
+                    f"another treatment than the baseline of {study}",
+                )
+            rows.append(
+                {**arm, "treat2": base["treat1"], "se_baseline": base["se"], "rows": f"{arm['row']}, {base['row']}"}
+            )
+    return rows
+
+
+def _check_ratios(rows: list[dict], layout: Layout, file: str, outcome: Mapping) -> None:
+    """Refuse effects whose intervals are symmetric as ratios where their logarithms are expected."""
+    limited = [
+        row
+        for row in rows
+        if not math.isnan(row["te"])
+        and "lower" in row
+        and row["te"] > 0
+        and row["lower"] > 0
+        and row["upper"] > row["lower"]
+    ]
+    if outcome["measure"] not in LOG_MEASURES or not limited or any(row["te"] <= 0 for row in rows):
+        return
+    te, lower, upper = np.array([[row["te"], row["lower"], row["upper"]] for row in limited]).T
+    plainly = np.abs(te - (lower + upper) / 2) / (upper - lower)
+    as_ratio = np.abs(np.log(te) - np.log(lower * upper) / 2) / np.log(upper / lower)
+    if plainly.mean() > 2 * as_ratio.mean():
+        column = layout.columns["te"]
+        raise TableError(f"{file}: the intervals around column {column!r} are symmetric on the log scale, so it seems to hold ratios, not logarithms; "
+                         f"--map 'ratio={column}' takes the logarithm")  # fmt: skip
+
+
+def _effect(row: dict, layout: Layout, reader: _Cells, said: dict[str, list[object]]) -> list[str]:
+    """Fill te and se of a row from what stands for them; the columns that are lacking."""
+    columns = layout.columns
+    scale = "ratio" if "ratio" in columns else "difference"
+    label = row["rows"].partition(",")[0]
+    if scale == "ratio":
+        given = row["ratio"]
+        if not math.isnan(given):
+            row["te"] = math.log(given)
+            said.setdefault(f"the logarithm was taken of column {columns['ratio']}", []).append(label)
+        row["se"] = math.nan
+    else:
+        given = row["te"]
+    effect = columns.get("te") or columns.get("ratio")
+    if math.isnan(given):
+        return [effect, *([columns["se"]] if "se" in columns and math.isnan(row["se"]) else [])]
+    if math.isnan(row["se"]):
+        try:
+            sentence = _spread(row, given, scale, columns)
+        except ValueError as error:
+            raise TableError(
+                f"{reader.file}, row {label}: {str(error).removeprefix('input, ').removeprefix('row 0, ')}"
+            ) from None
+        if not sentence:
+            return [
+                columns.get("se") or " or ".join(columns[name] for name in ("lower", "upper", "p") if name in columns)
+            ]
+        said.setdefault(sentence, []).append(label)
+        if not 1e-9 <= row["se"] <= 1e9:
+            raise TableError(
+                f"{reader.file}, row {label}: a standard error of {row['se']:g} follows, which is not of a believable size"
+            )
+    return []
+
+
+def _spread(row: dict, given: float, scale: str, columns: Mapping[str, str]) -> str:
+    """Set se from limits or p of a row; a sentence on which, or nothing where there are none."""
+    if not math.isnan(row["lower"]) and not math.isnan(row["upper"]):
+        row["se"] = float(effect_from_interval(row["lower"], row["upper"], te=given, scale=scale).se)
+        logs = "the logarithms of " if scale == "ratio" else ""
+        return f"se was taken from {logs}the limits of the 95 % interval, (upper - lower) / 3.92: column {columns['lower']} and {columns['upper']}"
+    if not math.isnan(row["p"]):
+        row["se"] = float(effect_from_p(given, row["p"], scale=scale).se)
+        return f"se was taken from the two-sided p-value: column {columns['p']}"
+    return ""
+
+
+def _asymmetric(rows: list[dict]) -> list[str]:
+    return [
+        row["rows"]
+        for row in rows
+        if "lower" in row
+        and abs(row["te"] - (row["lower"] + row["upper"]) / 2) > _ASYMMETRIC * (row["upper"] - row["lower"])
+    ]
+
+
+def _completed(table: pd.DataFrame, file: str, conversions: list[str]) -> pd.DataFrame:
+    """With the contrasts that follow from the standard error of the arm that others share."""
+    try:
+        full = complete_contrasts(table)
+    except ValueError as error:
+        raise TableError(f"{file}: {error}") from None
+    added = full["completed"].to_numpy(bool)
+    if added.any():
+        rows = table.groupby("study")["rows"].agg(lambda own: ", ".join(dict.fromkeys(", ".join(own).split(", "))))
+        full.loc[added, "rows"] = full.loc[added, "study"].map(rows)
+        names = [f"{row.study}: {row.treat1} against {row.treat2}" for row in full[added].itertuples()]
+        conversions.append(
+            "contrasts were completed from the standard error of the arm that others share: "
+            + "; ".join(names[:20])
+            + (" and more" if len(names) > 20 else "")
+        )
+    return full.reset_index(drop=True)

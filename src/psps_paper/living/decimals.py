@@ -1,0 +1,121 @@
+"""Decimal commas, and signs between thousands: decided for a whole column, and said; what could be either is refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from psps_paper.tables.errors import TableError
+
+_POINTS = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d+)?")  # 1.250 or 1.250,5
+_COMMAS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?")  # 1,250 or 1,250.5
+_LARGE = re.compile(r"[+-]?\d{3,}([.,]\d+)?")
+
+
+class Decimals:
+    """How the numbers of each column are written.
+
+    Parameters
+    ----------
+    file : str
+        For messages.
+    separator : str
+        Of the file's cells: with a comma, or in a workbook (no separator), numbers have decimal points.
+    asked : {"comma", "point"}, optional
+        The decimal sign of all columns.
+    columns : mapping of str to sequence of (row, cell)
+        The numeric columns that are read.
+    conversions : list of str
+        Gets a sentence for what is not written as numbers are in English.
+
+    Raises
+    ------
+    TableError
+        A column is written in two ways, or in one that could be read in two.
+    """
+
+    def __init__(
+        self,
+        file: str,
+        separator: str,
+        asked: str | None,
+        columns: Mapping[str, Sequence[tuple[object, str]]],
+        conversions: list[str],
+    ):
+        self.file, self.asked = file, asked
+        self.signs: dict[str, tuple[str, str]] = {}  # column: (thousands, decimal)
+        if not separator and asked:
+            raise TableError(
+                f"{file}: --decimal {asked}: a workbook holds numbers, not their signs; where one is text, correct it there"
+            )
+        if separator in ("", ",") and asked is None:
+            return
+        commas = asked == "comma" or any("," in cell for cells in columns.values() for _, cell in cells)
+        for column, cells in columns.items():
+            marked = [(row, cell) for row, cell in cells if "," in cell or "." in cell]
+            if marked:
+                self.signs[column] = self._signs(column, marked, cells, separator, commas)
+        decimal = [
+            column
+            for column, (_, sign) in self.signs.items()
+            if sign == "," and any("," in cell for _, cell in columns[column])
+        ]
+        if decimal:
+            conversions.append(
+                "decimal commas were read as decimal points"
+                + (", since semicolons separate the cells" if separator == ";" else "")
+                + f": column {', '.join(decimal)}"
+            )
+        for column, (thousands, _) in self.signs.items():
+            rows = [(row, cell) for row, cell in columns[column] if thousands and thousands in cell]
+            if rows:
+                name = "points" if thousands == "." else "commas"
+                conversions.append(
+                    f"{name} were read as separators of thousands: column {column}, "
+                    + ", ".join(f"row {row} ({cell})" for row, cell in rows[:20])
+                    + (" and more" if len(rows) > 20 else "")
+                )
+
+    def _signs(self, column: str, marked: list, cells: Sequence, separator: str, commas: bool) -> tuple[str, str]:
+        thousands_points = all(_POINTS.fullmatch(cell) for _, cell in marked if "." in cell)
+        thousands_commas = all(_COMMAS.fullmatch(cell) for _, cell in marked if "," in cell)
+        pointed, comma = any("." in cell for _, cell in marked), any("," in cell for _, cell in marked)
+        row, cell = next(((row, cell) for row, cell in marked if ("." in cell) == pointed), marked[0])
+        if self.asked:
+            wrong = [pair for pair in marked if ("." if self.asked == "comma" else ",") in pair[1]]
+            if not (thousands_points if self.asked == "comma" else thousands_commas):
+                self._fail(*wrong[0], column, f"a number with a decimal {self.asked}, as --decimal says")
+            return (".", ",") if self.asked == "comma" else (",", ".")
+        if pointed and comma:
+            if thousands_points and not thousands_commas:
+                return ".", ","
+            if thousands_commas and not thousands_points and any("," in cell and "." in cell for _, cell in marked):
+                return ",", "."
+            first_row, first = marked[0]
+            other_row, other = next((pair for pair in marked if ("," in pair[1]) != ("," in first)), marked[-1])
+            self._fail(
+                other_row, other, column, f"written like {first!r} in row {first_row}: one column has one decimal sign"
+            )
+        if pointed and thousands_points:
+            if commas:
+                return ".", ","
+            if any(_LARGE.fullmatch(text) for _, text in cells if "." not in text):
+                self._doubtful(row, cell, column)
+        if comma and thousands_commas and separator != ";":
+            self._doubtful(row, cell, column)
+        return ("", ",") if comma else ("", ".")
+
+    def _doubtful(self, row: object, cell: str, column: str) -> None:
+        raise TableError(
+            f"{self.file}, row {row}, column {column}: {cell!r} may be {cell.replace('.', '').replace(',', '')} or "
+            f"{cell.replace(',', '.')}; say --decimal point or --decimal comma"
+        )
+
+    def _fail(self, row: object, cell: str, column: str, expected: str) -> None:
+        raise TableError(f"{self.file}, row {row}, column {column}: {cell!r} is not {expected}")
+
+    def plain(self, column: str, cell: str) -> str:
+        """A cell as Python reads numbers."""
+        thousands, decimal = self.signs.get(column, ("", "."))
+        text = cell.replace(thousands, "") if thousands else cell
+        return text if decimal == "." else text.replace(decimal, ".", 1)

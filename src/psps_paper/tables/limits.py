@@ -1,0 +1,31 @@
+"""Limits on what is read from files that others made; the one place where they stand."""
+
+from __future__ import annotations
+
+from psps_paper.tables.conditions import DEEPEST, LONGEST
+
+MAX_BYTES = 10_000_000  # of a file
+MAX_UNPACKED_BYTES = 100_000_000  # of all parts of a workbook
+MAX_PARTS = 1_000  # of a workbook
+MAX_SHEET_TAGS = 2_000_000  # of a sheet or of its list of texts; 20,000 rows of 20 numbers have 1,700,000
+MAX_PART_TAGS = 500_000  # of any other part of a workbook
+MAX_ROWS = 20_000
+MAX_COLUMNS = 500
+MAX_CELL = 2_000  # characters
+MAX_TREATMENTS = 400  # tables of all pairs grow with the square
+MAX_ESTIMATES = 1_000  # of one study, whose covariances grow with the square
+MAX_YAML_BYTES = 200_000
+MAX_YAML_DEPTH = 20
+READING_BYTES = 400_000_000  # memory of the process that reads a workbook
+READING_SECONDS = 20
+
+
+def limits() -> str:
+    """All limits in words, for the help of the command line."""
+    return (
+        f"Limits: a file {MAX_BYTES:,} bytes, {MAX_ROWS:,} rows, {MAX_COLUMNS} columns, {MAX_CELL:,} characters a cell, "
+        f"{MAX_TREATMENTS} treatments, {MAX_ESTIMATES:,} estimates of one study; a workbook {MAX_UNPACKED_BYTES:,} bytes unpacked, "
+        f"{MAX_PARTS:,} parts, {MAX_SHEET_TAGS:,} tags a sheet or list of texts, {MAX_PART_TAGS:,} tags any other part, "
+        f"{READING_SECONDS} seconds and {READING_BYTES:,} bytes of memory to read it; review.yml {MAX_YAML_BYTES:,} bytes, "
+        f"{MAX_YAML_DEPTH} levels; a condition or formula in a table {LONGEST:,} characters, {DEEPEST} levels."
+    )

@@ -1,0 +1,443 @@
+"""Workbooks that others made, as text cells: within limits, nothing evaluated, nothing fetched, nothing dropped unsaid.
+
+The parts of an XLSX file are counted before anything parses them; the sheet's own XML then tells what a reader of values
+does not: formulas, errors, hidden rows and columns, cells out of order. The values are read in a process of its own.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import posixpath
+import re
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.parsers import expat
+
+from psps_paper.tables.errors import TableError
+from psps_paper.tables.limits import (
+    MAX_CELL,
+    MAX_COLUMNS,
+    MAX_PART_TAGS,
+    MAX_PARTS,
+    MAX_ROWS,
+    MAX_SHEET_TAGS,
+    MAX_UNPACKED_BYTES,
+    READING_BYTES,
+    READING_SECONDS,
+)
+
+NEW_WORKBOOK, OLD_WORKBOOK = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"  # with which XLSX and XLS begin
+SPARE_ROWS = 1_000  # captions above a table, beyond the limit of its rows
+MAX_MERGED = 10_000
+_READER = Path(__file__).with_name("workbook_cells.py")
+_PLACE = re.compile(r"([A-Z]{1,3})([1-9][0-9]{0,6})")
+_TEXTS = re.compile(rb"<(?:\w+:)?si[\s/>]")
+_CONTENT = re.compile(r"xl/worksheets/.*|xl/sharedStrings\.xml", re.IGNORECASE)
+
+
+class NotText(str):
+    """A cell of a workbook whose text depends on the spreadsheet program; ``why`` says what it is."""
+
+    why: str
+
+    def __new__(cls, text: str, why: str):
+        cell = super().__new__(cls, text)
+        cell.why = why
+        return cell
+
+
+@dataclass
+class _Sheet:
+    """What a sheet's XML tells beside the values."""
+
+    name: str = ""
+    hidden: bool = False
+    filled: bool = False
+    odd: dict[str, tuple[str, str]] = field(default_factory=dict)  # cell: (text, why)
+    formulas: list[str] = field(default_factory=list)
+    hidden_rows: list[int] = field(default_factory=list)
+    hidden_columns: list[tuple[int, int]] = field(default_factory=list)
+    merged: list[str] = field(default_factory=list)
+
+
+def workbook_lines(name: str, content: bytes, sheet: str | None) -> tuple[list[list[str]], list[str], list[str]]:
+    """Cells of a sheet, with what a user should know of them.
+
+    Parameters
+    ----------
+    name : str
+        Of the file, for messages.
+    content : bytes
+        An XLSX or XLS file.
+    sheet : str, optional
+        Needed where several sheets hold something.
+
+    Returns
+    -------
+    lines : list of list of str
+        Without blank cells and lines at the ends; what is no plain text or number is a :class:`NotText`.
+    notes : list of str
+        Hidden sheets, rows and columns that were read.
+    conversions : list of str
+        Merged cells that were filled, values of formulas that were read.
+
+    Raises
+    ------
+    TableError
+        The file is damaged or beyond a limit, or holds what no spreadsheet program writes; the sheet is not there or not named.
+    """
+    if content.startswith(OLD_WORKBOOK) or (name.lower().endswith(".xls") and not content.startswith(NEW_WORKBOOK)):
+        return _old_workbook(name, content, sheet)
+    _check_package(name, content)
+    with zipfile.ZipFile(io.BytesIO(content)) as package:
+        try:
+            pages = _pages(package)
+            n_texts = sum(
+                len(_TEXTS.findall(package.read(part)))
+                for part in package.namelist()
+                if part.lower() == "xl/sharedstrings.xml"
+            )
+            scanned: dict[str, _Scan] = {}
+            for _, _, part in pages:
+                if part not in scanned:
+                    scanned[part] = _Scan(name, n_texts, package.read(part))
+        except TableError:
+            raise
+        except Exception as error:  # a damaged workbook makes its parser fail in any way
+            raise _unreadable(name, type(error).__name__) from None
+    filled = [page for page, _, part in pages if scanned[part].found.filled]
+    chosen = _chosen(name, [page for page, _, _ in pages], filled, sheet)
+    if chosen is None:
+        return [], [], []
+    _, hidden, part = pages[chosen]
+    page = scanned[part].found
+    rows = _values(name, content, chosen)["rows"]
+    lines = [[_cell(page, row, column, *cell) for column, cell in enumerate(line)] for row, line in enumerate(rows)]
+    conversions = _fill_merged(name, lines, page.merged)
+    notes = _hidden_notes(page, pages[chosen][0] if hidden else None, len(lines))
+    read = [place for place in page.formulas if place not in page.odd]
+    if read:
+        conversions.append(
+            f"cells with a formula were read as the value that the workbook holds for them: {_some(read)}"
+        )
+    return _trimmed(lines), notes, conversions
+
+
+def _chosen(name: str, pages: list[str], filled: list[str], sheet: str | None) -> int | None:
+    if sheet is not None:
+        if sheet not in pages:
+            raise TableError(f"{name}: no sheet {sheet!r}; there are {_some(map(repr, pages))}")
+        return pages.index(sheet)
+    if len(filled) > 1:
+        raise TableError(f"{name}: several sheets hold something: {_some(map(repr, filled))}; choose one with --sheet")
+    return pages.index(filled[0]) if filled else None
+
+
+def _hidden_notes(page: _Sheet, hidden_sheet: str | None, n_rows: int) -> list[str]:
+    notes = (
+        [f"sheet {hidden_sheet!r} is hidden in the workbook and is read all the same"]
+        if hidden_sheet is not None
+        else []
+    )
+    rows = [str(row) for row in page.hidden_rows if row <= n_rows]
+    if rows:
+        notes.append(f"rows hidden in the workbook are read like the others: {_some(rows)} of the sheet")
+    columns = [
+        _letters(first) if first == last else f"{_letters(first)} to {_letters(last)}"
+        for first, last in page.hidden_columns
+    ]
+    if columns:
+        notes.append(f"columns hidden in the workbook are read like the others: column {_some(columns)} of the sheet")
+    return notes
+
+
+def _cell(page: _Sheet, row: int, column: int, kind: str, text: str) -> str:
+    if not page.odd and not kind:
+        return text
+    place = f"{_letters(column + 1)}{row + 1}"
+    if place in page.odd:
+        return NotText(*page.odd[place])
+    if kind:
+        return NotText(text, "the workbook holds a date or a truth value there; write it as text")
+    return text
+
+
+def _fill_merged(name: str, lines: list[list[str]], merged: list[str]) -> list[str]:
+    """Write the value of cells merged downwards into each of them; what was done."""
+    if len(merged) > MAX_MERGED:
+        raise TableError(f"{name}: {len(merged):,} merged areas, the limit is {MAX_MERGED:,}")
+    done = []
+    for area in merged:
+        corners = [_PLACE.fullmatch(corner) for corner in area.split(":")]
+        if len(corners) != 2 or not all(corners):
+            raise _unreadable(name, f"merged area {area[:40]!r}")
+        (first, top), (last, bottom) = ((corner[1], int(corner[2])) for corner in corners)
+        value = (
+            lines[top - 1][_number(first) - 1] if top <= len(lines) and _number(first) <= len(lines[top - 1]) else ""
+        )
+        if first != last or not value or top == bottom:  # side by side they are headings; the header itself has one row
+            continue
+        if bottom > MAX_ROWS + SPARE_ROWS:
+            raise TableError(f"{name}: the merged area {area} ends beyond row {MAX_ROWS + SPARE_ROWS:,}, the limit")
+        lines += [[] for _ in range(bottom - len(lines))]
+        for line in lines[top:bottom]:
+            line += [""] * (_number(first) - len(line))
+            line[_number(first) - 1] = value
+        done.append(area)
+    return [f"cells merged in the workbook each got the value of the merged area: {_some(done)}"] if done else []
+
+
+def _trimmed(lines: list[list[str]]) -> list[list[str]]:
+    for line in lines:
+        while line and not line[-1]:
+            line.pop()
+    while lines and not lines[-1]:
+        lines.pop()
+    return lines
+
+
+# --- the package --------------------------------------------------------------------------------------
+
+
+def _check_package(name: str, content: bytes) -> None:
+    """Refuse packages that would unpack to too much or that declare entities, before anything parses them."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as package:
+            parts = package.infolist()
+            size = sum(part.file_size for part in parts)
+            if len(parts) > MAX_PARTS:
+                raise TableError(f"{name}: {len(parts)} parts in the workbook, the limit is {MAX_PARTS}")
+            if len({part.filename.lower() for part in parts}) < len(parts):
+                raise TableError(
+                    f"{name}: two parts of the workbook have one name, which no spreadsheet program writes"
+                )
+            if size > MAX_UNPACKED_BYTES:
+                raise TableError(f"{name}: unpacks to {size:,} bytes, the limit is {MAX_UNPACKED_BYTES:,}")
+            for part in parts:
+                # zipfile unpacks no more than the declared size, so the sum above holds
+                _check_part(name, part.filename, package.read(part))
+    except TableError:
+        raise
+    except Exception as error:  # zipfile fails on damaged archives in many ways
+        raise _unreadable(name, type(error).__name__) from None
+
+
+def _check_part(name: str, part: str, xml: bytes) -> None:
+    if any(
+        word.encode(code) in xml for word in ("<!DOCTYPE", "<!ENTITY") for code in ("utf-8", "utf-16-le", "utf-16-be")
+    ):
+        raise TableError(f"{name}: {part} declares XML entities, which no spreadsheet program writes")
+    limit = MAX_SHEET_TAGS if _CONTENT.fullmatch(part) else MAX_PART_TAGS
+    if part.lower().endswith((".xml", ".rels")) and xml.count(b"<") > limit:
+        raise TableError(f"{name}: more than {limit:,} tags in {part}, the limit")
+
+
+def _pages(package: zipfile.ZipFile) -> list[tuple[str, bool, str]]:
+    """Name, whether hidden, and part of each worksheet in order."""
+    root = next(
+        link["Target"]
+        for link in _tags(package.read("_rels/.rels"), "Relationship")
+        if link["Type"].endswith("/officeDocument")
+    )
+    workbook = root.lstrip("/")
+    folder, file = posixpath.split(workbook)
+    links = {link["Id"]: link for link in _tags(package.read(f"{folder}/_rels/{file}.rels"), "Relationship")}
+    pages = []
+    for page in _tags(package.read(workbook), "sheet"):
+        link = links[next(value for key, value in page.items() if key.rpartition(":")[2] == "id")]
+        target = link["Target"]
+        part = target.lstrip("/") if target.startswith("/") else posixpath.normpath(posixpath.join(folder, target))
+        pages.append((page["name"], page.get("state", "visible") != "visible", part))
+    return pages
+
+
+def _tags(xml: bytes, wanted: str) -> list[dict[str, str]]:
+    """Attributes of each tag of a name, whatever its namespace prefix."""
+    found = []
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = lambda tag, given: found.append(given) if tag.rpartition(":")[2] == wanted else None
+    parser.Parse(xml, True)
+    return found
+
+
+class _Scan:
+    """Reads a sheet's XML once and keeps what its values alone do not tell."""
+
+    def __init__(self, name: str, n_texts: int, xml: bytes):
+        self.name, self.n_texts, self.found = name, n_texts, _Sheet()
+        self.row = self.column = 0
+        self.kind = self.place = ""
+        self.formula: str | None = None
+        self.value: str | None = None
+        self.text: list[str] | None = None
+        parser = expat.ParserCreate()
+        parser.buffer_text = True
+        parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = (
+            self.start,
+            self.end,
+            self.characters,
+        )
+        parser.Parse(xml, True)
+
+    def start(self, tag: str, given: dict[str, str]) -> None:
+        tag = tag.rpartition(":")[2]
+        if tag == "row":
+            self.start_row(given)
+        elif tag == "c":
+            self.start_cell(given)
+        elif tag in ("f", "v", "t"):
+            self.text = []
+        elif tag == "col" and given.get("hidden") in ("1", "true"):
+            first, last = int(given["min"]), min(int(given["max"]), MAX_COLUMNS)
+            if first <= last:
+                self.found.hidden_columns.append((first, last))
+        elif tag == "mergeCell":
+            self.found.merged.append(given["ref"])
+
+    def start_row(self, given: dict[str, str]) -> None:
+        number = int(given.get("r", self.row + 1))
+        if number <= self.row:
+            raise TableError(f"{self.name}: row {number} of the sheet stands after row {self.row}, as no spreadsheet program writes it; "
+                             "open the workbook and save it again")  # fmt: skip
+        self.row, self.column = number, 0
+        if given.get("hidden") in ("1", "true"):
+            self.found.hidden_rows.append(number)
+
+    def start_cell(self, given: dict[str, str]) -> None:
+        place = given.get("r")
+        if place is None:
+            column = self.column + 1
+        else:
+            match = _PLACE.fullmatch(place)
+            if not match or int(match[2]) != self.row:
+                raise TableError(
+                    f"{self.name}: row {self.row} of the sheet holds a cell {place[:20]!r}, as no spreadsheet program writes it"
+                )
+            column = _number(match[1])
+        if column <= self.column:
+            raise TableError(
+                f"{self.name}: row {self.row} of the sheet: cell {_letters(column)}{self.row} is given twice or out of order"
+            )
+        self.column, self.kind, self.formula, self.value = column, given.get("t", "n"), None, None
+
+    def characters(self, text: str) -> None:
+        if self.text is not None:
+            self.text.append(text)
+
+    def end(self, tag: str) -> None:
+        tag = tag.rpartition(":")[2]
+        if tag in ("f", "v", "t"):
+            text = "".join(self.text or [])
+            if tag == "f":
+                self.formula = text
+            else:
+                self.value = (self.value or "") + text
+            self.text = None
+        elif tag == "c":
+            self.end_cell()
+
+    def end_cell(self) -> None:
+        if self.formula is None and not self.value:
+            return
+        place = f"{_letters(self.column)}{self.row}"
+        if self.row > MAX_ROWS + SPARE_ROWS or self.column > MAX_COLUMNS:
+            limit = f"row {MAX_ROWS:,}" if self.row > MAX_ROWS + SPARE_ROWS else f"column {MAX_COLUMNS}"
+            raise TableError(
+                f"{self.name}: cell {place} of the sheet (row {self.row}) holds something beyond {limit}, the limit"
+            )
+        self.found.filled = True
+        if self.formula is not None:
+            self.found.formulas.append(place)
+            if not self.value:
+                shown = f"={self.formula[:MAX_CELL]}"
+                self.found.odd[place] = (
+                    shown,
+                    f"cell {place} holds a formula without a value; copy it and paste its value",
+                )
+        if self.kind == "e":
+            self.found.odd[place] = (
+                self.value or "",
+                f"cell {place} holds the error {self.value} of a spreadsheet; correct it there, or empty it",
+            )
+        number = (self.value or "").strip()
+        if self.kind == "s" and not (number.isascii() and number.isdigit() and int(number[:9]) < self.n_texts):
+            raise TableError(f"{self.name}: cell {place} (row {self.row} of the sheet) points to text {number[:20]} "
+                             f"of {self.n_texts}, which is not there")  # fmt: skip
+
+
+# --- values -------------------------------------------------------------------------------------------
+
+
+def _values(name: str, content: bytes, number: int) -> dict:
+    """What the reading process gives for a sheet; an error where it fails or takes too much."""
+    command = [sys.executable, "-P", str(_READER), str(number), str(READING_BYTES), str(READING_SECONDS)]
+    try:
+        done = subprocess.run(command, input=content, capture_output=True, timeout=3 * READING_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        raise TableError(f"{name}: not read within {READING_SECONDS} seconds, the limit") from None
+    if done.returncode:
+        last = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2].partition(":")[0].rpartition(".")[2]
+        raise _unreadable(name, last if last.isidentifier() else f"reader ended with {done.returncode}")
+    return json.loads(done.stdout)
+
+
+def _old_workbook(name: str, content: bytes, sheet: str | None) -> tuple[list[list[str]], list[str], list[str]]:
+    """As :func:`workbook_lines`, for XLS, whose formulas and hidden rows are not seen."""
+    names = [page for page, _ in _values(name, content, -1)["sheets"]]
+    found = (
+        [_values(name, content, number) for number in range(min(len(names), MAX_PARTS))]
+        if sheet is None and len(names) < 30
+        else []
+    )
+    filled = [page for page, values in zip(names, found, strict=True) if values["rows"]]
+    chosen = _chosen(name, names, filled if found else names, sheet)
+    if chosen is None:
+        return [], [], []
+    values = found[chosen] if found else _values(name, content, chosen)
+    if len(values["rows"]) > MAX_ROWS + SPARE_ROWS:
+        raise TableError(f"{name}: more than {MAX_ROWS:,} rows, the limit")
+    lines = [
+        [_cell(_Sheet(), row, column, *cell) for column, cell in enumerate(line)]
+        for row, line in enumerate(values["rows"])
+    ]
+    areas = [
+        f"{_letters(left + 1)}{top + 1}:{_letters(right + 1)}{bottom + 1}"
+        for (top, left), (bottom, right) in values["merged"]
+    ]
+    notes = [
+        "formulas are read as the values that the XLS file holds, and hidden rows and columns like the others; save it as XLSX to have them named"
+    ]
+    return _trimmed(lines), notes, _fill_merged(name, lines, areas)
+
+
+def _unreadable(name: str, why: str) -> TableError:
+    old = name.lower().endswith(".xls")
+    return TableError(
+        f"{name}: not a readable {'XLS' if old else 'XLSX'} workbook ({why}); open it and "
+        + ("save it as XLSX" if old else "save it anew")
+    )
+
+
+def _letters(column: int) -> str:
+    text = ""
+    while column:
+        column, rest = divmod(column - 1, 26)
+        text = chr(65 + rest) + text
+    return text
+
+
+def _number(letters: str) -> int:
+    number = 0
+    for letter in letters:
+        number = number * 26 + ord(letter) - 64
+    return number
+
+
+def _some(items) -> str:
+    """At most ten items, and how many more there are."""
+    listed = list(items)
+    return ", ".join(listed[:10]) + (f" and {len(listed) - 10} more" if len(listed) > 10 else "")

@@ -274,7 +274,7 @@ BEYOND_THE_SHEET = """() => [...document.querySelectorAll("table")]
 
 
 @pytest.mark.built
-@pytest.mark.parametrize("stem", ["robustness", "narrative_neuromodulation", "evidence_base", "other_syntheses", "ensemble"])
+@pytest.mark.parametrize("stem", ["robustness", "narrative_neuromodulation", "evidence_base", "other_syntheses", "trials"])
 def test_no_table_is_cut_on_a4_paper(open_page, stem):
     page = open_page(f"book/{stem}.html")
     page.set_viewport_size({"width": 680, "height": 1000})  # 180 mm at 96 dots an inch
@@ -283,10 +283,75 @@ def test_no_table_is_cut_on_a4_paper(open_page, stem):
 
 
 @pytest.mark.built
-def test_nothing_of_the_explorer_sticks_on_paper(open_page):
+def test_no_control_of_the_explorer_is_on_paper(open_page):
     page = open_page("book/explorer.html")
     page.emulate_media(media="print")
-    assert page.locator(".explorer-summary").evaluate("e => getComputedStyle(e).position") == "static"
+    assert page.locator(".explorer :is(button, input)").filter(visible=True).count() == 0
+
+
+HIDDEN_COLUMNS = """() => [...document.querySelectorAll(".table-wrap, .pst-scrollable-table-container, table")]
+.filter(e => e.getClientRects().length && (e.scrollWidth > e.clientWidth + 1 || e.getBoundingClientRect().right > innerWidth + 1))
+.map(e => e.closest("figure")?.id || e.outerHTML.slice(0, 80))"""
+ALL_OPEN = "document.querySelectorAll('details').forEach(details => details.open = true)"
+
+
+@pytest.mark.built
+@pytest.mark.parametrize("path", PAGES)
+def test_no_table_hides_a_column_at_a_desk_or_on_a_telephone(open_page, path):
+    page = open_page(path)
+    page.evaluate(ALL_OPEN)
+    assert page.evaluate(HIDDEN_COLUMNS) == []
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.evaluate(ALL_OPEN)
+    assert page.evaluate(HIDDEN_COLUMNS) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@pytest.mark.built
+@pytest.mark.parametrize("how", ["mouse", "keyboard", "touch"])
+def test_a_row_opens_what_is_not_in_view(browser, address, how):
+    page = browser.new_page(viewport={"width": 360 if how == "touch" else 1280, "height": 800}, has_touch=how == "touch")
+    page.goto(f"{address}book/certainty.html")
+    more = page.locator("#table-certainty .psps-rest summary").first
+    assert more.evaluate("e => e.getBoundingClientRect().height") >= 24
+    if how == "keyboard":
+        more.focus()
+        page.keyboard.press("Enter")
+    else:
+        more.tap() if how == "touch" else more.click()
+    assert page.locator("#table-certainty .psps-rest dl").first.is_visible()
+    page.close()
+
+
+@pytest.mark.built
+def test_a_number_of_a_trial_opens_its_card_in_place(open_page):
+    page = open_page("book/narrative_neuromodulation.html")
+    link = page.locator("a.psps-trial").first
+    link.click()
+    card = page.locator("dialog.psps-dialog")
+    card.wait_for()
+    assert card.locator(".psps-facts").count() >= 5 and page.evaluate("document.activeElement.textContent") == "Close"
+    page.keyboard.press("Escape")
+    assert card.count() == 0 and link.evaluate("e => e === document.activeElement")
+
+
+@pytest.mark.built
+def test_without_a_script_the_number_leads_to_the_open_card(browser, address):
+    page = browser.new_page(java_script_enabled=False)
+    page.goto(f"{address}book/trials.html#ref-57")
+    assert page.locator("#ref-57 .psps-lead").is_visible()
+    page.close()
+
+
+@pytest.mark.built
+def test_a_registry_is_searched_in_its_csv_and_the_address_keeps_the_search(open_page):
+    page = open_page("book/evidence_base.html")
+    figure = page.locator("#table-study-facts")
+    figure.get_by_label("Search all rows").fill("kumar2007 funding")
+    figure.locator(".psps-hits dl").first.wait_for()
+    assert "Medtronic" in figure.locator(".psps-hits").inner_text() and "study-facts.search=kumar2007" in page.url
+    page.reload()
+    figure.locator(".psps-hits dl").first.wait_for()
 
 
 @pytest.mark.built
@@ -301,10 +366,10 @@ def test_the_league_table_fits_a_desk(open_page):
 def test_no_column_of_sentences_is_a_word_wide(open_page):
     page = open_page("book/other_syntheses.html")
     cells = page.eval_on_selector_all(
-        ".table-wrap td", "cells => cells.filter(c => c.textContent.trim().length >= 60).map(c => c.clientWidth / parseFloat(getComputedStyle(c).fontSize))"
+        ".table-wrap tr:not(.psps-rest) td", "cells => cells.filter(c => c.textContent.trim().length >= 60).map(c => c.clientWidth / parseFloat(getComputedStyle(c).fontSize))"
     )
     assert len(cells) > 10 and min(cells) > 8 and max(cells) < 40
-    assert max(page.eval_on_selector_all(".table-wrap tbody tr", "rows => rows.map(row => row.offsetHeight)")) < 190
+    assert max(page.eval_on_selector_all(".table-wrap tbody tr:not(.psps-rest)", "rows => rows.map(row => row.offsetHeight)")) < 190
 
 
 @pytest.mark.built

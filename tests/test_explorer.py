@@ -402,6 +402,39 @@ class TestHands:
         page.keyboard.press("ArrowLeft")
         expect(page.get_by_role("spinbutton", name="Between-study variance τ²")).to_have_value("0.299")
 
+    def test_each_question_rewrites_the_one_sentence(self, page, data, start):
+        """What stands beside each pair is :func:`explore` under the settings that the button stands for."""
+        said = page.locator(".explorer-summary")
+
+        def asks(text, settings, told, predicted=False):
+            page.get_by_role("button", name=text, exact=True).click()
+            row = explore(data, settings)["contrasts"][0]
+            ends = ("predict_lower", "predict_upper") if predicted else ("lower", "upper")
+            expect(said).to_contain_text(f"{told}: neuromodulation against placebo/sham, SMD {written(row['te'])} ({' to '.join(written(row[end]) for end in ends)})")
+            expect(page.get_by_role("button", name=text, exact=True)).to_have_attribute("aria-pressed", "true")
+
+        expect(said).to_contain_text("As printed: neuromodulation against placebo/sham")
+        asks("Count each study once", replace(start, rho=1.0), "Each study counted once")
+        expect(said).to_contain_text(": better.")
+        page.get_by_role("button", name="Count each study once").click()
+        asks("A new setting", start, "In a new setting", predicted=True)
+        expect(said).to_contain_text("may help there or not")
+        expect(page).to_have_url(re.compile("#setting=new$"))
+        page.reload()
+        expect(said).to_contain_text("In a new setting")
+        page.get_by_role("button", name="A new setting").click()
+        asks("A smaller important difference", replace(start, mid=round(start.mid / 2, 2)), f"{written(start.mid / 2)} taken as important")
+        page.get_by_role("button", name="Reset").click()
+        page.get_by_role("button", name="Without neuromodulation against placebo/sham").click()
+        expect(said).to_contain_text("Without neuromodulation against placebo/sham: ")
+
+    def test_nothing_covers_the_controls(self, page):
+        for control in page.locator("form.explorer-controls :is(input, button)").all():
+            if control.is_visible():
+                control.scroll_into_view_if_needed()
+                assert control.evaluate("e => { const b = e.getBoundingClientRect(); const top = document.elementFromPoint(b.x + b.width / 2, b.y + b.height / 2); "
+                                        "return e.contains(top) || e.parentElement.contains(top) }")
+
     def test_dragging_a_slider_changes_p_scores(self, page, data, start):
         box = page.get_by_role("slider", name="Correlation of estimates").bounding_box()
         middle = box["y"] + box["height"] / 2
@@ -565,7 +598,7 @@ class TestHands:
         assert all(page.evaluate("[...document.querySelectorAll('.explorer :is(input, select)')].map(e => e.labels.length > 0 || e.ariaLabel)"))
         page.evaluate("document.activeElement.blur()")
         reached = set()
-        for _ in range(controls.count() + 5):
+        for _ in range(controls.count() + 15):  # the questions come first
             page.keyboard.press("Tab")
             reached.add(page.evaluate("[...document.querySelectorAll('form.explorer-controls :is(input, select, button)')].indexOf(document.activeElement)"))
         assert reached - {-1} == set(range(controls.count()))

@@ -76,17 +76,17 @@ def test_identifiers_become_addresses(identifier, address):
 
 def test_the_anchor_lies_within_what_is_closed(cards):
     """So a browser opens the card for a link to it, without a script."""
-    page = BeautifulSoup(card_markup(cards[57]), "html.parser")
+    page = BeautifulSoup(card_markup(cards[57], hue=4), "html.parser")
     anchor = page.find(id="ref-57")
     assert anchor.find_parent("details") is not None and anchor.find_parent("details").get("open") is None
     assert page.find(style=True) is None and page.find(onclick=True) is None
 
 
 def test_the_four_classes_hold_all_cards(cards):
-    markup = "".join(show_cards(list(cards.values()), name).markup for name in ("neuromodulation", "minimally invasive", "conservative", "surgery"))
+    markup = "".join(show_cards(list(cards.values()), name, hue=4).markup for name in ("neuromodulation", "minimally invasive", "conservative", "surgery"))
     assert len(BeautifulSoup(markup, "html.parser").select("details.psps-card")) == len(cards)
     with pytest.raises(ValueError, match="expected one of"):
-        show_cards(list(cards.values()), "magic")
+        show_cards(list(cards.values()), "magic", hue=1)
 
 
 @pytest.mark.parametrize("before, linked", [

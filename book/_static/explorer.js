@@ -632,6 +632,7 @@
       button("Reset", () => {
         Object.assign(typed, EXAMPLE);
         settings = structuredClone(data.settings);
+        newSetting = false;
         refused = [];
         shows.forEach((each) => each());
         changed();
@@ -652,18 +653,44 @@
 
     const fieldset = (legend, children) => element("fieldset", {}, [element("legend", { textContent: legend }), ...children]);
     const behind = element("tbody");
+    const behindHeads = ["comparison", "SE of one estimate", "people in a trial with that SE", "pooled SE here", "from the print"];
+    // On a telephone each row is a card, and a cell says its own heading.
+    const headed = (cell, head) => {
+      cell.dataset.head = head;
+      return cell;
+    };
     const assumption = element("details", { className: "explorer-details" }, [
       element("summary", { textContent: "What this page has to assume" }),
       slider(bySlider.reference,
         `Not printed. All printed numbers together allow ${number(allowedLow, 3)} to ${number(allowedHigh, 3)}; the sets of trial-level estimates that agree with them have ${number(foundLow, 3)} to ${number(foundHigh, 3)}. The bars below the slider show both.`,
         data.tau2),
       element("div", { className: "table-wrap", role: "region", tabIndex: 0, "aria-label": "What the assumption means for each comparison" },
-        element("table", { className: "psps" }, [
+        element("table", { className: "psps psps-rows" }, [
           element("caption", { textContent: "What it means for each comparison, if its estimates are equally precise (trial: two equal parallel arms)" }),
-          element("thead", {}, element("tr", {}, ["comparison", "SE of one estimate", "people in a trial with that SE", "pooled SE here", "from the print"].map((text) => element("th", { scope: "col", textContent: text })))),
+          element("thead", {}, element("tr", {}, behindHeads.map((text) => element("th", { scope: "col", textContent: text })))),
           behind,
         ])),
     ]);
+    // Questions: each is a button that changes what it asks about, and rewrites the sentence below.
+    let newSetting = false; // whether the sentence is about a new setting
+    const small = Math.round(50 * data.settings.mid) / 100;
+    const questions = [
+      { text: "Count each study once", told: "each study counted once", on: () => settings.rho === 1, set: (on) => { settings.rho = on ? 1 : data.settings.rho; } },
+      { text: "A new setting", told: "in a new setting", on: () => newSetting, set: (on) => { newSetting = on; } },
+      { text: "A smaller important difference", told: `${number(small)} taken as important`, on: () => settings.mid === small, set: (on) => { settings.mid = on ? small : data.settings.mid; } },
+      ...data.comparisons.map((row, i) => (
+        { text: `Without ${name(row)}`, told: `without ${name(row)}`, on: () => !settings.keep[i], set: (on) => { settings.keep[i] = !on; } })),
+    ];
+    const asked = element("div", { className: "explorer-questions", role: "group", "aria-label": "What if" }, questions.map((question) => {
+      const made = element("button", { type: "button", textContent: question.text });
+      made.addEventListener("click", () => {
+        question.set(!question.on());
+        shows.forEach((each) => each());
+        changed();
+      });
+      return made;
+    }));
+
     const controls = element("form", { className: "explorer-controls" }, [
       fieldset("Assumptions", [
         slider(bySlider.tau2),
@@ -684,8 +711,7 @@
     const legend = element("p", { className: "explorer-legend" });
     const tables = element("div");
     const shown = element("div", { className: "explorer-results" }, [badges, plot, legend, tables]);
-    // The summary is a child of the whole, so that it stays in view while the controls above it are moved.
-    const layout = element("div", { className: "explorer-layout" }, [controls, assumption, notices, summary, shown]);
+    const layout = element("div", { className: "explorer-layout" }, [asked, summary, notices, controls, assumption, shown]);
 
     const moved = () => SLIDERS.some(({ key }) => !["mid", "level"].includes(key) && settings[key] !== data.settings[key])
       || settings.keep.includes(false) || settings.trial !== null;
@@ -704,12 +730,12 @@
 
     const table = (caption, tier, heads, rows) =>
       element("div", { className: "table-wrap", role: "region", tabIndex: 0, "aria-label": caption },
-        element("table", { className: "psps" }, [
+        element("table", { className: "psps psps-rows" }, [
           element("caption", {}, [...[...new Set(tier)].map(badge).flatMap((each) => [each, " "]), caption]),
           element("thead", {}, element("tr", {}, heads.map((text) => element("th", { scope: "col", textContent: text })))),
           element("tbody", {}, rows.map(([head, ...cells]) =>
-            element("tr", {}, [element("th", { scope: "row", textContent: head }), ...cells.map((cell) =>
-              (cell instanceof Node ? cell : element("td", { className: "number", textContent: cell })))]))),
+            element("tr", {}, [element("th", { scope: "row", textContent: head }), ...cells.map((cell, column) =>
+              headed(cell instanceof Node ? cell : element("td", { className: "number", textContent: cell }), heads[column + 1]))]))),
         ]));
 
     const rankCell = (share) => {
@@ -731,8 +757,8 @@
         ...(row.variance > 0
           ? [number(Math.sqrt(row.variance)), (4 / row.variance).toFixed(0), number(row.se, 3)]
           : ["not possible", "none", "not known"]
-        ).map((text) => element("td", { className: "number", textContent: text })),
-        element("td", { className: "number", textContent: number(data.comparisons[i].se, 3) }),
+        ).map((text, column) => headed(element("td", { className: "number", textContent: text }), behindHeads[column + 1])),
+        headed(element("td", { className: "number", textContent: number(data.comparisons[i].se, 3) }), behindHeads[4]),
       ])));
       if (result.status !== "ok") return;
       const base = moved() ? "simulated" : "implied";
@@ -767,16 +793,23 @@
 
     const summarise = () => {
       if (result.status !== "ok") return message();
+      const told = questions.filter((question) => question.on()).map((question) => question.told);
+      const when = told.length ? `${told[0][0].toUpperCase()}${told.join(", ").slice(1)}: ` : moved() ? "With your changes: " : "As printed: ";
       const first = result.contrasts[0];
-      const order = result.treatments.map((treatment, i) => [result.p_scores[i], treatment]).sort((a, b) => b[0] - a[0]);
-      return `${name(first)}: ${number(first.te)} (${interval(first.lower, first.upper)})`
-        + (first.predict_lower === null ? ". " : `, in a new study ${interval(first.predict_lower, first.predict_upper)}. `)
-        + `First by P-score: ${order[0][1]} (${number(order[0][0], 3)}); last: ${order.at(-1)[1]} (${number(order.at(-1)[0], 3)}).`;
+      const known = first.predict_lower !== null;
+      const [low, high] = newSetting && known ? [first.predict_lower, first.predict_upper] : [first.lower, first.upper];
+      const good = data.desirable === "higher" ? [low, high] : [-high, -low];
+      const verdict = good[0] > 0 ? "better" : good[1] < 0 ? "worse" : newSetting && known ? "may help there or not" : "no clear difference";
+      const chance = newSetting && known ? first.beyond_new : first.beyond;
+      return `${when}${name(first)}, SMD ${number(first.te)} (${interval(low, high)}): ${verdict}. `
+        + (newSetting && !known ? "No estimates are left to say how settings differ. " : "")
+        + `The chance that it is above ${number(settings.mid)}, the smallest difference taken as important, is ${percent(chance)}`
+        + (newSetting || !known ? "." : `; a new study would lie in ${interval(first.predict_lower, first.predict_upper)}.`);
     };
 
     // A view takes the place of a heading in the address: only so does a reload, or a copied link, lead back to it.
     function writeAddress() {
-      const address = toAddress(data, settings);
+      const address = [toAddress(data, settings), newSetting ? "setting=new" : ""].filter(Boolean).join("&");
       const isView = location.hash.includes("=");
       if (address || isView) history.replaceState(null, "", address ? `#${address}` : location.pathname + location.search);
     }
@@ -784,6 +817,7 @@
     let later;
     function changed() {
       result = compute(data, settings);
+      asked.querySelectorAll("button").forEach((made, i) => made.setAttribute("aria-pressed", String(questions[i].on())));
       render();
       say("");
       clearTimeout(later);
@@ -797,6 +831,7 @@
 
     const restore = () => {
       ({ settings, refused } = fromAddress(data, location.hash.includes("=") ? location.hash.slice(1) : ""));
+      newSetting = new URLSearchParams(location.hash.slice(1)).get("setting") === "new";
       Object.assign(typed, settings.trial ?? EXAMPLE);
       shows.forEach((each) => each());
       changed();

@@ -18,12 +18,6 @@ from psps_paper.formatting import estimate, sentence_list
 TABLES = ("studies", "study_facts", "harms", "funders", "responder_counts", "reextracted_contrasts", "source_differences", "nma_published")
 NOT_FOUND = "not in the public sources"
 NO_COUNT = "no count found in the public sources"
-PAGES = {
-    "conservative": "narrative_conservative",
-    "minimally invasive": "narrative_minimally_invasive",
-    "neuromodulation": "narrative_neuromodulation",
-    "surgery": "narrative_surgery",
-}
 # How an identifier becomes an address, the most lasting first.
 RESOLVERS = {
     r"doi:(?P<id>.+)": "https://doi.org/{id}",
@@ -257,7 +251,7 @@ def _trust(row, own: pd.DataFrame, funders: pd.DataFrame) -> tuple[Entry, ...]:
 def _design(own: pd.DataFrame) -> tuple[Entry, ...]:
     fields = {
         "Design": ("design",), "Randomised": ("n_randomised",), "Country": ("country", "care_setting"), "Age": ("age_mean", "age_range"),
-        "Sex": ("female_percent", "male_percent", "female_n", "male_n"), "Pain": ("symptom_site",), "Arms": ("intervention", "comparator"),
+        "Sex": ("female_percent", "male_percent", "female_n", "male_n"), "Symptoms": ("symptom_site",), "Arms": ("intervention", "comparator"),
         "Doses or settings": ("dose_or_settings", "treatment_duration"), "Measure": ("outcome_scale",), "Primary outcome": ("primary_outcome",),
         "Follow-up": ("follow_up", "follow_up_text"), "Arms compared at": ("randomised_follow_up",), "Registration": ("registration",),
     }
@@ -279,7 +273,7 @@ def _sex(own: pd.DataFrame, fields: tuple[str, ...]) -> str:
 
 
 def _used(row, tables: Mapping[str, pd.DataFrame], converted: pd.DataFrame) -> tuple[Entry, ...]:
-    entries = [Entry("In the article", f"narrative synthesis, {row.treatment_class}", page=PAGES[row.treatment_class])]
+    entries = [Entry("In the article", f"narrative synthesis, {row.treatment_class}", page=f"narrative_{row.treatment_class.replace(' ', '_')}")]
     if row.nma_status == "used":
         entries.append(Entry("In the network", _network_text(row, tables), page="network_meta_analysis"))
     elif row.nma_status == "not eligible":

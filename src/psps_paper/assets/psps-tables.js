@@ -1,7 +1,10 @@
-// Sort, filter and download for table.psps[data-sortable]. Without this script the tables read as they are.
-//   td[data-value]        is sorted and downloaded by that value instead of its text
+// Sort, filter and download for table.psps[data-sortable]; search in the CSV of figure[data-registry], of which the page shows
+// the first rows. Without this script the tables read as they are, and the CSVs are there.
+//   td[data-value]        is sorted by that value instead of its text
 //   .verdict and .tier    inside cells give a menu each, where a table has more than one of them
-//   table[data-filename]  is the name of the CSV file
+//   tr.psps-rest          below a row holds its other columns, and goes where it goes
+//   table[data-filename]  is the name of the CSV file; else that of the figure's own CSV
+// What is filtered, sorted or searched for stands in the address: ?status.filter=rank&status.verdict=contradicts
 (() => {
   "use strict";
 
@@ -14,12 +17,12 @@
   };
 
   // As a reader types it: any space (\s has the narrow and the no-break ones) is one space, and none before a percent sign
-  // or beside a comparison sign; hyphens, dashes and minus signs are one; no soft breaks; letters without case.
+  // or beside a comparison sign; hyphens, dashes and minus signs are one; no soft breaks; letters without case and accents.
   const folded = (words) =>
     words
-      .normalize("NFKC")
+      .normalize("NFKD")
       .toLowerCase()
-      .replace(/[\u00ad\u200b\u2060\ufeff]/g, "")
+      .replace(/[\u0300-\u036f\u00ad\u200b\u2060\ufeff]/g, "")
       .replace(/[\u2010-\u2015\u2212]/g, "-")
       .replace(/\s+/g, " ")
       .replace(/ (?=%)/g, "")
@@ -27,6 +30,7 @@
       .trim();
 
   const FEW = 8; // a table of so few rows is read, not searched
+  const HITS = 20; // rows of a registry that are shown at a time
   const KINDS = ["verdict", "tier"];
 
   const kindOf = (row, kind) => row.querySelector(`.${kind}`)?.textContent.trim() ?? "";
@@ -44,37 +48,94 @@
     return made;
   };
 
+  // --- CSV ---------------------------------------------------------------------------------------------
+
   const csv = (rows) =>
     rows.map((row) => row.map((field) => (/[",\n]/.test(field) ? `"${field.replace(/"/g, '""')}"` : field)).join(",")).join("\r\n");
+
+  const parsed = (content) => {
+    const rows = [[]];
+    for (const [, quoted, bare, end] of content.replace(/^\ufeff/, "").matchAll(/(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|$)/g)) {
+      rows[rows.length - 1].push(quoted === undefined ? bare : quoted.replace(/""/g, '"'));
+      if (end === "") break;
+      if (end !== ",") rows.push([]);
+    }
+    return rows.filter((row) => row.length > 1 || row[0]);
+  };
+
+  // Rows of the CSV that a figure links to; it carries them itself, or a file beside the pages has them.
+  const rowsOf = async (figure) => {
+    const link = figure.querySelector("a.psps-csv");
+    const carried = link.href.match(/^data:[^,]*;base64,(.*)$/);
+    if (carried) return parsed(new TextDecoder().decode(Uint8Array.from(atob(carried[1]), (letter) => letter.charCodeAt(0))));
+    const answer = await fetch(link.href);
+    if (!answer.ok) throw new Error(String(answer.status));
+    return parsed(await answer.text());
+  };
+
+  const save = (rows, name) => {
+    const href = URL.createObjectURL(new Blob(["\ufeff", csv(rows), "\r\n"], { type: "text/csv;charset=utf-8" }));
+    element("a", { href, download: name }).click();
+    setTimeout(() => URL.revokeObjectURL(href), 1000);
+  };
+
+  // --- The address -------------------------------------------------------------------------------------
+
+  const state = (name) => new URLSearchParams(location.search).get(name) ?? "";
+  const remember = (values) => {
+    const address = new URL(location.href);
+    for (const [name, value] of Object.entries(values)) value ? address.searchParams.set(name, value) : address.searchParams.delete(name);
+    if (address.href !== location.href) history.replaceState(history.state, "", address);
+  };
+  const nameOf = (figure) => (figure?.id ?? "").replace(/^table-/, "") || "table";
+
+  // --- Tables ------------------------------------------------------------------------------------------
 
   const enhance = (table) => {
     const headers = [...table.tHead.rows[table.tHead.rows.length - 1].cells];
     const names = headers.map((header) => header.textContent.trim());
     const body = table.tBodies[0];
-    const rows = [...body.rows];
+    const rows = [...body.rows].filter((row) => !row.classList.contains("psps-rest"));
+    const below = new Map(rows.map((row) => [row, row.nextElementSibling?.classList.contains("psps-rest") ? row.nextElementSibling : null]));
+    const figure = table.closest("figure");
+    const name = nameOf(figure);
     // Cell by cell, since what ends one and begins the next is no word.
-    const contents = new Map(rows.map((row) => [row, [...row.cells].map((cell) => folded(cell.textContent)).join(" ")]));
+    const contents = new Map(
+      rows.map((row) => [
+        row,
+        [...row.cells, ...(below.get(row)?.querySelectorAll("dd") ?? [])].map((cell) => folded(cell.textContent)).join(" "),
+      ]),
+    );
 
+    const sort = (column, descending) => {
+      headers.forEach((other) => other.removeAttribute("aria-sort"));
+      headers[column].setAttribute("aria-sort", descending ? "descending" : "ascending");
+      const shown = [...body.rows].filter((row) => below.has(row));
+      const sorted = shown.sort((a, b) => compare(text(a.cells[column]), text(b.cells[column])));
+      body.append(...(descending ? sorted.reverse() : sorted).flatMap((row) => [row, below.get(row)]).filter(Boolean));
+    };
     headers.forEach((header, column) => {
       const button = element("button", { type: "button", className: "psps-sort" }, [...header.childNodes]);
       header.append(button);
       button.addEventListener("click", () => {
         const descending = header.getAttribute("aria-sort") === "ascending";
-        headers.forEach((other) => other.removeAttribute("aria-sort"));
-        header.setAttribute("aria-sort", descending ? "descending" : "ascending");
-        const sorted = [...body.rows].sort((a, b) => compare(text(a.cells[column]), text(b.cells[column])));
-        body.append(...(descending ? sorted.reverse() : sorted));
+        sort(column, descending);
+        remember({ [`${name}.sort`]: `${column}${descending ? "d" : "a"}` });
       });
     });
+    const sorting = state(`${name}.sort`).match(/^(\d+)([ad])$/);
+    if (sorting && sorting[1] < headers.length) sort(Number(sorting[1]), sorting[2] === "d");
 
     if (rows.length <= FEW) return;
 
-    const search = element("input", { type: "search", autocomplete: "off" });
+    const search = element("input", { type: "search", autocomplete: "off", value: state(`${name}.filter`) });
     const menus = KINDS.flatMap((kind) => {
       const values = [...new Set(rows.map((row) => kindOf(row, kind)))].filter(Boolean).sort();
       if (values.length < 2) return [];
       const options = values.map((value) => element("option", { value, textContent: value }));
-      return [{ kind, select: element("select", {}, [element("option", { value: "", textContent: "all" }), ...options]) }];
+      const select = element("select", {}, [element("option", { value: "", textContent: "all" }), ...options]);
+      select.value = values.includes(state(`${name}.${kind}`)) ? state(`${name}.${kind}`) : "";
+      return [{ kind, select }];
     });
     const count = element("output");
 
@@ -85,17 +146,23 @@
           words.every((word) => contents.get(row).includes(word)) &&
           menus.every(({ kind, select }) => !select.value || kindOf(row, kind) === select.value)
         );
+        if (below.get(row)) below.get(row).hidden = row.hidden;
       }
       count.textContent = `${rows.filter((row) => !row.hidden).length} of ${rows.length} rows`;
     };
 
     const download = element("button", { type: "button", textContent: "Download these rows as CSV" });
-    download.addEventListener("click", () => {
-      const shown = [...body.rows].filter((row) => !row.hidden);
-      const content = csv([names, ...shown.map((row) => [...row.cells].map(text))]);
-      const href = URL.createObjectURL(new Blob(["\ufeff", content, "\r\n"], { type: "text/csv;charset=utf-8" }));
-      element("a", { href, download: table.dataset.filename || "table.csv" }).click();
-      setTimeout(() => URL.revokeObjectURL(href), 1000);
+    download.addEventListener("click", async () => {
+      const shown = [...body.rows].filter((row) => below.has(row) && !row.hidden);
+      let found = [names, ...shown.map((row) => [...row.cells].map(text))];
+      try {
+        // The figure's own CSV has a column for each thing; its rows are those of the table as it was built.
+        const [head, ...all] = await rowsOf(figure);
+        if (all.length === rows.length) found = [head, ...shown.map((row) => all[rows.indexOf(row)])];
+      } catch {
+        // Without it, what the table shows.
+      }
+      save(found, table.dataset.filename || `${name}.csv`);
     });
 
     const controls = element("div", { className: "psps-controls" }, [
@@ -104,14 +171,67 @@
       download,
       count,
     ]);
-    controls.addEventListener("input", filter);
+    controls.addEventListener("input", () => {
+      filter();
+      remember({ [`${name}.filter`]: search.value, ...Object.fromEntries(menus.map(({ kind, select }) => [`${name}.${kind}`, select.value])) });
+    });
     (table.closest(".table-wrap") || table).before(controls);
     filter();
+    if (search.value || menus.some(({ select }) => select.value)) {
+      for (let around = table.closest("details"); around; around = around.parentElement.closest("details")) around.open = true;
+    }
     // A link to a row (#claim-...) was followed before its row had its final place.
     if (location.hash) body.querySelector(`#${CSS.escape(decodeURIComponent(location.hash.slice(1)))}`)?.scrollIntoView();
   };
 
-  const start = () => document.querySelectorAll("table.psps[data-sortable]").forEach(enhance);
+  // --- Registries --------------------------------------------------------------------------------------
+
+  const searchable = (figure) => {
+    const name = nameOf(figure);
+    const search = element("input", { type: "search", autocomplete: "off", value: state(`${name}.search`) });
+    const count = element("output");
+    const hits = element("div", { className: "psps-hits" });
+    const download = element("button", { type: "button", textContent: "Download what is found as CSV", hidden: true });
+    let all, found;
+    const update = async () => {
+      const words = folded(search.value).split(" ").filter(Boolean);
+      remember({ [`${name}.search`]: search.value });
+      hits.replaceChildren();
+      count.textContent = "";
+      download.hidden = true;
+      if (!words.length) return;
+      try {
+        all ??= (await rowsOf(figure)).map((row) => ({ row, words: folded(row.join(" ")) }));
+      } catch {
+        count.textContent = "The CSV cannot be read from here; download it.";
+        return;
+      }
+      found = all.slice(1).filter((line) => words.every((word) => line.words.includes(word)));
+      count.textContent = `${found.length} of ${all.length - 1} rows${found.length > HITS ? `, the first ${HITS} shown` : ""}`;
+      download.hidden = !found.length;
+      hits.append(
+        ...found.slice(0, HITS).map(({ row }) =>
+          element(
+            "dl",
+            { className: "psps-facts" },
+            row.flatMap((value, column) =>
+              value ? [element("div", {}, [element("dt", { textContent: all[0].row[column] }), element("dd", { textContent: value })])] : [],
+            ),
+          ),
+        ),
+      );
+    };
+    download.addEventListener("click", () => save([all[0].row, ...found.map(({ row }) => row)], `${name}-found.csv`));
+    search.addEventListener("input", update);
+    const controls = element("div", { className: "psps-controls" }, [element("label", {}, ["Search all rows ", search]), download, count]);
+    figure.querySelector(".table-wrap").before(controls, hits);
+    if (search.value) update();
+  };
+
+  const start = () => {
+    document.querySelectorAll("table.psps[data-sortable]").forEach(enhance);
+    document.querySelectorAll("figure[data-registry]").forEach(searchable);
+  };
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
   else start();
 })();

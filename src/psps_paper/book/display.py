@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -95,6 +96,9 @@ def show(
     sortable: bool = False,
     note: str = "",
     file: str = "",
+    view: Sequence[str] = (),
+    short: int = 0,
+    data: pd.DataFrame | None = None,
 ) -> Shown:
     """Show a table or a figure with its caption, its tier and its data one click away.
 
@@ -116,19 +120,35 @@ def show(
         A remark below the table or figure, for example on what was left out.
     file : str
         A table of ``data/`` that is the data, instead of a copy within the page; for a table too long to load twice.
+    view : sequence of str
+        Columns that stay in view where not all fit; those of the others open below each row. By default the first.
+    short : int
+        Rows to show of a long table; all of them are in its CSV, which the page searches. 0 shows all.
+    data : DataFrame, optional
+        What the CSV holds, where a table is shown in other columns than one would calculate with.
+
+    Raises
+    ------
+    ValueError
+        An unknown tier, or a column in ``view`` that the table does not have.
     """
     badges = " ".join(tier_badge(part) for part in tier.split(" and "))
     if isinstance(what, Drawing):
         body, data, name, text = _figure_markup(what), what.data, what.name, what.alt
     else:
-        body = table_markup(what, label=caption, index=index, sortable=sortable)
-        data, text = (what.reset_index() if index else what), what.map(_plain).to_string(index=index)
+        shown = what.head(short) if short else what
+        body = table_markup(shown, label=caption, index=index, sortable=sortable and not short, view=view)
+        data = data if data is not None else what.reset_index() if index else what
+        text = shown.map(_plain).to_string(index=index)
+        if 0 < short < len(what):
+            note = f"{note} {short} of {len(what):,} rows; the CSV has all.".strip()
         name = name or re.sub(r"[^a-z0-9]+", "-", caption.lower()).strip("-")[:40]
     kind = "figure" if isinstance(what, Drawing) else "table"
     remark = f'<p class="psps-note">{html.escape(note)}</p>' if note else ""
     heading = f"<figcaption>{badges} {html.escape(caption)} {file_link(file) if file else csv_link(data, name)}</figcaption>"
     inside = heading + body if kind == "table" else body + heading
-    markup = f'<figure class="psps psps-{kind}" id="{kind}-{html.escape(name)}">{inside}{remark}</figure>'
+    registry = " data-registry" if kind == "table" and 0 < short < len(what) else ""
+    markup = f'<figure class="psps psps-{kind}" id="{kind}-{html.escape(name)}"{registry}>{inside}{remark}</figure>'
     return Shown(markup, f"[{tier}] {caption}\n{text}")
 
 
@@ -163,8 +183,11 @@ def _inline_svg(drawing: Drawing) -> str:
     return svg
 
 
-def table_markup(table: pd.DataFrame, *, label: str, index: bool = False, sortable: bool = False) -> str:
-    """A DataFrame as an HTML table in a container that scrolls sideways on narrow screens."""
+def table_markup(table: pd.DataFrame, *, label: str, index: bool = False, sortable: bool = False, view: Sequence[str] = ()) -> str:
+    """A DataFrame as an HTML table; what Sphinx makes of ``view`` is in :mod:`psps_paper.site.tables`."""
+    unknown = [name for name in view if name not in table.columns]
+    if unknown:
+        raise ValueError(f"view: no column {unknown[0]!r}; expected some of {', '.join(map(str, table.columns))}")
     columns = ([table.index.name or ""] if index else []) + [heading(str(column)) for column in table.columns]
     head = "".join(
         f'<th scope="col">{html.escape(column)}</th>' if column else '<td></td>' for column in columns
@@ -179,6 +202,9 @@ def table_markup(table: pd.DataFrame, *, label: str, index: bool = False, sortab
         header = f'<th scope="row">{_text(key)}</th>' if index else ""
         rows.append(f"<tr{attributes}>{header}{cells}</tr>")
     flag = " data-sortable" if sortable else ""
+    if view:
+        places = ([0] if index else []) + [table.columns.get_loc(name) + int(index) for name in view]
+        flag += f' data-view="{" ".join(map(str, places))}"'
     return (
         f'<div class="table-wrap" role="region" tabindex="0" aria-label="{html.escape(label)}">'
         f'<table class="psps"{flag}><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
@@ -269,4 +295,5 @@ def _cell(value: Any, numeric: bool) -> str:
 
 
 def _plain(value: Any) -> Any:
-    return html.unescape(re.sub(r"<[^>]+>", "", value)) if isinstance(value, Html) else value
+    """A cell as data: what a style sheet sets below the rest is parted from it."""
+    return html.unescape(re.sub(r"<[^>]+>", "", re.sub(r'\s*<(?:span class="psps-place"|br)[^>]*>', "; ", value))) if isinstance(value, Html) else value

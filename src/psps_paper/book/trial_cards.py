@@ -10,13 +10,10 @@ from psps_paper.book.display import Shown
 ROB = {"low": "low risk of bias", "some concerns": "some concerns about bias", "high": "high risk of bias"}
 
 
-def css_class(treatment_class: str) -> str:
-    """The class of the style sheet that gives a treatment class its colour."""
-    return treatment_class.replace(" ", "-")
-
-
-def show_cards(cards: list[TrialCard], treatment_class: str) -> Shown:
+def show_cards(cards: list[TrialCard], treatment_class: str, *, hue: int) -> Shown:
     """The cards of one treatment class; ``#ref-N`` leads to the card of the article's reference N and opens it.
+
+    ``hue`` is the number of a colour of the style sheet (``--psps-hue-N``).
 
     Raises
     ------
@@ -26,12 +23,11 @@ def show_cards(cards: list[TrialCard], treatment_class: str) -> Shown:
     own = [card for card in cards if card.treatment_class == treatment_class]
     if not own:
         raise ValueError(f"treatment_class={treatment_class!r}: expected one of {', '.join(sorted({card.treatment_class for card in cards}))}")
-    return Shown("".join(map(card_markup, own)), "\n".join(f"[{card.ref}] {card.name}: {card.lead}" for card in own))
+    return Shown("".join(card_markup(card, hue=hue) for card in own), "\n".join(f"[{card.ref}] {card.name}: {card.lead}" for card in own))
 
 
-def card_markup(card: TrialCard) -> str:
+def card_markup(card: TrialCard, *, hue: int) -> str:
     """One card. The anchor lies within what is closed, so that a browser opens it where a link leads there, without a script."""
-    colour = css_class(card.treatment_class)
     patients = "patients not known" if card.patients == NOT_FOUND else card.patients
     heading = (
         f'<summary><strong class="psps-class">{html.escape(card.name)}</strong> <span class="psps-ref">[{card.ref}]</span> '
@@ -42,7 +38,7 @@ def card_markup(card: TrialCard) -> str:
     inside = "".join(_block(title, entries) for title, entries in blocks if entries)
     lead = f'<p class="psps-lead">{html.escape(card.lead)}</p>'
     return (
-        f'<details class="psps-card {colour}">{heading}<div class="psps-card-body" id="ref-{card.ref}">{lead}{inside}'
+        f'<details class="psps-card psps-hue-{hue}">{heading}<div class="psps-card-body" id="ref-{card.ref}">{lead}{inside}'
         f"{_sources(card.sources)}</div></details>"
     )
 

@@ -7,7 +7,7 @@ import re
 
 import pandas as pd
 
-from psps_paper.book.claims import claims_table
+from psps_paper.book.claims import claims_table, how, place
 from psps_paper.book.display import Html
 from psps_paper.claims.model import AGAINST, VERDICTS, WEIGHTS
 from psps_paper.claims.registry import statements
@@ -84,6 +84,24 @@ def status_table(checked: pd.DataFrame, *, anchors: bool = True) -> pd.DataFrame
         table["printed"] = distinct["shown"]
     table.attrs["row_ids"] = {key: f"status-{key}" for key in distinct.index} if anchors else {}
     return table
+
+
+def status_data(checked: pd.DataFrame) -> pd.DataFrame:
+    """What :func:`status_table` shows, as data: one thing in each column.
+
+    Returns
+    -------
+    DataFrame [id, statement, chapter, places, printed, found, verdict, tier, weight, checked against, how]
+    """
+    distinct = statements(checked)
+    return pd.DataFrame([
+        {
+            "id": key, "statement": claim["quantity"], "chapter": " ".join(dict.fromkeys(checked.loc[claim["ids"], "chapter"])),
+            "places": "; ".join(claim.get("places", [place(claim)])), "printed": claim["shown"], "found": claim["computed"],
+            "verdict": claim["verdict"], "tier": claim["tier"], "weight": claim["weight"], "checked against": claim["against"], "how": how(claim),
+        }
+        for key, claim in distinct.iterrows()
+    ])
 
 
 def linked_checklist(checklists: pd.DataFrame) -> pd.DataFrame:

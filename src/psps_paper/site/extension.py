@@ -23,7 +23,7 @@ from pybtex.style.labels import BaseLabelStyle
 from pybtex.style.sorting import BaseSortingStyle
 from pybtex.style.template import names, sentence
 
-from psps_paper.site import formulas, paths, xray
+from psps_paper.site import formulas, paths, tables, xray
 from psps_paper.site.glossary import PAGE, GlossaryDirective, explained, load_glossary
 from psps_paper.site.slimming import slim
 from psps_paper.site.trial_links import lead_to_cards
@@ -82,7 +82,7 @@ _LONG = re.compile(r"(?<=\S{6})[,/|=_(](?=\S{6})")
 
 
 _TABLE = re.compile(r'<div class="table-wrap"([^>]*)>(.*?</table>)', re.DOTALL)
-_WORDS = re.compile(r'<td((?: data-value="[^"]*")?)( class="number")?>(.*?)</td>', re.DOTALL)
+_WORDS = re.compile(r'<td((?: data-(?:value|head)="[^"]*")*)( class="number")?>(.*?)</td>', re.DOTALL)
 WIDE = 5  # columns from which a table takes the margin too
 PHRASE, SENTENCE = 16, 60  # characters from which a cell gets a width to be read in
 
@@ -139,7 +139,7 @@ def tidy_body(body: str) -> str:
     # A list of numbers is no number to be kept on one line.
     body = re.sub(r'<td class="number">(\d+(?:, \d+){2,})</td>', r"<td>\1</td>", body)
     body = re.sub(r"(?<=<td>)[^<]*[^<\s]{25}[^<]*", lambda cell: _LONG.sub(r"\g<0><wbr>", cell[0]), body)
-    return formulas.joined(roomy_tables(one_switch(body)).replace(' role="doc-biblioentry"', ' role="listitem"'))
+    return formulas.joined(roomy_tables(tables.arranged(one_switch(body))).replace(' role="doc-biblioentry"', ' role="listitem"'))
 
 
 def adapt_page(app, pagename: str, templatename: str, context: dict, doctree) -> None:

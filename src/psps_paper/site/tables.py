@@ -1,0 +1,81 @@
+"""Tables that show every column: a few in view, the rest in a row that opens, and on a telephone a card for each row.
+
+Works on the markup of :func:`psps_paper.book.display.table_markup`, without a script.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+
+IN_VIEW = 5  # columns that fit a desk
+SHORT = 14  # characters of a cell that needs little room
+MOST_SHORT = 8  # columns that fit a desk where all cells after the first are that short
+
+_TABLE = re.compile(r'<table class="(psps|table)"((?: [\w-]+(?:="[^"]*")?)*)>(.*?)</table>', re.DOTALL)  # "table": written in Markdown
+_VIEW = re.compile(r' data-view="([^"]*)"')
+_ROW = re.compile(r"<tr([^>]*)>(.*?)</tr>", re.DOTALL)
+_CELL = re.compile(r"<(t[hd])([^>]*)>(.*?)</\1>", re.DOTALL)
+
+
+def plain(markup: str) -> str:
+    """Words of a cell.
+
+    Example
+    -------
+    >>> plain('<a href="x">low</a> &amp; high<span class="psps-place">here</span>')
+    'low & high here'
+    """
+    return " ".join(html.unescape(re.sub(r"<wbr>|\u00ad", "", re.sub(r"<(?!wbr)[^>]*>", " ", markup))).split())
+
+
+def arranged(body: str) -> str:
+    """Each table of a page's body with at most ``IN_VIEW`` columns in view, the others in a row below that opens.
+
+    A table whose cells are all short may show ``MOST_SHORT``. ``data-view="0 2 5"`` names the columns in view by position.
+    Each cell carries its heading (``data-head``), which the style sheet shows where rows become cards. Rows keep their
+    anchors; cells and rows are parted by white space, so that a search finds words.
+    """
+    return _TABLE.sub(lambda table: _arranged_table(*table.groups()), body)
+
+
+def _arranged_table(kind: str, attributes: str, inside: str) -> str:
+    rows = [(row[1], [(cell[1], cell[2], cell[3]) for cell in _CELL.finditer(row[2])]) for row in _ROW.finditer(inside)]
+    if not rows:
+        return f'<table class="{kind}"{attributes}>{inside}</table>'
+    (_, head), *lines = rows
+    heads = [plain(content) for *_, content in head]
+    named = _VIEW.search(attributes)
+    view = [int(position) for position in named[1].split()] if named else _view(heads, lines)
+    top = " ".join(_tag(name if heads[position] else "td", marks, content) for position, (name, marks, content) in ((position, head[position]) for position in view))
+    body = "\n".join(_line(marks, cells, heads, view) for marks, cells in lines)
+    opens = " psps-opens" if len(view) < len(heads) else ""
+    return f'<table class="{kind} psps-rows{opens}"{_VIEW.sub("", attributes)}><thead><tr>{top}</tr></thead>\n<tbody>{body}</tbody></table>'
+
+
+def _view(heads: list[str], lines: list[tuple[str, list[tuple[str, str, str]]]]) -> list[int]:
+    """Positions of the columns in view where the table names none: all that fit, else the first."""
+    short = all(len(plain(content)) <= SHORT for _, cells in lines for *_, content in cells[1:])
+    fits = MOST_SHORT if short and all(len(head) <= 3 * SHORT for head in heads[1:]) else IN_VIEW
+    return list(range(len(heads))) if len(heads) <= fits else list(range(IN_VIEW))
+
+
+def _tag(name: str, marks: str, content: str) -> str:
+    return f"<{name}{marks}>{content}</{name}>"
+
+
+def _line(marks: str, cells: list[tuple[str, str, str]], heads: list[str], view: list[int]) -> str:
+    shown = " ".join(
+        _tag(name, f' data-head="{html.escape(heads[position])}"{own}' if name == "td" and heads[position] else own, content)
+        for position in view if position < len(cells) for name, own, content in [cells[position]]
+    )
+    rest = [(heads[position], content) for position, (*_, content) in enumerate(cells) if position not in view and plain(content)]
+    row = f"<tr{marks}>{shown}</tr>"
+    if not rest:
+        return row
+    facts = "".join(f"<div><dt>{html.escape(head)}</dt><dd>{content}</dd></div> " for head, content in rest)
+    of = plain(cells[view[0]][2])[:60]
+    return (
+        f'{row}\n<tr class="psps-rest"><td colspan="{len(view)}"><details><summary>More<span class="visually-hidden"> of {html.escape(of)}</span></summary>'
+        f'<dl class="psps-facts">{facts}</dl></details></td></tr>'
+    )

@@ -169,7 +169,7 @@ def words(record):
     """The record with the words of each text sorted: parts of a cell may stand in the order of the rows behind it."""
     if isinstance(record, str):
         return " ".join(
-            sorted(word.rstrip(".") for word in re.findall(r"[^\s;:,()<>]+", re.sub("</[a-z]+>", "", record)))
+            sorted(filter(None, (word.rstrip(".") for word in re.findall(r"[^\s;:,()<>]+", re.sub("</[a-z]+>", "", record)))))
         )
     if isinstance(record, Mapping):
         return {key: words(value) for key, value in record.items()}
@@ -385,7 +385,7 @@ class Recorder:
 
     def __init__(self, patch: pytest.MonkeyPatch):
         self.records: list = []
-        for name in ("show", "sentence", "glue_values", "glue_texts", "show_explorer"):
+        for name in ("show", "folded", "sentence", "glue_values", "glue_texts", "show_explorer"):
             for module in (
                 "psps_paper.book.display",
                 "psps_paper.book.trials",

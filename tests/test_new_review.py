@@ -253,10 +253,12 @@ def test_a_change_of_any_outcome_is_on_the_page_what_changed(review):
     assert set(changes["outcome"]) == {"sleep", ""} and "nasal rinse vs tablet, te" in changes["item"].tolist()
 
 
-def test_a_reference_outside_the_network_is_named(tmp_path):
+def test_the_part_with_the_reference_is_fitted_however_small_and_said(tmp_path, capsys):
     mine = own_review(tmp_path / "mine", ["1,a,b,0.1,0.2", "2,b,c,0.1,0.2", "3,d,e,0.1,0.2"], reference="d")
-    with pytest.raises(TableError, match=r"review.yml, outcome quit: reference 'd' is not connected with the largest part .* \(a, b, c\)"):
-        new_review(mine)
+    assert main(["new", str(mine)]) == 0
+    told = capsys.readouterr().out
+    assert "2 of 3 contrasts are not connected with the part of the network with the reference d (a and b and c); they (1, 2) are kept" in told
+    assert open_review(mine).network("quit").fit.treatments == ["d", "e"]
 
 
 def test_what_is_left_out_of_the_fit_is_told_listed_and_marked(tmp_path, capsys):

@@ -40,6 +40,24 @@ def number(value: float, decimals: int = 2) -> str:
     return (MINUS if rounded < 0 else "") + text
 
 
+def ratio_number(log: float) -> str:
+    """The ratio of which this is the logarithm: two decimals, or two digits where it is below 0.1 or above 100.
+
+    Examples
+    --------
+    >>> [ratio_number(log) for log in (0, -5, 6.2)]
+    ['1.00', '0.0067', '490']
+    """
+    if log is None or math.isnan(log) or math.isinf(log):
+        return NOT_KNOWN if log is None or math.isnan(log) else ("0" if log < 0 else "\N{INFINITY}")
+    if abs(log) > 30:  # more digits than anyone reads
+        return f"10^{log / math.log(10):.0f}".replace("-", MINUS)
+    ratio = math.exp(log)
+    if 0.1 <= ratio < 100:
+        return number(ratio)
+    return number(float(f"{ratio:.2g}"), max(0, 1 - math.floor(math.log10(ratio))) if ratio < 1 else 0)
+
+
 def interval(low: float, high: float, decimals: int = 2) -> str:
     """An interval as ``low to high``."""
     return f"{number(low, decimals)} to {number(high, decimals)}"

@@ -201,13 +201,22 @@ def book_state(folder: Path | None = None) -> Printed | Trials:
     return state if isinstance(state, Trials) and len(outcome_contrasts(state)) else Printed(state.folder)
 
 
-def main_part(contrasts: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Contrasts of the largest connected part of a network, and the others with ``reason``."""
+def main_part(contrasts: pd.DataFrame, reference: str | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Contrasts of the connected part of a network that is analysed, and the others with ``reason``.
+
+    Parameters
+    ----------
+    contrasts : DataFrame [study, treat1, treat2, te, se]
+    reference : str, optional
+        Treatment with which others are compared: its part is the one, however small; without it, or where no contrast names
+        it, the part with most treatments is.
+    """
     parts = subnetworks(contrasts)
-    inside = np.array([{treat1, treat2} <= parts[0] for treat1, treat2 in zip(contrasts["treat1"], contrasts["treat2"], strict=True)])
-    others = "; ".join(" and ".join(sorted(part)) for part in parts[1:])
-    reason = f"not connected with the largest part of the network ({others})"
-    return contrasts[inside], contrasts[~inside].assign(reason=reason)
+    chosen = next((part for part in parts if reference in part), parts[0])
+    inside = np.array([{treat1, treat2} <= chosen for treat1, treat2 in zip(contrasts["treat1"], contrasts["treat2"], strict=True)])
+    why = "the largest part of the network" if chosen is parts[0] else f"the part of the network with the reference {reference}"
+    others = "; ".join(" and ".join(sorted(part)) for part in parts if part is not chosen)
+    return contrasts[inside], contrasts[~inside].assign(reason=f"not connected with {why} ({others})")
 
 
 def trial_network(contrasts: pd.DataFrame, *, tau2: str | float = "DL", level: float = 0.95, correlation: float = 0.0) -> NetworkFit:
@@ -233,8 +242,16 @@ def trial_network(contrasts: pd.DataFrame, *, tau2: str | float = "DL", level: f
     return fit_network(contrasts.reset_index(drop=True), tau2=tau2, level=level, correlation=repeats)
 
 
-def check_network(contrasts: pd.DataFrame, file: str) -> list[str]:
+def check_network(contrasts: pd.DataFrame, file: str, reference: str | None = None) -> list[str]:
     """Whether contrasts can be fitted; what a user should know about them, one sentence each.
+
+    Parameters
+    ----------
+    contrasts : DataFrame [study, treat1, treat2, te, se]
+    file : str
+        For messages.
+    reference : str, optional
+        As in :func:`main_part`.
 
     Raises
     ------
@@ -243,12 +260,17 @@ def check_network(contrasts: pd.DataFrame, file: str) -> list[str]:
     """
     notes = []
     try:
-        inside, outside = main_part(contrasts)
+        inside, outside = main_part(contrasts, reference)
         fit = trial_network(inside)
     except ValueError as error:
         raise TableError(f"{file}: {error}") from None
     if len(outside):
-        notes.append(f"{len(outside)} of {len(contrasts)} contrasts are {outside['reason'].iloc[0]}; they are kept, and left out of the fit")
+        fitted = f"the fit has {', '.join(fit.treatments)}"
+        if reference not in fit.treatments:
+            fitted += ", which are most treatments, since no contrast names the reference" + (f" {reference}" if reference else "")
+        studies = list(dict.fromkeys(outside["study"]))
+        named = ", ".join(studies[:10]) + (f" and {len(studies) - 10} more" if len(studies) > 10 else "")
+        notes.append(f"{len(outside)} of {len(contrasts)} contrasts are {outside['reason'].iloc[0]}; they ({named}) are kept, and left out of the fit; {fitted}")
     if fit.correlation is not None:
         pair = [frozenset(names) for names in zip(inside["treat1"], inside["treat2"], strict=True)]
         studies = ", ".join(sorted(set(inside.loc[inside.assign(pair=pair).duplicated(["study", "pair"]), "study"])))
@@ -320,7 +342,7 @@ def book_network(folder: Path | None = None, *, outcome: str | None = None) -> B
     if isinstance(state, Trials):
         contrasts = outcome_contrasts(state, outcome)
         if len(contrasts):
-            inside, outside = main_part(contrasts)
+            inside, outside = main_part(contrasts, settings.reference)
             fit = trial_network(inside, tau2=settings.tau2, level=settings.level, correlation=settings.correlation)
             edges = trial_edges(inside, settings)
             return BookNetwork(state, fit, "recomputed", "recomputed", "recomputed", edges, outside, published, settings)

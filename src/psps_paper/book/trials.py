@@ -14,17 +14,17 @@ from psps_paper.network import NetworkFit, split_evidence
 from psps_paper.network.sensitivity import comparison_adjusted_funnel
 
 
-def inconsistency_table(fit: NetworkFit, order: Sequence[str]) -> pd.DataFrame:
+def inconsistency_table(fit: NetworkFit, order: Sequence[str], number: Callable[[float], str] = formatting.number) -> pd.DataFrame:
     """Direct against indirect evidence by comparison, as text; one row saying so where no comparison has both.
 
-    ``order`` holds every treatment; the one that comes first in it is named first.
+    ``order`` holds every treatment; the one that comes first in it is named first. ``number`` writes an effect.
     """
     split = split_evidence(fit).dropna(subset=["direct_te", "indirect_te"])
     rank = {name: k for k, name in enumerate(order)}
     rows = []
     for row in split.itertuples():
         sign, first, second = (1, row.treat1, row.treat2) if rank[row.treat1] < rank[row.treat2] else (-1, row.treat2, row.treat1)
-        numbers = {name: formatting.number(sign * value) for name, value in
+        numbers = {name: number(sign * value) for name, value in
                    (("direct", row.direct_te), ("indirect", row.indirect_te), ("difference", row.difference))}
         rows.append(((rank[first], rank[second]), {"comparison": f"{first} vs {second}", **numbers, "p": formatting.p_value(row.p)}))
     shown = [row for _, row in sorted(rows, key=lambda entry: entry[0])]

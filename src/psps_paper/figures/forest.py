@@ -15,7 +15,7 @@ from psps_paper.figures.drawing import Drawing
 from psps_paper.figures.layout import Key
 from psps_paper.figures.network import favours_first
 from psps_paper.figures.style import INK, MUTED, Width
-from psps_paper.formatting import estimate, interval
+from psps_paper.formatting import estimate, interval, number, ratio_number
 
 
 def favours_labels(first: str, second: str, desirable: str) -> tuple[str, str]:
@@ -76,6 +76,7 @@ def forest_network(
     first: str = "first-named treatment",
     second: str = "second-named treatment",
     unit: str = "standardised mean difference",
+    ratio: bool = False,
     level: float = 0.95,
     width: Width = "double",
     name: str = "forest_network",
@@ -92,6 +93,8 @@ def forest_network(
         Whether a lower or a higher ``te`` is good for ``first``.
     first, second : str
         Names for the two ends of the axis.
+    ratio : bool
+        ``te`` and the limits are logarithms of a ratio, which ``unit`` names: the ratio is shown, on a logarithmic axis.
     level : float
         Of both intervals.
 
@@ -118,14 +121,15 @@ def forest_network(
     total_width = layout.page_width(width)
     wide = width == "double"
     side_texts = tuple(layout.wrap(side, 0.4 * total_width, size) for side in sides) if wide else sides
-    estimates = [estimate(r.te, r.lower, r.upper) for r in data.itertuples()]
+    shown_number = ratio_number if ratio else number
+    estimates = [f"{shown_number(r.te)} ({shown_number(r.lower)} to {shown_number(r.upper)})" for r in data.itertuples()]
     predictions = [
         "" if not predicted or pd.isna(r.predict_lower)
-        else f"PI {interval(r.predict_lower, r.predict_upper)}"
+        else f"PI {shown_number(r.predict_lower)} to {shown_number(r.predict_upper)}"
         for r in data.itertuples()
     ]
     any_prediction = any(predictions)
-    heading = f"SMD ({percent} CI)" if unit == "standardised mean difference" else f"Estimate ({percent} CI)"
+    heading = f"SMD ({percent} CI)" if unit == "standardised mean difference" else f"{'Ratio' if ratio else 'Estimate'} ({percent} CI)"
     number_width = max(layout.text_width(t, size) for t in [*estimates, *predictions, heading]) + 2
     label_width = 0.36 * total_width if wide else 0.0
     labels = [layout.wrap(t, (label_width or total_width) - 8, size) for t in data["label"]]
@@ -162,7 +166,12 @@ def forest_network(
     axes.set(xlim=(low, high), ylim=(axis_height, axis_height + body))
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=6 if wide else 4))
+    if ratio:
+        ticks = _ratio_ticks(low, high, 6 if wide else 4)
+        axes.xaxis.set_major_locator(FixedLocator(np.log(ticks)))
+        axes.set_xticklabels([f"{tick:g}" for tick in ticks])
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6 if wide else 4))
     top = axis_height + body
     bands = [(axis_height, top)] if wide else []
     layout.write(
@@ -194,7 +203,7 @@ def forest_network(
             )
         top -= row_space
     _null_line(axes, 0.0, bands)
-    axis_label = unit[0].upper() + unit[1:]
+    axis_label = unit[0].upper() + unit[1:] + " (logarithmic axis)" * ratio
     layout.write(
         canvas, left + plot_width / 2, axis_height - 2.4 * size, axis_label, size, ha="center"
     )
@@ -211,7 +220,7 @@ def forest_network(
     ]
     return Drawing(
         name, figure, data,
-        f"Forest plot, {unit} with {percent} confidence interval. Values below 0 {sides[0]}, above 0 "
+        f"Forest plot, {unit} with {percent} confidence interval. Values below {int(ratio)} {sides[0]}, above {int(ratio)} "
         f"{sides[1]}: " + "; ".join(alt) + ".",
     )
 

@@ -195,7 +195,7 @@ def _effect(row: dict, layout: Layout, reader: _Cells, said: dict[str, list[obje
             sentence = _spread(row, given, scale, columns)
         except ValueError as error:
             raise TableError(
-                f"{reader.file}, row {label}: {str(error).removeprefix('input, ').removeprefix('row 0, ')}"
+                f"{reader.file}, row {label}, {str(error).removeprefix('input, ').removeprefix('row 0, ')}"
             ) from None
         if not sentence:
             return [

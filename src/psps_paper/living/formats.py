@@ -266,7 +266,7 @@ def _fit(form: Format, columns: Sequence[str], mapping: Mapping[str, str], const
         return _fit_wide(form, by_name, mapping, constants, shared)
     found = dict(shared)
     for target, names in form.names.items():
-        column = mapping.get(target) or next((by_name[name] for name in names if name in by_name), None)
+        column = mapping.get(target) or next((by_name[name] for name in names if name in by_name and by_name[name] not in mapping.values()), None)
         if column and target not in found:
             found[target] = column
     needed = {"contrasts": ("study", "treat1", "treat2"), "relative": ("study", "treatment", "te", "se"), "long": ("study", "treatment")}[form.shape]

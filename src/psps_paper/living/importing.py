@@ -14,11 +14,13 @@ from psps_paper.living.cells import _Cells
 from psps_paper.living.contrasts import _from_contrasts
 from psps_paper.living.decimals import Decimals
 from psps_paper.living.formats import COLUMN_KINDS, REVMAN_WEB, Layout, plain, recognise
-from psps_paper.living.model import ARM_COLUMNS, Import, Options, _one_analysis
+from psps_paper.living.model import ARM_COLUMNS, LOG_MEASURES, Import, Options, _one_analysis
 from psps_paper.living.notes import _label_notes, _notes, _without_sd
 from psps_paper.living.reading import RawTable, read_table
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.limits import MAX_ESTIMATES, MAX_TREATMENTS
+
+LARGEST_LOG = 30.0
 from psps_paper.tables.load import load_table
 
 
@@ -82,8 +84,9 @@ def convert(raw: RawTable, options: Options, folder: Path) -> Import:
     if contrasts.empty:
         reasons = "; ".join(f"{count} {reason}" for reason, count in table["reason"].value_counts().head(3).items())
         raise TableError(f"{raw.file}: nothing of {n_read} {unit} can be used ({reasons})")
-    _check_limits(contrasts, raw.file)
-    warnings = [*raw.notes, *_label_notes(contrasts, options, layout, raw.columns, outcome["measure"]), *_suspected_errors(arms), *_without_sd(table, options), *_notes(contrasts, raw.file, outcome["outcome"], folder)]
+    _check_limits(contrasts, raw.file, outcome["measure"])
+    own = [*raw.notes, *_label_notes(contrasts, options, layout, raw.columns, outcome["measure"]), *_suspected_errors(arms)]
+    warnings = [*own, *_without_sd(table, options), *_notes(contrasts, raw.file, outcome["outcome"], folder)]
     source = {
         "outcome": outcome["outcome"],
         "file": raw.file,
@@ -99,6 +102,7 @@ def convert(raw: RawTable, options: Options, folder: Path) -> Import:
         "used": n_used,
         "listed": [dict(zip(table.columns, entry, strict=True)) for entry in listed],
         "conversions": conversions,
+        "notes": own,
         "contrasts": len(contrasts),
         "studies": int(contrasts["study"].nunique()),
     }
@@ -128,7 +132,7 @@ def _decimals(raw: RawTable, cells: pd.DataFrame, layout: Layout, options: Optio
     return Decimals(raw.file, raw.separator, options.decimal, columns, conversions)
 
 
-def _check_limits(contrasts: pd.DataFrame, file: str) -> None:
+def _check_limits(contrasts: pd.DataFrame, file: str, measure: str) -> None:
     """Refuse networks whose tables of pairs, or studies whose covariances, would not fit into memory."""
     n_treatments = len(set(contrasts["treat1"]) | set(contrasts["treat2"]))
     if n_treatments > MAX_TREATMENTS:
@@ -136,6 +140,10 @@ def _check_limits(contrasts: pd.DataFrame, file: str) -> None:
     sizes = contrasts["study"].value_counts()
     if sizes.iloc[0] > MAX_ESTIMATES:
         raise TableError(f"{file}: study {sizes.index[0]!r} has {sizes.iloc[0]:,} estimates, the limit is {MAX_ESTIMATES:,}")
+    if measure in LOG_MEASURES and contrasts["te"].abs().max() > LARGEST_LOG:
+        row = contrasts.loc[contrasts["te"].abs().idxmax()]
+        raise TableError(f"{file}, row {row['rows']}: te {row['te']:g} of {row['study']} is not the logarithm of a ratio of a believable size "
+                         f"(at most {LARGEST_LOG:g})")  # fmt: skip
 
 
 def report(result: Import) -> str:

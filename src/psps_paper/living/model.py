@@ -13,6 +13,10 @@ from psps_paper.tables.errors import TableError
 MEASURES = ("SMD", "MD", "OR", "RD", "RR", "HR", "IRR", "ROM")
 LOG_MEASURES = ("OR", "RR", "HR", "IRR", "ROM")  # te is the logarithm of a ratio
 
+MEASURE_NAMES = {
+    "SMD": "standardised mean difference", "MD": "mean difference", "OR": "odds ratio", "RD": "risk difference", "RR": "risk ratio",
+    "HR": "hazard ratio", "IRR": "rate ratio", "ROM": "ratio of means",
+}  # fmt: skip
 
 CONTRASTS_DICTIONARY = [
     ("outcome", "text", "none", "no", "Outcome, a row of outcomes.csv"),

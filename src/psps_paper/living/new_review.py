@@ -15,7 +15,6 @@ from pathlib import Path
 import pandas as pd
 
 from psps_paper.article.outcomes import BETWEEN, DEFAULTS, outcome_of
-from psps_paper.article.trials import main_part
 from psps_paper.figures.palette import relative_luminance
 from psps_paper.living.importing import read_trials, report
 from psps_paper.living.model import MEASURES, Options
@@ -177,11 +176,6 @@ def build_data(folder: Path, *, tell: Callable[[str], None] = lambda text: None)
                 raise TableError(f"{result.source['file']}: treatment {unknown[0]!r} is not in {CONFIG} ({', '.join(treatments)})")
             if outcome["reference"] not in named:
                 raise TableError(f"{CONFIG}, outcome {outcome['name']}: reference {outcome['reference']!r} is not in {result.source['file']}")
-            inside, outside = main_part(result.contrasts)
-            parts = [sorted(set(part["treat1"]) | set(part["treat2"])) for part in (inside, outside)]
-            if outcome["reference"] in parts[1]:
-                raise TableError(f"{CONFIG}, outcome {outcome['name']}: reference {outcome['reference']!r} is not connected with the largest part "
-                                 f"of the network; name one of its treatments ({', '.join(parts[0])})")
             tell(report(result))
             write_trials(result, data)
         record_checksums(data)

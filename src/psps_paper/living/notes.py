@@ -28,7 +28,8 @@ def _without_sd(listed: pd.DataFrame, options: Options) -> list[str]:
 def _notes(contrasts: pd.DataFrame, file: str, outcome: str, folder: Path) -> list[str]:
     """What a user should know of all contrasts of an outcome."""
     treatments = set(contrasts["treat1"]) | set(contrasts["treat2"])
-    return [*check_network(contrasts, file), *contrast_notes(main_part(contrasts)[0]),
+    reference = load_outcome(folder, outcome).reference
+    return [*check_network(contrasts, file, reference), *contrast_notes(main_part(contrasts, reference)[0]),
             *_look_alikes(treatments, "treatments"), *_look_alikes(set(contrasts["study"]), "studies"),
             *_beside_print(contrasts, treatments, outcome, folder), *_without_class(treatments, folder),
             *_without_order(treatments, outcome, folder)]
@@ -87,7 +88,7 @@ def _beside_print(contrasts: pd.DataFrame, treatments: set[str], outcome: str, f
     """Treatments and comparisons in which the data and the printed results differ, because there no printed number can be checked."""
     if not (folder / "nma_published.csv").is_file() or outcome != load_table("outcomes", folder)["outcome"].iloc[0]:
         return []
-    lacking = lacking_print(main_part(contrasts)[0], load_table("nma_published", folder))
+    lacking = lacking_print(main_part(contrasts, load_outcome(folder, outcome).reference)[0], load_table("nma_published", folder))
     notes = []
     unknown = sorted(treatments - lacking.known)
     if unknown:
@@ -114,7 +115,7 @@ def printed_losses(contrasts: pd.DataFrame, outcome: str, folder: Path) -> str:
     if not (folder / "nma_published.csv").is_file() or outcome != load_table("outcomes", folder)["outcome"].iloc[0]:
         return ""
     printed = load_table("nma_published", folder)
-    inside = main_part(contrasts)[0]
+    inside = main_part(contrasts, load_outcome(folder, outcome).reference)[0]
     lacking = lacking_print(inside, printed)
     found = Counter(frozenset(pair) for pair in zip(inside["treat1"], inside["treat2"], strict=True))
     fewer = [(edge.treat1, edge.treat2, found[frozenset((edge.treat1, edge.treat2))], edge.estimates)

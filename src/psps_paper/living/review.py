@@ -15,11 +15,13 @@ from psps_paper.book.display import Shown, sentence
 from psps_paper.book.trials import inconsistency_table, small_study_table
 from psps_paper.living.chapters import show_changes
 from psps_paper.living.diff import comparable, compare
+from psps_paper.living.model import LOG_MEASURES, MEASURE_NAMES
 from psps_paper.living.results import read_results, review_results
 from psps_paper.living.settings import CONFIG, read_settings
 from psps_paper.network import heterogeneity_table, orient
 from psps_paper.network.model import Desirable
 from psps_paper.network.ranking import p_scores, rank_probabilities
+from psps_paper.network.summary import league_table
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.files import current_folder
 
@@ -85,10 +87,33 @@ class Review:
         """Desirable direction of te."""
         return self._outcome(outcome)["te_desirable"]
 
-    def direction(self, outcome: str) -> dict[str, str | float]:
-        """Arguments of a forest plot that say which side favours what, in which unit, and the level of its intervals."""
-        return {"desirable": self.te_desirable(outcome), "first": "the treatment", "second": self.reference(outcome),
-                "unit": self._outcome(outcome)["unit"], "level": self.network(outcome).outcome.level}
+    def direction(self, outcome: str) -> dict[str, str | float | bool]:
+        """Arguments of a forest plot that say which side favours what, in which unit, on which scale, and the level of its intervals."""
+        return {"desirable": self.te_desirable(outcome), "first": "the treatment", "second": self.reference(outcome), "ratio": self.is_ratio(outcome),
+                "unit": self.measure(outcome) if self.is_ratio(outcome) else self._outcome(outcome)["unit"],
+                "level": self.network(outcome).outcome.level}
+
+    def measure(self, outcome: str) -> str:
+        """What te measures, in words; te itself is the logarithm of a ratio."""
+        return MEASURE_NAMES[self._outcome(outcome)["measure"]]
+
+    def is_ratio(self, outcome: str) -> bool:
+        """Whether te is the logarithm of a ratio, which pages then show."""
+        return self._outcome(outcome)["measure"] in LOG_MEASURES
+
+    def number(self, outcome: str) -> Callable[[float], str]:
+        """How pages write an effect of an outcome: as it is, or the ratio of which it is the logarithm."""
+        return formatting.ratio_number if self.is_ratio(outcome) else formatting.number
+
+    def league(self, outcome: str) -> pd.DataFrame:
+        """League table, the best treatment first; ``attrs["orientation"]`` says in words what a cell is."""
+        fit = self.network(outcome).fit
+        table = league_table(fit, order=self.order(outcome), number=self.number(outcome))
+        if self.is_ratio(outcome):
+            table.index.name = "row to column"
+            table.attrs["orientation"] = (f"Each cell is the {self.measure(outcome)} of the treatment of its row to that of its column, "
+                                          f"with the {fit.level:.0%} confidence interval.")  # fmt: skip
+        return table
 
     def level(self, outcome: str) -> str:
         """Level of an outcome's intervals, as text."""
@@ -143,15 +168,19 @@ class Review:
 
     def inconsistency(self) -> pd.DataFrame:
         """Direct against indirect evidence by outcome and comparison, as text; one row saying so where there is none."""
-        return self._by_outcome(lambda book: inconsistency_table(book.fit, book.order))
+        tables = {}
+        for outcome in self.outcomes:
+            book = self.network(outcome)
+            made = inconsistency_table(book.fit, book.order, self.number(outcome))
+            tables[self.label(outcome)] = made.rename(columns={"difference": "ratio of the two"}) if self.is_ratio(outcome) else made
+        return _together(tables)
 
     def small_studies(self) -> pd.DataFrame:
         """Egger's test by outcome, as text, with the order of treatments that gives every comparison its direction."""
         return self._by_outcome(lambda book: small_study_table(book.fit, book.order))
 
     def _by_outcome(self, make: Callable[[BookNetwork], pd.DataFrame]) -> pd.DataFrame:
-        tables = {self.label(outcome): make(self.network(outcome)) for outcome in self.outcomes}
-        return pd.concat(tables, names=["outcome", None]).reset_index("outcome").reset_index(drop=True).fillna("")
+        return _together({self.label(outcome): make(self.network(outcome)) for outcome in self.outcomes})
 
     def sources_of(self, outcome: str) -> list[dict]:
         """Records of the tables of an outcome, as in ``data/trials/source.json``."""
@@ -171,9 +200,11 @@ class Review:
         for entry in load_source(self.data)["sources"]:
             rows += [{"file": entry["file"], "row": row["row"], "study": row["study"], "what": f"not used: {row['reason']}"} for row in entry["listed"]]
             rows += [{"file": entry["file"], "row": "", "study": "", "what": f"converted: {text}"} for text in entry["conversions"]]
+            rows += [{"file": entry["file"], "row": "", "study": "", "what": f"note: {text}"} for text in entry.get("notes", [])]
         for outcome in self.outcomes:
             files = ", ".join(entry["file"] for entry in self.sources_of(outcome))
-            rows += [{"file": files, "row": "", "study": "", "what": f"note: {text}"} for text in check_network(self._estimates(outcome), files)]
+            notes = check_network(self._estimates(outcome), files, self.reference(outcome))
+            rows += [{"file": files, "row": "", "study": "", "what": f"note: {text}"} for text in notes]
         return pd.DataFrame(rows, columns=["file", "row", "study", "what"])
 
     def _estimates(self, outcome: str) -> pd.DataFrame:
@@ -181,16 +212,20 @@ class Review:
         return table[table["outcome"] == outcome]
 
     def contrasts(self) -> pd.DataFrame:
-        """Every estimate, as text: DataFrame [outcome, study, first, second, te, se, in the fit]; the last says why one is not.
+        """Every estimate, as text: DataFrame [outcome, study, first, second, measure, estimate, se, in the fit]; the last says why one is not.
 
-        Comparisons are named in the declared order of treatments.
+        Comparisons are named in the declared order of treatments. A ratio is shown as such, and its logarithm's standard error beside it.
         """
-        parts = [orient(part, self.network(outcome).outcome.order) for outcome in self.outcomes for part in main_part(self._estimates(outcome))]
+        parts = [orient(part, self.network(outcome).outcome.order) for outcome in self.outcomes
+                 for part in main_part(self._estimates(outcome), self.reference(outcome))]  # fmt: skip
         table = pd.concat([part for part in parts if len(part)]).sort_index()
         reason = table["reason"] if "reason" in table else pd.Series(index=table.index, dtype=object)
         return pd.DataFrame({
             "outcome": table["outcome"].map(self.label), "study": table["study"], "first": table["treat1"], "second": table["treat2"],
-            "te": table["te"].map(lambda value: formatting.number(value, 3)), "se": table["se"].map(lambda value: formatting.number(value, 3)),
+            "measure": table["outcome"].map(self.measure),
+            "estimate": [formatting.ratio_number(te) if self.is_ratio(outcome) else formatting.number(te, 3)
+                         for outcome, te in zip(table["outcome"], table["te"], strict=True)],
+            "se": [formatting.number(se, 3) + " (log)" * self.is_ratio(outcome) for outcome, se in zip(table["outcome"], table["se"], strict=True)],
             "in the fit": reason.map(lambda text: "yes" if pd.isna(text) else f"no: {text}"),
         }).reset_index(drop=True)
 
@@ -213,3 +248,8 @@ class Review:
                             "To make one: make release.")
         return show_changes(changes, caption="Differences from the last release; conclusions that flip come first.",
                             nothing="Nothing has changed since the last release.")
+
+
+def _together(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Tables of outcomes below each other, with the outcome in the first column."""
+    return pd.concat(tables, names=["outcome", None]).reset_index("outcome").reset_index(drop=True).fillna("")

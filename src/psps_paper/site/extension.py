@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import markupsafe
 import pybtex.plugin
 from myst_nb.sphinx_ import NbMetadataCollector
 from pybtex.database import Entry, Person
@@ -161,6 +162,13 @@ def adapt_page(app, pagename: str, templatename: str, context: dict, doctree) ->
     context["pagetitle"] = html.escape(context.get("pagetitle", ""), quote=False)
 
 
+def escape_titles(app, pagename: str, templatename: str, context: dict, doctree) -> None:
+    """Let the site's title and author be text wherever the theme writes them; what is escaped here is not escaped twice."""
+    for name in ("docstitle", "shorttitle", "project", "root_title", "author", "copyright"):
+        if isinstance(context.get(name), str):
+            context[name] = markupsafe.escape(context[name])
+
+
 def read_glossary(app) -> None:
     """Read the glossary once a build; a book without one explains nothing."""
     path = Path(app.srcdir) / "book" / "glossary.yml"
@@ -270,6 +278,7 @@ def setup(app) -> dict[str, bool]:
     app.connect("html-page-context", adapt_page, priority=900)
     app.connect("html-page-context", paths.describe, priority=910)  # of the tidied body
     app.connect("html-page-context", paths.follow_path, priority=910)
+    app.connect("html-page-context", escape_titles, priority=920)  # whatever the handlers before it made of them
     app.connect("html-page-context", lead_to_cards, priority=905)
     app.connect("build-finished", finish, priority=900)
     app.connect("build-finished", tell_failures, priority=950)

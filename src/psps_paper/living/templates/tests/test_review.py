@@ -68,13 +68,12 @@ def test_the_built_page_has_a_table_or_a_figure_or_says_that_nothing_changed_and
 @pytest.mark.parametrize("outcome", REVIEW.outcomes)
 def test_the_page_shows_the_league_table_of_the_data(outcome):
     """Every estimate with its interval, as text, from a fit of this test's own."""
-    from psps_paper.formatting import number
     from psps_paper.network.summary import league_table
 
     text = (ROOT / "_build" / "html" / "book" / "network.html").read_text(encoding="utf-8")
     plain = re.sub(r"<[^>]+>", " ", text)
     shown = REVIEW.network(outcome).fit
     fit = fit_network(shown.contrasts, tau2=shown.method, level=shown.level, correlation=shown.correlation)
-    cells = [cell for cell in league_table(fit, number=number).to_numpy().ravel() if cell]
+    cells = [cell for cell in league_table(fit, number=REVIEW.number(outcome)).to_numpy().ravel() if cell]
     assert len(cells) == len(fit.treatments) * (len(fit.treatments) - 1)
     assert all(cell in plain for cell in cells)

@@ -9,7 +9,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from psps_paper.network import fit_network, fit_networks, subnetworks
+from psps_paper.network import (
+    comparison_adjusted_funnel,
+    contribution_matrix,
+    decompose_q,
+    fit_network,
+    fit_networks,
+    hat_matrix,
+    heterogeneity_table,
+    leave_one_study_out,
+    split_evidence,
+    subnetworks,
+)
 from psps_paper.network.ranking import p_scores, rank_probabilities
 from psps_paper.network.summary import league_table, network_from_pooled
 
@@ -123,6 +134,26 @@ def test_labels_that_look_alike_are_refused_not_taken_for_two(first, second):
 def test_contrasts_that_are_no_table(fit, given):
     with pytest.raises(TypeError, match=f"{type(given).__name__} given; expected a DataFrame with"):
         fit(given)
+
+
+@pytest.mark.parametrize(
+    "of_fit",
+    [
+        lambda fit: p_scores(fit, desirable="lower"),  # a table of contrasts has te and se too, and gave scores
+        lambda fit: rank_probabilities(fit, desirable="lower"),
+        lambda fit: comparison_adjusted_funnel(fit, ["A", "B", "C"]),
+        decompose_q, split_evidence, contribution_matrix, hat_matrix, heterogeneity_table, league_table, leave_one_study_out,
+    ],
+)
+@pytest.mark.parametrize("given", [table(*TWO_ARM), None])
+def test_what_is_no_fit(of_fit, given):
+    with pytest.raises(TypeError, match=f"^fit: {type(given).__name__} given; expected a NetworkFit, as fit_network gives$"):
+        of_fit(given)
+
+
+def test_pooled_contrasts_that_are_no_table():
+    with pytest.raises(TypeError, match="pooled contrasts: NoneType given; expected a DataFrame with columns"):
+        network_from_pooled(None)
 
 
 @pytest.mark.parametrize("column", COLUMNS)

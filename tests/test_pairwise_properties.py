@@ -1,6 +1,7 @@
 """What must hold for every meta-analysis, and its errors on bad input."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +12,9 @@ from psps_paper.pairwise import (
     estimate_tau2,
     leave_one_out,
     meta_analysis,
+    meta_regression,
     robust_meta_analysis,
+    selection_model,
     three_level,
 )
 
@@ -185,6 +188,13 @@ BAD = [
     (lambda: egger_test([1, 2, 3], [1, 1, 1]), "se: all are equal"),
     (lambda: three_level([1, 2, 3], [1, 1, 1], list("abc")), "every label is different"),
     (lambda: three_level([1, 2, 3], [1, 1, 1], list("aaa")), "cluster: 1 is not at least 2"),
+    (lambda: three_level([1, 2, 3], [1, 1, 1], None), "cluster: expected 3 labels without gaps"),
+    (lambda: three_level([1, 2, 3], [1, 1, 1], ["a", "a", float("nan")]), "cluster: expected 3 labels without gaps"),
+    (lambda: three_level([1, 2, 3j], [1, 1, 1], list("aab")), "column te: complex numbers given; expected real"),
+    (lambda: selection_model([1, 2, 3], [1, 1, 1], steps=()), r"^steps: \[\] are not p-values"),
+    (lambda: selection_model([1, 2, 3], [1, 1, 1], steps=("x",)), r"^steps: \('x',\) are not numbers$"),
+    (lambda: meta_regression([1, 2, 3], [1, 1, 1], pd.DataFrame({"g": list("aaa")})), "^moderators, column g: 'a' in every row"),
+    (lambda: meta_regression([1, 2, 3], [1, 1, 1], "dose"), "^moderators: str given; expected a DataFrame$"),
     (lambda: three_level([1, 2, 3], [1, 1, 1], ["a", None, "b"]), "expected 3 labels without gaps"),
     (lambda: robust_meta_analysis([1, 2], [1, 1], ["a"]), "study: expected 2 labels without gaps"),
     (lambda: robust_meta_analysis([1, 2], [1, 1], [1, 2], rho=2), "rho: 2 is not between 0 and 1"),

@@ -296,3 +296,5 @@ def test_edges_must_form_a_tree():
         recover_contrasts(ARTICLE, [(N, P), (N, CM), (P, CM), (N, C)], desirable="higher")
     with pytest.raises(ValueError, match="fraction"):
         df_from_i2_interval(77.5, 66.6, 84.8)
+    with pytest.raises(ValueError, match="i2=0.5, lower=0.7, upper=0.3: expected lower <= i2 <= upper"):
+        df_from_i2_interval(0.5, 0.7, 0.3)

@@ -32,7 +32,7 @@ def folder(tmp_path):
 
 def error_of(folder, name="studies") -> str:
     with pytest.raises(TableError) as caught:
-        load_table(name, folder)
+        load_table(name, str(folder))
     return str(caught.value)
 
 

@@ -139,7 +139,7 @@ class Evidence:
         return p_scores(self.network.fit, desirable=self.te_desirable)
 
 
-def load_claims(folder: Path | None = None) -> pd.DataFrame:
+def load_claims(folder: Path | str | None = None) -> pd.DataFrame:
     """Every quantitative statement of the article, one row each, indexed by its id.
 
     Raises

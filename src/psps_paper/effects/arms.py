@@ -110,6 +110,8 @@ def _keys(long: pd.DataFrame, row, arm_numbers: list[int]) -> list[tuple]:
 
 def require_columns(table: pd.DataFrame, columns: list[str], source: str) -> None:
     """Raise ValueError naming the columns that are not there."""
+    if not isinstance(table, pd.DataFrame):
+        raise TypeError(f"{source}: {type(table).__name__} given; expected a DataFrame with {', '.join(columns)}")
     missing = [c for c in columns if c not in table.columns]
     if missing:
         raise ValueError(

@@ -85,6 +85,9 @@ def numbers(kinds: dict[str, str], values: dict[str, object], **where) -> list[n
     list of ndarray
         In the order of ``kinds``.
     """
+    for name in kinds:
+        if np.iscomplexobj(values[name]):
+            raise ValueError(f"column {name}: complex numbers given; expected real numbers")
     try:
         arrays = np.broadcast_arrays(*(np.asarray(values[name], float) for name in kinds))
     except (TypeError, ValueError) as error:

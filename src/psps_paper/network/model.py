@@ -570,8 +570,15 @@ def contrast_notes(contrasts: pd.DataFrame, loop_tolerance: float | None = None)
     return multi_arm_notes(design, te, se, loop_tolerance)
 
 
+def check_fit(fit: object) -> None:
+    """TypeError unless it is a NetworkFit: a table of contrasts also has columns te and se."""
+    if not isinstance(fit, NetworkFit):
+        raise TypeError(f"fit: {type(fit).__name__} given; expected a NetworkFit, as fit_network gives")
+
+
 def rows_of(fit: NetworkFit) -> tuple[Design, Reduced]:
     """Design and independent rows of a fit's contrasts; an error for a pooled network."""
+    check_fit(fit)
     if fit.method == "pooled":
         raise ValueError("a network from pooled contrasts has no studies; fit_network is needed")
     design, te, se, _, _ = prepare(fit.contrasts, repeats=fit.correlation is not None)

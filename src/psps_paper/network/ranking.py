@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from psps_paper.network.model import Desirable, NetworkFit
+from psps_paper.network.model import Desirable, NetworkFit, check_fit
 
 
 def _sign(desirable: Desirable) -> float:
@@ -34,6 +34,7 @@ def p_scores(fit: NetworkFit, *, desirable: Desirable) -> pd.Series:
 
     Source: Rücker & Schwarzer 2015, eq. 4.  Checked against: netmeta 2.8-2 netrank().
     """
+    check_fit(fit)
     return p_scores_from(fit.te, fit.se, desirable=desirable)
 
 
@@ -92,9 +93,12 @@ def rank_probabilities(
 
     Source: Salanti, Ades & Ioannidis 2011, with normal draws in place of MCMC.
     """
+    check_fit(fit)
     sign = _sign(desirable)
     if not isinstance(draws, Integral) or draws < 1:
         raise ValueError(f"draws={draws!r}: expected a whole number (int) of at least 1")
+    if not isinstance(seed, Integral) or seed < 0:
+        raise ValueError(f"seed={seed!r}: expected a whole number (int) of at least 0")
     n = len(fit.treatments)
     # Cholesky of the basic parameters; the reference is zero in every draw.
     factor = np.linalg.cholesky(fit.cov.to_numpy()[1:, 1:])

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from psps_paper.network.inconsistency import split_evidence
-from psps_paper.network.model import METHODS, NetworkFit, fit_network, subnetworks
+from psps_paper.network.model import METHODS, NetworkFit, check_fit, fit_network, subnetworks
 from psps_paper.network.orientation import orient
 
 
@@ -29,6 +29,7 @@ def leave_one_study_out(fit: NetworkFit) -> pd.DataFrame:
 
     Source: Viechtbauer & Cheung 2010 for pairwise meta-analysis.
     """
+    check_fit(fit)
     if fit.method == "pooled":
         raise ValueError("a network from pooled contrasts has no studies; fit_network is needed")
     tau2 = fit.method if fit.method in METHODS else fit.tau2
@@ -94,8 +95,10 @@ def comparison_adjusted_funnel(fit: NetworkFit, order: Sequence[str]) -> pd.Data
 
     Source: Chaimani & Salanti 2012.
     """
+    check_fit(fit)
+    order = [] if order is None else list(order)
     if sorted(order) != fit.treatments:
-        raise ValueError(f"order={list(order)}: expected each of {fit.treatments} once")
+        raise ValueError(f"order={order}: expected each of {fit.treatments} once")
     direct = split_evidence(fit).set_index(["treat1", "treat2"])["direct_te"]
     rows = fit.contrasts[["study", "treat1", "treat2", "te", "se"]].astype(
         {"treat1": str, "treat2": str}

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from psps_paper import formatting
-from psps_paper.network.model import METHODS, NetworkFit
+from psps_paper.network.model import METHODS, NetworkFit, check_fit
 
 
 def network_from_pooled(
@@ -52,6 +52,8 @@ def network_from_pooled(
     import networkx as nx
 
     needed = ["treat1", "treat2", "te", "se"]
+    if not isinstance(pooled, pd.DataFrame):
+        raise TypeError(f"pooled contrasts: {type(pooled).__name__} given; expected a DataFrame with columns {needed}")
     missing = [name for name in needed if name not in pooled.columns]
     if missing:
         raise ValueError(f"pooled contrasts: column(s) {missing} missing; expected {needed}")
@@ -139,6 +141,7 @@ def league_table(
         "te (lower to upper)", or "te (no interval)" where there is none; the diagonal is empty. The orientation is stated in the name of
         the index and, as a sentence, in ``attrs["orientation"]``.
     """
+    check_fit(fit)
     order = list(fit.treatments if order is None else order)
     if sorted(order) != fit.treatments:
         raise ValueError(f"order={order}: expected each of {fit.treatments} once")
@@ -191,6 +194,7 @@ def heterogeneity_table(fit: NetworkFit) -> pd.DataFrame:
         One row; the interval has the fit's ``level``. What cannot be estimated, such as tau2
         without degrees of freedom, is said to be not known.
     """
+    check_fit(fit)
     known = fit.method not in METHODS or fit.df_q > 0
     i2 = [_or_not_known(value, formatting.percent) for value in (fit.i2, fit.i2_lower, fit.i2_upper)]
     row = {

@@ -91,9 +91,10 @@ class RobustFit:
 
 def _codes(groups: Sequence, k: int, name: str) -> tuple[np.ndarray, int]:
     """Whole numbers from 0 for the groups, and how many there are."""
-    codes, labels = pd.factorize(np.asarray(groups))
-    if len(codes) != k or (codes < 0).any():
+    given = np.asarray(groups, object)  # as objects, so that a missing label does not become the text "nan"
+    if given.shape != (k,) or pd.isna(given).any():
         raise ValueError(f"{name}: expected {k} labels without gaps, one for each estimate")
+    codes, labels = pd.factorize(given)
     if len(labels) < 2:
         raise ValueError(f"{name}: {len(labels)} is not at least 2 different labels")
     return codes, len(labels)

@@ -126,7 +126,7 @@ class MetaRegression(Result):
         ValueError
             For a column or level that the fit does not know.
         """
-        new = self.data[list(self.levels)] if moderators is None else pd.DataFrame(moderators)
+        new = self.data[list(self.levels)] if moderators is None else as_table(moderators)
         x = design(new, self.levels).to_numpy()
         te = x @ self.coefficients["estimate"].to_numpy()
         se = np.sqrt(np.maximum((x @ self.covariance.to_numpy() * x).sum(axis=1), 0.0))
@@ -134,6 +134,14 @@ class MetaRegression(Result):
         both = critical * np.sqrt(se**2 + self.tau2)
         columns = {"te": te, "se": se, "lower": te - critical * se, "upper": te + critical * se}
         return pd.DataFrame(columns | {"predict_lower": te - both, "predict_upper": te + both}, index=new.index)
+
+
+def as_table(moderators: object) -> pd.DataFrame:
+    """The moderators as a DataFrame (a Series or dict of columns too); ValueError where they are no table."""
+    try:
+        return pd.DataFrame(moderators)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"moderators: {type(moderators).__name__} given; expected a DataFrame") from error
 
 
 def moderator_levels(moderators: pd.DataFrame) -> dict[str, tuple | None]:
@@ -160,6 +168,9 @@ def moderator_levels(moderators: pd.DataFrame) -> dict[str, tuple | None]:
             levels[name] = tuple(level for level in column.cat.categories if (column == level).any())
         else:
             levels[name] = tuple(sorted(set(column), key=str))
+        known = levels[name]
+        if known is not None and len(known) == 1:
+            raise ValueError(f"moderators, column {name}: {known[0]!r} in every row; expected at least two levels")
     return levels
 
 
@@ -250,7 +261,7 @@ def meta_regression(
     choice(test, "test", get_args(Test))
     critical_value(level)
     none = pd.DataFrame(index=range(len(te)))
-    table = none if moderators is None else pd.DataFrame(moderators).reset_index(drop=True)
+    table = none if moderators is None else as_table(moderators).reset_index(drop=True)
     if len(table) != len(te):
         raise ValueError(f"moderators: {len(table)} rows for {len(te)} studies")
     levels = moderator_levels(table)

@@ -11,6 +11,7 @@ import pandas as pd
 import scipy
 
 from psps_paper.effects.checks import choice
+from psps_paper.network.reduction import real_numbers
 from psps_paper.pairwise.between_variance import full_log_likelihood, tau2_of_regression
 from psps_paper.pairwise.random_effects import study_estimates
 from psps_paper.pairwise.results import Result, as_text, interval
@@ -163,8 +164,8 @@ class _Steps:
 
 
 def _interval_ends(steps: Sequence[float], weights: Sequence[float] | None) -> np.ndarray:
-    ends = np.atleast_1d(np.asarray(steps, float))
-    if ends.ndim != 1 or not ((ends > 0) & (ends <= 1)).all() or not (np.diff(ends) > 0).all():
+    ends = np.atleast_1d(real_numbers(steps, f"steps: {steps!r} are not numbers"))
+    if ends.ndim != 1 or not ends.size or not ((ends > 0) & (ends <= 1)).all() or not (np.diff(ends) > 0).all():
         raise ValueError(f"steps: {list(ends)} are not p-values above 0 and at most 1 in ascending order")
     ends = ends if ends[-1] == 1 else np.append(ends, 1.0)
     if len(ends) < 2:

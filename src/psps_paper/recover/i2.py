@@ -41,8 +41,10 @@ def df_from_i2_interval(
     Source: Higgins & Thompson 2002, Stat Med 21:1539.  Checked against: brute-force rounding in the tests.
     """
     names = ["i2", "i2_lower", "i2_upper"]
-    rows = pd.DataFrame({"quantity": names, "value": [i2, lower, upper], "decimals": decimals})
-    return _df_of(_check_printed(rows), level)
+    rows = _check_printed(pd.DataFrame({"quantity": names, "value": [i2, lower, upper], "decimals": decimals}))
+    if not lower <= i2 <= upper:
+        raise ValueError(f"i2={i2}, lower={lower}, upper={upper}: expected lower <= i2 <= upper")
+    return _df_of(rows, level)
 
 
 def q_interval(printed: pd.DataFrame, df: int, level: float = 0.95) -> tuple[float, float]:

@@ -73,14 +73,14 @@ def _dictionary(content: bytes, file_name: str) -> pd.DataFrame:
     return dictionary
 
 
-def load_table(name: str, folder: Path | None = None) -> pd.DataFrame:
+def load_table(name: str, folder: Path | str | None = None) -> pd.DataFrame:
     """Load a table of ``data/`` and check it against its dictionary and the rules of ``row_rules.csv``.
 
     Parameters
     ----------
     name : str
         File name without ``.csv``.
-    folder : Path, optional
+    folder : Path or str, optional
         The data folder; by default that of this checkout.
 
     Returns
@@ -94,7 +94,7 @@ def load_table(name: str, folder: Path | None = None) -> pd.DataFrame:
         Naming file, row, column, value and what was expected. Rows count from 1 at the first
         row of data.
     """
-    folder = folder or data_folder()
+    folder = Path(folder) if folder else data_folder()
     if name not in table_names(folder):
         raise TableError(f"{name}.csv: no such table; there are {', '.join(table_names(folder))}")
     names = [f"{name}.csv", f"dictionaries/{name}.csv"]

@@ -40,6 +40,7 @@ from psps_paper.living.store import write_trials
 from psps_paper.network import (
     complete_contrasts,
     contrast_notes,
+    fit_components,
     fit_network,
     heterogeneity_table,
     inconsistency,
@@ -271,6 +272,19 @@ def bayes(rows: pd.DataFrame, prior=None) -> dict:
     }
 
 
+def combined(rows: pd.DataFrame, outcome: Outcome) -> dict:
+    """The additive model in which the last two treatments are combinations of the others."""
+    first, second, third, fourth = outcome.order
+    made = {third: f"{first} + {second}", fourth: f"{second} + {fourth}"}
+    fit = fit_components(rows.replace({"treat1": made, "treat2": made}))
+    return {
+        "effects": fit.components["te"].to_numpy(),
+        "q": (fit.q_additive, fit.q_difference),
+        "df": (fit.df_q_additive, fit.df_q_difference),
+        "tau2": fit.tau2,
+    }
+
+
 # Results of contrasts: each takes the rows and the outcome's settings
 OF_CONTRASTS: dict[str, Callable[[pd.DataFrame, Outcome], object]] = {
     **{
@@ -278,6 +292,7 @@ OF_CONTRASTS: dict[str, Callable[[pd.DataFrame, Outcome], object]] = {
         for method in ("DL", "REML", "ML")
     },
     "network.complete_contrasts": completed,
+    "network.fit_components": combined,
     "network.contrast_notes": lambda rows, outcome: contrast_notes(rows),
     "network.subnetworks": lambda rows, outcome: [sorted(part) for part in subnetworks(rows)],
     "network.orientation.orient": lambda rows, outcome: orient(rows, outcome.order),

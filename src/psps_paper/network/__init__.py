@@ -1,6 +1,7 @@
 """Frequentist network meta-analysis."""
 
 from psps_paper.network.completion import complete_contrasts
+from psps_paper.network.component_model import ComponentFit, fit_components
 from psps_paper.network.contribution import contribution_matrix, hat_matrix
 from psps_paper.network.inconsistency import QDecomposition, decompose_q, net_heat, split_evidence
 from psps_paper.network.model import (
@@ -20,6 +21,7 @@ from psps_paper.network.summary import heterogeneity_table, league_table, networ
 from psps_paper.network.tau2_search import Tau2Maxima, Tau2Maximum
 
 __all__ = [
+    "ComponentFit",
     "NetworkFit",
     "NetworkFits",
     "QDecomposition",
@@ -33,6 +35,7 @@ __all__ = [
     "contrast_notes",
     "contribution_matrix",
     "decompose_q",
+    "fit_components",
     "fit_network",
     "fit_networks",
     "hat_matrix",

@@ -522,7 +522,7 @@ def _nothing_excluded(columns: tuple) -> pd.DataFrame:
 
 
 def prepare(
-    contrasts: pd.DataFrame, *, repeats: bool
+    contrasts: pd.DataFrame, *, repeats: bool, connected: bool = True
 ) -> tuple[Design, np.ndarray, np.ndarray, pd.DataFrame, pd.DataFrame]:
     """Design, te [m] and se [m] of the rows with both; those rows; and the others with reasons."""
     study, treat1, treat2, te, se = read_contrasts(contrasts)
@@ -532,7 +532,7 @@ def prepare(
         raise ValueError(f"contrasts: none of {len(contrasts)} rows has both te and se")
     if not out.any():
         empty = _nothing_excluded(tuple(contrasts.columns)).copy(deep=False)
-        design = make_design(study, treat1, treat2, repeats=repeats)
+        design = make_design(study, treat1, treat2, repeats=repeats, connected=connected)
         return design, te, se, contrasts.copy(deep=False), empty
     keep = np.flatnonzero(~out)
     design = make_design(
@@ -540,6 +540,7 @@ def prepare(
         [treat1[k] for k in keep],
         [treat2[k] for k in keep],
         repeats=repeats,
+        connected=connected,
     )
     reason = np.select([no_te & no_se, no_te], ["te and se missing", "te missing"], "se missing")
     excluded = contrasts[out].assign(reason=reason[out])
@@ -604,7 +605,7 @@ def _fit(
     x, y, d = rows.x[..., 1:], rows.y, rows.d
     df = y.shape[1] - x.shape[-1]
     common = least_squares(x, y, d, np.zeros(len(y)))
-    value, maxima = _tau2(x, y, d, common, df, tau2)
+    value, maxima = between_variance(x, y, d, common, df, tau2)
     # Without heterogeneity the two models are one, and so are their numbers.
     random = common if not value.any() else least_squares(x, y, d, value)
     likelihood = log_likelihood(random, restricted=isinstance(tau2, str) and tau2 == "REML")
@@ -634,7 +635,7 @@ def _fit(
     )
 
 
-def _tau2(
+def between_variance(
     x: np.ndarray,
     y: np.ndarray,
     d: np.ndarray,

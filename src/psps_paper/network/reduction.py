@@ -259,13 +259,17 @@ def pair_names(treatments: list[str], first: np.ndarray, second: np.ndarray) -> 
     return [f"{treatments[i]}{sign}{treatments[j]}" for i, j in zip(first, second, strict=True)]
 
 
-def make_design(study: list[str], treat1: list[str], treat2: list[str], *, repeats: bool) -> Design:
+def make_design(
+    study: list[str], treat1: list[str], treat2: list[str], *, repeats: bool, connected: bool = True
+) -> Design:
     """Sort studies by kind and check that they form one network.
 
     Parameters
     ----------
     repeats : bool
         Whether a study may have several estimates of one comparison.
+    connected : bool
+        Whether a network in several parts is an error.
 
     Raises
     ------
@@ -282,7 +286,7 @@ def make_design(study: list[str], treat1: list[str], treat2: list[str], *, repea
     studies = sorted(set(study))
     number = {name: k for k, name in enumerate(studies)}
     code = np.array([number[name] for name in study])
-    parts = connected_parts(treat1, treat2)
+    parts = connected_parts(treat1, treat2) if connected else []
     if len(parts) > 1:
         raise ValueError(
             f"contrasts: the network is not connected; it has {len(parts)} parts: "

@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book pdf test notebooks lock clean
+.PHONY: help book pdf test fuzz notebooks lock clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || command -v python)
 VENV ?= .venv
@@ -45,6 +45,7 @@ help:
 	@echo 'make book       build the book into _build/html, executing every chapter'
 	@echo 'make pdf        print the whole book, and two pages for clinicians, into _build/html/pdf (needs Chromium)'
 	@echo 'make test       build the book, then run every test and compare every chapter with its stored output'
+	@echo 'make fuzz       import random files for MINUTES (30), each compared with another reading of it'
 	@echo 'make notebooks  execute the chapters in place; a second run changes no byte'
 	@echo 'make lock       resolve pyproject.toml into requirements.lock (needs uv)'
 	@echo 'make clean      remove all that was built or installed here'
@@ -74,6 +75,10 @@ pdf: $(BUILT)
 # --complete: a skip without leave, a test file or a chapter from which nothing ran, is a failure.
 test: $(BUILT)
 	$(PY) -m pytest tests book --nbval --nbval-current-env --complete -n $(JOBS) --dist loadscope --no-loadscope-reorder
+
+MINUTES := 30
+fuzz: $(INSTALLED)
+	$(PY) tests/fuzz/test_fuzz_import.py --minutes $(MINUTES)
 
 notebooks: $(INSTALLED)
 	$(PY) -m psps_paper.site.notebooks book --jobs $(JOBS)

@@ -167,3 +167,24 @@ def printed_only(folder: Path) -> Path:
     data = Path(shutil.copytree(DATA, folder / "data"))
     shutil.rmtree(data / "trials", ignore_errors=True)
     return data
+
+
+def each_measure(place: Path) -> Path:
+    """A data folder below ``place`` with one outcome of each measure, made from the review in ``cases/_review``."""
+    from psps_paper.living.new_review import build_data
+
+    shutil.copytree(ROOT / "tests" / "cases" / "_review", place / "review")
+    path = place / "review" / "review.yml"
+    settings = path.read_text(encoding="utf-8")
+    block = settings[settings.index("  - name: events_or") : settings.index("  - name: events_rd")]
+    tables = {"HR": "h.csv", "IRR": "t.csv", "ROM": "c.csv"}
+    for measure in ("RR", "HR", "IRR", "ROM"):
+        named = block.replace("events_or", measure.lower()).replace(": OR", f": {measure}").replace("e.csv", tables.get(measure, "e.csv"))
+        settings += named.replace("arms", "contrasts") if measure == "HR" else named
+    path.write_text(settings, encoding="utf-8")
+    (place / "review" / "tables" / "h.csv").write_text("study,treat1,treat2,logHR,se\nAsh 2001,A,B,0.1,0.2\n")
+    (place / "review" / "tables" / "t.csv").write_text("study,treatment,events,time\nAsh 2001,A,9,200\nAsh 2001,B,5,210\n")
+    for name, content in build_data(place / "review").items():
+        (place / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / "data" / name).write_bytes(content)
+    return place / "data"

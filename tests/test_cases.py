@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import ROOT
+from living_examples import each_measure
 
 from psps_paper.living.importing import read_trials, report
 from psps_paper.living.model import Import, Options
-from psps_paper.living.new_review import build_data, new_review
+from psps_paper.living.new_review import new_review
 from psps_paper.living.review import open_review
 from psps_paper.network import fit_network
 from psps_paper.tables.errors import TableError
@@ -25,29 +26,10 @@ CASES = ROOT / "tests" / "cases"
 MD_SE = math.sqrt(2.5**2 / 40 + 2.2**2 / 41)  # of two means: root of the sum of sd^2 / n
 
 
-def written(folder: Path, files: dict[str, bytes]) -> Path:
-    for name, content in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
-    return folder
-
-
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
     """A data folder with one outcome of each measure."""
-    place = tmp_path_factory.mktemp("cases")
-    shutil.copytree(CASES / "_review", place / "review")
-    settings = (place / "review" / "review.yml").read_text(encoding="utf-8")
-    block = settings[settings.index("  - name: events_or") : settings.index("  - name: events_rd")]
-    for measure in ("RR", "HR", "IRR", "ROM"):
-        settings += block.replace("events_or", measure.lower()).replace(": OR", f": {measure}").replace(
-            "e.csv", {"HR": "h.csv", "IRR": "t.csv", "ROM": "c.csv"}.get(measure, "e.csv")).replace("arms", "contrasts" if measure == "HR" else "arms")  # fmt: skip
-    (place / "review" / "review.yml").write_text(settings, encoding="utf-8")
-    written(place / "review" / "tables", {
-        "h.csv": b"study,treat1,treat2,logHR,se\nAsh 2001,A,B,0.1,0.2\n",
-        "t.csv": b"study,treatment,events,time\nAsh 2001,A,9,200\nAsh 2001,B,5,210\n",
-    })  # fmt: skip
-    return written(place / "data", build_data(place / "review"))
+    return each_measure(tmp_path_factory.mktemp("cases"))
 
 
 def case(number: str, file: str, kind: str, data: Path, outcome: str = "score_md", **options) -> Import:

@@ -30,7 +30,7 @@ from psps_paper.living.reading import table_from_bytes
 from psps_paper.living.store import write_trials
 from psps_paper.tables.csv_text import csv_bytes, protected, runs_as_formula, unprotected
 from psps_paper.tables.errors import TableError
-from psps_paper.tables.files import current_folder, only_writer, replace_folder, write_atomically
+from psps_paper.tables.files import current_folder, finish_replacing, only_writer, replace_folder, write_atomically
 from psps_paper.tables.load import load_table
 
 EXAMPLES = examples()
@@ -106,6 +106,25 @@ def test_a_folder_is_old_or_new_wherever_the_writer_is_killed(tmp_path, before):
         assert contents(folder) == new and [path.name for path in folder.parent.iterdir()] == ["trials"]
     assert step > 8 and states[-1] == new
     assert all(state in (before, new) for state in states) and before in states
+
+
+def test_a_folder_and_the_files_that_go_with_it_are_old_or_new_together(tmp_path):
+    """As a review's data and the lines that repeat its title; a killed writer's rest is done, or undone, by the next reader."""
+    before, after = ({"data/a.csv": state, "README.md": state, "book/index.md": state} for state in (b"old", b"new"))
+    seen, step, killed = set(), 0, True
+    while killed:
+        step += 1
+        folder = tmp_path / str(step)
+        (folder / "book").mkdir(parents=True)
+        replace_folder(folder / "data", {"a.csv": b"old"})
+        for name in ("README.md", "book/index.md"):
+            (folder / name).write_bytes(b"old")
+        killed = killed_at(step, lambda: replace_folder(folder / "data", {"a.csv": b"new"}, also={"README.md": b"new", "book/index.md": b"new"}))
+        finish_replacing(folder / "data")
+        found = contents(folder)
+        assert found in (before, after), "a mixture, or something left behind"
+        seen.add(found["README.md"])
+    assert seen == {b"old", b"new"} and step > 10
 
 
 def test_an_import_that_is_killed_leaves_the_old_trials_or_the_new_ones(tmp_path):

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 # What moves a terminal's cursor, changes its colours or turns the direction of its text
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]")
+LONGEST_MESSAGE = 2_000  # characters; it may repeat names from a file
 CLOSED_EARLY = 141  # as a shell reports a process that wrote to a closed pipe
 
 
@@ -90,7 +91,10 @@ def _run(options: argparse.Namespace) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLOSED_EARLY
     except (TableError, ValueError, OSError) as error:
-        print("psps-paper: " + "\n".join(str(error).splitlines()), file=sys.stderr)
+        message = "; ".join(line.strip().removesuffix(":") for line in str(error).splitlines())
+        if len(message) > LONGEST_MESSAGE:
+            message = message[: LONGEST_MESSAGE - 1] + "\N{HORIZONTAL ELLIPSIS}"
+        print(f"psps-paper: {message}", file=sys.stderr)
         return 2
     except (MemoryError, RecursionError) as error:
         print(f"psps-paper: {options.command}: the input is too large or too deep ({type(error).__name__})", file=sys.stderr)

@@ -184,12 +184,12 @@ def recognise(columns: Sequence[str], kind: Kind, mapping: Mapping[str, str], co
         if target not in COLUMN_KINDS and not _arm_column(target):
             raise TableError(f"{file}: --map {target}={column}: {target!r} is not one of {', '.join(COLUMN_KINDS)}")
         if column not in columns:
-            raise TableError(f"{file}: --map {target}={column}: no column {column!r}; there are {', '.join(columns)}")
+            raise TableError(f"{file}: --map {target}={column}: no column {column!r}; there are {_few(columns)}")
     layout, lacks = _find(columns, kind, mapping, constants)
     _check_signs(columns, layout, kind, mapping, file)
     if layout is None:
         raise TableError(
-            f"{file}: the columns ({', '.join(columns)}) fit no known convention for {kind}:\n" + "\n".join(dict.fromkeys(lacks))
+            f"{file}: the columns ({_few(columns)}) fit no known convention for {kind}:\n" + "\n".join(dict.fromkeys(lacks))
             + "\nName the columns yourself, for example --map study=Author --map te=SMD"
         )
     _check_options(layout, kind, mapping, constants, file)
@@ -334,6 +334,12 @@ def _missing_outcome(found: Mapping[str, str]) -> list[str]:
 
 def _wanted(form: Format, target: str) -> str:
     return " or ".join(form.names.get(target) or (target,))
+
+
+def _few(names: Sequence[str]) -> str:
+    """Names for a message: at most thirty, each of at most 40 characters."""
+    shown = ", ".join(name if len(name) <= 40 else name[:39] + "\N{HORIZONTAL ELLIPSIS}" for name in names[:30])
+    return shown + (f" and {len(names) - 30} more" if len(names) > 30 else "")
 
 
 def _arm_column(target: str) -> tuple[str, int] | None:

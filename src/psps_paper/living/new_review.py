@@ -23,7 +23,7 @@ from psps_paper.living.store import write_trials
 from psps_paper.tables.checksums import record_checksums
 from psps_paper.tables.csv_text import csv_bytes
 from psps_paper.tables.errors import TableError
-from psps_paper.tables.files import only_writer, replace_folder, write_atomically
+from psps_paper.tables.files import finish_replacing, only_writer, replace_folder, write_atomically
 from psps_paper.tables.load import validate_table
 from psps_paper.tables.schemas import DICTIONARY_COLUMNS
 
@@ -87,21 +87,25 @@ def new_review(folder: Path, *, tell: Callable[[str], None] = lambda text: None)
         The folder holds something else; ``review.yml`` or a table is broken (then nothing is written).
     """
     folder = folder.absolute()
+    if folder.is_symlink():
+        raise TableError(f"{folder}: is a symbolic link; name the folder itself")
     if folder.exists() and not folder.is_dir():
         raise TableError(f"{folder}: is a file; expected a folder")
     templates = _templates()
     if (folder / CONFIG).is_file():
         with only_writer(folder):
+            for name in ("data", *TITLED):
+                if (folder / name).is_symlink():
+                    raise TableError(f"{folder / name}: is a symbolic link, and nothing is written through one; put a file or folder of its own there")
+            finish_replacing(folder / "data")
             made = build_data(folder, tell=tell)
             titled = _titled(templates, {name: (folder / name).read_bytes() for name in TITLED if (folder / name).is_file()}, read_settings(folder))
-            replace_folder(folder / "data", made)
-            for name, content in titled.items():
-                write_atomically(folder / name, content)
+            replace_folder(folder / "data", made, also=titled)
         return ["data", *titled]
     if folder.is_dir() and any(folder.iterdir()):
         raise TableError(f"{folder}: holds files but no {CONFIG}; name a new folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
+    with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
         for name, content in templates.items():
             (place / name).parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from psps_paper.tables.csv_text import unprotected
 from psps_paper.tables.errors import TableError
-from psps_paper.tables.limits import MAX_BYTES, MAX_CELL, MAX_COLUMNS, MAX_PARTS, MAX_ROWS, MAX_UNPACKED_BYTES
+from psps_paper.tables.limits import MAX_BYTES, MAX_CELL, MAX_COLUMNS, MAX_LINES, MAX_PARTS, MAX_ROWS, MAX_UNPACKED_BYTES
 from psps_paper.tables.workbook import NEW_WORKBOOK, OLD_WORKBOOK, NotText, workbook_lines
 
 # Beside what is always control: signs that turn the direction of the text around them
@@ -161,11 +161,15 @@ def _text_lines(name: str, text: str, skip: int) -> tuple[list[list[str]], str]:
     lines_of_text = (" ".join(line.split()) + "\n" for line in file) if blanks else file
     reader = csv.reader(lines_of_text, delimiter=separator, strict=True, skipinitialspace=blanks)
     lines: list[list[str]] = []
+    n_lines = 0
     try:
         for line in reader:
             # The header and blank lines below the table come on top; they are not stored, so that they cannot fill the memory
+            n_lines += 1
             if len(lines) <= MAX_ROWS:
                 lines.append(line)
+            elif n_lines > MAX_LINES:
+                raise TableError(f"{name}: more than {MAX_LINES:,} lines, the limit")
             elif any(cell.strip() for cell in line):
                 raise TableError(f"{name}: more than {MAX_ROWS:,} rows, the limit")
     except csv.Error as error:
@@ -178,13 +182,16 @@ def _text_lines(name: str, text: str, skip: int) -> tuple[list[list[str]], str]:
 def _checked(name: str, lines: list[list[str]]) -> tuple[list[str], list[list[str]]]:
     if not any(any(cell.strip() for cell in line) for line in lines):
         raise TableError(f"{name}: the file is empty; expected a header line")
-    header = [without_invisible(unprotected(cell.strip())).strip() for cell in lines[0]]
+    first = list(lines[0])
+    while first and not first[-1].strip():
+        first.pop()
+    if len(first) > MAX_COLUMNS:
+        raise TableError(f"{name}: more than {MAX_COLUMNS} columns, the limit")
+    header = [without_invisible(unprotected(cell.strip())).strip() for cell in first]
     while header and not header[-1]:
         header.pop()
     if not header:
         raise TableError(f"{name}: the header line is blank; is there a caption above it? then use --skip")
-    if len(header) > MAX_COLUMNS:
-        raise TableError(f"{name}: more than {MAX_COLUMNS} columns, the limit")
     for number, column in enumerate(header, start=1):
         if _CONTROL.search(column):
             raise TableError(f"{name}: column {number} of the header, {_shown(column)}, holds a control character; expected text")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,7 +24,7 @@ from psps_paper.network.model import Desirable
 from psps_paper.network.ranking import p_scores, rank_probabilities
 from psps_paper.network.summary import league_table
 from psps_paper.tables.errors import TableError
-from psps_paper.tables.files import current_folder
+from psps_paper.tables.files import current_folder, finish_replacing, only_writer
 
 
 def open_review(folder: Path | str | None = None) -> Review:
@@ -31,6 +32,9 @@ def open_review(folder: Path | str | None = None) -> Review:
     places = [Path(folder)] if folder else [Path.cwd(), Path.cwd().parent]
     for place in places:
         if (place / CONFIG).is_file():
+            with contextlib.suppress(TableError, OSError):  # someone else is writing there, or nobody can
+                with only_writer(place):
+                    finish_replacing(place / "data")
             return Review(place.absolute(), read_settings(place))
     raise TableError(f"no {CONFIG} in {places[0]}")
 

@@ -10,7 +10,7 @@ import yaml
 from psps_paper.article.outcomes import BETWEEN, DEFAULTS
 from psps_paper.living.model import MEASURES
 from psps_paper.tables.errors import TableError
-from psps_paper.tables.limits import MAX_YAML_BYTES, MAX_YAML_DEPTH
+from psps_paper.tables.limits import MAX_CELL, MAX_OUTCOMES, MAX_TREATMENTS, MAX_YAML_BYTES, MAX_YAML_DEPTH
 
 CONFIG = "review.yml"
 OUTCOME_FIELDS = ("name", "label", "measure", "unit", "scale_desirable", "te_desirable", "reference")
@@ -90,7 +90,12 @@ def _analysis(entry: dict, names: list[str], where: str) -> None:
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader, with an error of its own, and a line, for whatever a tag makes of its text."""
+    """The safe loader, with an error of its own, and a line, for whatever a tag makes of its text, and without merge keys."""
+
+    def flatten_mapping(self, node):
+        for key, _ in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":  # merges of merges double what they hold, again and again
+                raise yaml.constructor.ConstructorError(None, None, "<< is not used here; write the entries out", key.start_mark)
 
     def construct_object(self, node, deep=False):
         try:
@@ -145,12 +150,17 @@ def _mapping(value: object, where: str) -> dict:
 def _list(settings: dict, name: str) -> list:
     if not isinstance(settings.get(name), list) or not settings[name]:
         raise TableError(f"{CONFIG}, {name}: expected a list of at least one entry")
+    most = {"treatments": MAX_TREATMENTS, "outcomes": MAX_OUTCOMES}[name]
+    if len(settings[name]) > most:
+        raise TableError(f"{CONFIG}, {name}: {len(settings[name])} entries, the limit is {most}")
     return settings[name]
 
 
 def _text(entry: dict, name: str, where: str) -> str:
     if not isinstance(entry.get(name), str) or not entry[name].strip():
         raise TableError(f"{where}, {name}: {_shown(entry.get(name))} is not text")
+    if len(entry[name]) > MAX_CELL:
+        raise TableError(f"{where}, {name}: {len(entry[name]):,} characters, the limit is {MAX_CELL:,}")
     return entry[name]
 
 

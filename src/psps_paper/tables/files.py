@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import hashlib
+import json
 import os
 import re
 import secrets
@@ -62,7 +64,7 @@ def current_folder(path: Path) -> Path | None:
     return next((old for old in _leftovers(path, "previous") if old.is_dir() and old.with_suffix(".new").is_dir()), None)
 
 
-def replace_folder(path: Path, files: Mapping[str, bytes]) -> None:
+def replace_folder(path: Path, files: Mapping[str, bytes], *, also: Mapping[str, bytes] | None = None) -> None:
     """Replace a folder and all its files in one step, as :func:`current_folder` sees it.
 
     Parameters
@@ -71,33 +73,75 @@ def replace_folder(path: Path, files: Mapping[str, bytes]) -> None:
         Its parent must exist. A symbolic link stays, and the folder that it leads to is replaced.
     files : mapping of str to bytes
         Names may hold slashes.
+    also : mapping of str to bytes, optional
+        Files beside the folder that go with it, by their names from its parent, whose own folders exist. A writer that is
+        killed after the folder was replaced leaves them to :func:`finish_replacing`.
     """
     path = _followed(path)
-    found = current_folder(path)
-    if found is not None and found != path:
-        os.rename(found, path)
-    _remove_leftovers(path, "previous", "new")
+    finish_replacing(path)
     new = _beside(path, "new")
     new.mkdir()
     handle = os.open(new, os.O_RDONLY)
+    journal = new.with_suffix(".also") if also else None
     try:
         _hold(handle)
-        for name, content in files.items():
-            place = new / name
-            place.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(place, content)
+        _write_all(new, files)
+        if journal:
+            journal.mkdir()
+            names = {str(k): name for k, name in enumerate(also)}
+            record = {"files": names, "digest": _digest(files)}
+            _write_all(journal, {**{k: also[name] for k, name in names.items()}, "record.json": json.dumps(record).encode()})
         _switch(new, path)
     except BaseException:
         previous = new.with_suffix(".previous")
         if not path.is_dir() and previous.is_dir():
             os.rename(previous, path)
-        shutil.rmtree(new, ignore_errors=True)
+        for made in (new, journal):
+            if made:
+                shutil.rmtree(made, ignore_errors=True)
         raise
     finally:
         os.close(handle)
+    if journal:
+        _apply(journal, path)
     _flush_folder(path.parent)
     for old in (new, new.with_suffix(".previous")):
         shutil.rmtree(old, ignore_errors=True)
+
+
+def finish_replacing(path: Path) -> None:
+    """Put right what a killed :func:`replace_folder` left: the old state again, or the new one with all files that go with it."""
+    path = _followed(path)
+    found = current_folder(path)
+    if found is not None and found != path:
+        os.rename(found, path)
+    for journal in _leftovers(path, "also"):
+        with contextlib.suppress(OSError, ValueError, KeyError):  # without a whole record the folder was not replaced
+            present = {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
+            if json.loads((journal / "record.json").read_bytes())["digest"] == _digest(present):
+                _apply(journal, path)
+        shutil.rmtree(journal, ignore_errors=True)
+    _remove_leftovers(path, "previous", "new")
+
+
+def _apply(journal: Path, path: Path) -> None:
+    """Move the files of a journal to their places; those that are there already were moved before."""
+    for k, name in json.loads((journal / "record.json").read_bytes())["files"].items():
+        if (journal / k).is_file():
+            os.replace(journal / k, path.parent / name)
+    shutil.rmtree(journal, ignore_errors=True)
+
+
+def _write_all(folder: Path, files: Mapping[str, bytes]) -> None:
+    for name, content in files.items():
+        place = folder / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(place, content)
+
+
+def _digest(files: Mapping[str, bytes]) -> str:
+    parts = [f"{name} {hashlib.sha256(content).hexdigest()}\n" for name, content in sorted(files.items())]
+    return hashlib.sha256("".join(parts).encode()).hexdigest()
 
 
 def _switch(new: Path, path: Path) -> None:

@@ -13,19 +13,22 @@ MAX_ROWS = 20_000
 MAX_COLUMNS = 500
 MAX_CELL = 2_000  # characters
 MAX_TREATMENTS = 400  # tables of all pairs grow with the square
-MAX_ESTIMATES = 1_000  # of one study, whose covariances grow with the square
+MAX_OUTCOMES = 50
+MAX_LINES = 200_000  # blank ones included
+MAX_TAG = 100_000  # characters between < and > in a workbook
+MAX_ESTIMATES = 300  # of one study, whose covariances grow with the square
 MAX_YAML_BYTES = 200_000
 MAX_YAML_DEPTH = 20
 READING_BYTES = 400_000_000  # memory of the process that reads a workbook
-READING_SECONDS = 20
+READING_SECONDS = 5  # of the processor
 
 
 def limits() -> str:
     """All limits in words, for the help of the command line."""
     return (
-        f"Limits: a file {MAX_BYTES:,} bytes, {MAX_ROWS:,} rows, {MAX_COLUMNS} columns, {MAX_CELL:,} characters a cell, "
+        f"Limits: a file {MAX_BYTES:,} bytes, {MAX_ROWS:,} rows ({MAX_LINES:,} lines with blank ones), {MAX_COLUMNS} columns, {MAX_CELL:,} characters a cell, "
         f"{MAX_TREATMENTS} treatments, {MAX_ESTIMATES:,} estimates of one study; a workbook {MAX_UNPACKED_BYTES:,} bytes unpacked, "
         f"{MAX_PARTS:,} parts, {MAX_SHEET_TAGS:,} tags a sheet or list of texts, {MAX_PART_TAGS:,} tags any other part, "
         f"{READING_SECONDS} seconds and {READING_BYTES:,} bytes of memory to read it; review.yml {MAX_YAML_BYTES:,} bytes, "
-        f"{MAX_YAML_DEPTH} levels; a condition or formula in a table {LONGEST:,} characters, {DEEPEST} levels."
+        f"{MAX_YAML_DEPTH} levels, {MAX_OUTCOMES} outcomes; a condition or formula in a table {LONGEST:,} characters, {DEEPEST} levels."
     )

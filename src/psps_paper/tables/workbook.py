@@ -25,6 +25,7 @@ from psps_paper.tables.limits import (
     MAX_PARTS,
     MAX_ROWS,
     MAX_SHEET_TAGS,
+    MAX_TAG,
     MAX_UNPACKED_BYTES,
     READING_BYTES,
     READING_SECONDS,
@@ -36,6 +37,7 @@ MAX_MERGED = 10_000
 _READER = Path(__file__).with_name("workbook_cells.py")
 _PLACE = re.compile(r"([A-Z]{1,3})([1-9][0-9]{0,6})")
 _TEXTS = re.compile(rb"<(?:\w+:)?si[\s/>]")
+_LONG_TAG = re.compile(rb"<[^<>]{%d}" % MAX_TAG)
 _CONTENT = re.compile(r"xl/worksheets/.*|xl/sharedStrings\.xml", re.IGNORECASE)
 
 
@@ -115,7 +117,10 @@ def workbook_lines(name: str, content: bytes, sheet: str | None) -> tuple[list[l
         return [], [], []
     _, hidden, part = pages[chosen]
     page = scanned[part].found
-    rows = _values(name, content, chosen)["rows"]
+    found = _values(name, content, chosen)
+    if [title for title, _ in found["sheets"]] != [title for title, _, _ in pages]:
+        raise _unreadable(name, "its sheets are listed in two ways")
+    rows = found["rows"]
     lines = [[_cell(page, row, column, *cell) for column, cell in enumerate(line)] for row, line in enumerate(rows)]
     conversions = _fill_merged(name, lines, page.merged)
     notes = _hidden_notes(page, pages[chosen][0] if hidden else None, len(lines))
@@ -171,6 +176,7 @@ def _fill_merged(name: str, lines: list[list[str]], merged: list[str]) -> list[s
     if len(merged) > MAX_MERGED:
         raise TableError(f"{name}: {len(merged):,} merged areas, the limit is {MAX_MERGED:,}")
     done = []
+    filled: dict[str, set[int]] = {}
     for area in merged:
         corners = [_PLACE.fullmatch(corner) for corner in area.split(":")]
         if len(corners) != 2 or not all(corners):
@@ -183,6 +189,10 @@ def _fill_merged(name: str, lines: list[list[str]], merged: list[str]) -> list[s
             continue
         if bottom > MAX_ROWS + SPARE_ROWS:
             raise TableError(f"{name}: the merged area {area} ends beyond row {MAX_ROWS + SPARE_ROWS:,}, the limit")
+        rows = set(range(top, bottom + 1))
+        if rows & filled.setdefault(first, set()):
+            raise TableError(f"{name}: the merged area {area} overlaps another, as no spreadsheet program writes it")
+        filled[first] |= rows
         lines += [[] for _ in range(bottom - len(lines))]
         for line in lines[top:bottom]:
             line += [""] * (_number(first) - len(line))
@@ -217,23 +227,33 @@ def _check_package(name: str, content: bytes) -> None:
                 )
             if size > MAX_UNPACKED_BYTES:
                 raise TableError(f"{name}: unpacks to {size:,} bytes, the limit is {MAX_UNPACKED_BYTES:,}")
-            for part in parts:
-                # zipfile unpacks no more than the declared size, so the sum above holds
-                _check_part(name, part.filename, package.read(part))
+            # zipfile unpacks no more than the declared size, so the sum above holds
+            if sum(_check_part(name, part.filename, package.read(part)) for part in parts) > 2 * MAX_SHEET_TAGS:
+                raise TableError(f"{name}: more than {2 * MAX_SHEET_TAGS:,} tags in all parts of the workbook, the limit")
     except TableError:
         raise
     except Exception as error:  # zipfile fails on damaged archives in many ways
         raise _unreadable(name, type(error).__name__) from None
 
 
-def _check_part(name: str, part: str, xml: bytes) -> None:
-    if any(
-        word.encode(code) in xml for word in ("<!DOCTYPE", "<!ENTITY") for code in ("utf-8", "utf-16-le", "utf-16-be")
-    ):
+def _check_part(name: str, part: str, xml: bytes) -> int:
+    """Refuse a part that declares entities or an unusual encoding, or is beyond a limit; how many tags it has."""
+    if any(word.encode(code) in xml for word in ("<!DOCTYPE", "<!ENTITY") for code in ("utf-8", "utf-16-le", "utf-16-be")):
         raise TableError(f"{name}: {part} declares XML entities, which no spreadsheet program writes")
+    if not part.lower().endswith((".xml", ".rels")):
+        return 0
+    encoding = re.match(rb"""[^<]{0,4}<\?xml[^>]*?encoding\s*=\s*["']([^"']*)""", xml)
+    if encoding and encoding[1].lower() not in (b"utf-8", b"utf-16", b"us-ascii", b"iso-8859-1"):
+        raise TableError(f"{name}: {part} is in the encoding {encoding[1][:20].decode('ascii', 'replace')}, which no spreadsheet program writes")
     limit = MAX_SHEET_TAGS if _CONTENT.fullmatch(part) else MAX_PART_TAGS
-    if part.lower().endswith((".xml", ".rels")) and xml.count(b"<") > limit:
+    n_tags = xml.count(b"<")
+    if n_tags > limit:
         raise TableError(f"{name}: more than {limit:,} tags in {part}, the limit")
+    if xml.count(b"=") > 2 * limit:
+        raise TableError(f"{name}: more than {2 * limit:,} attributes in {part}, the limit")
+    if _LONG_TAG.search(xml):
+        raise TableError(f"{name}: a tag of more than {MAX_TAG:,} characters in {part}, the limit")
+    return n_tags
 
 
 def _pages(package: zipfile.ZipFile) -> list[tuple[str, bool, str]]:
@@ -269,7 +289,7 @@ class _Scan:
 
     def __init__(self, name: str, n_texts: int, xml: bytes):
         self.name, self.n_texts, self.found = name, n_texts, _Sheet()
-        self.row = self.column = 0
+        self.row = self.column = self.size = 0
         self.kind = self.place = ""
         self.formula: str | None = None
         self.value: str | None = None
@@ -322,11 +342,17 @@ class _Scan:
             raise TableError(
                 f"{self.name}: row {self.row} of the sheet: cell {_letters(column)}{self.row} is given twice or out of order"
             )
-        self.column, self.kind, self.formula, self.value = column, given.get("t", "n"), None, None
+        self.column, self.kind, self.formula, self.value, self.size = column, given.get("t", "n"), None, None, 0
 
     def characters(self, text: str) -> None:
-        if self.text is not None:
-            self.text.append(text)
+        if self.text is None:
+            return
+        self.text.append(text)
+        self.size += len(text)
+        if self.size > MAX_CELL:
+            raise TableError(
+                f"{self.name}: cell {_letters(self.column)}{self.row} of the sheet holds more than {MAX_CELL:,} characters, the limit"
+            )
 
     def end(self, tag: str) -> None:
         tag = tag.rpartition(":")[2]
@@ -381,6 +407,8 @@ def _values(name: str, content: bytes, number: int) -> dict:
         raise TableError(f"{name}: not read within {READING_SECONDS} seconds, the limit") from None
     if done.returncode:
         last = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2].partition(":")[0].rpartition(".")[2]
+        if done.returncode < 0 or last == "MemoryError":
+            raise TableError(f"{name}: takes more than {READING_BYTES:,} bytes or {READING_SECONDS} seconds to read, the limits")
         raise _unreadable(name, last if last.isidentifier() else f"reader ended with {done.returncode}")
     return json.loads(done.stdout)
 

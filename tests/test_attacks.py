@@ -181,3 +181,125 @@ def test_a_chapter_outlives_a_full_disk(tmp_path, attack):
 def test_every_attack_is_tried():
     tried = {"import", "new", "python", "cache", "beside", "disk", "pages", "data"}
     assert {attack["run"] for attack in LISTED} == tried
+
+
+# --- of the same kinds, made here ----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def make() -> dict:
+    """The functions of make_workbooks.py, without the files that it writes."""
+    text = (ATTACKS / "make_workbooks.py").read_text(encoding="utf-8").partition('book("plain.xlsx"')[0]
+    names: dict = {}
+    exec(compile(text, "make_workbooks.py", "exec"), names)  # noqa: S102 - a script of this repository
+    names["RAW_ROWS"] = [names["row"](1, names["HEAD"])]
+    return names
+
+
+def plain_sheet(make: dict) -> str:
+    return make["sheet"](make["ROWS"])
+
+
+WORKBOOKS = {
+    # each makes book(path, first, ...) arguments; the pattern of the message, or None where the two rows are read
+    "borders": (lambda m: {"styles": m["styles"](borders="<border/>" * 600_000)}, "more than 500,000 tags in xl/styles.xml, the limit"),
+    "content types": (lambda m: {"extra_types": '<Override PartName="/a" ContentType="b"/>' * 600_000}, r"more than 500,000 tags in \[Content_Types\]"),
+    "one sheet nine hundred times": (lambda m: {"sheets": 900, "same": True}, "several sheets hold something: .* and 890 more"),
+    "a long text": (lambda m: {"first": plain_sheet(m).replace("Birch 2006", "x" * 50_000_000)}, "cell A3 of the sheet holds more than 2,000 characters"),
+    "merged areas that overlap": (
+        lambda m: {"first": plain_sheet(m).replace("</worksheet>", "<mergeCells>" + '<mergeCell ref="A2:A9000"/>' * 9_000 + "</mergeCells></worksheet>")},
+        "merged area A2:A9000 overlaps"),
+    "attributes": (lambda m: {"first": plain_sheet(m).replace("<sheetData>", "<sheetData " + " ".join(f'a{k}="1"' for k in range(50_000)) + ">")},
+                   "a tag of more than 100,000 characters"),
+    "another encoding": (lambda m: {"first": plain_sheet(m).replace('version="1.0"', 'version="1.0" encoding="cp1026"')}, "is in the encoding cp1026"),
+    "a cell given twice": (lambda m: {"first": m["raw"](*m["RAW_ROWS"], m["row"](2, m["ROWS"][0]).replace("</row>", m["cell"]("C2", "nasal rinse") + "</row>"))},
+                           "cell C2 is given twice or out of order"),
+    "a long text given 19,000 times": (lambda m: {
+        "strings": f'<?xml version="1.0"?><sst xmlns="{m["NS"]}"><si><t>{"y" * 2_000_000}</t></si></sst>',
+        "first": m["raw"](*m["RAW_ROWS"], *(m["row"](k, [m["text"](0), "tablet", "usual care", 0.5, 0.2]) for k in range(2, 19_000)))},
+        "takes more than 400,000,000 bytes or 5 seconds to read, the limits"),
+    "hidden for ever": (lambda m: {"states": ["veryHidden"], "sheets": 2}, None),
+    "cells without places": (lambda m: {"first": re.sub(r' r="[A-Z]+\d+"', "", plain_sheet(m))}, None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WORKBOOKS)
+def test_a_hostile_workbook_of_the_same_kinds(folder, make, name):
+    arguments, message = WORKBOOKS[name]
+    make["book"](folder / "any.xlsx", **{"first": plain_sheet(make), **arguments(make)})
+    done = run_limited(folder, ["import", "any.xlsx", "--kind", "contrasts", "--outcome", "sleep", "--data", "review/data", "--write"])
+    if message is None:
+        check_numbers(done, LISTED_TWO, folder)
+        assert ("hidden" in done.out) == (name == "hidden for ever")
+    else:
+        check_refusal(done, {"refused": [r"any\.xlsx", message]})
+
+
+LISTED_TWO = next(attack["control"]["right"] for attack in LISTED if attack["name"] == "styles")
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    (b"\n" * 9_999_999, "more than 200,000 lines, the limit"),
+    (b"," * 9_999_999, "the file is empty"),
+    (b'"' * 9_999_999, "field larger than field limit"),
+    (b"study,treatment,n,mean,sd\n" + b"".join(b"S,t%d,20,1,2\n" % k for k in range(19_000)), "study 'S' has 19,000 arms, which give .* the limit is 300"),
+    (b"study,treatment,n,mean,sd\n" + b"".join(b"S%d,t%d,20,1,2\n" % divmod(k, 20) for k in range(19_980)), "the arms give .* contrasts, the limit is 20,000"),
+    (b",".join(b"c%d" % k for k in range(500)) + b"\n" + (b",".join([b"1"] * 500) + b"\n") * 9_000, "fit no known convention"),
+], ids=["lines", "commas", "quotes", "arms of one study", "arms of many", "columns"])  # fmt: skip
+def test_a_large_table_is_refused_with_its_limit(folder, content, message):
+    (folder / "any.csv").write_bytes(content)
+    done = run_limited(folder, ["import", "any.csv", "--kind", "arms", "--outcome", "sleep", "--data", "review/data"])
+    assert done.status == 2 and done.err.count("\n") == 1 and len(done.err) <= 2100
+    assert re.search(message, done.err), done.err
+
+
+@pytest.mark.parametrize("line", [
+    "note: {<<: [{a: 1}, {b: 2}]}", "note: [1, 2]", "note: !!python/object/apply:os.system ['touch MARKER']", 'note: "\\x07" \x07', "note: *nobody",
+    "question: " + "x" * 3_000, "note: &a [*a]", "note: 2020-01-01T25:00:00", "note: !!binary ###", "note: !!set {a, b}", "? [a]\n: b",
+])  # fmt: skip
+def test_a_review_yml_of_the_same_kinds_is_refused(folder, line):
+    settings = folder / "review" / "review.yml"
+    name = line.partition(":")[0] if line[0].isalpha() else "note"
+    text = re.sub(rf"^{name}:.*\n", lambda _: line + "\n", settings.read_text(encoding="utf-8"), count=1, flags=re.MULTILINE)
+    settings.write_text(text, encoding="utf-8")
+    check_refusal(run_limited(folder, ["new", "review"]), {"refused": [r"review\.yml, (line \d+|note|question)"]})
+    assert not (folder / "MARKER").exists()
+
+
+def test_new_writes_through_no_symbolic_link(folder):
+    (folder / "empty").mkdir()
+    (folder / "linked").symlink_to(folder / "empty", target_is_directory=True)
+    (folder / "dangling").symlink_to(folder / "nowhere")
+    for name in ("linked", "dangling"):
+        done = run_limited(folder, ["new", name])
+        assert (done.status, done.err.count("\n")) == (2, 1) and "is a symbolic link" in done.err
+    assert not any((folder / "empty").iterdir()) and not (folder / "nowhere").exists()
+    (folder / "mine.md").write_text("mine")
+    readme = folder / "review" / "README.md"
+    readme.unlink()
+    readme.symlink_to(folder / "mine.md")
+    done = run_limited(folder, ["new", "review"])
+    assert done.status == 2 and "README.md: is a symbolic link" in done.err and (folder / "mine.md").read_text() == "mine"
+
+
+def test_a_title_is_text_wherever_the_theme_writes_it():
+    from jinja2 import Environment
+
+    from psps_paper.site.extension import escape_titles
+
+    title = "<script>window.pwn=1</script>"
+    context = {"docstitle": title, "root_title": title, "author": title, "copyright": title}
+    escape_titles(None, "index", "page.html", context, None)
+    written = Environment().from_string("{{ docstitle }} {{ docstitle|e }} {{ root_title }} {{ author }} {{ copyright|e }}").render(context)
+    assert written == " ".join(["&lt;script&gt;window.pwn=1&lt;/script&gt;"] * 5)
+
+
+def test_the_help_states_every_limit(capsys):
+    from psps_paper.cli.main import main
+    from psps_paper.tables import limits
+
+    with pytest.raises(SystemExit):
+        main(["import", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    numbers = [value for name, value in vars(limits).items() if name.isupper() and isinstance(value, int) and name != "MAX_TAG"]
+    assert len(numbers) >= 15 and all(f"{value:,}" in said for value in numbers)

@@ -40,6 +40,7 @@ from psps_paper.living.store import write_trials
 from psps_paper.network import (
     complete_contrasts,
     contrast_notes,
+    fit_binary_network,
     fit_components,
     fit_network,
     heterogeneity_table,
@@ -272,6 +273,16 @@ def bayes(rows: pd.DataFrame, prior=None) -> dict:
     }
 
 
+def arms_of(rows: pd.DataFrame, outcome: Outcome) -> pd.DataFrame:
+    """Counts that depend on the study and the declared place of the treatment, in the order of the rows."""
+    made = {}
+    for study, *pair in rows[["study", "treat1", "treat2"]].itertuples(index=False):
+        for name in pair:
+            place, number = outcome.order.index(name), sum(map(ord, study)) % 7
+            made[study, name] = (study, name, 1 + number + place, 40 + 3 * number - place)
+    return pd.DataFrame(made.values(), columns=["study", "treatment", "events", "n"])
+
+
 def combined(rows: pd.DataFrame, outcome: Outcome) -> dict:
     """The additive model in which the last two treatments are combinations of the others."""
     first, second, third, fourth = outcome.order
@@ -293,6 +304,8 @@ OF_CONTRASTS: dict[str, Callable[[pd.DataFrame, Outcome], object]] = {
     },
     "network.complete_contrasts": completed,
     "network.fit_components": combined,
+    "network.fit_binary_network, MH": lambda rows, outcome: fit_binary_network(arms_of(rows, outcome)),
+    "network.fit_binary_network, NCH": lambda rows, outcome: fit_binary_network(arms_of(rows, outcome), "NCH"),
     "network.contrast_notes": lambda rows, outcome: contrast_notes(rows),
     "network.subnetworks": lambda rows, outcome: [sorted(part) for part in subnetworks(rows)],
     "network.orientation.orient": lambda rows, outcome: orient(rows, outcome.order),

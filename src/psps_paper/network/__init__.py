@@ -1,5 +1,6 @@
 """Frequentist network meta-analysis."""
 
+from psps_paper.network.binary_model import BinaryNetworkFit, fit_binary_network
 from psps_paper.network.completion import complete_contrasts
 from psps_paper.network.component_model import ComponentFit, fit_components
 from psps_paper.network.contribution import contribution_matrix, hat_matrix
@@ -21,6 +22,7 @@ from psps_paper.network.summary import heterogeneity_table, league_table, networ
 from psps_paper.network.tau2_search import Tau2Maxima, Tau2Maximum
 
 __all__ = [
+    "BinaryNetworkFit",
     "ComponentFit",
     "NetworkFit",
     "NetworkFits",
@@ -35,6 +37,7 @@ __all__ = [
     "contrast_notes",
     "contribution_matrix",
     "decompose_q",
+    "fit_binary_network",
     "fit_components",
     "fit_network",
     "fit_networks",

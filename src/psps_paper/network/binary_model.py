@@ -1,0 +1,466 @@
+"""Network meta-analysis of events that are rare: Mantel-Haenszel, and the exact conditional likelihood."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, get_args
+
+import numpy as np
+import pandas as pd
+import scipy
+
+from psps_paper.effects.checks import LARGEST, choice, one_number
+from psps_paper.network.conditional_likelihood import Arms, maximise
+from psps_paper.network.heterogeneity import p_of_q
+from psps_paper.network.model import differences, standard_errors
+from psps_paper.network.reduction import connected_parts, joiner
+from psps_paper.network.results import Result, as_text, pairs_frame, square, with_limits
+
+BinaryMethod = Literal["MH", "NCH"]
+METHOD_NAMES = {"MH": "Mantel-Haenszel", "NCH": "non-central hypergeometric likelihood"}
+COLUMNS = ["study", "treatment", "events", "n"]
+# The exact likelihood sums over all counts: more people than this take too long
+LARGEST_EXACT = 10_000_000
+# Added to events and non-events by continuity="pooled"
+INCREMENT = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class BinaryNetworkFit(Result):
+    """Result of :func:`fit_binary_network`: log odds ratios of the common-effect model.
+
+    Attributes
+    ----------
+    te_common, se_common, lower_common, upper_common, p_common : DataFrame [treatment x treatment]
+        Log odds ratios, row against column, with standard errors, normal limits and p-values.
+    te_direct, se_direct : DataFrame [treatment x treatment]
+        By the same method from the two arms of studies that compare both; NaN where there are none or their odds
+        ratio is 0 or infinite.
+    treatments : list of str
+        Sorted; those that are left after the exclusions.
+    method : {"MH", "NCH"}
+    continuity : str or None
+    q, df_q, p_q : float
+        Inconsistency between designs, for "MH"; NaN for "NCH".
+    log_likelihood : float
+        At its maximum, for "NCH"; NaN for "MH".
+    n_studies, n_arms, n_designs : int
+        Used in the fit; a design is the set of treatments that a study compares.
+    level : float
+    arms : DataFrame [study, treatment, events, n]
+        Used in the fit, with what ``continuity`` added.
+    excluded : DataFrame [study, treatment, events, n, reason]
+        Arms that were not used.
+    """
+
+    te_common: pd.DataFrame
+    se_common: pd.DataFrame
+    te_direct: pd.DataFrame
+    se_direct: pd.DataFrame
+    treatments: list[str]
+    method: str
+    continuity: str | None
+    q: float
+    df_q: float
+    p_q: float
+    log_likelihood: float
+    n_studies: int
+    n_arms: int
+    n_designs: int
+    level: float
+    arms: pd.DataFrame
+    excluded: pd.DataFrame
+
+    def _of(self, name: str) -> pd.DataFrame:
+        values = with_limits(self.te_common.to_numpy(), self.se_common.to_numpy(), self.level)
+        return square(values[name], self.treatments)
+
+    @cached_property
+    def lower_common(self) -> pd.DataFrame:
+        return self._of("lower")
+
+    @cached_property
+    def upper_common(self) -> pd.DataFrame:
+        return self._of("upper")
+
+    @cached_property
+    def p_common(self) -> pd.DataFrame:
+        return self._of("p")
+
+    @property
+    def excluded_studies(self) -> list[str]:
+        """Studies of which no arm was used."""
+        return sorted(set(self.excluded["study"]) - set(self.arms["study"]))
+
+    def to_frame(self) -> pd.DataFrame:
+        """All pairs of treatments: treat1, treat2, te_common, ..., p_common, te_direct, se_direct."""
+        names = ["te_common", "se_common", "lower_common", "upper_common", "p_common", "te_direct", "se_direct"]
+        return pairs_frame(self.treatments, {name: getattr(self, name) for name in names})
+
+    def summary(self) -> str:
+        """Log odds ratios, inconsistency and what was left out, as text."""
+        lines = [
+            f"Network meta-analysis by {METHOD_NAMES[self.method]} of {self.n_studies} studies "
+            f"({self.n_arms} arms, {self.n_designs} designs), log odds ratios, treat1 against treat2",
+            "",
+            self.to_frame().to_string(index=False, float_format=as_text),
+            "",
+        ]
+        if self.method == "MH":
+            lines.append(f"Inconsistency between designs: Q = {as_text(self.q)}, df {self.df_q}, p {as_text(self.p_q)}")
+        else:
+            lines.append(f"Log-likelihood {as_text(self.log_likelihood)}")
+        lines += [f"Left out: study {row.study}, {row.treatment}: {row.reason}" for row in self.excluded.itertuples()]
+        return "\n".join(lines)
+
+
+def fit_binary_network(
+    arms: pd.DataFrame, method: BinaryMethod = "MH", continuity: Literal["pooled"] | None = None, level: float = 0.95
+) -> BinaryNetworkFit:
+    """Fit a common-effect network meta-analysis of odds ratios to few events.
+
+    Parameters
+    ----------
+    arms : DataFrame [study, treatment, events, n]
+        One row an arm; other columns are not used.
+    method : {"MH", "NCH"}
+        "MH": within each design, the set of treatments that a study compares, Mantel-Haenszel log odds ratios of all
+        pairs made consistent, with Greenland's covariance; then generalised least squares over the designs.
+        "NCH": the maximum of the exact likelihood of each study's events given their sum (Fisher's non-central
+        hypergeometric distribution, multivariate for three and more arms).
+    continuity : {None, "pooled"}
+        What happens to arms whose treatment has no events (or nothing but events) in all studies of its design.
+        None: they are left out. "pooled", for "MH" only: 0.5 is added to events and non-events of all arms of that
+        design.
+    level : float
+        Of all intervals.
+
+    Returns
+    -------
+    BinaryNetworkFit
+        ``excluded`` lists the arms that say nothing, with the reason: those of studies with no events (or only
+        events) at all, of treatments as above, and arms that are then alone in their study.
+
+    Raises
+    ------
+    TypeError
+        ``arms`` is not a DataFrame.
+    ValueError
+        A column or label is missing; a treatment twice in a study; counts that are no counts, or not whole under
+        "NCH"; no study or no connected network left; odds ratios that are 0 or infinite (treatments are named);
+        continuity with "NCH".
+
+    Source: Efthimiou et al. 2019 (Stat Med 38:2992); Greenland 1989 (covariance of Mantel-Haenszel estimators of
+    several groups); Robins, Breslow & Greenland 1986. Exact likelihood: Stijnen, Hamza & Ozdemir 2010.
+    Checked against: netmeta 2.8-2 netmetabin(method = "MH"); for "NCH" an own maximum in R, since netmeta maximises
+    an approximation with replacement.
+
+    Examples
+    --------
+    >>> rows = [("1", "A", 4, 50), ("1", "B", 9, 52), ("2", "B", 5, 58), ("2", "C", 3, 60), ("3", "A", 2, 40)]
+    >>> arms = pd.DataFrame([*rows, ("3", "C", 3, 41)], columns=["study", "treatment", "events", "n"])
+    >>> fits = fit_binary_network(arms), fit_binary_network(arms, "NCH")
+    >>> [round(float(fit.te_common.at["A", "B"]), 3) for fit in fits]
+    [-0.903, -0.894]
+    """
+    choice(method, "method", get_args(BinaryMethod))
+    level = one_number(level, "level", "level")
+    if continuity not in (None, "pooled"):
+        raise ValueError(f"continuity={continuity!r}: expected None or 'pooled'")
+    if continuity and method == "NCH":
+        raise ValueError(
+            "continuity='pooled': the exact likelihood of NCH needs whole counts; expected None, or method MH"
+        )
+    table, missing = _read_arms(arms, whole=method == "NCH")
+    used, dropped = _informative(table, pooled=continuity is not None)
+    excluded = pd.concat([missing, dropped], ignore_index=True)
+    treatments = _treatments(used)
+    designs = _designs(used, treatments)
+    te_direct, se_direct = _direct(designs, len(treatments), method)
+    if method == "MH":
+        effects, covariance, q, df = _mantel_haenszel(designs, treatments)
+        log_likelihood, p_q = np.nan, float(p_of_q(np.array(q), df))
+        q = q if df else 0.0
+    else:
+        studies = [study for design in designs for study in design.studies()]
+        effects, covariance, log_likelihood = maximise(studies, treatments)
+        q, df, p_q = np.nan, np.nan, np.nan
+    return BinaryNetworkFit(
+        te_common=square(differences(effects), treatments),
+        se_common=square(standard_errors(covariance), treatments),
+        te_direct=square(te_direct, treatments),
+        se_direct=square(se_direct, treatments),
+        treatments=treatments,
+        method=method,
+        continuity=continuity,
+        q=q,
+        df_q=df,
+        p_q=p_q,
+        log_likelihood=log_likelihood,
+        n_studies=used["study"].nunique(),
+        n_arms=len(used),
+        n_designs=len(designs),
+        level=level,
+        arms=used,
+        excluded=excluded,
+    )
+
+
+def _read_arms(arms: pd.DataFrame, *, whole: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Checked arms sorted by study and treatment, and those without events or n, with the reason."""
+    if not isinstance(arms, pd.DataFrame):
+        raise TypeError(f"arms: {type(arms).__name__} given; expected a DataFrame with columns {COLUMNS}")
+    absent = [name for name in COLUMNS if list(arms.columns).count(name) != 1]
+    if absent:
+        raise ValueError(f"arms: column(s) {absent} missing or not unique; expected {COLUMNS}")
+    if arms.empty:
+        raise ValueError("arms: no rows")
+    table = arms[COLUMNS].copy()
+    for name in COLUMNS[:2]:
+        blank = [bool(pd.isna(value)) or not str(value).strip() for value in table[name]]
+        if any(blank):
+            raise ValueError(f"arms, row {table.index[blank][0]}, column {name}: missing label")
+        table[name] = table[name].astype(str)
+    for name in COLUMNS[2:]:
+        if table[name].dtype.kind not in "iufO":
+            raise ValueError(f"arms, column {name}: {table[name].dtype} given; expected numbers")
+        try:
+            table[name] = table[name].to_numpy(dtype=float, na_value=np.nan)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"arms, column {name}: expected numbers ({error})") from error
+    for row in table.itertuples():
+        _check_arm(row, whole=whole)
+    twice = table.duplicated(COLUMNS[:2])
+    if twice.any():
+        again = table[twice].iloc[0]
+        raise ValueError(
+            f"arms, row {again.name}: study '{again['study']}' has treatment '{again['treatment']}' twice; expected one row"
+        )
+    lacking = table[COLUMNS[2:]].isna().any(axis=1)
+    order = COLUMNS[:2]
+    missing = table[lacking].sort_values(order).assign(reason="events or n missing")
+    return table[~lacking].sort_values(order, ignore_index=True), missing.reset_index(drop=True)
+
+
+def _check_arm(row, *, whole: bool) -> None:
+    label = f"arms, row {row.Index} (study '{row.study}', {row.treatment})"
+    for name, value, least in (("events", row.events, 0), ("n", row.n, 1)):
+        if np.isnan(value):
+            continue
+        most = LARGEST_EXACT if whole else LARGEST
+        if not least <= value <= most:
+            raise ValueError(f"{label}, column {name}: {value:g} is not a number from {least} to {most:g}")
+        if whole and value != round(value):
+            raise ValueError(f"{label}, column {name}: {value:g} is not whole, which method NCH needs")
+    if row.events > row.n:
+        raise ValueError(f"{label}, column events: {row.events:g} is more than n, {row.n:g}")
+
+
+def _informative(table: pd.DataFrame, *, pooled: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Arms that say something about odds ratios, and the others with the reason.
+
+    Repeated until nothing changes: an arm that goes can leave a study without events, or alone.
+    """
+    study, treatment = (pd.factorize(table[name])[0] for name in ("study", "treatment"))
+    events, n = table["events"].to_numpy(copy=True), table["n"].to_numpy(copy=True)
+    reason = np.full(len(table), "", object)
+    rows = np.arange(len(table))
+    while rows.size:
+        alone = np.bincount(study[rows])[study[rows]] == 1
+        none, all_ = _extremes(study[rows], events[rows], n[rows])
+        found = np.select(
+            [alone, none, all_],
+            ["the only arm of its study", "no events in the study", "only events in the study"],
+            "",
+        )
+        if not found.astype(bool).any():
+            design = _design_of_rows(study[rows], treatment[rows])
+            none, all_ = _extremes(design * len(table) + treatment[rows], events[rows], n[rows])
+            if pooled:
+                extra = INCREMENT * np.isin(design, design[none | all_])
+                events[rows] += extra
+                n[rows] += 2 * extra
+                break
+            found = np.select(
+                [none, all_], ["no events in any study of its design", "only events in all studies of its design"], ""
+            )
+        out = found.astype(bool)
+        if not out.any():
+            break
+        reason[rows[out]] = found[out]
+        rows = rows[~out]
+    if not rows.size:
+        raise ValueError("arms: no study has two arms whose events tell their odds apart")
+    kept = reason == ""
+    used = table.assign(events=events, n=n)[kept].reset_index(drop=True)
+    return used, table[~kept].assign(reason=reason[~kept])
+
+
+def _extremes(group: np.ndarray, events: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows whose group has no events at all, and those whose group has nothing else."""
+    code = np.unique(group, return_inverse=True)[1]
+    total, people = np.bincount(code, events), np.bincount(code, n)
+    return (total == 0)[code], (total == people)[code]
+
+
+def _design_of_rows(study: np.ndarray, treatment: np.ndarray) -> np.ndarray:
+    """A number for the set of treatments of each row's study."""
+    sets: dict[int, set[int]] = {}
+    for one, arm in zip(study.tolist(), treatment.tolist(), strict=True):
+        sets.setdefault(one, set()).add(arm)
+    numbers: dict[frozenset[int], int] = {}
+    return np.array([numbers.setdefault(frozenset(sets[one]), len(numbers)) for one in study.tolist()])
+
+
+def _treatments(used: pd.DataFrame) -> list[str]:
+    """Sorted, and connected by the studies."""
+    first = dict(zip(used["study"], used["treatment"], strict=True))
+    parts = connected_parts([first[study] for study in used["study"]], list(used["treatment"]))
+    if len(parts) > 1:
+        raise ValueError(
+            f"arms: what is left after exclusions is not connected; it has {len(parts)} parts: "
+            + "; ".join(str(sorted(part)) for part in parts)
+        )
+    return sorted(parts[0])
+
+
+@dataclass(frozen=True, eq=False)
+class _Design:
+    """Studies that compare the same treatments: events and non-events [study x arm]."""
+
+    arms: np.ndarray
+    events: np.ndarray
+    others: np.ndarray
+
+    def studies(self) -> list[Arms]:
+        return [
+            Arms(self.arms, x.astype(int), (x + y).astype(int)) for x, y in zip(self.events, self.others, strict=True)
+        ]
+
+    def pair(self, x: int, y: int) -> _Design:
+        both = [x, y]
+        return _Design(self.arms[both], self.events[:, both], self.others[:, both])
+
+
+def _designs(used: pd.DataFrame, treatments: list[str]) -> list[_Design]:
+    position = {name: k for k, name in enumerate(treatments)}
+    studies: dict[str, list[tuple[int, float, float]]] = {}
+    for row in used.itertuples():
+        studies.setdefault(row.study, []).append((position[row.treatment], row.events, row.n))
+    found: dict[tuple[int, ...], list[list[tuple[float, float]]]] = {}
+    for rows in studies.values():
+        # The order of strings in pandas is that of Python: rows of a study come sorted
+        found.setdefault(tuple(row[0] for row in rows), []).append([row[1:] for row in rows])
+    designs = []
+    for arms in sorted(found):
+        events, size = np.moveaxis(np.array(found[arms]), -1, 0)
+        designs.append(_Design(np.array(arms), events, size - events))
+    return designs
+
+
+def _mantel_haenszel(designs: list[_Design], treatments: list[str]) -> tuple[np.ndarray, np.ndarray, float, int]:
+    """Effects against the first treatment, their covariance, Q between designs and its degrees of freedom."""
+    ys, xs, weights = [], [], []
+    for design in designs:
+        name = joiner(treatments).join(treatments[k] for k in design.arms)
+        total = (design.events + design.others).sum(axis=1)
+        log_or, covariance = _design_estimates(
+            design.events, design.others, total, name, [treatments[k] for k in design.arms]
+        )
+        basis = np.eye(len(design.arms))[1:] - np.eye(len(design.arms))[0]
+        x = np.zeros((len(basis), len(treatments)))
+        x[:, design.arms] = basis
+        ys.append(basis @ log_or)
+        xs.append(x)
+        weights.append(np.linalg.inv(basis @ covariance @ basis.T))
+    y, x, w = np.concatenate(ys), np.concatenate(xs)[:, 1:], scipy.linalg.block_diag(*weights)
+    covariance = np.zeros((len(treatments),) * 2)
+    covariance[1:, 1:] = np.linalg.inv(x.T @ w @ x)
+    effects = covariance[:, 1:] @ x.T @ w @ y
+    residual = y - x @ effects[1:]
+    return effects, covariance, float(residual @ w @ residual), len(y) - x.shape[1]
+
+
+def _design_estimates(
+    events: np.ndarray, others: np.ndarray, total: np.ndarray, name: str, arms: list[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Consistent log odds of the arms of one design, up to a constant, and their covariance.
+
+    With L_xy the Mantel-Haenszel log odds ratio of x against y, the mean of L_x. over all arms is the log odds of x.
+
+    Source: Greenland 1989.
+    """
+    products = np.einsum("kx,ky,k->xy", events, others, 1 / total)
+    np.fill_diagonal(products, 1.0)
+    for x, y in np.argwhere(products <= 0):
+        raise ValueError(
+            f"design {name}: the Mantel-Haenszel odds ratio of {arms[x]} against {arms[y]} is 0, since no study has "
+            f"events under {arms[x]} beside non-events under {arms[y]}; expected some, or method NCH"
+        )
+    size = len(arms)
+    within = _covariances(events, others, total, products)
+    variance = within[np.arange(size)[:, None], np.arange(size), np.arange(size)]
+    # Of sums over y of L_xy: pairs of estimates that share x, share y, or are x against w and w against x.
+    shared = within.sum(axis=2).T
+    covariance = variance - shared - shared.T + within.sum(axis=0)
+    covariance[np.diag_indices(size)] = within.sum(axis=(1, 2))
+    log_or = np.log(products / products.T).sum(axis=1)
+    if size > 2 and np.linalg.eigvalsh(covariance)[1] <= 0:
+        raise ValueError(
+            f"design {name}: the Mantel-Haenszel estimates have no positive definite covariance; expected more events, or method NCH"
+        )
+    return log_or / size, covariance / size**2
+
+
+def _covariances(events: np.ndarray, others: np.ndarray, total: np.ndarray, products: np.ndarray) -> np.ndarray:
+    """Covariance of L_xy and L_xz [x, y, z], 0 where y or z is x; the variance where y is z.
+
+    Source: Greenland 1989; Robins, Breslow & Greenland 1986 for the variance.
+    """
+
+    def moment(*three: np.ndarray) -> np.ndarray:
+        return np.einsum("kx,ky,kz,k->xyz", *three, total**-2.0)
+
+    a, d = events, others
+    up, down = 1 / products, 1 / products.T
+    mixed = moment(a, a, d) * down[:, :, None] * up[:, None, :] + moment(d, d, a) * up[:, :, None] * down[:, None, :]
+    found = moment(a, d, d) * up[:, :, None] * up[:, None, :] + moment(d, a, a) * down[:, :, None] * down[:, None, :]
+    found = (found + mixed + mixed.swapaxes(1, 2)) / 3
+    concordant = (a[:, :, None] + d[:, None, :]) / total[:, None, None]
+    one = a[:, :, None] * d[:, None, :] / total[:, None, None]
+    other, discordant = one.swapaxes(1, 2), concordant.swapaxes(1, 2)
+    variance = (
+        (concordant * one).sum(axis=0) * up**2
+        + (concordant * other + discordant * one).sum(axis=0) * up * down
+        + (discordant * other).sum(axis=0) * down**2
+    ) / 2
+    same = np.arange(len(products))
+    found[:, same, same] = variance
+    found[same, same, :] = found[same, :, same] = 0.0
+    return found
+
+
+def _direct(designs: list[_Design], n: int, method: str) -> tuple[np.ndarray, np.ndarray]:
+    """Direct log odds ratios and standard errors; NaN where there is none or it is 0 or infinite."""
+    te, se = np.full((n, n), np.nan), np.full((n, n), np.nan)
+    np.fill_diagonal(te, 0.0)
+    np.fill_diagonal(se, 0.0)
+    pairs: dict[tuple[int, int], list[_Design]] = {}
+    for design in designs:
+        for x, y in zip(*np.triu_indices(len(design.arms), 1), strict=True):
+            pairs.setdefault((design.arms[x], design.arms[y]), []).append(design.pair(x, y))
+    for (x, y), parts in pairs.items():
+        events, others = (np.concatenate([getattr(part, name) for part in parts]) for name in ("events", "others"))
+        try:
+            if method == "MH":
+                log_or, covariance = _design_estimates(events, others, (events + others).sum(axis=1), "", ["", ""])
+            else:
+                some = (events.sum(axis=1) > 0) & (others.sum(axis=1) > 0)
+                both = _Design(np.array([0, 1]), events[some], others[some])
+                log_or, covariance, _ = maximise(both.studies(), ["", ""])
+        except ValueError:
+            continue
+        te[x, y], se[x, y] = differences(log_or)[0, 1], standard_errors(covariance)[0, 1]
+        te[y, x], se[y, x] = -te[x, y], se[x, y]
+    return te, se

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
@@ -98,7 +99,7 @@ def independent(sheet: Sheet) -> Counter:
             cells = [row[place] for place in places]
             if not any(cell.strip() for cell in row):
                 continue
-            labels, (te, se) = [_label(cell) for cell in cells[:3]], [_value(cell) for cell in cells[3:]]
+            labels, (te, se) = [_label(cell) for cell in cells[:3]], [_value(cell, sheet.separator) for cell in cells[3:]]
             if labels[1] == labels[2] or (se is not None and se <= 0):
                 raise Unread
             if te is not None and se is not None:
@@ -110,7 +111,7 @@ def independent(sheet: Sheet) -> Counter:
         if not any(cell.strip() for cell in row):
             continue
         study, treatment, n, mean, sd = (row[place] for place in places)
-        n, mean, sd = _value(n), _value(mean), _value(sd)
+        n, mean, sd = (_value(cell, sheet.separator) for cell in (n, mean, sd))
         if (n is not None and (n < 2 or n.denominator != 1)) or (sd is not None and sd <= 0):
             raise Unread
         studies.setdefault(_label(study), []).append((_label(treatment), n, mean, sd))
@@ -125,8 +126,14 @@ def independent(sheet: Sheet) -> Counter:
     return found
 
 
+def _visible(text: str) -> str:
+    """Without what has no width (Unicode's category Cf and its blank fillers), but for joiners inside."""
+    kept = "".join(c for c in text if c in "\u200c\u200d" or unicodedata.category(c) != "Cf")
+    return kept.translate(dict.fromkeys([0x34F, 0x115F, 0x1160, 0x3164, 0xFFA0])).strip("\u200c\u200d")
+
+
 def _label(cell: str) -> str:
-    text = " ".join(cell.replace("\u200b", "").split())
+    text = " ".join(_visible(cell).split())
     if text.startswith("'") and text[1:2] in "=+-@":
         text = text[1:]
     if text.lower() in MISSING or text.lower() in ("null",) or not text or (cell[:1] in "=+-@\t\r" and not _is_number(cell)) or len(cell) > 2000:
@@ -143,8 +150,10 @@ def _is_number(cell: str) -> bool:
         return False
 
 
-def _value(cell: str) -> Fraction | None:
-    text = cell.strip().replace("\u200b", "").replace("\N{MINUS SIGN}", "-")
+def _value(cell: str, separator: str) -> Fraction | None:
+    text = _visible(cell.strip()).replace("\N{MINUS SIGN}", "-")
+    if separator != "," and "." not in text:
+        text = text.replace(",", ".", 1)
     if text.lower() in [name.lower() for name in MISSING]:
         return None
     try:

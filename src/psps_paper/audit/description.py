@@ -10,13 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from psps_paper.audit.layout import Grid, Raw, as_fractions, key, read_grid
 from psps_paper.audit.model import Cell, Network, Printed, Table, scale_of
 from psps_paper.audit.numbers import Number, Triple, plain, read_interval, read_number
 from psps_paper.audit.pasted import read_pasted
+from psps_paper.tables.limits import MAX_BYTES
+from psps_paper.tables.workbook import check_package, sheet_names, workbook_lines
+from psps_paper.tables.yaml_text import load_yaml
 
+MOST_SHEETS = 30
 SCHEMA = "1"
 ORIENTATIONS = ("row versus column", "column versus row")
 AREAS = ("lower", "upper", "both", "list")
@@ -59,18 +61,18 @@ def read_printed(source: str | Path | Mapping[str, Any], *, measure: str = "", n
 
 
 def _yaml(path: Path) -> Mapping[str, Any]:
-    try:
-        # The base loader keeps every number as the text that was typed, and with it its trailing zeros
-        content = yaml.load(_text(path), Loader=yaml.BaseLoader)
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path.name}: is not YAML ({' '.join(str(error).split())}); `psps-paper audit --template` writes one to fill in") from None
+    # Every number is kept as the text that was typed, and with it its trailing zeros
+    content = load_yaml(path, path.name, as_text=True)
     if not isinstance(content, Mapping):
         raise ValueError(f"{path.name}: holds no description; `psps-paper audit --template` writes one to fill in")
     return content
 
 
 def _text(path: Path) -> str:
-    content = path.read_bytes()
+    with path.open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"{path.name}: larger than {MAX_BYTES:,} bytes, the limit")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -100,21 +102,23 @@ def _delimiter(text: str) -> str:
 
 
 def _sheets(path: Path, sheet: str) -> list[Grid]:
-    import zipfile
-
-    import openpyxl  # slow to load, and only spreadsheets need it
-
-    try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (zipfile.BadZipFile, KeyError, OSError) as error:
-        raise ValueError(f"{path.name}: is not a spreadsheet that can be opened ({error}); expected .xlsx") from None
-    if sheet and sheet not in book.sheetnames:
-        raise ValueError(f"{path.name}: there is no sheet {sheet!r}; expected one of {', '.join(book.sheetnames)}")
+    with path.open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"{path.name}: larger than {MAX_BYTES:,} bytes, the limit")
+    check_package(path.name, content)
+    names = sheet_names(path.name, content)
+    if sheet and sheet not in names:
+        raise ValueError(f"{path.name}: there is no sheet {sheet!r}; expected one of {', '.join(names[:20])}")
+    if len(names) > MOST_SHEETS and not sheet:
+        raise ValueError(f"{path.name}: {len(names)} sheets; the limit is {MOST_SHEETS}")
     grids = []
-    for name in [sheet] if sheet else book.sheetnames:
-        rows = [["" if value is None else str(value) for value in row] for row in book[name].iter_rows(values_only=True)]
-        if any(cell.strip() for row in rows for cell in row):
-            grids.append(Grid(rows, f"{path.name}, sheet {name}" if len(book.sheetnames) > 1 else path.name, name if len(book.sheetnames) > 1 else ""))
+    for name in [sheet] if sheet else names:
+        rows, _, _ = workbook_lines(path.name, content, name, fill_merged=False)
+        width = max(map(len, rows), default=0)
+        if width:
+            whole = [row + [""] * (width - len(row)) for row in rows]
+            grids.append(Grid(whole, f"{path.name}, sheet {name}" if len(names) > 1 else path.name, name if len(names) > 1 else ""))
     if not grids:
         raise ValueError(f"{path.name}: every sheet is empty; expected a league table")
     return grids

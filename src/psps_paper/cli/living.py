@@ -87,6 +87,9 @@ def _import(options: argparse.Namespace) -> int:
     ), folder)  # fmt: skip
     print(report(beside_present(result, folder) if options.add else result))
     if options.write:
+        if (folder.absolute().parent / "review.yml").is_file():
+            print("  note: psps-paper new, and with it make book, makes this folder again from review.yml; "
+                  "to keep the import, name its file and options there, under table of the outcome")  # fmt: skip
         print(f"wrote {write_trials(result, folder, add=options.add, replace_printed=options.replace_printed)}")
     else:
         print("nothing was written; to write, add --write")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import yaml
-
 from psps_paper.article.outcomes import BETWEEN, DEFAULTS
 from psps_paper.living.model import MEASURES
 from psps_paper.tables.errors import TableError
-from psps_paper.tables.limits import MAX_CELL, MAX_OUTCOMES, MAX_TREATMENTS, MAX_YAML_BYTES, MAX_YAML_DEPTH
+from psps_paper.tables.limits import MAX_CELL, MAX_OUTCOMES, MAX_TREATMENTS
+from psps_paper.tables.yaml_text import load_yaml
 
 CONFIG = "review.yml"
 OUTCOME_FIELDS = ("name", "label", "measure", "unit", "scale_desirable", "te_desirable", "reference")
@@ -30,7 +29,7 @@ def read_settings(folder: Path) -> dict:
     path = folder / CONFIG
     if not path.is_file():
         raise TableError(f"{CONFIG}: no such file in {folder}")
-    settings = _parsed(path)
+    settings = load_yaml(path, CONFIG)
     settings = _mapping(settings, "the file")
     for name in ("title", "author", "question"):
         _text(settings, name, CONFIG)
@@ -87,58 +86,6 @@ def _analysis(entry: dict, names: list[str], where: str) -> None:
         value = entry.get(field, DEFAULTS[field])
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise TableError(f"{where}, {field}: {_shown(value)} is not a number")
-
-
-class _Loader(yaml.SafeLoader):
-    """The safe loader, with an error of its own, and a line, for whatever a tag makes of its text, and without merge keys."""
-
-    def flatten_mapping(self, node):
-        for key, _ in node.value:
-            if key.tag == "tag:yaml.org,2002:merge":  # merges of merges double what they hold, again and again
-                raise yaml.constructor.ConstructorError(None, None, "<< is not used here; write the entries out", key.start_mark)
-
-    def construct_object(self, node, deep=False):
-        try:
-            return super().construct_object(node, deep=deep)
-        except yaml.YAMLError:
-            raise
-        except Exception:  # a tag such as !!float on what is none fails in any way
-            shown = f" {node.value[:40]!r}" if isinstance(node.value, str) else ""
-            raise yaml.constructor.ConstructorError(None, None, f"{node.tag.rpartition(':')[2]}{shown} cannot be read", node.start_mark) from None
-
-
-def _parsed(path: Path) -> object:
-    """Content of a YAML file, within limits; an error with the line where it is none."""
-    with path.open("rb") as file:
-        content = file.read(MAX_YAML_BYTES + 1)
-    if len(content) > MAX_YAML_BYTES:
-        raise TableError(f"{CONFIG}: larger than {MAX_YAML_BYTES:,} bytes, the limit")
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise TableError(f"{CONFIG}, line {line}: not YAML (UnicodeDecodeError); save the file as UTF-8") from None
-    try:
-        # The parser itself calls itself at each level, so what is too deep is found before it is parsed
-        _check_depth(text)
-        return yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
-        place = getattr(error, "problem_mark", None)
-        where = f", line {place.line + 1}" if place else f", line {text.count(chr(10), 0, getattr(error, 'position', 0)) + 1}"
-        why = getattr(error, "problem", None) or getattr(error, "reason", None) or type(error).__name__
-        raise TableError(f"{CONFIG}{where}: not YAML ({why})") from None
-
-
-def _check_depth(text: str) -> None:
-    """Refuse what is nested beyond the limit, by its tokens."""
-    depth = 0
-    for token in yaml.scan(text, Loader=yaml.SafeLoader):
-        if isinstance(token, (yaml.FlowSequenceStartToken, yaml.FlowMappingStartToken, yaml.BlockSequenceStartToken, yaml.BlockMappingStartToken)):
-            depth += 1
-        elif isinstance(token, (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)):
-            depth -= 1
-        if depth > MAX_YAML_DEPTH:
-            raise yaml.composer.ComposerError(None, None, f"more than {MAX_YAML_DEPTH} levels, the limit", token.start_mark)
 
 
 def _mapping(value: object, where: str) -> dict:

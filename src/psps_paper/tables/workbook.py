@@ -52,6 +52,11 @@ class NotText(str):
         return cell
 
 
+def sheet_names(name: str, content: bytes) -> list[str]:
+    """Names of the worksheets of an XLSX or XLS file, in order; errors as :func:`workbook_lines`."""
+    return [title for title, _ in _values(name, content, -1)["sheets"]]
+
+
 @dataclass
 class _Sheet:
     """What a sheet's XML tells beside the values."""
@@ -66,7 +71,9 @@ class _Sheet:
     merged: list[str] = field(default_factory=list)
 
 
-def workbook_lines(name: str, content: bytes, sheet: str | None) -> tuple[list[list[str]], list[str], list[str]]:
+def workbook_lines(
+    name: str, content: bytes, sheet: str | None, *, fill_merged: bool = True
+) -> tuple[list[list[str]], list[str], list[str]]:
     """Cells of a sheet, with what a user should know of them.
 
     Parameters
@@ -77,6 +84,8 @@ def workbook_lines(name: str, content: bytes, sheet: str | None) -> tuple[list[l
         An XLSX or XLS file.
     sheet : str, optional
         Needed where several sheets hold something.
+    fill_merged : bool
+        Write the value of cells merged downwards into each of them.
 
     Returns
     -------
@@ -94,7 +103,7 @@ def workbook_lines(name: str, content: bytes, sheet: str | None) -> tuple[list[l
     """
     if content.startswith(OLD_WORKBOOK) or (name.lower().endswith(".xls") and not content.startswith(NEW_WORKBOOK)):
         return _old_workbook(name, content, sheet)
-    _check_package(name, content)
+    check_package(name, content)
     with zipfile.ZipFile(io.BytesIO(content)) as package:
         try:
             pages = _pages(package)
@@ -122,7 +131,7 @@ def workbook_lines(name: str, content: bytes, sheet: str | None) -> tuple[list[l
         raise _unreadable(name, "its sheets are listed in two ways")
     rows = found["rows"]
     lines = [[_cell(page, row, column, *cell) for column, cell in enumerate(line)] for row, line in enumerate(rows)]
-    conversions = _fill_merged(name, lines, page.merged)
+    conversions = _fill_merged(name, lines, page.merged) if fill_merged else []
     notes = _hidden_notes(page, pages[chosen][0] if hidden else None, len(lines))
     read = [place for place in page.formulas if place not in page.odd]
     if read:
@@ -213,8 +222,8 @@ def _trimmed(lines: list[list[str]]) -> list[list[str]]:
 # --- the package --------------------------------------------------------------------------------------
 
 
-def _check_package(name: str, content: bytes) -> None:
-    """Refuse packages that would unpack to too much or that declare entities, before anything parses them."""
+def check_package(name: str, content: bytes) -> None:
+    """Refuse XLSX packages that would unpack to too much or that declare entities, before anything parses them."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as package:
             parts = package.infolist()

@@ -1,0 +1,76 @@
+"""YAML that others wrote: parsed within limits of size and depth, with the file and the line in every error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from psps_paper.tables.errors import TableError
+from psps_paper.tables.limits import MAX_YAML_BYTES, MAX_YAML_DEPTH
+
+
+class _SafeLoader(yaml.SafeLoader):
+    """The safe loader, with an error of its own, and a line, for whatever a tag makes of its text, and without merge keys."""
+
+    def flatten_mapping(self, node):
+        for key, _ in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":  # merges of merges double what they hold, again and again
+                raise yaml.constructor.ConstructorError(None, None, "<< is not used here; write the entries out", key.start_mark)
+
+    def construct_object(self, node, deep=False):
+        try:
+            return super().construct_object(node, deep=deep)
+        except yaml.YAMLError:
+            raise
+        except Exception:  # a tag such as !!float on what is none fails in any way
+            shown = f" {node.value[:40]!r}" if isinstance(node.value, str) else ""
+            raise yaml.constructor.ConstructorError(None, None, f"{node.tag.rpartition(':')[2]}{shown} cannot be read", node.start_mark) from None
+
+
+def load_yaml(path: Path, name: str, *, as_text: bool = False) -> object:
+    """Content of a YAML file.
+
+    Parameters
+    ----------
+    path : Path
+    name : str
+        Of the file, for messages.
+    as_text : bool
+        Leave numbers, dates and truth values the texts that they are.
+
+    Raises
+    ------
+    TableError
+        The file is no YAML, not UTF-8, larger or deeper than the limits; its name and line are in the message.
+    """
+    with path.open("rb") as file:
+        content = file.read(MAX_YAML_BYTES + 1)
+    if len(content) > MAX_YAML_BYTES:
+        raise TableError(f"{name}: larger than {MAX_YAML_BYTES:,} bytes, the limit")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise TableError(f"{name}, line {line}: not YAML (UnicodeDecodeError); save the file as UTF-8") from None
+    try:
+        # The parser calls itself at each level, so what is too deep is found before it is parsed
+        _check_depth(text)
+        return yaml.load(text, Loader=yaml.BaseLoader if as_text else _SafeLoader)
+    except yaml.YAMLError as error:
+        place = getattr(error, "problem_mark", None)
+        line = place.line if place else text.count("\n", 0, getattr(error, "position", 0))
+        why = getattr(error, "problem", None) or getattr(error, "reason", None) or type(error).__name__
+        raise TableError(f"{name}, line {line + 1}: not YAML ({why})") from None
+
+
+def _check_depth(text: str) -> None:
+    """Refuse what is nested beyond the limit, by its tokens."""
+    depth = 0
+    for token in yaml.scan(text, Loader=yaml.SafeLoader):
+        if isinstance(token, (yaml.FlowSequenceStartToken, yaml.FlowMappingStartToken, yaml.BlockSequenceStartToken, yaml.BlockMappingStartToken)):
+            depth += 1
+        elif isinstance(token, (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)):
+            depth -= 1
+        if depth > MAX_YAML_DEPTH:
+            raise yaml.composer.ComposerError(None, None, f"more than {MAX_YAML_DEPTH} levels, the limit", token.start_mark)

@@ -45,6 +45,7 @@ from psps_paper.network import (
     fit_network,
     heterogeneity_table,
     inconsistency,
+    network_meta_regression,
     orient,
     sensitivity,
     subnetworks,
@@ -273,6 +274,18 @@ def bayes(rows: pd.DataFrame, prior=None) -> dict:
     }
 
 
+def regressed(rows: pd.DataFrame, outcome: Outcome, kind: str) -> dict:
+    """Numbers by study as the covariate, and what the fit says of it."""
+    covariate = {study: float(sum(map(ord, study)) % 11) for study in rows["study"]}
+    fit = network_meta_regression(rows, covariate, outcome.reference, kind)
+    return {
+        "coefficients": fit.coefficients,
+        "predicted": orient(fit.predict(3.0).assign(study=""), outcome.order)[["treat1", "treat2", "te", "se"]],
+        "numbers": (fit.tau2, fit.tau2_without_covariate, fit.q_interaction, fit.q_residual, fit.log_likelihood),
+        "left_out": sorted(fit.left_out),
+    }
+
+
 def arms_of(rows: pd.DataFrame, outcome: Outcome) -> pd.DataFrame:
     """Counts that depend on the study and the declared place of the treatment, in the order of the rows."""
     made = {}
@@ -306,6 +319,10 @@ OF_CONTRASTS: dict[str, Callable[[pd.DataFrame, Outcome], object]] = {
     "network.fit_components": combined,
     "network.fit_binary_network, MH": lambda rows, outcome: fit_binary_network(arms_of(rows, outcome)),
     "network.fit_binary_network, NCH": lambda rows, outcome: fit_binary_network(arms_of(rows, outcome), "NCH"),
+    **{
+        f"network.network_meta_regression, {kind}": lambda rows, outcome, kind=kind: regressed(rows, outcome, kind)
+        for kind in ("common", "independent")
+    },
     "network.contrast_notes": lambda rows, outcome: contrast_notes(rows),
     "network.subnetworks": lambda rows, outcome: [sorted(part) for part in subnetworks(rows)],
     "network.orientation.orient": lambda rows, outcome: orient(rows, outcome.order),

@@ -16,6 +16,7 @@ from psps_paper.network.model import (
 )
 from psps_paper.network.orientation import orient
 from psps_paper.network.ranking import mean_ranks, p_scores, p_scores_from, rank_probabilities, sucra
+from psps_paper.network.regression import NetworkMetaRegression, network_meta_regression
 from psps_paper.network.robust import RobustFit, cluster_robust
 from psps_paper.network.sensitivity import comparison_adjusted_funnel, leave_one_study_out
 from psps_paper.network.summary import heterogeneity_table, league_table, network_from_pooled
@@ -26,6 +27,7 @@ __all__ = [
     "ComponentFit",
     "NetworkFit",
     "NetworkFits",
+    "NetworkMetaRegression",
     "QDecomposition",
     "RobustFit",
     "Tau2Maxima",
@@ -48,6 +50,7 @@ __all__ = [
     "mean_ranks",
     "net_heat",
     "network_from_pooled",
+    "network_meta_regression",
     "orient",
     "p_scores",
     "p_scores_from",

@@ -112,8 +112,9 @@ def _text(entry: dict, name: str, where: str) -> str:
 
 
 def _shown(value: object) -> str:
-    """A value as messages repeat it; lists and mappings, which aliases make endless, by their kind."""
-    if isinstance(value, (list, dict, set, tuple)):
+    """A value as messages repeat it; long or nested lists and mappings, which aliases make endless, by their kind."""
+    flat = isinstance(value, list) and len(value) <= 10 and not any(isinstance(v, (list, dict, set, tuple)) for v in value)
+    if not flat and isinstance(value, (list, dict, set, tuple)):
         return f"a {type(value).__name__}"
     text = repr(value)
     return text if len(text) <= 80 else text[:79] + "\N{HORIZONTAL ELLIPSIS}"

@@ -34,6 +34,8 @@ def test_only_the_one_known_clash(found):
     assert {folder for folder, rows in clashes.items() if len(rows)} == {"03-vte-two-outcomes-rr"}
     row = clashes["03-vte-two-outcomes-rr"].iloc[0]
     assert row["where"] == "2B recurrent VTE" and "turned round, DOAC vs LMWH 0.71 (0.14-3.51) would close" in row["why"] and row["why"].endswith("?")
+    # 0.93 / 0.71, in the direction of the cell that is named last, LMWH vs VKA
+    assert row["printed"].endswith("LMWH vs VKA 0.67 (0.46-0.97) (row 5, column 4)") and row["lower"] < 0.93 / 0.71 < row["upper"]
 
 
 def test_depression_network_behind_the_table(found):
@@ -99,8 +101,8 @@ def test_six_more_tables_of_other_journals(found):
 def test_a_table_alone_needs_nothing_else(folder, file):
     one = audit(LEAGUE / folder / file)
     assert one.verdict != "clash" and verdicts(one, "scale") == ["holds"]
-    triangles = verdicts(one, "orientation")
-    assert len(triangles) == 1
+    triangles = one.findings.query("check == 'orientation'")["why"]
+    assert len(triangles) == 1 and "Row versus column, or column versus row? The lower triangle is read as row versus column." in triangles.iloc[0]
 
 
 def test_wording_is_about_numbers_and_questions(found):

@@ -102,6 +102,16 @@ def _closes(network: Network) -> bool:
 
 # --- triangles ----------------------------------------------------------------------------------------
 
+_WHICH_WAY = "Only which treatments are better depends on it."
+
+
+def _read_as(first: Table, *others: Table) -> str:
+    """The question which way a triangle is read, and how it was, where print states it for none."""
+    if any(table.stated for table in (first, *others)):
+        return ""
+    return f" Row versus column, or column versus row? The {first.area} triangle is read as {first.orientation}. {_WHICH_WAY}"
+
+
 
 def arrange(network: Network) -> tuple[list[Analysis], list[Finding]]:
     """Which cells belong to one vector of effects, from what print states and from the signs.
@@ -124,14 +134,13 @@ def arrange(network: Network) -> tuple[list[Analysis], list[Finding]]:
                 upper = upper.turned()
             way = "the same signs: one triangle is row versus column, the other column versus row" if turned else "opposite signs: both are read the same way"
             if not (lower.stated and upper.stated):
-                findings.append(Finding("orientation", network.name, "", _NAN, _NAN, "holds", f"The two triangles hold the same comparisons with {way}."))
+                findings.append(Finding("orientation", network.name, "", _NAN, _NAN, "holds", f"The two triangles hold the same comparisons with {way}.{_read_as(lower, upper)}"))
             findings += _mirror_findings(network, lower, upper)
             return [Analysis(network, "", (*lower.cells, *upper.cells), tuple(direct))], findings
         return _two_contents(network, lower, upper)
     if tables and not any(table.stated for table in tables):
         findings.append(Finding("orientation", network.name, "", _NAN, _NAN, "cannot tell",
-                                "Row versus column, or column versus row? One triangle alone does not say; it is read as row versus column. "
-                                "Only which treatments are better depends on it."))
+                                f"Row versus column, or column versus row? One triangle alone does not say; it is read as row versus column. {_WHICH_WAY}"))
     cells = tuple(cell for table in tables for cell in table.cells)
     return ([Analysis(network, "", cells, tuple(direct))] if cells or direct else []), findings
 
@@ -227,7 +236,8 @@ def _two_contents(network: Network, lower: Table, upper: Table) -> tuple[list[An
     closes = {table.area: feasible(_estimate_bounds(network, table.cells)) for table in (lower, upper)}
     if all(complete.values()) and all(closes.values()) and n >= 3:
         finding = Finding("orientation", network.name, "", _NAN, _NAN, "cannot tell",
-                          "The two triangles hold different estimates that close each by itself: two outcomes, or network and direct estimates? They are checked apart.")
+                          "The two triangles hold different estimates that close each by itself: two outcomes, or network and direct estimates? They are checked apart."
+                          + _read_as(lower, upper))
         return [Analysis(network, "lower triangle", lower.cells), Analysis(network, "upper triangle", upper.cells)], [finding]
     first, second = lower, upper
     if (complete["upper"], closes["upper"]) > (complete["lower"], closes["lower"]):
@@ -241,12 +251,12 @@ def _two_contents(network: Network, lower: Table, upper: Table) -> tuple[list[An
             agree += sign * np.sign(other.triple.estimate.value - (network.scale == "ratio")) * (1 if other.treat1 == cell.treat1 else -1)
     if agree < 0:
         second = second.turned()
-    closing = "" if closes[second.area] else ", and do not close, as direct estimates need not"
+    closing = "" if closes[second.area] else ", and they do not close, as direct estimates need not"
     otherwise = "If they are another outcome, please say so."
     if complete[second.area] and not closes[second.area]:
         otherwise = f"If they are another outcome, they clash: {_question_of(network, second)}"
     finding = Finding("orientation", network.name, "", _NAN, _NAN, "cannot tell" if complete[second.area] else "holds",
-                      f"The {second.area} triangle holds other estimates than the {first.area} one{closing}; they are taken as direct estimates. {otherwise}")
+                      f"The {second.area} triangle holds other estimates than the {first.area} one{closing}; they are taken as direct estimates. {otherwise}{_read_as(first, second)}")
     return [Analysis(network, "", first.cells, second.cells)], [finding]
 
 
@@ -298,7 +308,8 @@ def consistency_findings(analysis: Analysis) -> list[Finding]:
     if network.scale == "ratio" and network.framework != "frequentist" and not symmetric and feasible(_estimate_bounds(network, cells, draws=MEANS)):
         return [Finding("consistency", where, _named(cells, set_), _NAN, _NAN, "cannot tell",
                         f"The cells close within {MEANS:g} standard errors only, as posterior means of ratios do; are these means?", tuple(set_))]
-    low, upper = _left_by_others(high, cycle, network.scale)
+    last = next(cell for cell in cells if {cell.treat1, cell.treat2} == set(set_[-1]))
+    low, upper = _left_by_others(high, cycle if last.treat1 == set_[-1][1] else cycle[::-1], network.scale)
     return [Finding("consistency", where, _named(cells, set_), low, upper, "clash", _clash_sentence(analysis, high, names, set_), tuple(set_))]
 
 
@@ -311,7 +322,7 @@ def _named(cells: Sequence[Cell], pairs: list[tuple[str, str]]) -> str:
 
 
 def _left_by_others(high: np.ndarray, cycle: list[int], scale: str) -> tuple[float, float]:
-    """What the other cells of the cycle leave for its last one, read in the direction last minus first."""
+    """What the steps of a way through treatments leave for its first minus its last."""
     steps = list(pairwise(cycle))
     low, top = sum(-high[j, i] for i, j in steps), sum(high[i, j] for i, j in steps)
     return (float(np.exp(low)), float(np.exp(top))) if scale == "ratio" else (float(low), float(top))

@@ -20,6 +20,15 @@ def test_exit_status(capsys, tmp_path):
     assert "is it printed the other way round?" in capsys.readouterr().out
     assert main(["audit", str(tmp_path / "none.csv")]) == 2
     assert "there is no such file" in capsys.readouterr().err
+    for name, message in (("none.csv", "there is no such file; expected"), ("some.folder", "a folder; expected"), ("empty.txt", "no estimate with its interval")):
+        path = tmp_path / name
+        if name == "some.folder":
+            path.mkdir()
+        if name == "empty.txt":
+            path.touch()
+        assert main(["audit", str(path)]) == 2
+        told = capsys.readouterr()
+        assert told.out == "" and told.err.startswith(f"psps-paper: {path}: {message}") and told.err.count(name) == 1
     assert main(["audit", HOLDS, CLASH]) == 1
     assert main(["audit", CLASH, str(tmp_path / "none.csv")]) == 2
 
@@ -33,6 +42,11 @@ def test_json_and_page(capsys, tmp_path):
     assert page.read_text().count('class="clash"') >= 4  # the count, the row and the marked cells
     assert main(["audit", HOLDS, CLASH, "--json"]) == 1
     assert [one["verdict"] for one in json.loads(capsys.readouterr().out)] == ["holds", "clash"]
+    none = str(tmp_path / "none.csv")
+    assert main(["audit", none, "--json"]) == 2
+    assert json.loads(capsys.readouterr().out)["error"].startswith(f"{none}: there is no such file")
+    assert main(["audit", none, HOLDS, "--json"]) == 2
+    assert [one["file"] for one in json.loads(capsys.readouterr().out)] == [none, HOLDS]
 
 
 def test_pasted_text(capsys, monkeypatch):

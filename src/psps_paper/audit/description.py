@@ -54,7 +54,7 @@ def read_printed(source: str | Path | Mapping[str, Any], *, measure: str = "", n
         return _bare(read_pasted(source, name or "pasted text"), name or "pasted text", measure)
     path = Path(source)
     if not path.is_file():
-        raise ValueError(f"{path}: there is no such file; expected a YAML description, or a CSV, XLSX or text file with a table")
+        raise ValueError(f"{path}: {'a folder' if path.is_dir() else 'there is no such file'}; expected a YAML description, or a CSV, XLSX or text file with a table")
     if path.suffix.lower() in (".yml", ".yaml"):
         return _described(_yaml(path), path.parent, path.name)
     return _bare(_grids(path), path.stem, measure)

@@ -21,7 +21,7 @@ def audit_commands(commands) -> None:
     parser.add_argument("files", nargs="*", metavar="FILE", help="YAML description, league table (.csv, .tsv, .xlsx) or text (.txt, .md); - reads pasted text")
     parser.add_argument("--measure", default="", help="of tables alone: SMD, MD, OR, RR, HR ... (default: inferred where the numbers decide it)")
     parser.add_argument("--smallest-weight", type=float, help="weight (1 / variance) below which no trial lies (default: that of 4 times the largest standard error)")
-    parser.add_argument("--json", action="store_true", help="findings as JSON: an object, or a list of several files")
+    parser.add_argument("--json", action="store_true", help="findings as JSON: an object, or a list of several files; of one that cannot be read, its error")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with the marked table; of one input")
     parser.add_argument("--all", action="store_true", help="list also what holds")
     parser.add_argument("--template", action="store_true", help="print a description to fill in")
@@ -36,23 +36,32 @@ def _audit(options: argparse.Namespace) -> int:
         raise ValueError("audit: no file is named; expected at least one, or - for pasted text, or --template")
     if options.html and len(options.files) > 1:
         raise ValueError(f"--html {options.html}: {len(options.files)} files are named; expected one for a page")
-    found: list[tuple[str, Audit]] = []
-    faults = []
+    read: list[tuple[str, Audit | str]] = []
     for file in options.files:
         try:
-            found.append((file, _one(file, options)))
+            read.append((file, _one(file, options)))
         except ValueError as error:  # the other files are still checked
-            faults.append(f"{file}: {error}")
+            read.append((file, _with_path(file, str(error))))
+    found = [one for _, one in read if isinstance(one, Audit)]
+    faults = [one for _, one in read if isinstance(one, str)]
     if options.json:
-        objects = [{"file": file, **as_json(one)} for file, one in found]
-        print(json.dumps(objects[0] if len(options.files) == 1 and objects else objects, indent=1, ensure_ascii=False))
-    else:
-        print("\n\n".join(text_report(one, everything=options.all) for _, one in found))
+        objects = [{"file": file, **({"error": one} if isinstance(one, str) else as_json(one))} for file, one in read]
+        print(json.dumps(objects[0] if len(objects) == 1 else objects, indent=1, ensure_ascii=False))
+    elif found:
+        print("\n\n".join(text_report(one, everything=options.all) for one in found))
     if options.html and found:
-        write_atomically(options.html, html_report(found[0][1]).encode())
+        write_atomically(options.html, html_report(found[0]).encode())
     for fault in faults:
         print(f"psps-paper: {fault}", file=sys.stderr)
-    return 2 if faults else 1 if any(one.verdict == "clash" for _, one in found) else 0
+    return 2 if faults else 1 if any(one.verdict == "clash" for one in found) else 0
+
+
+def _with_path(file: str, fault: str) -> str:
+    """The message about a file, which may begin with its name, once and with its path."""
+    for start in (file, Path(file).name):
+        if fault.startswith((f"{start}:", f"{start},")):
+            return file + fault[len(start):]
+    return f"{file}: {fault}"
 
 
 def _one(file: str, options: argparse.Namespace) -> Audit:

@@ -163,6 +163,25 @@ def test_scores_in_reverse_order_are_a_clash():
     assert verdict(sums, "sum of P-scores") == "clash"
 
 
+def test_scores_say_which_way_a_table_is_read_that_does_not_say_it():
+    text = "A | 0.30 (0.10 to 0.50) | 0.50 (0.20 to 0.80)\n | B | 0.20 (-0.10 to 0.50)\n | | C\n"
+    forward, reverse = ({"kind": "P-score", **dict(zip("ABC", scores, strict=True))} for scores in (["1.00", "0.45", "0.05"], ["0.00", "0.55", "0.95"]))
+    for scores, way, first in ((forward, "row versus column", "A vs B"), (reverse, "column versus row", "B vs A")):
+        found = network(better="higher", scores=scores, tables=[{"text": text}])
+        assert found.verdict == "holds" and len(found.findings.query("check == 'P-score'")) == 3
+        assert found.findings.query("check == 'orientation'")["why"].item() == f"The P-scores say that the upper triangle is read as {way}."
+        assert found.findings.query("check == 'interval'")["where"].iloc[0].startswith(f"network: {first}")
+    assert verdict(network(better="higher", scores=reverse, tables=[{"text": text, "orientation": "row versus column"}]), "direction") == "clash"
+    assert verdict(network(tables=[{"text": text}]), "orientation") == "cannot tell"
+
+
+def test_what_needs_no_scale_is_checked_without_one():
+    found = audit({"schema": 1, "networks": [{"tables": [{"text": "A | 0.3 (0.1 to 0.5)\n | B\n"}], "scores": {"kind": "P-score", "A": "0.9", "B": "0.3"},
+                                              "heterogeneity": {"Q": "37.0", "df": "20", "p": "0.5"}}]})
+    assert verdict(found, "scale") == "cannot tell"
+    assert [verdict(found, check) for check in ("sum of P-scores", "p of Q")] == ["clash", "clash"]
+
+
 def test_rank_probabilities_sum_to_one():
     ranks = {"A": ["90.1", "8.2", "1.7"], "B": ["8", "60", "32"], "C": ["1.9", "31.8", "76.3"]}
     found = table(GOOD, rank_probabilities=ranks).findings

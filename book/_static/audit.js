@@ -640,6 +640,8 @@
     return null;
   };
 
+  const readAs = (area) => ` Row versus column, or column versus row? The ${area} triangle is read as row versus column. Only which treatments are better depends on it.`;
+
   const arrange = (network) => {
     const [lower, upper] = areasOf(network);
     const {name} = network;
@@ -652,7 +654,7 @@
     if (found.pairs && 2 * found.matched >= found.pairs) {
       const read = found.turn ? upper.map(turnedCell) : upper;
       const way = found.turn ? "the same signs: one triangle is row versus column, the other column versus row" : "opposite signs: both are read the same way";
-      const finding = plainFinding("orientation", name, "", "holds", `The two triangles hold the same comparisons with ${way}.`);
+      const finding = plainFinding("orientation", name, "", "holds", `The two triangles hold the same comparisons with ${way}.${readAs("lower")}`);
       return [[{network, label: "", cells: [...lower, ...read], direct: []}], [finding, ...mirrorFindings(network, lower, read)]];
     }
     return twoContents(network, lower, upper);
@@ -673,7 +675,7 @@
     }
     if (n >= 3 && Object.values(sides).every((side) => side.complete && side.closes)) {
       const finding = plainFinding("orientation", name, "", "cannot tell",
-        "The two triangles hold different estimates that close each by itself: two outcomes, or network and direct estimates? They are checked apart.");
+        "The two triangles hold different estimates that close each by itself: two outcomes, or network and direct estimates? They are checked apart." + readAs("lower"));
       return [[{network, label: "lower triangle", cells: lower, direct: []}, {network, label: "upper triangle", cells: upper, direct: []}], [finding]];
     }
     const rank = (side) => 2 * side.complete + side.closes;
@@ -686,14 +688,14 @@
       if (other) agree += Math.sign(cell.triple.estimate.value - middle) * Math.sign(other.triple.estimate.value - middle) * (other.treat1 === cell.treat1 ? 1 : -1);
     }
     const direct = agree < 0 ? second.cells.map(turnedCell) : second.cells;
-    const closing = second.closes ? "" : ", and do not close, as direct estimates need not";
+    const closing = second.closes ? "" : ", and they do not close, as direct estimates need not";
     let otherwise = "If they are another outcome, please say so.";
     if (second.complete && !second.closes) {
       const why = consistencyFindings({network, label: "", cells: direct})[0].why;
       otherwise = `If they are another outcome, they clash: ${why[0].toLowerCase()}${why.slice(1)}`;
     }
     const finding = plainFinding("orientation", name, "", second.complete ? "cannot tell" : "holds",
-      `The ${second.area} triangle holds other estimates than the ${first.area} one${closing}; they are taken as direct estimates. ${otherwise}`);
+      `The ${second.area} triangle holds other estimates than the ${first.area} one${closing}; they are taken as direct estimates. ${otherwise}${readAs(first.area)}`);
     return [[{network, label: "", cells: first.cells, direct}], [finding]];
   };
 
@@ -727,7 +729,10 @@
     const why = inverted.length ? `${size}; turned round, ${inverted.map(named).join(" or ")} would close with all others: is it printed the other way round?`
       : leftOut.length ? `${size}; without ${leftOut.map(named).join(" or ")} all others close: is this cell another?`
         : `${size}, and no single cell turned round or left out makes all others close; are rows or names exchanged?`;
-    const path = steps.slice(0, -1);
+    // What the other steps leave for the last, in the direction of its cell
+    const [last, start] = steps[steps.length - 1];
+    const others = steps.slice(0, -1);
+    const path = cellOf([last, start]).treat1 === names[start] ? others : others.map(([i, j]) => [j, i]);
     const back = (value) => (network.scale === "ratio" ? Math.exp(value) : value);
     const sum = (value) => back(path.reduce((total, step) => total + value(step), 0));
     return [{check: "consistency", where, printed: text, lower: sum(([i, j]) => -high[j][i]), upper: sum(([i, j]) => high[i][j]), verdict: "clash", why, cells: marks}];

@@ -23,7 +23,7 @@ from psps_paper.audit.network_checks import (
     misplaced_findings,
     with_scale,
 )
-from psps_paper.audit.ranks import score_findings, sum_findings
+from psps_paper.audit.ranks import oriented_by_scores, score_findings, sum_findings
 from psps_paper.audit.square import Square, closed
 from psps_paper.audit.weights import COLUMNS, Geometry, direct_findings, geometry
 
@@ -114,7 +114,9 @@ def audit(source: str | Path | Mapping[str, Any], *, measure: str = "", smallest
         networks.append(network)
         findings += found
         if network.tables and not network.scale:
-            findings += order_findings(network)
+            found, given = _sums(network)
+            findings += order_findings(network) + found
+            implied += given
             continue
         one_found, one_implied, one_analyses = _check_network(network, smallest_weight)
         findings += one_found
@@ -127,8 +129,9 @@ def audit(source: str | Path | Mapping[str, Any], *, measure: str = "", smallest
 
 
 def _check_network(network: Network, smallest: float | None) -> tuple[list[Finding], list[Implied], list[tuple[Analysis, Geometry | None]]]:
+    network, said = oriented_by_scores(network)
     analyses, findings = arrange(network)
-    findings = misplaced_findings(network) + findings
+    findings = misplaced_findings(network) + said + findings
     implied: list[Implied] = []
     kept: list[tuple[Analysis, Geometry | None]] = []
     for analysis in analyses:
@@ -136,9 +139,14 @@ def _check_network(network: Network, smallest: float | None) -> tuple[list[Findi
         findings += found
         implied += given
         kept.append((analysis, shape))
-    findings += sum_findings(network)
-    found, given = q_findings(network)
+    found, given = _sums(network)
     return findings + found, implied + given, kept
+
+
+def _sums(network: Network) -> tuple[list[Finding], list[Implied]]:
+    """What can be checked on any scale: sums of ranks, Q, I2 and degrees of freedom."""
+    found, given = q_findings(network)
+    return sum_findings(network) + found, given
 
 
 def _check_analysis(analysis: Analysis, smallest: float | None) -> tuple[list[Finding], list[Implied], Geometry | None]:

@@ -73,6 +73,8 @@ class Network:
         Empty where neither the print nor its numbers decide it.
     scale_from : str
         "stated" or why it was inferred.
+    orientation_from : {"", "scores"}
+        "scores" where print does not say which way its tables are read and the ranking decided it.
     framework : {"frequentist", "bayesian", ""}
     level : float
         Of the intervals, a fraction.
@@ -100,6 +102,7 @@ class Network:
     tables: tuple[Table, ...]
     scale: Scale = ""
     scale_from: str = "stated"
+    orientation_from: str = ""
     framework: str = ""
     level: float = 0.95
     better: str = ""

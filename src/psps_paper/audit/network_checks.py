@@ -105,9 +105,9 @@ def _closes(network: Network) -> bool:
 _WHICH_WAY = "Only which treatments are better depends on it."
 
 
-def _read_as(first: Table, *others: Table) -> str:
-    """The question which way a triangle is read, and how it was, where print states it for none."""
-    if any(table.stated for table in (first, *others)):
+def _read_as(network: Network, first: Table, *others: Table) -> str:
+    """The question which way a triangle is read, and how it was, where nothing says it for any."""
+    if network.orientation_from or any(table.stated for table in (first, *others)):
         return ""
     return f" Row versus column, or column versus row? The {first.area} triangle is read as {first.orientation}. {_WHICH_WAY}"
 
@@ -134,11 +134,11 @@ def arrange(network: Network) -> tuple[list[Analysis], list[Finding]]:
                 upper = upper.turned()
             way = "the same signs: one triangle is row versus column, the other column versus row" if turned else "opposite signs: both are read the same way"
             if not (lower.stated and upper.stated):
-                findings.append(Finding("orientation", network.name, "", _NAN, _NAN, "holds", f"The two triangles hold the same comparisons with {way}.{_read_as(lower, upper)}"))
+                findings.append(Finding("orientation", network.name, "", _NAN, _NAN, "holds", f"The two triangles hold the same comparisons with {way}.{_read_as(network, lower, upper)}"))
             findings += _mirror_findings(network, lower, upper)
             return [Analysis(network, "", (*lower.cells, *upper.cells), tuple(direct))], findings
         return _two_contents(network, lower, upper)
-    if tables and not any(table.stated for table in tables):
+    if tables and not network.orientation_from and not any(table.stated for table in tables):
         findings.append(Finding("orientation", network.name, "", _NAN, _NAN, "cannot tell",
                                 f"Row versus column, or column versus row? One triangle alone does not say; it is read as row versus column. {_WHICH_WAY}"))
     cells = tuple(cell for table in tables for cell in table.cells)
@@ -237,7 +237,7 @@ def _two_contents(network: Network, lower: Table, upper: Table) -> tuple[list[An
     if all(complete.values()) and all(closes.values()) and n >= 3:
         finding = Finding("orientation", network.name, "", _NAN, _NAN, "cannot tell",
                           "The two triangles hold different estimates that close each by itself: two outcomes, or network and direct estimates? They are checked apart."
-                          + _read_as(lower, upper))
+                          + _read_as(network, lower, upper))
         return [Analysis(network, "lower triangle", lower.cells), Analysis(network, "upper triangle", upper.cells)], [finding]
     first, second = lower, upper
     if (complete["upper"], closes["upper"]) > (complete["lower"], closes["lower"]):
@@ -256,7 +256,7 @@ def _two_contents(network: Network, lower: Table, upper: Table) -> tuple[list[An
     if complete[second.area] and not closes[second.area]:
         otherwise = f"If they are another outcome, they clash: {_question_of(network, second)}"
     finding = Finding("orientation", network.name, "", _NAN, _NAN, "cannot tell" if complete[second.area] else "holds",
-                      f"The {second.area} triangle holds other estimates than the {first.area} one{closing}; they are taken as direct estimates. {otherwise}{_read_as(first, second)}")
+                      f"The {second.area} triangle holds other estimates than the {first.area} one{closing}; they are taken as direct estimates. {otherwise}{_read_as(network, first, second)}")
     return [Analysis(network, "", first.cells, second.cells)], [finding]
 
 

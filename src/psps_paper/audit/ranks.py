@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.special import ndtr
 
 from psps_paper.audit.findings import Finding, Implied, overlap
 from psps_paper.audit.model import Network
+from psps_paper.audit.network_checks import arrange
 from psps_paper.audit.numbers import Number
 from psps_paper.audit.square import Square
 
 SIMULATED = 0.02  # SUCRA from draws, and posteriors that are not normal
 FEW_STUDIES = 0.06  # the same with few studies
 _NAN = float("nan")
+_OTHER = {"lower": "higher", "higher": "lower"}
 
 
 def score_bounds(square: Square, better: str, total: int) -> tuple[np.ndarray, np.ndarray]:
@@ -50,7 +54,7 @@ def score_findings(network: Network, square: Square) -> tuple[list[Finding], lis
     if not network.better and abs(sum(misses["lower"].values()) - sum(misses["higher"].values())) > 1e-9:
         findings.append(Finding("direction", network.name, network.score_kind, _NAN, _NAN, "holds", f"The {network.score_kind}s say that {better} is better."))
     elif network.better:
-        other = "lower" if network.better == "higher" else "higher"
+        other = _OTHER[network.better]
         reverse = _misses(network, square, other)
         if sum(reverse.values()) == 0 and any(miss > FEW_STUDIES for miss in misses[better].values()):
             findings.append(Finding("direction", network.name, network.better, _NAN, _NAN, "clash",
@@ -63,6 +67,25 @@ def score_findings(network: Network, square: Square) -> tuple[list[Finding], lis
         if treatment in network.scores:
             findings.append(_score_finding(network, treatment, network.scores[treatment], float(low[k]), float(high[k]), misses[better][treatment], tolerance))
     return findings, [], better
+
+
+def oriented_by_scores(network: Network) -> tuple[Network, list[Finding]]:
+    """The network read the way that its scores fit, where print says which direction is better but not how tables are read."""
+    if not (network.better and network.scores and network.tables) or any(table.stated for table in network.tables):
+        return network, []
+    analyses, _ = arrange(network)
+    if len(analyses) != 1 or not analyses[0].cells:  # two outcomes have a ranking each
+        return network, []
+    square = analyses[0].square()
+    as_read, turned = (sum(_misses(network, square, better).values()) for better in (network.better, _OTHER[network.better]))
+    if abs(as_read - turned) <= 1e-9:
+        return network, []
+    if turned < as_read:
+        network = replace(network, tables=tuple(table.turned() for table in network.tables))
+    first = next(table for table in network.tables if table.holds == "network")
+    where = f"{first.area} triangle" if first.area in ("lower", "upper") else "table"
+    finding = Finding("orientation", network.name, "", _NAN, _NAN, "holds", f"The {network.score_kind}s say that the {where} is read as {first.orientation}.")
+    return replace(network, orientation_from="scores"), [finding]
 
 
 def _misses(network: Network, square: Square, better: str) -> dict[str, float]:

@@ -203,7 +203,7 @@ def heterogeneity_table(fit: NetworkFit) -> pd.DataFrame:
         "df": str(fit.df_q),
         "p": _or_not_known(fit.p_q, formatting.p_value),
         "I2": i2[0],
-        f"{100 * fit.level:g} % CI of I2": f"{i2[1]} to {i2[2]}",
+        f"{100 * fit.level:g} % CI of I2": f"{i2[1]} to {i2[2]}" if np.isfinite(fit.i2_lower) else formatting.NOT_KNOWN,
     }
     return pd.DataFrame([row])
 

@@ -84,6 +84,7 @@ def test_what_no_degree_of_freedom_can_tell():
     fit = fit_network(star)
     shown = heterogeneity_table(fit).iloc[0]
     assert shown["tau2"] == shown["p"] == shown["I2"] == "not known"
+    assert shown["95 % CI of I2"] == "not known"
     assert heterogeneity_table(fit_network(star, tau2=0.04)).at[0, "tau2"] == "0.040"
     assert league_table(fit).at["A", "P"] == "0.40 (0.11 to 0.69)"
     assert league_table(fit, limits="prediction").at["A", "P"] == "0.40 (no interval)"

@@ -168,7 +168,7 @@ def network_meta_regression(
 
     Raises
     ------
-    TypeError, ValueError
+    ValueError
         As :func:`fit_network`; a study without a value; a reference that is no treatment; a covariate that does not
         vary, or whose slopes the studies cannot tell from effects; a name that is a treatment too.
 

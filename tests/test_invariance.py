@@ -40,13 +40,18 @@ from psps_paper.living.store import write_trials
 from psps_paper.network import (
     complete_contrasts,
     contrast_notes,
+    evidence_measures,
     fit_binary_network,
     fit_components,
     fit_network,
     heterogeneity_table,
     inconsistency,
+    league_with_direct,
+    net_impact,
     network_meta_regression,
     orient,
+    partial_order,
+    poth,
     sensitivity,
     subnetworks,
 )
@@ -332,6 +337,18 @@ OF_CONTRASTS: dict[str, Callable[[pd.DataFrame, Outcome], object]] = {
     "network.contribution.hat_matrix": of_fit(lambda fit, order: hat_matrix(fit).abs()),
     "network.inconsistency.decompose_q": of_fit(lambda fit, order: inconsistency.decompose_q(fit)),
     "network.inconsistency.split_evidence": of_fit(lambda fit, order: inconsistency.split_evidence(fit)),
+    "network.inconsistency.split_evidence, SIDDE": of_fit(
+        lambda fit, order: inconsistency.split_evidence(fit, "SIDDE")
+    ),
+    "network.net_impact": of_fit(lambda fit, order: net_impact(fit)),
+    "network.evidence_measures": of_fit(lambda fit, order: evidence_measures(fit)),
+    "network.league_with_direct": of_fit(lambda fit, order: league_with_direct(fit, order)),
+    "network.partial_order": of_fit(
+        lambda fit, order: partial_order(
+            pd.DataFrame({"up": p_scores(fit, desirable="higher"), "near 0": -fit.te[order[0]].abs()})
+        )
+    ),
+    "network.poth": of_fit(lambda fit, order: poth(p_scores(fit, desirable="higher"))),
     "network.inconsistency.net_heat": of_fit(lambda fit, order: inconsistency.net_heat(fit)),
     "network.ranking.p_scores": of_fit(lambda fit, order: p_scores(fit, desirable="higher")),
     "network.ranking.rank_probabilities": of_fit(

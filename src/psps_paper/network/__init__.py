@@ -4,7 +4,9 @@ from psps_paper.network.binary_model import BinaryNetworkFit, fit_binary_network
 from psps_paper.network.completion import complete_contrasts
 from psps_paper.network.component_model import ComponentFit, fit_components
 from psps_paper.network.contribution import contribution_matrix, hat_matrix
+from psps_paper.network.impact import net_impact
 from psps_paper.network.inconsistency import QDecomposition, decompose_q, net_heat, split_evidence
+from psps_paper.network.measures import LeagueWithDirect, evidence_measures, league_with_direct
 from psps_paper.network.model import (
     NetworkFit,
     NetworkFits,
@@ -14,6 +16,7 @@ from psps_paper.network.model import (
     fit_networks,
     subnetworks,
 )
+from psps_paper.network.order import PartialOrder, partial_order, poth
 from psps_paper.network.orientation import orient
 from psps_paper.network.ranking import mean_ranks, p_scores, p_scores_from, rank_probabilities, sucra
 from psps_paper.network.regression import NetworkMetaRegression, network_meta_regression
@@ -25,9 +28,11 @@ from psps_paper.network.tau2_search import Tau2Maxima, Tau2Maximum
 __all__ = [
     "BinaryNetworkFit",
     "ComponentFit",
+    "LeagueWithDirect",
     "NetworkFit",
     "NetworkFits",
     "NetworkMetaRegression",
+    "PartialOrder",
     "QDecomposition",
     "RobustFit",
     "Tau2Maxima",
@@ -39,6 +44,7 @@ __all__ = [
     "contrast_notes",
     "contribution_matrix",
     "decompose_q",
+    "evidence_measures",
     "fit_binary_network",
     "fit_components",
     "fit_network",
@@ -46,14 +52,18 @@ __all__ = [
     "hat_matrix",
     "heterogeneity_table",
     "league_table",
+    "league_with_direct",
     "leave_one_study_out",
     "mean_ranks",
     "net_heat",
+    "net_impact",
     "network_from_pooled",
     "network_meta_regression",
     "orient",
     "p_scores",
     "p_scores_from",
+    "partial_order",
+    "poth",
     "rank_probabilities",
     "split_evidence",
     "subnetworks",

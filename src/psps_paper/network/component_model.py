@@ -177,7 +177,7 @@ def fit_components(
         As in :func:`fit_network`: te is treat1 minus treat2, multi-arm studies complete. Treatments are names of
         components joined by ``separator``. The network may fall into parts, if components link them.
     inactive : str, optional
-        A component without effect, such as placebo: the effects of the others are then against it, and a
+        A component without effect, such as inactive pills: the effects of the others are then against it, and a
         treatment with or without it is the same.
     separator : str
         Between the components of a treatment.

@@ -78,7 +78,7 @@ def contribution_matrix(
         Named as in :func:`hat_matrix`; rows sum to 1.
 
     Source: Papakonstantinou et al. 2018; Davies et al. 2022.
-    Checked against: netmeta 2.8-2 netcontrib(method = "shortestpath").
+    Checked against: netmeta 2.8-2 netcontrib(method = "shortestpath" and "randomwalk").
     """
     methods = {"shortest_path": _shortest_paths, "random_walk": _random_walk}
     if method not in methods:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 import scipy
 
+from psps_paper.effects.checks import choice
 from psps_paper.network.heterogeneity import least_squares, p_of_q
-from psps_paper.network.model import NetworkFit, rows_of
+from psps_paper.network.model import METHODS, NetworkFit, fit_network, rows_of, subnetworks
 from psps_paper.network.reduction import Design, Reduced, joiner
 
 # A direct proportion this close to 1 leaves no indirect evidence.
@@ -170,13 +172,19 @@ def _between_random(rows: DesignRows, df_within: int, df_between: int) -> dict[s
     return _test(network - within, df_between, tau2=tau2)
 
 
-def split_evidence(fit: NetworkFit) -> pd.DataFrame:
-    """Direct and indirect evidence for every comparison (node-splitting by back-calculation).
+def split_evidence(
+    fit: NetworkFit, method: Literal["back-calculation", "SIDDE"] = "back-calculation"
+) -> pd.DataFrame:
+    """Direct and indirect evidence for every comparison (node-splitting).
 
     Parameters
     ----------
     fit : NetworkFit
         Random effects, with the network's tau2 in direct estimates too.
+    method : {"back-calculation", "SIDDE"}
+        Where indirect evidence comes from. "back-calculation": what the direct evidence leaves of the network
+        estimate, so that other arms of a multi-arm study that compares both count. "SIDDE", separating indirect from
+        direct design evidence: only studies that do not compare both, whose tau2 is estimated by itself.
 
     Returns
     -------
@@ -188,9 +196,15 @@ def split_evidence(fit: NetworkFit) -> pd.DataFrame:
         indirect. What does not exist is NaN: in a tree no comparison has both kinds of evidence.
         A multi-arm study counts as direct evidence for each of its comparisons.
 
-    Source: Dias et al. 2010; König, Krahn & Binder 2013 (back-calculation and direct proportion).
-    Checked against: netmeta 2.8-2 netsplit().
+    Raises
+    ------
+    ValueError
+        An unknown method; a network of pooled contrasts.
+
+    Source: Dias et al. 2010; König, Krahn & Binder 2013 (back-calculation and direct proportion); Efthimiou et al.
+    2019 (SIDDE).  Checked against: netmeta 2.8-2 netsplit().
     """
+    choice(method, "method", ("back-calculation", "SIDDE"))
     design, rows = rows_of(fit)
     n = len(fit.treatments)
     first, second = np.triu_indices(n, 1)
@@ -210,6 +224,8 @@ def split_evidence(fit: NetworkFit) -> pd.DataFrame:
         indirect_te = np.where(has_indirect, (te / se**2 - weighted) / rest, np.nan)
         indirect_se = np.where(has_indirect, 1 / np.sqrt(rest), np.nan)
         direct_se = np.where(studies > 0, direct_se, np.nan)
+    if method == "SIDDE":
+        indirect_te, indirect_se = _of_other_designs(fit, studies > 0, indirect_te, indirect_se)
     difference = direct_te - indirect_te
     se_difference = np.sqrt(direct_se**2 + indirect_se**2)
     z = difference / se_difference
@@ -231,6 +247,29 @@ def split_evidence(fit: NetworkFit) -> pd.DataFrame:
             "p": 2 * scipy.special.ndtr(-np.abs(z)),
         }
     )
+
+
+def _of_other_designs(
+    fit: NetworkFit, direct: np.ndarray, te: np.ndarray, se: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Indirect estimates [pair] where there are direct ones, from the studies that do not compare both treatments."""
+    te, se = te.copy(), se.copy()
+    tau2 = fit.method if fit.method in METHODS else fit.tau2
+    labels = ["study", "treat1", "treat2"]
+    rows = fit.contrasts.assign(**{name: fit.contrasts[name].astype(str) for name in labels})
+    first, second = np.triu_indices(len(fit.treatments), 1)
+    for k in np.flatnonzero(direct):
+        pair = {fit.treatments[first[k]], fit.treatments[second[k]]}
+        both = rows["treat1"].isin(pair) & rows["treat2"].isin(pair)
+        rest = rows[~rows["study"].isin(rows["study"][both])]
+        part = next((part for part in subnetworks(rest) if pair <= part), None) if len(rest) else None
+        te[k] = se[k] = np.nan
+        if part is not None:
+            rest = rest[rest["treat1"].isin(part)]
+            other = fit_network(rest, tau2, fit.level, fit.correlation, loop_tolerance=fit.loop_tolerance)
+            one, another = fit.treatments[first[k]], fit.treatments[second[k]]
+            te[k], se[k] = other.te.at[one, another], other.se.at[one, another]
+    return te, se
 
 
 def _direct_rows(

@@ -17,9 +17,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from helpers import ROOT
 from limited import RAW, Done, run_limited
-
 from psps_paper.living.new_review import new_review
 from psps_paper.tables import cache
 
@@ -191,7 +191,7 @@ def make() -> dict:
     """The functions of make_workbooks.py, without the files that it writes."""
     text = (ATTACKS / "make_workbooks.py").read_text(encoding="utf-8").partition('book("plain.xlsx"')[0]
     names: dict = {}
-    exec(compile(text, "make_workbooks.py", "exec"), names)  # noqa: S102 - a script of this repository
+    exec(compile(text, "make_workbooks.py", "exec"), names)
     names["RAW_ROWS"] = [names["row"](1, names["HEAD"])]
     return names
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+
 from helpers import ROOT
 from living_examples import each_measure
-
 from psps_paper.living.importing import read_trials, report
 from psps_paper.living.model import Import, Options
 from psps_paper.living.new_review import new_review

@@ -6,8 +6,8 @@ import math
 
 import pandas as pd
 import pytest
-from living_examples import ORACLE, star_demo
 
+from living_examples import ORACLE, star_demo
 from psps_paper.effects import effect_sizes
 from psps_paper.living.frames import from_gemtc, from_netmeta
 from psps_paper.network import fit_network

@@ -7,8 +7,7 @@ from psps_paper.article.studies import included
 from psps_paper.article.trial_cards import NO_COUNT, TABLES, resolved, trial_cards
 from psps_paper.book.trial_cards import card_markup, show_cards
 from psps_paper.site.trial_links import link_trials, trial_references
-from psps_paper.tables.load import data_folder
-from psps_paper.tables.load import load_table
+from psps_paper.tables.load import data_folder, load_table
 
 
 @pytest.fixture(scope="module")

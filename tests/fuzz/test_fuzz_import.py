@@ -21,9 +21,9 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 import hypothesis
 import pytest
 from hypothesis import HealthCheck, given, settings
-from living_examples import each_measure
 from strategies import Sheet, Unread, independent, sheets
 
+from living_examples import each_measure
 from psps_paper.living import importing
 from psps_paper.living.importing import convert, report
 from psps_paper.living.model import Options
@@ -133,7 +133,7 @@ def main() -> int:
 
             try:
                 some()
-            except BaseException as error:  # noqa: BLE001 - whatever it is, it is what is looked for
+            except BaseException as error:
                 if isinstance(error, KeyboardInterrupt):
                     raise
                 failures.append(f"seed {seed}: {type(error).__name__}: {str(error)[:1000]}")

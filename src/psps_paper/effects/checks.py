@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 # Methods take fourth powers of estimates and standard errors: double precision holds them between these.
 SMALLEST, LARGEST = 1e-75, 1e75
 # Beyond this ratio of two standard errors the digits of Q and tau2 get lost, silently.
 LARGEST_RATIO = 1e5
 # For each kind of column: the values that are accepted, and how to say so.
-EXPECTED = {
+EXPECTED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "finite": (lambda x: np.abs(x) <= LARGEST, f"a finite number of at most {LARGEST:g} in size"),
     "positive": (
         lambda x: (x >= SMALLEST) & (x <= LARGEST),
@@ -32,12 +34,12 @@ EXPECTED = {
 
 
 def require(
-    ok: np.ndarray,
-    values: np.ndarray,
+    ok: np.ndarray | np.bool | bool,
+    values: np.ndarray | pd.Series,
     column: str,
     expected: str,
     *,
-    rows: Sequence | None = None,
+    rows: Sequence[Any] | pd.Index | np.ndarray | None = None,
     source: str = "input",
 ) -> None:
     """Raise for the first row that is not ``ok``.
@@ -68,7 +70,7 @@ def require(
     )
 
 
-def numbers(kinds: dict[str, str], values: dict[str, object], **where) -> list[np.ndarray]:
+def numbers(kinds: Mapping[str, str], values: Mapping[str, Any] | pd.DataFrame, **where: Any) -> list[np.ndarray]:
     """Float arrays of one shape, checked.
 
     Parameters

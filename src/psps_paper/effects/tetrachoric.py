@@ -38,7 +38,8 @@ def tetrachoric(a, b, c, d) -> tuple[np.ndarray, np.ndarray]:
     Checked against: metafor 3.8-1 escalc(measure = "RTET").
     """
     found = [_one(*cells) for cells in zip(a, b, c, d, strict=True)]
-    return tuple(np.array(found, float).reshape(-1, 2).T)
+    correlation, variance = np.array(found, float).reshape(-1, 2).T
+    return correlation, variance
 
 
 def _one(a: float, b: float, c: float, d: float) -> tuple[float, float]:

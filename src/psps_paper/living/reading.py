@@ -12,7 +12,15 @@ from pathlib import Path
 
 from psps_paper.tables.csv_text import unprotected
 from psps_paper.tables.errors import TableError
-from psps_paper.tables.limits import MAX_BYTES, MAX_CELL, MAX_COLUMNS, MAX_LINES, MAX_PARTS, MAX_ROWS, MAX_UNPACKED_BYTES
+from psps_paper.tables.limits import (
+    MAX_BYTES,
+    MAX_CELL,
+    MAX_COLUMNS,
+    MAX_LINES,
+    MAX_PARTS,
+    MAX_ROWS,
+    MAX_UNPACKED_BYTES,
+)
 from psps_paper.tables.workbook import NEW_WORKBOOK, OLD_WORKBOOK, NotText, workbook_lines
 
 # Beside what is always control: signs that turn the direction of the text around them
@@ -112,7 +120,7 @@ def without_invisible(text: str) -> str:
     """A text without characters that have no width, such as U+200B; joiners inside of words of other scripts stay."""
     if text.isascii():
         return text
-    kept = "".join(c for c in text if c in "\u200c\u200d" or c not in "\u034f\u115f\u1160\u3164\uffa0" and unicodedata.category(c) != "Cf")
+    kept = "".join(c for c in text if c in "\u200c\u200d" or (c not in "\u034f\u115f\u1160\u3164\uffa0" and unicodedata.category(c) != "Cf"))
     return kept.strip("\u200c\u200d")
 
 

@@ -117,7 +117,8 @@ def _shortest_paths(
         if distance[source] > n:
             return share
         place = [0] * n
-        here, path, steps = source, [source], []
+        here, path = source, [source]
+        steps: list[tuple[int, int]] = []
         while True:
             if here == sink:
                 through = min([left[edge] for edge in steps])

@@ -124,6 +124,7 @@ def read_contrasts(
     _one_spelling("study", study)
     _one_spelling("treatment", treat1 + treat2)
     te, se = (_numbers(contrasts, name) for name in COLUMNS[3:])
+    row: int | np.integer
     for row in np.flatnonzero(np.isinf(te) | np.isinf(se) | (se <= 0)):
         raise ValueError(
             f"{_place(contrasts, row)}: te={te[row]}, se={se[row]} "
@@ -223,7 +224,7 @@ def _numbers(contrasts: pd.DataFrame, name: str) -> np.ndarray:
         raise ValueError(f"contrasts, column {name}: expected numbers ({error})") from error
 
 
-def _place(contrasts: pd.DataFrame, row: int) -> str:
+def _place(contrasts: pd.DataFrame, row: int | np.integer) -> str:
     return f"contrasts, row {contrasts.index[row]}"
 
 

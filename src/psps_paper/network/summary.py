@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -60,6 +60,7 @@ def network_from_pooled(
     if pooled.empty:
         raise ValueError("pooled contrasts: no rows")
     graph = nx.Graph()
+    row: Any
     for row in pooled[needed].itertuples():
         label = f"pooled contrasts, row {row.Index} ({row.treat1} vs {row.treat2})"
         if not np.isfinite(row.te) or not np.isfinite(row.se) or row.se <= 0:

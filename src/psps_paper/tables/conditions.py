@@ -26,6 +26,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -52,6 +53,9 @@ _ARITHMETIC = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": ope
 _SHOWN = {"-": "\N{MINUS SIGN}", "*": "\N{MULTIPLICATION SIGN}"}
 
 
+T = TypeVar("T")
+
+
 class ConditionError(ValueError):
     """A condition or expression that this language does not have; the message is one short line, without the text."""
 
@@ -71,7 +75,7 @@ class Node:
     """
 
     kind: str
-    value: object = None
+    value: Any = None
     parts: tuple[Node, ...] = ()
 
 
@@ -236,7 +240,7 @@ def _tokens(text: str) -> list[tuple[str, str]]:
             raise ConditionError(f"{text[at]!r} at character {at + 1} is not understood")
         if found.lastgroup == "number" and len(found.group()) > MOST_DIGITS:
             raise ConditionError(f"the number at character {at + 1} has more than {MOST_DIGITS} digits")
-        if found.lastgroup != "blank":
+        if found.lastgroup and found.lastgroup != "blank":
             tokens.append((found.lastgroup, found.group()))
         at = found.end()
     return tokens
@@ -279,7 +283,7 @@ class _Reader:
         self.at += found
         return found
 
-    def deeper(self, read: Callable[[], Node]) -> Node:
+    def deeper(self, read: Callable[[], T]) -> T:
         self.depth += 1
         if self.depth > DEEPEST:
             raise ConditionError(f"it has parts more than {DEEPEST} deep")
@@ -353,10 +357,10 @@ class _Reader:
 
     def operand(self) -> Node:
         if self.took("-"):
-            node = self.literal()
-            if node is None or node.kind != "number":
+            number = self.literal()
+            if number is None or number.kind != "number":
                 raise self.fault("a number")
-            return Node("number", -node.value)
+            return Node("number", -number.value)
         node = self.literal()
         if node is None:
             raise self.fault("a column, a number or a text in quotes")
@@ -390,22 +394,21 @@ class _Reader:
         if self.took("-"):
             return Node("minus", None, (self.deeper(self.factor),))
         if self.took("("):
-            node = self.deeper(self.sum)
+            inner = self.deeper(self.sum)
             self.take(")")
-            return node
+            return inner
         node = self.literal()
         if node is None or node.kind == "text":
             self.at -= node is not None
             raise self.fault("a number or a name")
         if node.kind == "name" and self.next_is("("):
-            return Node("call", node.value, tuple(self.deeper(lambda: self.listed(self.argument))))
+            return Node("call", node.value, self.deeper(lambda: tuple(self.listed(self.argument))))
         return node
 
     def argument(self) -> Node:
         """A text alone, or arithmetic."""
-        if self.at < len(self.tokens) and self.tokens[self.at][0] == "text":
-            return self.literal()
-        return self.sum()
+        text = self.literal() if self.at < len(self.tokens) and self.tokens[self.at][0] == "text" else None
+        return text or self.sum()
 
 
 def _walk(node: Node) -> Iterator[Node]:
@@ -432,7 +435,8 @@ def _truth(node: Node, table: pd.DataFrame) -> np.ndarray:
         return _cell_test(node, table)
     if node.kind in _TEXT_TESTS:
         return _text_test(node, table)
-    return _compared(_COMPARISONS[node.kind], node.kind, *node.parts, table)
+    left_part, right_part = node.parts
+    return _compared(_COMPARISONS[node.kind], node.kind, left_part, right_part, table)
 
 
 def _compared(compare: Callable, sign: str, left: Node, right: Node, table: pd.DataFrame) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from typing import Literal
 
 import pandas as pd
 
@@ -49,6 +50,6 @@ def csv_bytes(table: pd.DataFrame) -> bytes:
     rows = [[protected(str(column)) for column in table.columns]]
     rows += [[cell_text(value) for value in row] for row in table.itertuples(index=False)]
     # the writer quotes its own line end only, but a reader takes a carriage return for one too
-    quoting = csv.QUOTE_ALL if any("\r" in cell for row in rows for cell in row) else csv.QUOTE_MINIMAL
+    quoting: Literal[0, 1] = csv.QUOTE_ALL if any("\r" in cell for row in rows for cell in row) else csv.QUOTE_MINIMAL
     csv.writer(lines, lineterminator="\n", quoting=quoting).writerows(rows)
     return lines.getvalue().encode("utf-8")

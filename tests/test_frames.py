@@ -21,7 +21,7 @@ def test_netmeta_s_data_give_netmeta_s_numbers(study):
     data = STAR.set_axis([study, "treat1", "treat2", "TE", "seTE"], axis=1).assign(**{".order": 1, "n1": 5})
     fit = fit_network(from_netmeta(data.iloc[::-1]))
     assert (fit.tau2, fit.q) == pytest.approx((ORACLE["tau2"], ORACLE["Q"]), rel=1e-10)
-    assert fit.te.loc[ORACLE["trts"], ORACLE["trts"]].to_numpy().ravel().tolist() == pytest.approx(sum(ORACLE["TE_random"], []), rel=1e-9, abs=1e-12)
+    assert fit.te.loc[ORACLE["trts"], ORACLE["trts"]].to_numpy().ravel().tolist() == pytest.approx([te for row in ORACLE["TE_random"] for te in row], rel=1e-9, abs=1e-12)
 
 
 def test_gemtc_s_relative_effects_complete_a_study_of_three_arms():

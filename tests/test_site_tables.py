@@ -74,7 +74,7 @@ def test_no_cell_is_lost_whatever_it_says(cells):
     table = pd.DataFrame([cells], columns=[f"h{k}" for k in range(9)])
     page = soup(table)
     found = [cell.get_text() for cell in page.select("tbody tr:first-child > td")] + [told.get_text() for told in page.select("dd")]
-    plain = [cell for cell in BeautifulSoup(table_markup(table, label="t"), "html.parser").select("tbody td")]
+    plain = BeautifulSoup(table_markup(table, label="t"), "html.parser").select("tbody td")
     assert found == [cell.get_text() for k, cell in enumerate(plain) if k < len(heads(page)) or cell.get_text().split()]
 
 

@@ -228,9 +228,9 @@ def information(fit: NetworkFit, rows: pd.DataFrame) -> pd.DataFrame:
         np.fill_diagonal(matrix, se**2 + fit.tau2)
         table.append({"study": study, "ref": ref, "treat1": treat1, "treat2": treat2, "method": method,
                       "information": float(np.linalg.inv(matrix).sum())})
-    table = pd.DataFrame(table)
-    table["share"] = table["information"] / table.groupby(["treat1", "treat2"])["information"].transform("sum")
-    return table
+    weights = pd.DataFrame(table)
+    weights["share"] = weights["information"] / weights.groupby(["treat1", "treat2"])["information"].transform("sum")
+    return weights
 
 
 def resting_on_conversions(fit: NetworkFit, rows: pd.DataFrame) -> pd.DataFrame:

@@ -188,10 +188,12 @@ def _results(own: pd.DataFrame) -> tuple[Entry, ...]:
     """Results in words, then in numbers: shares of patients line by line, the rest by outcome and time."""
     entries = [_entry("In words", _texts(own, "result_text"))]
     arms = arm_numbers(own)
-    for row in arms[arms["measure"] == "responders"].itertuples():
-        entries.append(Entry(f"Responders, {_when(row)}", f"{row.arm}: {row.text}", percent=float(row.value)))
+    entries += [
+        Entry(f"Responders, {_when(row)}", f"{row.arm}: {row.text}", percent=float(row.value))
+        for row in arms[arms["measure"] == "responders"].itertuples()
+    ]
     others = arms[arms["measure"] != "responders"]
-    for key, group in others.groupby(["outcome", "time", "measure", "unit"], sort=False):
+    for _, group in others.groupby(["outcome", "time", "measure", "unit"], sort=False):
         row = next(group.itertuples())
         unit = "" if row.unit == "percent" else f" ({row.unit})"
         told = "; ".join(f"{arm.arm} {arm.text}" for arm in group.itertuples())
@@ -281,16 +283,22 @@ def _used(row, tables: Mapping[str, pd.DataFrame], converted: pd.DataFrame) -> t
     else:
         entries.append(Entry("In the network", "not used: it connects with none of its treatments", page="network_meta_analysis"))
     mine = converted[converted["study"] == row.study]
-    for effect in mine.itertuples():
-        entries.append(Entry("From public pages", f"SMD {estimate(effect.te, effect.lower, effect.upper)} for {_when(effect)}, "
-                             f"{effect.treat1} against {effect.treat2}: {effect.conversion}", page="reextracted_network"))
+    entries += [
+        Entry("From public pages", f"SMD {estimate(effect.te, effect.lower, effect.upper)} for {_when(effect)}, "
+              f"{effect.treat1} against {effect.treat2}: {effect.conversion}", page="reextracted_network")
+        for effect in mine.itertuples()
+    ]
     none = tables["reextracted_contrasts"]
-    for gap in none[(none["study"] == row.study) & (none["method"] == "none")].itertuples():
-        entries.append(Entry("From public pages", f"no effect can be computed: {gap.conversion}. It would take {gap.assumption}", known=False,
-                             page="reextracted_network"))
+    entries += [
+        Entry("From public pages", f"no effect can be computed: {gap.conversion}. It would take {gap.assumption}", known=False,
+              page="reextracted_network")
+        for gap in none[(none["study"] == row.study) & (none["method"] == "none")].itertuples()
+    ]
     counts = tables["responder_counts"]
-    for count in counts[counts["study"] == row.study].drop_duplicates("comparison").itertuples():
-        entries.append(Entry("Responders", f"{count.definition}: {count.comparison}", page="reextracted_network"))
+    entries += [
+        Entry("Responders", f"{count.definition}: {count.comparison}", page="reextracted_network")
+        for count in counts[counts["study"] == row.study].drop_duplicates("comparison").itertuples()
+    ]
     return tuple(entries)
 
 

@@ -169,7 +169,7 @@ def treatments_table(studies: pd.DataFrame) -> pd.DataFrame:
             {
                 "class": treatment_class,
                 "treatment": Html(
-                    f'<a href="narrative_{treatment_class.replace(" ", "_")}.html">{html.escape(group)}</a>'
+                    f'<a href="narrative_{str(treatment_class).replace(" ", "_")}.html">{html.escape(group)}</a>'
                     f'<span class="psps-place">{treatment_class}</span>'
                 ),
                 "trials": len(own),

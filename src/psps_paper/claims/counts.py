@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import networkx as nx
 import pandas as pd
 
 from psps_paper import formatting
@@ -168,15 +169,11 @@ def _arms(studies: pd.DataFrame, ref: int) -> list[str]:
     return studies.set_index("ref").at[ref, "arms"].split(" | ")
 
 
-def _comparisons(studies: pd.DataFrame) -> nx.Graph:  # noqa: F821
-    import networkx as nx
-
+def _comparisons(studies: pd.DataFrame) -> nx.Graph:
     return nx.Graph([tuple(text.split(" vs ")) for text in studies["nma_comparison"].dropna()])
 
 
 def _loops_by_trials(evidence: Evidence, word: str) -> Finding:
-    import networkx as nx
-
     if lacking := _lacking(evidence, every="comparisons"):
         return lacking
     fit = evidence.trial_fit

@@ -243,7 +243,7 @@ def identified_range(found: pd.DataFrame, kept: Iterable[str]) -> pd.DataFrame:
             row |= {f"{name}_low": part[name].min(), f"{name}_high": part[name].max()}
         # the further margin is from the other conclusion, the more favourable; "no difference" is favoured by a small
         # one
-        favour = -part["margin"].abs() if conclusion.startswith("no difference") else part["margin"]
+        favour = -part["margin"].abs() if str(conclusion).startswith("no difference") else part["margin"]
         for column, holds in (("holds_in", True), ("fails_in", False)):
             those = favour[part["holds"] == holds]
             at = (those.idxmax() if holds else those.idxmin()) if len(those) else None

@@ -174,8 +174,8 @@ def panel(
         (left / total_width, bottom / total_height, width / total_width, height / total_height)
     )
     axes.tick_params(labelsize=size, length=3, width=0.8, pad=2)
-    axes.xaxis.label.set_size(size)
-    axes.yaxis.label.set_size(size)
+    axes.xaxis.label.set_fontsize(size)
+    axes.yaxis.label.set_fontsize(size)
     return axes
 
 

@@ -104,7 +104,7 @@ def _effects(long: pd.DataFrame, measure: str, outcome, file: str) -> tuple[pd.D
         raise TableError(str(error)) from None
     reasons = {(study, name): reason for study, *names, reason in table.excluded.to_numpy(object) for name in names if name}
     kept = {(row.study, name) for row in table.itertuples() for name in (row.treat1, row.treat2)}
-    out = [(row, *arm, reasons.get(arm, "gives no estimate")) for row, arm in zip(long.index, zip(long["study"], long["treatment"])) if arm not in kept]
+    out = [(row, *arm, reasons.get(arm, "gives no estimate")) for row, arm in zip(long.index, zip(long["study"], long["treatment"], strict=True), strict=True) if arm not in kept]
     return table.to_frame().copy(), pd.DataFrame(out, columns=["row", "study", "treatment", "reason"])
 
 

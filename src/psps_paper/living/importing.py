@@ -19,9 +19,9 @@ from psps_paper.living.notes import _label_notes, _notes, _without_sd
 from psps_paper.living.reading import RawTable, read_table
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.limits import MAX_ESTIMATES, MAX_TREATMENTS
+from psps_paper.tables.load import load_table
 
 LARGEST_LOG = 30.0
-from psps_paper.tables.load import load_table
 
 
 def read_trials(path: Path, options: Options, folder: Path) -> Import:

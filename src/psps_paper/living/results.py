@@ -53,7 +53,7 @@ def review_results(folder: Path, *, outcome: str | None = None) -> dict:
             for claim in checked.itertuples()
         ]
     state = network_state(folder)
-    digests = {name: str(digest) for name, digest in checksums(folder).items() if not name.startswith("dictionaries/")}
+    digests = {name: str(digest) for name, digest in checksums(folder).items() if not str(name).startswith("dictionaries/")}
     if isinstance(state, Trials):
         digests |= {f"trials/{name}": digest for name, digest in state.source["files"].items()}
     return {

@@ -32,9 +32,9 @@ def open_review(folder: Path | str | None = None) -> Review:
     places = [Path(folder)] if folder else [Path.cwd(), Path.cwd().parent]
     for place in places:
         if (place / CONFIG).is_file():
-            with contextlib.suppress(TableError, OSError):  # someone else is writing there, or nobody can
-                with only_writer(place):
-                    finish_replacing(place / "data")
+            # Someone else is writing there, or nobody can
+            with contextlib.suppress(TableError, OSError), only_writer(place):
+                finish_replacing(place / "data")
             return Review(place.absolute(), read_settings(place))
     raise TableError(f"no {CONFIG} in {places[0]}")
 

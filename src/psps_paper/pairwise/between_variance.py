@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import scipy
@@ -52,7 +52,7 @@ def tau2_of_regression(x: np.ndarray, te: np.ndarray, v: np.ndarray, method: str
     """
     if not isinstance(method, str):
         return Tau2Estimate(one_number(method, "tau2", "not negative"), np.nan, ())
-    choice(method, "tau2", RegressionTau2.__args__)
+    choice(method, "tau2", get_args(RegressionTau2))
     if method == "FE" or len(te) == x.shape[1]:
         return Tau2Estimate(0.0, np.nan, ())
     if method in ("REML", "ML"):

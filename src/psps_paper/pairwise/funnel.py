@@ -127,7 +127,7 @@ def trim_and_fill(
     choice(estimator, "estimator", ("L0", "R0"))
     for name, value in (("tau2", tau2), ("trim_tau2", trim_tau2)):
         if isinstance(value, str):
-            choice(value, name, TrimTau2.__args__)
+            choice(value, name, get_args(TrimTau2))
     side = _slope_side(te, se) if side is None else side
     choice(side, "side", get_args(Side))
     sign = -1.0 if side == "right" else 1.0

@@ -164,7 +164,7 @@ def _tau2(
         if values.shape not in ((), (n_sets,)):
             raise ValueError(f"tau2: shape {values.shape} is not ({n_sets},), one value a data set")
         return np.broadcast_to(values, n_sets).copy(), None
-    choice(tau2, "tau2", Tau2Method.__args__)
+    choice(tau2, "tau2", get_args(Tau2Method))
     if k == 1:
         return np.zeros(n_sets), None
     if tau2 in ("REML", "ML"):

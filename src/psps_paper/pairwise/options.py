@@ -306,7 +306,7 @@ def tau2_interval(
     >>> round(fit.lower, 4), round(fit.upper, 2)
     (0.0283, 12.35)
     """
-    choice(method, "method", Tau2Interval.__args__)
+    choice(method, "method", get_args(Tau2Interval))
     critical_value(level)
     te, v, x = _studies(te, se, 2)
     if method == "PL" and tau2 not in ("ML", "REML"):

@@ -133,7 +133,7 @@ def estimate_tau2(te, se, method: Tau2Method = "DL") -> float:
     Hedges 1983. Reviewed in Veroniki 2016.  Checked against: metafor 3.8-1 rma().
     """
     te, se = study_estimates(te, se)
-    choice(method, "tau2", Tau2Method.__args__)
+    choice(method, "tau2", get_args(Tau2Method))
     k, v = len(te), se**2
     if k == 1:
         return 0.0

@@ -215,7 +215,7 @@ def test_every_cell_agrees(name, request):
 @pytest.mark.parametrize("name", ["binary", "rates"])
 def test_every_cell_is_compared_or_listed(name, request):
     book = request.getfixturevalue(name)
-    assert not book.left_over() and not book.stale()
+    book.assert_complete(__file__)
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,7 @@ def test_every_cell_agrees(book):
 
 
 def test_every_cell_is_compared_or_listed(book):
-    assert not book.left_over() and not book.stale()
+    book.assert_complete(__file__)
 
 
 def test_egger_and_the_default_of_pet_are_one_regression(book):

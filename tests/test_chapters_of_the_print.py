@@ -21,7 +21,7 @@ from psps_paper.ensemble import (
     tau2_routes,
 )
 
-CHAPTERS = ["compatibility", "heterogeneity", "what_print_allows"]
+CHAPTERS = ["what_print_allows"]
 NUMBERS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "twenty", "dozen", "twice", "half"]
 # "one" as a pronoun, and a unit; everything else is glued
 ALLOWED = ["here one fits", "are not the one that was", "one of them", "half-units", "half a unit", "one might assume",

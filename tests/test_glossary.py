@@ -31,7 +31,7 @@ def prose(stem: str) -> str:
         shown = [markup for cell in cells for output in cell.get("outputs", []) if (markup := output.get("data", {}).get("text/html"))]
         captions = [part.get_text(" ") for markup in shown for part in BeautifulSoup(markup, "html.parser").select("figcaption, p.psps-note, thead th")]
         text = "\n".join([cell.source for cell in cells if cell.cell_type == "markdown"] + captions)
-    text = re.sub(r"^```(?!\{(?:margin|admonition)).*?^```$|\$\$.*?\$\$|\$[^$\n]*\$|^    .*$", " ", text, flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"^```(?!\{(?:margin|admonition))\S.*?^```$|\$\$.*?\$\$|\$[^$\n]*\$|^    .*$", " ", text, flags=re.DOTALL | re.MULTILINE)
     return re.sub(r"`+[^`]*`+|\]\([^)]*\)|https?://\S+", " ", text)
 
 

@@ -101,7 +101,7 @@ def test_every_cell_of_the_two_files_is_compared_or_listed():
         for cell, ours in found.items():
             levels.check(f"{name}/REML/{cell}", ours, 1e-5 if "sigma2" in cell else 1e-7, 1e-7)
     for book in (peaks, levels):
-        assert book.differences == [] and book.left_over() == [] and book.stale() == []
+        book.assert_complete(__file__)
 
 
 def test_two_peaks():

@@ -3,7 +3,6 @@
 import math
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy.stats import chi2_contingency, norm, t
 
@@ -104,38 +103,6 @@ def test_risk_differences_stay_possible(pooled):
     rows = pooled[pooled["measure"] == "risk difference"]
     limits = rows[["lower", "upper", "prediction lower", "prediction upper", "Hartung-Knapp lower"]]
     assert limits.abs().max().max() <= 1
-
-
-def test_number_needed_to_treat_is_the_inverse(pooled, arms):
-    table = responders.number_needed_to_treat(pooled, arms, load_table("study_facts"), comparison=POOLED)
-    row = pooled[(pooled["analysis"] == "missing as failure") & (pooled["measure"] == "risk difference")].iloc[0]
-    nnt = table.iloc[0]
-    assert nnt["NNT"] == pytest.approx(1 / row["estimate"])
-    assert (nnt["lower"], nnt["upper"]) == (pytest.approx(1 / row["upper"]), pytest.approx(1 / row["lower"]))
-    assert nnt["lower"] < nnt["NNT"] < nnt["upper"]
-    wide = table.iloc[1]  # ref. Hartung & Knapp: -0.13 to 0.64, so no effect is not excluded
-    assert wide["of"] == "pooled, Hartung-Knapp interval" and wide["lower"] == pytest.approx(1 / row["Hartung-Knapp upper"])
-    assert math.isinf(wide["upper"]) and "not excluded" in wide["note"]
-
-
-def test_number_needed_to_treat_without_a_bound(arms):
-    limits = {"lower": -0.1, "upper": 0.3, "Hartung-Knapp lower": -0.2, "Hartung-Knapp upper": 0.4}
-    no_effect = pd.DataFrame([{"measure": "risk difference", "analysis": "x", "estimate": 0.1, **limits}])
-    row = responders.number_needed_to_treat(no_effect, arms, load_table("study_facts"), comparison=POOLED).iloc[0]
-    assert math.isinf(row["upper"]) and "not excluded" in row["note"]
-
-
-def test_number_needed_to_treat_names_the_interval_that_the_abstract_prints(pooled, arms):
-    facts = load_table("study_facts")
-    table = responders.number_needed_to_treat(pooled, arms, facts, comparison=POOLED).set_index("of")
-    # ref 71: 9 % (0.6 to 17.5), so 1 / 0.175 and 1 / 0.006
-    note = table.at["Rigoard 2019, 6 months, back pain", "note"]
-    assert "9 % (0.6 to 17.5), so 5.71 to 166.67" in note and "continuity correction" in note
-    own = table[~table.index.str.startswith("pooled")]
-    assert (own.drop("Rigoard 2019, 6 months, back pain")["note"] == "").all()
-    other = facts.assign(number=facts["number"].mask(facts["fact"] == "rigoard2019.upper.1", 20.0))
-    table = responders.number_needed_to_treat(pooled, arms, other, comparison=POOLED).set_index("of")
-    assert "by a method that is not stated" in table.at["Rigoard 2019, 6 months, back pain", "note"]
 
 
 def test_the_model_is_named_after_the_fit(pooled):

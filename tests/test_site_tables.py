@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from psps_paper.book.display import show, table_markup
-from psps_paper.site.tables import IN_VIEW, MOST_SHORT, arranged
+from psps_paper.site.tables import IN_VIEW, LONG, MOST_SHORT, arranged
 
 WORDS = "a cell that says more than a number"
 
@@ -84,3 +84,12 @@ def test_a_registry_shows_the_first_rows_and_its_csv_has_all():
     assert "4 of 40 rows" in page.select_one(".psps-note").get_text()
     whole = BeautifulSoup(show(frame(3, rows=3), caption="C.", tier="printed", name="registry", short=4).markup, "html.parser")
     assert not whole.figure.has_attr("data-registry") and whole.select_one(".psps-note") is None
+
+
+def test_a_long_table_opens_below_its_caption():
+    assert soup(frame(2, rows=LONG)).find("details") is None
+    closed = soup(frame(2, rows=LONG + 1)).find("details", class_="psps-long")
+    assert closed.summary.get_text() == f"All {LONG + 1} rows" and closed.table is not None
+    assert soup(frame(2, rows=LONG + 1), whole=True).find("details") is None
+    within = arranged(f'<details><summary>s</summary>{table_markup(frame(2, rows=LONG + 1), label="t")}</details>')
+    assert within.count("<details") == 1

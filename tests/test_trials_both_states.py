@@ -128,7 +128,7 @@ def test_an_outcome_without_trials_falls_back_to_what_is_printed_or_says_so(tria
 
 # --- whole chapters -----------------------------------------------------------------------------------
 
-SWITCHED = ["network_meta_analysis", "heterogeneity", "abstract", "what_changed", "clinician_summary"]
+SWITCHED = ["network_meta_analysis", "what_print_allows", "abstract", "what_changed", "clinician_summary"]
 # Words of prose that only one state has, as the outputs that glue keeps for it hold them
 SAID = {
     "abstract": ("are not available here", "This copy holds trial-level data"),
@@ -195,7 +195,7 @@ def test_with_trials_the_network_chapter_shows_their_fit(executed, trials):
 
 @pytest.mark.slow
 def test_with_trials_the_heterogeneity_chapter_shows_theirs_and_the_funnel(executed):
-    printed, recomputed = map(markup, executed["heterogeneity"])
+    printed, recomputed = map(markup, executed["what_print_allows"])
     assert "points are not available here" in printed and 'id="figure-funnel"' not in printed
     assert "points are not available here" not in recomputed and 'id="figure-funnel"' in recomputed
     table = recomputed.partition('id="table-heterogeneity-of-trials"')[2].partition("</figure>")[0]

@@ -176,39 +176,6 @@ def forest_summary(pooled_table: pd.DataFrame, analysis: str = "missing as failu
             "predict_lower": row["prediction lower"], "predict_upper": row["prediction upper"]}
 
 
-def number_needed_to_treat(pooled_table: pd.DataFrame, arms: pd.DataFrame, facts: pd.DataFrame, *, comparison: str) -> pd.DataFrame:
-    """Number needed to treat for one more responder, from the pooled risk difference and from each trial.
-
-    Parameters
-    ----------
-    pooled_table, arms : DataFrame
-        From :func:`pooled` and :func:`arm_counts`.
-    facts : DataFrame
-        The table ``study_facts``, for intervals that a trial's own page prints.
-    comparison : str
-
-    Returns
-    -------
-    DataFrame [of, analysis, NNT, lower, upper, note]
-        Limits are the inverse of the risk difference's limits in reverse order; where those include zero, the
-        upper limit is infinite and the note says that harm is not excluded. The pooled difference has two rows
-        an analysis, by its normal and by its Hartung-Knapp interval. Where the trial's page prints an interval of the difference, the note gives what follows from that.
-
-    Source: Altman 1998.
-    """
-    rows = []
-    for _, row in pooled_table[pooled_table["measure"] == "risk difference"].iterrows():
-        rows.append({"of": "pooled", "analysis": row["analysis"], **_nnt(row["estimate"], row["lower"], row["upper"])})
-        wide = _nnt(row["estimate"], row["Hartung-Knapp lower"], row["Hartung-Knapp upper"])
-        rows.append({"of": "pooled, Hartung-Knapp interval", "analysis": row["analysis"], **wide})
-    single = contrasts(arms)
-    for row in single[single["comparison"] == comparison].itertuples():
-        own = {"of": row.label, "analysis": "missing as failure", **_nnt(row.rd, row.rd_lower, row.rd_upper)}
-        own["note"] = "; ".join(filter(None, [own["note"], _printed_difference(row, facts)]))
-        rows.append(own)
-    return pd.DataFrame(rows)
-
-
 def percentages_against_counts(responders: pd.DataFrame, arms: pd.DataFrame, facts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
     """The article's percentages beside the counts found.
 

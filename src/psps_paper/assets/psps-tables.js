@@ -175,7 +175,8 @@
       filter();
       remember({ [`${name}.filter`]: search.value, ...Object.fromEntries(menus.map(({ kind, select }) => [`${name}.${kind}`, select.value])) });
     });
-    (table.closest(".table-wrap") || table).before(controls);
+    // Within what opens, so that they do not stand above a closed table.
+    (table.closest(".psps-long") ? table : table.closest(".table-wrap") || table).before(controls);
     filter();
     if (search.value || menus.some(({ select }) => select.value)) {
       for (let around = table.closest("details"); around; around = around.parentElement.closest("details")) around.open = true;

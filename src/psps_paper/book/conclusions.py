@@ -9,7 +9,8 @@ import pandas as pd
 from psps_paper import formatting
 from psps_paper.article.published import published_network
 from psps_paper.article.trials import te_desirable
-from psps_paper.conclusions.robustness import OPEN, article_conclusions, proved, settled_by
+from psps_paper.conclusions.robustness import OPEN, Proved, article_conclusions, proved, settled_by
+from psps_paper.ensemble import agreeing_tau2
 from psps_paper.ensemble.compatibility import crossovers_label
 from psps_paper.ensemble.countings import AS_PRINTED, ONE_MEAN
 from psps_paper.ensemble.model import CAPS
@@ -103,6 +104,17 @@ def proved_texts() -> dict[str, str]:
     known = proved()
     published = published_network(load_table("nma_published"), desirable=te_desirable())
     return conclusions_texts(article_conclusions(published), known.ranges, known.witnesses)
+
+
+def open_texts(known: Proved) -> dict[str, str]:
+    """What the stored data sets leave open beside the conclusions: ``q`` and ``egger`` with one mean a study, and ``tau2``."""
+    once = known.found[known.found["counting"] == ONE_MEAN]
+    tau2 = agreeing_tau2(known.witnesses)
+    return {
+        "q": formatting.interval(once["q"].min(), once["q"].max(), 0),
+        "egger": formatting.interval(once["egger_t"].min(), once["egger_t"].max(), 1),
+        "tau2": formatting.interval(tau2.min(), tau2.max(), 3),
+    }
 
 
 def ranges_table(ranges: pd.DataFrame) -> pd.DataFrame:

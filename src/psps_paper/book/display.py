@@ -99,6 +99,7 @@ def show(
     view: Sequence[str] = (),
     short: int = 0,
     data: pd.DataFrame | None = None,
+    whole: bool = False,
 ) -> Shown:
     """Show a table or a figure with its caption, its tier and its data one click away.
 
@@ -126,6 +127,8 @@ def show(
         Rows to show of a long table; all of them are in its CSV, which the page searches. 0 shows all.
     data : DataFrame, optional
         What the CSV holds, where a table is shown in other columns than one would calculate with.
+    whole : bool
+        Whether a long table stays open; else readers open it.
 
     Raises
     ------
@@ -137,7 +140,7 @@ def show(
         body, data, name, text = _figure_markup(what), what.data, what.name, what.alt
     else:
         shown = what.head(short) if short else what
-        body = table_markup(shown, label=caption, index=index, sortable=sortable and not short, view=view)
+        body = table_markup(shown, label=caption, index=index, sortable=sortable and not short, view=view, whole=whole)
         data = data if data is not None else what.reset_index() if index else what
         text = shown.map(_plain).to_string(index=index)
         if 0 < short < len(what):
@@ -183,8 +186,8 @@ def _inline_svg(drawing: Drawing) -> str:
     return svg
 
 
-def table_markup(table: pd.DataFrame, *, label: str, index: bool = False, sortable: bool = False, view: Sequence[str] = ()) -> str:
-    """A DataFrame as an HTML table; what Sphinx makes of ``view`` is in :mod:`psps_paper.site.tables`."""
+def table_markup(table: pd.DataFrame, *, label: str, index: bool = False, sortable: bool = False, view: Sequence[str] = (), whole: bool = False) -> str:
+    """A DataFrame as an HTML table; what Sphinx makes of ``view`` and ``whole`` is in :mod:`psps_paper.site.tables`."""
     unknown = [name for name in view if name not in table.columns]
     if unknown:
         raise ValueError(f"view: no column {unknown[0]!r}; expected some of {', '.join(map(str, table.columns))}")
@@ -202,6 +205,8 @@ def table_markup(table: pd.DataFrame, *, label: str, index: bool = False, sortab
         header = f'<th scope="row">{_text(key)}</th>' if index else ""
         rows.append(f"<tr{attributes}>{header}{cells}</tr>")
     flag = " data-sortable" if sortable else ""
+    if whole:
+        flag += " data-whole"
     if view:
         places = ([0] if index else []) + [table.columns.get_loc(name) + int(index) for name in view]
         flag += f' data-view="{" ".join(map(str, places))}"'

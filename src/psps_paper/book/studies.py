@@ -169,7 +169,58 @@ def pooled_responders_table(pooled: pd.DataFrame) -> pd.DataFrame:
     ])
 
 
-def reextracted_texts(beside: pd.DataFrame, shares: pd.DataFrame, grid: pd.DataFrame, treat2: str) -> dict[str, str]:
+def _effect(row, stem: str = "", low: str = "lower", high: str = "upper") -> str:
+    prefix = f"{stem} " if stem else ""
+    return formatting.estimate(row[f"{prefix}te" if stem != "difference" else "difference"], row[f"{prefix}{low}"], row[f"{prefix}{high}"])
+
+
+def beside_table(beside: pd.DataFrame) -> pd.DataFrame:
+    """Rows of :func:`psps_paper.article.reextracted.beside_published` as readers see them: estimates with their intervals."""
+    return pd.DataFrame([
+        {
+            "first": row["treat1"], "against": row["treat2"], "from public pages": _effect(row), "published": _effect(row, "published"),
+            "difference": _effect(row, "difference"), "studies": row["studies"], "estimates": row["estimates"],
+            "published estimates": row["published estimates"], "prediction interval": formatting.interval(row["predict lower"], row["predict upper"]),
+        }
+        for _, row in beside.iterrows()
+    ])  # fmt: skip
+
+
+def beside_bayes_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of :func:`psps_paper.article.reextracted.beside_bayes` as readers see them."""
+    return pd.DataFrame([
+        {
+            "against": row["treat2"], "SMD (95 % CI)": _effect(row), "Bayesian SMD (95 % interval)": _effect(row, "Bayesian"),
+            "P better": formatting.percent(row["P treat1 better (%)"] / 100, 0),
+            "P better in a new study": formatting.percent(row["P treat1 better in a new study (%)"] / 100, 0),
+        }
+        for _, row in table.iterrows()
+    ])  # fmt: skip
+
+
+def contrasts_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Re-extracted contrasts as readers see them, from :func:`psps_paper.article.reextracted.contrasts`."""
+    return pd.DataFrame([
+        {
+            "study": row["study"], "against": row["treat2"], "outcome": f"{row['outcome']}, {row['time']}", "SMD (95 % CI)": _effect(row),
+            "conversion": row["conversion"], "ref": row["ref"], "method": row["method"], "assumption": row["assumption"], "sources": row["sources"],
+        }
+        for _, row in rows.iterrows()
+    ])  # fmt: skip
+
+
+def arms_table(arms: pd.DataFrame) -> pd.DataFrame:
+    """Responders by arm as readers see them, from :func:`psps_paper.article.responders.arm_counts`."""
+    return pd.DataFrame({
+        "trial": arms["trial"], "arm": arms["arm"], "time": arms["time"],
+        "responders": [f"{row.events} of {row.randomised} ({formatting.percent(row.percent / 100, 0)})" for row in arms.itertuples()],
+        "definition": arms["definition"], "site": arms["site"], "ref": arms["ref"], "comparison": arms["comparison"],
+        "observed": [f"{row.observed_low}" if row.observed_low == row.observed_high else f"{row.observed_low} to {row.observed_high}" for row in arms.itertuples()],
+        "source": arms["source"], "note": arms["note"],
+    })  # fmt: skip
+
+
+def reextracted_texts(beside: pd.DataFrame, shares: pd.DataFrame, *, undecided: str) -> dict[str, str]:
     """How the re-extracted network stands beside the published one, for prose.
 
     Parameters
@@ -178,15 +229,14 @@ def reextracted_texts(beside: pd.DataFrame, shares: pd.DataFrame, grid: pd.DataF
         From :func:`psps_paper.article.reextracted.beside_published`.
     shares : DataFrame
         From :func:`psps_paper.article.reextracted.resting_on_conversions`.
-    grid : DataFrame
-        From :func:`psps_paper.article.reextracted.sensitivity`; counts are of its rows against ``treat2``.
+    undecided : str
+        The treatment against which the article shows no difference.
     """
-    _, middle, both, within, between = reextracted.CORRELATIONS
-    zero = reextracted.including_zero(grid, treat2).set_index(["within patients", "between estimates"])["including zero"]
-    rows = grid[grid["treat2"] == treat2]
-    wide = rows[(rows["set"] == "wider") & (rows["tau2 by"] == "DL")].set_index(["within patients", "between estimates"]).loc[both]
+    finding = beside.set_index("treat2").loc[undecided]
     apart = beside[(beside["difference lower"] > 0) | (beside["difference upper"] < 0)]
     return {
+        "undecided": _effect(finding),
+        "undecided_published": _effect(finding, "published"),
         "n_comparisons": str(len(beside)),
         "n_same_side": str((beside["same side"] == "yes").sum()),
         "n_larger": str((beside["difference"] > 0).sum()),
@@ -195,13 +245,6 @@ def reextracted_texts(beside: pd.DataFrame, shares: pd.DataFrame, grid: pd.DataF
         "apart": ", ".join(apart["treat2"]) or "none",
         "n_counts": str(((shares["method"] == "log odds ratio") & (shares["share"] > 1 - 1e-9)).sum()),
         "middle": formatting.number(reextracted.CORRELATION, 1),
-        "high": formatting.number(both[0], 1),
-        "interval_high": formatting.interval(wide["lower"], wide["upper"]),
-        "choices": str(len(rows) // len(zero)),
-        "zero_middle": str(zero[middle]),
-        "zero_both": str(zero[both]),
-        "zero_within": str(zero[within]),
-        "zero_between": str(zero[between]),
     }
 
 

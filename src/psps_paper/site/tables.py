@@ -10,6 +10,7 @@ import re
 
 IN_VIEW = 5  # columns that fit a desk
 SHORT = 14  # characters of a cell that needs little room
+LONG = 12  # rows of a table that is read at once; a longer one opens below its caption
 MOST_SHORT = 8  # columns that fit a desk where all cells after the first are that short
 
 _TABLE = re.compile(r'<table class="(psps|table)"((?: [\w-]+(?:="[^"]*")?)*)>(.*?)</table>', re.DOTALL)  # "table": written in Markdown
@@ -35,11 +36,19 @@ def arranged(body: str) -> str:
     A table whose cells are all short may show ``MOST_SHORT``. ``data-view="0 2 5"`` names the columns in view by position.
     Each cell carries its heading (``data-head``), which the style sheet shows where rows become cards. Rows keep their
     anchors; cells and rows are parted by white space, so that a search finds words.
+
+    A table of more than ``LONG`` rows is closed, unless ``data-whole`` or something around it that is closed says otherwise; an
+    address that leads to a row opens it.
     """
-    return _TABLE.sub(lambda table: _arranged_table(*table.groups()), body)
+
+    def table(found: re.Match) -> str:
+        around = body[: found.start()]
+        return _arranged_table(*found.groups(), within=around.count("<details") > around.count("</details>"))
+
+    return _TABLE.sub(table, body)
 
 
-def _arranged_table(kind: str, attributes: str, inside: str) -> str:
+def _arranged_table(kind: str, attributes: str, inside: str, *, within: bool) -> str:
     rows = [(row[1], [(cell[1], cell[2], cell[3]) for cell in _CELL.finditer(row[2])]) for row in _ROW.finditer(inside)]
     if not rows:
         return f'<table class="{kind}"{attributes}>{inside}</table>'
@@ -50,7 +59,10 @@ def _arranged_table(kind: str, attributes: str, inside: str) -> str:
     top = " ".join(_tag(name if heads[position] else "td", marks, content) for position, (name, marks, content) in ((position, head[position]) for position in view))
     body = "\n".join(_line(marks, cells, heads, view) for marks, cells in lines)
     opens = " psps-opens" if len(view) < len(heads) else ""
-    return f'<table class="{kind} psps-rows{opens}"{_VIEW.sub("", attributes)}><thead><tr>{top}</tr></thead>\n<tbody>{body}</tbody></table>'
+    whole = within or kind == "table" or " data-whole" in attributes or len(lines) <= LONG
+    around = ("", "") if whole else (f'<details class="psps-long"><summary>All {len(lines)} rows</summary>', "</details>")
+    own = _VIEW.sub("", attributes).replace(" data-whole", "")
+    return f'{around[0]}<table class="{kind} psps-rows{opens}"{own}><thead><tr>{top}</tr></thead>\n<tbody>{body}</tbody></table>{around[1]}'
 
 
 def _view(heads: list[str], lines: list[tuple[str, list[tuple[str, str, str]]]]) -> list[int]:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from psps_paper.book.validation import agreement_by_field, other_references
 from psps_paper.book.validation_networks import NOT_COMPARED, compare_with_oracle
 from psps_paper.network import fit_network
 from psps_paper.network.ranking import p_scores, rank_probabilities, sucra
@@ -156,3 +157,11 @@ def test_sucra_of_draws_is_the_p_score(name):
     expected = pd.Series(data["pscore_random"], index=data["trts"])
     assert (sucra(table) - expected).abs().max() < 5 * 0.5 / np.sqrt(table.attrs["draws"])
     np.testing.assert_allclose(p_scores(fit, desirable=desirable)[data["trts"]], expected, atol=1e-8)
+
+
+def test_every_reference_file_is_in_the_validation_chapter():
+    """By field, or cell by cell in a test of its own; of the two GLS files the networks' tests compare what the file is for."""
+    shown = set(agreement_by_field()["reference"]) | set(other_references()["reference"])
+    compared_here = set(METAFOR)
+    assert {path.stem for path in ORACLES.glob("*.json")} == shown | compared_here and not shown & compared_here
+    assert (pd.to_numeric(other_references()["cells compared"]) > 0).all()

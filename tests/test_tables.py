@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import json
 import re
 
 import pandas as pd
@@ -12,6 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from helpers import DATA, ROOT, copy_data, replace_once, table
+from psps_paper.book.data import dictionary_of_all, tables_table
+from psps_paper.book.display import TIERS
 from psps_paper.cli.main import main
 from psps_paper.tables.checksums import checksums, record_checksums, recorded_checksums
 from psps_paper.tables.conditions import select
@@ -437,12 +437,13 @@ def test_command_refuses_a_folder_without_tables(capsys, monkeypatch, command):
     assert written.err == "psps-paper: nonsense is no data folder: it has no folder dictionaries\n"
 
 
-def test_every_table_has_its_section_in_the_data_dictionary():
-    cells = json.loads((ROOT / "book" / "data_dictionary.ipynb").read_text(encoding="utf-8"))["cells"]
-    sources = ["".join(cell["source"]) for cell in cells]
-    shown = [
-        (heading[1], cell[1])
-        for above, below in itertools.pairwise(sources)
-        if (cell := re.search(r'DICTIONARIES\["(\w+)"\]', below)) and (heading := re.search(r"^## .*`(\w+)\.csv`$", above))
-    ]
-    assert sorted(shown) == [(name, name) for name in sorted(table_names())]
+def test_every_table_is_told_of_in_the_data_dictionary(tmp_path):
+    told = load_table("tables")
+    assert sorted(told["table"]) == sorted(table_names()) == [name.removesuffix(".csv") for name in tables_table()["table"].map(lambda cell: re.sub("<[^>]+>", "", cell))]
+    assert all(set(tier.split(" and ")) <= set(TIERS) for tier in told["tier"])
+    every = dictionary_of_all()
+    assert len(every) == sum(load_table(name).shape[1] for name in table_names())
+    folder = copy_data(tmp_path)
+    replace_once(folder / "tables.csv", b"outcomes,", b"results,")
+    with pytest.raises(ValueError, match="'outcomes' is not both there and in data/"):
+        tables_table(folder)

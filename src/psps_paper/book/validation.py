@@ -46,7 +46,7 @@ def agreement_by_field(folder: Path | None = None) -> pd.DataFrame:
         elif path.stem.startswith("bayes_"):
             fields = compare_bayes(path)
         else:
-            continue  # compared in its own test file
+            continue  # other_references
         for row in fields.itertuples():
             compared = not row.reason
             rows.append({
@@ -68,6 +68,18 @@ def agreement_by_reference(by_field: pd.DataFrame) -> pd.DataFrame:
     table = groups.value_counts().unstack(fill_value=0).reindex(columns=["yes", "no", "not compared"], fill_value=0)
     table = table.rename(columns={"yes": "fields that agree", "no": "fields that differ", "not compared": "not compared"})
     return table.rename_axis(columns=None).reset_index()
+
+
+def other_references(folder: Path | None = None) -> pd.DataFrame:
+    """Reference files that tests compare cell by cell.
+
+    Returns
+    -------
+    DataFrame [reference, software, cells compared, cells listed, tolerance, why listed, test]
+        As the tests wrote it (``agreement.csv`` beside the files), which fail where it is no longer so. ``tolerance`` is the
+        largest relative difference that any cell may have; most must be nearer.
+    """
+    return pd.read_csv((folder or oracle_folder()) / "agreement.csv", dtype=str, keep_default_na=False)
 
 
 def required_digits(tolerance: float) -> int:

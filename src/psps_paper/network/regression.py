@@ -172,8 +172,7 @@ def network_meta_regression(
         As :func:`fit_network`; a study without a value; a reference that is no treatment; a covariate that does not
         vary, or whose slopes the studies cannot tell from effects; a name that is a treatment too.
 
-    Source: Cooper et al. 2009 (Stat Med 28:1861) and Dias et al. 2013 (Med Decis Making 33:618) for the two
-    interactions; the likelihood as in :func:`fit_network`.
+    Source: Cooper et al. 2009, Stat Med 28:1861; Dias et al. 2013, Med Decis Making 33:618.
     Checked against: metafor 3.8-1 rma.mv(struct = "CS", rho = 0.5), and own maxima in R.
 
     Examples

@@ -196,6 +196,7 @@ EXAMPLES = {
     "network_graph": partial(figures.network_graph, EDGES),
     "forest_network": partial(figures.forest_network, FOREST, desirable="higher", first="neuromodulation", second="the other treatment"),
     "league_heat": partial(figures.league_heat, TE, LOWER, UPPER, desirable="higher"),
+    "rank_heat": partial(figures.rank_heat, PROBABILITIES, P_SCORES),
     "rankogram": partial(figures.rankogram, PROBABILITIES, P_SCORES),
     "cumulative_ranks": partial(figures.cumulative_ranks, PROBABILITIES),
     "rank_interval": partial(figures.rank_interval, PROBABILITIES),

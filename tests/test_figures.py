@@ -525,6 +525,15 @@ def test_rob_stacked_plots_its_data():
     assert sorted(bars) == sorted(expected)
 
 
+def test_rank_heat_gives_each_probability_its_area():
+    drawing = figures.rank_heat(PROBABILITIES, P_SCORES)
+    best, *_ = drawing.figure.axes[-1].collections
+    first = P_SCORES.sort_values(ascending=False).index[0]
+    areas = np.asarray(best.get_sizes())
+    np.testing.assert_allclose(areas / areas.sum(), PROBABILITIES.loc[first], atol=1e-12)
+    assert set(drawing.data["probability"]) == set(PROBABILITIES.to_numpy().ravel())
+
+
 def test_rankogram_plots_its_data():
     drawing = drawn("rankogram")
     heights = [p.get_height() / 100 for axes in drawing.figure.axes[1:] for p in axes.patches]
@@ -802,6 +811,7 @@ FOREST_OPTIONS = {"desirable": "higher"}
         (lambda: figures.league_heat(TE, LOWER.iloc[::-1], UPPER, desirable="higher"), r"league_heat, lower: rows .* are not the same"),
         (lambda: figures.rankogram(PROBABILITIES * 1.1, P_SCORES), r"row 'neuromodulation': .* are not probabilities"),
         (lambda: figures.rankogram(PROBABILITIES, P_SCORES.drop("conservative")), r"P-scores of .* for ranks of"),
+        (lambda: figures.rank_heat(PROBABILITIES, P_SCORES.drop("conservative")), r"rank_heat: P-scores of .* for ranks of"),
         (lambda: figures.cumulative_ranks(PROBABILITIES.rename(index={"conservative": "yoga"})), r"treatment class 'yoga'"),
         (lambda: figures.cumulative_ranks(PROBABILITIES[[2, 1, 3, 4]]), r"columns \[2, 1, 3, 4\] are not the ranks 1 to 4"),
         (lambda: figures.p_score_dots(with_value(P_TABLE, 0, "p_score", 1.2)), r"row 1 \(neuromodulation\), column p_score: 1.2"),

@@ -7,7 +7,7 @@ from psps_paper.figures.flow import prisma_flow
 from psps_paper.figures.forest import forest_network, forest_responders
 from psps_paper.figures.intervals import funnel, interval_strip
 from psps_paper.figures.network import league_heat, network_graph
-from psps_paper.figures.ranks import cumulative_ranks, p_score_dots, rank_interval, rankogram
+from psps_paper.figures.ranks import cumulative_ranks, p_score_dots, rank_heat, rank_interval, rankogram
 from psps_paper.figures.robustness import identified_ranges, threshold_forest
 from psps_paper.figures.small_study import bubble, contour_funnel
 from psps_paper.figures.studies import effect_direction, studies_by_year
@@ -28,6 +28,7 @@ __all__ = [
     "p_score_dots",
     "prior_strip",
     "prisma_flow",
+    "rank_heat",
     "rank_interval",
     "rankogram",
     "rob_by_study",

@@ -28,6 +28,11 @@ def _check_probabilities(probabilities: pd.DataFrame, where: str) -> pd.DataFram
     return probabilities.set_axis(range(1, k + 1), axis=1)
 
 
+def _check_same(p_scores: pd.Series, probabilities: pd.DataFrame, where: str) -> None:
+    if set(p_scores.index) != set(probabilities.index):
+        raise ValueError(f"{where}: P-scores of {sorted(p_scores.index)} for ranks of {sorted(probabilities.index)}")
+
+
 def _tidy(frame: pd.DataFrame, value: str) -> pd.DataFrame:
     stacked = frame.rename_axis(index="treatment", columns="rank").stack().rename(value)
     return stacked.reset_index()
@@ -92,11 +97,7 @@ def rankogram(
     Source: Salanti, Ades & Ioannidis 2011; P-scores Rücker & Schwarzer 2015.
     """
     probabilities = _check_probabilities(probabilities, "rankogram")
-    if set(p_scores.index) != set(probabilities.index):
-        raise ValueError(
-            f"rankogram: P-scores of {sorted(p_scores.index)} for ranks of "
-            f"{sorted(probabilities.index)}"
-        )
+    _check_same(p_scores, probabilities, "rankogram")
     order = list(p_scores.sort_values(ascending=False, kind="stable").index)
     colours = {t: palette.class_colour(c) for t, c in style.class_of(order, classes).items()}
     titles = [(t, f"P-score {number(p_scores[t], 3)}") for t in order]
@@ -299,6 +300,49 @@ def p_score_dots(
         for r in data.itertuples()
     )
     return Drawing(name, figure, data, f"P-scores from 0 to 1. {alt}.")
+
+
+@style.styled
+def rank_heat(
+    probabilities: pd.DataFrame,
+    p_scores: pd.Series,
+    *,
+    classes: dict[str, str] | None = None,
+    width: Width = "double",
+    name: str = "rank_heat",
+) -> Drawing:
+    """Probability of each rank as the area of a square, a row a treatment: for networks too large for panels.
+
+    Parameters
+    ----------
+    probabilities, p_scores, classes
+        As in :func:`rankogram`.
+
+    Source: Salanti, Ades & Ioannidis 2011; P-scores Rücker & Schwarzer 2015.
+    """
+    probabilities = _check_probabilities(probabilities, "rank_heat")
+    _check_same(p_scores, probabilities, "rank_heat")
+    order = list(p_scores.sort_values(ascending=False, kind="stable").index)
+    colours = {t: palette.class_colour(c) for t, c in style.class_of(order, classes).items()}
+    scores = [number(p_scores[treatment], 3) for treatment in order]
+    figure, axes, centres, size = _rows(width, order, scores, [], note="Area of a square: probability of the rank. Right: P-score.")
+    k = len(order)
+    axes.set(xlim=(0.4, k + 0.6), xlabel="Rank")
+    axes.xaxis.set_major_locator(MultipleLocator(1 if k <= 12 else 5))
+    heights = np.abs(np.diff(centres))
+    side = min(axes.get_window_extent().width * 72 / figure.dpi / (k + 0.2), heights.min() if len(heights) else size) * 0.94
+    for treatment, y in zip(order, centres, strict=True):
+        shares = probabilities.loc[treatment]
+        axes.plot([1, k], [y, y], color=GRID, linewidth=0.6, zorder=1)
+        axes.scatter(shares.index, np.full(k, y), s=shares * side**2, marker="s", color=colours[treatment], linewidths=0, zorder=2)
+    data = _tidy(probabilities.loc[order], "probability")
+    data["p_score"] = data["treatment"].map(p_scores)
+    alt = []
+    for treatment in order:
+        likely = probabilities.loc[treatment].sort_values(ascending=False, kind="stable").head(3)
+        listing = ", ".join(f"rank {rank} {_percent(share)}%" for rank, share in likely.items())
+        alt.append(f"{treatment} (P-score {number(p_scores[treatment], 3)}): {listing}")
+    return Drawing(name, figure, data, "Most likely ranks, rank 1 the best. " + "; ".join(alt) + ".")
 
 
 @style.styled

@@ -8,13 +8,12 @@ from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
-import scipy
 
 from psps_paper.effects.checks import LARGEST, choice, one_number
 from psps_paper.network.conditional_likelihood import Arms, maximise
 from psps_paper.network.heterogeneity import p_of_q
 from psps_paper.network.model import differences, standard_errors
-from psps_paper.network.reduction import connected_parts, joiner
+from psps_paper.network.reduction import connected_parts, joiner, one_spelling
 from psps_paper.network.results import Result, as_text, pairs_frame, square, with_limits
 
 BinaryMethod = Literal["MH", "NCH"]
@@ -56,8 +55,6 @@ class BinaryNetworkFit(Result):
 
     te_common: pd.DataFrame
     se_common: pd.DataFrame
-    te_direct: pd.DataFrame
-    se_direct: pd.DataFrame
     treatments: list[str]
     method: str
     continuity: str | None
@@ -87,6 +84,19 @@ class BinaryNetworkFit(Result):
     @cached_property
     def p_common(self) -> pd.DataFrame:
         return self._of("p")
+
+    @cached_property
+    def _direct(self) -> tuple[np.ndarray, np.ndarray]:
+        columns = (self.arms[name].to_numpy() for name in COLUMNS)
+        return _direct(_designs(*columns, self.treatments), len(self.treatments), self.method)
+
+    @property
+    def te_direct(self) -> pd.DataFrame:
+        return square(self._direct[0], self.treatments)
+
+    @property
+    def se_direct(self) -> pd.DataFrame:
+        return square(self._direct[1], self.treatments)
 
     @property
     def excluded_studies(self) -> list[str]:
@@ -172,12 +182,12 @@ def fit_binary_network(
         raise ValueError(
             "continuity='pooled': the exact likelihood of NCH needs whole counts; expected None, or method MH"
         )
-    table, missing = _read_arms(arms, whole=method == "NCH")
-    used, dropped = _informative(table, pooled=continuity is not None)
-    excluded = pd.concat([missing, dropped], ignore_index=True)
-    treatments = _treatments(used)
-    designs = _designs(used, treatments)
-    te_direct, se_direct = _direct(designs, len(treatments), method)
+    study, treatment, events, n = _read_arms(arms, whole=method == "NCH")
+    events, n, reason = _informative(study, treatment, events, n, pooled=continuity is not None)
+    kept = reason == ""
+    used = (study[kept], treatment[kept], events[kept], n[kept])
+    treatments = _treatments(*used[:2])
+    designs = _designs(*used, treatments)
     if method == "MH":
         effects, covariance, q, df = _mantel_haenszel(designs, treatments)
         log_likelihood, p_q = np.nan, float(p_of_q(np.array(q), df))
@@ -189,8 +199,6 @@ def fit_binary_network(
     return BinaryNetworkFit(
         te_common=square(differences(effects), treatments),
         se_common=square(standard_errors(covariance), treatments),
-        te_direct=square(te_direct, treatments),
-        se_direct=square(se_direct, treatments),
         treatments=treatments,
         method=method,
         continuity=continuity,
@@ -198,17 +206,22 @@ def fit_binary_network(
         df_q=df,
         p_q=p_q,
         log_likelihood=log_likelihood,
-        n_studies=used["study"].nunique(),
-        n_arms=len(used),
+        n_studies=len(set(used[0])),
+        n_arms=len(used[0]),
         n_designs=len(designs),
         level=level,
-        arms=used,
-        excluded=excluded,
+        arms=pd.DataFrame(dict(zip(COLUMNS, used, strict=True))),
+        excluded=pd.DataFrame(
+            {
+                name: x[~kept]
+                for name, x in zip([*COLUMNS, "reason"], (study, treatment, events, n, reason), strict=True)
+            }
+        ),
     )
 
 
-def _read_arms(arms: pd.DataFrame, *, whole: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Checked arms sorted by study and treatment, and those without events or n, with the reason."""
+def _read_arms(arms: pd.DataFrame, *, whole: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Study, treatment, events and n, checked and sorted by study and treatment."""
     if not isinstance(arms, pd.DataFrame):
         raise TypeError(f"arms: {type(arms).__name__} given; expected a DataFrame with columns {COLUMNS}")
     absent = [name for name in COLUMNS if list(arms.columns).count(name) != 1]
@@ -216,85 +229,86 @@ def _read_arms(arms: pd.DataFrame, *, whole: bool) -> tuple[pd.DataFrame, pd.Dat
         raise ValueError(f"arms: column(s) {absent} missing or not unique; expected {COLUMNS}")
     if arms.empty:
         raise ValueError("arms: no rows")
-    table = arms[COLUMNS].copy()
-    for name in COLUMNS[:2]:
-        blank = [bool(pd.isna(value)) or not str(value).strip() for value in table[name]]
-        if any(blank):
-            raise ValueError(f"arms, row {table.index[blank][0]}, column {name}: missing label")
-        table[name] = table[name].astype(str)
-    for name in COLUMNS[2:]:
-        if table[name].dtype.kind not in "iufO":
-            raise ValueError(f"arms, column {name}: {table[name].dtype} given; expected numbers")
-        try:
-            table[name] = table[name].to_numpy(dtype=float, na_value=np.nan)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"arms, column {name}: expected numbers ({error})") from error
-    for row in table.itertuples():
-        _check_arm(row, whole=whole)
-    twice = table.duplicated(COLUMNS[:2])
-    if twice.any():
-        again = table[twice].iloc[0]
-        raise ValueError(
-            f"arms, row {again.name}: study '{again['study']}' has treatment '{again['treatment']}' twice; expected one row"
-        )
-    lacking = table[COLUMNS[2:]].isna().any(axis=1)
-    order = COLUMNS[:2]
-    missing = table[lacking].sort_values(order).assign(reason="events or n missing")
-    return table[~lacking].sort_values(order, ignore_index=True), missing.reset_index(drop=True)
+    rows = arms.index.tolist()
+    study, treatment = (_labels(arms, name) for name in COLUMNS[:2])
+    events, n = (_counts(arms, name) for name in COLUMNS[2:])
+    seen: set[tuple[str, str]] = set()
+    for k, pair in enumerate(zip(study, treatment, strict=True)):
+        if pair in seen:
+            raise ValueError(
+                f"arms, row {rows[k]}: study '{pair[0]}' has treatment '{pair[1]}' twice; expected one row"
+            )
+        seen.add(pair)
+    most = LARGEST_EXACT if whole else LARGEST
+    # A missing count is none of these.
+    wrong = [
+        ("events", events, (events < 0) | (events > most), f"is not a number from 0 to {most:g}"),
+        ("n", n, (n < 1) | (n > most), f"is not a number from 1 to {most:g}"),
+        ("events", events, events > n, "is more than its n"),
+    ]
+    if whole:
+        why = "is not whole, which method NCH needs"
+        wrong += [(name, x, np.mod(x, 1) > 0, why) for name, x in (("events", events), ("n", n))]
+    for name, values, where, why in wrong:
+        for k in np.flatnonzero(where):
+            raise ValueError(
+                f"arms, row {rows[k]} (study '{study[k]}', {treatment[k]}), column {name}: {values[k]:g} {why}"
+            )
+    order = sorted(range(len(study)), key=lambda k: (study[k], treatment[k]))
+    return np.array(study, object)[order], np.array(treatment, object)[order], events[order], n[order]
 
 
-def _check_arm(row, *, whole: bool) -> None:
-    label = f"arms, row {row.Index} (study '{row.study}', {row.treatment})"
-    for name, value, least in (("events", row.events, 0), ("n", row.n, 1)):
-        if np.isnan(value):
-            continue
-        most = LARGEST_EXACT if whole else LARGEST
-        if not least <= value <= most:
-            raise ValueError(f"{label}, column {name}: {value:g} is not a number from {least} to {most:g}")
-        if whole and value != round(value):
-            raise ValueError(f"{label}, column {name}: {value:g} is not whole, which method NCH needs")
-    if row.events > row.n:
-        raise ValueError(f"{label}, column events: {row.events:g} is more than n, {row.n:g}")
+def _labels(arms: pd.DataFrame, name: str) -> list[str]:
+    values = arms[name].tolist()
+    for k, value in enumerate(values):
+        if (not isinstance(value, str) and pd.isna(value)) or not str(value).strip():
+            raise ValueError(f"arms, row {arms.index[k]}, column {name}: missing label")
+    labels = [str(value) for value in values]
+    one_spelling(name, labels, "arms")
+    return labels
 
 
-def _informative(table: pd.DataFrame, *, pooled: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Arms that say something about odds ratios, and the others with the reason.
+def _counts(arms: pd.DataFrame, name: str) -> np.ndarray:
+    if arms[name].dtype.kind not in "iufO":
+        raise ValueError(f"arms, column {name}: {arms[name].dtype} given; expected numbers")
+    try:
+        return arms[name].to_numpy(dtype=float, na_value=np.nan, copy=True)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"arms, column {name}: expected numbers ({error})") from error
+
+
+def _informative(
+    study: np.ndarray, treatment: np.ndarray, events: np.ndarray, n: np.ndarray, *, pooled: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Events and people, with what ``pooled`` adds, and the reason why an arm says nothing of odds ratios, or "".
 
     Repeated until nothing changes: an arm that goes can leave a study without events, or alone.
     """
-    study, treatment = (pd.factorize(table[name])[0] for name in ("study", "treatment"))
-    events, n = table["events"].to_numpy(copy=True), table["n"].to_numpy(copy=True)
-    reason = np.full(len(table), "", object)
-    rows = np.arange(len(table))
-    while rows.size:
+    study, treatment = (np.unique(names, return_inverse=True)[1] for names in (study, treatment))
+    events, n = events.copy(), n.copy()
+    reason = np.where(np.isnan(events) | np.isnan(n), "events or n missing", "").astype(object)
+    while (reason == "").any():
+        rows = np.flatnonzero(reason == "")
         alone = np.bincount(study[rows])[study[rows]] == 1
         none, all_ = _extremes(study[rows], events[rows], n[rows])
-        found = np.select(
-            [alone, none, all_],
-            ["the only arm of its study", "no events in the study", "only events in the study"],
-            "",
-        )
-        if not found.astype(bool).any():
+        told = {"the only arm of its study": alone, "no events in the study": none, "only events in the study": all_}
+        if not (alone | none | all_).any():
             design = _design_of_rows(study[rows], treatment[rows])
-            none, all_ = _extremes(design * len(table) + treatment[rows], events[rows], n[rows])
+            none, all_ = _extremes(design * len(study) + treatment[rows], events[rows], n[rows])
+            told = {"no events in any study of its design": none, "only events in all studies of its design": all_}
             if pooled:
                 extra = INCREMENT * np.isin(design, design[none | all_])
                 events[rows] += extra
                 n[rows] += 2 * extra
                 break
-            found = np.select(
-                [none, all_], ["no events in any study of its design", "only events in all studies of its design"], ""
-            )
-        out = found.astype(bool)
-        if not out.any():
-            break
-        reason[rows[out]] = found[out]
-        rows = rows[~out]
-    if not rows.size:
+            if not (none | all_).any():
+                break
+        for why, where in told.items():
+            fresh = rows[where]
+            reason[fresh[reason[fresh] == ""]] = why
+    else:
         raise ValueError("arms: no study has two arms whose events tell their odds apart")
-    kept = reason == ""
-    used = table.assign(events=events, n=n)[kept].reset_index(drop=True)
-    return used, table[~kept].assign(reason=reason[~kept])
+    return events, n, reason
 
 
 def _extremes(group: np.ndarray, events: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -313,10 +327,10 @@ def _design_of_rows(study: np.ndarray, treatment: np.ndarray) -> np.ndarray:
     return np.array([numbers.setdefault(frozenset(sets[one]), len(numbers)) for one in study.tolist()])
 
 
-def _treatments(used: pd.DataFrame) -> list[str]:
+def _treatments(study: np.ndarray, treatment: np.ndarray) -> list[str]:
     """Sorted, and connected by the studies."""
-    first = dict(zip(used["study"], used["treatment"], strict=True))
-    parts = connected_parts([first[study] for study in used["study"]], list(used["treatment"]))
+    some_arm = dict(zip(study, treatment, strict=True))
+    parts = connected_parts([some_arm[one] for one in study], treatment.tolist())
     if len(parts) > 1:
         raise ValueError(
             f"arms: what is left after exclusions is not connected; it has {len(parts)} parts: "
@@ -343,15 +357,18 @@ class _Design:
         return _Design(self.arms[both], self.events[:, both], self.others[:, both])
 
 
-def _designs(used: pd.DataFrame, treatments: list[str]) -> list[_Design]:
+def _designs(
+    study: np.ndarray, treatment: np.ndarray, events: np.ndarray, n: np.ndarray, treatments: list[str]
+) -> list[_Design]:
+    """Of arms that are sorted by study and treatment."""
     position = {name: k for k, name in enumerate(treatments)}
-    studies: dict[str, list[tuple[int, float, float]]] = {}
-    for row in used.itertuples():
-        studies.setdefault(row.study, []).append((position[row.treatment], row.events, row.n))
-    found: dict[tuple[int, ...], list[list[tuple[float, float]]]] = {}
+    studies: dict[str, list[int]] = {}
+    for k, one in enumerate(study):
+        studies.setdefault(one, []).append(k)
+    found: dict[tuple[int, ...], list[np.ndarray]] = {}
     for rows in studies.values():
-        # The order of strings in pandas is that of Python: rows of a study come sorted
-        found.setdefault(tuple(row[0] for row in rows), []).append([row[1:] for row in rows])
+        counts = np.stack([events[rows], n[rows]], axis=1)
+        found.setdefault(tuple(position[treatment[k]] for k in rows), []).append(counts)
     designs = []
     for arms in sorted(found):
         events, size = np.moveaxis(np.array(found[arms]), -1, 0)
@@ -361,25 +378,27 @@ def _designs(used: pd.DataFrame, treatments: list[str]) -> list[_Design]:
 
 def _mantel_haenszel(designs: list[_Design], treatments: list[str]) -> tuple[np.ndarray, np.ndarray, float, int]:
     """Effects against the first treatment, their covariance, Q between designs and its degrees of freedom."""
-    ys, xs, weights = [], [], []
+    n = len(treatments)
+    information, weighted = np.zeros((n, n)), np.zeros(n)
+    parts = []
     for design in designs:
-        name = joiner(treatments).join(treatments[k] for k in design.arms)
+        names = [treatments[k] for k in design.arms]
         total = (design.events + design.others).sum(axis=1)
         log_or, covariance = _design_estimates(
-            design.events, design.others, total, name, [treatments[k] for k in design.arms]
+            design.events, design.others, total, joiner(treatments).join(names), names
         )
-        basis = np.eye(len(design.arms))[1:] - np.eye(len(design.arms))[0]
-        x = np.zeros((len(basis), len(treatments)))
-        x[:, design.arms] = basis
-        ys.append(basis @ log_or)
-        xs.append(x)
-        weights.append(np.linalg.inv(basis @ covariance @ basis.T))
-    y, x, w = np.concatenate(ys), np.concatenate(xs)[:, 1:], scipy.linalg.block_diag(*weights)
-    covariance = np.zeros((len(treatments),) * 2)
-    covariance[1:, 1:] = np.linalg.inv(x.T @ w @ x)
-    effects = covariance[:, 1:] @ x.T @ w @ y
-    residual = y - x @ effects[1:]
-    return effects, covariance, float(residual @ w @ residual), len(y) - x.shape[1]
+        basis = np.eye(len(names))[1:] - np.eye(len(names))[0]
+        weight = basis.T @ np.linalg.solve(basis @ covariance @ basis.T, basis)
+        information[np.ix_(design.arms, design.arms)] += weight
+        weighted[design.arms] += weight @ log_or
+        parts.append((design.arms, weight, log_or))
+    covariance = np.zeros((n, n))
+    covariance[1:, 1:] = np.linalg.inv(information[1:, 1:])
+    effects = covariance @ weighted
+    # The weights of a design have row sums of 0, so that its constant does not matter.
+    residuals = ((log_or - effects[arms], weight) for arms, weight, log_or in parts)
+    q = sum(float(residual @ weight @ residual) for residual, weight in residuals)
+    return effects, covariance, q, sum(len(arms) - 1 for arms, _, _ in parts) - (n - 1)
 
 
 def _design_estimates(
@@ -398,25 +417,41 @@ def _design_estimates(
             f"design {name}: the Mantel-Haenszel odds ratio of {arms[x]} against {arms[y]} is 0, since no study has "
             f"events under {arms[x]} beside non-events under {arms[y]}; expected some, or method NCH"
         )
-    size = len(arms)
+    size, log_or = len(arms), np.log(products / products.T).sum(axis=1)
+    variance = _variances(events, others, total, products)
+    if size == 2:
+        return log_or / 2, variance[0, 1] * np.array([[1, -1], [-1, 1]]) / 4
     within = _covariances(events, others, total, products)
-    variance = within[np.arange(size)[:, None], np.arange(size), np.arange(size)]
+    same = np.arange(size)
+    within[:, same, same] = variance
+    within[same, same, :] = within[same, :, same] = 0.0
     # Of sums over y of L_xy: pairs of estimates that share x, share y, or are x against w and w against x.
     shared = within.sum(axis=2).T
     covariance = variance - shared - shared.T + within.sum(axis=0)
     covariance[np.diag_indices(size)] = within.sum(axis=(1, 2))
-    log_or = np.log(products / products.T).sum(axis=1)
-    if size > 2 and np.linalg.eigvalsh(covariance)[1] <= 0:
+    if np.linalg.eigvalsh(covariance)[1] <= 0:
         raise ValueError(
             f"design {name}: the Mantel-Haenszel estimates have no positive definite covariance; expected more events, or method NCH"
         )
     return log_or / size, covariance / size**2
 
 
-def _covariances(events: np.ndarray, others: np.ndarray, total: np.ndarray, products: np.ndarray) -> np.ndarray:
-    """Covariance of L_xy and L_xz [x, y, z], 0 where y or z is x; the variance where y is z.
+def _variances(events: np.ndarray, others: np.ndarray, total: np.ndarray, products: np.ndarray) -> np.ndarray:
+    """Variance of L_xy [x, y]; the diagonal means nothing.
 
-    Source: Greenland 1989; Robins, Breslow & Greenland 1986 for the variance.
+    Source: Robins, Breslow & Greenland 1986.
+    """
+    up = 1 / products
+    table = up * events[:, :, None] * others[:, None, :] / total[:, None, None]
+    weight = up * (events[:, :, None] + others[:, None, :]) / total[:, None, None]
+    # With R and S the terms of events under x and under y, P and Q their weights: (R + S) (P + Q) / 2
+    return ((table + table.swapaxes(1, 2)) * (weight + weight.swapaxes(1, 2))).sum(axis=0) / 2
+
+
+def _covariances(events: np.ndarray, others: np.ndarray, total: np.ndarray, products: np.ndarray) -> np.ndarray:
+    """Covariance of L_xy and L_xz for three different arms [x, y, z].
+
+    Source: Greenland 1989.
     """
 
     def moment(*three: np.ndarray) -> np.ndarray:
@@ -426,19 +461,7 @@ def _covariances(events: np.ndarray, others: np.ndarray, total: np.ndarray, prod
     up, down = 1 / products, 1 / products.T
     mixed = moment(a, a, d) * down[:, :, None] * up[:, None, :] + moment(d, d, a) * up[:, :, None] * down[:, None, :]
     found = moment(a, d, d) * up[:, :, None] * up[:, None, :] + moment(d, a, a) * down[:, :, None] * down[:, None, :]
-    found = (found + mixed + mixed.swapaxes(1, 2)) / 3
-    concordant = (a[:, :, None] + d[:, None, :]) / total[:, None, None]
-    one = a[:, :, None] * d[:, None, :] / total[:, None, None]
-    other, discordant = one.swapaxes(1, 2), concordant.swapaxes(1, 2)
-    variance = (
-        (concordant * one).sum(axis=0) * up**2
-        + (concordant * other + discordant * one).sum(axis=0) * up * down
-        + (discordant * other).sum(axis=0) * down**2
-    ) / 2
-    same = np.arange(len(products))
-    found[:, same, same] = variance
-    found[same, same, :] = found[same, :, same] = 0.0
-    return found
+    return (found + mixed + mixed.swapaxes(1, 2)) / 3
 
 
 def _direct(designs: list[_Design], n: int, method: str) -> tuple[np.ndarray, np.ndarray]:

@@ -121,8 +121,8 @@ def read_contrasts(
                 f"contrasts: column(s) {twice} appear more than once; expected one of each"
             )
     study, treat1, treat2 = (_labels(contrasts, name) for name in COLUMNS[:3])
-    _one_spelling("study", study)
-    _one_spelling("treatment", treat1 + treat2)
+    one_spelling("study", study)
+    one_spelling("treatment", treat1 + treat2)
     te, se = (_numbers(contrasts, name) for name in COLUMNS[3:])
     row: int | np.integer
     for row in np.flatnonzero(np.isinf(te) | np.isinf(se) | (se <= 0)):
@@ -198,7 +198,7 @@ def _labels(contrasts: pd.DataFrame, name: str) -> list[str]:
     return labels
 
 
-def _one_spelling(what: str, labels: list[str]) -> None:
+def one_spelling(what: str, labels: list[str], source: str = "contrasts") -> None:
     """Refuse labels that look alike, which would silently be two studies or treatments."""
     spelling: dict[str, str] = {}
     for label in set(labels):
@@ -209,7 +209,7 @@ def _one_spelling(what: str, labels: list[str]) -> None:
             other, label = sorted([other, label], key=labels.index)
             # Escaped, since the difference can't be seen.
             raise ValueError(
-                f"contrasts: {what} labels {other!a} and {label!a} differ only in blanks "
+                f"{source}: {what} labels {other!a} and {label!a} differ only in blanks "
                 "or in how accents are encoded; expected one spelling"
             )
 

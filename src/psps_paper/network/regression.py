@@ -328,17 +328,21 @@ def _fit(model: _Model, rows: Reduced, tau2: str | float) -> _Fit:
     z = ((model.values - model.centre) / model.unit)[rows.study]
     basic = np.delete(x, model.base, axis=1)
     full = np.column_stack([basic, *(x @ load * z for load in model.slopes.values())])
-    common, without = (least_squares(part, rows.y, rows.d, np.zeros(1)) for part in (full, basic))
+    # Orthogonal columns keep the digits that nearly collinear ones would lose.
+    columns, triangle = np.linalg.qr(full)
+    common, without = (least_squares(part, rows.y, rows.d, np.zeros(1)) for part in (columns, basic))
     df = full.shape[0] - full.shape[1]
-    value, maxima = between_variance(full, rows.y, rows.d, common, df, tau2)
+    value, maxima = between_variance(columns, rows.y, rows.d, common, df, tau2)
     tau2_without, _ = between_variance(basic, rows.y, rows.d, without, df + len(model.slopes), tau2)
-    random = least_squares(full, rows.y, rows.d, value)
+    random = least_squares(columns, rows.y, rows.d, value)
     restricted = isinstance(tau2, str) and tau2 == "REML"
     likelihood = log_likelihood(random, restricted=restricted) - rows.log_jacobian
-    # The determinant of the slopes' columns in their own unit
-    likelihood -= restricted * len(model.slopes) * np.log(model.unit)
+    # The determinant of the columns themselves, slopes in their own unit
+    size = np.log(np.abs(np.diag(triangle))).sum() + len(model.slopes) * np.log(model.unit)
+    likelihood -= restricted * size
     slopes = slice(len(model.others), None)
-    b, cov = random.b[0], random.cov[0]
+    back = np.linalg.inv(triangle)
+    b, cov = back @ random.b[0], back @ random.cov[0] @ back.T
     scale = np.concatenate([np.ones(len(model.others)), np.full(len(model.slopes), 1 / model.unit)])
     return _Fit(
         estimate=b * scale,

@@ -79,4 +79,4 @@ def test_every_cell_agrees(book):
 
 
 def test_every_cell_is_compared_or_listed(book):
-    assert not book.left_over() and not book.stale()
+    book.assert_complete(__file__)

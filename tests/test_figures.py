@@ -427,6 +427,7 @@ def test_save_refuses_an_unknown_format(tmp_path):
         ("network_graph", ["neuromodulation versus placebo/sham (10 studies, 19 estimates)", "Separate subnetwork of 2 treatments and 1 comparison: surgery versus surgery + minimally invasive (1 study)"]),
         ("forest_network", ["0.45 (0.14 to 0.76), prediction interval −0.21 to 1.11 [printed]", "0.33 (−0.09 to 0.75) [implied]", "above 0 favours neuromodulation"]),
         ("league_heat", ["neuromodulation minus conservative 0.33 (−0.09 to 0.75)"]),
+        ("rank_heat", ["neuromodulation (P-score 0.975): rank 1 94%, rank 2 6%"]),
         ("rankogram", ["neuromodulation (P-score 0.975): rank 1 94%", "rank 3 <1%"]),
         ("cumulative_ranks", ["neuromodulation (SUCRA 0.978): best 1 94%, best 2 >99%"]),
         ("rank_interval", ["neuromodulation 1 (1 to 2)", "95% interval"]),

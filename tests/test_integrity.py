@@ -119,7 +119,7 @@ def test_a_folder_and_the_files_that_go_with_it_are_old_or_new_together(tmp_path
         replace_folder(folder / "data", {"a.csv": b"old"})
         for name in ("README.md", "book/index.md"):
             (folder / name).write_bytes(b"old")
-        killed = killed_at(step, lambda: replace_folder(folder / "data", {"a.csv": b"new"}, also={"README.md": b"new", "book/index.md": b"new"}))
+        killed = killed_at(step, lambda folder=folder: replace_folder(folder / "data", {"a.csv": b"new"}, also={"README.md": b"new", "book/index.md": b"new"}))
         finish_replacing(folder / "data")
         found = contents(folder)
         assert found in (before, after), "a mixture, or something left behind"

@@ -19,10 +19,10 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from audit_examples import STYLES, Example, random_contrasts, text_of  # noqa: E402
-from psps_paper.audit import audit  # noqa: E402
-from psps_paper.network import fit_network  # noqa: E402
-from psps_paper.site.printing import ARGUMENTS, find_chromium  # noqa: E402
+from audit_examples import STYLES, Example, random_contrasts, text_of
+from psps_paper.audit import audit
+from psps_paper.network import fit_network
+from psps_paper.site.printing import ARGUMENTS, find_chromium
 
 SIZES = (5, 10, 15, 20)
 
@@ -57,7 +57,8 @@ def in_page(texts: list[str]) -> float | None:
             page.add_script_tag(content=(ROOT / "book" / "_static" / script).read_text(encoding="utf-8"))
         milliseconds = page.evaluate(
             f"() => {{ const texts = {json.dumps(texts)}; pspsAudit.audit(texts[0]); const start = performance.now();"
-            " texts.forEach(text => pspsAudit.audit(text)); return performance.now() - start }")
+            " texts.forEach(text => pspsAudit.audit(text)); return performance.now() - start }"
+        )
         browser.close()
     return milliseconds / 1000 / len(texts)
 
@@ -69,7 +70,10 @@ def main(arguments: list[str] | None = None) -> int:
     for size in SIZES:
         texts = tables(size, 1 if options.quick else 5)
         page = in_page(texts)
-        print(f"{size} treatments: {in_python(texts):.3f} s in Python, " + ("no Chromium here" if page is None else f"{page:.3f} s in the page"))
+        print(
+            f"{size} treatments: {in_python(texts):.3f} s in Python, "
+            + ("no Chromium here" if page is None else f"{page:.3f} s in the page")
+        )
     return 0
 
 

@@ -3,7 +3,8 @@
     python benchmarks/audit_simulation.py            # about ten minutes on one core; the same numbers everywhere
     python benchmarks/audit_simulation.py --share 0.02 --out FOLDER   # a look
 
-Every number is simulated. The networks are those of ``tests/audit_examples.py``, the public ones those of ``tests/oracles``.
+Every number is simulated. The networks are those of ``tests/audit_examples.py``, the public ones those of
+``tests/oracles``.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from audit_examples import ERRORS, Example, description, direct_pairs, random_example, text_of  # noqa: E402
-from psps_paper.audit import audit  # noqa: E402
-from psps_paper.network import fit_network  # noqa: E402
+from audit_examples import ERRORS, Example, description, direct_pairs, random_example, text_of
+from psps_paper.audit import audit
+from psps_paper.network import fit_network
 
 PUBLIC = {"senn2013": False, "franchini2012": False, "linde2015": True, "smoking": True}
 SIZES = {"3 to 5": range(3, 6), "6 to 10": range(6, 11), "11 to 20": range(11, 21)}
@@ -34,7 +35,11 @@ def outcome(found) -> str:
     if found.verdict == "clash":
         return "clash"
     raised = found.findings[found.findings["verdict"] == "cannot tell"]
-    return "asked" if raised["check"].isin(["interval", "covariance", "consistency", "P-score", "prediction interval"]).any() else "unnoticed"
+    return (
+        "asked"
+        if raised["check"].isin(["interval", "covariance", "consistency", "P-score", "prediction interval"]).any()
+        else "unnoticed"
+    )
 
 
 class Counts:
@@ -53,15 +58,27 @@ class Counts:
         direct = direct_pairs(example.fit)
         for row in found.weights.itertuples():
             evidence = "direct" if frozenset((row.treat1, row.treat2)) in direct else "none"
-            self.geometry.setdefault((group, example.decimals, evidence), {"yes": 0, "no": 0, "cannot tell": 0})[row.direct] += 1
+            self.geometry.setdefault((group, example.decimals, evidence), {"yes": 0, "no": 0, "cannot tell": 0})[
+                row.direct
+            ] += 1
 
     def power_table(self) -> pd.DataFrame:
         rows = [{"kind": kind, "decimals": decimals, **row} for (kind, decimals), row in self.power.items()]
         return pd.DataFrame(rows).sort_values(["kind", "decimals"], ignore_index=True)
 
     def geometry_table(self) -> pd.DataFrame:
-        rows = [{"network": group, "decimals": decimals, "evidence": evidence, "comparisons": sum(row.values()),
-                 "yes": row["yes"], "no": row["no"], "cannot_tell": row["cannot tell"]} for (group, decimals, evidence), row in self.geometry.items()]
+        rows = [
+            {
+                "network": group,
+                "decimals": decimals,
+                "evidence": evidence,
+                "comparisons": sum(row.values()),
+                "yes": row["yes"],
+                "no": row["no"],
+                "cannot_tell": row["cannot tell"],
+            }
+            for (group, decimals, evidence), row in self.geometry.items()
+        ]
         return pd.DataFrame(rows).sort_values(["network", "decimals", "evidence"], ignore_index=True)
 
 
@@ -71,7 +88,9 @@ def unharmed(counts: Counts, networks: int) -> None:
         example = random_example(seed, decimals=DECIMALS[seed % 3])
         found = audit(text_of(example.table()))
         counts.add("none", example.decimals, found)
-        counts.add_weights(next(f"random, {size} treatments" for size, sizes in SIZES.items() if example.n in sizes), example, found)
+        counts.add_weights(
+            next(f"random, {size} treatments" for size, sizes in SIZES.items() if example.n in sizes), example, found
+        )
     for name, ratio in PUBLIC.items():
         for decimals in DECIMALS:
             example = Example(public_fit(name), ratio, decimals, "{e} ({l}, {u})", "square", "-")
@@ -95,7 +114,17 @@ def harmed(counts: Counts, networks: int) -> None:
 
 def public_fit(name: str):
     given = json.loads((ROOT / "tests" / "oracles" / f"{name}.json").read_text())["input"]
-    return fit_network(pd.DataFrame({"study": given["studlab"], "treat1": given["treat1"], "treat2": given["treat2"], "te": given["TE"], "se": given["seTE"]}))
+    return fit_network(
+        pd.DataFrame(
+            {
+                "study": given["studlab"],
+                "treat1": given["treat1"],
+                "treat2": given["treat2"],
+                "te": given["TE"],
+                "se": given["seTE"],
+            }
+        )
+    )
 
 
 def main() -> None:

@@ -3,8 +3,8 @@
     python benchmarks/bayes.py [--check | --quick]
 
 Prints ratios and the machine. ``--check`` makes the exit code 1 where a promise is not kept. Each time is the least of
-several repeats, the two kinds in turn, since other work on the machine only ever adds. ``--quick`` runs everything once on
-small data, to see that it runs; its times mean little.
+several repeats, the two kinds in turn, since other work on the machine only ever adds. ``--quick`` runs everything once
+on small data, to see that it runs; its times mean little.
 """
 
 from __future__ import annotations
@@ -62,10 +62,15 @@ def large(studies: int, treatments: int) -> pd.DataFrame:
     first = np.concatenate([np.arange(treatments - 1), rng.integers(0, treatments, studies - treatments + 1)])
     step = np.concatenate([np.ones(treatments - 1, int), rng.integers(1, treatments, studies - treatments + 1)])
     names = np.array([f"t{k:03}" for k in range(treatments)], dtype=object)
-    return pd.DataFrame({
-        "study": [f"study {k}" for k in range(studies)], "treat1": names[first], "treat2": names[(first + step) % treatments],
-        "te": rng.normal(0, 0.5, studies), "se": rng.uniform(0.1, 0.5, studies),
-    })
+    return pd.DataFrame(
+        {
+            "study": [f"study {k}" for k in range(studies)],
+            "treat1": names[first],
+            "treat2": names[(first + step) % treatments],
+            "te": rng.normal(0, 0.5, studies),
+            "se": rng.uniform(0.1, 0.5, studies),
+        }
+    )
 
 
 def measurements(*, quick: bool) -> list[tuple[str, float, str, bool]]:
@@ -92,7 +97,10 @@ def main(arguments: list[str] | None = None) -> int:
     mode.add_argument("--quick", action="store_true", help="everything once on small data")
     options = parser.parse_args(arguments)
     print(f"{platform.machine()}, {os.cpu_count()} logical CPUs, load {psutil.getloadavg()[0]:.1f} at the start")
-    print(f"Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "pandas")))
+    print(
+        f"Python {platform.python_version()}, "
+        + ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "pandas"))
+    )
     rows = measurements(quick=options.quick)
     for name, value, note, kept in rows:
         print(f"{name:50} {value:>8.3g}  {note}{'' if kept or options.quick else '  NOT KEPT'}")

@@ -62,9 +62,7 @@ class Sizes:
     repeats: float = 1.0
 
 
-QUICK = Sizes(
-    many=20, timed=2, draws=100, pooled=20, connected=(5, 7), studies=20, treatments=5, repeats=0.0
-)
+QUICK = Sizes(many=20, timed=2, draws=100, pooled=20, connected=(5, 7), studies=20, treatments=5, repeats=0.0)
 
 
 def seconds(run: Callable[[], object], repeats: float) -> float:
@@ -83,9 +81,7 @@ def contrasts_of(name: str) -> pd.DataFrame:
 
 
 def by_pimeta(table: pd.DataFrame):
-    return pimeta.netmeta(
-        table["te"], table["se"], table["treat1"], table["treat2"], table["study"]
-    )
+    return pimeta.netmeta(table["te"], table["se"], table["treat1"], table["treat2"], table["study"])
 
 
 def whole_fit(table: pd.DataFrame) -> list[pd.DataFrame]:
@@ -119,9 +115,7 @@ def single_fit_in_r(table: pd.DataFrame, ours: float) -> list[tuple[str, float, 
             "f <- function() netmeta(te, se, treat1, treat2, study, data = p); f(); "
             "cat(min(sapply(1:15, function(i) system.time(for (j in 1:5) f())[['elapsed']] / 5)))"
         )
-        out = subprocess.run(
-            [rscript, "-e", script, str(path)], capture_output=True, text=True, check=True
-        ).stdout
+        out = subprocess.run([rscript, "-e", script, str(path)], capture_output=True, text=True, check=True).stdout
     theirs = float(out.split()[-1])
     return [("Senn2013, times faster than netmeta", theirs / ours, f"{1e3 * theirs:.1f} ms", True)]
 
@@ -181,7 +175,12 @@ def pairwise(sizes: Sizes) -> list[tuple[str, float, str, bool]]:
         ratio = theirs / ours
         rows += [
             (f"{name}, times faster than pimeta", ratio, f"promised: {single}", ratio >= single),
-            (f"{name}, {sizes.pooled} at once, times faster", theirs / many, f"promised: {batch}", theirs / many >= batch),
+            (
+                f"{name}, {sizes.pooled} at once, times faster",
+                theirs / many,
+                f"promised: {batch}",
+                theirs / many >= batch,
+            ),
         ]
     return rows
 
@@ -193,7 +192,10 @@ def contributions(sizes: Sizes) -> list[tuple[str, float, str, bool]]:
     while len(pairs) < edges:
         pairs.add(tuple(sorted(rng.choice(n, 2, replace=False).tolist())))
     table = pd.DataFrame(
-        [(f"s{k}", f"T{a:02}", f"T{b:02}", rng.normal(0, 0.5), rng.uniform(0.1, 0.5)) for k, (a, b) in enumerate(sorted(pairs))],
+        [
+            (f"s{k}", f"T{a:02}", f"T{b:02}", rng.normal(0, 0.5), rng.uniform(0.1, 0.5))
+            for k, (a, b) in enumerate(sorted(pairs))
+        ],
         columns=["study", "treat1", "treat2", "te", "se"],
     )
     fit, reference = fit_network(table), by_pimeta(table)
@@ -233,7 +235,10 @@ def further_models(sizes: Sizes) -> list[tuple[str, float, str, bool]]:
             lambda: fit_components(linde, "Placebo"),
             lambda: pimeta.discomb(*cells, inactive="Placebo", sep_comps=" + "),
         ),
-        "Mantel-Haenszel network, smoking": (lambda: fit_binary_network(arms), lambda: pimeta.netmetabin(*counts, method="MH")),
+        "Mantel-Haenszel network, smoking": (
+            lambda: fit_binary_network(arms),
+            lambda: pimeta.netmetabin(*counts, method="MH"),
+        ),
         "network meta-regression, Senn2013": (
             lambda: network_meta_regression(senn, by_study, "plac"),
             lambda: pimeta.netmetareg(reference, year.to_numpy(), reference_group="plac", assumption="common"),
@@ -244,15 +249,15 @@ def further_models(sizes: Sizes) -> list[tuple[str, float, str, bool]]:
     for name, (our_call, their_call) in calls.items():
         ours, theirs = seconds(our_call, 20 * sizes.repeats), seconds(their_call, 3 * sizes.repeats)
         ratio = theirs / ours
-        rows.append((f"{name}, times faster", ratio, f"promised: 1; {1e3 * ours:.1f} and {1e3 * theirs:.1f} ms", ratio >= 1))
+        rows.append(
+            (f"{name}, times faster", ratio, f"promised: 1; {1e3 * ours:.1f} and {1e3 * theirs:.1f} ms", ratio >= 1)
+        )
     return rows
 
 
 def ranks(sizes: Sizes) -> list[tuple[str, float, str, bool]]:
     fit = fit_network(contrasts_of("senn2013"))
-    time_taken = seconds(
-        lambda: rank_probabilities(fit, desirable="lower", draws=sizes.draws), 5 * sizes.repeats
-    )
+    time_taken = seconds(lambda: rank_probabilities(fit, desirable="lower", draws=sizes.draws), 5 * sizes.repeats)
     name = f"rank probabilities, {len(fit.treatments)} treatments, {sizes.draws:,} draws, s"
     return [(name, time_taken, "promised: under 0.3", time_taken < 0.3)]
 

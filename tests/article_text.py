@@ -1,7 +1,7 @@
 """The article's paragraphs, from its text in Markdown.
 
-The text is not part of this repository: its licence allows no derivatives. ``PSPS_ARTICLE`` names a file with it where one is
-at hand. Sections and paragraphs are named as in ``article_numbers.csv``.
+The text is not part of this repository: its licence allows no derivatives. ``PSPS_ARTICLE`` names a file with it where
+one is at hand. Sections and paragraphs are named as in ``article_numbers.csv``.
 """
 
 from __future__ import annotations
@@ -15,8 +15,12 @@ ENDS = "### References"
 TABLE = ("Methods, Eligibility criteria", "Table 1")
 _HEADING = re.compile(r"^(#+) (.+)$")
 _CLASS = re.compile(r"\*\*Studies .*?\*\* ?")
-_CLASSES = {"conservative": "conservative", "minimal": "minimally invasive", "neuromodulation": "neuromodulation",
-            "surgery": "surgery"}
+_CLASSES = {
+    "conservative": "conservative",
+    "minimal": "minimally invasive",
+    "neuromodulation": "neuromodulation",
+    "surgery": "surgery",
+}
 _SECTIONS = {"Study Characteristics": "Study characteristics"}
 
 

@@ -73,8 +73,17 @@ def random_contrasts(rng: np.random.Generator, n: int) -> pd.DataFrame:
     for k, members in enumerate(arms):
         spread = rng.uniform(0.1, 0.45) * rng.uniform(0.8, 1.25, len(members))  # standard errors of arms
         effects = truth[members] + rng.normal(0, tau / np.sqrt(2), len(members)) + rng.normal(0, spread)
-        rows += [(f"study {k}", names[members[a]], names[members[b]], effects[a] - effects[b], float(np.hypot(spread[a], spread[b])))
-                 for a in range(len(members)) for b in range(a + 1, len(members))]
+        rows += [
+            (
+                f"study {k}",
+                names[members[a]],
+                names[members[b]],
+                effects[a] - effects[b],
+                float(np.hypot(spread[a], spread[b])),
+            )
+            for a in range(len(members))
+            for b in range(a + 1, len(members))
+        ]
     return pd.DataFrame(rows, columns=["study", "treat1", "treat2", "te", "se"])
 
 
@@ -84,7 +93,11 @@ def random_example(seed: int, *, decimals: int | None = None, layout: str | None
     fit = fit_network(random_contrasts(rng, int(rng.integers(3, most + 1))))
     ratio = bool(rng.integers(2))
     drawn = int(rng.integers(1, 4))
-    style, chosen, minus = STYLES[rng.integers(len(STYLES))], LAYOUTS[rng.integers(len(LAYOUTS))], ("-", MINUS, "\u2013")[rng.integers(3)]
+    style, chosen, minus = (
+        STYLES[rng.integers(len(STYLES))],
+        LAYOUTS[rng.integers(len(LAYOUTS))],
+        ("-", MINUS, "\u2013")[rng.integers(3)],
+    )
     return Example(fit, ratio, decimals or drawn, style, layout or chosen, minus)
 
 
@@ -99,7 +112,11 @@ def _cells(example: Example, rng: np.random.Generator, least_z: float = 0.0) -> 
     """A printed cell at random, among those with a |z| above ``least_z``."""
     z = np.abs(example.fit.te.to_numpy()) / (example.fit.se.to_numpy() + np.eye(example.n))
     i, j = np.nonzero(z > least_z) if least_z else np.nonzero(~np.eye(example.n, dtype=bool))
-    keep = [(a, b) for a, b in zip(i, j, strict=True) if example.layout in ("square", "diagonal") or (a > b) == (example.layout == "lower")]
+    keep = [
+        (a, b)
+        for a, b in zip(i, j, strict=True)
+        if example.layout in ("square", "diagonal") or (a > b) == (example.layout == "lower")
+    ]
     return keep[rng.integers(len(keep))] if keep else None
 
 
@@ -109,7 +126,11 @@ def flip_sign(example: Example, rng: np.random.Generator) -> np.ndarray | None:
     triples = example.triples()
     if at is None:
         return None
-    triples[at][0] = np.round(1 / max(triples[at][0], 10.0**-example.decimals), example.decimals) if example.ratio else -triples[at][0]
+    triples[at][0] = (
+        np.round(1 / max(triples[at][0], 10.0**-example.decimals), example.decimals)
+        if example.ratio
+        else -triples[at][0]
+    )
     return triples
 
 
@@ -151,19 +172,28 @@ def change_digit(example: Example, rng: np.random.Generator) -> np.ndarray | Non
     return triples
 
 
-ERRORS = {"sign of an estimate turned": flip_sign, "cell turned round": turn_cell, "limits exchanged": swap_limits, "rows exchanged": swap_rows,
-          "one digit changed": change_digit}
+ERRORS = {
+    "sign of an estimate turned": flip_sign,
+    "cell turned round": turn_cell,
+    "limits exchanged": swap_limits,
+    "rows exchanged": swap_rows,
+    "one digit changed": change_digit,
+}
 
 
 def description(example: Example, *, reverse_ranks: bool = False, i2_for_tau2: bool = False) -> dict:
-    """The table with what papers print beside it: P-scores, Q, tau2, I2 and prediction intervals against the first treatment."""
+    """The table with what papers print beside it: P-scores, Q, tau2, I2 and prediction intervals against the first
+    treatment."""
     fit, d = example.fit, example.decimals
     scores = p_scores(fit, desirable="higher")
     if reverse_ranks:
         ranks = scores.to_numpy().argsort().argsort()
         scores = pd.Series(np.sort(scores.to_numpy())[::-1][ranks], index=scores.index)
     network: dict = {
-        "name": "network", "measure": "OR" if example.ratio else "MD", "framework": "frequentist", "better": "higher",
+        "name": "network",
+        "measure": "OR" if example.ratio else "MD",
+        "framework": "frequentist",
+        "better": "higher",
         "tables": [{"text": text_of(example.table()), "orientation": "row versus column"}],
         "scores": {"kind": "P-score", **{name: f"{score:.2f}" for name, score in scores.items()}},
         "heterogeneity": {"tau2": f"{fit.i2 if i2_for_tau2 else fit.tau2:.{max(d, 2)}f}"},
@@ -172,7 +202,14 @@ def description(example: Example, *, reverse_ranks: bool = False, i2_for_tau2: b
         network["heterogeneity"]["df_predict"] = str(int(fit.df_predict))
         first = fit.treatments[0]
         network["predictions"] = [
-            {"treat1": other, "treat2": first,
-             "interval": f"{example.on_scale(fit.predict_lower.loc[other, first]):.{d}f} to {example.on_scale(fit.predict_upper.loc[other, first]):.{d}f}"}
-            for other in fit.treatments[1:4]]
+            {
+                "treat1": other,
+                "treat2": first,
+                "interval": (
+                    f"{example.on_scale(fit.predict_lower.loc[other, first]):.{d}f} to"
+                    f" {example.on_scale(fit.predict_upper.loc[other, first]):.{d}f}"
+                ),
+            }
+            for other in fit.treatments[1:4]
+        ]
     return {"schema": 1, "networks": [network]}

@@ -1,4 +1,5 @@
-"""Two slow, independent ways to the posteriors of :func:`psps_paper.bayes.fit_bayes`, and random networks to try them on."""
+"""Two slow, independent ways to the posteriors of :func:`psps_paper.bayes.fit_bayes`, and random networks to try them
+on."""
 
 from __future__ import annotations
 
@@ -28,8 +29,14 @@ def log_density(prior) -> callable:
 def random_prior(rng: np.random.Generator):
     scale = float(np.exp(rng.uniform(-2, 1)))
     return [
-        half_normal(scale), half_cauchy(scale), uniform(2 * scale), uniform(scale / 4, 2 * scale), exponential(1 / scale),
-        inverse_gamma(2, scale**2), log_normal(2 * np.log(scale), 1.5), log_t(2 * np.log(scale), 1.2),
+        half_normal(scale),
+        half_cauchy(scale),
+        uniform(2 * scale),
+        uniform(scale / 4, 2 * scale),
+        exponential(1 / scale),
+        inverse_gamma(2, scale**2),
+        log_normal(2 * np.log(scale), 1.5),
+        log_t(2 * np.log(scale), 1.2),
     ][rng.integers(8)]
 
 
@@ -40,11 +47,20 @@ def random_network(rng: np.random.Generator, treatments: int | None = None) -> p
     first = np.concatenate([np.zeros(n - 1, int), rng.integers(0, n, k - n + 1)])
     second = np.concatenate([np.arange(1, n), (first[n - 1 :] + rng.integers(1, n, k - n + 1)) % n])
     se = np.exp(rng.normal(-1, 0.6, k))
-    te = rng.normal(0, 1, n)[first] - rng.normal(0, 1, n)[second] + rng.normal(0, 1, k) * np.hypot(se, rng.choice([0, 0.2, 1]))
-    return pd.DataFrame({
-        "study": [f"study {i:02}" for i in range(k)], "treat1": [f"t{i}" for i in first],
-        "treat2": [f"t{i}" for i in second], "te": te, "se": se,
-    })
+    te = (
+        rng.normal(0, 1, n)[first]
+        - rng.normal(0, 1, n)[second]
+        + rng.normal(0, 1, k) * np.hypot(se, rng.choice([0, 0.2, 1]))
+    )
+    return pd.DataFrame(
+        {
+            "study": [f"study {i:02}" for i in range(k)],
+            "treat1": [f"t{i}" for i in first],
+            "treat2": [f"t{i}" for i in second],
+            "te": te,
+            "se": se,
+        }
+    )
 
 
 def dense(table: pd.DataFrame, prior, effect_sd: float, nodes: int) -> dict:
@@ -53,11 +69,32 @@ def dense(table: pd.DataFrame, prior, effect_sd: float, nodes: int) -> dict:
     The likelihood is that of the contrasts with the effects integrated out, from their full covariance matrix.
     """
     names = sorted({*table["treat1"], *table["treat2"]})
-    x = np.array([[(a == name) - (b == name) for name in names[1:]] for a, b in zip(table["treat1"], table["treat2"], strict=True)], float)
+    x = np.array(
+        [
+            [(a == name) - (b == name) for name in names[1:]]
+            for a, b in zip(table["treat1"], table["treat2"], strict=True)
+        ],
+        float,
+    )
     y, v = table["te"].to_numpy(), table["se"].to_numpy() ** 2
-    low, high = (np.log(bound) if 0 < bound < np.inf else end for bound, end in zip(prior.bounds, (-340.0, 42.0), strict=True))
+    low, high = (
+        np.log(bound) if 0 < bound < np.inf else end for bound, end in zip(prior.bounds, (-340.0, 42.0), strict=True)
+    )
     # Panels are narrow where the data speak, wide in the tails.
-    edges = np.unique(np.clip([*np.arange(-340, -40, 20.0), *np.arange(-40, -8, 4.0), *np.arange(-8, 5, 0.25), *np.arange(5, 43, 2.0), low, high], low, high))
+    edges = np.unique(
+        np.clip(
+            [
+                *np.arange(-340, -40, 20.0),
+                *np.arange(-40, -8, 4.0),
+                *np.arange(-8, 5, 0.25),
+                *np.arange(5, 43, 2.0),
+                low,
+                high,
+            ],
+            low,
+            high,
+        )
+    )
     size = max(12, round(nodes / (len(edges) - 1)))
     z, w = np.polynomial.legendre.leggauss(size)
     width = np.diff(edges)[:, None]
@@ -73,7 +110,13 @@ def dense(table: pd.DataFrame, prior, effect_sd: float, nodes: int) -> dict:
     top = log.max()
     weight = weight * np.exp(log - top)
     total = weight.sum()
-    return {"weight": weight / total, "tau": tau, "mean": mean, "covariance": covariance, "log_marginal": top + np.log(total)}
+    return {
+        "weight": weight / total,
+        "tau": tau,
+        "mean": mean,
+        "covariance": covariance,
+        "log_marginal": top + np.log(total),
+    }
 
 
 def scipy_log_likelihood(x, y, variance, mean, inverse, effect_sd) -> np.ndarray:
@@ -104,8 +147,10 @@ def differences_from(post, reference: dict) -> dict[str, float]:
                 found.setdefault("effects", []).extend([(post.te.iat[i, j] - w @ m) / sd, post.sd.iat[i, j] / sd - 1])
             found.setdefault("p", []).append(post.p_better("lower").iat[i, j] - w @ scipy.special.ndtr(-m / s))
             for frame, spread, p in (
-                (post.lower, s, 0.025), (post.upper, s, 0.975),
-                (post.predict_lower, np.hypot(s, tau), 0.025), (post.predict_upper, np.hypot(s, tau), 0.975),
+                (post.lower, s, 0.025),
+                (post.upper, s, 0.975),
+                (post.predict_lower, np.hypot(s, tau), 0.025),
+                (post.predict_upper, np.hypot(s, tau), 0.975),
             ):
                 z = (frame.iat[i, j] - m) / spread
                 slope = w @ (np.exp(-(z**2) / 2) / spread) / np.sqrt(2 * np.pi)
@@ -132,15 +177,23 @@ def exactly(te, se, scale: float, effect_sd: float, digits: int = 30) -> dict[st
         for y, e in zip(te, se, strict=True):
             v = e**2 + tau**2
             precision, right, log = precision + 1 / v, right + y / v, log - mp.log(2 * mp.pi * v) / 2 - y**2 / v / 2
-        log += right**2 / precision / 2 + mp.log(2 * mp.pi / precision) / 2 + (mp.log(own / (2 * mp.pi)) / 2 if own else 0)
+        log += (
+            right**2 / precision / 2 + mp.log(2 * mp.pi / precision) / 2 + (mp.log(own / (2 * mp.pi)) / 2 if own else 0)
+        )
         prior = mp.sqrt(2 / mp.pi) / scale * mp.exp(-((tau / scale) ** 2) / 2)
         weight = mp.exp(log) * prior * tau * mp.cosh(s) * mp.pi / 2 * step
         m, variance = right / precision, 1 / precision
         parts.append((weight, m, mp.sqrt(variance)))
-        sums = [total + weight * value for total, value in zip(sums, (1, tau, tau**2, m, m**2 + variance, 0), strict=True)]
+        sums = [
+            total + weight * value for total, value in zip(sums, (1, tau, tau**2, m, m**2 + variance, 0), strict=True)
+        ]
     z = sums[0]
     tau_mean, mean = sums[1] / z, sums[3] / z
     return {
-        "log_marginal": mp.log(z), "tau_mean": tau_mean, "tau_sd": mp.sqrt(sums[2] / z - tau_mean**2),
-        "te": mean, "sd": mp.sqrt(sums[4] / z - mean**2), "parts": [(weight / z, m, s) for weight, m, s in parts],
+        "log_marginal": mp.log(z),
+        "tau_mean": tau_mean,
+        "tau_sd": mp.sqrt(sums[2] / z - tau_mean**2),
+        "te": mean,
+        "sd": mp.sqrt(sums[4] / z - mean**2),
+        "parts": [(weight / z, m, s) for weight, m, s in parts],
     }

@@ -54,7 +54,8 @@ def _is_complete(config: pytest.Config) -> bool:
 
 
 def pytest_collection_finish() -> None:
-    # Thousands of tests and their modules live to the end: looking through them for garbage again and again is work for nothing.
+    # Thousands of tests and their modules live to the end: looking through them for garbage again and again is work for
+    # nothing.
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 20)

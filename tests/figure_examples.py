@@ -61,7 +61,9 @@ def _studies() -> pd.DataFrame:
             "label": [f"{names[i % len(names)]} {year}" for i, year in enumerate(years)],
             "year": years,
             "treatment_class": classes,
-            "rob_overall": rng.choice(["low", "some concerns", "high", "unknown"], len(classes), p=[0.1, 0.25, 0.6, 0.05]),
+            "rob_overall": rng.choice(
+                ["low", "some concerns", "high", "unknown"], len(classes), p=[0.1, 0.25, 0.6, 0.05]
+            ),
         }
     )
 
@@ -80,7 +82,16 @@ EDGES = pd.DataFrame(
 
 FOREST = pd.DataFrame(
     [
-        ("neuromodulation vs conservative + minimally invasive", 0.45, 0.14, 0.76, -0.21, 1.11, "printed", "conservative + minimally invasive"),
+        (
+            "neuromodulation vs conservative + minimally invasive",
+            0.45,
+            0.14,
+            0.76,
+            -0.21,
+            1.11,
+            "printed",
+            "conservative + minimally invasive",
+        ),
         ("neuromodulation vs placebo/sham", 0.36, 0.18, 0.53, -0.24, 0.95, "printed", "placebo/sham"),
         ("neuromodulation vs conservative", 0.33, -0.09, 0.75, None, None, "implied", "conservative"),
     ],
@@ -99,17 +110,28 @@ def _league() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
 TE, LOWER, UPPER = _league()
 
 PROBABILITIES = pd.DataFrame(
-    [[0.937, 0.061, 0.002, 0.0], [0.059, 0.412, 0.232, 0.297], [0.0, 0.382, 0.474, 0.144], [0.004, 0.145, 0.292, 0.559]],
+    [
+        [0.937, 0.061, 0.002, 0.0],
+        [0.059, 0.412, 0.232, 0.297],
+        [0.0, 0.382, 0.474, 0.144],
+        [0.004, 0.145, 0.292, 0.559],
+    ],
     index=TREATMENTS,
     columns=[1, 2, 3, 4],
 )
 P_SCORES = pd.Series([0.975, 0.423, 0.389, 0.212], index=TREATMENTS)
-P_TABLE = pd.DataFrame({"treatment": TREATMENTS, "p_score": [0.9752, 0.4228, 0.3901, 0.2119], "printed": [0.975, 0.423, 0.389, np.nan]})
+P_TABLE = pd.DataFrame(
+    {"treatment": TREATMENTS, "p_score": [0.9752, 0.4228, 0.3901, 0.2119], "printed": [0.975, 0.423, 0.389, np.nan]}
+)
 
 
 def _points() -> pd.DataFrame:
     rng = np.random.default_rng(3)
-    comparison = ["neuromodulation vs placebo/sham"] * 19 + ["neuromodulation vs conservative + minimally invasive"] * 4 + ["neuromodulation vs conservative"] * 2
+    comparison = (
+        ["neuromodulation vs placebo/sham"] * 19
+        + ["neuromodulation vs conservative + minimally invasive"] * 4
+        + ["neuromodulation vs conservative"] * 2
+    )
     se = rng.uniform(0.1, 0.4, len(comparison))
     return pd.DataFrame({"te": rng.normal(0.4, se), "se": se, "comparison": comparison})
 
@@ -141,8 +163,26 @@ POOLED = {"estimate": 6.93, "lower": 2.64, "upper": 18.2, "predict_lower": 0.31,
 
 def _directions() -> pd.DataFrame:
     rows = STUDIES[STUDIES["treatment_class"] == "neuromodulation"].reset_index(drop=True)
-    subclass = ["SCS paradigm comparison"] * 12 + ["SCS material or programming"] * 4 + ["neuromodulation added to medical management"] * 3 + ["add-on neuromodulation"] * 2 + ["repetitive transcranial magnetic stimulation", "auricular acupressure", "static magnets", "pulsed electromagnetic field"]
-    direction = ["no difference", "favours intervention", "no difference", "favours comparator", "mixed", "not reported"]
+    subclass = (
+        ["SCS paradigm comparison"] * 12
+        + ["SCS material or programming"] * 4
+        + ["neuromodulation added to medical management"] * 3
+        + ["add-on neuromodulation"] * 2
+        + [
+            "repetitive transcranial magnetic stimulation",
+            "auricular acupressure",
+            "static magnets",
+            "pulsed electromagnetic field",
+        ]
+    )
+    direction = [
+        "no difference",
+        "favours intervention",
+        "no difference",
+        "favours comparator",
+        "mixed",
+        "not reported",
+    ]
     return pd.DataFrame(
         {
             "study": rows["label"],
@@ -167,8 +207,26 @@ RANGES = pd.DataFrame(
 
 THRESHOLDS = pd.DataFrame(
     [
-        ("neuromodulation vs placebo/sham", 0.36, 0.18, 0.53, 0.34, 0.45, "neuromodulation, placebo/sham, conservative, conservative + minimally invasive", "neuromodulation, conservative, conservative + minimally invasive, placebo/sham"),
-        ("neuromodulation vs conservative + minimally invasive", 0.45, 0.14, 0.76, 0.36, np.inf, "neuromodulation, conservative, conservative + minimally invasive, placebo/sham", ""),
+        (
+            "neuromodulation vs placebo/sham",
+            0.36,
+            0.18,
+            0.53,
+            0.34,
+            0.45,
+            "neuromodulation, placebo/sham, conservative, conservative + minimally invasive",
+            "neuromodulation, conservative, conservative + minimally invasive, placebo/sham",
+        ),
+        (
+            "neuromodulation vs conservative + minimally invasive",
+            0.45,
+            0.14,
+            0.76,
+            0.36,
+            np.inf,
+            "neuromodulation, conservative, conservative + minimally invasive, placebo/sham",
+            "",
+        ),
     ],
     columns=["label", "te", "lower", "upper", "invariant_lower", "invariant_upper", "below", "above"],
 )
@@ -194,7 +252,9 @@ EXAMPLES = {
     "rob_by_study": partial(figures.rob_by_study, STUDIES),
     "studies_by_year": partial(figures.studies_by_year, STUDIES),
     "network_graph": partial(figures.network_graph, EDGES),
-    "forest_network": partial(figures.forest_network, FOREST, desirable="higher", first="neuromodulation", second="the other treatment"),
+    "forest_network": partial(
+        figures.forest_network, FOREST, desirable="higher", first="neuromodulation", second="the other treatment"
+    ),
     "league_heat": partial(figures.league_heat, TE, LOWER, UPPER, desirable="higher"),
     "rank_heat": partial(figures.rank_heat, PROBABILITIES, P_SCORES),
     "rankogram": partial(figures.rankogram, PROBABILITIES, P_SCORES),
@@ -202,10 +262,21 @@ EXAMPLES = {
     "rank_interval": partial(figures.rank_interval, PROBABILITIES),
     "p_score_dots": partial(figures.p_score_dots, P_TABLE),
     "funnel": partial(figures.funnel, POINTS, tier="simulated"),
-    "bubble": partial(figures.bubble, meta_regression(POINTS["te"], POINTS["se"], YEARS), "publication year", tier="simulated"),
-    "contour_funnel": partial(figures.contour_funnel, POINTS.assign(filled=POINTS["te"] > 0.7), centre=0.4, tier="simulated"),
+    "bubble": partial(
+        figures.bubble, meta_regression(POINTS["te"], POINTS["se"], YEARS), "publication year", tier="simulated"
+    ),
+    "contour_funnel": partial(
+        figures.contour_funnel, POINTS.assign(filled=POINTS["te"] > 0.7), centre=0.4, tier="simulated"
+    ),
     "interval_strip": partial(figures.interval_strip, INTERVALS, unit="P-score"),
-    "forest_responders": partial(figures.forest_responders, RESPONDERS, desirable="higher", first="neuromodulation added", second="medical management", pooled=POOLED),
+    "forest_responders": partial(
+        figures.forest_responders,
+        RESPONDERS,
+        desirable="higher",
+        first="neuromodulation added",
+        second="medical management",
+        pooled=POOLED,
+    ),
     "effect_direction": partial(figures.effect_direction, DIRECTIONS),
     "tau_posterior": partial(figures.tau_posterior, TAU, unit="standardised mean difference"),
     "prior_strip": partial(figures.prior_strip, PRIOR_STRIP),

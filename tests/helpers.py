@@ -18,8 +18,8 @@ from psps_paper.claims.registry import find, verdict
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "data"
 if (DATA / "trials").exists():
-    # Trial-level data change what statements come to; the tests hold for the printed numbers, and test_trials_both_states.py
-    # for both states. So these work on a copy without them.
+    # Trial-level data change what statements come to; the tests hold for the printed numbers, and
+    # test_trials_both_states.py for both states. So these work on a copy without them.
     DATA = Path(shutil.copytree(DATA, Path(tempfile.mkdtemp()) / "data", ignore=shutil.ignore_patterns("trials")))
     os.environ["PSPS_DATA"] = str(DATA)
 
@@ -39,7 +39,9 @@ def with_tables(**tables: pd.DataFrame) -> Evidence:
     """Evidence in which some tables are replaced; it shares everything else, the network too, with :func:`evidence`."""
     changed = Evidence(DATA)
     changed.__dict__["_tables"] = {**evidence().__dict__.get("_tables", {}), **tables}
-    changed.__dict__.update({name: getattr(evidence(), name) for name in ("claims", "te_desirable", "network", "p_scores")})
+    changed.__dict__.update(
+        {name: getattr(evidence(), name) for name in ("claims", "te_desirable", "network", "p_scores")}
+    )
     return changed
 
 
@@ -68,8 +70,17 @@ def replace_once(path: Path, old: bytes, new: bytes) -> None:
 
 def run_command(*arguments: str, **variables: str) -> subprocess.CompletedProcess:
     """Run ``psps-paper`` as a user does, in a process of its own."""
-    environment = {name: value for name, value in os.environ.items() if name != "PSPS_DATA"} | {"PSPS_DATA": str(DATA)} | variables
+    environment = (
+        {name: value for name, value in os.environ.items() if name != "PSPS_DATA"}
+        | {"PSPS_DATA": str(DATA)}
+        | variables
+    )
     return subprocess.run(
         [sys.executable, "-m", "psps_paper.cli.main", *map(str, arguments)],
-        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False,
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )

@@ -1,4 +1,5 @@
-"""Commands of the package in a process of their own, with limits on time and memory, without loading the package again."""
+"""Commands of the package in a process of their own, with limits on time and memory, without loading the package
+again."""
 
 from __future__ import annotations
 

@@ -21,17 +21,26 @@ from psps_paper.living.model import Options
 ORACLE = json.loads((ROOT / "tests" / "oracles" / "star_demo.json").read_text(encoding="utf-8"))
 # Names of the oracle's treatments in this review
 LABELS = {
-    "Neuromodulation": "neuromodulation", "Placebo": "placebo/sham",
-    "Cons+MinInv": "conservative + minimally invasive", "Conservative": "conservative",
-}  # fmt: skip
+    "Neuromodulation": "neuromodulation",
+    "Placebo": "placebo/sham",
+    "Cons+MinInv": "conservative + minimally invasive",
+    "Conservative": "conservative",
+}
 PEOPLE = 32  # an arm; 32 / 2 is a square and 32 a power of two, so SDs give the standard errors back bit by bit
 
 
 def star_demo() -> pd.DataFrame:
     """Contrasts of the oracle: DataFrame [study, treat1, treat2, te, se]."""
     given = ORACLE["input"]
-    return pd.DataFrame({"study": given["studlab"], "treat1": given["treat1"], "treat2": given["treat2"],
-                         "te": given["TE"], "se": given["seTE"]})
+    return pd.DataFrame(
+        {
+            "study": given["studlab"],
+            "treat1": given["treat1"],
+            "treat2": given["treat2"],
+            "te": given["TE"],
+            "se": given["seTE"],
+        }
+    )
 
 
 def star_arms() -> pd.DataFrame:
@@ -48,12 +57,21 @@ def star_pairs() -> pd.DataFrame:
     """The same, one row a study."""
     arms = star_arms()
     first, second = arms.iloc[::2].reset_index(drop=True), arms.iloc[1::2].reset_index(drop=True)
-    return pd.DataFrame({"study": first["study"], **{f"{name}{k}": arm[name] for k, arm in ((1, first), (2, second))
-                                                     for name in ("treatment", "n", "mean", "sd")}})
+    return pd.DataFrame(
+        {
+            "study": first["study"],
+            **{
+                f"{name}{k}": arm[name]
+                for k, arm in ((1, first), (2, second))
+                for name in ("treatment", "n", "mean", "sd")
+            },
+        }
+    )
 
 
 def star_baselines() -> pd.DataFrame:
-    """The contrasts as gemtc and multinma write them: the second arm of each study is the baseline, in a row without effect."""
+    """The contrasts as gemtc and multinma write them: the second arm of each study is the baseline, in a row without
+    effect."""
     rows = []
     for row in star_demo().itertuples():
         rows += [(row.study, row.treat1, row.te, row.se), (row.study, row.treat2, "NA", "NA")]
@@ -83,14 +101,52 @@ def _xlsx(table: pd.DataFrame, names: list[str]) -> bytes:
 
 
 def _revman_5() -> bytes:
-    columns = ["Comparison Number", "Outcome Number", "Subgroup Number", "Name", "Data Type", "Effect Measure", "Events 1", "Mean 1",
-               "SD 1", "Total 1", "Events 2", "Mean 2", "SD 2", "Total 2", "Q", "df", "Group Label 1", "Group Label 2"]
+    columns = [
+        "Comparison Number",
+        "Outcome Number",
+        "Subgroup Number",
+        "Name",
+        "Data Type",
+        "Effect Measure",
+        "Events 1",
+        "Mean 1",
+        "SD 1",
+        "Total 1",
+        "Events 2",
+        "Mean 2",
+        "SD 2",
+        "Total 2",
+        "Q",
+        "df",
+        "Group Label 1",
+        "Group Label 2",
+    ]
     pairs = star_pairs()
     rows = [[1, 0, 0, "Neuromodulation against others", *[""] * 14]]
-    # RevMan keeps one pair of groups an outcome; the second group is named in each row here, as its "Group Label 2" allows
+    # RevMan keeps one pair of groups an outcome; the second group is named in each row here, as its "Group Label 2"
+    # allows
     rows.append([1, 1, 0, "Pain", "CON", "MD", "0", "", "", 800, "0", "", "", 800, 57.6, 22, "Neuromodulation", ""])
     rows += [
-        [1, 1, 0, row.study, "", "", "0", row.mean1, row.sd1, row.n1, "0", row.mean2, row.sd2, row.n2, "", "", "", row.treatment2]
+        [
+            1,
+            1,
+            0,
+            row.study,
+            "",
+            "",
+            "0",
+            row.mean1,
+            row.sd1,
+            row.n1,
+            "0",
+            row.mean2,
+            row.sd2,
+            row.n2,
+            "",
+            "",
+            "",
+            row.treatment2,
+        ]
         for row in pairs.itertuples()
     ]
     return _text(columns, rows)
@@ -106,36 +162,98 @@ def examples() -> dict[str, tuple[str, bytes, Options]]:
     return {
         "package": ("own.csv", _csv(contrasts, ["study", "treat1", "treat2", "te", "se"]), as_contrasts),
         "netmeta": ("netmeta.csv", _csv(contrasts, ["studlab", "treat1", "treat2", "TE", "seTE"]), as_contrasts),
-        "netmeta, tabs": ("netmeta.tsv", _csv(contrasts, ["studlab", "treat1", "treat2", "TE", "seTE"], "\t"), as_contrasts),
-        "netmeta, workbook": ("netmeta.xlsx", _xlsx(contrasts, ["studlab", "treat1", "treat2", "TE", "seTE"]), as_contrasts),
-        "CINeMA, inverse variance": ("cinema.csv", _csv(with_ratings, ["study", "t1", "t2", "effect", "se", "rob", "indirectness"]), as_contrasts),
-        "own names": ("mapped.csv", _csv(contrasts, ["Author", "A", "B", "SMD", "SE(SMD)"], ";"), Options(
-            "contrasts", labels=LABELS, mapping={"study": "Author", "treat1": "A", "treat2": "B", "te": "SMD", "se": "SE(SMD)"})),
-        "other direction": ("reversed.csv", _csv(contrasts.assign(te=-contrasts["te"]), ["studlab", "treat1", "treat2", "TE", "seTE"]),
-                            Options("contrasts", labels=LABELS, reverse=True)),
+        "netmeta, tabs": (
+            "netmeta.tsv",
+            _csv(contrasts, ["studlab", "treat1", "treat2", "TE", "seTE"], "\t"),
+            as_contrasts,
+        ),
+        "netmeta, workbook": (
+            "netmeta.xlsx",
+            _xlsx(contrasts, ["studlab", "treat1", "treat2", "TE", "seTE"]),
+            as_contrasts,
+        ),
+        "CINeMA, inverse variance": (
+            "cinema.csv",
+            _csv(with_ratings, ["study", "t1", "t2", "effect", "se", "rob", "indirectness"]),
+            as_contrasts,
+        ),
+        "own names": (
+            "mapped.csv",
+            _csv(contrasts, ["Author", "A", "B", "SMD", "SE(SMD)"], ";"),
+            Options(
+                "contrasts",
+                labels=LABELS,
+                mapping={"study": "Author", "treat1": "A", "treat2": "B", "te": "SMD", "se": "SE(SMD)"},
+            ),
+        ),
+        "other direction": (
+            "reversed.csv",
+            _csv(contrasts.assign(te=-contrasts["te"]), ["studlab", "treat1", "treat2", "TE", "seTE"]),
+            Options("contrasts", labels=LABELS, reverse=True),
+        ),
         "netmeta pairwise, long arms": ("long.csv", _csv(arms, ["studlab", "treat", "n", "mean", "sd"]), as_arms),
         "netmeta pairwise, wide arms": ("wide.csv", _csv(pairs, ["studlab", *wide]), as_arms),
-        "CINeMA, long": ("cinema_long.csv", _csv(arms.assign(rob=1, indirectness=1), ["study", "t", "n", "y", "sd", "rob", "indirectness"]), as_arms),
-        "CINeMA, pairs of arms": ("cinema_pairs.csv", _csv(pairs.assign(rob=1, indirectness=1), [
-            "id", *[f"{name}{k}" for k in (1, 2) for name in ("t", "n", "y", "sd")], "rob", "indirectness"], ";"), as_arms),
+        "CINeMA, long": (
+            "cinema_long.csv",
+            _csv(arms.assign(rob=1, indirectness=1), ["study", "t", "n", "y", "sd", "rob", "indirectness"]),
+            as_arms,
+        ),
+        "CINeMA, pairs of arms": (
+            "cinema_pairs.csv",
+            _csv(
+                pairs.assign(rob=1, indirectness=1),
+                ["id", *[f"{name}{k}" for k in (1, 2) for name in ("t", "n", "y", "sd")], "rob", "indirectness"],
+                ";",
+            ),
+            as_arms,
+        ),
         "MetaInsight, long": ("metainsight_long.csv", _csv(arms, ["Study", "T", "N", "Mean", "SD"]), as_arms),
-        "MetaInsight, wide": ("metainsight_wide.csv", _csv(pairs, ["Study", *[f"{name}.{k}" for k in (1, 2) for name in ("T", "N", "Mean", "SD")]]), as_arms),
-        "gemtc, relative effects": ("gemtc.csv", _csv(star_baselines(), ["study", "treatment", "diff", "std.err"]), as_contrasts),
-        "multinma, relative effects": ("multinma.csv", _csv(star_baselines(), [".study", ".trt", "y", "se"]), as_contrasts),
+        "MetaInsight, wide": (
+            "metainsight_wide.csv",
+            _csv(pairs, ["Study", *[f"{name}.{k}" for k in (1, 2) for name in ("T", "N", "Mean", "SD")]]),
+            as_arms,
+        ),
+        "gemtc, relative effects": (
+            "gemtc.csv",
+            _csv(star_baselines(), ["study", "treatment", "diff", "std.err"]),
+            as_contrasts,
+        ),
+        "multinma, relative effects": (
+            "multinma.csv",
+            _csv(star_baselines(), [".study", ".trt", "y", "se"]),
+            as_contrasts,
+        ),
         "gemtc, arms": ("gemtc_arms.csv", _csv(arms, ["study", "treatment", "sampleSize", "mean", "std.dev"]), as_arms),
         "multinma, arms": ("multinma_arms.csv", _csv(arms, ["studyn", "trtc", "n", "y", "sd"]), as_arms),
         "RevMan 5": ("revman.csv", _revman_5(), as_arms),
-        "RevMan Web": ("revman_web.csv", _csv(pairs[["study", "mean1", "sd1", "n1", "mean2", "sd2", "n2", "treatment2"]], [
-            "Study", "Experimental mean", "Experimental SD", "Experimental N", "Control mean", "Control SD", "Control N",
-            "Comparator intervention"]), Options("arms", labels=LABELS, measure="MD", constants={"treat1": "Neuromodulation"})),
-    }  # fmt: skip
+        "RevMan Web": (
+            "revman_web.csv",
+            _csv(
+                pairs[["study", "mean1", "sd1", "n1", "mean2", "sd2", "n2", "treatment2"]],
+                [
+                    "Study",
+                    "Experimental mean",
+                    "Experimental SD",
+                    "Experimental N",
+                    "Control mean",
+                    "Control SD",
+                    "Control N",
+                    "Comparator intervention",
+                ],
+            ),
+            Options("arms", labels=LABELS, measure="MD", constants={"treat1": "Neuromodulation"}),
+        ),
+    }
 
 
 def measured_as(measure: str | None, data: Path) -> Path:
     """The same data folder, in which ``outcomes.csv`` gives pain another measure."""
     if measure:
         path = data / "outcomes.csv"
-        path.write_text(path.read_text(encoding="utf-8").replace("pain,Pain intensity,SMD,", f"pain,Pain intensity,{measure},"), encoding="utf-8")
+        path.write_text(
+            path.read_text(encoding="utf-8").replace("pain,Pain intensity,SMD,", f"pain,Pain intensity,{measure},"),
+            encoding="utf-8",
+        )
     return data
 
 
@@ -179,11 +297,17 @@ def each_measure(place: Path) -> Path:
     block = settings[settings.index("  - name: events_or") : settings.index("  - name: events_rd")]
     tables = {"HR": "h.csv", "IRR": "t.csv", "ROM": "c.csv"}
     for measure in ("RR", "HR", "IRR", "ROM"):
-        named = block.replace("events_or", measure.lower()).replace(": OR", f": {measure}").replace("e.csv", tables.get(measure, "e.csv"))
+        named = (
+            block.replace("events_or", measure.lower())
+            .replace(": OR", f": {measure}")
+            .replace("e.csv", tables.get(measure, "e.csv"))
+        )
         settings += named.replace("arms", "contrasts") if measure == "HR" else named
     path.write_text(settings, encoding="utf-8")
     (place / "review" / "tables" / "h.csv").write_text("study,treat1,treat2,logHR,se\nAsh 2001,A,B,0.1,0.2\n")
-    (place / "review" / "tables" / "t.csv").write_text("study,treatment,events,time\nAsh 2001,A,9,200\nAsh 2001,B,5,210\n")
+    (place / "review" / "tables" / "t.csv").write_text(
+        "study,treatment,events,time\nAsh 2001,A,9,200\nAsh 2001,B,5,210\n"
+    )
     for name, content in build_data(place / "review").items():
         (place / "data" / name).parent.mkdir(parents=True, exist_ok=True)
         (place / "data" / name).write_bytes(content)

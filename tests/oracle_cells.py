@@ -1,7 +1,7 @@
 """Every numeric cell of a reference file, each compared or listed with a reason.
 
-``tests/oracles/agreement.csv`` holds how many for each file that has a test of its own; the validation chapter shows it. After a
-change of what is compared, ``PSPS_RECORD=1 pytest tests/test_against_... `` writes the rows of these tests.
+``tests/oracles/agreement.csv`` holds how many for each file that has a test of its own; the validation chapter shows
+it. After a change of what is compared, ``PSPS_RECORD=1 pytest tests/test_against_... `` writes the rows of these tests.
 """
 
 from __future__ import annotations
@@ -75,21 +75,35 @@ class Cells:
         """Patterns that no cell has."""
         return [p for p in self.listed if not any(fnmatchcase(path, p) for path in self.cells)]
 
-
     def assert_complete(self, test: str) -> None:
         """Every cell agrees, or is listed; and the counts are those of ``agreement.csv``."""
         assert self.differences == [] and self.left_over() == [] and self.stale() == []
         listed = {path: why for path in self.cells if (why := self.reason(path))}
         software = [f"{name} {self.data['meta'][name]}" for name in PACKAGES if name in self.data["meta"]]
-        row = [self.name, ", ".join(software), sum(self.cells[path].size for path in self.compared), sum(self.cells[path].size for path in listed),
-               f"{self.loosest:g}", "; ".join(sorted(set(listed.values()))), Path(test).name]
-        rows = {line[0]: line for line in csv.reader(io.StringIO(AGREEMENT.read_text(encoding="utf-8")))} if AGREEMENT.exists() else {}
+        row = [
+            self.name,
+            ", ".join(software),
+            sum(self.cells[path].size for path in self.compared),
+            sum(self.cells[path].size for path in listed),
+            f"{self.loosest:g}",
+            "; ".join(sorted(set(listed.values()))),
+            Path(test).name,
+        ]
+        rows = (
+            {line[0]: line for line in csv.reader(io.StringIO(AGREEMENT.read_text(encoding="utf-8")))}
+            if AGREEMENT.exists()
+            else {}
+        )
         if os.environ.get("PSPS_RECORD"):
             rows[self.name] = row
             text = io.StringIO()
-            csv.writer(text, lineterminator="\n").writerows([COLUMNS, *(rows[name] for name in sorted(set(rows) - {"reference"}))])
+            csv.writer(text, lineterminator="\n").writerows(
+                [COLUMNS, *(rows[name] for name in sorted(set(rows) - {"reference"}))]
+            )
             AGREEMENT.write_text(text.getvalue(), encoding="utf-8")
-        assert rows.get(self.name) == [str(cell) for cell in row] or os.environ.get("PSPS_RECORD"), "record it: PSPS_RECORD=1"
+        assert rows.get(self.name) == [str(cell) for cell in row] or os.environ.get("PSPS_RECORD"), (
+            "record it: PSPS_RECORD=1"
+        )
 
 
 def at(values: object) -> np.ndarray:

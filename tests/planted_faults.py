@@ -49,9 +49,11 @@ FAULTS = [
         "Egger's test follows the direction of the rows",
         "src/psps_paper/article/trials.py",
         {
-            "    points = comparison_adjusted_funnel(fit, order)\n": "    points = comparison_adjusted_funnel(fit, order)\n"
-            "    as_typed = fit.contrasts['treat1'].to_numpy() == points['treat1'].to_numpy()\n"
-            "    points['te_adjusted'] = points['te_adjusted'].where(as_typed, -points['te_adjusted'])\n"
+            "    points = comparison_adjusted_funnel(fit, order)\n": (
+                "    points = comparison_adjusted_funnel(fit, order)\n"
+                "    as_typed = fit.contrasts['treat1'].to_numpy() == points['treat1'].to_numpy()\n"
+                "    points['te_adjusted'] = points['te_adjusted'].where(as_typed, -points['te_adjusted'])\n"
+            )
         },
         (*PYTEST, "tests/test_invariance.py", "-k", "one_p_for_both_files"),
         "test_one_p_for_both_files_of_the_case",

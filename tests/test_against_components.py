@@ -32,16 +32,28 @@ def compare(book: Cells, name: str) -> None:
     book.check(f"{name}/subnetworks", len(fit.subnetworks), 0)
     i2 = [fit.i2, fit.i2_lower, fit.i2_upper]
     ours = {
-        "C": fit.component_matrix.loc[order, components], "k": fit.n_studies, "n": len(fit.treatments),
+        "C": fit.component_matrix.loc[order, components],
+        "k": fit.n_studies,
+        "n": len(fit.treatments),
         "d": contrasts_of(data).groupby("study").apply(lambda t: tuple(sorted({*t["treat1"], *t["treat2"]}))).nunique(),
-        "n_components": len(fit.components), "rank_X": fit.rank, "tau": np.sqrt(fit.tau2), "tau2": fit.tau2,
-        "identified": fit.identified.loc[order, order], **dict(zip(("I2", "lower_I2", "upper_I2"), i2, strict=True)),
+        "n_components": len(fit.components),
+        "rank_X": fit.rank,
+        "tau": np.sqrt(fit.tau2),
+        "tau2": fit.tau2,
+        "identified": fit.identified.loc[order, order],
+        **dict(zip(("I2", "lower_I2", "upper_I2"), i2, strict=True)),
     }
     for cell, part in (("additive", "additive"), ("standard", "standard"), ("diff", "difference")):
-        ours |= {f"Q_{cell}": getattr(fit, f"q_{part}"), f"df_Q_{cell}": getattr(fit, f"df_q_{part}"),
-                 f"pval_Q_{cell}": getattr(fit, f"p_q_{part}")}
+        ours |= {
+            f"Q_{cell}": getattr(fit, f"q_{part}"),
+            f"df_Q_{cell}": getattr(fit, f"df_q_{part}"),
+            f"pval_Q_{cell}": getattr(fit, f"p_q_{part}"),
+        }
     for model, suffix in (("common", "_common"), ("random", "")):
-        for table, rows in (("components", fit.components.loc[components]), ("combinations", fit.combinations.loc[order])):
+        for table, rows in (
+            ("components", fit.components.loc[components]),
+            ("combinations", fit.combinations.loc[order]),
+        ):
             ours |= {f"{model}/{table}/{cell}": rows[f"{column}{suffix}"] for cell, column in FIT_COLUMNS.items()}
             with np.errstate(invalid="ignore"):
                 ours[f"{model}/{table}/z"] = rows[f"te{suffix}"].to_numpy() / rows[f"se{suffix}"].to_numpy()

@@ -1,4 +1,5 @@
-"""Effect sizes against metafor's escalc() and meta (tests/oracles/effect_sizes.json, made by validation/effect_sizes.R)."""
+"""Effect sizes against metafor's escalc() and meta (tests/oracles/effect_sizes.json, made by
+validation/effect_sizes.R)."""
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,8 @@ def arms_of(data: dict, columns: dict[str, str]) -> pd.DataFrame:
     k = len(next(iter(data.values())))
     return pd.DataFrame(
         {"study": i, "treatment": "xy"[int(g) - 1], **{c: data[f"{stem}{g}"][i] for stem, c in columns.items()}}
-        for i in range(k) for g in "12"
+        for i in range(k)
+        for g in "12"
     )
 
 
@@ -61,7 +63,12 @@ def compare_means(book: Cells, name: str) -> None:
         path = f"{name}/{field}"
         if field.startswith("meta_"):
             pooled = meta_analysis(te, np.sqrt(v))
-            for cell, ours in {"TE": te, "seTE": np.sqrt(v), "TE_common": pooled.te_common, "seTE_common": pooled.se_common}.items():
+            for cell, ours in {
+                "TE": te,
+                "seTE": np.sqrt(v),
+                "TE_common": pooled.te_common,
+                "seTE_common": pooled.se_common,
+            }.items():
                 book.check(f"{path}/{cell}", ours, TOLERANCE)
         book.check(f"{path}/yi", te, TOLERANCE)
         book.check(f"{path}/vi", v, TOLERANCE)
@@ -133,7 +140,9 @@ def test_every_cell_is_compared_or_listed(book):
 def test_tetrachoric_correlation_is_the_maximum(book, name):
     """At ours the table's own probability is met, so the likelihood is at its maximum; metafor's is close to it."""
     data = book.data[name]
-    te, v = aligned(effect_sizes(arms_of(data["input"], {"event": "events", "n": "n"}), "RTET"), len(data["input"]["n1"]))
+    te, v = aligned(
+        effect_sizes(arms_of(data["input"], {"event": "events", "n": "n"}), "RTET"), len(data["input"]["n1"])
+    )
     theirs = at(data["RTET_only0"]["yi"])
     inside = np.abs(theirs) < 1
     assert np.isnan(te[~inside]).all()  # an empty cell: metafor gives -1 or 1 with a variance that means nothing

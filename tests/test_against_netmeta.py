@@ -44,9 +44,7 @@ def contrasts_of(name: str) -> pd.DataFrame:
 
 
 COMPARISONS = {name: compare_with_oracle(path_of(name)) for name in NETMETA + METAFOR}
-CELLS = [
-    (name, row.field) for name, table in COMPARISONS.items() for row in table.itertuples() if row.cells
-]
+CELLS = [(name, row.field) for name, table in COMPARISONS.items() for row in table.itertuples() if row.cells]
 
 
 @pytest.mark.parametrize("name, field", CELLS)
@@ -56,9 +54,7 @@ def test_agrees_with_reference(name, field):
 
 
 @pytest.mark.parametrize("name", NETMETA)
-@pytest.mark.parametrize(
-    "ours, theirs", [("te", "TE_random"), ("se", "seTE_random"), ("te_common", "TE_common")]
-)
+@pytest.mark.parametrize("ours, theirs", [("te", "TE_random"), ("se", "seTE_random"), ("te_common", "TE_common")])
 def test_estimates_to_1e8_without_the_comparison_code(name, ours, theirs):
     # A second, direct look at the core numbers, so that no error in the comparison hides one here.
     expected, labels = np.array(reference(name)[theirs]), reference(name)["trts"]
@@ -78,9 +74,7 @@ def test_every_field_is_compared_or_listed_with_a_reason(name):
     table = COMPARISONS[name]
     assert ((table["cells"] > 0) | (table["reason"] != "")).all()
     covered = set(table["field"])
-    missing = {
-        leaf for leaf in leaves(reference(name)) if leaf not in covered and leaf.split(".")[0] not in covered
-    }
+    missing = {leaf for leaf in leaves(reference(name)) if leaf not in covered and leaf.split(".")[0] not in covered}
     assert not missing
     compared = table[table["cells"] > 0]
     assert compared["agrees"].notna().all() and compared["tolerance"].le(1e-5).all()
@@ -96,7 +90,8 @@ def test_every_network_file_is_in_the_grid():
         path.stem
         for path in ORACLES.glob("*.json")
         # Bayesian fits: test_bayes_oracles.py
-        if not path.stem.startswith("bayes_") and {"trts", "treatments"} & set(json.loads(path.read_text(encoding="utf-8")))
+        if not path.stem.startswith("bayes_")
+        and {"trts", "treatments"} & set(json.loads(path.read_text(encoding="utf-8")))
     }
     assert networks == set(NETMETA + METAFOR)
 
@@ -160,7 +155,8 @@ def test_sucra_of_draws_is_the_p_score(name):
 
 
 def test_every_reference_file_is_in_the_validation_chapter():
-    """By field, or cell by cell in a test of its own; of the two GLS files the networks' tests compare what the file is for."""
+    """By field, or cell by cell in a test of its own; of the two GLS files the networks' tests compare what the file is
+    for."""
     shown = set(agreement_by_field()["reference"]) | set(other_references()["reference"])
     compared_here = set(METAFOR)
     assert {path.stem for path in ORACLES.glob("*.json")} == shown | compared_here and not shown & compared_here

@@ -41,21 +41,44 @@ def compare(book: Cells, name: str) -> None:
         fit = network_meta_regression(rows, covariate, data["reference"], data["interaction"], method)
         assert list(fit.coefficients.index) == data["terms"] and fit.left_out == ()
         table = fit.coefficients
-        check(book, f"{name}/{method}_regression", {
-            "tau2": fit.tau2, "b": table["estimate"], "se": table["se"], "vcov": fit.covariance,
-            "logLik": fit.log_likelihood + constant(x, method), "Q_residual": fit.q_residual, "df_residual": fit.df_residual,
-            "Q_interaction": fit.q_interaction, "df_interaction": fit.df_interaction,
-        })  # fmt: skip
+        check(
+            book,
+            f"{name}/{method}_regression",
+            {
+                "tau2": fit.tau2,
+                "b": table["estimate"],
+                "se": table["se"],
+                "vcov": fit.covariance,
+                "logLik": fit.log_likelihood + constant(x, method),
+                "Q_residual": fit.q_residual,
+                "df_residual": fit.df_residual,
+                "Q_interaction": fit.q_interaction,
+                "df_interaction": fit.df_interaction,
+            },
+        )
         plain = fit_network(rows, method)
         others = [term for term in data["terms"] if term in plain.treatments]
         both = plain.cov.loc[others, others] - plain.cov.loc[others, [data["reference"]]].to_numpy()
-        covariance = both - plain.cov.loc[[data["reference"]], others].to_numpy() + plain.cov.at[data["reference"], data["reference"]]
+        covariance = (
+            both
+            - plain.cov.loc[[data["reference"]], others].to_numpy()
+            + plain.cov.at[data["reference"], data["reference"]]
+        )
         assert fit.tau2_without_covariate == pytest.approx(plain.tau2, rel=1e-7)
-        check(book, f"{name}/{method}_consistency", {
-            "tau2": plain.tau2, "b": plain.te.loc[others, data["reference"]], "se": plain.se.loc[others, data["reference"]],
-            "vcov": covariance, "logLik": plain.log_likelihood + constant(x[:, : len(others)], method), "Q_residual": plain.q,
-            "df_residual": plain.df_q, "df_interaction": 0,
-        })  # fmt: skip
+        check(
+            book,
+            f"{name}/{method}_consistency",
+            {
+                "tau2": plain.tau2,
+                "b": plain.te.loc[others, data["reference"]],
+                "se": plain.se.loc[others, data["reference"]],
+                "vcov": covariance,
+                "logLik": plain.log_likelihood + constant(x[:, : len(others)], method),
+                "Q_residual": plain.q,
+                "df_residual": plain.df_q,
+                "df_interaction": 0,
+            },
+        )
     book.check(f"{name}/covariate_centre", fit.centre, 1e-12)
 
 

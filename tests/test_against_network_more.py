@@ -54,9 +54,15 @@ def compare_splits(book: Cells, path: str, method: str, fits: dict[str, NetworkF
         field = f"netsplit_{method.replace('-', '_')}"
         rows = table.loc[pairs_of(reference[field]["comparison"])]
         same = {
-            "direct_TE": "direct_te", "direct_se": "direct_se", "indirect_TE": "indirect_te", "indirect_se": "indirect_se",
-            "difference": "difference", "se": "se_difference", "p": "p", "proportion": "direct_proportion",
-        }  # fmt: skip
+            "direct_TE": "direct_te",
+            "direct_se": "direct_se",
+            "indirect_TE": "indirect_te",
+            "indirect_se": "indirect_se",
+            "difference": "difference",
+            "se": "se_difference",
+            "p": "p",
+            "proportion": "direct_proportion",
+        }
         for cell, column in same.items():
             book.check(f"{path}/{field}/{model}/{cell}", rows[column], TOLERANCE, 1e-9)
         book.check(f"{path}/{field}/k", rows["studies"], 0)
@@ -70,9 +76,11 @@ def compare_evidence(book: Cells, path: str, model: str, fit: NetworkFit) -> Non
     book.check(f"{path}/netimpact/{model}", impact.loc[table["studies"], columns], IMPACT, IMPACT)
     measures = both_ways(evidence_measures(fit), [])
     cells = {
-        "proportion": "direct_proportion", "meanpath": "mean_path_length", "minpar": "minimal_parallelism",
+        "proportion": "direct_proportion",
+        "meanpath": "mean_path_length",
+        "minpar": "minimal_parallelism",
         "minpar_study": "minimal_parallelism_studies",
-    }  # fmt: skip
+    }
     for cell, column in cells.items():
         rows = measures.loc[pairs_of(reference[f"netmeasures_{model}"]["comparisons"])]
         book.check(f"{path}/netmeasures_{model}/{cell}", rows[column], TOLERANCE, 1e-9)
@@ -110,11 +118,13 @@ def compare_network(book: Cells, path: str) -> None:
     np.fill_diagonal(better, np.nan)
     position = [fit.treatments.index(name) for name in order]
     ours = {
-        "tau2": fit.tau2, "TE_random": fit.te.loc[order, order], "seTE_random": fit.se.loc[order, order],
+        "tau2": fit.tau2,
+        "TE_random": fit.te.loc[order, order],
+        "seTE_random": fit.se.loc[order, order],
         "pscore_random": p_scores(fit, desirable=desirable)[order],
         "pscore_common": p_scores_from(fit.te_common, fit.se_common, desirable=desirable)[order],
         "pscore_matrix_random": better[np.ix_(position, position)],
-    }  # fmt: skip
+    }
     for cell, value in ours.items():
         book.check(f"{path}/{cell}", value, TOLERANCE, 1e-10)
     for method in ("back-calculation", "SIDDE"):
@@ -128,10 +138,12 @@ def compare_order(book: Cells, path: str) -> None:
     reference = book.data[path]
     order = reference["trts"]
     for model, tau2 in (("random", "DL"), ("common", 0.0)):
-        scores = pd.DataFrame({
-            outcome: p_scores(fit_network(contrasts_of(rows), tau2), desirable=DESIRABLE[small])
-            for (outcome, rows), small in zip(reference["inputs"].items(), reference["small_values"], strict=True)
-        }).loc[order, reference["outcomes"]]  # fmt: skip
+        scores = pd.DataFrame(
+            {
+                outcome: p_scores(fit_network(contrasts_of(rows), tau2), desirable=DESIRABLE[small])
+                for (outcome, rows), small in zip(reference["inputs"].items(), reference["small_values"], strict=True)
+            }
+        ).loc[order, reference["outcomes"]]
         found = partial_order(scores)
         book.check(f"{path}/pscores_{model}", scores, TOLERANCE)
         book.check(f"{path}/M_{model}", found.relation, 0)

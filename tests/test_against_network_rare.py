@@ -1,4 +1,5 @@
-"""Networks of rare events against netmeta and own maxima: tests/oracles/network_rare.json (validation/network_rare.R)."""
+"""Networks of rare events against netmeta and own maxima: tests/oracles/network_rare.json
+(validation/network_rare.R)."""
 
 import numpy as np
 import pandas as pd
@@ -16,12 +17,17 @@ LISTED = {
     "*/arms/n": "the data",
     "*/m": "contrasts of multi-arm studies count a(a-1)/2: n_arms is compared",
     "*/NCH/own_maximum_netmeta_likelihood/*": APPROXIMATE,
-    "*/NCH/TE_common": APPROXIMATE, "*/NCH/seTE_common": APPROXIMATE, "*/NCH/lower_common": APPROXIMATE,
-    "*/NCH/upper_common": APPROXIMATE, "*/NCH/pval_common": APPROXIMATE,
+    "*/NCH/TE_common": APPROXIMATE,
+    "*/NCH/seTE_common": APPROXIMATE,
+    "*/NCH/lower_common": APPROXIMATE,
+    "*/NCH/upper_common": APPROXIMATE,
+    "*/NCH/pval_common": APPROXIMATE,
     "*/NCH/*_direct_common": "netmeta gives Mantel-Haenszel estimates there, which MH/*_direct_common compares",
     "*/NCH_cc_pooled/*": "the exact likelihood needs whole counts: an error here, the approximation in netmeta",
-    "*/MH_cc_pooled/*_direct_common": "netmeta adds 0.5 to each study with an empty cell there, not only to the designs of continuity='pooled'",
-}  # fmt: skip
+    "*/MH_cc_pooled/*_direct_common": (
+        "netmeta adds 0.5 to each study with an empty cell there, not only to the designs of continuity='pooled'"
+    ),
+}
 RULES = {"only0": "only0", "incr0.1": "only0", "allincr": "if0all", "addincr": "all", "allstudies": "only0"}
 
 
@@ -40,13 +46,25 @@ def compare_conditional(book: Cells, name: str, field: str) -> None:
     method, pooled = field.split("_")[0], field.endswith("pooled")
     reference = book.data[name][field]
     fit = fit_binary_network(arms_of(book.data[name]), method, "pooled" if pooled else None)
-    assert fit.treatments == reference["trts"] and sorted(set(fit.arms["study"])) == sorted(reference["used"]["studies"])
+    assert fit.treatments == reference["trts"] and sorted(set(fit.arms["study"])) == sorted(
+        reference["used"]["studies"]
+    )
     ours = {
-        "k": fit.n_studies, "n": len(fit.treatments), "d": fit.n_designs, "used/n_arms": fit.n_arms, "TE_common": fit.te_common,
-        "seTE_common": fit.se_common, "lower_common": fit.lower_common, "upper_common": fit.upper_common, "pval_common": fit.p_common,
-        "Q_inconsistency": fit.q, "df_Q_inconsistency": fit.df_q, "pval_Q_inconsistency": fit.p_q,
-        "TE_direct_common": hollow(fit.te_direct), "seTE_direct_common": hollow(fit.se_direct),
-    }  # fmt: skip
+        "k": fit.n_studies,
+        "n": len(fit.treatments),
+        "d": fit.n_designs,
+        "used/n_arms": fit.n_arms,
+        "TE_common": fit.te_common,
+        "seTE_common": fit.se_common,
+        "lower_common": fit.lower_common,
+        "upper_common": fit.upper_common,
+        "pval_common": fit.p_common,
+        "Q_inconsistency": fit.q,
+        "df_Q_inconsistency": fit.df_q,
+        "pval_Q_inconsistency": fit.p_q,
+        "TE_direct_common": hollow(fit.te_direct),
+        "seTE_direct_common": hollow(fit.se_direct),
+    }
     for cell, value in ours.items():
         book.check(f"{name}/{field}/{cell}", value, TOLERANCE)
     own = {"TE": fit.te_common, "seTE": fit.se_common, "logLik": fit.log_likelihood}
@@ -58,19 +76,34 @@ def compare_inverse(book: Cells, name: str, field: str) -> None:
     _, measure, rule = field.split("_")
     reference = book.data[name][field]
     made = effect_sizes(
-        arms_of(book.data[name]), measure, continuity=RULES[rule], increment=0.1 if rule == "incr0.1" else 0.5,
-        double_zero="keep" if measure == "RD" or rule == "allstudies" else "drop", correct_estimate=False, rr_increments=1,
-    )  # fmt: skip
+        arms_of(book.data[name]),
+        measure,
+        continuity=RULES[rule],
+        increment=0.1 if rule == "incr0.1" else 0.5,
+        double_zero="keep" if measure == "RD" or rule == "allstudies" else "drop",
+        correct_estimate=False,
+        rr_increments=1,
+    )
     order = reference["trts"]
     theirs = pd.DataFrame(reference["contrasts"])
     both = pd.concat([made, made.rename(columns={"treat1": "treat2", "treat2": "treat1"}).assign(te=-made["te"])])
-    rows = both.set_index(["study", "treat1", "treat2"]).loc[list(zip(theirs["studlab"], theirs["treat1"], theirs["treat2"], strict=True))]
+    rows = both.set_index(["study", "treat1", "treat2"]).loc[
+        list(zip(theirs["studlab"], theirs["treat1"], theirs["treat2"], strict=True))
+    ]
     fit = fit_network(made)
     ours = {
-        "k": fit.n_studies, "n": len(fit.treatments), "contrasts/TE": rows["te"], "contrasts/seTE": rows["se"],
-        "TE_common": fit.te_common.loc[order, order], "seTE_common": fit.se_common.loc[order, order],
-        "TE_random": fit.te.loc[order, order], "seTE_random": fit.se.loc[order, order], "tau": fit.tau, "Q": fit.q, "df_Q": fit.df_q,
-    }  # fmt: skip
+        "k": fit.n_studies,
+        "n": len(fit.treatments),
+        "contrasts/TE": rows["te"],
+        "contrasts/seTE": rows["se"],
+        "TE_common": fit.te_common.loc[order, order],
+        "seTE_common": fit.se_common.loc[order, order],
+        "TE_random": fit.te.loc[order, order],
+        "seTE_random": fit.se.loc[order, order],
+        "tau": fit.tau,
+        "Q": fit.q,
+        "df_Q": fit.df_q,
+    }
     for cell, value in ours.items():
         book.check(f"{name}/{field}/{cell}", value, TOLERANCE)
 

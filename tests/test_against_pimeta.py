@@ -27,9 +27,7 @@ def read(name: str) -> pd.DataFrame:
 
 
 def theirs(table: pd.DataFrame):
-    return pimeta.netmeta(
-        table["te"], table["se"], table["treat1"], table["treat2"], table["study"]
-    )
+    return pimeta.netmeta(table["te"], table["se"], table["treat1"], table["treat2"], table["study"])
 
 
 @pytest.mark.parametrize(
@@ -97,9 +95,7 @@ def test_detached_designs(two_arm):
     np.testing.assert_allclose(ours, expected.loc[ours.index], **CLOSE)
 
 
-@pytest.mark.parametrize(
-    "method, name", [("random_walk", "randomwalk"), ("shortest_path", "shortestpath")]
-)
+@pytest.mark.parametrize("method, name", [("random_walk", "randomwalk"), ("shortest_path", "shortestpath")])
 @pytest.mark.parametrize("data", ["senn2013", "smoking", "franchini2012"])
 def test_contributions(data, method, name):
     table = read(data)

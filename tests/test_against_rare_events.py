@@ -1,4 +1,5 @@
-"""Rare events, rates and proportions against meta and metafor (tests/oracles/rare_*.json, made by validation/rare_events.R)."""
+"""Rare events, rates and proportions against meta and metafor (tests/oracles/rare_*.json, made by
+validation/rare_events.R)."""
 
 import numpy as np
 import pytest
@@ -16,13 +17,19 @@ from psps_paper.pairwise import (
 )
 from test_against_escalc import aligned, arms_of
 
-# README of the reference results: closed forms 1e-9; GLMM 1e-3 against R's optimiser; the own maximum 1e-6, its se 1e-4.
+# README of the reference results: closed forms 1e-9; GLMM 1e-3 against R's optimiser; the own maximum 1e-6, its se
+# 1e-4.
 CLOSED, GLMM, OWN, OWN_SE = 1e-9, 1e-3, 1e-6, 1e-4
-LME4 = "the log-likelihood of lme4 fits has no binomial constants where tau2 is above 0 (README of the reference results)"
+LME4 = (
+    "the log-likelihood of lme4 fits has no binomial constants where tau2 is above 0 (README of the reference results)"
+)
 LISTED_BINARY = {
     "*/input/*": "the data",
     "*/glmm_UM.RS_ML/*": "random study effects by Laplace's approximation: not the exact likelihood, and not offered",
-    "*/QE_Wld": "Wald test of the saturated model, whose estimates are infinite at an empty cell; q is the likelihood-ratio test",
+    "*/QE_Wld": (
+        "Wald test of the saturated model, whose estimates are infinite at an empty cell; q is the likelihood-ratio"
+        " test"
+    ),
     "*/glmm_UM.FS_ML/logLik": LME4,
     "*/glmm_CM.AL_ML/logLik": LME4,
     "*/k_MH": "a count of studies that metabin() used",
@@ -34,10 +41,14 @@ LISTED_RATES = {
     "*/IRR_GLMM_*/Q": "Wald test of the saturated model; q is the likelihood-ratio test",
     "*/GLMM/Q": "Wald test of the saturated model; q is the likelihood-ratio test",
     "*/rma_glmm/logLik": LME4,
-    "made_up_proportions/PLN/*": "metaprop() adds 0.5 to n once, so that a study of events only gets variance 1/n - 1/(n + 0.5); "
-    "ours adds it to events and non-events. Compared without such studies on bcg_controls",
-    "made_up_proportions/study_ci_WSCC/*": "metaprop() does not set the limits to 0 and 1 at 0 and n events, as Newcombe 1998 does: "
-    "test_corrected_wilson_limits",
+    "made_up_proportions/PLN/*": (
+        "metaprop() adds 0.5 to n once, so that a study of events only gets variance 1/n - 1/(n + 0.5); "
+        "ours adds it to events and non-events. Compared without such studies on bcg_controls"
+    ),
+    "made_up_proportions/study_ci_WSCC/*": (
+        "metaprop() does not set the limits to 0 and 1 at 0 and n events, as Newcombe 1998 does: "
+        "test_corrected_wilson_limits"
+    ),
     "made_up_proportions/rma_glmm/*": "7 nodes are too few here: test_the_true_maximum_of_proportions",
     "made_up_proportions/GLMM/tau2": "7 nodes are too few here: test_the_true_maximum_of_proportions",
     "made_up_proportions/GLMM/TE_random": "as tau2",
@@ -46,8 +57,14 @@ LISTED_RATES = {
     "made_up_proportions/GLMM/upper_random": "as tau2",
     "made_up_proportions/GLMM/prop_random*": "as tau2",
 }
-CONTINUITY = {"only0": {}, "allstudies": {"double_zero": "keep"}, "incr0.1": {"increment": 0.1}, "TACC": {"continuity": "treatment_arm"},
-              "all": {"continuity": "all"}, "if0all": {"continuity": "if0all"}}
+CONTINUITY = {
+    "only0": {},
+    "allstudies": {"double_zero": "keep"},
+    "incr0.1": {"increment": 0.1},
+    "TACC": {"continuity": "treatment_arm"},
+    "all": {"continuity": "all"},
+    "if0all": {"continuity": "if0all"},
+}
 
 
 def pooled_cells(te, v, centre=None, **also) -> dict:
@@ -59,9 +76,22 @@ def pooled_cells(te, v, centre=None, **also) -> dict:
         common = centre
         q, tau2, *random = pool_about(te[used], np.sqrt(v[used]), centre[0])
     z = 1.959963984540054
-    cells = {"TE": te, "seTE": np.sqrt(v), "tau2": tau2, "Q": q, "df_Q": used.sum() - 1, "k": used.sum(), "k_all": len(te)}
+    cells = {
+        "TE": te,
+        "seTE": np.sqrt(v),
+        "tau2": tau2,
+        "Q": q,
+        "df_Q": used.sum() - 1,
+        "k": used.sum(),
+        "k_all": len(te),
+    }
     for name, (estimate, se) in {"common": common, "random": random}.items():
-        cells |= {f"TE_{name}": estimate, f"seTE_{name}": se, f"lower_{name}": estimate - z * se, f"upper_{name}": estimate + z * se}
+        cells |= {
+            f"TE_{name}": estimate,
+            f"seTE_{name}": se,
+            f"lower_{name}": estimate - z * se,
+            f"upper_{name}": estimate + z * se,
+        }
     return cells | {"pval_common": 2 * ndtr(-abs(common[0] / common[1]))} | also
 
 
@@ -88,8 +118,16 @@ def compare_tables(book: Cells, name: str) -> None:
             te, v = aligned(effect_sizes(arms, measure, double_zero=zero, **meta), k)
             check(book, f"{name}/{measure}_MH_{kind}", pooled_cells(te, v, (fit.te, fit.se)))
         fit = mantel_haenszel(*x, measure)
-        cells = {"b": fit.te, "se": fit.se, "ci_lb": fit.lower, "ci_ub": fit.upper, "zval": fit.te / fit.se, "pval": fit.p,
-                 "QE": fit.q, "QEp": fit.p_q}
+        cells = {
+            "b": fit.te,
+            "se": fit.se,
+            "ci_lb": fit.lower,
+            "ci_ub": fit.upper,
+            "zval": fit.te / fit.se,
+            "pval": fit.p,
+            "QE": fit.q,
+            "QEp": fit.p_q,
+        }
         if measure == "OR":
             cells |= {"CMH": fit.cmh, "CMHp": fit.p_cmh, "tarone": fit.tarone, "tarone_p": fit.p_tarone}
         check(book, f"{name}/rma_mh_{measure}", cells)
@@ -99,19 +137,37 @@ def compare_tables(book: Cells, name: str) -> None:
     te, v = fit.studies["te"].to_numpy(), fit.studies["se"].to_numpy() ** 2
     for path in ("OR_Peto", "OR_Peto_allstudies"):
         check(book, f"{name}/{path}", pooled_cells(te, v, (fit.te, fit.se)))
-    check(book, f"{name}/rma_peto", {"b": fit.te, "se": fit.se, "ci_lb": fit.lower, "ci_ub": fit.upper, "QE": fit.q, "QEp": fit.p_q})
+    check(
+        book,
+        f"{name}/rma_peto",
+        {"b": fit.te, "se": fit.se, "ci_lb": fit.lower, "ci_ub": fit.upper, "QE": fit.q, "QEp": fit.p_q},
+    )
 
 
 def compare_exact_models(book: Cells, name: str) -> None:
     x = list(book.data[name]["input"].values())
     for model, code in (("conditional", "CM.EL"), ("approximate", "CM.AL"), ("unconditional", "UM.FS")):
         fit = binomial_normal(*x, model=model)
-        cells = {"b": fit.te, "se": fit.se, "ci_lb": fit.lower, "ci_ub": fit.upper, "tau2": fit.tau2, "logLik": fit.log_likelihood,
-                 "QE_LRT": fit.q, "QE_df": fit.df_q}
+        cells = {
+            "b": fit.te,
+            "se": fit.se,
+            "ci_lb": fit.lower,
+            "ci_ub": fit.upper,
+            "tau2": fit.tau2,
+            "logLik": fit.log_likelihood,
+            "QE_LRT": fit.q,
+            "QE_df": fit.df_q,
+        }
         check(book, f"{name}/glmm_{code}_ML", cells, GLMM)
         z = 1.959963984540054
-        cells |= {"b": fit.te_common, "se": fit.se_common, "tau2": 0.0, "logLik": fit.log_likelihood_common,
-                  "ci_lb": fit.te_common - z * fit.se_common, "ci_ub": fit.te_common + z * fit.se_common}
+        cells |= {
+            "b": fit.te_common,
+            "se": fit.se_common,
+            "tau2": 0.0,
+            "logLik": fit.log_likelihood_common,
+            "ci_lb": fit.te_common - z * fit.se_common,
+            "ci_ub": fit.te_common + z * fit.se_common,
+        }
         check(book, f"{name}/glmm_{code}_FE", cells, GLMM)
         if model == "conditional":
             path = f"{name}/glmm_CM.EL_ML_own_maximum"
@@ -125,15 +181,29 @@ def compare_rates(book: Cells, name: str) -> None:
     arms = arms_of(data["input"], {"event": "events", "time": "time"})
     k = len(x[0])
     for field, measure, options in (
-        ("IRR_Inverse", "IRR", {}), ("IRD_Inverse", "IRD", {"correct_estimate": False}), ("IRSD_Inverse", "IRSD", {}),
-        ("IRR_Inverse_all", "IRR", {"continuity": "all"}), ("IRR_MH", "IRR", {}), ("IRD_MH", "IRD", {"correct_estimate": False}),
+        ("IRR_Inverse", "IRR", {}),
+        ("IRD_Inverse", "IRD", {"correct_estimate": False}),
+        ("IRSD_Inverse", "IRSD", {}),
+        ("IRR_Inverse_all", "IRR", {"continuity": "all"}),
+        ("IRR_MH", "IRR", {}),
+        ("IRD_MH", "IRD", {"correct_estimate": False}),
     ):
         te, v = aligned(effect_sizes(arms, measure, **options), k)
         cells = pooled_cells(te, v)
         if field.endswith("MH"):  # metainc() takes Q and tau2 from inverse variance here
             fit = mantel_haenszel(*x, measure)
-            cells |= {"TE_common": fit.te, "seTE_common": fit.se, "lower_common": fit.lower, "upper_common": fit.upper, "pval_common": fit.p}
-            check(book, f"{name}/rma_mh_{measure}", {"b": fit.te, "se": fit.se, "ci_lb": fit.lower, "ci_ub": fit.upper, "QE": fit.q, "QEp": fit.p_q})
+            cells |= {
+                "TE_common": fit.te,
+                "seTE_common": fit.se,
+                "lower_common": fit.lower,
+                "upper_common": fit.upper,
+                "pval_common": fit.p,
+            }
+            check(
+                book,
+                f"{name}/rma_mh_{measure}",
+                {"b": fit.te, "se": fit.se, "ci_lb": fit.lower, "ci_ub": fit.upper, "QE": fit.q, "QEp": fit.p_q},
+            )
         check(book, f"{name}/{field}", cells)
     te, v = aligned(effect_sizes(arms, "IRR"), k)
     for model, code in (("conditional", "CM.EL"), ("unconditional", "UM.FS")):
@@ -145,9 +215,20 @@ def exact_cells(fit, te, v) -> dict:
     """Cells of a meta object by GLMM; study effects by inverse variance."""
     z = 1.959963984540054
     common = (fit.te_common - z * fit.se_common, fit.te_common + z * fit.se_common)
-    return pooled_cells(te, v, TE_common=fit.te_common, seTE_common=fit.se_common, lower_common=common[0], upper_common=common[1],
-                        TE_random=fit.te, seTE_random=fit.se, lower_random=fit.lower, upper_random=fit.upper, tau2=fit.tau2,
-                        pval_common=_p(fit.te_common / fit.se_common))
+    return pooled_cells(
+        te,
+        v,
+        TE_common=fit.te_common,
+        seTE_common=fit.se_common,
+        lower_common=common[0],
+        upper_common=common[1],
+        TE_random=fit.te,
+        seTE_random=fit.se,
+        lower_random=fit.lower,
+        upper_random=fit.upper,
+        tau2=fit.tau2,
+        pval_common=_p(fit.te_common / fit.se_common),
+    )
 
 
 def _p(z: float) -> float:
@@ -169,7 +250,11 @@ def compare_proportions(book: Cells, name: str) -> None:
             cells[f"prop_{kind}"] = back(cells[f"TE_{kind}"])
             cells[f"prop_{kind}_ci"] = back([cells[f"lower_{kind}"], cells[f"upper_{kind}"]])
         lower, upper = proportion_interval(x, n)
-        check(book, f"{name}/{field}", cells | {"harmonic_mean_n": harmonic, "study_ci_lower_CP": lower, "study_ci_upper_CP": upper})
+        check(
+            book,
+            f"{name}/{field}",
+            cells | {"harmonic_mean_n": harmonic, "study_ci_lower_CP": lower, "study_ci_upper_CP": upper},
+        )
     for method in ("WS", "AC", "WSCC", "SA", "SACC", "NAsm"):
         limits = proportion_interval(x, n, method)
         if method == "NAsm":
@@ -178,8 +263,11 @@ def compare_proportions(book: Cells, name: str) -> None:
     fit = binomial_normal_proportion(x, n)
     te, se = proportion_effect(x, n)
     cells = exact_cells(fit, te, se**2)
-    cells |= {"prop_common": back_transform(fit.te_common, "PLO"), "prop_random": back_transform(fit.te, "PLO"),
-              "prop_random_ci": back_transform([fit.lower, fit.upper], "PLO")}
+    cells |= {
+        "prop_common": back_transform(fit.te_common, "PLO"),
+        "prop_random": back_transform(fit.te, "PLO"),
+        "prop_random_ci": back_transform([fit.lower, fit.upper], "PLO"),
+    }
     check(book, f"{name}/GLMM", cells, GLMM)
     check(book, f"{name}/rma_glmm", {"b": fit.te, "se": fit.se, "tau2": fit.tau2}, GLMM)
 

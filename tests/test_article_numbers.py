@@ -16,9 +16,33 @@ from psps_paper.book.verdicts import number_texts, numbers_by_reason
 from psps_paper.claims.counts import expand_citations
 
 NUMBERS, CLAIMS = table("article_numbers"), table("claims").set_index("id", drop=False)
-UNITS = {word: value for value, word in enumerate(
-    ["none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
-)} | {"first": 1, "twice": 2, "half": 50, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50}  # fmt: skip
+UNITS = {
+    word: value
+    for value, word in enumerate(
+        [
+            "none",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+        ]
+    )
+} | {"first": 1, "twice": 2, "half": 50, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50}
 LISTS = {"citations"}  # checks whose statement is the length of a printed citation list
 
 
@@ -43,10 +67,23 @@ def at_place(claim) -> list[str]:
     return here["token"].tolist()
 
 
-@pytest.mark.parametrize(("token", "value"), [
-    ("1140", 1140), ("164,709", 164709), ("0.45", 0.45), ("2022.07.2", 2022.07), ("1KHz", 1), ("18th", 18), ("Half", 50),
-    ("One hundred and five", 105), ("Thirty-four", 34), ("Fourteen", 14), ("none", 0), ("twice", 2),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("token", "value"),
+    [
+        ("1140", 1140),
+        ("164,709", 164709),
+        ("0.45", 0.45),
+        ("2022.07.2", 2022.07),
+        ("1KHz", 1),
+        ("18th", 18),
+        ("Half", 50),
+        ("One hundred and five", 105),
+        ("Thirty-four", 34),
+        ("Fourteen", 14),
+        ("none", 0),
+        ("twice", 2),
+    ],
+)
 def test_value_of(token, value):
     assert value_of(token) == pytest.approx(value)
 
@@ -66,8 +103,10 @@ def test_registered_numbers_are_those_of_their_statements():
         for name in row.claims.split():
             claim = CLAIMS.loc[name]
             assert (claim["section"], claim["paragraph"]) == (row.section, row.paragraph), name
-            if re.fullmatch(r"\d+([,–-]\d+)*", row.token) and claim["check"] in LISTS and formatting.rounds_to(
-                len(expand_citations(row.token)), claim["value"], 0
+            if (
+                re.fullmatch(r"\d+([,–-]\d+)*", row.token)
+                and claim["check"] in LISTS
+                and formatting.rounds_to(len(expand_citations(row.token)), claim["value"], 0)
             ):
                 continue
             if name == "neuromodulation.side_by_side":  # two citations of one reference each
@@ -95,7 +134,14 @@ def test_reasons_fit_their_numbers():
     reasons = NUMBERS.dropna(subset="excluded").groupby("excluded")["token"].agg(list)
     assert all(max(expand_citations(token)) <= 88 for token in reasons["citation"])  # the reference list ends at 88
     assert all(re.search(r"[A-Z^]", token) or token == "2" for token in reasons["part of a name"])
-    assert {token.lower() for token in reasons["ordinal"]} <= {"first", "second", "secondly", "third", "fourth", "fifth"}
+    assert {token.lower() for token in reasons["ordinal"]} <= {
+        "first",
+        "second",
+        "secondly",
+        "third",
+        "fourth",
+        "fifth",
+    }
     assert set(reasons["number of a domain"]) <= set("12345")
     assert set(reasons["registration number"]) == {"CRD42022360160"}
     # "one or both", "one of the arms", "these two treatments"

@@ -1,8 +1,9 @@
-"""Small hostile inputs: each is refused in one line that names the place, or read right, within limits of time and memory.
+"""Small hostile inputs: each is refused in one line that names the place, or read right, within limits of time and
+memory.
 
-``attacks/attacks.json`` lists them: ``refused`` holds patterns that must all be found in one line of the message, ``right`` the
-numbers where a file may be accepted, ``control`` a harmless twin that must go on working. Conditions in tables are tried in
-test_conditions.py.
+``attacks/attacks.json`` lists them: ``refused`` holds patterns that must all be found in one line of the message,
+``right`` the numbers where a file may be accepted, ``control`` a harmless twin that must go on working. Conditions in
+tables are tried in test_conditions.py.
 """
 
 from __future__ import annotations
@@ -82,7 +83,9 @@ def imported(attack: dict, folder: Path, made_files: Path, name: str, options: l
     target = attack.get("as") or source.name
     shutil.copy(source, folder / target)
     kind = attack.get("kind_of", "contrasts")
-    return run_limited(folder, ["import", target, "--kind", kind, "--outcome", "sleep", *options, "--data", "review/data", "--write"])
+    return run_limited(
+        folder, ["import", target, "--kind", kind, "--outcome", "sleep", *options, "--data", "review/data", "--write"]
+    )
 
 
 @of("import")
@@ -95,10 +98,16 @@ def test_a_hostile_table_is_refused_or_read_right(folder, made_files, attack):
         check_refusal(done, attack)
 
 
-CONTROLS = {json.dumps(attack["control"]): attack for attack in LISTED if attack["run"] == "import" and "control" in attack}
+CONTROLS = {
+    json.dumps(attack["control"]): attack for attack in LISTED if attack["run"] == "import" and "control" in attack
+}
 
 
-@pytest.mark.parametrize("attack", CONTROLS.values(), ids=[attack["control"]["file"] + " for " + attack["name"] for attack in CONTROLS.values()])
+@pytest.mark.parametrize(
+    "attack",
+    CONTROLS.values(),
+    ids=[attack["control"]["file"] + " for " + attack["name"] for attack in CONTROLS.values()],
+)
 def test_its_harmless_twin_is_read(folder, made_files, attack):
     control = attack["control"]
     plain = {key: value for key, value in attack.items() if key != "as"}
@@ -166,14 +175,23 @@ def test_a_folder_of_another_is_kept(folder, attack):
 
 @of("disk")
 def test_a_chapter_outlives_a_full_disk(tmp_path, attack):
-    cell = {"cell_type": "code", "execution_count": None, "id": "a", "metadata": {}, "outputs": [], "source": 'print("x" * 300_000)'}
+    cell = {
+        "cell_type": "code",
+        "execution_count": None,
+        "id": "a",
+        "metadata": {},
+        "outputs": [],
+        "source": 'print("x" * 300_000)',
+    }
     kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
     path = tmp_path / attack["watch"]
     path.parent.mkdir()
     path.write_text(json.dumps({"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}))
     before = path.read_bytes()
     command = f"ulimit -f {attack['bytes'] // 1024}; exec {sys.executable} -m {' '.join(attack['module'])}"
-    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
     assert path.read_bytes() == before and [entry.name for entry in path.parent.iterdir()] == ["a.ipynb"]
     assert done.returncode == 1 and "Traceback" not in done.stderr and attack["watch"] in done.stderr.splitlines()[-1]
 
@@ -202,32 +220,76 @@ def plain_sheet(make: dict) -> str:
 
 WORKBOOKS = {
     # each makes book(path, first, ...) arguments; the pattern of the message, or None where the two rows are read
-    "borders": (lambda m: {"styles": m["styles"](borders="<border/>" * 600_000)}, "more than 500,000 tags in xl/styles.xml, the limit"),
-    "content types": (lambda m: {"extra_types": '<Override PartName="/a" ContentType="b"/>' * 600_000}, r"more than 500,000 tags in \[Content_Types\]"),
-    "one sheet nine hundred times": (lambda m: {"sheets": 900, "same": True}, "several sheets hold something: .* and 890 more"),
-    "a long text": (lambda m: {"first": plain_sheet(m).replace("Birch 2006", "x" * 50_000_000)}, "cell A3 of the sheet holds more than 2,000 characters"),
+    "borders": (
+        lambda m: {"styles": m["styles"](borders="<border/>" * 600_000)},
+        "more than 500,000 tags in xl/styles.xml, the limit",
+    ),
+    "content types": (
+        lambda m: {"extra_types": '<Override PartName="/a" ContentType="b"/>' * 600_000},
+        r"more than 500,000 tags in \[Content_Types\]",
+    ),
+    "one sheet nine hundred times": (
+        lambda m: {"sheets": 900, "same": True},
+        "several sheets hold something: .* and 890 more",
+    ),
+    "a long text": (
+        lambda m: {"first": plain_sheet(m).replace("Birch 2006", "x" * 50_000_000)},
+        "cell A3 of the sheet holds more than 2,000 characters",
+    ),
     "merged areas that overlap": (
-        lambda m: {"first": plain_sheet(m).replace("</worksheet>", "<mergeCells>" + '<mergeCell ref="A2:A9000"/>' * 9_000 + "</mergeCells></worksheet>")},
-        "merged area A2:A9000 overlaps"),
-    "attributes": (lambda m: {"first": plain_sheet(m).replace("<sheetData>", "<sheetData " + " ".join(f'a{k}="1"' for k in range(50_000)) + ">")},
-                   "a tag of more than 100,000 characters"),
-    "another encoding": (lambda m: {"first": plain_sheet(m).replace('version="1.0"', 'version="1.0" encoding="cp1026"')}, "is in the encoding cp1026"),
-    "a cell given twice": (lambda m: {"first": m["raw"](*m["RAW_ROWS"], m["row"](2, m["ROWS"][0]).replace("</row>", m["cell"]("C2", "nasal rinse") + "</row>"))},
-                           "cell C2 is given twice or out of order"),
-    "a long text given 19,000 times": (lambda m: {
-        "strings": f'<?xml version="1.0"?><sst xmlns="{m["NS"]}"><si><t>{"y" * 2_000_000}</t></si></sst>',
-        "first": m["raw"](*m["RAW_ROWS"], *(m["row"](k, [m["text"](0), "tablet", "usual care", 0.5, 0.2]) for k in range(2, 19_000)))},
-        "takes more than 400,000,000 bytes or 5 seconds to read, the limits"),
+        lambda m: {
+            "first": (
+                plain_sheet(m).replace(
+                    "</worksheet>", "<mergeCells>" + '<mergeCell ref="A2:A9000"/>' * 9_000 + "</mergeCells></worksheet>"
+                )
+            )
+        },
+        "merged area A2:A9000 overlaps",
+    ),
+    "attributes": (
+        lambda m: {
+            "first": (
+                plain_sheet(m).replace(
+                    "<sheetData>", "<sheetData " + " ".join(f'a{k}="1"' for k in range(50_000)) + ">"
+                )
+            )
+        },
+        "a tag of more than 100,000 characters",
+    ),
+    "another encoding": (
+        lambda m: {"first": plain_sheet(m).replace('version="1.0"', 'version="1.0" encoding="cp1026"')},
+        "is in the encoding cp1026",
+    ),
+    "a cell given twice": (
+        lambda m: {
+            "first": m["raw"](
+                *m["RAW_ROWS"], m["row"](2, m["ROWS"][0]).replace("</row>", m["cell"]("C2", "nasal rinse") + "</row>")
+            )
+        },
+        "cell C2 is given twice or out of order",
+    ),
+    "a long text given 19,000 times": (
+        lambda m: {
+            "strings": f'<?xml version="1.0"?><sst xmlns="{m["NS"]}"><si><t>{"y" * 2_000_000}</t></si></sst>',
+            "first": m["raw"](
+                *m["RAW_ROWS"],
+                *(m["row"](k, [m["text"](0), "tablet", "usual care", 0.5, 0.2]) for k in range(2, 19_000)),
+            ),
+        },
+        "takes more than 400,000,000 bytes or 5 seconds to read, the limits",
+    ),
     "hidden for ever": (lambda m: {"states": ["veryHidden"], "sheets": 2}, None),
     "cells without places": (lambda m: {"first": re.sub(r' r="[A-Z]+\d+"', "", plain_sheet(m))}, None),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", WORKBOOKS)
 def test_a_hostile_workbook_of_the_same_kinds(folder, make, name):
     arguments, message = WORKBOOKS[name]
     make["book"](folder / "any.xlsx", **{"first": plain_sheet(make), **arguments(make)})
-    done = run_limited(folder, ["import", "any.xlsx", "--kind", "contrasts", "--outcome", "sleep", "--data", "review/data", "--write"])
+    done = run_limited(
+        folder, ["import", "any.xlsx", "--kind", "contrasts", "--outcome", "sleep", "--data", "review/data", "--write"]
+    )
     if message is None:
         check_numbers(done, LISTED_TWO, folder)
         assert ("hidden" in done.out) == (name == "hidden for ever")
@@ -238,14 +300,27 @@ def test_a_hostile_workbook_of_the_same_kinds(folder, make, name):
 LISTED_TWO = next(attack["control"]["right"] for attack in LISTED if attack["name"] == "styles")
 
 
-@pytest.mark.parametrize(("content", "message"), [
-    (b"\n" * 9_999_999, "more than 200,000 lines, the limit"),
-    (b"," * 9_999_999, "the file is empty"),
-    (b'"' * 9_999_999, "field larger than field limit"),
-    (b"study,treatment,n,mean,sd\n" + b"".join(b"S,t%d,20,1,2\n" % k for k in range(19_000)), "study 'S' has 19,000 arms, which give .* the limit is 300"),
-    (b"study,treatment,n,mean,sd\n" + b"".join(b"S%d,t%d,20,1,2\n" % divmod(k, 20) for k in range(19_980)), "the arms give .* contrasts, the limit is 20,000"),
-    (b",".join(b"c%d" % k for k in range(500)) + b"\n" + (b",".join([b"1"] * 500) + b"\n") * 9_000, "fit no known convention"),
-], ids=["lines", "commas", "quotes", "arms of one study", "arms of many", "columns"])  # fmt: skip
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\n" * 9_999_999, "more than 200,000 lines, the limit"),
+        (b"," * 9_999_999, "the file is empty"),
+        (b'"' * 9_999_999, "field larger than field limit"),
+        (
+            b"study,treatment,n,mean,sd\n" + b"".join(b"S,t%d,20,1,2\n" % k for k in range(19_000)),
+            "study 'S' has 19,000 arms, which give .* the limit is 300",
+        ),
+        (
+            b"study,treatment,n,mean,sd\n" + b"".join(b"S%d,t%d,20,1,2\n" % divmod(k, 20) for k in range(19_980)),
+            "the arms give .* contrasts, the limit is 20,000",
+        ),
+        (
+            b",".join(b"c%d" % k for k in range(500)) + b"\n" + (b",".join([b"1"] * 500) + b"\n") * 9_000,
+            "fit no known convention",
+        ),
+    ],
+    ids=["lines", "commas", "quotes", "arms of one study", "arms of many", "columns"],
+)
 def test_a_large_table_is_refused_with_its_limit(folder, content, message):
     (folder / "any.csv").write_bytes(content)
     done = run_limited(folder, ["import", "any.csv", "--kind", "arms", "--outcome", "sleep", "--data", "review/data"])
@@ -253,14 +328,28 @@ def test_a_large_table_is_refused_with_its_limit(folder, content, message):
     assert re.search(message, done.err), done.err
 
 
-@pytest.mark.parametrize("line", [
-    "note: {<<: [{a: 1}, {b: 2}]}", "note: [1, 2]", "note: !!python/object/apply:os.system ['touch MARKER']", 'note: "\\x07" \x07', "note: *nobody",
-    "question: " + "x" * 3_000, "note: &a [*a]", "note: 2020-01-01T25:00:00", "note: !!binary ###", "note: !!set {a, b}", "? [a]\n: b",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "line",
+    [
+        "note: {<<: [{a: 1}, {b: 2}]}",
+        "note: [1, 2]",
+        "note: !!python/object/apply:os.system ['touch MARKER']",
+        'note: "\\x07" \x07',
+        "note: *nobody",
+        "question: " + "x" * 3_000,
+        "note: &a [*a]",
+        "note: 2020-01-01T25:00:00",
+        "note: !!binary ###",
+        "note: !!set {a, b}",
+        "? [a]\n: b",
+    ],
+)
 def test_a_review_yml_of_the_same_kinds_is_refused(folder, line):
     settings = folder / "review" / "review.yml"
     name = line.partition(":")[0] if line[0].isalpha() else "note"
-    text = re.sub(rf"^{name}:.*\n", lambda _: line + "\n", settings.read_text(encoding="utf-8"), count=1, flags=re.MULTILINE)
+    text = re.sub(
+        rf"^{name}:.*\n", lambda _: line + "\n", settings.read_text(encoding="utf-8"), count=1, flags=re.MULTILINE
+    )
     settings.write_text(text, encoding="utf-8")
     check_refusal(run_limited(folder, ["new", "review"]), {"refused": [r"review\.yml, (line \d+|note|question)"]})
     assert not (folder / "MARKER").exists()
@@ -279,7 +368,9 @@ def test_new_writes_through_no_symbolic_link(folder):
     readme.unlink()
     readme.symlink_to(folder / "mine.md")
     done = run_limited(folder, ["new", "review"])
-    assert done.status == 2 and "README.md: is a symbolic link" in done.err and (folder / "mine.md").read_text() == "mine"
+    assert (
+        done.status == 2 and "README.md: is a symbolic link" in done.err and (folder / "mine.md").read_text() == "mine"
+    )
 
 
 def test_a_title_is_text_wherever_the_theme_writes_it():
@@ -290,7 +381,11 @@ def test_a_title_is_text_wherever_the_theme_writes_it():
     title = "<script>window.pwn=1</script>"
     context = {"docstitle": title, "root_title": title, "author": title, "copyright": title}
     escape_titles(None, "index", "page.html", context, None)
-    written = Environment().from_string("{{ docstitle }} {{ docstitle|e }} {{ root_title }} {{ author }} {{ copyright|e }}").render(context)
+    written = (
+        Environment()
+        .from_string("{{ docstitle }} {{ docstitle|e }} {{ root_title }} {{ author }} {{ copyright|e }}")
+        .render(context)
+    )
     assert written == " ".join(["&lt;script&gt;window.pwn=1&lt;/script&gt;"] * 5)
 
 
@@ -301,5 +396,7 @@ def test_the_help_states_every_limit(capsys):
     with pytest.raises(SystemExit):
         main(["import", "--help"])
     said = " ".join(capsys.readouterr().out.split())
-    numbers = [value for name, value in vars(limits).items() if name.isupper() and isinstance(value, int) and name != "MAX_TAG"]
+    numbers = [
+        value for name, value in vars(limits).items() if name.isupper() and isinstance(value, int) and name != "MAX_TAG"
+    ]
     assert len(numbers) >= 15 and all(f"{value:,}" in said for value in numbers)

@@ -34,8 +34,15 @@ def test_gross_errors_are_found_at_two_decimals(power, kind):
 
 
 def test_direct_evidence_is_never_told_wrongly_and_mostly_told(geometry):
-    assert geometry.loc[geometry["evidence"] == "direct", "no"].sum() == 0 and geometry.loc[geometry["evidence"] == "none", "yes"].sum() == 0
-    public = geometry[~geometry["network"].str.startswith("random") & (geometry["evidence"] == "direct")].groupby("decimals")[["yes", "comparisons"]].sum()
+    assert (
+        geometry.loc[geometry["evidence"] == "direct", "no"].sum() == 0
+        and geometry.loc[geometry["evidence"] == "none", "yes"].sum() == 0
+    )
+    public = (
+        geometry[~geometry["network"].str.startswith("random") & (geometry["evidence"] == "direct")]
+        .groupby("decimals")[["yes", "comparisons"]]
+        .sum()
+    )
     share = public["yes"] / public["comparisons"]
     assert share[2] >= 0.6 and share[3] >= 0.9
 
@@ -52,12 +59,16 @@ def test_a_part_of_the_simulation_comes_out_again(geometry):
 
 def test_tables_and_texts_of_the_chapters(power, geometry):
     shown = power_table(power)
-    assert len(shown) == power["kind"].nunique() and shown.loc[shown["what was changed"] == "nothing changed", "clash, 2 decimals"].item().startswith("0")
+    assert len(shown) == power["kind"].nunique() and shown.loc[
+        shown["what was changed"] == "nothing changed", "clash, 2 decimals"
+    ].item().startswith("0")
     assert set(geometry_table(geometry)["wrongly told"]) == {0}
     texts = simulation_texts(power, geometry)
     assert texts["false_alarms"] == texts["told_wrongly"] == "0" and int(texts["least_found"].split("\u202f")[0]) >= 95
     recovered = senn_recovered()
-    assert (recovered["told as direct"] == recovered["studies compare them"]).all() and (recovered["told as direct"] == "yes").sum() == 15
+    assert (recovered["told as direct"] == recovered["studies compare them"]).all() and (
+        recovered["told as direct"] == "yes"
+    ).sum() == 15
 
 
 def test_the_form_shows_the_made_up_example_and_needs_no_inline_script():

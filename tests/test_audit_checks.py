@@ -1,4 +1,5 @@
-"""Each check of `audit` on numbers made for it, and the methods that explain a difference before anything is called a clash."""
+"""Each check of `audit` on numbers made for it, and the methods that explain a difference before anything is called a
+clash."""
 
 from __future__ import annotations
 
@@ -27,13 +28,16 @@ def verdict(found, check: str) -> str:
     return found.findings.query("check == @check")["verdict"].item()
 
 
-@pytest.mark.parametrize("text, expected", [
-    ("0.45 (0.14, 0.76)", "holds"),
-    ("0.45 (0.76, 0.14)", "clash"),
-    ("-0.45 (0.14, 0.76)", "clash"),
-    ("0.37 (0.14, 0.76)", "cannot tell"),  # 0.5 standard errors off the middle
-    ("0.42 (0.14, 0.76)", "explained"),  # 0.2
-])
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("0.45 (0.14, 0.76)", "holds"),
+        ("0.45 (0.76, 0.14)", "clash"),
+        ("-0.45 (0.14, 0.76)", "clash"),
+        ("0.37 (0.14, 0.76)", "cannot tell"),  # 0.5 standard errors off the middle
+        ("0.42 (0.14, 0.76)", "explained"),  # 0.2
+    ],
+)
 def test_limits_and_middle(text, expected):
     assert verdict(cell(text), "interval") == expected
 
@@ -52,13 +56,21 @@ def p_of(p: str, half: float, te: float = 0.45):
     return cell(f"{te:.3f} ({te - half:.3f}, {te + half:.3f})", p_values=[{"treat1": "A", "treat2": "B", "p": p}])
 
 
-@pytest.mark.parametrize("p, half, expected, word", [
-    (f"{2 * stats.norm.sf(0.45 / 0.2):.3f}", 1.96 * 0.2, "holds", "follows"),
-    (f"{2 * stats.t.sf(0.45 / 0.2, 5):.3f}", stats.t.ppf(0.975, 5) * 0.2, "explained", "t distribution with about 5"),
-    (f"{stats.norm.sf(0.45 / 0.2):.4f}", 1.96 * 0.2, "explained", "one-sided"),
-    ("0.60", 1.96 * 0.2, "clash", "?"),
-    ("< 0.001", 1.96 * 0.1, "holds", "follows"),
-])
+@pytest.mark.parametrize(
+    "p, half, expected, word",
+    [
+        (f"{2 * stats.norm.sf(0.45 / 0.2):.3f}", 1.96 * 0.2, "holds", "follows"),
+        (
+            f"{2 * stats.t.sf(0.45 / 0.2, 5):.3f}",
+            stats.t.ppf(0.975, 5) * 0.2,
+            "explained",
+            "t distribution with about 5",
+        ),
+        (f"{stats.norm.sf(0.45 / 0.2):.4f}", 1.96 * 0.2, "explained", "one-sided"),
+        ("0.60", 1.96 * 0.2, "clash", "?"),
+        ("< 0.001", 1.96 * 0.1, "holds", "follows"),
+    ],
+)
 def test_p_against_interval(p, half, expected, word):
     row = p_of(p, half).findings.query("check == 'p value'").iloc[0]
     assert row["verdict"] == expected and word in row["why"]
@@ -81,12 +93,19 @@ def test_a_triangle_closes_or_names_its_cells():
 
 
 def test_last_digits_cut_off_are_explained():
-    assert verdict(table(GOOD | {("B", "C"): "0.28 (-0.02, 0.58)"}, framework="frequentist"), "consistency") == "explained"
+    assert (
+        verdict(table(GOOD | {("B", "C"): "0.28 (-0.02, 0.58)"}, framework="frequentist"), "consistency") == "explained"
+    )
 
 
 def test_the_smallest_clashing_set_is_a_cycle_of_fewest_cells():
     """Four treatments on a ring without chords: only the four cells together clash."""
-    cells = {("A", "B"): "0.20 (0.00, 0.40)", ("B", "C"): "0.20 (0.00, 0.40)", ("C", "D"): "0.20 (0.00, 0.40)", ("A", "D"): "0.10 (-0.10, 0.30)"}
+    cells = {
+        ("A", "B"): "0.20 (0.00, 0.40)",
+        ("B", "C"): "0.20 (0.00, 0.40)",
+        ("C", "D"): "0.20 (0.00, 0.40)",
+        ("A", "D"): "0.10 (-0.10, 0.30)",
+    }
     row = table(cells).findings.query("check == 'consistency'").iloc[0]
     assert row["verdict"] == "clash" and row["why"].startswith("These 4 cells")
 
@@ -147,9 +166,15 @@ def test_an_interval_that_no_covariance_allows_is_a_clash():
 
 
 def test_mirrored_triangles_and_exchanged_rows():
-    square = GOOD | {("B", "A"): "-0.20 (-0.40, 0.00)", ("C", "A"): "-0.50 (-0.80, -0.20)", ("C", "B"): "-0.30 (-0.60, 0.00)"}
+    square = GOOD | {
+        ("B", "A"): "-0.20 (-0.40, 0.00)",
+        ("C", "A"): "-0.50 (-0.80, -0.20)",
+        ("C", "B"): "-0.30 (-0.60, 0.00)",
+    }
     assert set(table(square).findings.query("check == 'mirrored triangles'")["verdict"]) == {"holds"}
-    broken = table(square | {("C", "B"): "-0.30 (-0.60, 0.10)"}).findings.query("check == 'mirrored triangles' and verdict == 'clash'")
+    broken = table(square | {("C", "B"): "-0.30 (-0.60, 0.10)"}).findings.query(
+        "check == 'mirrored triangles' and verdict == 'clash'"
+    )
     assert "upper limit" in broken["why"].item() or "lower limit" in broken["why"].item()
 
 
@@ -165,19 +190,41 @@ def test_scores_in_reverse_order_are_a_clash():
 
 def test_scores_say_which_way_a_table_is_read_that_does_not_say_it():
     text = "A | 0.30 (0.10 to 0.50) | 0.50 (0.20 to 0.80)\n | B | 0.20 (-0.10 to 0.50)\n | | C\n"
-    forward, reverse = ({"kind": "P-score", **dict(zip("ABC", scores, strict=True))} for scores in (["1.00", "0.45", "0.05"], ["0.00", "0.55", "0.95"]))
+    forward, reverse = (
+        {"kind": "P-score", **dict(zip("ABC", scores, strict=True))}
+        for scores in (["1.00", "0.45", "0.05"], ["0.00", "0.55", "0.95"])
+    )
     for scores, way, first in ((forward, "row versus column", "A vs B"), (reverse, "column versus row", "B vs A")):
         found = network(better="higher", scores=scores, tables=[{"text": text}])
         assert found.verdict == "holds" and len(found.findings.query("check == 'P-score'")) == 3
-        assert found.findings.query("check == 'orientation'")["why"].item() == f"The P-scores say that the upper triangle is read as {way}."
+        assert (
+            found.findings.query("check == 'orientation'")["why"].item()
+            == f"The P-scores say that the upper triangle is read as {way}."
+        )
         assert found.findings.query("check == 'interval'")["where"].iloc[0].startswith(f"network: {first}")
-    assert verdict(network(better="higher", scores=reverse, tables=[{"text": text, "orientation": "row versus column"}]), "direction") == "clash"
+    assert (
+        verdict(
+            network(better="higher", scores=reverse, tables=[{"text": text, "orientation": "row versus column"}]),
+            "direction",
+        )
+        == "clash"
+    )
     assert verdict(network(tables=[{"text": text}]), "orientation") == "cannot tell"
 
 
 def test_what_needs_no_scale_is_checked_without_one():
-    found = audit({"schema": 1, "networks": [{"tables": [{"text": "A | 0.3 (0.1 to 0.5)\n | B\n"}], "scores": {"kind": "P-score", "A": "0.9", "B": "0.3"},
-                                              "heterogeneity": {"Q": "37.0", "df": "20", "p": "0.5"}}]})
+    found = audit(
+        {
+            "schema": 1,
+            "networks": [
+                {
+                    "tables": [{"text": "A | 0.3 (0.1 to 0.5)\n | B\n"}],
+                    "scores": {"kind": "P-score", "A": "0.9", "B": "0.3"},
+                    "heterogeneity": {"Q": "37.0", "df": "20", "p": "0.5"},
+                }
+            ],
+        }
+    )
     assert verdict(found, "scale") == "cannot tell"
     assert [verdict(found, check) for check in ("sum of P-scores", "p of Q")] == ["clash", "clash"]
 
@@ -189,15 +236,18 @@ def test_rank_probabilities_sum_to_one():
     assert clashes == ["rank probabilities of C", "probabilities of rank 3"]
 
 
-@pytest.mark.parametrize("values, check, expected", [
-    ({"Q": "37.0", "df": "20", "p": "0.012"}, "p of Q", "holds"),
-    ({"Q": "37.0", "df": "20", "p": "0.12"}, "p of Q", "clash"),
-    ({"Q": "37.0", "df": "20", "I2": "46%"}, "I2", "holds"),
-    ({"Q": "37.0", "df": "20", "I2": "64%"}, "I2", "clash"),
-    ({"tau2": "0.04", "tau": "0.20"}, "tau2", "holds"),
-    ({"tau2": "0.46", "tau": "0.20"}, "tau2", "clash"),
-    ({"I2": "46%", "tau2": "0"}, "I2 and tau2", "cannot tell"),
-])
+@pytest.mark.parametrize(
+    "values, check, expected",
+    [
+        ({"Q": "37.0", "df": "20", "p": "0.012"}, "p of Q", "holds"),
+        ({"Q": "37.0", "df": "20", "p": "0.12"}, "p of Q", "clash"),
+        ({"Q": "37.0", "df": "20", "I2": "46%"}, "I2", "holds"),
+        ({"Q": "37.0", "df": "20", "I2": "64%"}, "I2", "clash"),
+        ({"tau2": "0.04", "tau": "0.20"}, "tau2", "holds"),
+        ({"tau2": "0.46", "tau": "0.20"}, "tau2", "clash"),
+        ({"I2": "46%", "tau2": "0"}, "I2 and tau2", "cannot tell"),
+    ],
+)
 def test_heterogeneity(values, check, expected):
     found = network(heterogeneity=values).findings.query("check == @check")["verdict"].tolist()
     assert found == ([expected] if check != "I2 and tau2" else [])
@@ -211,24 +261,37 @@ def test_degrees_of_freedom_follow_from_studies_and_arms():
     assert implied["lower"].item() == implied["upper"].item() == 8
 
 
-@pytest.mark.parametrize("interval, tau2, expected", [
-    ("-0.05 to 0.95", "0.04", "holds"),  # 1.96 sqrt(0.1582^2 + 0.04) = 0.50
-    ("0.20 to 0.70", "0.04", "clash"),  # narrower than the confidence interval
-    ("-3.55 to 4.45", "0.04", "clash"),
-])
+@pytest.mark.parametrize(
+    "interval, tau2, expected",
+    [
+        ("-0.05 to 0.95", "0.04", "holds"),  # 1.96 sqrt(0.1582^2 + 0.04) = 0.50
+        ("0.20 to 0.70", "0.04", "clash"),  # narrower than the confidence interval
+        ("-3.55 to 4.45", "0.04", "clash"),
+    ],
+)
 def test_prediction_intervals(interval, tau2, expected):
-    found = cell("0.45 (0.14, 0.76)", heterogeneity={"tau2": tau2, "df_predict": "100000"},
-                 predictions=[{"treat1": "A", "treat2": "B", "interval": interval}])
+    found = cell(
+        "0.45 (0.14, 0.76)",
+        heterogeneity={"tau2": tau2, "df_predict": "100000"},
+        predictions=[{"treat1": "A", "treat2": "B", "interval": interval}],
+    )
     assert verdict(found, "prediction interval") == expected
 
 
-@pytest.mark.parametrize("percent, people, expected", [("33.3%", 12, "holds"), ("31%", 12, "clash"), ("16.6", 12, "explained"), ("100", 7, "holds")])
+@pytest.mark.parametrize(
+    "percent, people, expected",
+    [("33.3%", 12, "holds"), ("31%", 12, "clash"), ("16.6", 12, "explained"), ("100", 7, "holds")],
+)
 def test_percentages_of_whole_people(percent, people, expected):
-    assert audit({"schema": 1, "percentages": [{"percent": percent, "of": people}]}).findings["verdict"].item() == expected
+    assert (
+        audit({"schema": 1, "percentages": [{"percent": percent, "of": people}]}).findings["verdict"].item() == expected
+    )
 
 
 def test_missing_cells_follow():
-    found = table({("A", "B"): "0.20 (0.00, 0.40)", ("B", "C"): "0.30 (0.00, 0.60)"}).implied.query("quantity == 'estimate'")
+    found = table({("A", "B"): "0.20 (0.00, 0.40)", ("B", "C"): "0.30 (0.00, 0.60)"}).implied.query(
+        "quantity == 'estimate'"
+    )
     assert found["lower"].item() <= 0.5 <= found["upper"].item()
 
 

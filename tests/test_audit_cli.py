@@ -11,7 +11,9 @@ import pytest
 from psps_paper.cli.main import main
 
 LEAGUE = Path(__file__).parent / "league"
-HOLDS, CLASH = (str(LEAGUE / folder / "audit.yml") for folder in ("16-maths-education-upper-csv", "03-vte-two-outcomes-rr"))
+HOLDS, CLASH = (
+    str(LEAGUE / folder / "audit.yml") for folder in ("16-maths-education-upper-csv", "03-vte-two-outcomes-rr")
+)
 
 
 def test_exit_status(capsys, tmp_path):
@@ -20,7 +22,11 @@ def test_exit_status(capsys, tmp_path):
     assert "is it printed the other way round?" in capsys.readouterr().out
     assert main(["audit", str(tmp_path / "none.csv")]) == 2
     assert "there is no such file" in capsys.readouterr().err
-    for name, message in (("none.csv", "there is no such file; expected"), ("some.folder", "a folder; expected"), ("empty.txt", "no estimate with its interval")):
+    for name, message in (
+        ("none.csv", "there is no such file; expected"),
+        ("some.folder", "a folder; expected"),
+        ("empty.txt", "no estimate with its interval"),
+    ):
         path = tmp_path / name
         if name == "some.folder":
             path.mkdir()

@@ -9,10 +9,20 @@ import pytest
 from psps_paper.audit import audit
 
 LEAGUE = Path(__file__).parent / "league"
-CELLS = {"01-depression-exercise-smd": 11, "03-vte-two-outcomes-rr": 12, "06-parkinson-exercise-vs-control": 30, "12-crossnma-full-square": 12,
-         "16-maths-education-upper-csv": 76, "24-nsclc-netmeta-readme": 24, "31-depression-exercise-acceptability-rr": 11,
-         "32-brain-injury-depression-smd": 21, "33-renal-cancer-versus-everolimus-hr": 7, "34-diabetes-add-on-pairs": 18,
-         "35-back-pain-exercise-vs-control": 12, "36-balneotherapy-ranks": 0}
+CELLS = {
+    "01-depression-exercise-smd": 11,
+    "03-vte-two-outcomes-rr": 12,
+    "06-parkinson-exercise-vs-control": 30,
+    "12-crossnma-full-square": 12,
+    "16-maths-education-upper-csv": 76,
+    "24-nsclc-netmeta-readme": 24,
+    "31-depression-exercise-acceptability-rr": 11,
+    "32-brain-injury-depression-smd": 21,
+    "33-renal-cancer-versus-everolimus-hr": 7,
+    "34-diabetes-add-on-pairs": 18,
+    "35-back-pain-exercise-vs-control": 12,
+    "36-balneotherapy-ranks": 0,
+}
 
 
 @pytest.fixture(scope="module")
@@ -33,17 +43,29 @@ def test_only_the_one_known_clash(found):
     clashes = {folder: one.findings.query("verdict == 'clash'") for folder, one in found.items()}
     assert {folder for folder, rows in clashes.items() if len(rows)} == {"03-vte-two-outcomes-rr"}
     row = clashes["03-vte-two-outcomes-rr"].iloc[0]
-    assert row["where"] == "2B recurrent VTE" and "turned round, DOAC vs LMWH 0.71 (0.14-3.51) would close" in row["why"] and row["why"].endswith("?")
+    assert (
+        row["where"] == "2B recurrent VTE"
+        and "turned round, DOAC vs LMWH 0.71 (0.14-3.51) would close" in row["why"]
+        and row["why"].endswith("?")
+    )
     # 0.93 / 0.71, in the direction of the cell that is named last, LMWH vs VKA
-    assert row["printed"].endswith("LMWH vs VKA 0.67 (0.46-0.97) (row 5, column 4)") and row["lower"] < 0.93 / 0.71 < row["upper"]
+    assert (
+        row["printed"].endswith("LMWH vs VKA 0.67 (0.46-0.97) (row 5, column 4)")
+        and row["lower"] < 0.93 / 0.71 < row["upper"]
+    )
 
 
 def test_depression_network_behind_the_table(found):
     """League README, 01: 160 (about 146 to 178), 44, 41, 41, 8.4, and none for combination against control."""
     one = found["01-depression-exercise-smd"]
     weights = {frozenset((row.treat1, row.treat2)): row for row in one.weights.itertuples()}
-    expected = {("Control", "Antidepressants"): 160, ("Exercise", "Antidepressants"): 44, ("Combination", "Antidepressants"): 41,
-                ("Control", "Exercise"): 41, ("Combination", "Exercise"): 8.4}
+    expected = {
+        ("Control", "Antidepressants"): 160,
+        ("Exercise", "Antidepressants"): 44,
+        ("Combination", "Antidepressants"): 41,
+        ("Control", "Exercise"): 41,
+        ("Combination", "Exercise"): 8.4,
+    }
     for pair, weight in expected.items():
         row = weights[frozenset(pair)]
         assert row.direct == "yes" and row.weight == pytest.approx(weight, rel=0.03) and row.lower < weight < row.upper
@@ -53,7 +75,11 @@ def test_depression_network_behind_the_table(found):
 
 
 def test_adjusted_model_off_the_middle_is_no_clash(found):
-    row = found["03-vte-two-outcomes-rr"].findings.query("where.str.contains('2B major bleeding: DOAC vs LMWH') and check == 'interval'").iloc[0]
+    row = (
+        found["03-vte-two-outcomes-rr"]
+        .findings.query("where.str.contains('2B major bleeding: DOAC vs LMWH') and check == 'interval'")
+        .iloc[0]
+    )
     assert row["verdict"] == "explained"
 
 
@@ -73,7 +99,10 @@ def test_posterior_medians_close_within_their_draws(found):
 
 def test_trailing_zeros_and_a_list_with_four_decimals_close_together(found):
     one = found["16-maths-education-upper-csv"]
-    assert one.verdict == "holds" and one.findings.query("check == 'consistency'")["printed"].tolist()[0] == "66 comparisons of 12 treatments"
+    assert (
+        one.verdict == "holds"
+        and one.findings.query("check == 'consistency'")["printed"].tolist()[0] == "66 comparisons of 12 treatments"
+    )
 
 
 def test_p_scores_from_two_decimals_and_parts_of_q(found):
@@ -83,11 +112,18 @@ def test_p_scores_from_two_decimals_and_parts_of_q(found):
 
 
 def test_six_more_tables_of_other_journals(found):
-    """Addresses in each audit.yml: BJSM, J Psychiatry Neurosci, BMJ Open, Diabetol Metab Syndr, Br J Sports Med, Frontiers."""
+    """Addresses in each audit.yml: BJSM, J Psychiatry Neurosci, BMJ Open, Diabetol Metab Syndr, Br J Sports Med,
+    Frontiers."""
     assert verdicts(found["31-depression-exercise-acceptability-rr"], "consistency") == ["holds"]
-    told = {frozenset((row.treat1, row.treat2)): row.direct for row in found["32-brain-injury-depression-smd"].weights.itertuples()}
-    assert [other for other in ("Methylphenidate", "Desipramine", "Escitalopram", "Sertraline", "Atomoxetine", "Melatonin")
-            if told[frozenset((other, "Placebo"))] != "yes"] == []  # six pairwise cells against placebo are printed
+    told = {
+        frozenset((row.treat1, row.treat2)): row.direct
+        for row in found["32-brain-injury-depression-smd"].weights.itertuples()
+    }
+    assert [
+        other
+        for other in ("Methylphenidate", "Desipramine", "Escitalopram", "Sertraline", "Atomoxetine", "Melatonin")
+        if told[frozenset((other, "Placebo"))] != "yes"
+    ] == []  # six pairwise cells against placebo are printed
     renal = found["33-renal-cancer-versus-everolimus-hr"].findings.query("verdict == 'explained'")["why"]
     assert len(renal) == 4 and renal.str.contains("posterior mean of a ratio").all()
     assert verdicts(found["34-diabetes-add-on-pairs"], "consistency") == ["holds", "holds", "explained"]
@@ -102,7 +138,11 @@ def test_a_table_alone_needs_nothing_else(folder, file):
     one = audit(LEAGUE / folder / file)
     assert one.verdict != "clash" and verdicts(one, "scale") == ["holds"]
     triangles = one.findings.query("check == 'orientation'")["why"]
-    assert len(triangles) == 1 and "Row versus column, or column versus row? The lower triangle is read as row versus column." in triangles.iloc[0]
+    assert (
+        len(triangles) == 1
+        and "Row versus column, or column versus row? The lower triangle is read as row versus column."
+        in triangles.iloc[0]
+    )
 
 
 def test_wording_is_about_numbers_and_questions(found):

@@ -45,7 +45,11 @@ def number(value) -> float:
 
 
 def same(first: float, second: float) -> bool:
-    return first == second or (math.isnan(first) and math.isnan(second)) or first == pytest.approx(second, rel=1e-6, abs=1e-6)
+    return (
+        first == second
+        or (math.isnan(first) and math.isnan(second))
+        or first == pytest.approx(second, rel=1e-6, abs=1e-6)
+    )
 
 
 def assert_same(text: str, there: dict) -> None:
@@ -53,11 +57,14 @@ def assert_same(text: str, there: dict) -> None:
     assert "error" not in there, there
     mine = here.findings[~here.findings["check"].isin(NOT_IN_THE_PAGE)]
     key = ["check", "where", "printed", "verdict", "why"]
-    assert [tuple(row[name] for name in key) for row in there["findings"]] == list(mine[key].itertuples(index=False, name=None))
+    assert [tuple(row[name] for name in key) for row in there["findings"]] == list(
+        mine[key].itertuples(index=False, name=None)
+    )
     for row, other in zip(there["findings"], mine.itertuples(), strict=True):
         assert same(number(row["lower"]), other.lower) and same(number(row["upper"]), other.upper), (row, other)
     assert [(row["treat1"], row["treat2"], row["direct"]) for row in there["weights"]] == [
-        (row.treat1, row.treat2, row.direct) for row in here.weights.itertuples()]
+        (row.treat1, row.treat2, row.direct) for row in here.weights.itertuples()
+    ]
     for row, other in zip(there["weights"], here.weights.itertuples(), strict=True):
         scale = max(other.upper, 1.0) if math.isfinite(other.upper) else 1.0
         assert abs(number(row["upper"]) - other.upper) <= 1e-4 * scale or number(row["upper"]) == other.upper
@@ -88,7 +95,14 @@ def test_page_and_python_agree_on_published_tables_as_pasted(page, file):
     assert there["notes"] == [note for network in audit(text).printed.networks for note in network.notes]
 
 
-@pytest.mark.parametrize("text", ["no table\nat all\n", "A\t0.45 (0.16)\t0.3 (0.1 to 0.5)\n\tB\t0.2 (0 to 0.4)\n\t\tC\n", "A 0.2 (0 to 0.4) B\nC D\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no table\nat all\n",
+        "A\t0.45 (0.16)\t0.3 (0.1 to 0.5)\n\tB\t0.2 (0 to 0.4)\n\t\tC\n",
+        "A 0.2 (0 to 0.4) B\nC D\n",
+    ],
+)
 def test_what_cannot_be_read_is_said_in_the_same_words(page, text):
     [there] = page.evaluate(RUN, [text])
     with pytest.raises(ValueError) as error:
@@ -99,7 +113,10 @@ def test_what_cannot_be_read_is_said_in_the_same_words(page, text):
 def test_ten_treatments_take_about_200_ms(page):
     example = random_example(3, layout="square", most=10)
     text = json.dumps(text_of(example.table()))
-    milliseconds = page.evaluate(f"() => {{ pspsAudit.audit({text}); const start = performance.now(); pspsAudit.audit({text}); return performance.now() - start }}")
+    milliseconds = page.evaluate(
+        f"() => {{ pspsAudit.audit({text}); const start = performance.now(); pspsAudit.audit({text}); return"
+        " performance.now() - start }"
+    )
     assert milliseconds < 2000  # generous: other tests run beside it; benchmarks/ has the measured times
 
 
@@ -108,17 +125,26 @@ def test_the_form_checks_what_is_pasted_and_asks_for_nothing(browser):
     from psps_paper.book.audit import show_audit
 
     static = BOOK / "_static"
-    scripts = "".join(f"<script>{(static / name).read_text(encoding='utf-8')}</script>" for name in ("ml-matrix.js", "audit.js"))
-    markup = show_audit().markup.split('<script defer')[0].replace('<link rel="stylesheet" href="../_static/audit.css">', "")
+    scripts = "".join(
+        f"<script>{(static / name).read_text(encoding='utf-8')}</script>" for name in ("ml-matrix.js", "audit.js")
+    )
+    markup = (
+        show_audit().markup.split("<script defer")[0].replace('<link rel="stylesheet" href="../_static/audit.css">', "")
+    )
     form = browser.new_page()
     requests, failures = [], []
     form.on("request", lambda request: requests.append(request.url))
     form.on("pageerror", lambda error: failures.append(str(error)))
-    form.set_content(f"<!DOCTYPE html><html lang=en><title>x</title><style>{(static / 'audit.css').read_text()}</style>{markup}{scripts}")
+    form.set_content(
+        "<!DOCTYPE html><html"
+        f" lang=en><title>x</title><style>{(static / 'audit.css').read_text()}</style>{markup}{scripts}"
+    )
     assert form.input_value("#audit-text") == ""
     form.click(".audit-example")
     assert form.locator("td.audit-clash").count() == 3 and "turned round, D vs A" in form.inner_text(".audit-out")
-    form.fill("#audit-text", (LEAGUE / "01-depression-exercise-smd" / "pasted.txt").read_text())  # as a peer reviewer would
+    form.fill(
+        "#audit-text", (LEAGUE / "01-depression-exercise-smd" / "pasted.txt").read_text()
+    )  # as a peer reviewer would
     form.click("button[type=submit]")
     text = form.inner_text(".audit-out")
     assert "One vector of effects gives every cell" in text and "are not known; these cells are not read" in text

@@ -27,10 +27,14 @@ def test_no_clash_and_no_untrue_word_on_direct_evidence():
         assert found.verdict != "clash", (seed, found.findings.query("verdict == 'clash'").to_dict("records"))
         direct = direct_pairs(example.fit)
         for row in found.weights.itertuples():
-            assert row.direct == "cannot tell" or (row.direct == "yes") == (frozenset((row.treat1, row.treat2)) in direct), (seed, row)
+            assert row.direct == "cannot tell" or (row.direct == "yes") == (
+                frozenset((row.treat1, row.treat2)) in direct
+            ), (seed, row)
 
 
-@pytest.mark.parametrize("name", ["sign of an estimate turned", "cell turned round", "limits exchanged", "rows exchanged"])
+@pytest.mark.parametrize(
+    "name", ["sign of an estimate turned", "cell turned round", "limits exchanged", "rows exchanged"]
+)
 def test_gross_errors_are_clashes_at_two_decimals(name):
     found = []
     for seed in range(40):
@@ -45,19 +49,33 @@ def contrasts_of(name: str):
     import pandas as pd
 
     given = json.loads((ORACLES / f"{name}.json").read_text())["input"]
-    return pd.DataFrame({"study": given["studlab"], "treat1": given["treat1"], "treat2": given["treat2"], "te": given["TE"], "se": given["seTE"]})
+    return pd.DataFrame(
+        {
+            "study": given["studlab"],
+            "treat1": given["treat1"],
+            "treat2": given["treat2"],
+            "te": given["TE"],
+            "se": given["seTE"],
+        }
+    )
 
 
 # Data sets of netmeta with their source in each file
-@pytest.mark.parametrize("name, ratio", [("senn2013", False), ("franchini2012", False), ("linde2015", True), ("smoking", True)])
+@pytest.mark.parametrize(
+    "name, ratio", [("senn2013", False), ("franchini2012", False), ("linde2015", True), ("smoking", True)]
+)
 @pytest.mark.parametrize("decimals, least", [(2, 0.6), (3, 0.9)])
 def test_direct_evidence_of_public_networks(name, ratio, decimals, least):
     fit = fit_network(contrasts_of(name))
-    found = audit(text_of(Example(fit, ratio, decimals, "{e} ({l}, {u})", "square", "-").table()), measure="OR" if ratio else "MD")
+    found = audit(
+        text_of(Example(fit, ratio, decimals, "{e} ({l}, {u})", "square", "-").table()), measure="OR" if ratio else "MD"
+    )
     direct = direct_pairs(fit)
     told = {frozenset((row.treat1, row.treat2)): row.direct for row in found.weights.itertuples()}
     assert np.mean([told[pair] == "yes" for pair in direct]) >= least
-    assert not any((answer == "no" and pair in direct) or (answer == "yes" and pair not in direct) for pair, answer in told.items())
+    assert not any(
+        (answer == "no" and pair in direct) or (answer == "yes" and pair not in direct) for pair, answer in told.items()
+    )
 
 
 def test_true_weights_lie_within_their_bounds_and_bounds_shrink_to_them():
@@ -90,14 +108,18 @@ def test_order_and_names_change_nothing_but_names():
     rng = np.random.default_rng(0)
     order = rng.permutation(example.n)
     rows = example.table()
-    shuffled = [[rows[0][0], *[rows[0][1 + k] for k in order]]] + [[rows[1 + i][0], *[rows[1 + i][1 + k] for k in order]] for i in order]
+    shuffled = [[rows[0][0], *[rows[0][1 + k] for k in order]]] + [
+        [rows[1 + i][0], *[rows[1 + i][1 + k] for k in order]] for i in order
+    ]
     other = audit(text_of(shuffled))
     renamed = audit(text_of(rows).replace("T0", "Drug "))
     assert other.verdict == renamed.verdict == found.verdict
     first = {frozenset((row.treat1, row.treat2)): (row.lower, row.upper) for row in found.weights.itertuples()}
     second = {frozenset((row.treat1, row.treat2)): (row.lower, row.upper) for row in other.weights.itertuples()}
     third = [(row.lower, row.upper) for row in renamed.weights.itertuples()]
-    assert all(first[pair] == pytest.approx(second[pair], rel=1e-3, abs=1e-3) for pair in first)  # the iteration stops at a millionth of the largest
+    assert all(
+        first[pair] == pytest.approx(second[pair], rel=1e-3, abs=1e-3) for pair in first
+    )  # the iteration stops at a millionth of the largest
     assert np.array(third) == pytest.approx(found.weights[["lower", "upper"]].to_numpy())
 
 

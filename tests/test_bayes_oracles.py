@@ -1,7 +1,8 @@
 """Exact Bayesian fits against quadrature in R, JAGS 4.3.1 and bayesmeta 3.4: every numeric cell of the three files.
 
-The files and the scripts that made them: validation/README.md. ``exact`` to 1e-10; the quadrature of one comparison to 1e-9;
-bayesmeta to 5e-4 posterior SDs for seven or more studies and 8e-3 for fewer (its grid); JAGS to 4 Monte-Carlo errors.
+The files and the scripts that made them: validation/README.md. ``exact`` to 1e-10; the quadrature of one comparison to
+1e-9; bayesmeta to 5e-4 posterior SDs for seven or more studies and 8e-3 for fewer (its grid); JAGS to 4 Monte-Carlo
+errors.
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ ORACLES = Path(__file__).parent / "oracles"
 NETWORKS = ["bayes_nma_senn2013", "bayes_nma_twoarm"]
 QUANTILES = {"q025": 0.025, "median": 0.5, "q975": 0.975}
 PRIORS = {
-    "half_normal_0.5": half_normal(0.5), "half_normal_1": half_normal(1), "half_cauchy_0.5": half_cauchy(0.5),
-    "half_cauchy_1": half_cauchy(1), "uniform_0_2": uniform(0, 2),
+    "half_normal_0.5": half_normal(0.5),
+    "half_normal_1": half_normal(1),
+    "half_cauchy_0.5": half_cauchy(0.5),
+    "half_cauchy_1": half_cauchy(1),
+    "uniform_0_2": uniform(0, 2),
 }
 EFFECT_SD = {"mu_flat": np.inf, "mu_normal_0_1": 1.0, "mu_normal_0_100": 100.0}
 # Start of a cell's name -> why it is no result to compare.
@@ -35,7 +39,8 @@ NOT_COMPARED = {
     "jags.contrasts.mcse_mean": "Monte-Carlo error, the unit in which JAGS is compared",
     "jags.sucra_mcse": "Monte-Carlo error, the unit in which JAGS is compared",
     "jags.tau.mcse_mean": "Monte-Carlo error, the unit in which JAGS is compared",
-    "te": "the data", "se": "the data",
+    "te": "the data",
+    "se": "the data",
 }
 
 
@@ -72,19 +77,30 @@ FITS = {name: network_fit(name) for name in NETWORKS}
 
 def contrast_cells(post, table: dict, prefix: str) -> dict[str, float]:
     frames = {
-        "mean": post.te, "sd": post.sd, "q025": post.lower, "median": post.median, "q975": post.upper,
-        "pred_q025": post.predict_lower, "pred_q975": post.predict_upper, "prob_below_0": post.p_better("lower"),
+        "mean": post.te,
+        "sd": post.sd,
+        "q025": post.lower,
+        "median": post.median,
+        "q975": post.upper,
+        "pred_q025": post.predict_lower,
+        "pred_q975": post.predict_upper,
+        "prob_below_0": post.p_better("lower"),
     }
     pairs = list(zip(table["treat1"], table["treat2"], strict=True))
     return {
         f"{prefix}.{field}.{k}": frames[field].at[pair]
-        for field in table if field in frames for k, pair in enumerate(pairs)
+        for field in table
+        if field in frames
+        for k, pair in enumerate(pairs)
     }
 
 
 def tau_cells(post, prefix: str) -> dict[str, float]:
     moments = {"mean": post.tau_mean, "sd": post.tau_sd}
-    return {f"{prefix}.{key}": value for key, value in (moments | {k: post.tau_quantile(p) for k, p in QUANTILES.items()}).items()}
+    return {
+        f"{prefix}.{key}": value
+        for key, value in (moments | {k: post.tau_quantile(p) for k, p in QUANTILES.items()}).items()
+    }
 
 
 def matrix_cells(table: np.ndarray, prefix: str) -> dict[str, float]:
@@ -100,7 +116,8 @@ def exact_cells(data: dict, post) -> dict[str, float]:
 
 
 def sampled_cells(data: dict, post) -> dict[str, tuple[float, float]]:
-    """What JAGS estimates, and its Monte-Carlo error: given for means and SUCRA, else from the effective sample size."""
+    """What JAGS estimates, and its Monte-Carlo error: given for means and SUCRA, else from the effective sample
+    size."""
     jags, trts = data["jags"], data["trts"]
 
     def errors(mean_error: float, sd: float, density) -> dict[str, float]:
@@ -114,7 +131,9 @@ def sampled_cells(data: dict, post) -> dict[str, tuple[float, float]]:
     table = jags["contrasts"]
     ours = contrast_cells(post, table, "jags.contrasts")
     for k, pair in enumerate(zip(table["treat1"], table["treat2"], strict=True)):
-        error = errors(table["mcse_mean"][k], post.sd.at[pair], lambda key, pair=pair, k=k: post.density(*pair, table[key][k]))
+        error = errors(
+            table["mcse_mean"][k], post.sd.at[pair], lambda key, pair=pair, k=k: post.density(*pair, table[key][k])
+        )
         got |= {f"jags.contrasts.{key}.{k}": (ours[f"jags.contrasts.{key}.{k}"], error[key]) for key in error}
     tau = jags["tau"]
     error = errors(tau["mcse_mean"], post.tau_sd, lambda key: post.tau_density(tau[key]))
@@ -126,8 +145,10 @@ def sampled_cells(data: dict, post) -> dict[str, tuple[float, float]]:
     # Ranks mix about as fast as SUCRA; ours have a sampling error too.
     size = np.median((post.sd.to_numpy()[np.triu_indices(len(trts), 1)] / np.array(table["mcse_mean"])) ** 2)
     error = np.sqrt(p * (1 - p) / size + ranks.attrs["max_standard_error"] ** 2)
-    return got | {name: (value, error[tuple(map(int, name.split(".")[2:]))])
-                  for name, value in matrix_cells(ranks.to_numpy(), "jags.rank_prob").items()}
+    return got | {
+        name: (value, error[tuple(map(int, name.split(".")[2:]))])
+        for name, value in matrix_cells(ranks.to_numpy(), "jags.rank_prob").items()
+    }
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -162,7 +183,15 @@ SETS = [(name, key) for name, part in PAIRWISE.items() if name != "meta" for key
 
 def pairwise_fit(name: str, key: str):
     data = PAIRWISE[name]
-    rows = pd.DataFrame({"study": [f"s{k:02}" for k in range(len(data["te"]))], "treat1": "A", "treat2": "B", "te": data["te"], "se": data["se"]})
+    rows = pd.DataFrame(
+        {
+            "study": [f"s{k:02}" for k in range(len(data["te"]))],
+            "treat1": "A",
+            "treat2": "B",
+            "te": data["te"],
+            "se": data["se"],
+        }
+    )
     effect, tau = key.split("__")
     return fit_bayes(rows, PRIORS[tau], effect_sd=EFFECT_SD[effect])
 
@@ -172,7 +201,11 @@ def of_pair(frame: pd.DataFrame) -> float:
 
 
 def quadrature_cells(post, key: str, expected: dict) -> dict[str, float]:
-    got = {f"{key}.mu.mean": of_pair(post.te), f"{key}.mu.sd": of_pair(post.sd), f"{key}.predictive.mean": of_pair(post.te)}
+    got = {
+        f"{key}.mu.mean": of_pair(post.te),
+        f"{key}.mu.sd": of_pair(post.sd),
+        f"{key}.predictive.mean": of_pair(post.te),
+    }
     # Given tau a new study adds tau squared to the variance.
     got[f"{key}.predictive.sd"] = np.sqrt(of_pair(post.sd) ** 2 + post.tau_mean**2 + post.tau_sd**2)
     for name, p in QUANTILES.items():
@@ -200,7 +233,11 @@ def mode(density, low: float, high: float) -> float:
     grid = np.linspace(low, high, 401)
     best = int(np.argmax(density(grid)))
     ends = grid[max(best - 1, 0)], grid[min(best + 1, 400)]
-    return float(scipy.optimize.minimize_scalar(lambda x: -density(np.array(x)), bounds=ends, method="bounded", options={"xatol": 1e-9}).x)
+    return float(
+        scipy.optimize.minimize_scalar(
+            lambda x: -density(np.array(x)), bounds=ends, method="bounded", options={"xatol": 1e-9}
+        ).x
+    )
 
 
 def bayesmeta_cells(post, key: str) -> dict[str, tuple[float, float]]:
@@ -268,5 +305,7 @@ def test_every_bayes_file_is_compared():
 
 
 def test_reasons_are_all_needed():
-    names = {name for file in (*NETWORKS,) for name in cells(load(file))} | {name for part in PAIRWISE.values() for name in cells(part)}
+    names = {name for file in (*NETWORKS,) for name in cells(load(file))} | {
+        name for part in PAIRWISE.values() for name in cells(part)
+    }
     assert all(any(name.startswith(start) for name in names) for start in NOT_COMPARED)

@@ -1,4 +1,5 @@
-"""Exact Bayesian fits: names, directions, units and the order of rows change nothing; models agree where they are the same."""
+"""Exact Bayesian fits: names, directions, units and the order of rows change nothing; models agree where they are the
+same."""
 
 from __future__ import annotations
 
@@ -46,13 +47,20 @@ def assert_same(first, second, names: dict[str, str] | None = None, factor: floa
     order = [(names or {}).get(name, name) for name in first.treatments]
     for frame in FRAMES:
         expected = factor * getattr(first, frame).to_numpy()
-        np.testing.assert_allclose(getattr(second, frame).loc[order, order], expected, rtol=1e-9, atol=1e-10 * abs(factor), err_msg=frame)
+        np.testing.assert_allclose(
+            getattr(second, frame).loc[order, order], expected, rtol=1e-9, atol=1e-10 * abs(factor), err_msg=frame
+        )
     for name in ("tau_mean", "tau_sd"):
         assert getattr(second, name) == pytest.approx(factor * getattr(first, name), rel=1e-10)
     assert second.tau_quantile(0.3) == pytest.approx(factor * first.tau_quantile(0.3), rel=1e-9)
-    assert second.highest_density(0.8) == pytest.approx(tuple(factor * np.array(first.highest_density(0.8))), rel=1e-5, abs=1e-6 * factor)
+    assert second.highest_density(0.8) == pytest.approx(
+        tuple(factor * np.array(first.highest_density(0.8))), rel=1e-5, abs=1e-6 * factor
+    )
     np.testing.assert_allclose(
-        second.p_better("higher", margin=0.1 * factor).loc[order, order], first.p_better("higher", margin=0.1), atol=1e-10)
+        second.p_better("higher", margin=0.1 * factor).loc[order, order],
+        first.p_better("higher", margin=0.1),
+        atol=1e-10,
+    )
     np.testing.assert_allclose(second.sucra("lower")[order], first.sucra("lower"), atol=1e-10)
 
 
@@ -62,8 +70,12 @@ def test_names_directions_and_order_change_nothing(seed, effect_sd):
     rng = np.random.default_rng(seed)
     table, prior = random_network(rng), random_prior(rng)
     first = fit_bayes(table, prior, effect_sd=effect_sd)
-    names = dict(zip(first.treatments, rng.permutation([f"x {k}: +" for k in range(len(first.treatments))]), strict=True))
-    changed = table.assign(treat1=table["treat1"].map(names), treat2=table["treat2"].map(names), study="the " + table["study"])
+    names = dict(
+        zip(first.treatments, rng.permutation([f"x {k}: +" for k in range(len(first.treatments))]), strict=True)
+    )
+    changed = table.assign(
+        treat1=table["treat1"].map(names), treat2=table["treat2"].map(names), study="the " + table["study"]
+    )
     flip = rng.random(len(table)) < 0.5
     changed.loc[flip, ["treat1", "treat2"]] = changed.loc[flip, ["treat2", "treat1"]].to_numpy()
     changed.loc[flip, "te"] *= -1
@@ -79,7 +91,9 @@ def test_another_unit_scales_everything(seed, factor):
     rng = np.random.default_rng(seed)
     table, prior = random_network(rng), random_prior(rng)
     first = fit_bayes(table, prior, effect_sd=10.0)
-    second = fit_bayes(table.assign(te=factor * table["te"], se=factor * table["se"]), prior.scaled(factor), effect_sd=10 * factor)
+    second = fit_bayes(
+        table.assign(te=factor * table["te"], se=factor * table["se"]), prior.scaled(factor), effect_sd=10 * factor
+    )
     assert_same(first, second, factor=factor)
     assert second.log_marginal == pytest.approx(first.log_marginal - len(table) * np.log(factor), abs=1e-8)
 
@@ -87,7 +101,11 @@ def test_another_unit_scales_everything(seed, factor):
 def test_multi_arm_studies_have_no_baseline(senn):
     first = fit_bayes(senn, half_normal(0.5), effect_sd=np.inf)
     renamed = {name: f"{25 - k:02}" for k, name in enumerate(first.treatments)}
-    second = fit_bayes(senn.assign(treat1=senn["treat1"].map(renamed), treat2=senn["treat2"].map(renamed)), half_normal(0.5), effect_sd=np.inf)
+    second = fit_bayes(
+        senn.assign(treat1=senn["treat1"].map(renamed), treat2=senn["treat2"].map(renamed)),
+        half_normal(0.5),
+        effect_sd=np.inf,
+    )
     assert_same(first, second, renamed)
     pd.testing.assert_series_equal(first.study_effects()["mean"], second.study_effects()["mean"], rtol=1e-9)
 
@@ -131,7 +149,9 @@ def test_shrinkage_goes_from_the_mean_to_the_study(senn):
     for prior, column in ((half_normal(1e-6), None), (uniform(999, 1000), "te")):
         post = fit_bayes(senn, prior)
         own = post.study_effects()
-        target = own[column] if column else [post.te.at[a, b] for a, b in zip(own["treat1"], own["treat2"], strict=True)]
+        target = (
+            own[column] if column else [post.te.at[a, b] for a, b in zip(own["treat1"], own["treat2"], strict=True)]
+        )
         np.testing.assert_allclose(own["mean"], target, atol=1e-4)
 
 
@@ -143,10 +163,13 @@ def direct_log_marginal(y, covariance) -> float:
 
 
 def test_inconsistency_adds_its_covariance_to_each_design():
-    # Three comparisons of three treatments and two studies each; tau all but 0.2, so that one normal density says it all.
+    # Three comparisons of three treatments and two studies each; tau all but 0.2, so that one normal density says it
+    # all.
     rng = np.random.default_rng(5)
     pairs = [("A", "B"), ("A", "C"), ("B", "C")] * 2
-    table = pd.DataFrame(pairs, columns=["treat1", "treat2"]).assign(study=list("abcdef"), te=rng.normal(0, 0.5, 6), se=rng.uniform(0.1, 0.3, 6))
+    table = pd.DataFrame(pairs, columns=["treat1", "treat2"]).assign(
+        study=list("abcdef"), te=rng.normal(0, 0.5, 6), se=rng.uniform(0.1, 0.3, 6)
+    )
     post = fit_bayes(table, uniform(0.2 - 1e-8, 0.2 + 1e-8), effect_sd=2.0, inconsistency_sd=0.7)
     x = np.array([[(a == t) - (b == t) for t in "BC"] for a, b in pairs], float)
     same = np.array([[p == q for q in pairs] for p in pairs], float)
@@ -164,13 +187,21 @@ def test_inconsistency_of_three_arm_designs_has_no_baseline(senn):
 
 
 def test_bayes_factor_of_inconsistency_follows_the_data():
-    loop = pd.DataFrame({
-        "study": list("abcdef"), "treat1": list("AABAAB"), "treat2": list("BCCBCC"), "te": [1.0, 1, 0, 1, 1, 0], "se": 0.1,
-    })
+    loop = pd.DataFrame(
+        {
+            "study": list("abcdef"),
+            "treat1": list("AABAAB"),
+            "treat2": list("BCCBCC"),
+            "te": [1.0, 1, 0, 1, 1, 0],
+            "se": 0.1,
+        }
+    )
     factors = []
     for shift in (0.0, 1.5):
         table = loop.assign(te=loop["te"] + shift * (loop["treat1"] == "B"))
-        consistent, other = (fit_bayes(table, half_normal(0.1), effect_sd=5.0, inconsistency_sd=sd) for sd in (0.0, 0.5))
+        consistent, other = (
+            fit_bayes(table, half_normal(0.1), effect_sd=5.0, inconsistency_sd=sd) for sd in (0.0, 0.5)
+        )
         factors.append(bayes_factor(consistent, other))
     assert factors[0] > 1 > factors[1]
 
@@ -179,8 +210,13 @@ def test_bayes_factor_refuses_what_has_no_common_scale(senn):
     first = fit_bayes(senn, half_normal(0.5))
     with pytest.raises(ValueError, match="different contrasts"):
         bayes_factor(first, fit_bayes(senn.iloc[1:]))
-    table = pd.DataFrame({"study": list("abc"), "treat1": ["A + B", "A", "B"], "treat2": "P", "te": [1.0, 0.4, 0.7], "se": 0.2})
-    flat = [fit_bayes(table, effect_sd=np.inf, separator=separator, inactive=separator and "P") for separator in (None, " + ")]
+    table = pd.DataFrame(
+        {"study": list("abc"), "treat1": ["A + B", "A", "B"], "treat2": "P", "te": [1.0, 0.4, 0.7], "se": 0.2}
+    )
+    flat = [
+        fit_bayes(table, effect_sd=np.inf, separator=separator, inactive=separator and "P")
+        for separator in (None, " + ")
+    ]
     with pytest.raises(ValueError, match="common scale"):
         bayes_factor(*flat)
     wider = fit_bayes(senn.sample(frac=1, random_state=0), half_normal(1))
@@ -188,10 +224,15 @@ def test_bayes_factor_refuses_what_has_no_common_scale(senn):
 
 
 def test_additive_model_by_full_covariance():
-    table = pd.DataFrame({
-        "study": list("abcd"), "treat1": ["A + B", "A", "B", "A + B"], "treat2": ["P", "P", "P", "A"],
-        "te": [1.0, 0.4, 0.7, 0.5], "se": [0.2, 0.25, 0.2, 0.3],
-    })
+    table = pd.DataFrame(
+        {
+            "study": list("abcd"),
+            "treat1": ["A + B", "A", "B", "A + B"],
+            "treat2": ["P", "P", "P", "A"],
+            "te": [1.0, 0.4, 0.7, 0.5],
+            "se": [0.2, 0.25, 0.2, 0.3],
+        }
+    )
     post = fit_bayes(table, uniform(0.3 - 1e-8, 0.3 + 1e-8), effect_sd=3.0, separator=" + ", inactive="P")
     x = np.array([[1.0, 1], [1, 0], [0, 1], [0, 1]])
     covariance = np.diag(table["se"] ** 2 + 0.09) + 9 * x @ x.T
@@ -203,15 +244,22 @@ def test_additive_model_by_full_covariance():
 
 
 def test_classes_by_quadrature_over_both_deviations():
-    table = pd.DataFrame({
-        "study": list("abcdef"), "treat1": ["x1", "x2", "x3", "y1", "x1", "x2"], "treat2": ["P", "P", "P", "P", "x2", "y1"],
-        "te": [1.0, 0.6, 1.3, -0.2, 0.3, 0.9], "se": [0.2, 0.3, 0.25, 0.2, 0.3, 0.35],
-    })
+    table = pd.DataFrame(
+        {
+            "study": list("abcdef"),
+            "treat1": ["x1", "x2", "x3", "y1", "x1", "x2"],
+            "treat2": ["P", "P", "P", "P", "x2", "y1"],
+            "te": [1.0, 0.6, 1.3, -0.2, 0.3, 0.9],
+            "se": [0.2, 0.3, 0.25, 0.2, 0.3, 0.35],
+        }
+    )
     table["class1"], table["class2"] = table["treat1"].str[0], table["treat2"].str[0]
     tau_prior, within_prior = half_normal(0.4), half_normal(0.6)
     post = fit_bayes(table, tau_prior, effect_sd=5.0, classes="class", class_sd_prior=within_prior)
     names = ["P", "x1", "x2", "x3", "y1"]
-    x = np.array([[(a == t) - (b == t) for t in names[1:]] for a, b in zip(table["treat1"], table["treat2"], strict=True)], float)
+    x = np.array(
+        [[(a == t) - (b == t) for t in names[1:]] for a, b in zip(table["treat1"], table["treat2"], strict=True)], float
+    )
     same = np.zeros((4, 4))
     same[:3, :3] = 1
     same[3, 3] = 1
@@ -238,7 +286,9 @@ def test_classes_by_quadrature_over_both_deviations():
     np.testing.assert_allclose(post.te.loc[names[1:], "P"], mean, atol=1e-7)
     np.testing.assert_allclose(post.sd.loc[names[1:], "P"], np.sqrt(np.diag(second) - mean**2), atol=1e-7)
     # Exchangeable treatments lie closer together than unrelated ones.
-    assert np.ptp(post.te.loc[names[1:4], "P"]) < np.ptp(fit_bayes(table, tau_prior, effect_sd=5.0).te.loc[names[1:4], "P"])
+    assert np.ptp(post.te.loc[names[1:4], "P"]) < np.ptp(
+        fit_bayes(table, tau_prior, effect_sd=5.0).te.loc[names[1:4], "P"]
+    )
 
 
 @pytest.mark.parametrize("within", [half_cauchy(0.5), uniform(2), log_t(-3, 2.0)])
@@ -265,7 +315,15 @@ def test_many_studies_take_the_sparse_way_to_the_same_numbers(senn, monkeypatch)
 
 def test_correlated_estimates_of_one_comparison():
     # With correlation 0 they are studies of their own, as in fit_network.
-    rows = pd.DataFrame({"study": ["a", "a", "b", "c"], "treat1": "A", "treat2": "B", "te": [0.2, 0.5, 0.1, 0.9], "se": [0.2, 0.3, 0.2, 0.3]})
+    rows = pd.DataFrame(
+        {
+            "study": ["a", "a", "b", "c"],
+            "treat1": "A",
+            "treat2": "B",
+            "te": [0.2, 0.5, 0.1, 0.9],
+            "se": [0.2, 0.3, 0.2, 0.3],
+        }
+    )
     apart = fit_bayes(rows.assign(study=list("wxyz")), half_normal(0.5))
     together = fit_bayes(rows, half_normal(0.5), correlation=0.0)
     assert_same(apart, together)
@@ -297,7 +355,9 @@ def test_orthant_probabilities():
 
     # Sheppard 1899 at the origin; else scipy's quadrature.
     rho = np.array([-0.9, -0.3, 0.0, 0.5, 0.99])
-    np.testing.assert_allclose(both_positive(np.zeros(5), np.zeros(5), rho), 0.25 + np.arcsin(rho) / 2 / np.pi, atol=1e-15)
+    np.testing.assert_allclose(
+        both_positive(np.zeros(5), np.zeros(5), rho), 0.25 + np.arcsin(rho) / 2 / np.pi, atol=1e-15
+    )
     for h, k in ((0.3, -1.2), (-0.5, -0.4), (2.0, 0.0), (0.0, -1.0), (1e-8, 3.0)):
         got = both_positive(np.full(5, h), np.full(5, k), rho)
         expected = [scipy.stats.multivariate_normal([0, 0], [[1, r], [r, 1]]).cdf([h, k]) for r in rho]
@@ -321,7 +381,9 @@ def test_margins_and_directions(senn):
     off = ~np.eye(len(lower), dtype=bool)
     np.testing.assert_allclose((lower + lower.T).to_numpy()[off], 1, atol=1e-14)
     assert (post.p_better("lower", margin=0.2) < lower).to_numpy()[off].all()
-    np.testing.assert_allclose((post.p_better("lower", -0.2) + post.p_better("lower", 0.2).T).to_numpy()[off], 1, atol=1e-14)
+    np.testing.assert_allclose(
+        (post.p_better("lower", -0.2) + post.p_better("lower", 0.2).T).to_numpy()[off], 1, atol=1e-14
+    )
 
 
 # ---------------------------------------------------------------- tables
@@ -358,7 +420,8 @@ def additive(rows: list[tuple[float | None, ...]], tolerance: float) -> bool:
 
 
 def test_published_locations_are_sums_of_outcome_and_comparison():
-    # Turner 2015 and Rhodes 2015 fit a term of the outcome and one of the comparison to log tau2; numbers have 2 decimals.
+    # Turner 2015 and Rhodes 2015 fit a term of the outcome and one of the comparison to log tau2; numbers have 2
+    # decimals.
     assert additive([mean for mean, _ in TURNER_2015.values()], 0.021)
     for table in RHODES_2015.values():
         assert additive([location for location, _ in table.values()], 0.021)
@@ -369,7 +432,9 @@ def test_presets_by_name():
     # Turner 2015, Table IV, and Rhodes 2015, Table 3, by two public transcriptions each.
     assert turner_prior("Pain", "pharmacological vs. placebo / control") == log_normal(-1.83, 1.52)
     assert turner_prior("pain", "control vs pharmacological") == log_normal(-1.83, 1.52)
-    assert turner_prior("mental health indicators", "non-pharmacological vs non-pharmacological") == log_normal(-1.67, 1.47)
+    assert turner_prior("mental health indicators", "non-pharmacological vs non-pharmacological") == log_normal(
+        -1.67, 1.47
+    )
     assert turner_prior("subjective", "pharmacological vs pharmacological", year=2012) == log_normal(-2.34, 1.62)
     assert turner_prior() == log_normal(-2.56, 1.74)
     assert rhodes_prior("biological marker", "pharmacological vs non-pharmacological") == log_t(-3.27, 2.66)
@@ -396,32 +461,46 @@ def test_doubtful_presets_are_refused_with_the_reason():
 GOOD = pd.DataFrame({"study": ["a", "b"], "treat1": "A", "treat2": "B", "te": [0.1, 0.4], "se": [0.1, 0.2]})
 
 
-@pytest.mark.parametrize("options, message", [
-    ({"effect_sd": 0}, "effect_sd=0"),
-    ({"effect_sd": np.nan}, "effect_sd=nan"),
-    ({"effect_sd": "wide"}, "effect_sd='wide'"),
-    ({"effect_mean": np.inf}, "effect_mean=inf"),
-    ({"level": 1.0}, "level=1.0"),
-    ({"level": "95%"}, "level='95%'"),
-    ({"reference": "C"}, r"reference='C': expected one of \['A', 'B'\]"),
-    ({"correlation": 1.0}, "correlation=1.0"),
-    ({"effects": "random"}, "effects: 'random' is not one of exchangeable, common, fixed"),
-    ({"classes": "class"}, "column 'class1' missing"),
-    ({"inconsistency_sd": -1}, "inconsistency_sd=-1"),
-    ({"inactive": "A"}, "expected a separator"),
-    ({"separator": "+", "classes": "class"}, "one of them at most"),
-    ({"separator": "+", "inactive": "C"}, r"inactive='C': expected one of the components \['A', 'B'\]"),
-    ({"separator": "+", "effect_sd": np.inf}, "cannot tell the effects apart"),
-])
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"effect_sd": 0}, "effect_sd=0"),
+        ({"effect_sd": np.nan}, "effect_sd=nan"),
+        ({"effect_sd": "wide"}, "effect_sd='wide'"),
+        ({"effect_mean": np.inf}, "effect_mean=inf"),
+        ({"level": 1.0}, "level=1.0"),
+        ({"level": "95%"}, "level='95%'"),
+        ({"reference": "C"}, r"reference='C': expected one of \['A', 'B'\]"),
+        ({"correlation": 1.0}, "correlation=1.0"),
+        ({"effects": "random"}, "effects: 'random' is not one of exchangeable, common, fixed"),
+        ({"classes": "class"}, "column 'class1' missing"),
+        ({"inconsistency_sd": -1}, "inconsistency_sd=-1"),
+        ({"inactive": "A"}, "expected a separator"),
+        ({"separator": "+", "classes": "class"}, "one of them at most"),
+        ({"separator": "+", "inactive": "C"}, r"inactive='C': expected one of the components \['A', 'B'\]"),
+        ({"separator": "+", "effect_sd": np.inf}, "cannot tell the effects apart"),
+    ],
+)
 def test_options_out_of_range_are_refused_by_name(options, message):
     with pytest.raises(ValueError, match=message):
         fit_bayes(GOOD, half_normal(0.5), **options)
 
 
-@pytest.mark.parametrize("change", [
-    {"te": [np.inf, 0]}, {"se": [0, 0.1]}, {"se": [1e-80, 0.1]}, {"te": [1e80, 0.1]}, {"se": [1e-7, 1.0]}, {"treat2": "A"},
-    {"study": "a"}, {"te": ["x", "y"]}, {"te": np.nan}, {"treat1": ["A", " "]},
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"te": [np.inf, 0]},
+        {"se": [0, 0.1]},
+        {"se": [1e-80, 0.1]},
+        {"te": [1e80, 0.1]},
+        {"se": [1e-7, 1.0]},
+        {"treat2": "A"},
+        {"study": "a"},
+        {"te": ["x", "y"]},
+        {"te": np.nan},
+        {"treat1": ["A", " "]},
+    ],
+)
 def test_bad_rows_are_refused_as_by_fit_network(change):
     table = GOOD.assign(**change)
     with pytest.raises(ValueError) as expected:
@@ -441,9 +520,13 @@ def test_disconnected_networks_and_wrong_types_are_refused():
         fit_bayes(GOOD, 0.5)
 
 
-@pytest.mark.parametrize("column, labels, message", [
-    ("class1", ["x", None], "row 1, column class1: missing label"), ("class1", ["x", "y"], "'A' is in 'y', elsewhere in 'x'"),
-])
+@pytest.mark.parametrize(
+    "column, labels, message",
+    [
+        ("class1", ["x", None], "row 1, column class1: missing label"),
+        ("class1", ["x", "y"], "'A' is in 'y', elsewhere in 'x'"),
+    ],
+)
 def test_classes_are_checked(column, labels, message):
     with pytest.raises(ValueError, match=message):
         fit_bayes(GOOD.assign(class1="x", class2="z").assign(**{column: labels}), classes="class")
@@ -454,26 +537,47 @@ def test_one_class_for_all_is_refused():
         fit_bayes(GOOD.assign(class1="x", class2="x"), classes="class")
 
 
-@pytest.mark.parametrize("make, message", [
-    (lambda: half_normal(0), "scale=0"), (lambda: half_cauchy(-1), "scale=-1"), (lambda: half_normal("1"), "scale='1'"),
-    (lambda: uniform(2, 1), "from 2 to 1"), (lambda: uniform(-1, 1), "from -1 to 1"), (lambda: exponential(np.inf), "rate=inf"),
-    (lambda: inverse_gamma(1, 0), "scale=0"), (lambda: log_normal(np.nan, 1), "mean=nan"), (lambda: log_t(0, 1, 0), "df=0"),
-    (lambda: turner_prior("headache", "pharmacological vs placebo"), "'headache' is not one of all-cause mortality"),
-    (lambda: turner_prior("pain", "drug vs placebo"), "comparison='drug vs placebo': expected one of"),
-    (lambda: turner_prior("pain"), "comparison=None"), (lambda: turner_prior(year=2013), "year=2013"),
-    (lambda: turner_prior("pain", "placebo vs control"), "expected one of"), (lambda: rhodes_prior(area="skin"), "'skin' is not one of"),
-])
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: half_normal(0), "scale=0"),
+        (lambda: half_cauchy(-1), "scale=-1"),
+        (lambda: half_normal("1"), "scale='1'"),
+        (lambda: uniform(2, 1), "from 2 to 1"),
+        (lambda: uniform(-1, 1), "from -1 to 1"),
+        (lambda: exponential(np.inf), "rate=inf"),
+        (lambda: inverse_gamma(1, 0), "scale=0"),
+        (lambda: log_normal(np.nan, 1), "mean=nan"),
+        (lambda: log_t(0, 1, 0), "df=0"),
+        (
+            lambda: turner_prior("headache", "pharmacological vs placebo"),
+            "'headache' is not one of all-cause mortality",
+        ),
+        (lambda: turner_prior("pain", "drug vs placebo"), "comparison='drug vs placebo': expected one of"),
+        (lambda: turner_prior("pain"), "comparison=None"),
+        (lambda: turner_prior(year=2013), "year=2013"),
+        (lambda: turner_prior("pain", "placebo vs control"), "expected one of"),
+        (lambda: rhodes_prior(area="skin"), "'skin' is not one of"),
+    ],
+)
 def test_priors_refuse_by_name(make, message):
     with pytest.raises(ValueError, match=message):
         make()
 
 
-@pytest.mark.parametrize("ask, message", [
-    (lambda post: post.tau_quantile(1.0), "p=1.0"), (lambda post: post.quantile(0), "p=0"),
-    (lambda post: post.highest_density(2), "level=2"), (lambda post: post.highest_density(0.9, ("A", "C")), "'C': expected one of"),
-    (lambda post: post.p_better("up"), "desirable='up'"), (lambda post: post.p_better("lower", np.nan), "margin=nan"),
-    (lambda post: post.density("A", "A", [0.0]), "against itself"), (lambda post: post.rank_probabilities("best"), "desirable='best'"),
-])
+@pytest.mark.parametrize(
+    "ask, message",
+    [
+        (lambda post: post.tau_quantile(1.0), "p=1.0"),
+        (lambda post: post.quantile(0), "p=0"),
+        (lambda post: post.highest_density(2), "level=2"),
+        (lambda post: post.highest_density(0.9, ("A", "C")), "'C': expected one of"),
+        (lambda post: post.p_better("up"), "desirable='up'"),
+        (lambda post: post.p_better("lower", np.nan), "margin=nan"),
+        (lambda post: post.density("A", "A", [0.0]), "against itself"),
+        (lambda post: post.rank_probabilities("best"), "desirable='best'"),
+    ],
+)
 def test_questions_out_of_range_are_refused_by_name(ask, message):
     with pytest.raises(ValueError, match=message):
         ask(fit_bayes(GOOD))
@@ -489,7 +593,9 @@ def test_a_prior_beyond_double_precision_is_refused():
 
 
 def test_prior_sensitivity_is_a_fit_for_each_scale(senn):
-    rows = prior_sensitivity(senn, [("metf", "plac"), ("acar", "sulf")], half_normal(0.5), desirable="lower", margin=0.1, factors=(0.5, 1, 3))
+    rows = prior_sensitivity(
+        senn, [("metf", "plac"), ("acar", "sulf")], half_normal(0.5), desirable="lower", margin=0.1, factors=(0.5, 1, 3)
+    )
     assert len(rows) == 6
     post = fit_bayes(senn, half_normal(1.5))
     row = rows.set_index(["treat1", "treat2", "factor"]).loc[("acar", "sulf", 3)]

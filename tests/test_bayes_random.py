@@ -65,7 +65,10 @@ def test_densities_and_quantiles_of_priors(seed):
     at = prior.quantile(p)
     np.testing.assert_allclose(prior.log_density(at), log_density(prior)(at), rtol=1e-12)
     low = prior.bounds[0]
-    mass = [scipy.integrate.quad(lambda t: np.exp(prior.log_density(t)), a, b, epsabs=1e-12)[0] for a, b in zip([low, *at], at, strict=False)]
+    mass = [
+        scipy.integrate.quad(lambda t: np.exp(prior.log_density(t)), a, b, epsabs=1e-12)[0]
+        for a, b in zip([low, *at], at, strict=False)
+    ]
     np.testing.assert_allclose(np.cumsum(mass), p, rtol=1e-6)
 
 
@@ -83,7 +86,10 @@ def test_quantiles_and_shortest_interval_of_tau(seed):
     low, high = post.highest_density(0.9)
     assert post.tau_below(high) - post.tau_below(low) == pytest.approx(0.9, abs=1e-8)
     for shift in (0.0, 0.02, 0.05, 0.08):
-        assert high - low <= post.tau_quantile(0.9 + shift) - (post.tau_quantile(shift) if shift else prior.bounds[0]) + 1e-9
+        assert (
+            high - low
+            <= post.tau_quantile(0.9 + shift) - (post.tau_quantile(shift) if shift else prior.bounds[0]) + 1e-9
+        )
     inside = np.linspace(post.tau_quantile(1e-6), post.tau_quantile(1 - 1e-9), 4001)
     area = scipy.integrate.simpson(post.tau_density(inside), x=inside)
     assert area == pytest.approx(1 - 1e-6, abs=2e-3)
@@ -96,12 +102,19 @@ def test_moments_that_do_not_exist_are_infinite():
 
     post = fit_bayes(table, half_cauchy(0.5), effect_sd=np.inf)
     assert np.isfinite(post.tau_mean) and post.tau_sd == np.inf and post.sd.at["A", "B"] == np.inf
-    assert np.isfinite(post.te.at["A", "B"]) and np.isfinite(post.lower.at["A", "B"]) and np.isfinite(post.predict_upper.at["A", "B"])
+    assert (
+        np.isfinite(post.te.at["A", "B"])
+        and np.isfinite(post.lower.at["A", "B"])
+        and np.isfinite(post.predict_upper.at["A", "B"])
+    )
     post = fit_bayes(table, log_t(-3, 2.0), effect_sd=np.inf)
     assert post.tau_mean == np.inf and np.isnan(post.te.at["A", "B"]) and np.isfinite(post.median.at["A", "B"])
 
 
 if __name__ == "__main__":
     differences, messages = zip(*map(largest_difference, range(int(sys.argv[1]))), strict=True)
-    print(f"{len(differences)} networks, largest difference {max(differences):.1e}, above 1e-8: {np.sum(np.array(differences) > 1e-8)}")
+    print(
+        f"{len(differences)} networks, largest difference {max(differences):.1e}, above 1e-8:"
+        f" {np.sum(np.array(differences) > 1e-8)}"
+    )
     print("\n".join(message for _, message in sorted(zip(differences, messages, strict=True))[-5:]))

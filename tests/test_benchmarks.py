@@ -15,10 +15,22 @@ def test_every_measurement_of_the_network_benchmark_runs(capsys, monkeypatch):
     monkeypatch.setenv("PATH", "")  # R takes seconds to start where it is there
     assert BENCHMARK["main"](["--quick"]) == 0
     printed = capsys.readouterr().out
-    for measured in ("20 two-arm studies, 5 treatments, s", "Senn2013, one fit, ms", "Senn2013, times faster than pimeta",
-                     "R with netmeta not present", "star_demo, 20 data sets, s", "10 treatments, 100 draws, s",
-                     "20 data sets by REML", "meta-analysis by REML, times faster", "20 at once", "contributions, 5 treatments",
-                     "components, Linde2016", "Mantel-Haenszel network", "network meta-regression", "impact of studies"):
+    for measured in (
+        "20 two-arm studies, 5 treatments, s",
+        "Senn2013, one fit, ms",
+        "Senn2013, times faster than pimeta",
+        "R with netmeta not present",
+        "star_demo, 20 data sets, s",
+        "10 treatments, 100 draws, s",
+        "20 data sets by REML",
+        "meta-analysis by REML, times faster",
+        "20 at once",
+        "contributions, 5 treatments",
+        "components, Linde2016",
+        "Mantel-Haenszel network",
+        "network meta-regression",
+        "impact of studies",
+    ):
         assert measured in printed
     assert "NOT KEPT" not in printed
 
@@ -32,7 +44,12 @@ def test_every_measurement_of_the_bayesian_benchmark_runs(capsys):
     benchmark = runpy.run_path(str(ROOT / "benchmarks" / "bayes.py"))
     assert benchmark["main"](["--quick"]) == 0
     printed = capsys.readouterr().out
-    for measured in ("exact Bayesian fit, ms", "times the time of fit_network", "rank probabilities", "60 two-arm studies, 12 treatments"):
+    for measured in (
+        "exact Bayesian fit, ms",
+        "times the time of fit_network",
+        "rank probabilities",
+        "60 two-arm studies, 12 treatments",
+    ):
         assert measured in printed
     assert "NOT KEPT" not in printed
 

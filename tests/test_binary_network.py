@@ -71,7 +71,9 @@ def test_one_table_has_the_conditional_maximum_of_scipy(cells):
 def test_the_likelihood_of_three_arms_is_the_sum_over_all_tables():
     n, effects, total = np.array([6, 4, 5]), np.array([0.0, 0.7, -1.2]), 7
     tables = [x for x in itertools.product(*(range(k + 1) for k in n)) if sum(x) == total]
-    weight = np.array([np.prod([comb(k, x) for k, x in zip(n, one, strict=True)]) * np.exp(effects @ one) for one in tables])
+    weight = np.array(
+        [np.prod([comb(k, x) for k, x in zip(n, one, strict=True)]) * np.exp(effects @ one) for one in tables]
+    )
     probability = weight / weight.sum()
     mean = probability @ np.array(tables)
     for observed in ((3, 2, 2), (6, 1, 0)):
@@ -82,14 +84,30 @@ def test_the_likelihood_of_three_arms_is_the_sum_over_all_tables():
 
 
 def test_arms_that_say_nothing_are_listed_with_the_reason():
-    rows = [*ROWS[:6], ("8", "A", 0, 20), ("8", "D", 2, 20), ("9", "A", 0, 10), ("9", "B", 0, 12), ("10", "C", 5, 5), ("10", "B", 9, 9),
-            ("11", "B", 1, 10), ("12", "A", np.nan, 10), ("12", "B", 1, 10)]  # fmt: skip
+    rows = [
+        *ROWS[:6],
+        ("8", "A", 0, 20),
+        ("8", "D", 2, 20),
+        ("9", "A", 0, 10),
+        ("9", "B", 0, 12),
+        ("10", "C", 5, 5),
+        ("10", "B", 9, 9),
+        ("11", "B", 1, 10),
+        ("12", "A", np.nan, 10),
+        ("12", "B", 1, 10),
+    ]
     fit = fit_binary_network(table(rows))
     assert fit.excluded.set_index(["study", "treatment"])["reason"].to_dict() == {
-        ("12", "A"): "events or n missing", ("12", "B"): "the only arm of its study", ("9", "A"): "no events in the study",
-        ("9", "B"): "no events in the study", ("10", "B"): "only events in the study", ("10", "C"): "only events in the study",
-        ("11", "B"): "the only arm of its study", ("8", "A"): "no events in any study of its design", ("8", "D"): "the only arm of its study",
-    }  # fmt: skip
+        ("12", "A"): "events or n missing",
+        ("12", "B"): "the only arm of its study",
+        ("9", "A"): "no events in the study",
+        ("9", "B"): "no events in the study",
+        ("10", "B"): "only events in the study",
+        ("10", "C"): "only events in the study",
+        ("11", "B"): "the only arm of its study",
+        ("8", "A"): "no events in any study of its design",
+        ("8", "D"): "the only arm of its study",
+    }
     assert fit.treatments == ["A", "B", "C"] and fit.excluded_studies == ["10", "11", "12", "8", "9"]
     assert "Left out: study 8, A: no events in any study of its design" in fit.summary()
     assert len(fit.arms) + len(fit.excluded) == len(rows)
@@ -113,19 +131,39 @@ ONE_SIDED = [("1", "A", 5, 5), ("1", "B", 3, 5), ("2", "A", 2, 5), ("2", "B", 0,
         (ROWS, "NCH", {"continuity": "pooled"}, "continuity='pooled': the exact likelihood of NCH needs whole counts"),
         (ROWS, "MH", {"continuity": 0.5}, "continuity=0.5: expected None or 'pooled'"),
         ([("1", "A", 1, 10), ("1", "A", 2, 10)], "MH", {}, "row 1: study '1' has treatment 'A' twice"),
-        ([("1", "A", 11, 10), ("1", "B", 2, 10)], "MH", {}, "row 0 (study '1', A), column events: 11 is more than its n"),
-        ([("1", "A", -1, 10), ("1", "B", 2, 10)], "MH", {}, "row 0 (study '1', A), column events: -1 is not a number from 0"),
+        (
+            [("1", "A", 11, 10), ("1", "B", 2, 10)],
+            "MH",
+            {},
+            "row 0 (study '1', A), column events: 11 is more than its n",
+        ),
+        (
+            [("1", "A", -1, 10), ("1", "B", 2, 10)],
+            "MH",
+            {},
+            "row 0 (study '1', A), column events: -1 is not a number from 0",
+        ),
         ([("1", "A", 1.5, 10), ("1", "B", 2, 10)], "NCH", {}, "row 0 (study '1', A), column events: 1.5 is not whole"),
         ([("1", None, 1, 10), ("1", "B", 2, 10)], "MH", {}, "row 0, column treatment: missing label"),
-        ([("1", "A", 1, 10), ("1", "B", 2, 10), ("2", "A ", 2, 10)], "MH", {}, "arms: treatment labels 'A' and 'A ' differ only in blanks"),
+        (
+            [("1", "A", 1, 10), ("1", "B", 2, 10), ("2", "A ", 2, 10)],
+            "MH",
+            {},
+            "arms: treatment labels 'A' and 'A ' differ only in blanks",
+        ),
         ([("1", "A", np.inf, 10), ("1", "B", 2, 10)], "MH", {}, "column events: inf is not a number from 0"),
         ([("1", "A", "one", 10), ("1", "B", 2, 10)], "MH", {}, "arms, column events:"),
         ([("1", "A", 0, 10), ("1", "B", 0, 10)], "MH", {}, "no study has two arms whose events tell their odds apart"),
-        ([("1", "A", 1, 9), ("1", "B", 2, 9), ("2", "C", 1, 9), ("2", "D", 2, 9)], "MH", {}, "2 parts: ['A', 'B']; ['C', 'D']"),
+        (
+            [("1", "A", 1, 9), ("1", "B", 2, 9), ("2", "C", 1, 9), ("2", "D", 2, 9)],
+            "MH",
+            {},
+            "2 parts: ['A', 'B']; ['C', 'D']",
+        ),
         (ONE_SIDED, "MH", {}, "design A:B: the Mantel-Haenszel odds ratio of B against A is 0"),
         (ONE_SIDED, "NCH", {}, "between the treatments ['A'] and ['B']; their odds ratios would be 0 or infinite"),
     ],
-)  # fmt: skip
+)
 def test_errors_name_what_is_wrong(rows, method, arguments, message):
     with pytest.raises(ValueError) as error:
         fit_binary_network(table(rows), method, **arguments)
@@ -152,7 +190,9 @@ def test_random_tables_give_a_result_or_one_sentence():
             if method == "NCH":
                 position = {name: k for k, name in enumerate(fit.treatments)}
                 studies = [
-                    Arms(np.array([position[x] for x in t["treatment"]]), t["events"].to_numpy(int), t["n"].to_numpy(int))
+                    Arms(
+                        np.array([position[x] for x in t["treatment"]]), t["events"].to_numpy(int), t["n"].to_numpy(int)
+                    )
                     for _, t in fit.arms.groupby("study")
                 ]
                 assert np.abs(log_likelihood(studies, fit.te_common.iloc[:, 0].to_numpy())[1]).max() < 1e-8

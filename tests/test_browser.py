@@ -86,12 +86,22 @@ def open_page(reader, address):
         page.external, page.failures = [], []
         page.on(
             "request",
-            lambda request: None if request.url.startswith((address, "data:", "blob:")) else page.external.append(request.url),
+            lambda request: (
+                None if request.url.startswith((address, "data:", "blob:")) else page.external.append(request.url)
+            ),
         )
         page.on("requestfailed", lambda request: page.failures.append(f"failed: {request.url}"))
-        page.on("response", lambda response: page.failures.append(f"{response.status} {response.url}") if response.status >= 400 else None)
+        page.on(
+            "response",
+            lambda response: (
+                page.failures.append(f"{response.status} {response.url}") if response.status >= 400 else None
+            ),
+        )
         page.on("pageerror", lambda error: page.failures.append(f"script: {error}"))
-        page.on("console", lambda message: page.failures.append(f"console: {message.text}") if message.type == "error" else None)
+        page.on(
+            "console",
+            lambda message: page.failures.append(f"console: {message.text}") if message.type == "error" else None,
+        )
         page.goto(address + path, wait_until="load")
         settle(page)
         return page
@@ -181,7 +191,8 @@ SCROLLS_SIDEWAYS = """() => [...document.querySelectorAll("body *")].filter(
     && !e.matches(".table-wrap, pre, div.math")
 ).slice(0, 5).map(e => e.outerHTML.slice(0, 120))"""
 
-# Texts of drawings. The smallest at 90 mm have 7 points, which come to 9.0 CSS pixels in the column of a telephone 360 wide.
+# Texts of drawings. The smallest at 90 mm have 7 points, which come to 9.0 CSS pixels in the column of a telephone 360
+# wide.
 TOO_SMALL = """() => [...document.querySelectorAll("figure.psps svg text")].filter(e => e.checkVisibility() && e.textContent.trim()).flatMap(e => {
   const {a, b} = e.getScreenCTM(), size = Math.hypot(a, b) * parseFloat(getComputedStyle(e).fontSize);
   return size < 8.9 ? [`${e.closest("figure").id}, ${size.toFixed(1)}: ${e.textContent}`] : [];
@@ -211,7 +222,9 @@ def test_page_is_sound_in_light_and_dark_at_a_desk_and_on_a_telephone(open_page,
     found["scrolls sideways on a telephone"] = page.evaluate(SCROLLS_SIDEWAYS)
     found["too small on a telephone"] = page.evaluate(TOO_SMALL)
     found["cut off on a telephone"] = page.evaluate(CUT_OFF)
-    found["scrolls out of a key's reach"] = page.evaluate(AXE, [{"include": [["html"]]}, {"runOnly": ["scrollable-region-focusable"]}])
+    found["scrolls out of a key's reach"] = page.evaluate(
+        AXE, [{"include": [["html"]]}, {"runOnly": ["scrollable-region-focusable"]}]
+    )
     page.set_viewport_size({"width": 1280, "height": 900})
     found["contrast, light"], light = contrast_violations(page, sound_looks)
     page.emulate_media(color_scheme="dark")
@@ -238,25 +251,38 @@ FOCUSABLE = "a[href], button, summary, input, select, [tabindex='0']"
 @pytest.mark.built
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_keyboards_place_shows_on_every_control(open_page, scheme):
-    """WCAG 2.2, 2.4.13: between focused and not, as many pixels as a 2 px line around the control change by 3:1 or more."""
+    """WCAG 2.2, 2.4.13: between focused and not, as many pixels as a 2 px line around the control change by 3:1 or
+    more."""
     page = open_page("book/explorer.html")
     page.emulate_media(color_scheme=scheme)
     page.wait_for_function(f"document.documentElement.dataset.theme === '{scheme}'")
-    page.add_style_tag(content="* { caret-color: transparent !important; transition: none !important; animation: none !important }")
+    page.add_style_tag(
+        content="* { caret-color: transparent !important; transition: none !important; animation: none !important }"
+    )
     page.keyboard.press("Tab")  # from here on the focus is the keyboard's
     dim, kinds = [], set()
     for control in page.locator(FOCUSABLE).all():
-        # Links within text and lists have the theme's ring around words; of the others, one of each kind stands for all.
-        if not control.is_visible() or control.evaluate("e => e.matches('article p a, nav li a, .tocsection a, .headerlink, footer a')"):
+        # Links within text and lists have the theme's ring around words; of the others, one of each kind stands for
+        # all.
+        if not control.is_visible() or control.evaluate(
+            "e => e.matches('article p a, nav li a, .tocsection a, .headerlink, footer a')"
+        ):
             continue
-        kind = control.evaluate("e => [e.tagName, e.type, e.className, e.parentElement.tagName, e.parentElement.className].join()")
+        kind = control.evaluate(
+            "e => [e.tagName, e.type, e.className, e.parentElement.tagName, e.parentElement.className].join()"
+        )
         if kind in kinds:
             continue
         kinds.add(kind)
         control.scroll_into_view_if_needed()
         control.focus()
         box = control.bounding_box()
-        clip = {"x": max(0, box["x"] - 6), "y": max(0, box["y"] - 6), "width": box["width"] + 12, "height": box["height"] + 12}
+        clip = {
+            "x": max(0, box["x"] - 6),
+            "y": max(0, box["y"] - 6),
+            "width": box["width"] + 12,
+            "height": box["height"] + 12,
+        }
         focused = luminance(page.screenshot(clip=clip))
         control.evaluate("e => e.blur()")
         plain = luminance(page.screenshot(clip=clip))
@@ -274,7 +300,9 @@ BEYOND_THE_SHEET = """() => [...document.querySelectorAll("table")]
 
 
 @pytest.mark.built
-@pytest.mark.parametrize("stem", ["robustness", "narrative_neuromodulation", "evidence_base", "other_syntheses", "trials"])
+@pytest.mark.parametrize(
+    "stem", ["robustness", "narrative_neuromodulation", "evidence_base", "other_syntheses", "trials"]
+)
 def test_no_table_is_cut_on_a4_paper(open_page, stem):
     page = open_page(f"book/{stem}.html")
     page.set_viewport_size({"width": 680, "height": 1000})  # 180 mm at 96 dots an inch
@@ -310,7 +338,9 @@ def test_no_table_hides_a_column_at_a_desk_or_on_a_telephone(open_page, path):
 @pytest.mark.built
 @pytest.mark.parametrize("how", ["mouse", "keyboard", "touch"])
 def test_a_row_opens_what_is_not_in_view(browser, address, how):
-    page = browser.new_page(viewport={"width": 360 if how == "touch" else 1280, "height": 800}, has_touch=how == "touch")
+    page = browser.new_page(
+        viewport={"width": 360 if how == "touch" else 1280, "height": 800}, has_touch=how == "touch"
+    )
     page.goto(f"{address}book/certainty.html")
     more = page.locator("#table-certainty .psps-rest summary").first
     assert more.evaluate("e => e.getBoundingClientRect().height") >= 24
@@ -357,7 +387,9 @@ def test_a_registry_is_searched_in_its_csv_and_the_address_keeps_the_search(open
 @pytest.mark.built
 def test_the_league_table_fits_a_desk(open_page):
     page = open_page("book/network_meta_analysis.html")
-    league = page.locator(".table-wrap", has=page.locator("thead th", has_text="conservative + minimally invasive")).first
+    league = page.locator(
+        ".table-wrap", has=page.locator("thead th", has_text="conservative + minimally invasive")
+    ).first
     assert league.evaluate("e => [e.clientWidth > 672, e.scrollWidth <= e.clientWidth]") == [True, True]
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280
 
@@ -366,24 +398,45 @@ def test_the_league_table_fits_a_desk(open_page):
 def test_no_column_of_sentences_is_a_word_wide(open_page):
     page = open_page("book/other_syntheses.html")
     cells = page.eval_on_selector_all(
-        ".table-wrap tr:not(.psps-rest) td", "cells => cells.filter(c => c.textContent.trim().length >= 60).map(c => c.clientWidth / parseFloat(getComputedStyle(c).fontSize))"
+        ".table-wrap tr:not(.psps-rest) td",
+        "cells => cells.filter(c => c.textContent.trim().length >= 60).map(c => c.clientWidth /"
+        " parseFloat(getComputedStyle(c).fontSize))",
     )
     assert len(cells) >= 10 and min(cells) > 8 and max(cells) < 40
-    assert max(page.eval_on_selector_all(".table-wrap tbody tr:not(.psps-rest)", "rows => rows.map(row => row.offsetHeight)")) < 190
+    assert (
+        max(
+            page.eval_on_selector_all(
+                ".table-wrap tbody tr:not(.psps-rest)", "rows => rows.map(row => row.offsetHeight)"
+            )
+        )
+        < 190
+    )
 
 
 @pytest.mark.built
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_front_page_answers_on_one_screen(open_page, scheme):
-    """At 1280 x 800, without scrolling: each answer with points, certainty, harms and who paid, who made this, and the doors."""
+    """At 1280 x 800, without scrolling: each answer with points, certainty, harms and who paid, who made this, and the
+    doors."""
     page = open_page("book/index.html")
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": 1280, "height": 800})
     assert page.locator("section.psps-answer").count() == 3
-    for what, number in ((".psps-answer h2", 3), (".psps-answer .big", 3), (".psps-answer .psps-grade", 3), (".psps-side dd", 6),
-                         ('.psps-side a[href^="harms.html"]', 6), (".psps-colophon p", 3), (".psps-doors a", 3)):
+    for what, number in (
+        (".psps-answer h2", 3),
+        (".psps-answer .big", 3),
+        (".psps-answer .psps-grade", 3),
+        (".psps-side dd", 6),
+        ('.psps-side a[href^="harms.html"]', 6),
+        (".psps-colophon p", 3),
+        (".psps-doors a", 3),
+    ):
         boxes = [element.bounding_box() for element in page.locator(what).all()]
-        assert len(boxes) == number and max(box["y"] + box["height"] for box in boxes) <= 800 and min(box["y"] for box in boxes) >= 0, what
+        assert (
+            len(boxes) == number
+            and max(box["y"] + box["height"] for box in boxes) <= 800
+            and min(box["y"] for box in boxes) >= 0
+        ), what
     assert page.locator(".psps-answer .psps-grade").all_inner_texts() == ["Very low certainty"] * 3
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280
 
@@ -396,7 +449,10 @@ def test_the_summary_of_findings_shows_all_columns_or_becomes_cards(open_page):
     assert len(heads) == 7 and all(left >= 0 and right <= 1280 and width > 60 for left, right, width in heads)
     page.set_viewport_size({"width": 360, "height": 900})
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    assert all(left >= 0 and right <= 360 for left, right, _ in page.eval_on_selector_all("table.psps-sof td, table.psps-sof th[scope=row]", edges))
+    assert all(
+        left >= 0 and right <= 360
+        for left, right, _ in page.eval_on_selector_all("table.psps-sof td, table.psps-sof th[scope=row]", edges)
+    )
 
 
 @pytest.mark.built
@@ -405,7 +461,12 @@ def test_notes_open_in_place_under_their_row(open_page, how):
     page = open_page("book/summary_of_findings.html")
     for summary in page.locator("details.psps-more > summary").all():
         summary.press("Enter") if how == "keyboard" else summary.click()
-    assert page.eval_on_selector_all("details.psps-more", "all => all.map(one => one.open && one.querySelector('li').checkVisibility())") == [True] * 3
+    assert (
+        page.eval_on_selector_all(
+            "details.psps-more", "all => all.map(one => one.open && one.querySelector('li').checkVisibility())"
+        )
+        == [True] * 3
+    )
 
 
 @pytest.mark.built
@@ -449,7 +510,15 @@ def test_one_switch_shows_the_code_of_a_page(browser, address):
 
 
 @pytest.mark.built
-@pytest.mark.parametrize(("width", "medium", "shown"), [(1280, "screen", "svg-wide"), (601, "screen", "svg-wide"), (360, "screen", "svg-narrow"), (360, "print", "svg-wide")])
+@pytest.mark.parametrize(
+    ("width", "medium", "shown"),
+    [
+        (1280, "screen", "svg-wide"),
+        (601, "screen", "svg-wide"),
+        (360, "screen", "svg-narrow"),
+        (360, "print", "svg-wide"),
+    ],
+)
 def test_a_figure_shows_the_one_drawing_that_fits(open_page, width, medium, shown):
     page = open_page("book/study_selection.html")
     page.set_viewport_size({"width": width, "height": 900})
@@ -470,17 +539,25 @@ def test_tables_read_without_script(browser, address):
     context.close()
 
 
-ROWS = [("b", 'b, "quoted"', "0.45", "reproduces"), ("a", "a", "−0.10", "contradicts"), ("c", "c", "10.2", "reproduces")]
+ROWS = [
+    ("b", 'b, "quoted"', "0.45", "reproduces"),
+    ("a", "a", "−0.10", "contradicts"),
+    ("c", "c", "10.2", "reproduces"),
+]
 ROWS += [(f"d{n}", f"d{n}", str(20 + n), "not checkable") for n in range(5)]
 ROWS += [("d5", "I² 95\u202f% Köln\u2013Bonn p\u00a0<\u202f0.001", "25", "not checkable")]
-TABLE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>t</title>
+TABLE = (
+    """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>t</title>
 <link rel="stylesheet" href="psps.css"><script defer src="psps-tables.js"></script></head><body><main>
 <div class="table-wrap"><table class="psps" data-sortable data-filename="demo.csv"><thead><tr>
-<th scope="col">Name</th><th scope="col">SMD</th><th scope="col">Found</th></tr></thead><tbody>""" + "".join(
-    f'<tr id="{key}"><td>{name}</td><td class="number">{smd}</td>'
-    f'<td data-value="{verdict}"><span class="verdict verdict-{verdict.replace(" ", "-")}">{verdict}</span> here</td></tr>'
-    for key, name, smd, verdict in ROWS
-) + "</tbody></table></div></main></body></html>"
+<th scope="col">Name</th><th scope="col">SMD</th><th scope="col">Found</th></tr></thead><tbody>"""
+    + "".join(
+        f'<tr id="{key}"><td>{name}</td><td class="number">{smd}</td><td data-value="{verdict}"><span class="verdict'
+        f' verdict-{verdict.replace(" ", "-")}">{verdict}</span> here</td></tr>'
+        for key, name, smd, verdict in ROWS
+    )
+    + "</tbody></table></div></main></body></html>"
+)
 REST = "".join(key for key, *_ in ROWS[3:])
 
 
@@ -519,7 +596,9 @@ def test_rows_filter_by_word_and_by_verdict(table):
     assert table.locator("output").text_content() == "1 of 9 rows"
 
 
-@pytest.mark.parametrize("typed", ["95%", "95 %", "95\u202f%", "i2 95%", "köln-bonn", "KÖLN\u2013BONN", "p<0.001", "p < 0.001"])
+@pytest.mark.parametrize(
+    "typed", ["95%", "95 %", "95\u202f%", "i2 95%", "köln-bonn", "KÖLN\u2013BONN", "p<0.001", "p < 0.001"]
+)
 def test_a_filter_takes_spaces_and_dashes_as_they_are_typed(table, typed):
     table.get_by_label("Filter rows").fill(typed)
     assert visible_rows(table) == "d5"
@@ -542,7 +621,9 @@ def test_shown_rows_download_as_csv(table):
 
 def test_table_controls_have_no_axe_violation(table):
     # The page around this table is no page of the book, so it has no heading.
-    assert [rule for rule, _ in axe_violations(table) + contrast_violations(table)[0] if rule != "page-has-heading-one"] == []
+    assert [
+        rule for rule, _ in axe_violations(table) + contrast_violations(table)[0] if rule != "page-has-heading-one"
+    ] == []
 
 
 GREY = "<p style='color:#999'>grey</p>"
@@ -559,12 +640,18 @@ POOR = {
 @pytest.mark.parametrize("body", POOR.values(), ids=POOR)
 def test_poor_contrast_is_found_wherever_it_is(reader, body):
     page = reader.new_page()
-    page.set_content(f"<!doctype html><html lang=en><title>t</title><body style='background:#fff;color:#000'><main>{body}</main>")
+    page.set_content(
+        f"<!doctype html><html lang=en><title>t</title><body style='background:#fff;color:#000'><main>{body}</main>"
+    )
     page.evaluate(Axe().axe_script)
     found, looks = contrast_violations(page)
     assert [(rule, len(nodes)) for rule, nodes in found] == [(CONTRAST, 1)]
     # What is known is passed over, and nothing else
-    assert [look for look in looks if contrast_violations(page, looks - {look})[0]] != [] == contrast_violations(page, looks)[0]
+    assert (
+        [look for look in looks if contrast_violations(page, looks - {look})[0]]
+        != []
+        == contrast_violations(page, looks)[0]
+    )
     page.close()
 
 
@@ -630,7 +717,9 @@ def test_without_a_script_a_number_leads_to_its_row_clear_of_the_header(browser,
     heads = page.locator("#table-claims-network-meta-analysis thead").bounding_box()
     assert page.url.endswith("#claim-nma.n_p.te") and row.is_visible()
     top = row.bounding_box()["y"]
-    assert top >= header.bounding_box()["y"] + header.bounding_box()["height"] and top + 1 >= heads["y"] + heads["height"]
+    assert (
+        top >= header.bounding_box()["y"] + header.bounding_box()["height"] and top + 1 >= heads["y"] + heads["height"]
+    )
     page.check("#xray")
     assert page.locator(NUMBER).evaluate("number => getComputedStyle(number).textDecorationLine") == "none"
     context.close()
@@ -641,6 +730,7 @@ def test_without_a_script_a_number_leads_to_its_row_clear_of_the_header(browser,
 def test_every_number_is_at_least_24_pixels_to_press(open_page, stem):
     page = open_page(f"book/{stem}.html")
     sizes = page.eval_on_selector_all(
-        ".bd-article a.claim", "numbers => numbers.flatMap(n => [...n.getClientRects()].map(r => Math.min(r.width, r.height)))"
+        ".bd-article a.claim",
+        "numbers => numbers.flatMap(n => [...n.getClientRects()].map(r => Math.min(r.width, r.height)))",
     )
     assert len(sizes) > 20 and min(sizes) >= 23.9

@@ -85,7 +85,9 @@ def test_internal_links_lead_somewhere(built, path):
             continue
         target = (source.parent / unquote(parts.path)).resolve() if parts.path else source
         target = target / "index.html" if target.is_dir() else target
-        if not target.exists() or (parts.fragment and target.suffix == ".html" and unquote(parts.fragment) not in anchors(target)):
+        if not target.exists() or (
+            parts.fragment and target.suffix == ".html" and unquote(parts.fragment) not in anchors(target)
+        ):
             broken.append(link)
     assert not broken
 
@@ -107,7 +109,9 @@ def test_every_image_says_what_it_shows(built, stem):
     for image in page(stem).select("img"):
         assert image.get("alt", "").strip(), image
     for drawing in article(stem).select("figure svg, div.cell_output svg"):
-        if drawing.find_parent("svg") is None and drawing.get("aria-hidden") != "true":  # the words beside it say the same
+        if (
+            drawing.find_parent("svg") is None and drawing.get("aria-hidden") != "true"
+        ):  # the words beside it say the same
             assert drawing.get("role") == "img" and drawing.get("aria-label", "").strip(), str(drawing)[:200]
 
 
@@ -167,7 +171,10 @@ def test_tiers_and_verdicts_are_words(built):
 def test_wide_tables_take_the_margin_and_long_cells_are_marked():
     def body(columns, cell, section="<h2>Section</h2>"):
         heads = '<th scope="col">h</th>' * columns
-        return f'{section}<div class="table-wrap" role="region"><table class="psps"><thead><tr>{heads}</tr></thead><tbody><tr>{cell}</tr></tbody></table></div>'
+        return (
+            f'{section}<div class="table-wrap" role="region"><table'
+            f' class="psps"><thead><tr>{heads}</tr></thead><tbody><tr>{cell}</tr></tbody></table></div>'
+        )
 
     assert '<div class="table-wrap wide full-width" role="region">' in roomy_tables(body(5, "<td>x</td>"))
     # without sections there is no list of contents to hide
@@ -175,7 +182,11 @@ def test_wide_tables_take_the_margin_and_long_cells_are_marked():
     assert roomy_tables(body(4, "<td>x</td>")) == body(4, "<td>x</td>")
     link = '<a href="https://example.org/a/long/address/that/nobody/reads/in/a/cell">twelve words</a>'
     assert roomy_tables(body(2, f"<td>{link}</td>")) == body(2, f"<td>{link}</td>")
-    marked = roomy_tables(body(2, f'<td>{"w " * 10}</td><td data-value="1">{"w " * 40}</td><td class="number">{"9; " * 30}</td>'))
+    marked = roomy_tables(
+        body(2, f'<td>{"w " * 10}</td><td data-value="1">{"w " * 40}</td><td class="number">{"9; " * 30}</td>')
+    )
     assert [cell.split(">")[0] for cell in marked.split("<td")[1:]] == [
-        ' data-says="phrase"', ' data-value="1" data-says="sentence"', ' data-says="sentence"',
-    ]  # fmt: skip
+        ' data-says="phrase"',
+        ' data-value="1" data-says="sentence"',
+        ' data-says="sentence"',
+    ]

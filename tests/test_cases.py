@@ -53,20 +53,41 @@ def refused(*arguments, **options) -> str:
 # --- numbers -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("file", "expected"), [
-    ("thousands.csv", {("Ko 2001", "A", "B"): (270, math.sqrt(812.5**2 / 40 + 790.2**2 / 41)), ("Li 2003", "A", "B"): (290, math.sqrt(900**2 / 60 + 880.5**2 / 62))}),
-    ("thousands_mixed.csv", {("Ko 2001", "A", "B"): (270.4, math.sqrt(812.5**2 / 40 + 790.2**2 / 41))}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        (
+            "thousands.csv",
+            {
+                ("Ko 2001", "A", "B"): (270, math.sqrt(812.5**2 / 40 + 790.2**2 / 41)),
+                ("Li 2003", "A", "B"): (290, math.sqrt(900**2 / 60 + 880.5**2 / 62)),
+            },
+        ),
+        ("thousands_mixed.csv", {("Ko 2001", "A", "B"): (270.4, math.sqrt(812.5**2 / 40 + 790.2**2 / 41))}),
+    ],
+)
 def test_points_between_thousands_are_read_and_said(data, file, expected):
     result = case("04", file, "arms", data)
     assert {key: pytest.approx(value) for key, value in expected.items()} == table(result)
-    assert any("points were read as separators of thousands: column mean, row 1 (1.250" in sentence for sentence in result.conversions)
+    assert any(
+        "points were read as separators of thousands: column mean, row 1 (1.250" in sentence
+        for sentence in result.conversions
+    )
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("study;treatment;n;mean;sd\na;A;40;1.250;812\na;B;41;980;790\n", "row 1, column mean: '1.250' may be 1250 or 1.250; say --decimal point or --decimal comma"),
-    ("study\ttreatment\tn\tmean\tsd\na\tA\t40\t1,250\t8\na\tB\t41\t1,980\t7\n", "row 1, column mean: '1,250' may be 1250 or 1.250; say --decimal point or --decimal comma"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "study;treatment;n;mean;sd\na;A;40;1.250;812\na;B;41;980;790\n",
+            "row 1, column mean: '1.250' may be 1250 or 1.250; say --decimal point or --decimal comma",
+        ),
+        (
+            "study\ttreatment\tn\tmean\tsd\na\tA\t40\t1,250\t8\na\tB\t41\t1,980\t7\n",
+            "row 1, column mean: '1,250' may be 1250 or 1.250; say --decimal point or --decimal comma",
+        ),
+    ],
+)
 def test_a_number_that_may_be_two_stops_with_the_option_that_decides(tmp_path, data, text, message):
     path = tmp_path / "a.csv"
     path.write_text(text)
@@ -74,7 +95,9 @@ def test_a_number_that_may_be_two_stops_with_the_option_that_decides(tmp_path, d
         read_trials(path, Options("arms", outcome="score_md"), data)
     as_comma = read_trials(path, Options("arms", outcome="score_md", decimal="comma"), data).contrasts["te"].tolist()
     as_point = read_trials(path, Options("arms", outcome="score_md", decimal="point"), data).contrasts["te"].tolist()
-    assert (as_comma, as_point) == (([270], [pytest.approx(-978.75)]) if ";" in text else ([pytest.approx(-0.73)], [-730]))
+    assert (as_comma, as_point) == (
+        ([270], [pytest.approx(-978.75)]) if ";" in text else ([pytest.approx(-0.73)], [-730])
+    )
 
 
 # --- names -------------------------------------------------------------------------------------------
@@ -93,7 +116,10 @@ def test_look_alike_names_are_noted_with_the_options_that_join_them(data):
     labels = {part.split("=")[0]: part.split("=")[1] for part in note.split("'")[1::2] if "=" in part}
     assert set(labels.values()) == {"SCS-burst"} and len(labels) == 3
     assert len({*case("20", "hyphens.csv", "arms", data, labels=labels).contrasts["treat1"]}) == 1
-    assert any("'Placebo' and 'placebo' differ in upper and lower case" in note for note in case("20", "casec.csv", "arms", data).warnings)
+    assert any(
+        "'Placebo' and 'placebo' differ in upper and lower case" in note
+        for note in case("20", "casec.csv", "arms", data).warnings
+    )
 
 
 @pytest.mark.parametrize("look", ["plаcebo", "placebo ", "PLACEBO", "pla-cebo"])
@@ -101,14 +127,21 @@ def test_letters_that_look_alike_are_noted(tmp_path, data, look):
     path = tmp_path / "a.csv"
     path.write_text(f"study,treat1,treat2,te,se\na,A,placebo,1,1\nb,A,{look},1,1\n", encoding="utf-8")
     result = read_trials(path, Options("contrasts", outcome="score_md"), data)
-    alike = [note for note in result.warnings if note.startswith("treatments 'placebo'") or " and 'placebo' differ" in note or "'placebo' and" in note]
+    alike = [
+        note
+        for note in result.warnings
+        if note.startswith("treatments 'placebo'") or " and 'placebo' differ" in note or "'placebo' and" in note
+    ]
     assert bool(alike) != (look == "placebo "), "blanks at the end are no part of a name"
 
 
 def test_a_study_that_looks_like_a_date_is_noted(tmp_path, data):
     path = tmp_path / "a.csv"
     path.write_text("study,treat1,treat2,te,se\n02-Mar,A,B,1,1\n")
-    assert any("'02-Mar' looks like a date" in note for note in read_trials(path, Options("contrasts", outcome="score_md"), data).warnings)
+    assert any(
+        "'02-Mar' looks like a date" in note
+        for note in read_trials(path, Options("contrasts", outcome="score_md"), data).warnings
+    )
 
 
 # --- layouts -----------------------------------------------------------------------------------------
@@ -151,17 +184,25 @@ def test_layouts_of_text_are_read(tmp_path, data, layout):
 def test_limits_of_an_interval_stand_for_the_standard_error(data):
     result = case("17", "ci.csv", "contrasts", data)
     z = 1.959964
-    assert table(result) == {("Ko 2001", "A", "B"): pytest.approx((-0.3, 0.6 / (2 * z))), ("Li 2001", "A", "B"): pytest.approx((-0.2, 0.8 / (2 * z)))}
+    assert table(result) == {
+        ("Ko 2001", "A", "B"): pytest.approx((-0.3, 0.6 / (2 * z))),
+        ("Li 2001", "A", "B"): pytest.approx((-0.2, 0.8 / (2 * z))),
+    }
     assert any("limits of the 95 % interval" in sentence and "row 1, 2" in sentence for sentence in result.conversions)
 
 
 def test_standard_errors_of_means_are_read_as_such(data):
     result = case("18", "armse.csv", "arms", data)
-    assert table(result) == {("Ko 2001", "A", "B"): pytest.approx((0.7, math.hypot(0.31, 0.35))), ("Li 2002", "A", "B"): pytest.approx((0.7, math.hypot(0.3, 0.32)))}
+    assert table(result) == {
+        ("Ko 2001", "A", "B"): pytest.approx((0.7, math.hypot(0.31, 0.35))),
+        ("Li 2002", "A", "B"): pytest.approx((0.7, math.hypot(0.3, 0.32))),
+    }
     assert any("standard error of the mean" in sentence for sentence in result.conversions)
     mixed = case("18", "mixse.csv", "arms", data)
-    assert table(mixed) == {("Ko 2001", "A", "B"): pytest.approx((0.7, math.sqrt(4 / 40 + 2.2**2 / 41))),
-                            ("Li 2002", "A", "B"): pytest.approx((0.9, math.hypot(0.30, 0.28)))}  # fmt: skip
+    assert table(mixed) == {
+        ("Ko 2001", "A", "B"): pytest.approx((0.7, math.sqrt(4 / 40 + 2.2**2 / 41))),
+        ("Li 2002", "A", "B"): pytest.approx((0.9, math.hypot(0.30, 0.28))),
+    }
     assert not any("impute" in note for note in mixed.warnings)
 
 
@@ -186,7 +227,10 @@ def test_multi_arm_studies_are_read_as_papers_print_them(data):
     assert any("Ko 2001" in note and "0.01" in note for note in notes)
     message = refused("12", "wrong3.csv", "contrasts", data)
     assert "Ko 2001" in message and "0.11" in message and "0.015" in message
-    assert any("Ko 2001" in note and "arm c" in note and "-0.0090" in note for note in case("13", "negarm.csv", "contrasts", data).warnings)
+    assert any(
+        "Ko 2001" in note and "arm c" in note and "-0.0090" in note
+        for note in case("13", "negarm.csv", "contrasts", data).warnings
+    )
     fit = fit_network(case("14", "fourarm.csv", "contrasts", data).contrasts)
     assert fit.te_common.loc[["B", "C", "P"], "A"].tolist() == pytest.approx([-0.215591, -0.055757, 0.133351], abs=1e-6)
     message = refused("15", "twoof3.csv", "contrasts", data)
@@ -201,14 +245,44 @@ EVENTS = "study,treatment,n,events\na,A,40,9\na,B,50,5\n"
 # text, kind, outcome, te and se by the formula of the measure
 MEASURES = {
     "RR": (EVENTS, "arms", "rr", math.log((9 / 40) / (5 / 50)), math.sqrt(1 / 9 - 1 / 40 + 1 / 5 - 1 / 50)),
-    "IRR": ("study,treatment,events,exposure\na,A,9,200\na,B,5,210\n", "arms", "irr", math.log((9 / 200) / (5 / 210)), math.sqrt(1 / 9 + 1 / 5)),
-    "ROM": ("study,treatment,n,mean,sd\na,A,40,6,2\na,B,50,5,1\n", "arms", "rom", math.log(6 / 5), math.sqrt(4 / (40 * 36) + 1 / (50 * 25))),
-    "HR": ("study,treat1,treat2,HR,lower,upper\na,A,B,0.72,0.57,0.91\n", "contrasts", "hr", math.log(0.72), math.log(0.91 / 0.57) / (2 * 1.959964)),
+    "IRR": (
+        "study,treatment,events,exposure\na,A,9,200\na,B,5,210\n",
+        "arms",
+        "irr",
+        math.log((9 / 200) / (5 / 210)),
+        math.sqrt(1 / 9 + 1 / 5),
+    ),
+    "ROM": (
+        "study,treatment,n,mean,sd\na,A,40,6,2\na,B,50,5,1\n",
+        "arms",
+        "rom",
+        math.log(6 / 5),
+        math.sqrt(4 / (40 * 36) + 1 / (50 * 25)),
+    ),
+    "HR": (
+        "study,treat1,treat2,HR,lower,upper\na,A,B,0.72,0.57,0.91\n",
+        "contrasts",
+        "hr",
+        math.log(0.72),
+        math.log(0.91 / 0.57) / (2 * 1.959964),
+    ),
     "log HR": ("study,treat1,treat2,lnHR,se\na,A,B,-0.3,0.12\n", "contrasts", "hr", -0.3, 0.12),
-    "OR": ("study,treat1,treat2,OR,p\na,A,B,2,0.04550026389635839\n", "contrasts", "events_or", math.log(2), math.log(2) / 2),
-    "gemtc rates": ("study,treatment,responders,exposure\na,A,9,200\na,B,5,210\n", "arms", "irr", math.log((9 / 200) / (5 / 210)), math.sqrt(1 / 9 + 1 / 5)),
+    "OR": (
+        "study,treat1,treat2,OR,p\na,A,B,2,0.04550026389635839\n",
+        "contrasts",
+        "events_or",
+        math.log(2),
+        math.log(2) / 2,
+    ),
+    "gemtc rates": (
+        "study,treatment,responders,exposure\na,A,9,200\na,B,5,210\n",
+        "arms",
+        "irr",
+        math.log((9 / 200) / (5 / 210)),
+        math.sqrt(1 / 9 + 1 / 5),
+    ),
     "multinma means": (".study,.trt,n,y,se\na,A,40,6,0.3\na,B,50,5,0.4\n", "arms", "score_md", 1.0, 0.5),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", MEASURES)
@@ -221,16 +295,39 @@ def test_each_measure_is_computed_on_the_log_scale(tmp_path, data, name):
     assert ("logarithm" in report(result)) == (name in ("HR", "OR"))
 
 
-@pytest.mark.parametrize(("text", "outcome", "message"), [
-    ("study,treat1,treat2,OR,se\na,A,B,0.5,0.2\n", "events_or", "'se' may be of the ratio or of its logarithm"),
-    ("study,treat1,treat2,logRR,se\na,A,B,0.5,0.2\n", "events_or", "column 'logRR' by its name holds log RR, and outcome events_or is measured as OR"),
-    ("study,treat1,treat2,OR,lower,upper\na,A,B,0.5,0.2,1\n", "score_md", "column 'OR' by its name holds OR"),
-    ("study,treat1,treat2,te,lower,upper\na,A,B,0.5,0.25,1\nb,A,B,0.8,0.4,1.6\n", "events_or", "symmetric on the log scale, so it seems to hold ratios"),
-    ("study,treat1,treat2,te,p\na,A,B,0.5,<0.05\n", "score_md", "row 1, column p: '<0.05' is not a p-value"),
-    ("study,treat1,treat2,te,lower,upper\na,A,B,0.5,0.6,0.9\n", "score_md", "row 1, column te: 0.5 is not between lower and upper"),
-    ("study,treat1,treat2,te,se\na,A,B,400,0.2\n", "events_or", "not the logarithm of a ratio of a believable size"),
-    ("study,treatment,diff,std.err\na,A,0.5,0.2\na,B,0.1,0.2\n", "score_md", "study 'a' has 0 of 2 rows without diff"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "outcome", "message"),
+    [
+        ("study,treat1,treat2,OR,se\na,A,B,0.5,0.2\n", "events_or", "'se' may be of the ratio or of its logarithm"),
+        (
+            "study,treat1,treat2,logRR,se\na,A,B,0.5,0.2\n",
+            "events_or",
+            "column 'logRR' by its name holds log RR, and outcome events_or is measured as OR",
+        ),
+        ("study,treat1,treat2,OR,lower,upper\na,A,B,0.5,0.2,1\n", "score_md", "column 'OR' by its name holds OR"),
+        (
+            "study,treat1,treat2,te,lower,upper\na,A,B,0.5,0.25,1\nb,A,B,0.8,0.4,1.6\n",
+            "events_or",
+            "symmetric on the log scale, so it seems to hold ratios",
+        ),
+        ("study,treat1,treat2,te,p\na,A,B,0.5,<0.05\n", "score_md", "row 1, column p: '<0.05' is not a p-value"),
+        (
+            "study,treat1,treat2,te,lower,upper\na,A,B,0.5,0.6,0.9\n",
+            "score_md",
+            "row 1, column te: 0.5 is not between lower and upper",
+        ),
+        (
+            "study,treat1,treat2,te,se\na,A,B,400,0.2\n",
+            "events_or",
+            "not the logarithm of a ratio of a believable size",
+        ),
+        (
+            "study,treatment,diff,std.err\na,A,0.5,0.2\na,B,0.1,0.2\n",
+            "score_md",
+            "study 'a' has 0 of 2 rows without diff",
+        ),
+    ],
+)
 def test_what_may_be_another_scale_is_refused(tmp_path, data, text, outcome, message):
     path = tmp_path / "a.csv"
     path.write_text(text)
@@ -244,7 +341,9 @@ def test_a_ratio_mapped_to_te_is_refused_and_mapped_to_ratio_is_read(tmp_path, d
     path.write_text("study,treat1,treat2,OR,lower,upper\na,A,B,2,1,4\n")
     with pytest.raises(TableError, match="--map 'ratio=OR' takes its logarithm"):
         read_trials(path, Options("contrasts", outcome="events_or", mapping={"te": "OR"}), data)
-    assert read_trials(path, Options("contrasts", outcome="events_or", mapping={"ratio": "OR"}), data).contrasts["te"].tolist() == [pytest.approx(math.log(2))]
+    assert read_trials(path, Options("contrasts", outcome="events_or", mapping={"ratio": "OR"}), data).contrasts[
+        "te"
+    ].tolist() == [pytest.approx(math.log(2))]
 
 
 def test_person_time_that_is_not_used_is_noted(tmp_path, data):
@@ -259,7 +358,10 @@ def test_effects_against_a_baseline_arm_complete_a_three_arm_study(tmp_path, dat
     path = tmp_path / "a.csv"
     path.write_text("studyn,trtc,y,se\nKo,P,NA,0.10\nKo,A,-0.31,0.20\nKo,B,-0.12,0.22\n")
     assert table(read_trials(path, Options("contrasts", outcome="score_md"), data)) == {
-        ("Ko", "A", "P"): (-0.31, 0.20), ("Ko", "B", "P"): (-0.12, 0.22), ("Ko", "A", "B"): pytest.approx((-0.19, math.sqrt(0.0684)))}  # fmt: skip
+        ("Ko", "A", "P"): (-0.31, 0.20),
+        ("Ko", "B", "P"): (-0.12, 0.22),
+        ("Ko", "A", "B"): pytest.approx((-0.19, math.sqrt(0.0684))),
+    }
 
 
 # --- whole reviews -----------------------------------------------------------------------------------
@@ -280,7 +382,9 @@ def test_a_network_without_connection_is_analysed_where_the_reference_is(tmp_pat
     """Inverse-variance mean of 0.30, 0.31 ... 0.41, each with se 0.1."""
     review, told = own(tmp_path / "rev", "11", "disc.csv")
     fit = review.network("score").fit
-    assert (fit.te.at["active", "placebo"], fit.se.at["active", "placebo"]) == pytest.approx((0.355, 0.1 / math.sqrt(12))) and fit.tau2 == 0
+    assert (fit.te.at["active", "placebo"], fit.se.at["active", "placebo"]) == pytest.approx(
+        (0.355, 0.1 / math.sqrt(12))
+    ) and fit.tau2 == 0
     assert "T1, T2" in told and "x and y and z" in told
     (note,) = [note for note in case("11", "disc.csv", "contrasts", data).warnings if "not connected" in note]
     assert "active and placebo" in note and "x, y, z" in note and "most treatments" in note
@@ -297,6 +401,10 @@ def test_a_hazard_ratio_stays_one_through_the_whole_review(tmp_path):
     shown = f"{np.exp(te):.2f} ({np.exp(te - 1.959964 * se):.2f} to {np.exp(te + 1.959964 * se):.2f})"
     assert review.league("survival").at["drug", "usual care"] == shown == "0.73 (0.62 to 0.87)"
     assert review.direction("survival")["ratio"] and review.direction("survival")["unit"] == "hazard ratio"
-    assert review.contrasts()["estimate"].tolist() == ["0.72", "0.81", "0.65"] and set(review.contrasts()["measure"]) == {"hazard ratio"}
-    text = " ".join([*review.contrasts().astype(str).to_numpy().ravel(), review.league("survival").attrs["orientation"]])
+    assert review.contrasts()["estimate"].tolist() == ["0.72", "0.81", "0.65"] and set(
+        review.contrasts()["measure"]
+    ) == {"hazard ratio"}
+    text = " ".join(
+        [*review.contrasts().astype(str).to_numpy().ravel(), review.league("survival").attrs["orientation"]]
+    )
     assert "mean difference" not in text and "SMD" not in text and "odds" not in text

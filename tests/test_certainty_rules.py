@@ -48,7 +48,9 @@ def judged(table, domain):
 
 def concern(lower, upper, important):
     """The rule of imprecision once more: one important side with zero inside, or two."""
-    return int(lower <= 0 <= upper and (lower <= -important or upper >= important)) + int(lower <= -important and upper >= important)
+    return int(lower <= 0 <= upper and (lower <= -important or upper >= important)) + int(
+        lower <= -important and upper >= important
+    )
 
 
 @pytest.mark.parametrize("n_studies, n_high, n_estimates", [(10, 6, 19), (4, 1, 7), (3, 0, 5), (2, 2, 4), (3, 2, 3)])
@@ -59,7 +61,8 @@ def test_bounds_of_the_high_risk_share_by_enumeration(n_studies, n_high, n_estim
         return
     shares = [
         sum(spread[:n_high]) / n_estimates
-        for spread in product(range(1, n_estimates + 1), repeat=n_studies) if sum(spread) == n_estimates
+        for spread in product(range(1, n_estimates + 1), repeat=n_studies)
+        if sum(spread) == n_estimates
     ]
     assert certainty.high_share_bounds(n_studies, n_high, n_estimates) == (min(shares), max(shares))
 
@@ -69,10 +72,17 @@ def test_impossible_counts_are_named():
         certainty.high_share_bounds(3, 4, 5)
 
 
-@pytest.mark.parametrize("lower, upper, step", [
-    (0.1, 0.9, certainty.NONE), (-0.2, 0.4, certainty.NONE), (-0.1, 0.6, certainty.SOME),
-    (-0.6, 0.1, certainty.SOME), (-0.5, 0.5, certainty.MAJOR), (0.5, 0.9, certainty.NONE),
-])
+@pytest.mark.parametrize(
+    "lower, upper, step",
+    [
+        (0.1, 0.9, certainty.NONE),
+        (-0.2, 0.4, certainty.NONE),
+        (-0.1, 0.6, certainty.SOME),
+        (-0.6, 0.1, certainty.SOME),
+        (-0.5, 0.5, certainty.MAJOR),
+        (0.5, 0.9, certainty.NONE),
+    ],
+)
 def test_imprecision_of_an_interval(lower, upper, step):
     assert certainty.imprecision_step(lower, upper, 0.5) == step
 
@@ -93,11 +103,14 @@ def test_a_star_cannot_be_incoherent(table):
     assert (table.loc[table["domain"] == "incoherence", "judgement"] == certainty.UNKNOWN).all()
 
 
-@pytest.mark.parametrize("treat2, judged", [
-    (BOTH, "major concerns"),  # refs 57 and 71, both high
-    (USUAL, "major concerns"),  # ref 49, high
-    (SHAM, "some or major concerns"),  # 6 of 10 studies, 19 estimates: 32 to 79 %
-])
+@pytest.mark.parametrize(
+    "treat2, judged",
+    [
+        (BOTH, "major concerns"),  # refs 57 and 71, both high
+        (USUAL, "major concerns"),  # ref 49, high
+        (SHAM, "some or major concerns"),  # 6 of 10 studies, 19 estimates: 32 to 79 %
+    ],
+)
 def test_within_study_bias(table, treat2, judged):
     assert judgement(table, HUB, treat2, "within-study bias")["judgement"] == judged
 
@@ -117,7 +130,11 @@ def test_no_contrast_is_cleared_of_reporting_bias(table):
 def test_asymmetry_is_a_concern_where_there_are_enough_studies(basis):
     nma = basis.nma_published.copy()
     nma.loc[nma["quantity"] == "egger_p", "value"] = certainty.EGGER_LEVEL / 2
-    domain = certainty.judgements(replace(basis, nma_published=nma)).query("domain == 'reporting bias'").set_index(["treat1", "treat2"])["judgement"]
+    domain = (
+        certainty.judgements(replace(basis, nma_published=nma))
+        .query("domain == 'reporting bias'")
+        .set_index(["treat1", "treat2"])["judgement"]
+    )
     assert domain[(HUB, SHAM)] == certainty.SOME
     assert (domain.drop((HUB, SHAM)) == certainty.UNKNOWN).all()
 
@@ -139,7 +156,9 @@ def test_every_doubt_about_eligibility_of_a_network_study_is_named(table, basis)
     used = basis.studies[basis.studies["nma_status"] == "used"].set_index("study")
     doubts = basis.differences[basis.differences["matters_for"].str.contains("eligibility")]
     concerned = used.loc[[study for study in dict.fromkeys(doubts["study"]) if study in used.index]]
-    assert {38, 66} <= set(concerned["ref"])  # a prospective case series; complex regional pain syndrome without surgery
+    assert {38, 66} <= set(
+        concerned["ref"]
+    )  # a prospective case series; complex regional pain syndrome without surgery
     for row in concerned.itertuples():
         found = judgement(table, *row.nma_comparison.split(" vs "), "indirectness")
         assert f"{row.first_author} {row.year}" in found["basis"]
@@ -147,16 +166,25 @@ def test_every_doubt_about_eligibility_of_a_network_study_is_named(table, basis)
 
 
 def test_a_doubt_counts_at_worst_only(basis):
-    without = certainty.judgements(replace(basis, differences=basis.differences[basis.differences["study"] == "kapural2015"]))
+    without = certainty.judgements(
+        replace(basis, differences=basis.differences[basis.differences["study"] == "kapural2015"])
+    )
     row = judgement(without, HUB, SHAM, "indirectness")
     assert row["judgement"] == certainty.SOME  # several sub-classes
     one = basis.differences[:1].assign(study="kumar2007", topic="population", matters_for="eligibility")
     row = judgement(certainty.judgements(replace(basis, differences=one)), HUB, BOTH, "indirectness")
-    assert (row["at best"], row["at worst"]) == (certainty.NONE, certainty.SOME) and "Kumar 2007 (population)" in row["basis"]
+    assert (row["at best"], row["at worst"]) == (certainty.NONE, certainty.SOME) and "Kumar 2007 (population)" in row[
+        "basis"
+    ]
 
 
 def test_a_study_of_unknown_length_counts_as_short_at_worst_only(basis):
-    row = judgement(certainty.judgements(replace(basis, days=basis.days.drop(["kumar2007", "rigoard2019"]))), HUB, BOTH, "indirectness")
+    row = judgement(
+        certainty.judgements(replace(basis, days=basis.days.drop(["kumar2007", "rigoard2019"]))),
+        HUB,
+        BOTH,
+        "indirectness",
+    )
     assert (row["at best"], row["at worst"]) == (certainty.NONE, certainty.SOME)
 
 
@@ -167,9 +195,13 @@ def test_the_threshold_comes_from_the_clinical_scale(basis, table):
     values = load_table("clinical_scale").set_index("quantity")["value"]
     important = values["minimal_important_difference"] / values["points_per_smd"]
     assert load_table("certainty_rules").query("unit == 'SMD'")["threshold"].isna().all()
-    assert [basis.threshold(domain) for domain in ("imprecision", "heterogeneity")] == pytest.approx([important, important])
+    assert [basis.threshold(domain) for domain in ("imprecision", "heterogeneity")] == pytest.approx(
+        [important, important]
+    )
     assert basis.rules["threshold"].notna().all()
-    expected = [concern(row.lower_low, row.upper_high, important) for row in basis.published.recovery.bounds.itertuples()]
+    expected = [
+        concern(row.lower_low, row.upper_high, important) for row in basis.published.recovery.bounds.itertuples()
+    ]
     low, high = judged(table, "imprecision")
     assert low.tolist() == high.tolist() == expected
 
@@ -199,11 +231,15 @@ def test_certainty_at_other_thresholds(basis):
     assert [float(column.split()[1]) for column in columns] == sorted(round(scale.important / sd, 2) for sd in sds)
     assert shown.groupby("contrast").size().eq(3).all() and shown["contrast"].nunique() == 6
     for column, sd in zip(columns, sorted(sds, reverse=True), strict=True):
-        rated = certainty.certainty_table(certainty.judgements(certainty.with_important(basis, scale.important / sd)), basis.published)
+        rated = certainty.certainty_table(
+            certainty.judgements(certainty.with_important(basis, scale.important / sd)), basis.published
+        )
         by_hand = rated["imprecision"].tolist()
         assert shown.loc[shown["what"] == "imprecision", column].tolist() == by_hand
         ends = shown.loc[shown["what"] == "certainty", column].str.split(" to ")
-        assert [end[0] for end in ends] == rated["certainty at best"].tolist() and [end[-1] for end in ends] == rated["certainty at worst"].tolist()
+        assert [end[0] for end in ends] == rated["certainty at best"].tolist() and [end[-1] for end in ends] == rated[
+            "certainty at worst"
+        ].tolist()
     texts = certainty.threshold_texts(shown)
     judgements = shown[shown["what"] != "certainty"]
     assert texts["n_judged_otherwise"] == str(sum(len(set(row)) > 1 for row in judgements[columns].to_numpy()))
@@ -260,7 +296,8 @@ def test_heterogeneity_of_the_allowed_prediction_intervals(basis, table):
 
 
 def test_heterogeneity_rests_on_the_least_tau2_and_not_on_zero(basis, table):
-    """With tau2 = 0 the prediction interval is hardly wider than the mean's, and the two printed contrasts would pass."""
+    """With tau2 = 0 the prediction interval is hardly wider than the mean's, and the two printed contrasts would
+    pass."""
     none = certainty.judgements(replace(basis, predictions=implied_prediction_intervals(0.0, 0.0)))
     for treat2 in (SHAM, BOTH):
         assert judgement(none, HUB, treat2, "heterogeneity")["judgement"] == certainty.NONE
@@ -275,9 +312,14 @@ def test_rating(lost, rated):
     assert certainty.rating(lost) == rated
 
 
-@pytest.mark.parametrize("judgements, lost", [
-    (["no concerns"] * 6, 0), (["some concerns"] + ["no concerns"] * 5, 1), (["major concerns", "some concerns"], 3),
-])
+@pytest.mark.parametrize(
+    "judgements, lost",
+    [
+        (["no concerns"] * 6, 0),
+        (["some concerns"] + ["no concerns"] * 5, 1),
+        (["major concerns", "some concerns"], 3),
+    ],
+)
 def test_levels_lost(judgements, lost):
     assert certainty.levels_lost(pd.DataFrame({"at best": judgements, "at worst": judgements})) == (lost, lost)
 
@@ -289,7 +331,9 @@ def test_no_answer_to_an_open_question_falls_outside_best_and_worst(table):
         unknown = group["judgement"] == certainty.UNKNOWN
         assert unknown.sum() >= 1
         totals = [
-            certainty.levels_lost(group.assign(**{end: group[end].where(~unknown, answer) for end in ("at best", "at worst")}))
+            certainty.levels_lost(
+                group.assign(**{end: group[end].where(~unknown, answer) for end in ("at best", "at worst")})
+            )
             for answer in certainty.STEPS
         ]
         assert min(low for low, _ in totals) == best and max(high for _, high in totals) == worst
@@ -307,12 +351,21 @@ def test_table_of_certainty(table, basis):
         assert cells["levels lost"].startswith(f"{best} to ")
         assert cells["certainty at best"] == certainty.RATINGS[max(0, 3 - best)]
     order = certainty.RATINGS
-    assert all(order.index(a) >= order.index(b) for a, b in zip(shown["certainty at best"], shown["certainty at worst"], strict=True))
+    assert all(
+        order.index(a) >= order.index(b)
+        for a, b in zip(shown["certainty at best"], shown["certainty at worst"], strict=True)
+    )
     assert certainty.ratings_texts(shown)["least_lost"] == min(cell.split()[0] for cell in shown["levels lost"])
 
 
 def test_ratings_in_words():
-    made = pd.DataFrame({"levels lost": ["3 to 9", "1"], "certainty at best": ["very low", "moderate"], "certainty at worst": ["very low", "low"]})
+    made = pd.DataFrame(
+        {
+            "levels lost": ["3 to 9", "1"],
+            "certainty at best": ["very low", "moderate"],
+            "certainty at worst": ["very low", "low"],
+        }
+    )
     assert certainty.ratings_texts(made) == {"ratings": "moderate or low or very low", "least_lost": "1"}
 
 

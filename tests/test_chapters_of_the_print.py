@@ -22,10 +22,37 @@ from psps_paper.ensemble import (
 )
 
 CHAPTERS = ["what_print_allows"]
-NUMBERS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "twenty", "dozen", "twice", "half"]
+NUMBERS = [
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "twenty",
+    "dozen",
+    "twice",
+    "half",
+]
 # "one" as a pronoun, and a unit; everything else is glued
-ALLOWED = ["here one fits", "are not the one that was", "one of them", "half-units", "half a unit", "one might assume",
-           "one after the other", "one reason for it", "the only one"]
+ALLOWED = [
+    "here one fits",
+    "are not the one that was",
+    "one of them",
+    "half-units",
+    "half a unit",
+    "one might assume",
+    "one after the other",
+    "one reason for it",
+    "the only one",
+]
 # the article's paragraphs and figures, and names of quantities
 PLACES = r"paragraphs? [0-9]+( and [0-9]+)?|Supplementary Fig\. [0-9]+|\bI2\b|95 %"
 
@@ -52,7 +79,12 @@ def shown_texts(source: str) -> list[str]:
     """Captions, notes and other words that a code cell hands over for display, without what it computes into them."""
     keywords = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.keyword)]
     values = [node.value for node in keywords if node.arg in ("caption", "note", "absent")]
-    return [part.value for value in values for part in ast.walk(value) if isinstance(part, ast.Constant) and isinstance(part.value, str)]
+    return [
+        part.value
+        for value in values
+        for part in ast.walk(value)
+        if isinstance(part, ast.Constant) and isinstance(part.value, str)
+    ]
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
@@ -64,15 +96,24 @@ def test_no_number_is_typed(name):
     assert {text: found for text in [*texts, *captions] if (found := typed_numbers(text))} == {}
 
 
-@pytest.mark.parametrize("text", ["three contrasts", "The four P-scores", "two estimates of one trial", "Every one of 25", "in {glue}`n` of 3"])
+@pytest.mark.parametrize(
+    "text",
+    ["three contrasts", "The four P-scores", "two estimates of one trial", "Every one of 25", "in {glue}`n` of 3"],
+)
 def test_a_typed_number_is_found(text):
     assert typed_numbers(text)
 
 
 def test_routes_cannot_meet_below_the_stated_correlation(routes):
-    """Issue's independent search: DL needs tau2 of at least 0.142 or 0.087, and the standard error allows at most 0.077."""
+    """Issue's independent search: DL needs tau2 of at least 0.142 or 0.087, and the standard error allows at most
+    0.077."""
     texts = tau2_route_texts(routes, published_evidence())
-    assert (texts["floor_groups"], texts["floor_half"], texts["ceiling"], texts["tau2_high"]) == ("0.142", "0.087", "0.077", "0.077")
+    assert (texts["floor_groups"], texts["floor_half"], texts["ceiling"], texts["tau2_high"]) == (
+        "0.142",
+        "0.087",
+        "0.077",
+        "0.077",
+    )
     assert texts["least_correlation"] == "0.57" and texts["tau2_low"] == "0.045"
 
 
@@ -85,7 +126,12 @@ def test_each_combination_counts_once():
     evidence = published_evidence()
     found = compatibility_map(evidence, load_witnesses(evidence), table("range_searches"))
     texts = compatibility_texts(found)
-    assert sum(int(texts[name]) for name in ("n_possible", "n_impossible", "n_not_found")) == int(texts["n_rows"]) == len(found) == 23
+    assert (
+        sum(int(texts[name]) for name in ("n_possible", "n_impossible", "n_not_found"))
+        == int(texts["n_rows"])
+        == len(found)
+        == 23
+    )
     assert not found.duplicated(["unit", "crossovers", "correlation", "tau2_method"]).any()
 
 

@@ -29,18 +29,30 @@ def page(stem: str) -> tuple[str, frozenset[str]]:
     """Text and anchors of a chapter as it is stored: prose, and what its cells show."""
     cells = nbformat.read(BOOK / f"{stem}.ipynb", as_version=4).cells
     prose = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-    shown = BeautifulSoup("".join(markup for cell in cells for output in cell.get("outputs", [])
-                                  if (markup := output.get("data", {}).get("text/html"))), "html.parser")
+    shown = BeautifulSoup(
+        "".join(
+            markup
+            for cell in cells
+            for output in cell.get("outputs", [])
+            if (markup := output.get("data", {}).get("text/html"))
+        ),
+        "html.parser",
+    )
     headings = re.findall(r"^#+ (.+)$", prose, flags=re.MULTILINE)
-    anchors = {re.sub(r"[^a-z0-9]+", "-", heading.lower()).strip("-") for heading in headings} | {element["id"] for element in shown.select("[id]")}
+    anchors = {re.sub(r"[^a-z0-9]+", "-", heading.lower()).strip("-") for heading in headings} | {
+        element["id"] for element in shown.select("[id]")
+    }
     return " ".join(f"{re.sub(r'[{]glue[}]`[^`]*`', '', prose)} {shown.get_text(' ')}".split()), frozenset(anchors)
 
 
-@pytest.mark.parametrize("checklist, items", [
-    ("PRISMA 2020", [f"{n}{part}" for n in range(1, 28) for part in PARTS.get(n, [""])]),  # Page 2021
-    ("PRISMA-NMA", [f"S{n}" for n in range(1, 6)]),  # Hutton 2015
-    ("SWiM", [str(n) for n in range(1, 10)]),  # Campbell 2020
-])
+@pytest.mark.parametrize(
+    "checklist, items",
+    [
+        ("PRISMA 2020", [f"{n}{part}" for n in range(1, 28) for part in PARTS.get(n, [""])]),  # Page 2021
+        ("PRISMA-NMA", [f"S{n}" for n in range(1, 6)]),  # Hutton 2015
+        ("SWiM", [str(n) for n in range(1, 10)]),  # Campbell 2020
+    ],
+)
 def test_every_item_once_in_order(checklist, items):
     table = load_table("checklists")
     assert table.loc[table["checklist"] == checklist, "item"].tolist() == items
@@ -60,7 +72,10 @@ def test_the_page_says_what_the_item_claims(row):
 
 def test_another_page_would_not_do():
     """Nearly all words stand on one chapter alone, so that a wrong page fails."""
-    elsewhere = {row.item: [stem for stem in set(met()["chapter"]) - {row.chapter} if row.says in page(stem)[0]] for row in met().itertuples()}
+    elsewhere = {
+        row.item: [stem for stem in set(met()["chapter"]) - {row.chapter} if row.says in page(stem)[0]]
+        for row in met().itertuples()
+    }
     assert {item for item, stems in elsewhere.items() if len(stems) > 1} == set()
     # support and interests were once claimed for a front page without a word of them
     assert not elsewhere["25"] and not elsewhere["26"]
@@ -82,6 +97,8 @@ def test_links_lead_to_the_anchor():
 @pytest.mark.built
 @pytest.mark.parametrize("row", met().to_dict("records"), ids=lambda row: f"{row['checklist']}-{row['item']}")
 def test_the_built_page_says_it_too(built, row):
-    article = BeautifulSoup((built / "book" / f"{row['chapter']}.html").read_text(encoding="utf-8"), "html.parser").select_one("article.bd-article")
+    article = BeautifulSoup(
+        (built / "book" / f"{row['chapter']}.html").read_text(encoding="utf-8"), "html.parser"
+    ).select_one("article.bd-article")
     assert row["says"] in " ".join(article.get_text().split())
     assert pd.isna(row["anchor"]) or article.find(id=row["anchor"]) is not None

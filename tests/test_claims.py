@@ -46,8 +46,9 @@ def test_every_check_is_used(checked):
     assert set(checked["check"]) == set(CHECKS)
 
 
-# What the other printed values leave for each, worked out by hand from the intervals of the print where two of them suffice:
-# the limits lie 2 x 1.96 standard errors apart, so that the SMD is their mean and z the SMD by the standard error.
+# What the other printed values leave for each, worked out by hand from the intervals of the print where two of them
+# suffice: the limits lie 2 x 1.96 standard errors apart, so that the SMD is their mean and z the SMD by the standard
+# error.
 LEFT_OUT = {
     "n_cm.te": "reproduces",  # 0.449 to 0.455
     "n_cm.lower": "consistent",  # 0.143 to 0.146: may print as 0.15
@@ -73,19 +74,26 @@ def test_pooled_contrasts_have_the_verdict_of_what_the_other_values_leave(checke
 def test_p_scores_are_consistent(checked, treatment):
     """The four add up to 2, so that three leave 0.003 for the fourth: more than prints as it does."""
     assert checked.at[f"nma.p_score.{treatment}", "verdict"] == "consistent"
-    assert checked.at[f"nma.p_score.{treatment}", "high"] - checked.at[f"nma.p_score.{treatment}", "low"] == pytest.approx(0.003, abs=1e-6)
+    assert checked.at[f"nma.p_score.{treatment}", "high"] - checked.at[
+        f"nma.p_score.{treatment}", "low"
+    ] == pytest.approx(0.003, abs=1e-6)
 
 
-@pytest.mark.parametrize("identifier", ["nma.estimates.n_p", "nma.estimates.n_cm", "nma.estimates.n_c", "nma.i2", "nma.i2.upper"])
+@pytest.mark.parametrize(
+    "identifier", ["nma.estimates.n_p", "nma.estimates.n_cm", "nma.estimates.n_c", "nma.i2", "nma.i2.upper"]
+)
 def test_heterogeneity_reproduces_from_the_rest_of_it(checked, identifier):
-    """I2 and its interval fit 22 degrees of freedom and no other; each count of estimates is what the other two leave of 25."""
+    """I2 and its interval fit 22 degrees of freedom and no other; each count of estimates is what the other two leave
+    of 25."""
     assert checked.at[identifier, "verdict"] == "reproduces"
 
 
 def test_a_count_over_rows_coded_from_the_article_never_reproduces(checked):
     coded = checked[checked["against"] == CODED]
     assert len(coded) > 80 and not coded["verdict"].eq("reproduces").any()
-    assert {"count", "percent", "citations", "extreme", "cell", "distinct", "text_count", "arithmetic"} == set(coded["check"])
+    assert {"count", "percent", "citations", "extreme", "cell", "distinct", "text_count", "arithmetic"} == set(
+        coded["check"]
+    )
 
 
 def test_what_a_statement_is_checked_against_is_declared_as_data():
@@ -95,11 +103,18 @@ def test_what_a_statement_is_checked_against_is_declared_as_data():
     declared = table("evidence_sources")
     elsewhere = with_tables(evidence_sources=declared.assign(source=PAGE))
     assert find(elsewhere, claim).against == PAGE and verdict_of(claim, elsewhere) == "reproduces"
-    one_column = pd.concat([declared.assign(source=PAGE), pd.DataFrame([{"table": "studies", "column": "status", "source": CODED}])])
+    one_column = pd.concat(
+        [declared.assign(source=PAGE), pd.DataFrame([{"table": "studies", "column": "status", "source": CODED}])]
+    )
     both = made_claim("count", "studies | rob_overall == 'high' and status == 'included'", 32)
     assert verdict_of(both, with_tables(evidence_sources=one_column)) == "consistent", "the weakest source decides"
-    with pytest.raises(TableError, match="evidence_sources.csv declares no source for column rob_overall of studies.csv"):
-        find(with_tables(evidence_sources=declared[declared["table"] != "studies"]), made_claim("count", claim["arguments"], id="abstract.included"))
+    with pytest.raises(
+        TableError, match="evidence_sources.csv declares no source for column rob_overall of studies.csv"
+    ):
+        find(
+            with_tables(evidence_sources=declared[declared["table"] != "studies"]),
+            made_claim("count", claim["arguments"], id="abstract.included"),
+        )
 
 
 def test_every_statement_says_what_it_was_checked_against_and_what_hangs_on_it(checked):
@@ -114,9 +129,21 @@ def test_every_statement_says_what_it_was_checked_against_and_what_hangs_on_it(c
 def test_a_number_at_several_places_is_one_statement(checked):
     joined = statements(checked).set_index("id", drop=False)
     assert joined["ids"].map(len).sum() == len(checked) and joined.index.is_unique
-    assert joined.at["abstract.nma_used", "ids"] == ["abstract.nma_used", "selection.nma_used", "fig1.nma_used", "nma.used", "fig3.studies", "fig4.studies"]
-    assert joined.at["abstract.nma_used", "places"][:2] == ["Abstract, paragraph 3", "Results, Study selection, paragraph 1"]
-    assert (checked.groupby("statement")["verdict"].nunique() == 1).all() and (checked.groupby("statement")["against"].nunique() == 1).all()
+    assert joined.at["abstract.nma_used", "ids"] == [
+        "abstract.nma_used",
+        "selection.nma_used",
+        "fig1.nma_used",
+        "nma.used",
+        "fig3.studies",
+        "fig4.studies",
+    ]
+    assert joined.at["abstract.nma_used", "places"][:2] == [
+        "Abstract, paragraph 3",
+        "Results, Study selection, paragraph 1",
+    ]
+    assert (checked.groupby("statement")["verdict"].nunique() == 1).all() and (
+        checked.groupby("statement")["against"].nunique() == 1
+    ).all()
 
 
 def test_the_verdict_of_a_statement_is_that_of_its_worst_place(checked):
@@ -160,21 +187,32 @@ def test_contradictions_are_the_known_ones_and_say_why(checked):
 def test_digits_cut_off_are_told_from_contradictions(checked):
     """5 of 12 is 41.67 %, and 55.5 % can be no share of up to 97 patients by rounding but 5 of 9 (55.56 %) cut off."""
     found = checked[checked["verdict"] == "truncated"]
-    assert found["computed"].to_dict() == {"neuromodulation.kapural_leg_tonic_patients": "55.56\u202f%", "neuromodulation.north_percutaneous": "41.67\u202f%"}
+    assert found["computed"].to_dict() == {
+        "neuromodulation.kapural_leg_tonic_patients": "55.56\u202f%",
+        "neuromodulation.north_percutaneous": "41.67\u202f%",
+    }
     assert found["note"].notna().all()
 
 
-@pytest.mark.parametrize(("identifier", "verdict_", "low", "high"), [
-    ("characteristics.placebo", "consistent", 11, 14),  # with refs 30, 32 and 33, compared with saline (wording.csv)
-    ("neuromodulation.cumpns_months", "consistent", 3, 3),  # the abstract gives the painful surface, not the pain
-    ("conservative.naproxen_negative", "consistent", 1, 1),
-    ("conservative.khosravi_weeks", "consistent", 6, 6),
-    ("characteristics.scale.vas", "consistent", 24, 35),  # named by public pages of 24 trials, 11 name none
-    ("characteristics.scale.nrs", "consistent", 12, 23),
-    ("characteristics.scale.verbal", "consistent", 1, 12),
-    ("characteristics.scale.summary_vas", "consistent", 1, 12),
-    ("discussion.majority_same_class", "consistent", 100 * 27 / 49, 100 * 35 / 49),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("identifier", "verdict_", "low", "high"),
+    [
+        (
+            "characteristics.placebo",
+            "consistent",
+            11,
+            14,
+        ),  # with refs 30, 32 and 33, compared with saline (wording.csv)
+        ("neuromodulation.cumpns_months", "consistent", 3, 3),  # the abstract gives the painful surface, not the pain
+        ("conservative.naproxen_negative", "consistent", 1, 1),
+        ("conservative.khosravi_weeks", "consistent", 6, 6),
+        ("characteristics.scale.vas", "consistent", 24, 35),  # named by public pages of 24 trials, 11 name none
+        ("characteristics.scale.nrs", "consistent", 12, 23),
+        ("characteristics.scale.verbal", "consistent", 1, 12),
+        ("characteristics.scale.summary_vas", "consistent", 1, 12),
+        ("discussion.majority_same_class", "consistent", 100 * 27 / 49, 100 * 35 / 49),
+    ],
+)
 def test_statements_that_were_examined_again(checked, identifier, verdict_, low, high):
     claim = checked.loc[identifier]
     assert (claim["verdict"], claim["low"], claim["high"]) == (verdict_, pytest.approx(low), pytest.approx(high))
@@ -201,8 +239,9 @@ def test_shown_value_holds_the_printed_digits(checked):
 IN_OTHER_WORDS = {
     "rob.low.count",  # in a word beside its percentage
     "minimal.devulder_groups",  # in a word beside the months
-    "neuromodulation.hara_placebo_periods", "neuromodulation.hara_burst_periods",  # in a word beside the months of each
-}  # fmt: skip
+    "neuromodulation.hara_placebo_periods",
+    "neuromodulation.hara_burst_periods",  # in a word beside the months of each
+}
 
 
 # --- the verdict of a finding -------------------------------------------------------------------------
@@ -257,10 +296,14 @@ IN_OTHER_WORDS = {
         ("~", 50, 0, 55.1, 55.1, True, "contradicts"),
         ("~", 50, 0, 44.9, 44.9, True, "contradicts"),
         # no evidence, and evidence that nothing is possible
-        *((relation, 50, 0, NAN, NAN, determined, "not checkable") for relation in "=<>~" for determined in (True, False)),
+        *(
+            (relation, 50, 0, NAN, NAN, determined, "not checkable")
+            for relation in "=<>~"
+            for determined in (True, False)
+        ),
         *((relation, 50, 0, INF, -INF, True, "contradicts") for relation in "=<>~"),
     ],
-)  # fmt: skip
+)
 def test_verdict(relation, value, decimals, low, high, determined, expected):
     claim = made_claim("count", value=value, relation=relation, decimals=decimals)
     assert verdict(claim, Finding(low, high, "", determined)) == expected
@@ -268,7 +311,8 @@ def test_verdict(relation, value, decimals, low, high, determined, expected):
 
 @given(st.sampled_from("=<>~"), st.floats(-100, 100), st.integers(0, 3), st.floats(-100, 100), st.floats(0, 10))
 def test_a_wider_finding_is_never_the_stronger_verdict(relation, value, decimals, low, width):
-    """What more is allowed, less is proved: widening never turns a verdict into "reproduces" nor into one that speaks against."""
+    """What more is allowed, less is proved: widening never turns a verdict into "reproduces" nor into one that speaks
+    against."""
     claim = made_claim("count", value=abs(value) if relation == "~" else value, relation=relation, decimals=decimals)
     narrow = verdict(claim, Finding(low, low, ""))
     wide = verdict(claim, Finding(low - width, low + width, ""))
@@ -329,53 +373,135 @@ IS_INCLUDED = "status == 'included'"
 @pytest.mark.parametrize(
     ("claim", "before", "source", "after"),
     [
-        (made_claim("count", f"studies | {IS_HIGH}", 32),
-         "consistent", lambda: changed("studies", "rob_overall", ("ref", 42), "low"), "contradicts"),
-        (made_claim("percent", f"studies | {IS_HIGH} | {IS_INCLUDED}", 65.3, decimals=1),
-         "consistent", lambda: changed("studies", "rob_overall", ("ref", 42), "low"), "contradicts"),
-        (made_claim("percent", f"studies | {IS_HIGH} | {IS_INCLUDED}", 65, relation="~"),
-         "consistent", lambda: with_tables(studies=table("studies").assign(rob_overall="low")), "contradicts"),
-        (made_claim("extreme", "studies | year | max", 2023, unit="year"),
-         "consistent", lambda: with_tables(studies=table("studies")[table("studies")["year"].fillna(0) < 2023]), "contradicts"),
-        (made_claim("extreme", "studies | year | min", 1999, unit="year"),
-         "consistent", lambda: changed("studies", "year", ("ref", 30), 1998), "contradicts"),
-        (made_claim("citations", "10,70 | treatment_class == 'surgery'", 2),
-         "consistent", lambda: changed("studies", "treatment_class", ("ref", 70), "conservative"), "contradicts"),
-        (made_claim("text_count", "@arms 44", 4),
-         "consistent", lambda: changed("studies", "arms", ("ref", 44), "exercise | control"), "contradicts"),
-        (made_claim("text_count", "@treatments", 4),
-         "consistent", lambda: changed("studies", "nma_comparison", ("ref", 49), "neuromodulation vs placebo/sham"), "contradicts"),
-        (made_claim("text_count", "@components", 2),
-         "consistent", lambda: changed("studies", "nma_comparison", ("ref", 10), None), "contradicts"),
-        (made_claim("text_count", "@loops", 0),
-         "consistent", lambda: changed("studies", "nma_comparison", ("ref", 10), "conservative vs placebo/sham"), "contradicts"),
-        (made_claim("text_count", "@clinical_groups conservative", 2),
-         "consistent", lambda: changed("studies", "clinical_group", ("ref", 44), "exercise alone"), "contradicts"),
-        (made_claim("arithmetic", "identified - duplicates", 708),
-         "reproduces", lambda: changed("prisma", "n", ("box", "duplicates"), 431), "contradicts"),
-        (made_claim("arithmetic", "arms(67) - 1", 3),
-         "consistent", lambda: changed("studies", "arms", ("ref", 67), "SCS | sham SCS"), "contradicts"),
-        (made_claim("fact", None, 84.5, decimals=1, id="neuromodulation.kapural_back_10k"),
-         "reproduces", lambda: changed("study_facts", "number", ("fact", "kapural2015.responders_percent.1"), 84.4), "contradicts"),
-        (made_claim("fact_text", "hara2022.dose_or_settings.1 | value | of {} spikes", 4),
-         "reproduces", lambda: changed("study_facts", "value", ("fact", "hara2022.dose_or_settings.1"), "bursts of 5 spikes"),
-         "contradicts"),
-        (made_claim("fact_text", "hara2022.comparator.1 | value | {} 3-month periods", 2),
-         "reproduces", lambda: changed("study_facts", "value", ("fact", "hara2022.comparator.1"), "three 3-month periods"),
-         "contradicts"),
-        (made_claim("cell", "studies | year | ref == 57", 2007),
-         "consistent", lambda: changed("studies", "year", ("ref", 57), 2008), "contradicts"),
-        (made_claim("distinct", "studies | nma_comparison | nma_status == 'used'", 3),
-         "consistent", lambda: changed("studies", "nma_comparison", ("ref", 49), "neuromodulation vs placebo/sham"), "contradicts"),
-        (made_claim("text_count", "@arms_named placebo or sham 64", 1),
-         "consistent", lambda: changed("studies", "arms", ("ref", 64), "sham SCS | placebo stimulation"), "contradicts"),
-        (made_claim("possible_percent", "full_text_sought", 84.76, decimals=2),
-         "consistent", lambda: changed("prisma", "n", ("box", "full_text_sought"), 71), "contradicts"),
-        (made_claim("possible_percent", "full_text_assessed", 84.76, decimals=2),
-         "contradicts", lambda: changed("prisma", "n", ("box", "full_text_assessed"), 105), "consistent"),
+        (
+            made_claim("count", f"studies | {IS_HIGH}", 32),
+            "consistent",
+            lambda: changed("studies", "rob_overall", ("ref", 42), "low"),
+            "contradicts",
+        ),
+        (
+            made_claim("percent", f"studies | {IS_HIGH} | {IS_INCLUDED}", 65.3, decimals=1),
+            "consistent",
+            lambda: changed("studies", "rob_overall", ("ref", 42), "low"),
+            "contradicts",
+        ),
+        (
+            made_claim("percent", f"studies | {IS_HIGH} | {IS_INCLUDED}", 65, relation="~"),
+            "consistent",
+            lambda: with_tables(studies=table("studies").assign(rob_overall="low")),
+            "contradicts",
+        ),
+        (
+            made_claim("extreme", "studies | year | max", 2023, unit="year"),
+            "consistent",
+            lambda: with_tables(studies=table("studies")[table("studies")["year"].fillna(0) < 2023]),
+            "contradicts",
+        ),
+        (
+            made_claim("extreme", "studies | year | min", 1999, unit="year"),
+            "consistent",
+            lambda: changed("studies", "year", ("ref", 30), 1998),
+            "contradicts",
+        ),
+        (
+            made_claim("citations", "10,70 | treatment_class == 'surgery'", 2),
+            "consistent",
+            lambda: changed("studies", "treatment_class", ("ref", 70), "conservative"),
+            "contradicts",
+        ),
+        (
+            made_claim("text_count", "@arms 44", 4),
+            "consistent",
+            lambda: changed("studies", "arms", ("ref", 44), "exercise | control"),
+            "contradicts",
+        ),
+        (
+            made_claim("text_count", "@treatments", 4),
+            "consistent",
+            lambda: changed("studies", "nma_comparison", ("ref", 49), "neuromodulation vs placebo/sham"),
+            "contradicts",
+        ),
+        (
+            made_claim("text_count", "@components", 2),
+            "consistent",
+            lambda: changed("studies", "nma_comparison", ("ref", 10), None),
+            "contradicts",
+        ),
+        (
+            made_claim("text_count", "@loops", 0),
+            "consistent",
+            lambda: changed("studies", "nma_comparison", ("ref", 10), "conservative vs placebo/sham"),
+            "contradicts",
+        ),
+        (
+            made_claim("text_count", "@clinical_groups conservative", 2),
+            "consistent",
+            lambda: changed("studies", "clinical_group", ("ref", 44), "exercise alone"),
+            "contradicts",
+        ),
+        (
+            made_claim("arithmetic", "identified - duplicates", 708),
+            "reproduces",
+            lambda: changed("prisma", "n", ("box", "duplicates"), 431),
+            "contradicts",
+        ),
+        (
+            made_claim("arithmetic", "arms(67) - 1", 3),
+            "consistent",
+            lambda: changed("studies", "arms", ("ref", 67), "SCS | sham SCS"),
+            "contradicts",
+        ),
+        (
+            made_claim("fact", None, 84.5, decimals=1, id="neuromodulation.kapural_back_10k"),
+            "reproduces",
+            lambda: changed("study_facts", "number", ("fact", "kapural2015.responders_percent.1"), 84.4),
+            "contradicts",
+        ),
+        (
+            made_claim("fact_text", "hara2022.dose_or_settings.1 | value | of {} spikes", 4),
+            "reproduces",
+            lambda: changed("study_facts", "value", ("fact", "hara2022.dose_or_settings.1"), "bursts of 5 spikes"),
+            "contradicts",
+        ),
+        (
+            made_claim("fact_text", "hara2022.comparator.1 | value | {} 3-month periods", 2),
+            "reproduces",
+            lambda: changed("study_facts", "value", ("fact", "hara2022.comparator.1"), "three 3-month periods"),
+            "contradicts",
+        ),
+        (
+            made_claim("cell", "studies | year | ref == 57", 2007),
+            "consistent",
+            lambda: changed("studies", "year", ("ref", 57), 2008),
+            "contradicts",
+        ),
+        (
+            made_claim("distinct", "studies | nma_comparison | nma_status == 'used'", 3),
+            "consistent",
+            lambda: changed("studies", "nma_comparison", ("ref", 49), "neuromodulation vs placebo/sham"),
+            "contradicts",
+        ),
+        (
+            made_claim("text_count", "@arms_named placebo or sham 64", 1),
+            "consistent",
+            lambda: changed("studies", "arms", ("ref", 64), "sham SCS | placebo stimulation"),
+            "contradicts",
+        ),
+        (
+            made_claim("possible_percent", "full_text_sought", 84.76, decimals=2),
+            "consistent",
+            lambda: changed("prisma", "n", ("box", "full_text_sought"), 71),
+            "contradicts",
+        ),
+        (
+            made_claim("possible_percent", "full_text_assessed", 84.76, decimals=2),
+            "contradicts",
+            lambda: changed("prisma", "n", ("box", "full_text_assessed"), 105),
+            "consistent",
+        ),
     ],
     ids=lambda case: f"{case['check']} {case['arguments']}" if isinstance(case, pd.Series) else None,
-)  # fmt: skip
+)
 def test_check_sees_a_changed_input(claim, before, source, after):
     assert verdict_of(claim) == before
     assert verdict_of(claim, source()) == after
@@ -409,7 +535,13 @@ def test_check_sees_a_changed_input(claim, before, source, after):
         ("network", "te | neuromodulation | placebo/sham", 0.36, 2, "consistent"),
         ("network", "lower | neuromodulation | placebo/sham", 0.18, 2, "reproduces"),
         ("network", "te | neuromodulation | placebo/sham", 0.37, 2, "contradicts"),
-        ("network", "p | neuromodulation | conservative", 0.1, 1, "reproduces"),  # not printed: all of 0.143 to 0.149 prints so
+        (
+            "network",
+            "p | neuromodulation | conservative",
+            0.1,
+            1,
+            "reproduces",
+        ),  # not printed: all of 0.143 to 0.149 prints so
         ("network", "p | neuromodulation | conservative", 0.2, 1, "contradicts"),
         ("network", "te | conservative | placebo/sham", 0.02, 2, "reproduces"),  # 0.0206 to 0.0221
         ("network", "te | conservative | placebo/sham", 0.021, 3, "consistent"),
@@ -429,7 +561,7 @@ def test_check_sees_a_changed_input(claim, before, source, after):
         ("i2_interval", "n_estimates | neuromodulation | placebo/sham", 19, 0, "reproduces"),
         ("i2_interval", "n_estimates | neuromodulation | placebo/sham", 18, 0, "contradicts"),
     ],
-)  # fmt: skip
+)
 def test_check_sees_a_changed_print(check, arguments, value, decimals, expected):
     assert verdict_of(made_claim(check, arguments, value, decimals=decimals)) == expected
 
@@ -448,7 +580,9 @@ def test_citations_name_what_differs():
 
 def test_a_citation_list_lies_between_the_studies_that_belong_to_it_and_those_that_may():
     def found(listed):
-        claim = made_claim("citations", f"{listed} | ref in (10, 70) | ref in (10, 26, 27, 70)", len(expand_citations(listed)))
+        claim = made_claim(
+            "citations", f"{listed} | ref in (10, 70) | ref in (10, 26, 27, 70)", len(expand_citations(listed))
+        )
         finding = find(evidence(), claim)
         return verdict(claim, finding), finding.low, finding.high
 
@@ -464,9 +598,15 @@ def test_counts_name_their_references():
 @pytest.mark.parametrize(
     ("identifier", "detail"),
     [
-        ("methods.acute_months", "months of pain that count as chronic: 3, as printed in Methods, Eligibility criteria, paragraph 1"),
+        (
+            "methods.acute_months",
+            "months of pain that count as chronic: 3, as printed in Methods, Eligibility criteria, paragraph 1",
+        ),
         ("selection.identified", "708 (titles and abstracts screened) + 432 (duplicates removed) = 1140"),
-        ("selection.conflicts", "708 (titles and abstracts screened) × (1 − 97.03 (agreement on title and abstract) / 100), rounded = 21"),
+        (
+            "selection.conflicts",
+            "708 (titles and abstracts screened) × (1 − 97.03 (agreement on title and abstract) / 100), rounded = 21",
+        ),
         ("neuromodulation.alkaisy_arms", "4 (arms of ref 67) − 1 = 3"),
         ("discussion.favours_neuromodulation.placebo", "all printed values imply a p value <\u202f0.0001"),
     ],
@@ -477,7 +617,9 @@ def test_details_are_words(identifier, detail):
 
 def test_no_detail_shows_code(checked):
     details = checked["detail"].str.replace(r"https?://\S+|\w+\.csv", "", regex=True)
-    assert not details.str.contains(r"claim\(|==|\[|\w_\w|\b[a-z]+20\d\d\b|\b1 (?:rows|references)\b|imply 0\.0+ to 0\.0+$").any()
+    assert not details.str.contains(
+        r"claim\(|==|\[|\w_\w|\b[a-z]+20\d\d\b|\b1 (?:rows|references)\b|imply 0\.0+ to 0\.0+$"
+    ).any()
 
 
 # --- printed values that clash ------------------------------------------------------------------------
@@ -493,8 +635,18 @@ def clashing():
     return source
 
 
-@pytest.mark.parametrize("identifier", ["abstract.n_p.te", "nma.n_cm.p", "abstract.n_c.significance", "discussion.n_c",
-                                        "nma.n_p.p", "nma.p_score.conservative", "abstract.rank.neuromodulation"])  # fmt: skip
+@pytest.mark.parametrize(
+    "identifier",
+    [
+        "abstract.n_p.te",
+        "nma.n_cm.p",
+        "abstract.n_c.significance",
+        "discussion.n_c",
+        "nma.n_p.p",
+        "nma.p_score.conservative",
+        "abstract.rank.neuromodulation",
+    ],
+)
 def test_nothing_follows_from_values_that_clash(clashing, identifier):
     """Least of all an inequality such as "not significant"."""
     assert verdict_of(evidence().claims.loc[identifier], clashing) == "contradicts"
@@ -547,10 +699,15 @@ RANGES = {
     "nma.placebo.sham_scs": (-1,),  # 3 or 4: the control of ref. 65 has two names
     "nma.placebo.placebo_scs": (1,),  # 2 or 3: the same
     "characteristics.placebo": (1,),  # 11 to 14, with the trials of saline
-    "characteristics.scale.vas": (1, -1), "characteristics.scale.nrs": (1, -1), "characteristics.scale.verbal": (1, -1), "characteristics.scale.summary_vas": (1,),
+    "characteristics.scale.vas": (1, -1),
+    "characteristics.scale.nrs": (1, -1),
+    "characteristics.scale.verbal": (1, -1),
+    "characteristics.scale.summary_vas": (1,),
     "nma.i2.lower": (1,),  # I2 prints as 77.5 from 66.6 or 66.7 as its lower limit
     # The printed limits and z values allow levels from 94.6 to 95.9 %
-    **dict.fromkeys(["abstract.n_cm.level", "abstract.n_p.level", "nma.n_cm.level", "nma.n_p.level", "fig3.level"], (1,)),
+    **dict.fromkeys(
+        ["abstract.n_cm.level", "abstract.n_p.level", "nma.n_cm.level", "nma.n_p.level", "fig3.level"], (1,)
+    ),
 }
 
 
@@ -574,17 +731,23 @@ def test_exceptions_are_inequalities():
 
 OTHER = {
     "rob_overall": {"low": "high", "some concerns": "low", "high": "some concerns"},
-    "treatment_class": {"conservative": "surgery", "surgery": "neuromodulation", "neuromodulation": "minimally invasive",
-                        "minimally invasive": "conservative"},
+    "treatment_class": {
+        "conservative": "surgery",
+        "surgery": "neuromodulation",
+        "neuromodulation": "minimally invasive",
+        "minimally invasive": "conservative",
+    },
     "placebo_arm": {"yes": "no", "no": "yes"},
     "scs_arm": {"yes": "no", "no": "yes"},
     "nma_status": {"used": "not eligible", "not eligible": "used", "eligible, other subnetwork": "used"},
     "status": {"included": "excluded: retracted"},
-}  # fmt: skip
+}
 NOT_SEEN = {
     # Which studies of the other classes give SCS is counted nowhere in the article
-    ("scs_arm", "conservative"), ("scs_arm", "minimally invasive"), ("scs_arm", "surgery"),
-}  # fmt: skip
+    ("scs_arm", "conservative"),
+    ("scs_arm", "minimally invasive"),
+    ("scs_arm", "surgery"),
+}
 
 
 @pytest.mark.parametrize("column", OTHER)
@@ -601,9 +764,13 @@ def test_one_changed_study_changes_a_verdict(column):
         assert seen == ((column, studies.at[row, "treatment_class"]) not in NOT_SEEN), studies.at[row, "study"]
 
 
-@pytest.mark.parametrize(("column", "identifier"), [
-    ("opioid_arm", "discussion.opioid_studies"), ("epidural_route", "discussion.epidural_share"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("column", "identifier"),
+    [
+        ("opioid_arm", "discussion.opioid_studies"),
+        ("epidural_route", "discussion.epidural_share"),
+    ],
+)
 def test_one_changed_study_changes_what_a_contradiction_finds(column, identifier):
     claim, studies = evidence().claims.loc[identifier], table("studies")
     for row in studies.index[studies["status"] == "included"]:
@@ -626,6 +793,7 @@ def test_one_record_more_in_the_flow_changes_a_verdict(box):
 # Repeated from the registry of studies, which other statements count; the sum is tested with Fig. 1
 BOXES_CHECKED_ELSEWHERE = {"retracted", "nma_eligible", "nma_other_subnetwork", "nma_used"}
 
+
 @pytest.mark.parametrize("identifier", [row.id for row in table("claims").itertuples() if row.check == "fact"])
 def test_one_changed_fact_changes_its_statement(identifier):
     claim, facts = evidence().claims.loc[identifier], table("study_facts")
@@ -644,16 +812,20 @@ def test_statements_checked_against_facts_are_those_linked_to_facts():
 
 
 PUBLISHED = table("nma_published")
-# These enter no check, or the check allows the next value too; test_tables.py proves that all of them repeat the registry
+# These enter no check, or the check allows the next value too; test_tables.py proves that all of them repeat the
+# registry
 PUBLISHED_ALONE = {
     ("p", "placebo/sham"),  # a bound that still holds
     ("egger_p", ""),  # needs the trial-level data
-    ("heterogeneous", "conservative"), ("heterogeneous", "placebo/sham"),  # named in words, without a number
+    ("heterogeneous", "conservative"),
+    ("heterogeneous", "placebo/sham"),  # named in words, without a number
     ("i2_lower", ""),  # computed from I2, which prints as 66.6 or 66.7 within its own rounding
 }
 
 
-@pytest.mark.parametrize("row", PUBLISHED.index, ids=lambda row: " ".join(PUBLISHED.loc[row, ["quantity", "treat1", "treat2"]].dropna()))
+@pytest.mark.parametrize(
+    "row", PUBLISHED.index, ids=lambda row: " ".join(PUBLISHED.loc[row, ["quantity", "treat1", "treat2"]].dropna())
+)
 def test_one_unit_in_a_published_result_changes_a_verdict(row):
     """The network is not recovered anew here, which takes seconds; that is done for one value in ``clashing``."""
     rows = table("nma_published")
@@ -664,7 +836,9 @@ def test_one_unit_in_a_published_result_changes_a_verdict(row):
     quantity, treat2 = PUBLISHED.at[row, "quantity"], PUBLISHED["treat2"].fillna("")[row]
     registry = evidence().claims
     check = "i2_interval" if quantity in ("n_estimates", "i2", "i2_lower", "i2_upper") else "network"
-    about = registry[(registry["check"] == check) & (registry["chapter"].isin(["network_meta_analysis", "heterogeneity"]))]
+    about = registry[
+        (registry["check"] == check) & (registry["chapter"].isin(["network_meta_analysis", "heterogeneity"]))
+    ]
     seen = [claim["id"] for _, claim in about.iterrows() if verdict_of(claim, source) != claim["expected"]]
     assert bool(seen) == ((quantity, treat2) not in PUBLISHED_ALONE)
 
@@ -710,9 +884,11 @@ def test_possible_counts_are_those_of_brute_force(tenths, decimals, denominators
     value = round(tenths / 10, decimals)
     unit = Decimal(1).scaleb(-decimals)
     brute = [
-        (k, n) for n in denominators for k in range(n + 1)
+        (k, n)
+        for n in denominators
+        for k in range(n + 1)
         if abs(Decimal(100 * k) / n - Decimal(repr(value))) <= unit / 2
-    ]  # fmt: skip
+    ]
     assert possible_counts(value, decimals, denominators) == brute
 
 
@@ -722,31 +898,95 @@ def test_possible_counts_are_those_of_brute_force(tenths, decimals, denominators
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        (b"recomputed,text_count,Embase", b"recomputed,text_cuont,Embase",
-         "claims.csv, row 1 (id abstract.databases), column check: 'text_cuont' is not one of arithmetic, cell, citations, count, cross_check, distinct"),
-        (b"recomputed,text_count,Embase", b"printed,text_count,Embase",
-         "claims.csv, row 1 (id abstract.databases), column tier: 'printed' is not recomputed, the tier of text_count"),
-        (b"implied,cross_check,screened + duplicates", b"implied,cross_check,screened + duplicats",
-         "claims.csv, row 50 (id selection.identified), column arguments: 'screened + duplicats' does not suit cross_check:"),
-        (b"implied,cross_check,screened + duplicates", b"implied,cross_check,screened +",
-         "claims.csv, row 50 (id selection.identified), column arguments: 'screened +' does not suit cross_check:"),
-        (b"implied,cross_check,screened + duplicates", b"implied,cross_check,claim('selection.identified')",
-         "claims.csv, row 50 (id selection.identified), column arguments: \"claim('selection.identified')\" does not suit "
-         "cross_check: the statement would check itself"),
-        (b"implied,cross_check,screened + duplicates", b"implied,cross_check,claim('no.such')",
-         "claims.csv, row 50 (id selection.identified), column arguments: \"claim('no.such')\" does not suit cross_check: 'no.such'"),
-        (b"recomputed,extreme,studies | year | min", b"recomputed,extreme,studies | yaer | min",
-         "claims.csv, row 92 (id characteristics.earliest), column arguments: 'studies | yaer | min' does not suit extreme: 'yaer'"),
-        (b"recomputed,extreme,studies | year | min", b"recomputed,extreme,studies | year",
-         "claims.csv, row 92 (id characteristics.earliest), column arguments: 'studies | year' does not suit extreme: 2 parts, expected 3"),
-        (b"recomputed,extreme,studies | year | min", b"recomputed,extreme,trials | year | min", "trials.csv: no such table"),
-        (b'nma_status == ""used"""', b'nma_sttus == ""used"""', "claims.csv, row 5 (id abstract.nma_used), column arguments:"),
-        (b"implied,network,te | neuromodulation | placebo/sham", b"implied,network,te | neuromodulation | placebo",
-         "claims.csv, row 17 (id abstract.n_p.te), column arguments: 'te | neuromodulation | placebo' does not suit network:"),
-        (b"implied,rank,neuromodulation", b"implied,rank,acupuncture",
-         "claims.csv, row 24 (id abstract.rank.neuromodulation), column arguments: 'acupuncture' does not suit rank:"),
+        (
+            b"recomputed,text_count,Embase",
+            b"recomputed,text_cuont,Embase",
+            (
+                "claims.csv, row 1 (id abstract.databases), column check: 'text_cuont' is not one of arithmetic, cell,"
+                " citations, count, cross_check, distinct"
+            ),
+        ),
+        (
+            b"recomputed,text_count,Embase",
+            b"printed,text_count,Embase",
+            (
+                "claims.csv, row 1 (id abstract.databases), column tier: 'printed' is not recomputed, the tier of"
+                " text_count"
+            ),
+        ),
+        (
+            b"implied,cross_check,screened + duplicates",
+            b"implied,cross_check,screened + duplicats",
+            (
+                "claims.csv, row 50 (id selection.identified), column arguments: 'screened + duplicats' does not suit"
+                " cross_check:"
+            ),
+        ),
+        (
+            b"implied,cross_check,screened + duplicates",
+            b"implied,cross_check,screened +",
+            "claims.csv, row 50 (id selection.identified), column arguments: 'screened +' does not suit cross_check:",
+        ),
+        (
+            b"implied,cross_check,screened + duplicates",
+            b"implied,cross_check,claim('selection.identified')",
+            (
+                "claims.csv, row 50 (id selection.identified), column arguments: \"claim('selection.identified')\" does"
+                " not suit cross_check: the statement would check itself"
+            ),
+        ),
+        (
+            b"implied,cross_check,screened + duplicates",
+            b"implied,cross_check,claim('no.such')",
+            (
+                "claims.csv, row 50 (id selection.identified), column arguments: \"claim('no.such')\" does not suit"
+                " cross_check: 'no.such'"
+            ),
+        ),
+        (
+            b"recomputed,extreme,studies | year | min",
+            b"recomputed,extreme,studies | yaer | min",
+            (
+                "claims.csv, row 92 (id characteristics.earliest), column arguments: 'studies | yaer | min' does not"
+                " suit extreme: 'yaer'"
+            ),
+        ),
+        (
+            b"recomputed,extreme,studies | year | min",
+            b"recomputed,extreme,studies | year",
+            (
+                "claims.csv, row 92 (id characteristics.earliest), column arguments: 'studies | year' does not suit"
+                " extreme: 2 parts, expected 3"
+            ),
+        ),
+        (
+            b"recomputed,extreme,studies | year | min",
+            b"recomputed,extreme,trials | year | min",
+            "trials.csv: no such table",
+        ),
+        (
+            b'nma_status == ""used"""',
+            b'nma_sttus == ""used"""',
+            "claims.csv, row 5 (id abstract.nma_used), column arguments:",
+        ),
+        (
+            b"implied,network,te | neuromodulation | placebo/sham",
+            b"implied,network,te | neuromodulation | placebo",
+            (
+                "claims.csv, row 17 (id abstract.n_p.te), column arguments: 'te | neuromodulation | placebo' does not"
+                " suit network:"
+            ),
+        ),
+        (
+            b"implied,rank,neuromodulation",
+            b"implied,rank,acupuncture",
+            (
+                "claims.csv, row 24 (id abstract.rank.neuromodulation), column arguments: 'acupuncture' does not suit"
+                " rank:"
+            ),
+        ),
     ],
-)  # fmt: skip
+)
 def test_broken_statement_is_named(tmp_path, old, new, message):
     folder = copy_data(tmp_path)
     replace_once(folder / "claims.csv", old, new)
@@ -758,14 +998,21 @@ def test_broken_statement_is_named(tmp_path, old, new, message):
 @pytest.mark.parametrize(
     ("claim", "message"),
     [
-        (made_claim("fact_text", "sweet2016.dose_or_settings.3 | value | at {} V", 0, id="abstract.included"),
-         "sweet2016.dose_or_settings.3 has source kind 'article', which checks nothing"),
-        (made_claim("fact_text", "hara2022.dose_or_settings.1 | value | of {} patients", 4, id="abstract.included"),
-         "'of {} patients' is not in column value of hara2022.dose_or_settings.1"),
-        (made_claim("cell", "studies | year | treatment_class == 'surgery'", 2005, id="abstract.included"), "2 rows of studies.csv meet"),
+        (
+            made_claim("fact_text", "sweet2016.dose_or_settings.3 | value | at {} V", 0, id="abstract.included"),
+            "sweet2016.dose_or_settings.3 has source kind 'article', which checks nothing",
+        ),
+        (
+            made_claim("fact_text", "hara2022.dose_or_settings.1 | value | of {} patients", 4, id="abstract.included"),
+            "'of {} patients' is not in column value of hara2022.dose_or_settings.1",
+        ),
+        (
+            made_claim("cell", "studies | year | treatment_class == 'surgery'", 2005, id="abstract.included"),
+            "2 rows of studies.csv meet",
+        ),
         (made_claim("text_count", "@something", 1, id="abstract.included"), "@something is not something to count"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_checked_as_asked_is_named(claim, message):
     with pytest.raises(TableError, match="abstract.included") as caught:
         find(evidence(), claim)

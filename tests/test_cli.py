@@ -35,21 +35,35 @@ def test_verify_passes_on_the_repository(capsys):
     joined = statements(checked)
     results = joined[joined["weight"] == "result"]
     lines = written.out.splitlines()
-    assert lines[0] == f"{len(results)} distinct results of {len(joined)} statements, which are printed at {len(checked)} places"
+    assert (
+        lines[0]
+        == f"{len(results)} distinct results of {len(joined)} statements, which are printed at {len(checked)} places"
+    )
     tables = written.out.split("\n\n")[1:4]
-    for text, title, rows, by in zip(tables, ("results checked against", "all statements by weight", "all statements checked against"),
-                                     (results, joined, joined), ("against", "weight", "against"), strict=True):
+    for text, title, rows, by in zip(
+        tables,
+        ("results checked against", "all statements by weight", "all statements checked against"),
+        (results, joined, joined),
+        ("against", "weight", "against"),
+        strict=True,
+    ):
         head, *counted, total = text.splitlines()
         assert head.startswith(title) and re.split(r"\s{2,}", head)[1:] == [*VERDICTS, "all"]
         for line in counted:
             name, *counts = re.split(r"\s{2,}", line.strip())
             mine = rows.loc[rows[by] == name, "verdict"]
-            assert list(map(int, counts)) == [*((mine == verdict).sum() for verdict in VERDICTS), len(mine)] and len(mine) > 0
+            assert (
+                list(map(int, counts)) == [*((mine == verdict).sum() for verdict in VERDICTS), len(mine)]
+                and len(mine) > 0
+            )
         assert total.split()[-1] == str(len(rows)) and len(counted) == rows[by].nunique()
     contradictions = [line for line in lines if line.startswith(("contradicts: ", "truncated: "))]
     assert len(contradictions) == joined["verdict"].isin(["contradicts", "truncated"]).sum()
-    assert any("selection.agreement_full_text: printed 84.76\u202f% (Results, Study selection, paragraph 1), found 84.507\u202f%: "
-               "no whole number of 71 gives it; nearest 60 of 71. No whole number of the full texts" in line for line in contradictions)
+    assert any(
+        "selection.agreement_full_text: printed 84.76\u202f% (Results, Study selection, paragraph 1), found"
+        " 84.507\u202f%: no whole number of 71 gives it; nearest 60 of 71. No whole number of the full texts" in line
+        for line in contradictions
+    )
 
 
 def test_verify_as_json_holds_every_statement(capsys):
@@ -69,18 +83,41 @@ def test_verify_as_json_holds_every_statement(capsys):
 @pytest.mark.parametrize(
     ("file", "old", "new", "named"),
     [
-        ("studies.csv", b"epidural triamcinolone | screw and rod fixation alone\",high,", b"epidural triamcinolone | screw and rod fixation alone\",low,",
-         "not as expected: rob.high.count: contradicts, expected consistent. Printed 32 (Results, Risk of bias, paragraph 1), "
-         "found 31 (31 rows of studies.csv)"),
-        ("prisma.csv", b"432", b"431", "not as expected: selection.identified: contradicts, expected consistent. Printed 1140 (Results, Study selection, paragraph 1), "
-         "found 1139"),
-        ("claims.csv", b"1140 articles,1140,", b"1140 articles,1141,",
-         "not as expected: selection.identified: contradicts, expected consistent. Printed 1141 (Results, Study selection, paragraph 1), "
-         "found 1140"),
-        ("claims.csv", b"abstract,The search log,consistent,Fits", b"abstract,The search log,reproduces,Fits",
-         "not as expected: abstract.databases: consistent, expected reproduces. Printed 4 (Abstract, "),
+        (
+            "studies.csv",
+            b'epidural triamcinolone | screw and rod fixation alone",high,',
+            b'epidural triamcinolone | screw and rod fixation alone",low,',
+            (
+                "not as expected: rob.high.count: contradicts, expected consistent. Printed 32 (Results, Risk of bias,"
+                " paragraph 1), found 31 (31 rows of studies.csv)"
+            ),
+        ),
+        (
+            "prisma.csv",
+            b"432",
+            b"431",
+            (
+                "not as expected: selection.identified: contradicts, expected consistent. Printed 1140 (Results, Study"
+                " selection, paragraph 1), found 1139"
+            ),
+        ),
+        (
+            "claims.csv",
+            b"1140 articles,1140,",
+            b"1140 articles,1141,",
+            (
+                "not as expected: selection.identified: contradicts, expected consistent. Printed 1141 (Results, Study"
+                " selection, paragraph 1), found 1140"
+            ),
+        ),
+        (
+            "claims.csv",
+            b"abstract,The search log,consistent,Fits",
+            b"abstract,The search log,reproduces,Fits",
+            "not as expected: abstract.databases: consistent, expected reproduces. Printed 4 (Abstract, ",
+        ),
     ],
-)  # fmt: skip
+)
 def test_verify_fails_where_a_statement_is_not_as_expected(folder, capsys, file, old, new, named):
     replace_once(folder / file, old, new)
     assert main(["verify", "--data", str(folder)]) == 1
@@ -93,7 +130,10 @@ def test_verify_as_json_fails_too_and_still_writes_json(folder, capsys):
     replace_once(folder / "prisma.csv", b"432", b"431")
     assert main(["verify", "--json", "--data", str(folder)]) == 1
     rows = {row["id"]: row for row in json.loads(capsys.readouterr().out)}
-    assert rows["selection.identified"]["verdict"] == "contradicts" and rows["selection.identified"]["as_expected"] is False
+    assert (
+        rows["selection.identified"]["verdict"] == "contradicts"
+        and rows["selection.identified"]["as_expected"] is False
+    )
 
 
 def test_verify_names_a_published_result_that_no_longer_fits(folder, capsys):
@@ -113,7 +153,11 @@ def test_bad_input_is_named_without_a_traceback(folder):
     done = run_command("verify", "--data", folder)
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr == "psps-paper: studies.csv, row 1 (ref 10), column rob_overall: 'hgih' is not one of low, some concerns, high\n"
+    assert (
+        done.stderr
+        == "psps-paper: studies.csv, row 1 (ref 10), column rob_overall: 'hgih' is not one of low, some concerns,"
+        " high\n"
+    )
 
 
 def test_tables_lists_every_table_with_its_rows(capsys):
@@ -142,7 +186,15 @@ def test_tables_records_nothing_while_another_process_writes(folder, capsys):
     assert (folder / "checksums.sha256").read_bytes() == before
 
 
-@pytest.mark.parametrize(("option", "text"), [("--label", "Neuromodulation=neuromodulation"), ("--map", "te=TE"), ("--where", "TE=-0.381"), ("--set", "treat1=Neuromodulation")])
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ("--label", "Neuromodulation=neuromodulation"),
+        ("--map", "te=TE"),
+        ("--where", "TE=-0.381"),
+        ("--set", "treat1=Neuromodulation"),
+    ],
+)
 def test_the_file_may_stand_after_any_option(tmp_path, folder, capsys, option, text):
     name, content, _ = examples()["netmeta"]
     (tmp_path / name).write_bytes(content)
@@ -189,7 +241,15 @@ def test_a_reader_that_leaves_early_is_no_bad_input():
     """As with ``psps-paper verify | head -1``; the reader is gone before the first word."""
     reader, writer = os.pipe()
     os.close(reader)
-    done = subprocess.run([sys.executable, "-m", "psps_paper.cli.main", "tables"], cwd=ROOT, stdout=writer, stderr=subprocess.PIPE,
-                          env={**os.environ, "PSPS_DATA": str(DATA)}, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "psps_paper.cli.main", "tables"],
+        cwd=ROOT,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PSPS_DATA": str(DATA)},
+        text=True,
+        timeout=120,
+        check=False,
+    )
     os.close(writer)
     assert (done.returncode, done.stderr) == (141, "")

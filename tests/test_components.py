@@ -19,8 +19,10 @@ def table(rows=ROWS) -> pd.DataFrame:
 
 def three_arms(names=("A", "A + B", "P")) -> pd.DataFrame:
     mean, variance = dict(zip(names, (0.6, 0.4, 0.1), strict=True)), dict(zip(names, (0.02, 0.03, 0.05), strict=True))
-    rows = [("8", a, b, mean[a] - mean[b], np.sqrt(variance[a] + variance[b])) for a, b in
-            ((names[0], names[1]), (names[0], names[2]), (names[1], names[2]))]  # fmt: skip
+    rows = [
+        ("8", a, b, mean[a] - mean[b], np.sqrt(variance[a] + variance[b]))
+        for a, b in ((names[0], names[1]), (names[0], names[2]), (names[1], names[2]))
+    ]
     return table([*ROWS, *rows])
 
 
@@ -28,12 +30,21 @@ def three_arms(names=("A", "A + B", "P")) -> pd.DataFrame:
 def test_only_names_change_when_rows_are_written_otherwise(tau2):
     fit = fit_components(three_arms(), "P", tau2=tau2)
     new = {"A": "zinc", "B": "yew", "C": "milk", "D": "apple", "P": "nothing"}
-    turned = three_arms().sample(frac=1, random_state=1).rename(columns={"treat1": "treat2", "treat2": "treat1"}).assign(te=lambda t: -t["te"])
+    turned = (
+        three_arms()
+        .sample(frac=1, random_state=1)
+        .rename(columns={"treat1": "treat2", "treat2": "treat1"})
+        .assign(te=lambda t: -t["te"])
+    )
     for column in ("treat1", "treat2"):
         turned[column] = [" / ".join(new[part] for part in reversed(name.split(" + "))) for name in turned[column]]
     other = fit_components(turned, "nothing", " / ", tau2)
-    pd.testing.assert_frame_equal(other.components.sort_index(), fit.components.rename(index=new).sort_index(), rtol=1e-6)
-    assert (other.tau2, other.q_additive, other.df_q_additive) == pytest.approx((fit.tau2, fit.q_additive, fit.df_q_additive), rel=1e-6)
+    pd.testing.assert_frame_equal(
+        other.components.sort_index(), fit.components.rename(index=new).sort_index(), rtol=1e-6
+    )
+    assert (other.tau2, other.q_additive, other.df_q_additive) == pytest.approx(
+        (fit.tau2, fit.q_additive, fit.df_q_additive), rel=1e-6
+    )
     assert other.unidentified == ("milk",) and fit.unidentified == ("C",)
 
 
@@ -45,7 +56,9 @@ def test_the_unit_scales_estimates_alone():
 
 
 def test_without_combinations_it_is_network_meta_analysis():
-    rows = table([("1", "A", "P", 0.5, 0.2), ("2", "B", "P", -0.2, 0.3), ("3", "A", "B", 0.4, 0.25), ("4", "A", "P", 1.2, 0.2)])
+    rows = table(
+        [("1", "A", "P", 0.5, 0.2), ("2", "B", "P", -0.2, 0.3), ("3", "A", "B", 0.4, 0.25), ("4", "A", "P", 1.2, 0.2)]
+    )
     fit, network = fit_components(rows, "P"), fit_network(rows)
     np.testing.assert_allclose(fit.te, network.te, atol=1e-12)
     np.testing.assert_allclose(fit.se, network.se, atol=1e-12)
@@ -85,12 +98,20 @@ def test_a_treatment_with_the_inactive_component_is_the_same():
         (ROWS, {"level": 95}, "level: 95 is not a number between 0 and 1"),
         ([("1", "A + ", "P", 0.1, 0.2)], {}, "treatment 'A + ': a component before or after ' + ' is empty"),
         ([("1", "A + A", "P", 0.1, 0.2)], {}, "treatment 'A + A': component 'A' appears twice"),
-        ([("1", "A + B", "P", 0.1, 0.2), ("2", "B + A", "P", 0.1, 0.2)], {}, "treatments 'A + B' and 'B + A' have the same components"),
-        ([("1", "A + P", "A", 0.1, 0.2)], {"inactive": "P"}, "no study compares two treatments that differ in an active component"),
+        (
+            [("1", "A + B", "P", 0.1, 0.2), ("2", "B + A", "P", 0.1, 0.2)],
+            {},
+            "treatments 'A + B' and 'B + A' have the same components",
+        ),
+        (
+            [("1", "A + P", "A", 0.1, 0.2)],
+            {"inactive": "P"},
+            "no study compares two treatments that differ in an active component",
+        ),
         ([("1", "A", "P", 0.1, -0.2)], {}, "row 0: te=0.1, se=-0.2 (study '1')"),
         ([("1", "A", "P", 0.1, 0.2), ("1", "A", "B", 0.1, 0.2)], {}, "study '1' compares 3 treatments"),
     ],
-)  # fmt: skip
+)
 def test_errors_name_what_is_wrong(rows, arguments, message):
     with pytest.raises(ValueError) as error:
         fit_components(table(rows), **arguments)

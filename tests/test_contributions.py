@@ -15,7 +15,10 @@ def network(n, edges, seed):
     while len(pairs) < edges:
         pairs.add(tuple(sorted(rng.choice(n, 2, replace=False).tolist())))
     return pd.DataFrame(
-        [(f"s{k}", f"T{a:02}", f"T{b:02}", rng.normal(), rng.uniform(0.1, 0.6)) for k, (a, b) in enumerate(sorted(pairs))],
+        [
+            (f"s{k}", f"T{a:02}", f"T{b:02}", rng.normal(), rng.uniform(0.1, 0.6))
+            for k, (a, b) in enumerate(sorted(pairs))
+        ],
         columns=["study", "treat1", "treat2", "te", "se"],
     )
 

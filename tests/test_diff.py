@@ -50,7 +50,10 @@ def changed(results: dict, path: str, value) -> dict:
 
 def test_nothing_changed_is_said(results):
     assert compare(results, copy.deepcopy(results)).empty
-    assert diff_text(compare(results, results)) == "nothing changed" and json.loads(diff_json(compare(results, results))) == []
+    assert (
+        diff_text(compare(results, results)) == "nothing changed"
+        and json.loads(diff_json(compare(results, results))) == []
+    )
 
 
 def test_the_order_of_additions_is_no_change(results):
@@ -61,20 +64,23 @@ def test_the_order_of_additions_is_no_change(results):
 PAIN = "outcomes/0/"
 
 
-@pytest.mark.parametrize(("path", "value", "what", "item"), [
-    (PAIN + "contrasts/0/te", 0.9, "estimate", "neuromodulation vs conservative + minimally invasive, te"),
-    (PAIN + "contrasts/0/se", 0.9, "estimate", "neuromodulation vs conservative + minimally invasive, se"),
-    (PAIN + "contrasts/1/upper", 0.9, "interval", "neuromodulation vs conservative, upper"),
-    (PAIN + "contrasts/1/predict_lower", -9.0, "interval", "neuromodulation vs conservative, predict lower"),
-    (PAIN + "network/tau2", 0.5, "heterogeneity", "tau2"),
-    (PAIN + "network/i2", 0.5, "heterogeneity", "I2"),
-    (PAIN + "network/df_q", 23, "heterogeneity", "degrees of freedom of Q"),
-    (PAIN + "network/estimates", 26, "network", "estimates"),
-    (PAIN + "ranks/1/p_score", 0.5, "P-score", "conservative"),
-    (PAIN + "ranks/2/rank", 4, "rank", "placebo/sham"),
-    (PAIN + "state", "printed numbers only", "data", "state"),
-    ("data/studies.csv", "0" * 64, "data", "studies.csv"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("path", "value", "what", "item"),
+    [
+        (PAIN + "contrasts/0/te", 0.9, "estimate", "neuromodulation vs conservative + minimally invasive, te"),
+        (PAIN + "contrasts/0/se", 0.9, "estimate", "neuromodulation vs conservative + minimally invasive, se"),
+        (PAIN + "contrasts/1/upper", 0.9, "interval", "neuromodulation vs conservative, upper"),
+        (PAIN + "contrasts/1/predict_lower", -9.0, "interval", "neuromodulation vs conservative, predict lower"),
+        (PAIN + "network/tau2", 0.5, "heterogeneity", "tau2"),
+        (PAIN + "network/i2", 0.5, "heterogeneity", "I2"),
+        (PAIN + "network/df_q", 23, "heterogeneity", "degrees of freedom of Q"),
+        (PAIN + "network/estimates", 26, "network", "estimates"),
+        (PAIN + "ranks/1/p_score", 0.5, "P-score", "conservative"),
+        (PAIN + "ranks/2/rank", 4, "rank", "placebo/sham"),
+        (PAIN + "state", "printed numbers only", "data", "state"),
+        ("data/studies.csv", "0" * 64, "data", "studies.csv"),
+    ],
+)
 def test_each_kind_of_change_is_named_with_both_values(results, path, value, what, item):
     changes = compare(results, changed(results, path, value))
     (row,) = changes.itertuples()
@@ -102,8 +108,15 @@ def test_a_contrast_in_the_other_direction_is_no_change(results):
     """The declared order of treatments may have changed since the earlier release."""
     new = copy.deepcopy(results)
     row = new["outcomes"][0]["contrasts"][1]
-    row |= {"treat1": row["treat2"], "treat2": row["treat1"], "te": -row["te"], "lower": -row["upper"], "upper": -row["lower"],
-            "predict_lower": -row["predict_upper"], "predict_upper": -row["predict_lower"]}
+    row |= {
+        "treat1": row["treat2"],
+        "treat2": row["treat1"],
+        "te": -row["te"],
+        "lower": -row["upper"],
+        "upper": -row["lower"],
+        "predict_lower": -row["predict_upper"],
+        "predict_upper": -row["predict_lower"],
+    }
     assert compare(results, new).empty and compare(new, results).empty
     assert set(compare(results, changed(new, PAIN + "contrasts/1/te", 0.9))["what"]) == {"estimate"}
 
@@ -133,7 +146,9 @@ def test_treatments_and_statements_that_come_or_go_are_named(results):
     pain["ranks"] = [row for row in pain["ranks"] if row["treatment"] != "placebo/sham"]
     gone = new["claims"].pop()
     changes = compare(results, new)
-    assert {"treatment placebo/sham", "placebo/sham", "neuromodulation vs placebo/sham", gone["id"]} <= set(changes["item"])
+    assert {"treatment placebo/sham", "placebo/sham", "neuromodulation vs placebo/sham", gone["id"]} <= set(
+        changes["item"]
+    )
     assert changes.set_index("item").at["treatment placebo/sham", "new"] is None
     assert compare(new, results).set_index("item").at["treatment placebo/sham", "old"] is None
 
@@ -147,7 +162,11 @@ def with_sleep(te: float, folder):
     """Trials of a second outcome, beside the printed numbers of the first."""
     data = printed_only(folder)
     content = f"studlab,treat1,treat2,TE,seTE\na,A,B,{te},0.2\nb,A,B,{te},0.3\n".encode()
-    write_trials(convert(table_from_bytes("r.csv", content), Options("contrasts", outcome="responders"), data), data, replace_printed=True)
+    write_trials(
+        convert(table_from_bytes("r.csv", content), Options("contrasts", outcome="responders"), data),
+        data,
+        replace_printed=True,
+    )
     (data / "claims.csv").unlink()  # what the statements of the print come to is not asked here
     return data
 
@@ -161,7 +180,9 @@ def test_every_outcome_is_compared(tmp_path, capsys):
     changes = compare_paths(old, new)
     assert set(changes["outcome"]) == {"responders", ""}
     by_item = changes.set_index(["what", "item"])
-    assert by_item.at[("conclusion", "A vs B"), "flips"] and by_item.at[("estimate", "A vs B, te"), "change"] == pytest.approx(4)
+    assert by_item.at[("conclusion", "A vs B"), "flips"] and by_item.at[
+        ("estimate", "A vs B, te"), "change"
+    ] == pytest.approx(4)
     assert main(["diff", str(old), str(new)]) == 1
     assert "flips: responders: conclusion: A vs B: B is better than A -> A is better than B" in capsys.readouterr().out
 
@@ -170,16 +191,30 @@ def test_an_outcome_that_comes_or_goes_is_named(tmp_path, results):
     both = copy.deepcopy(results)
     both["outcomes"].append(changed(results, PAIN + "outcome/name", "sleep")["outcomes"][0])
     (gone,) = compare(both, results).to_dict("records")
-    assert gone | {"change": None} == {"outcome": "", "what": "outcome", "item": "sleep (SMD, higher te is desirable)",
-                                       "old": "in", "new": None, "change": None, "flips": True}
+    assert gone | {"change": None} == {
+        "outcome": "",
+        "what": "outcome",
+        "item": "sleep (SMD, higher te is desirable)",
+        "old": "in",
+        "new": None,
+        "change": None,
+        "flips": True,
+    }
     (come,) = compare(results, both).itertuples()
     assert (come.old, come.new, come.flips) == (None, "in", False)
 
 
-@pytest.mark.parametrize(("limits", "desirable", "expected"), [
-    ((0.1, 0.5), "higher", 1), ((0.1, 0.5), "lower", -1), ((-0.5, -0.1), "higher", -1), ((-0.5, -0.1), "lower", 1),
-    ((-0.1, 0.5), "higher", 0), ((0.0, 0.5), "lower", 0),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("limits", "desirable", "expected"),
+    [
+        ((0.1, 0.5), "higher", 1),
+        ((0.1, 0.5), "lower", -1),
+        ((-0.5, -0.1), "higher", -1),
+        ((-0.5, -0.1), "lower", 1),
+        ((-0.1, 0.5), "higher", 0),
+        ((0.0, 0.5), "lower", 0),
+    ],
+)
 def test_conclusions_follow_the_desirable_direction(limits, desirable, expected):
     assert conclusion(sum(limits) / 2, *limits, desirable=desirable) == expected
 
@@ -211,11 +246,22 @@ def test_one_more_trial_changes_the_network_and_says_so(tmp_path, trials):
 def test_the_page_shows_what_the_text_shows(results):
     new = changed(results, PAIN + "network/tau2", 0.25)
     table = diff_table(compare(results, new))
-    assert table.to_dict("records") == [{"outcome": "pain", "what": "heterogeneity", "item": "tau2", "before": "0.088", "after": "0.250", "flips": ""}]
-    assert list(diff_table(compare(results, results)).columns) == ["outcome", "what", "item", "before", "after", "flips"]
+    assert table.to_dict("records") == [
+        {"outcome": "pain", "what": "heterogeneity", "item": "tau2", "before": "0.088", "after": "0.250", "flips": ""}
+    ]
+    assert list(diff_table(compare(results, results)).columns) == [
+        "outcome",
+        "what",
+        "item",
+        "before",
+        "after",
+        "flips",
+    ]
 
 
-@pytest.mark.parametrize(("value", "text"), [(None, "none"), (0.0005, "5.00e-04"), (12, "12"), (-0.25, "\N{MINUS SIGN}0.250"), ("x", "x")])
+@pytest.mark.parametrize(
+    ("value", "text"), [(None, "none"), (0.0005, "5.00e-04"), (12, "12"), (-0.25, "\N{MINUS SIGN}0.250"), ("x", "x")]
+)
 def test_values_are_shown_briefly(value, text):
     assert shown(value) == text
 
@@ -228,7 +274,9 @@ def test_the_command_tells_flips_by_its_status(tmp_path, printed, trials, capsys
     assert rows[0]["flips"] is True and {"outcome", "what", "item", "old", "new", "change", "flips"} == set(rows[0])
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"schema": "other"}', b"\xff", b'{"schema": "psps-paper results 1"}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"{}", b'{"schema": "other"}', b"\xff", b'{"schema": "psps-paper results 1"}']
+)
 def test_other_files_are_refused_by_a_sentence(tmp_path, printed, content, capsys):
     path = tmp_path / "other.json"
     path.write_bytes(content)

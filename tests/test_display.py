@@ -31,10 +31,15 @@ def checked():
 
 @pytest.fixture
 def numbers():
-    return pd.DataFrame({
-        "study": ["A", NASTY], "te": [0.285, -0.004], "n": [4, 12000], "p": ["<\u202f0.0001", "not known"],
-        "extra": [Html('<b class="x">5 &amp; 6</b>'), None],
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "study": ["A", NASTY],
+            "te": [0.285, -0.004],
+            "n": [4, 12000],
+            "p": ["<\u202f0.0001", "not known"],
+            "extra": [Html('<b class="x">5 &amp; 6</b>'), None],
+        }
+    )
 
 
 def parsed(shown: Shown | str) -> BeautifulSoup:
@@ -65,7 +70,9 @@ def test_any_text_survives_cell_header_and_caption(text):
     assert soup.find("th").get_text() == f"c{text}".replace("_", " "), "a header reads as words"
     assert f"Caption {text}." in soup.find("figcaption").get_text()
     assert soup.find(class_="table-wrap")["aria-label"] == f"Caption {text}."
-    assert len(soup.find_all(True)) == len(parsed(show(pd.DataFrame({"c": ["x"]}), caption="C.", tier="printed", name="t")).find_all(True))
+    assert len(soup.find_all(True)) == len(
+        parsed(show(pd.DataFrame({"c": ["x"]}), caption="C.", tier="printed", name="t")).find_all(True)
+    )
 
 
 def test_html_cells_stand_as_they_are(numbers):
@@ -73,7 +80,10 @@ def test_html_cells_stand_as_they_are(numbers):
 
 
 def test_numbers_are_formatted_and_marked(numbers):
-    cells = [[cell.get_text() for cell in row.find_all("td")] for row in parsed(table_markup(numbers, label="x")).find_all("tr")[1:]]
+    cells = [
+        [cell.get_text() for cell in row.find_all("td")]
+        for row in parsed(table_markup(numbers, label="x")).find_all("tr")[1:]
+    ]
     assert cells[0][1:4] == ["0.29", "4", "<\u202f0.0001"]
     assert cells[1][1:] == ["0.00", "12000", "not known", ""]
     marked = [cell.get_text() for cell in parsed(table_markup(numbers, label="x")).find_all("td", class_="number")]
@@ -136,7 +146,10 @@ def test_csv_holds_the_row_headers_where_they_are_shown(numbers):
 
 def test_a_long_table_names_its_file_instead_of_carrying_a_copy(numbers):
     link = parsed(show(numbers, caption="C.", tier="printed", file="study_facts.csv")).find("a")
-    assert (link["href"], link.get_text()) == ("../data/study_facts.csv", "CSV of study_facts.csv") and "download" in link.attrs
+    assert (link["href"], link.get_text()) == (
+        "../data/study_facts.csv",
+        "CSV of study_facts.csv",
+    ) and "download" in link.attrs
 
 
 def test_csv_has_the_name_of_what_is_shown(numbers):
@@ -162,14 +175,19 @@ def test_tiers_are_these_five():
     assert list(display.TIERS) == TIERS
 
 
-@pytest.mark.parametrize("make", [
-    lambda tier: tier_badge(tier),
-    lambda tier: value_span("0.33", tier),
-    lambda tier: show(pd.DataFrame({"a": [1]}), caption="C.", tier=tier),
-    lambda tier: show(pd.DataFrame({"a": [1]}), caption="C.", tier=f"printed and {tier}"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda tier: tier_badge(tier),
+        lambda tier: value_span("0.33", tier),
+        lambda tier: show(pd.DataFrame({"a": [1]}), caption="C.", tier=tier),
+        lambda tier: show(pd.DataFrame({"a": [1]}), caption="C.", tier=f"printed and {tier}"),
+    ],
+)
 def test_unknown_tier_is_refused(make):
-    with pytest.raises(ValueError, match="tier='guessed': expected one of printed, recomputed, implied, re-extracted, simulated"):
+    with pytest.raises(
+        ValueError, match="tier='guessed': expected one of printed, recomputed, implied, re-extracted, simulated"
+    ):
         make("guessed")
 
 
@@ -208,7 +226,9 @@ def test_figure_is_shown_with_its_data_and_its_alternative():
 
 
 def test_a_telephone_gets_a_narrow_drawing_and_a_screen_reader_one_of_the_two():
-    drawing = rob_stacked(pd.DataFrame({"domain": ["Overall"] * 2, "judgement": ["low", "high"], "percent": [40.0, 60.0]}))
+    drawing = rob_stacked(
+        pd.DataFrame({"domain": ["Overall"] * 2, "judgement": ["low", "high"], "percent": [40.0, 60.0]})
+    )
     soup = parsed(show(drawing, caption="Judgements.", tier="recomputed"))
     wide, narrow = soup.select("figure > .svg-wrap")
     assert [wrap.has_attr("hidden") for wrap in (wide, narrow)] == [False, True]
@@ -325,7 +345,10 @@ def test_show_claims_counts_the_verdicts_of_its_chapter(checked):
     shown = claims.show_claims("study_selection")
     rows = checked[checked["chapter"] == "study_selection"]
     caption = parsed(shown).find("figcaption").get_text()
-    results, rest = (statements(rows[rows["weight"].eq("result") == is_result])["verdict"].value_counts() for is_result in (True, False))
+    results, rest = (
+        statements(rows[rows["weight"].eq("result") == is_result])["verdict"].value_counts()
+        for is_result in (True, False)
+    )
     first, second = caption.split("; of the methods and details: ")
     assert "Of the results: " in first
     for part, counts in ((first, results), (second, rest)):
@@ -335,23 +358,36 @@ def test_show_claims_counts_the_verdicts_of_its_chapter(checked):
 
 
 def test_headings_are_words():
-    names = {"treat1": "first treatment", "published_te": "published SMD", "se_now": "standard error now", "n_studies": "studies", "te_desirable": "desirable direction of the effect",
-             "settled_by": "settled by"}
+    names = {
+        "treat1": "first treatment",
+        "published_te": "published SMD",
+        "se_now": "standard error now",
+        "n_studies": "studies",
+        "te_desirable": "desirable direction of the effect",
+        "settled_by": "settled by",
+    }
     head = parsed(table_markup(pd.DataFrame({name: [1] for name in names}), label="x")).find("thead")
     assert [cell.get_text() for cell in head.find_all("th")] == list(names.values())
 
 
 def test_cells_are_words_with_one_minus_sign():
-    frame = pd.DataFrame({
-        "study": ["hamdy2021 (ref 10)", "nobody2021"], "estimable": [True, False], "change": ["0.16 (-0.09 to 0.42)", "days -5 to -1"],
-        "whole": [-35, 2], "range": ["10-1500 Hz", "2026-11-21"],
-    })
+    frame = pd.DataFrame(
+        {
+            "study": ["hamdy2021 (ref 10)", "nobody2021"],
+            "estimable": [True, False],
+            "change": ["0.16 (-0.09 to 0.42)", "days -5 to -1"],
+            "whole": [-35, 2],
+            "range": ["10-1500 Hz", "2026-11-21"],
+        }
+    )
     rows = parsed(table_markup(frame, label="x")).find("tbody").find_all("tr")
     assert [[cell.get_text() for cell in row.find_all("td")] for row in rows] == [
         ["Hamdy 2021 (ref 10)", "yes", "0.16 (−0.09 to 0.42)", "−35", "10-1500 Hz"],
         ["nobody2021", "no", "days −5 to −1", "2", "2026-11-21"],
     ]
-    assert csv_of(parsed(show(frame, caption="C.", tier="printed"))).splitlines()[1].startswith("hamdy2021 (ref 10),True,"), "data stay as they are"
+    assert (
+        csv_of(parsed(show(frame, caption="C.", tier="printed"))).splitlines()[1].startswith("hamdy2021 (ref 10),True,")
+    ), "data stay as they are"
 
 
 def test_cells_of_a_column_are_aligned_alike():

@@ -31,8 +31,12 @@ def made_up_arms(arms: int = 2, studies: int = 6) -> pd.DataFrame:
     n = RNG.integers(8, 90, k)
     return pd.DataFrame(
         {
-            "study": np.repeat([f"s{i}" for i in range(studies)], arms), "treatment": list("xyzw"[:arms]) * studies,
-            "n": n, "mean": RNG.uniform(5, 20, k), "sd": RNG.uniform(2, 6, k), "events": RNG.integers(1, n - 1),
+            "study": np.repeat([f"s{i}" for i in range(studies)], arms),
+            "treatment": list("xyzw"[:arms]) * studies,
+            "n": n,
+            "mean": RNG.uniform(5, 20, k),
+            "sd": RNG.uniform(2, 6, k),
+            "events": RNG.integers(1, n - 1),
             "time": RNG.uniform(50, 900, k),
         }
     )
@@ -42,7 +46,9 @@ def keyed(table: pd.DataFrame) -> pd.Series:
     return table.set_index(["study", "treat1", "treat2"])[["te", "se"]].sort_index()
 
 
-@pytest.mark.parametrize("measure", [m for m in MEASURES if m not in ("SMD1", "SMD1H")])  # by the SD of treat2: arms have roles
+@pytest.mark.parametrize(
+    "measure", [m for m in MEASURES if m not in ("SMD1", "SMD1H")]
+)  # by the SD of treat2: arms have roles
 def test_swapping_the_arms_flips_the_sign_only(measure):
     arms = made_up_arms()
     one, two = effect_sizes(arms, measure), effect_sizes(arms[::-1], measure)
@@ -81,7 +87,9 @@ def test_units_scale_mean_differences_and_leave_standardised_effects():
 @pytest.mark.parametrize("measure", ["MD", "SMD", "OR"])
 def test_agrees_with_contrasts_from_arms(measure):
     arms = made_up_arms(3)
-    pd.testing.assert_frame_equal(effect_sizes(arms, measure).to_frame(), contrasts_from_arms(arms, measure=measure).table)
+    pd.testing.assert_frame_equal(
+        effect_sizes(arms, measure).to_frame(), contrasts_from_arms(arms, measure=measure).table
+    )
 
 
 def test_rd_corrects_the_estimate_or_the_variance_only():
@@ -97,8 +105,10 @@ def test_incomplete_reports_give_the_same_contrast():
     right = smd(n[0], mean[0], sd[0], n[1], mean[1], sd[1])
     reach = scipy.special.stdtrit(n - 1, 0.975) * sd / np.sqrt(n)
     for columns in (
-        {"mean": mean, "sd": sd}, {"mean": mean, "se": sd / np.sqrt(n)},
-        {"lower": mean - reach, "upper": mean + reach}, {"mean": mean, "sd": [sd[0], None], "se": [None, sd[1] / n[1] ** 0.5]},
+        {"mean": mean, "sd": sd},
+        {"mean": mean, "se": sd / np.sqrt(n)},
+        {"lower": mean - reach, "upper": mean + reach},
+        {"mean": mean, "sd": [sd[0], None], "se": [None, sd[1] / n[1] ** 0.5]},
     ):
         found = effect_sizes(base.assign(**columns), "SMD")
         assert found.loc[0, ["te", "se"]].tolist() == pytest.approx(list(right), rel=1e-12)
@@ -110,12 +120,21 @@ def test_incomplete_reports_give_the_same_contrast():
 
 def test_what_cannot_be_used_is_listed_with_the_reason():
     arms = pd.DataFrame(
-        {"study": list("aabbccc"), "treatment": list("xyxyxyz"), "events": [0, 0, 3, np.nan, 1, 2, 0], "n": [9, 8, 7, 6, 20, 21, 22]}
+        {
+            "study": list("aabbccc"),
+            "treatment": list("xyxyxyz"),
+            "events": [0, 0, 3, np.nan, 1, 2, 0],
+            "n": [9, 8, 7, 6, 20, 21, 22],
+        }
     )
     found = effect_sizes(arms, "OR", continuity="none")
     assert found[["study", "treat1", "treat2"]].values.tolist() == [["c", "x", "y"]]
     assert found.excluded[["study", "treat1", "treat2"]].values.tolist() == [
-        ["b", "y", ""], ["b", "x", ""], ["a", "x", "y"], ["c", "x", "z"], ["c", "y", "z"]
+        ["b", "y", ""],
+        ["b", "x", ""],
+        ["a", "x", "y"],
+        ["c", "x", "z"],
+        ["c", "y", "z"],
     ]
     assert "no events" in found.summary()
     dropped = effect_sizes(arms, "OR", double_zero="drop").excluded
@@ -157,7 +176,9 @@ def test_reports_turn_back_into_themselves():
         q = z if np.isinf(df) else scipy.special.stdtrit(df, 0.975)
         p = 2 * (scipy.special.ndtr(-np.abs(te / se)) if np.isinf(df) else scipy.special.stdtr(df, -np.abs(te / se)))
         for found in (
-            effect_from_interval(te - q * se, te + q * se, df=df), effect_from_p(te, p, df=df), effect_from_t(te, te / se),
+            effect_from_interval(te - q * se, te + q * se, df=df),
+            effect_from_p(te, p, df=df),
+            effect_from_t(te, te / se),
             effect_from_interval(np.exp(te - q * se), np.exp(te + q * se), te=np.exp(te), scale="ratio", df=df),
             effect_from_p(np.exp(te), p, scale="ratio", df=df),
         ):
@@ -167,8 +188,13 @@ def test_reports_turn_back_into_themselves():
     direct = log_hazard_ratio(-5.0, v)
     again = log_hazard_ratio_from_p(2 * scipy.special.ndtr(-5 / np.sqrt(v)), 30, 42, sign=-1)
     assert list(again) == pytest.approx(list(direct), rel=1e-12)
-    for bad in (lambda: effect_from_p(0.0, 0.5), lambda: effect_from_interval(2, 1), lambda: log_hazard_ratio(1, 0),
-                lambda: effect_from_interval(-1, 2, scale="ratio"), lambda: effect_from_interval(1, 2, te=3)):
+    for bad in (
+        lambda: effect_from_p(0.0, 0.5),
+        lambda: effect_from_interval(2, 1),
+        lambda: log_hazard_ratio(1, 0),
+        lambda: effect_from_interval(-1, 2, scale="ratio"),
+        lambda: effect_from_interval(1, 2, te=3),
+    ):
         with pytest.raises(ValueError, match="input, row 0"):
             bad()
 
@@ -186,7 +212,12 @@ def test_random_tables_give_finite_effects_or_a_reason():
     k = 2000
     n = RNG.integers(1, 40, 2 * k)
     arms = pd.DataFrame(
-        {"study": np.repeat(np.arange(k), 2), "treatment": ["x", "y"] * k, "n": n, "events": RNG.binomial(n, RNG.choice([0, 0.03, 0.5, 1], 2 * k))}
+        {
+            "study": np.repeat(np.arange(k), 2),
+            "treatment": ["x", "y"] * k,
+            "n": n,
+            "events": RNG.binomial(n, RNG.choice([0, 0.03, 0.5, 1], 2 * k)),
+        }
     )
     for measure in set(BinaryMeasure.__args__) - {"RTET"}:
         for continuity in (None, "none", "treatment_arm"):

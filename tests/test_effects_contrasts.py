@@ -57,14 +57,11 @@ def test_multi_arm_contrasts_are_consistent(measure, values):
     variance = {frozenset(key): value for key, (_, value) in contrast.items()}
     implied = [
         [
-            variance[frozenset((base, i))]
-            if i == j
-            else (
+            (
                 variance[frozenset((base, i))]
-                + variance[frozenset((base, j))]
-                - variance[frozenset((i, j))]
+                if i == j
+                else (variance[frozenset((base, i))] + variance[frozenset((base, j))] - variance[frozenset((i, j))]) / 2
             )
-            / 2
             for j in rest
         ]
         for i in rest

@@ -19,12 +19,18 @@ from psps_paper.network import (
 )
 
 PUBLIC = {
-    "network": "fit_network fit_networks subnetworks p_scores rank_probabilities decompose_q split_evidence "
-    "contribution_matrix network_from_pooled heterogeneity_table league_table hat_matrix comparison_adjusted_funnel",
+    "network": (
+        "fit_network fit_networks subnetworks p_scores rank_probabilities decompose_q split_evidence "
+        "contribution_matrix network_from_pooled heterogeneity_table league_table hat_matrix comparison_adjusted_funnel"
+    ),
     "effects": "smd log_odds_ratio smd_from_p smd_from_log_or mean_sd_from_quantiles effect_sizes",
-    "pairwise": "meta_analysis egger_test three_level meta_regression subgroup_analysis mantel_haenszel peto "
-    "binomial_normal trim_and_fill pet_peese selection_model rank_test limit_meta_analysis",
-    "bayes": "fit_bayes half_normal half_cauchy uniform exponential inverse_gamma log_normal log_t turner_prior rhodes_prior",
+    "pairwise": (
+        "meta_analysis egger_test three_level meta_regression subgroup_analysis mantel_haenszel peto "
+        "binomial_normal trim_and_fill pet_peese selection_model rank_test limit_meta_analysis"
+    ),
+    "bayes": (
+        "fit_bayes half_normal half_cauchy uniform exponential inverse_gamma log_normal log_t turner_prior rhodes_prior"
+    ),
     "claims": "load_claims check_claims",
     "recover": "recover_contrasts df_from_i2_interval",
     "tables": "load_table validate_table",
@@ -56,7 +62,9 @@ COLON = pd.DataFrame(  # cases/19-colon-in-names
 )
 
 
-@pytest.mark.parametrize("treatments", [["A", "A:B", "B:C", "C"], ["a|b:c~d;e", ":", "||", "→"], [" vs ", "x", "y\tz", "\\"]])
+@pytest.mark.parametrize(
+    "treatments", [["A", "A:B", "B:C", "C"], ["a|b:c~d;e", ":", "||", "→"], [" vs ", "x", "y\tz", "\\"]]
+)
 def test_names_of_comparisons_differ_whatever_the_treatments_are_called(treatments):
     plain = ["A", "A:B", "B:C", "C"]
     rows = COLON.replace(dict(zip(plain, treatments, strict=True)))

@@ -140,11 +140,13 @@ def test_ranges_are_at_least_as_wide_as_an_independent_search_found(ranges, foun
         if w.tau2 == "REML" and (w.switches["least_correlation"], w.switches["most_correlation"]) == (0.75, 0.75)
     ]
     overturned = {
-        cap: not found[
-            found["witness"].isin([w.name for w in alike if w.switches["cap"] <= cap])
-            & (found["counting"] == ONE_MEAN)
-            & (found["conclusion"] == placebo)
-        ]["holds"].all()
+        cap: (
+            not found[
+                found["witness"].isin([w.name for w in alike if w.switches["cap"] <= cap])
+                & (found["counting"] == ONE_MEAN)
+                & (found["conclusion"] == placebo)
+            ]["holds"].all()
+        )
         for cap in (2.0, 3.0)
     }
     assert overturned == {2.0: False, 3.0: True}, "REML with r = 0.75"

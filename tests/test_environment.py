@@ -97,11 +97,25 @@ def test_ci_runs_the_command_of_the_readme_on_a_bare_machine(tmp_path):
         script = tmp_path / "bin" / command
         script.write_text(STAND_IN.format(log=log, made=made))
         script.chmod(0o755)
-    kept = {"PIP_INDEX_URL": "https://mirror.invalid/simple", "UV_INDEX_URL": "https://mirror.invalid/simple",
-            "https_proxy": "http://proxy.invalid:1", "NO_PROXY": "127.0.0.1", "SSL_CERT_FILE": "ca.pem"}  # fmt: skip
-    dropped = {"MPLBACKEND": "Qt", "PSPS_DATA": "elsewhere", "PYTHONPATH": "x", "XDG_CACHE_HOME": "y", "LC_ALL": "de_DE.UTF-8", "TWO_LINES": "a\nb"}
+    kept = {
+        "PIP_INDEX_URL": "https://mirror.invalid/simple",
+        "UV_INDEX_URL": "https://mirror.invalid/simple",
+        "https_proxy": "http://proxy.invalid:1",
+        "NO_PROXY": "127.0.0.1",
+        "SSL_CERT_FILE": "ca.pem",
+    }
+    dropped = {
+        "MPLBACKEND": "Qt",
+        "PSPS_DATA": "elsewhere",
+        "PYTHONPATH": "x",
+        "XDG_CACHE_HOME": "y",
+        "LC_ALL": "de_DE.UTF-8",
+        "TWO_LINES": "a\nb",
+    }
     path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    subprocess.run([ROOT / ".ci" / "run"], env={"PATH": path, "HOME": str(own), **kept, **dropped}, check=True, timeout=60)
+    subprocess.run(
+        [ROOT / ".ci" / "run"], env={"PATH": path, "HOME": str(own), **kept, **dropped}, check=True, timeout=60
+    )
     assert log.read_text().split("\0")[-2] == "make test"
     *variables, rest = made.read_text().split("\0")
     found = dict(line.split("=", 1) for line in variables)
@@ -110,7 +124,9 @@ def test_ci_runs_the_command_of_the_readme_on_a_bare_machine(tmp_path):
     assert found.pop("FONTCONFIG_FILE").startswith(str(home.parent))
     assert re.findall("<dir>(.*?)</dir>", rest) == ["/usr/share/fonts/truetype/dejavu"]
     assert rest.endswith("</fontconfig>\n"), "nothing in HOME"
-    assert found.pop("PIP_CACHE_DIR") == "y/pip" and found.pop("PIP_CONFIG_FILE") == str(own / ".config" / "pip" / "pip.conf")
+    assert found.pop("PIP_CACHE_DIR") == "y/pip" and found.pop("PIP_CONFIG_FILE") == str(
+        own / ".config" / "pip" / "pip.conf"
+    )
     expected = {"PATH": path, "LANG": "C", "CI": "true", "PSPS_REQUIRE_BROWSER": "1", **kept}
     assert {name: value for name, value in found.items() if name not in ("PWD", "OLDPWD", "SHLVL", "_")} == expected
 

@@ -15,12 +15,29 @@ from psps_paper.book.studies import facts_table
 from psps_paper.tables.load import data_folder, load_dictionary, load_table
 
 ONE_VALUE = [
-    "country", "design", "registration", "blinding", "funding", "outcome_scale", "symptom_site", "n_randomised",
-    "follow_up", "randomised_follow_up", "age_mean",
+    "country",
+    "design",
+    "registration",
+    "blinding",
+    "funding",
+    "outcome_scale",
+    "symptom_site",
+    "n_randomised",
+    "follow_up",
+    "randomised_follow_up",
+    "age_mean",
 ]
 OWN_TABLES = [
-    "study_facts", "claim_facts", "source_differences", "summary_claims", "responder_counts", "reextracted_contrasts",
-    "certainty_rules", "patient_information", "syntheses", "checklists",
+    "study_facts",
+    "claim_facts",
+    "source_differences",
+    "summary_claims",
+    "responder_counts",
+    "reextracted_contrasts",
+    "certainty_rules",
+    "patient_information",
+    "syntheses",
+    "checklists",
 ]
 
 
@@ -48,7 +65,9 @@ def test_no_fact_without_source(facts):
 
 def test_sources_are_named_hosts(facts):
     hosts = facts["source_url"].dropna().map(lambda url: urlsplit(url).hostname)
-    assert not hosts[hosts.str.fullmatch(r"[0-9.]+|\[.*")].tolist(), "an address in numbers says nothing of who vouches for the page"
+    assert not hosts[hosts.str.fullmatch(r"[0-9.]+|\[.*")].tolist(), (
+        "an address in numbers says nothing of who vouches for the page"
+    )
 
 
 def test_what_was_not_found_holds_no_value(facts):
@@ -67,8 +86,13 @@ def test_a_value_is_a_text_or_a_number_with_a_unit(facts):
 
 
 def test_numbers_lie_within_their_scale(facts):
-    for unit, low, high in [("p", 0, 1), ("points 0 to 10", 0, 10), ("points 0 to 100", 0, 100), ("percent", -100, 100),
-                            ("patients", 0, 1000)]:
+    for unit, low, high in [
+        ("p", 0, 1),
+        ("points 0 to 10", 0, 10),
+        ("points 0 to 100", 0, 100),
+        ("percent", -100, 100),
+        ("patients", 0, 1000),
+    ]:
         # differences, changes and their limits may be negative
         rows = facts[(facts["unit"] == unit) & ~facts["field"].isin(["mean_difference", "lower", "upper"])]
         assert len(rows) and rows["number"].between(low, high).all(), unit
@@ -82,7 +106,7 @@ def test_results_name_their_outcome_and_what_they_compare(facts):
     results = facts[facts["field"].isin(fields) & (facts["source_kind"] != "searched")]
     assert results[["outcome", "basis"]].notna().all().all()
     contrast = results["arm"].str.contains(" vs ") & ~results["arm"].str.contains("others")
-    assert (results.loc[contrast & (results["basis"] == "within arm")].empty)
+    assert results.loc[contrast & (results["basis"] == "within arm")].empty
 
 
 def test_one_chosen_value_for_each_study_field_and_arm(facts):
@@ -123,8 +147,13 @@ def test_each_sourced_number_of_patients_tells_how_it_was_counted(facts, studies
     table = evidence.patients_by_count(facts, studies)
     assert table["studies"].sum() == len(evidence.sourced_studies(facts, studies))
     assert table["studies"].tolist() == [len(refs.split(", ")) for refs in table["references"]]
-    ways = {int(ref): way for way, refs in zip(table["how counted"], table["references"], strict=True) for ref in re.findall(r"\d+", refs)}
-    # "32 participants were randomized", "36 patients were enrolled": abstracts of refs 27 and 32; ref 47: a review's table
+    ways = {
+        int(ref): way
+        for way, refs in zip(table["how counted"], table["references"], strict=True)
+        for ref in re.findall(r"\d+", refs)
+    }
+    # "32 participants were randomized", "36 patients were enrolled": abstracts of refs 27 and 32; ref 47: a review's
+    # table
     assert (ways[27], ways[32], ways[47]) == ("randomised", "enrolled", "in a review's table")
     other = facts.assign(counted=facts["counted"].mask(facts["fact"] == "hayek2023.n_randomised.2", "treated"))
     changed = evidence.patients_by_count(other, studies).set_index("how counted")["references"]
@@ -133,7 +162,9 @@ def test_each_sourced_number_of_patients_tells_how_it_was_counted(facts, studies
 
 def test_a_follow_up_from_the_article_does_not_count_as_sourced(facts, studies):
     article = facts.assign(source_kind=facts["source_kind"].mask(facts["fact"] == "esmer2010.follow_up.1", "article"))
-    assert set(evidence.sourced_studies(facts, studies)) - set(evidence.sourced_studies(article, studies)) == {"esmer2010"}
+    assert set(evidence.sourced_studies(facts, studies)) - set(evidence.sourced_studies(article, studies)) == {
+        "esmer2010"
+    }
 
 
 def test_follow_up_is_that_of_the_included_report(facts):
@@ -144,8 +175,10 @@ def test_follow_up_is_that_of_the_included_report(facts):
     assert days["esmer2010"] == 280 and evidence.follow_up_days(facts, randomised=True)["esmer2010"] == 84
 
 
-@pytest.mark.parametrize("unit, high", [("points 0 to 10", 10), ("cm 0 to 10", 10), ("points 0 to 100", 100),
-                                        ("mm 0 to 100", 100), ("ODI 0 to 100", 100)])
+@pytest.mark.parametrize(
+    "unit, high",
+    [("points 0 to 10", 10), ("cm 0 to 10", 10), ("points 0 to 100", 100), ("mm 0 to 100", 100), ("ODI 0 to 100", 100)],
+)
 def test_scores_lie_on_their_scale_and_changes_are_not_scores(facts, unit, high):
     rows = facts[facts["field"].isin(["outcome_mean", "baseline_pain_mean"]) & (facts["unit"] == unit)]
     assert rows["number"].between(0, high).all(), rows["fact"].tolist()
@@ -153,9 +186,13 @@ def test_scores_lie_on_their_scale_and_changes_are_not_scores(facts, unit, high)
 
 def test_fragile_addresses_have_an_identifier(facts):
     # servers without a name, sessions, searches: gone tomorrow
-    fragile = facts["source_url"].str.contains(r"://\d+\.\d+\.|/embedded/|query_string=|linkout\?|\?lang=|\?wd=", na=False)
+    fragile = facts["source_url"].str.contains(
+        r"://\d+\.\d+\.|/embedded/|query_string=|linkout\?|\?lang=|\?wd=", na=False
+    )
     assert fragile.sum() > 20
-    assert facts.loc[fragile, "identifier"].notna().all(), facts.loc[fragile & facts["identifier"].isna(), "fact"].tolist()
+    assert facts.loc[fragile, "identifier"].notna().all(), facts.loc[
+        fragile & facts["identifier"].isna(), "fact"
+    ].tolist()
     known = facts["identifier"].dropna()
     assert known.str.fullmatch(r"PMID \d+|PMC\d+|doi:10\.\d{4,}/\S+|NCT\d{8}|ISRCTN\d+|IRCT\w+").all()
     assert facts.loc[facts["source_url"].isna(), "identifier"].isna().all()
@@ -177,13 +214,16 @@ def test_coverage_counts_every_study_in_every_field(facts, studies):
     assert counts["field"].tolist() == list(evidence.COVERED)
 
 
-@pytest.mark.parametrize("study, field, status", [
-    ("hara2022", "patients", evidence.FOUND),
-    ("tan2016", "patients", evidence.NOT_FOUND),
-    ("devulder1999", "follow-up", evidence.ARTICLE_ONLY),  # 1, 3 and 6 months only in the article's narrative
-    ("hamdy2021", "patients", evidence.DOUBTFUL),  # 50 in a 2017 report that may be the same trial
-    ("park2012", "sex", evidence.NOT_FOUND),
-])
+@pytest.mark.parametrize(
+    "study, field, status",
+    [
+        ("hara2022", "patients", evidence.FOUND),
+        ("tan2016", "patients", evidence.NOT_FOUND),
+        ("devulder1999", "follow-up", evidence.ARTICLE_ONLY),  # 1, 3 and 6 months only in the article's narrative
+        ("hamdy2021", "patients", evidence.DOUBTFUL),  # 50 in a 2017 report that may be the same trial
+        ("park2012", "sex", evidence.NOT_FOUND),
+    ],
+)
 def test_coverage_tells_apart_how_a_value_is_known(facts, studies, study, field, status):
     assert evidence.coverage(facts, studies).at[study, field] == status
 
@@ -196,16 +236,19 @@ def test_what_nobody_looked_for_is_counted(facts, studies):
 
 
 def test_the_page_states_how_much_nobody_looked_for(facts, studies):
-    chapter = json.loads((Path(__file__).resolve().parents[1] / "book" / "evidence_base.ipynb").read_text(encoding="utf-8"))
+    chapter = json.loads(
+        (Path(__file__).resolve().parents[1] / "book" / "evidence_base.ipynb").read_text(encoding="utf-8")
+    )
     stored = {
         output["metadata"]["scrapbook"]["name"]: output["data"]["application/papermill.record/text/plain"]
-        for cell in chapter["cells"] for output in cell.get("outputs", []) if "scrapbook" in output["metadata"]
+        for cell in chapter["cells"]
+        for output in cell.get("outputs", [])
+        if "scrapbook" in output["metadata"]
     }
     assert int(stored["n_not_looked"]) == evidence.cells_not_looked_for(facts, studies)
     assert int(stored["n_sourced"]) == len(evidence.sourced_studies(facts, studies))
     prose = " ".join("".join(cell["source"]) for cell in chapter["cells"] if cell["cell_type"] == "markdown")
     assert "{glue}`n_not_looked`" in prose and "{glue}`n_sourced`" in prose
-
 
 
 def test_every_fact_is_shown_with_its_value_and_its_page(facts):
@@ -215,7 +258,9 @@ def test_every_fact_is_shown_with_its_value_and_its_page(facts):
     urls = [re.search(r'href="([^"]*)"', cell)[1] if "<a " in cell else cell for cell in shown["source"]]
     assert [html.unescape(url) for url in urls] == found["source_url"].tolist()
     counted = found.reset_index(drop=True)["unit"] == "patients"
-    assert counted.sum() > 100 and shown.loc[counted, "value"].str.fullmatch(r"[\d.,\s]+ patients?( \([a-z' ]+\))?").all()
+    assert (
+        counted.sum() > 100 and shown.loc[counted, "value"].str.fullmatch(r"[\d.,\s]+ patients?( \([a-z' ]+\))?").all()
+    )
 
 
 @pytest.mark.parametrize("treatment_class", ["conservative", "minimally invasive", "neuromodulation", "surgery"])
@@ -225,7 +270,9 @@ def test_every_value_on_a_class_page_traces_to_a_page(facts, studies, treatment_
     for column in ("patients", "follow-up", "measure", "result", "result in numbers"):
         has_value, has_source = table[column] != "", table[f"{column} source"] != ""
         assert (has_value == has_source).all(), column
-        for sources, study in zip(table.loc[has_source, f"{column} source"], table.loc[has_source, "study"], strict=True):
+        for sources, study in zip(
+            table.loc[has_source, f"{column} source"], table.loc[has_source, "study"], strict=True
+        ):
             ref = int(re.search(r"ref (\d+)", study)[1])
             assert set(sources.split()) <= set(facts.loc[facts["ref"] == ref, "source_url"])
 
@@ -247,12 +294,26 @@ def test_results_in_numbers_beside_the_words(facts, studies):
     texts = {}
     for kind in included(studies)["treatment_class"].unique():
         texts |= evidence.class_page_table(studies, facts, kind).set_index("study")["result in numbers"].to_dict()
-    assert texts["Manchikanti (ref 60)"] == "pain and disability, 24 months: responders adhesiolysis 82 % (49 of 60), caudal epidural 5 % (3 of 60)"
-    assert "back pain, 6 months: change 10 kHz \N{MINUS SIGN}77 %, 10-1500 Hz \N{MINUS SIGN}64 %" in texts["Bolash (ref 55)"]
+    assert (
+        texts["Manchikanti (ref 60)"]
+        == "pain and disability, 24 months: responders adhesiolysis 82 % (49 of 60), caudal epidural 5 % (3 of 60)"
+    )
+    assert (
+        "back pain, 6 months: change 10 kHz \N{MINUS SIGN}77 %, 10-1500 Hz \N{MINUS SIGN}64 %"
+        in texts["Bolash (ref 55)"]
+    )
     minus = "\N{MINUS SIGN}"
-    assert texts["Gewandter (ref 27)"] == f"pain, 7 weeks: difference gabapentin ER vs placebo {minus}0.01 ({minus}0.22 to 0.2) in points 0 to 10"
-    assert texts["Hara (ref 64)"].startswith(f"disability, 3 months: mean change burst {minus}10.6, placebo {minus}9.3 (ODI 0 to 100)")
-    assert "difference SCS plus OMM vs OMM 9 (0.6 to 17.5) percentage points; p = 0.036 between arms" in texts["Rigoard (ref 71)"]
+    assert (
+        texts["Gewandter (ref 27)"]
+        == f"pain, 7 weeks: difference gabapentin ER vs placebo {minus}0.01 ({minus}0.22 to 0.2) in points 0 to 10"
+    )
+    assert texts["Hara (ref 64)"].startswith(
+        f"disability, 3 months: mean change burst {minus}10.6, placebo {minus}9.3 (ODI 0 to 100)"
+    )
+    assert (
+        "difference SCS plus OMM vs OMM 9 (0.6 to 17.5) percentage points; p = 0.036 between arms"
+        in texts["Rigoard (ref 71)"]
+    )
     # values at different doses and times, a p within each arm, and both arms together make no comparison
     assert texts["Khosravi (ref 56)"] == texts["Neumann (ref 62)"] == texts["Rigoard (ref 28)"] == ""
     other = facts.assign(number=facts["number"].mask(facts["fact"] == "manchikanti2012.responders_percent.2", 15))
@@ -261,7 +322,8 @@ def test_results_in_numbers_beside_the_words(facts, studies):
 
 
 def test_statements_that_rest_on_changes_within_arms_are_listed(facts):
-    """Directions of refs 42, 44, 56 and 62: their abstracts give p of pain within arms only, and no number between them."""
+    """Directions of refs 42, 44, 56 and 62: their abstracts give p of pain within arms only, and no number between
+    them."""
     listed = load_table("source_differences").query("topic == 'analysis'")
     assert {42, 44, 56, 62} <= set(listed["ref"])
     between = evidence.contrast_numbers(facts)
@@ -278,7 +340,9 @@ def test_article_against_the_trials_own_pages(facts):
 
 def test_a_fact_from_the_article_cannot_check_it(facts):
     own = facts[(facts["source_kind"] == "article") & facts["number"].notna()].iloc[0]["fact"]
-    link = pd.DataFrame([{"claim": "neuromodulation.deandres_low", "fact": own, "total": None, "relation": "same value", "note": None}])
+    link = pd.DataFrame(
+        [{"claim": "neuromodulation.deandres_low", "fact": own, "total": None, "relation": "same value", "note": None}]
+    )
     with pytest.raises(ValueError, match="checks nothing"):
         evidence.facts_against_article(facts, load_table("claims"), link)
 
@@ -322,7 +386,9 @@ def test_weighted_risk_of_bias_adds_up(facts, studies):
 
 def test_follow_up_in_days(facts):
     days = evidence.follow_up_days(facts)
-    assert days["duse2019"] == 21 and evidence.follow_up_days(facts, randomised=True)["duse2019"] == 7  # three programs of a week
+    assert (
+        days["duse2019"] == 21 and evidence.follow_up_days(facts, randomised=True)["duse2019"] == 7
+    )  # three programs of a week
     assert days["hara2022"] == pytest.approx(365.25)
     assert evidence.follow_up_days(facts, randomised=True)["hara2022"] == pytest.approx(365.25 / 4)
 

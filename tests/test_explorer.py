@@ -142,7 +142,9 @@ def test_the_difference_of_a_new_trial_is_against_the_network_without_it(data, s
     trial = replace(NULL_TRIAL, mean1=4.0)
     settings = replace(start, trial=trial)
     result = explore(data, settings)
-    joint = next(row for row in result["contrasts"] if (row["treat1"], row["treat2"]) == ("conservative", "placebo/sham"))
+    joint = next(
+        row for row in result["contrasts"] if (row["treat1"], row["treat2"]) == ("conservative", "placebo/sham")
+    )
     own_variance = result["trial"]["se"] ** 2 + settings.tau2
     rest_variance = 1 / (1 / joint["se"] ** 2 - 1 / own_variance)
     rest = rest_variance * (joint["te"] / joint["se"] ** 2 - result["trial"]["te"] / own_variance)
@@ -170,7 +172,10 @@ BEYOND = {
     "mean1": (1e308, "mean of arm 1 must be from \u22121,000,000 to 1,000,000"),
     "sd1": (1e-7, "SD of arm 1 must be from 0.000001 to 1,000,000"),
     "sd2": (1e308, "SD of arm 2 must be from 0.000001 to 1,000,000"),
-    "mean2": (5000.0, "its means are 1,983 SDs apart, and at most 100 can be shown"),  # 1,998 times 1 - 3 / (4 * 98 - 1)
+    "mean2": (
+        5000.0,
+        "its means are 1,983 SDs apart, and at most 100 can be shown",
+    ),  # 1,998 times 1 - 3 / (4 * 98 - 1)
 }
 
 
@@ -209,9 +214,17 @@ def test_comparisons_can_be_left_out_until_nothing_is_left(data, start):
     assert [row["predict_lower"] for row in result["contrasts"]] == [None]
     assert [row["beyond_new"] for row in result["contrasts"]] == [None]
     assert explore(data, replace(start, keep=(False,) * 3))["status"] == "empty"
-    apart = explore(data, replace(start, keep=(False, False, True), trial=replace(NULL_TRIAL, treat1="conservative + minimally invasive")))
+    apart = explore(
+        data,
+        replace(
+            start, keep=(False, False, True), trial=replace(NULL_TRIAL, treat1="conservative + minimally invasive")
+        ),
+    )
     assert apart["status"] == "disconnected"
-    assert sorted(apart["parts"]) == [["conservative", "neuromodulation"], ["conservative + minimally invasive", "placebo/sham"]]
+    assert sorted(apart["parts"]) == [
+        ["conservative", "neuromodulation"],
+        ["conservative + minimally invasive", "placebo/sham"],
+    ]
     alone = explore(data, replace(start, keep=(False,) * 3, trial=NULL_TRIAL))
     assert alone["trial"]["difference"] is None
     assert alone["contrasts"][0]["te"] == pytest.approx(alone["trial"]["te"])
@@ -291,15 +304,17 @@ def random_settings(data, number: int) -> list[Settings]:
         n1, n2 = (int(n) for n in np.exp(rng.uniform(np.log(2), np.log(2000), 2)))
         mean1, mean2, sd1, sd2 = *rng.uniform(0, 10, 2), *rng.uniform(0.5, 4, 2)
         trial = Trial(treat1, n1, mean1, sd1, treat2, n2, mean2, sd2)
-        drawn.append(Settings(
-            reference=float(rng.uniform(0, limit * 1.05)),
-            tau2=float(rng.choice([0, rng.uniform(0, 0.3)], p=[0.1, 0.9])),
-            rho=float(rng.choice([0, 1, rng.uniform()], p=[0.15, 0.1, 0.75])),
-            mid=float(rng.choice([0, rng.uniform(0, 1.5)], p=[0.15, 0.85])),
-            level=float(rng.uniform(0.5, 0.999)),
-            keep=tuple(bool(kept) for kept in rng.random(3) < 0.75),
-            trial=trial if rng.random() < 0.6 else None,
-        ))  # fmt: skip
+        drawn.append(
+            Settings(
+                reference=float(rng.uniform(0, limit * 1.05)),
+                tau2=float(rng.choice([0, rng.uniform(0, 0.3)], p=[0.1, 0.9])),
+                rho=float(rng.choice([0, 1, rng.uniform()], p=[0.15, 0.1, 0.75])),
+                mid=float(rng.choice([0, rng.uniform(0, 1.5)], p=[0.15, 0.85])),
+                level=float(rng.uniform(0.5, 0.999)),
+                keep=tuple(bool(kept) for kept in rng.random(3) < 0.75),
+                trial=trial if rng.random() < 0.6 else None,
+            )
+        )
     return drawn
 
 
@@ -321,7 +336,8 @@ class TestEngines:
     def test_200_random_settings_agree_to_a_millionth(self, page, data):
         settings = random_settings(data, 200)
         found = page.evaluate(
-            "states => states.map(state => pspsExplorer.compute(pspsExplorer.data, state))", [as_state(each) for each in settings]
+            "states => states.map(state => pspsExplorer.compute(pspsExplorer.data, state))",
+            [as_state(each) for each in settings],
         )
         statuses, worst, compared = [], 0.0, 0
         for each, theirs in zip(settings, found, strict=True):
@@ -367,7 +383,11 @@ class TestEngines:
         """Round trip through the address, for settings that a reader can reach."""
         for each in random_settings(data, 40):
             state = as_state(each)
-            back = page.evaluate("state => pspsExplorer.fromAddress(pspsExplorer.data, pspsExplorer.toAddress(pspsExplorer.data, state))", state)
+            back = page.evaluate(
+                "state => pspsExplorer.fromAddress(pspsExplorer.data, pspsExplorer.toAddress(pspsExplorer.data,"
+                " state))",
+                state,
+            )
             assert back == {"settings": json.loads(json.dumps(state)), "refused": []}
         assert page.evaluate("pspsExplorer.toAddress(pspsExplorer.data, pspsExplorer.data.settings)") == ""
 
@@ -410,7 +430,10 @@ class TestHands:
             page.get_by_role("button", name=text, exact=True).click()
             row = explore(data, settings)["contrasts"][0]
             ends = ("predict_lower", "predict_upper") if predicted else ("lower", "upper")
-            expect(said).to_contain_text(f"{told}: neuromodulation against placebo/sham, SMD {written(row['te'])} ({' to '.join(written(row[end]) for end in ends)})")
+            expect(said).to_contain_text(
+                f"{told}: neuromodulation against placebo/sham, SMD {written(row['te'])}"
+                f" ({' to '.join(written(row[end]) for end in ends)})"
+            )
             expect(page.get_by_role("button", name=text, exact=True)).to_have_attribute("aria-pressed", "true")
 
         expect(said).to_contain_text("As printed: neuromodulation against placebo/sham")
@@ -423,7 +446,11 @@ class TestHands:
         page.reload()
         expect(said).to_contain_text("In a new setting")
         page.get_by_role("button", name="A new setting").click()
-        asks("A smaller important difference", replace(start, mid=round(start.mid / 2, 2)), f"{written(start.mid / 2)} taken as important")
+        asks(
+            "A smaller important difference",
+            replace(start, mid=round(start.mid / 2, 2)),
+            f"{written(start.mid / 2)} taken as important",
+        )
         page.get_by_role("button", name="Reset").click()
         page.get_by_role("button", name="Without neuromodulation against placebo/sham").click()
         expect(said).to_contain_text("Without neuromodulation against placebo/sham: ")
@@ -432,8 +459,10 @@ class TestHands:
         for control in page.locator("form.explorer-controls :is(input, button)").all():
             if control.is_visible():
                 control.scroll_into_view_if_needed()
-                assert control.evaluate("e => { const b = e.getBoundingClientRect(); const top = document.elementFromPoint(b.x + b.width / 2, b.y + b.height / 2); "
-                                        "return e.contains(top) || e.parentElement.contains(top) }")
+                assert control.evaluate(
+                    "e => { const b = e.getBoundingClientRect(); const top = document.elementFromPoint(b.x + b.width /"
+                    " 2, b.y + b.height / 2); return e.contains(top) || e.parentElement.contains(top) }"
+                )
 
     def test_dragging_a_slider_changes_p_scores(self, page, data, start):
         box = page.get_by_role("slider", name="Correlation of estimates").bounding_box()
@@ -457,10 +486,15 @@ class TestHands:
         row = result["contrasts"][2]
         assert (row["treat1"], row["treat2"]) == ("neuromodulation", "conservative")
         assert shown_cell(page, "Effects", "neuromodulation against conservative", "SMD") == written(row["te"])
-        assert shown_cell(page, "Effects", "neuromodulation against conservative", "confidence interval") == (
-            f"{written(row['lower'])} to {written(row['upper'])}"
+        assert (
+            shown_cell(page, "Effects", "neuromodulation against conservative", "confidence interval")
+            == f"{written(row['lower'])} to {written(row['upper'])}"
         )
-        expect(page.get_by_text("It differs from what the network says without it by " + written(result["trial"]["difference"]))).to_be_visible()
+        expect(
+            page.get_by_text(
+                "It differs from what the network says without it by " + written(result["trial"]["difference"])
+            )
+        ).to_be_visible()
         page.get_by_label("SD of arm 1").fill("0")
         expect(page.get_by_text("The new trial is left out: the SD of arm 1 must be above 0.")).to_be_visible()
         page.get_by_role("button", name="Reset").click()
@@ -485,7 +519,8 @@ class TestHands:
         page.goto("about:blank")
         page.goto(f"{page_address}#tau2=-1&rho=0.25&drop=9&treat1=surgery")
         expect(page.get_by_text("Not understood in the link")).to_have_text(
-            "Not understood in the link, and left as it was: tau2=-1, drop=9, the new trial (arm 1 is no treatment of this network)."
+            "Not understood in the link, and left as it was: tau2=-1, drop=9, the new trial (arm 1 is no treatment of"
+            " this network)."
         )
         expect(page.get_by_role("spinbutton", name="Correlation of estimates")).to_have_value("0.25")
 
@@ -512,7 +547,9 @@ class TestHands:
         page.get_by_text("What this page has to assume").click()
         page.get_by_role("spinbutton", name="behind the printed intervals").fill("0.11")
         expect(page.locator(".explorer-summary")).to_contain_text("Not compatible with the print")
-        expect(page.locator(".explorer-summary")).to_contain_text("neuromodulation against conservative + minimally invasive")
+        expect(page.locator(".explorer-summary")).to_contain_text(
+            "neuromodulation against conservative + minimally invasive"
+        )
         assert not page.locator(".explorer-forest").is_visible()
         page.get_by_role("spinbutton", name="behind the printed intervals").fill("0.05")
         expect(page.locator(".explorer-forest")).to_be_visible()
@@ -533,24 +570,37 @@ class TestHands:
         assert page.locator("[aria-invalid]").count() == 0
 
     @pytest.mark.parametrize("width", [360, 1000])
-    @pytest.mark.parametrize("address", [
-        "", "level=0.999&drop=1", "drop=1&treat1=conservative&n1=1000&mean1=50&sd1=0.6&treat2=placebo/sham&n2=1000&mean2=5&sd2=0.6",
-        "drop=1&mid=0.1&level=0.999&treat1=conservative&n1=2&mean1=5&sd1=0.6&treat2=placebo/sham&n2=2&mean2=50&sd2=0.6",
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        "address",
+        [
+            "",
+            "level=0.999&drop=1",
+            "drop=1&treat1=conservative&n1=1000&mean1=50&sd1=0.6&treat2=placebo/sham&n2=1000&mean2=5&sd2=0.6",
+            "drop=1&mid=0.1&level=0.999&treat1=conservative&n1=2&mean1=5&sd1=0.6&treat2=placebo/sham&n2=2&mean2=50&sd2=0.6",
+        ],
+    )
     def test_the_axis_has_few_ticks_and_no_label_meets_another(self, page, page_address, width, address):
         page.set_viewport_size({"width": width, "height": 900})
         page.goto("about:blank")
         page.goto(f"{page_address}#{address}")
         assert page.locator(".explorer-notice:not(:empty)").count() == 0
         texts = page.eval_on_selector_all(
-            ".explorer-forest text", "all => all.map(e => [e.textContent, ...(({x, y, right, bottom}) => [x, y, right, bottom])(e.getBoundingClientRect())])"
+            ".explorer-forest text",
+            "all => all.map(e => [e.textContent, ...(({x, y, right, bottom}) => [x, y, right,"
+            " bottom])(e.getBoundingClientRect())])",
         )
         ticks = page.locator(".explorer-forest .tick").all_text_contents()
         assert 3 <= len(ticks) <= 9, ticks
         box = page.locator(".explorer-forest").bounding_box()
-        assert [text for text, left, _, right, _ in texts if left < box["x"] - 1 or right > box["x"] + box["width"] + 1] == []
+        assert [
+            text for text, left, _, right, _ in texts if left < box["x"] - 1 or right > box["x"] + box["width"] + 1
+        ] == []
         # a line of text is higher than its letters
-        meet = [(a[0], b[0]) for a, b in combinations(texts, 2) if a[1] < b[3] and b[1] < a[3] and a[2] < b[4] - 6 and b[2] < a[4] - 6]
+        meet = [
+            (a[0], b[0])
+            for a, b in combinations(texts, 2)
+            if a[1] < b[3] and b[1] < a[3] and a[2] < b[4] - 6 and b[2] < a[4] - 6
+        ]
         assert meet == []
 
     def test_no_comparison_left_is_said(self, page):
@@ -574,7 +624,14 @@ class TestHands:
         assert page.get_by_role("slider").count() == 0
         context.close()
 
-    @pytest.mark.parametrize("address", ["", "#reference=0.12", "#drop=1&treat1=conservative&n1=9&mean1=1&sd1=1&treat2=placebo/sham&n2=9&mean2=2&sd2=1"])
+    @pytest.mark.parametrize(
+        "address",
+        [
+            "",
+            "#reference=0.12",
+            "#drop=1&treat1=conservative&n1=9&mean1=1&sd1=1&treat2=placebo/sham&n2=9&mean2=2&sd2=1",
+        ],
+    )
     def test_no_view_has_an_axe_violation(self, page, page_address, address):
         page.goto("about:blank")
         page.goto(page_address + address)
@@ -588,19 +645,32 @@ class TestHands:
         page.set_viewport_size({"width": width, "height": 800})
         page.get_by_label("Add a trial").check()
         page.get_by_text("What this page has to assume").click()
-        wide = "[...document.querySelectorAll('.explorer *')].filter(e => !e.closest('.table-wrap') && e.getBoundingClientRect().right > innerWidth + 1)"
+        wide = (
+            "[...document.querySelectorAll('.explorer *')].filter(e => !e.closest('.table-wrap') &&"
+            " e.getBoundingClientRect().right > innerWidth + 1)"
+        )
         assert page.evaluate(f"{wide}.map(e => e.outerHTML.slice(0, 100))") == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
     def test_every_control_has_a_name_and_tab_reaches_it(self, page):
         page.get_by_label("Add a trial").check()
         controls = page.locator("form.explorer-controls :is(input, select, button)")
-        assert all(page.evaluate("[...document.querySelectorAll('.explorer :is(input, select)')].map(e => e.labels.length > 0 || e.ariaLabel)"))
+        assert all(
+            page.evaluate(
+                "[...document.querySelectorAll('.explorer :is(input, select)')].map(e => e.labels.length > 0 ||"
+                " e.ariaLabel)"
+            )
+        )
         page.evaluate("document.activeElement.blur()")
         reached = set()
         for _ in range(controls.count() + 15):  # the questions come first
             page.keyboard.press("Tab")
-            reached.add(page.evaluate("[...document.querySelectorAll('form.explorer-controls :is(input, select, button)')].indexOf(document.activeElement)"))
+            reached.add(
+                page.evaluate(
+                    "[...document.querySelectorAll('form.explorer-controls :is(input, select,"
+                    " button)')].indexOf(document.activeElement)"
+                )
+            )
         assert reached - {-1} == set(range(controls.count()))
 
 

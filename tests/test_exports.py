@@ -53,9 +53,14 @@ def same_contrasts(found: pd.DataFrame, expected: pd.DataFrame) -> bool:
 # --- there and back -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "format"), [
-    ("contrasts.csv", "psps-paper contrasts"), ("netmeta.csv", "netmeta"), ("cinema.csv", "CINeMA, inverse variance"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "format"),
+    [
+        ("contrasts.csv", "psps-paper contrasts"),
+        ("netmeta.csv", "netmeta"),
+        ("cinema.csv", "CINeMA, inverse variance"),
+    ],
+)
 def test_contrasts_survive_export_and_import_bit_by_bit(tmp_path, trials, files, name, format):
     (tmp_path / name).write_bytes(files[name])
     back = read_trials(tmp_path / name, Options("contrasts"), trials)
@@ -63,7 +68,9 @@ def test_contrasts_survive_export_and_import_bit_by_bit(tmp_path, trials, files,
     assert same_contrasts(back.contrasts, load_trials(trials))
 
 
-@pytest.mark.parametrize(("name", "format"), [("arms.csv", "netmeta pairwise, long arms"), ("metainsight.csv", "MetaInsight, long")])
+@pytest.mark.parametrize(
+    ("name", "format"), [("arms.csv", "netmeta pairwise, long arms"), ("metainsight.csv", "MetaInsight, long")]
+)
 def test_arms_survive_export_and_import_bit_by_bit(tmp_path, from_arms, name, format):
     (tmp_path / name).write_bytes(export_files(from_arms)[name])
     back = read_trials(tmp_path / name, Options("arms", measure="MD"), from_arms)
@@ -75,16 +82,29 @@ def test_arms_survive_export_and_import_bit_by_bit(tmp_path, from_arms, name, fo
 
 def test_a_second_export_of_the_imported_export_is_the_same_byte_for_byte(tmp_path, trials, files):
     folder = printed_only(tmp_path)
-    write_trials(convert(table_from_bytes("contrasts.csv", files["contrasts.csv"]), Options("contrasts"), folder), folder, replace_printed=True)
+    write_trials(
+        convert(table_from_bytes("contrasts.csv", files["contrasts.csv"]), Options("contrasts"), folder),
+        folder,
+        replace_printed=True,
+    )
     again = export_files(folder)
-    for name in ("contrasts.csv", "netmeta.csv", "netmeta.R", "cinema.csv", "results_contrasts.csv", "results_ranking.csv"):
+    for name in (
+        "contrasts.csv",
+        "netmeta.csv",
+        "netmeta.R",
+        "cinema.csv",
+        "results_contrasts.csv",
+        "results_ranking.csv",
+    ):
         assert again[name] == files[name], name
 
 
 def test_labels_that_look_like_formulas_survive_and_are_never_bare(tmp_path):
     folder = printed_only(tmp_path)
     content = b"studlab,treat1,treat2,TE,seTE\n'=cmd,'-A,'@B,0.1,0.2\n"
-    write_trials(convert(table_from_bytes("f.csv", content), Options("contrasts"), folder), folder, replace_printed=True)
+    write_trials(
+        convert(table_from_bytes("f.csv", content), Options("contrasts"), folder), folder, replace_printed=True
+    )
     assert load_trials(folder).loc[0, ["study", "treat1", "treat2"]].tolist() == ["=cmd", "-A", "@B"]
     written = (folder / "trials" / "contrasts.csv").read_text()
     assert "'=cmd,'-A,'@B" in written
@@ -136,10 +156,20 @@ def test_the_script_of_a_multi_arm_network_holds_netmeta_s_results():
     """Franchini 2012 with a three-arm study, netmeta 2.8-2."""
     oracle = json.loads((ROOT / "tests" / "oracles" / "franchini2012.json").read_text())
     given = oracle["input"]
-    contrasts = pd.DataFrame({"study": given["studlab"], "treat1": given["treat1"], "treat2": given["treat2"], "te": given["TE"], "se": given["seTE"]})
+    contrasts = pd.DataFrame(
+        {
+            "study": given["studlab"],
+            "treat1": given["treat1"],
+            "treat2": given["treat2"],
+            "te": given["TE"],
+            "se": given["seTE"],
+        }
+    )
     script = netmeta_script(fit_network(contrasts), measure="MD", desirable="lower")
     assert r_values(script, "TE") == given["TE"] and 'small.values = "good"' in script
-    np.testing.assert_allclose(np.array(r_values(script, "expected_TE")), np.array(oracle["TE_random"]).ravel(), rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(
+        np.array(r_values(script, "expected_TE")), np.array(oracle["TE_random"]).ravel(), rtol=1e-7, atol=1e-9
+    )
 
 
 def test_the_script_expects_no_tau2_where_netmeta_estimates_none():
@@ -154,10 +184,15 @@ def test_the_script_expects_no_tau2_where_netmeta_estimates_none():
 def test_the_script_says_in_its_head_what_it_leaves_out():
     """For REML and ML, negative arm variances (cases/13) and correlated estimates netmeta's conventions are others."""
     rows = pd.DataFrame(
-        [("Ko 2001", "a", "b", -0.30, 0.20), ("Ko 2001", "a", "c", -0.10, 0.10), ("Ko 2001", "b", "c", 0.20, 0.1095),
-         ("Li 2002", "a", "b", -0.2, 0.1), ("Mo 2003", "b", "c", 0.3, 0.15)],
+        [
+            ("Ko 2001", "a", "b", -0.30, 0.20),
+            ("Ko 2001", "a", "c", -0.10, 0.10),
+            ("Ko 2001", "b", "c", 0.20, 0.1095),
+            ("Li 2002", "a", "b", -0.2, 0.1),
+            ("Mo 2003", "b", "c", 0.3, 0.15),
+        ],
         columns=["study", "treat1", "treat2", "te", "se"],
-    )  # fmt: skip
+    )
     script = netmeta_script(fit_network(rows), measure="MD", desirable="lower")
     assert '# Left out: the studies "Ko 2001", of which an arm would have a negative variance' in script
     assert "Ko 2001" not in script.split("library")[1] and "expected" not in script and "netmeta(TE" in script
@@ -170,7 +205,11 @@ def test_the_script_says_in_its_head_what_it_leaves_out():
     twice = pd.concat([rows[3:], rows[3:].assign(te=[-0.5, 0.1])])
     labelled = twice.assign(study=list("pqrs"))
     reml = netmeta_script(fit_network(labelled, tau2="REML"), measure="MD", desirable="lower")
-    assert "# Left out: the search for tau2 by REML" in reml and "tau.preset = " in reml and "agree(fit$tau^2, expected_tau2)" in reml
+    assert (
+        "# Left out: the search for tau2 by REML" in reml
+        and "tau.preset = " in reml
+        and "agree(fit$tau^2, expected_tau2)" in reml
+    )
     correlated = netmeta_script(fit_network(twice, correlation=0.5), measure="MD", desirable="lower")
     assert "# Left out: the correlation 0.5 of several estimates" in correlated and "agree" not in correlated
     assert "agree" in netmeta_script(fit_network(twice, correlation=0.0), measure="MD", desirable="lower")
@@ -180,10 +219,15 @@ def test_the_script_closes_loops_and_reads_the_same_in_any_locale():
     """cases/12: netmeta stops at a gap of 0.01; names with colons, other scripts and line breaks."""
     names = {"A": "A:\nb", "B": "\u4e2d:~", "C": "C;="}
     rows = pd.DataFrame(
-        [("Ko\n2001", "A", "B", -0.31, 0.06), ("Ko\n2001", "B", "C", 0.12, 0.06), ("Ko\n2001", "A", "C", -0.18, 0.06),
-         ("Li", "A", "B", -0.2, 0.1), ("Mo", "B", "C", 0.1, 0.1)],
+        [
+            ("Ko\n2001", "A", "B", -0.31, 0.06),
+            ("Ko\n2001", "B", "C", 0.12, 0.06),
+            ("Ko\n2001", "A", "C", -0.18, 0.06),
+            ("Li", "A", "B", -0.2, 0.1),
+            ("Mo", "B", "C", 0.1, 0.1),
+        ],
         columns=["study", "treat1", "treat2", "te", "se"],
-    ).replace(names)  # fmt: skip
+    ).replace(names)
     script = netmeta_script(fit_network(rows), measure="MD", desirable="lower")
     te = r_values(script, "TE")
     assert te[0] + te[1] == pytest.approx(te[2], abs=1e-15) and te[3:] == [-0.2, 0.1]
@@ -193,7 +237,9 @@ def test_the_script_closes_loops_and_reads_the_same_in_any_locale():
 
 
 def test_several_estimates_of_a_study_have_labels_of_their_own():
-    contrasts = pd.DataFrame({"study": ["a", "a", 'b "x" \\'], "treat1": "A", "treat2": "B", "te": [0.1, 0.2, 0.3], "se": 0.2})
+    contrasts = pd.DataFrame(
+        {"study": ["a", "a", 'b "x" \\'], "treat1": "A", "treat2": "B", "te": [0.1, 0.2, 0.3], "se": 0.2}
+    )
     script = netmeta_script(fit_network(contrasts, correlation=0.0), measure="SMD", desirable="higher")
     assert r_values(script, "studlab") == ["a", "a (estimate 2)", 'b "x" \\']
 
@@ -206,9 +252,12 @@ def test_the_manifest_names_every_file_with_its_checksum(files):
     assert set(manifest["files"]) | {MANIFEST} == set(files)
     for name, entry in manifest["files"].items():
         assert entry["sha256"] == hashlib.sha256(files[name]).hexdigest() and entry["meaning"]
-    assert manifest["not written"] == {"metainsight.csv": "MetaInsight takes arms of trials, and the data were imported as contrasts"}
+    assert manifest["not written"] == {
+        "metainsight.csv": "MetaInsight takes arms of trials, and the data were imported as contrasts"
+    }
     assert "numpy" in manifest["versions"] and manifest["outcomes"] == [
-        {"name": "pain", "measure": "SMD", "te_desirable": "higher", "state": "trial-level data", "folder": "."}]
+        {"name": "pain", "measure": "SMD", "te_desirable": "higher", "state": "trial-level data", "folder": "."}
+    ]
 
 
 def test_without_trials_the_manifest_says_why_data_are_missing(tmp_path):
@@ -236,7 +285,9 @@ def test_result_tables_hold_the_fit_unrounded(tmp_path, trials, files):
 def test_a_contrast_outside_the_network_is_named_and_not_exported(tmp_path):
     folder = printed_only(tmp_path)
     name, content, options = EXAMPLES["netmeta"]
-    write_trials(convert(table_from_bytes(name, content + b"extra,X,Y,0.1,0.2\n"), options, folder), folder, replace_printed=True)
+    write_trials(
+        convert(table_from_bytes(name, content + b"extra,X,Y,0.1,0.2\n"), options, folder), folder, replace_printed=True
+    )
     files = export_files(folder)
     (left_out,) = json.loads(files[MANIFEST])["left out of the fit"]
     assert left_out["study"] == "extra" and "not connected" in left_out["reason"]
@@ -259,14 +310,18 @@ def test_only_an_earlier_export_is_replaced(tmp_path, trials):
     assert [path.name for path in other.iterdir()] == ["thesis.txt"]
 
 
-@pytest.mark.parametrize("manifest", ['{"name": "my web app"}', "[]", "", '{"schema": "psps-paper export 2", "files": ["x"]}'])
+@pytest.mark.parametrize(
+    "manifest", ['{"name": "my web app"}', "[]", "", '{"schema": "psps-paper export 2", "files": ["x"]}']
+)
 def test_a_manifest_of_something_else_is_no_export(tmp_path, trials, manifest):
     (tmp_path / "site" / ".git").mkdir(parents=True)
     for name, text in (("manifest.json", manifest), ("thesis.txt", "important"), (".git/HEAD", "ref")):
         (tmp_path / "site" / name).write_text(text)
     with pytest.raises(TableError, match="holds files that are no export"):
         export(trials, tmp_path / "site")
-    assert (tmp_path / "site" / "thesis.txt").read_text() == "important" and (tmp_path / "site" / ".git" / "HEAD").is_file()
+    assert (tmp_path / "site" / "thesis.txt").read_text() == "important" and (
+        tmp_path / "site" / ".git" / "HEAD"
+    ).is_file()
 
 
 def test_what_a_user_added_to_an_export_or_changed_in_it_is_never_lost(tmp_path, trials):
@@ -279,7 +334,13 @@ def test_what_a_user_added_to_an_export_or_changed_in_it_is_never_lost(tmp_path,
     (target / "notes" / "mine.md").write_text("x")
     (target / "netmeta.R").unlink()
     (target / "netmeta.R").symlink_to(tmp_path / "elsewhere.R")
-    with pytest.raises(TableError, match="out: not replaced.* changed since: cinema.csv, manifest.json, netmeta.R, notes/mine.md; move this elsewhere"):
+    with pytest.raises(
+        TableError,
+        match=(
+            "out: not replaced.* changed since: cinema.csv, manifest.json, netmeta.R, notes/mine.md; move this"
+            " elsewhere"
+        ),
+    ):
         export(trials, target)
     assert (target / "cinema.csv").read_bytes() == rated and (target / "notes" / "mine.md").is_file()
     for name in ("cinema.csv", "netmeta.R", "notes/mine.md"):
@@ -302,7 +363,11 @@ def with_responders(folder):
     """Trials of a second outcome beside those of the first."""
     data = with_trials(folder)
     content = b"studlab,treat1,treat2,TE,seTE\na,A/x,B,0.1,0.2\nb,A/x,B,0.3,0.2\n"
-    write_trials(convert(table_from_bytes("r.csv", content), Options("contrasts", outcome="responders"), data), data, replace_printed=True)
+    write_trials(
+        convert(table_from_bytes("r.csv", content), Options("contrasts", outcome="responders"), data),
+        data,
+        replace_printed=True,
+    )
     return data
 
 
@@ -311,15 +376,25 @@ def test_every_outcome_is_exported_the_first_on_top(tmp_path, trials):
     files, alone = export_files(data), export_files(trials)
     for name in ("contrasts.csv", "netmeta.R", "results_ranking.csv"):
         assert files[name] == alone[name]
-    assert b'treat1 = c("A/x", "A/x")' in files["2_responders/netmeta.R"] and b'sm = "OR"' in files["2_responders/netmeta.R"]
+    assert (
+        b'treat1 = c("A/x", "A/x")' in files["2_responders/netmeta.R"]
+        and b'sm = "OR"' in files["2_responders/netmeta.R"]
+    )
     manifest, results = json.loads(files[MANIFEST]), json.loads(files["results.json"])
-    assert [(entry["name"], entry["folder"]) for entry in manifest["outcomes"]] == [("pain", "."), ("responders", "2_responders/")]
+    assert [(entry["name"], entry["folder"]) for entry in manifest["outcomes"]] == [
+        ("pain", "."),
+        ("responders", "2_responders/"),
+    ]
     assert [entry["outcome"]["name"] for entry in results["outcomes"]] == ["pain", "responders"]
-    assert set(manifest["files"]) | {MANIFEST} == set(files) and "2_responders/metainsight.csv" in manifest["not written"]
+    assert (
+        set(manifest["files"]) | {MANIFEST} == set(files) and "2_responders/metainsight.csv" in manifest["not written"]
+    )
     only = export_files(data, outcome="responders")
     assert only["netmeta.R"] == files["2_responders/netmeta.R"] and not any("/" in name for name in only)
     export(data, tmp_path / "out")
-    assert set(export(data, tmp_path / "out")) == {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert set(export(data, tmp_path / "out")) == {
+        path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*") if path.is_file()
+    }
 
 
 def test_arms_of_some_studies_only_are_said_to_be_so(tmp_path, from_arms):
@@ -329,7 +404,9 @@ def test_arms_of_some_studies_only_are_said_to_be_so(tmp_path, from_arms):
     files = export_files(data)
     manifest = json.loads(files[MANIFEST])
     assert manifest["files"]["arms.csv"]["meaning"].endswith("not those of later, imported as contrasts")
-    assert "metainsight.csv" not in files and manifest["not written"]["metainsight.csv"].endswith("imported as contrasts: later")
+    assert "metainsight.csv" not in files and manifest["not written"]["metainsight.csv"].endswith(
+        "imported as contrasts: later"
+    )
 
 
 def test_the_command_writes_a_folder(tmp_path, trials, capsys):

@@ -21,7 +21,10 @@ ROWS = pd.DataFrame({"study": ["a", "b"], "treat1": "A", "treat2": "B", "te": [0
     [
         (lambda: meta_analysis([0.1, 0.2, 0.5], [0.1, 1e-160, 0.1]), r"^studies, row 1, column se: 1e-160 is not"),
         (lambda: meta_analysis([1e200, -1e200, 0.5], [0.1] * 3), r"^studies, row 0, column te: 1e\+200 is not"),
-        (lambda: meta_analysis([1, 2, 3], [1, 1, 2e5]), r"^studies, row 2, column se: 200000.0 is not at most 100000 times"),
+        (
+            lambda: meta_analysis([1, 2, 3], [1, 1, 2e5]),
+            r"^studies, row 2, column se: 200000.0 is not at most 100000 times",
+        ),
         (lambda: egger_test([1, 2, 3], [1, 1e-160, 2]), "row 1, column se"),
         (lambda: three_level([1, 2, 1e80], [1, 1, 2], list("aab")), "row 2, column te"),
         (lambda: smd(20, 5.0, 1e308, 20, 4.0, 2.0), "column sd1: 1e"),
@@ -56,7 +59,9 @@ def test_largest_accepted_numbers_give_finite_results():
 def test_unbiased_variance_does_not_cancel():
     """attacks/numbers: the excess over 2/n is 6.250000703125084e-09 at n = 1e7."""
     n = 10_000_000
-    assert smd(n, 5.0, 2.0, n, 4.0, 2.0, variance="unbiased").se ** 2 - 2e-7 == pytest.approx(6.250000703125084e-09, rel=1e-6)
+    assert smd(n, 5.0, 2.0, n, 4.0, 2.0, variance="unbiased").se ** 2 - 2e-7 == pytest.approx(
+        6.250000703125084e-09, rel=1e-6
+    )
     df = np.array([1e9, 1e12, 1e15])
     np.testing.assert_allclose(unbiased_excess(df), 1 / (2 * df), rtol=1e-8)
     te, se = smd(1e15, 5.0, 2.0, 20, 4.0, 2.0, variance="unbiased")

@@ -10,10 +10,21 @@ from psps_paper.article.prisma import STAGES, complete_flow, unlinked_steps
 
 # Results, Study selection; Fig. 1, caption
 PRINTED = {
-    "identified": 1140, "duplicates": 432, "screened": 708, "full_text_sought": 105, "full_text_missing": 34,
-    "full_text_assessed": 71, "included_first_search": 45, "included_update": 5, "included_before_retraction": 50,
-    "retracted": 1, "included": 49, "nma_eligible": 14, "nma_other_subnetwork": 1, "nma_used": 13,
-}  # fmt: skip
+    "identified": 1140,
+    "duplicates": 432,
+    "screened": 708,
+    "full_text_sought": 105,
+    "full_text_missing": 34,
+    "full_text_assessed": 71,
+    "included_first_search": 45,
+    "included_update": 5,
+    "included_before_retraction": 50,
+    "retracted": 1,
+    "included": 49,
+    "nma_eligible": 14,
+    "nma_other_subnetwork": 1,
+    "nma_used": 13,
+}
 # Neither is printed: 708 - 105 and 71 - 45
 IMPLIED = {"screened_out": 603, "full_text_excluded": 26}
 
@@ -69,12 +80,18 @@ def test_registry_and_flow_count_the_same_studies(prisma):
     assert flow["nma_used"] == (studies["nma_status"] == "used").sum()
 
 
-@pytest.mark.parametrize(("counts", "message"), [
-    ({"duplicates": 431}, "boxes identified, duplicates, screened: the counts do not add up, -1 are left over"),
-    ({"retracted": 2}, "boxes included_before_retraction, retracted, included: the counts do not add up, 1 are left over"),
-    ({"full_text_sought": 800}, "boxes screened, screened_out, full_text_sought: the unknown count would be -92"),
-    ({"screened": pd.NA}, "box screened: a box of the main path has no count"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ({"duplicates": 431}, "boxes identified, duplicates, screened: the counts do not add up, -1 are left over"),
+        (
+            {"retracted": 2},
+            "boxes included_before_retraction, retracted, included: the counts do not add up, 1 are left over",
+        ),
+        ({"full_text_sought": 800}, "boxes screened, screened_out, full_text_sought: the unknown count would be -92"),
+        ({"screened": pd.NA}, "box screened: a box of the main path has no count"),
+    ],
+)
 def test_counts_that_cannot_be_are_refused(prisma, counts, message):
     with pytest.raises(ValueError, match=f"^prisma.csv, {message}$"):
         complete_flow(change(prisma, **counts))

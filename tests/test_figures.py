@@ -89,6 +89,7 @@ def made_typeface(folder: Path, name: str, characters: str, weight: int) -> Font
 @pytest.fixture
 def installed(typefaces, monkeypatch) -> Iterator[Callable[[str], None]]:
     """Let matplotlib find the typefaces of one of the machines and no other."""
+
     def only(machine: str) -> None:
         monkeypatch.delenv("MPL_IGNORE_SYSTEM_FONTS", raising=False)  # which would hide the made ones too
         monkeypatch.setattr(fontManager, "ttflist", list(typefaces[machine]))
@@ -302,8 +303,15 @@ def typefaces(tmp_path_factory) -> dict[str, tuple[FontEntry, ...]]:
     """Machines by what is installed on them: matplotlib's own typefaces, and made ones."""
     folder, bundled = tmp_path_factory.mktemp("typefaces"), Path(mpl.get_data_path())
     bare = tuple(entry for entry in fontManager.ttflist if Path(entry.fname).is_relative_to(bundled))
-    half, cjk, hindi, medium = (made_typeface(folder, name, characters, weight) for name, characters, weight in [
-        ("Half", "尼古", 400), ("CJK", "尼古丁戒烟", 400), ("Hindi", "कख", 400), ("Medium", "尼古丁戒烟", 500)])  # fmt: skip
+    half, cjk, hindi, medium = (
+        made_typeface(folder, name, characters, weight)
+        for name, characters, weight in [
+            ("Half", "尼古", 400),
+            ("CJK", "尼古丁戒烟", 400),
+            ("Hindi", "कख", 400),
+            ("Medium", "尼古丁戒烟", 500),
+        ]
+    )
     broken = replace(cjk, fname=str(folder / "removed.ttf"), name="Broken")
     return {"bare": bare, "CJK": (*bare, cjk), "many": (broken, half, medium, hindi, cjk, *reversed(bare))}
 
@@ -322,13 +330,16 @@ def test_matplotlib_s_placeholder_is_among_the_typefaces_and_never_chosen(typefa
     assert layout.families("尼古丁", typefaces["bare"]) == ([style.FONT], "丁古尼")
 
 
-@pytest.mark.parametrize(("machine", "characters", "chosen", "left"), [
-    ("bare", "", [], ""),
-    ("CJK", "尼古丁", ["CJK"], ""),
-    ("CJK", "尼क", ["CJK"], "क"),
-    ("many", "尼", ["CJK"], ""),
-    ("many", "尼古丁क", ["CJK", "Hindi"], ""),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("machine", "characters", "chosen", "left"),
+    [
+        ("bare", "", [], ""),
+        ("CJK", "尼古丁", ["CJK"], ""),
+        ("CJK", "尼क", ["CJK"], "क"),
+        ("many", "尼", ["CJK"], ""),
+        ("many", "尼古丁क", ["CJK", "Hindi"], ""),
+    ],
+)
 def test_the_typefaces_that_together_have_most_characters_are_chosen(typefaces, machine, characters, chosen, left):
     assert layout.families(characters, typefaces[machine]) == ([style.FONT, *chosen], left)
 
@@ -344,7 +355,9 @@ def test_an_svg_is_the_same_whatever_typefaces_are_installed(installed, machine,
 
 
 @pytest.mark.parametrize("machine", ["CJK", "many"])
-def test_a_pdf_uses_an_installed_typeface_and_the_drawing_stays_as_it_was(installed, machine, recwarn, caplog, tmp_path):
+def test_a_pdf_uses_an_installed_typeface_and_the_drawing_stays_as_it_was(
+    installed, machine, recwarn, caplog, tmp_path
+):
     installed(machine)
     drawing = chinese_graph()
     before = to_svg(drawing)
@@ -359,7 +372,8 @@ def test_where_no_typeface_has_a_character_one_warning_names_it(installed, tmp_p
     with pytest.warns(UserWarning) as caught:
         save(chinese_graph(), tmp_path, ("pdf",))
     assert [str(warning.message) for warning in caught] == [
-        "no installed typeface has 丁古尼戒烟: a PDF or PNG shows boxes; install one that has, or use the SVG"]
+        "no installed typeface has 丁古尼戒烟: a PDF or PNG shows boxes; install one that has, or use the SVG"
+    ]
     assert caplog.messages == []
 
 
@@ -386,7 +400,7 @@ def test_no_pyplot():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("name", ["", "Forest", "1st", "a b", "a\"b"])
+@pytest.mark.parametrize("name", ["", "Forest", "1st", "a b", 'a"b'])
 def test_a_drawing_s_name_can_be_an_id_and_a_file(name):
     with pytest.raises(ValueError, match="drawing name"):
         EXAMPLES["rank_interval"](name=name)
@@ -404,9 +418,7 @@ def test_save_writes_each_format_and_the_data_the_same_each_time(tmp_path):
     assert [p.name for p in paths] == [f"forest_network.{e}" for e in ("svg", "pdf", "png", "csv")]
     for one, two in zip(paths, again, strict=True):
         assert one.read_bytes() == two.read_bytes(), one.name
-    pd.testing.assert_frame_equal(
-        pd.read_csv(paths[-1]), drawn("forest_network").data, check_dtype=False
-    )
+    pd.testing.assert_frame_equal(pd.read_csv(paths[-1]), drawn("forest_network").data, check_dtype=False)
 
 
 def test_save_refuses_an_unknown_format(tmp_path):
@@ -420,12 +432,39 @@ def test_save_refuses_an_unknown_format(tmp_path):
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("prisma_flow", ["1140", "leaving – Duplicates removed: 432", "joining – Added by the updated search: 5", "Excluded on title and abstract: n not printed"]),
-        ("rob_stacked", ["Overall: 8.2% low, 26.5% some concerns and 65.3% high", "1 Randomisation process: 100.0% unknown"]),
+        (
+            "prisma_flow",
+            [
+                "1140",
+                "leaving – Duplicates removed: 432",
+                "joining – Added by the updated search: 5",
+                "Excluded on title and abstract: n not printed",
+            ],
+        ),
+        (
+            "rob_stacked",
+            ["Overall: 8.2% low, 26.5% some concerns and 65.3% high", "1 Randomisation process: 100.0% unknown"],
+        ),
         ("rob_by_study", ["All 49 studies", "Neuromodulation (25)", "Surgery (2)"]),
         ("studies_by_year", ["49 studies", "neuromodulation 25"]),
-        ("network_graph", ["neuromodulation versus placebo/sham (10 studies, 19 estimates)", "Separate subnetwork of 2 treatments and 1 comparison: surgery versus surgery + minimally invasive (1 study)"]),
-        ("forest_network", ["0.45 (0.14 to 0.76), prediction interval −0.21 to 1.11 [printed]", "0.33 (−0.09 to 0.75) [implied]", "above 0 favours neuromodulation"]),
+        (
+            "network_graph",
+            [
+                "neuromodulation versus placebo/sham (10 studies, 19 estimates)",
+                (
+                    "Separate subnetwork of 2 treatments and 1 comparison: surgery versus surgery + minimally invasive"
+                    " (1 study)"
+                ),
+            ],
+        ),
+        (
+            "forest_network",
+            [
+                "0.45 (0.14 to 0.76), prediction interval −0.21 to 1.11 [printed]",
+                "0.33 (−0.09 to 0.75) [implied]",
+                "above 0 favours neuromodulation",
+            ],
+        ),
         ("league_heat", ["neuromodulation minus conservative 0.33 (−0.09 to 0.75)"]),
         ("rank_heat", ["neuromodulation (P-score 0.975): rank 1 94%, rank 2 6%"]),
         ("rankogram", ["neuromodulation (P-score 0.975): rank 1 94%", "rank 3 <1%"]),
@@ -435,13 +474,50 @@ def test_save_refuses_an_unknown_format(tmp_path):
         ("funnel", ["25 simulated estimates", "neuromodulation vs placebo/sham: 19"]),
         ("bubble", ["25 simulated estimates", "against publication year, from 1999.00 to 2023.00", "Slope"]),
         ("contour_funnel", ["25 simulated estimates", "3 of them filled in", "pooled effect 0.40"]),
-        ("interval_strip", ["1 of 3 printed values outside even with their rounding", "printed 0.389, outside, implied 0.391 to 0.403"]),
-        ("forest_responders", ["24/50 against 4/44, 9.23 (2.89 to 29.46)", "Pooled, random effects: 6.93 (2.64 to 18.20), prediction interval 0.31 to 153.00"]),
+        (
+            "interval_strip",
+            [
+                "1 of 3 printed values outside even with their rounding",
+                "printed 0.389, outside, implied 0.391 to 0.403",
+            ],
+        ),
+        (
+            "forest_responders",
+            [
+                "24/50 against 4/44, 9.23 (2.89 to 29.46)",
+                "Pooled, random effects: 6.93 (2.64 to 18.20), prediction interval 0.31 to 153.00",
+            ],
+        ),
         ("effect_direction", ["25 studies", "add-on neuromodulation: 1 favours intervention and 1 no difference"]),
         ("tau_posterior", ["median 0.37, 95\u202f% interval 0.11 to 0.88"]),
-        ("prior_strip", ["scaled from 1/8 to 8 times", "placebo/sham: on average 93\u202f% (90\u202f% to 96\u202f%), in a new study 72\u202f% (72\u202f% to 72\u202f%)"]),
-        ("identified_ranges", ["Simulated", "placebo/sham: each estimate by itself 0.18 to 0.19", "one mean a study at least −0.45 to 0.33"]),
-        ("threshold_forest", ["neuromodulation vs placebo/sham: 0.36 (0.18 to 0.53), unchanged 0.34 to 0.45; below it: neuromodulation, placebo/sham", "unchanged 0.36 to no limit"]),
+        (
+            "prior_strip",
+            [
+                "scaled from 1/8 to 8 times",
+                (
+                    "placebo/sham: on average 93\u202f% (90\u202f% to 96\u202f%), in a new study 72\u202f% (72\u202f%"
+                    " to 72\u202f%)"
+                ),
+            ],
+        ),
+        (
+            "identified_ranges",
+            [
+                "Simulated",
+                "placebo/sham: each estimate by itself 0.18 to 0.19",
+                "one mean a study at least −0.45 to 0.33",
+            ],
+        ),
+        (
+            "threshold_forest",
+            [
+                (
+                    "neuromodulation vs placebo/sham: 0.36 (0.18 to 0.53), unchanged 0.34 to 0.45; below it:"
+                    " neuromodulation, placebo/sham"
+                ),
+                "unchanged 0.36 to no limit",
+            ],
+        ),
     ],
 )
 def test_alt_tells_the_numbers(name, expected):
@@ -466,11 +542,16 @@ def test_bubbles_and_contours_show_the_fit_and_the_studies():
 
 def test_a_printed_value_is_outside_only_beyond_its_rounding():
     """0.14 stands for 0.135 to 0.145, which 0.143 to 0.146 meets and 0.146 to 0.150 does not."""
-    rows = pd.DataFrame({"label": ["meets", "beyond"], "low": [0.143, 0.146], "high": [0.146, 0.150], "printed": 0.14, "decimals": 2})
+    rows = pd.DataFrame(
+        {"label": ["meets", "beyond"], "low": [0.143, 0.146], "high": [0.146, 0.150], "printed": 0.14, "decimals": 2}
+    )
     drawing = figures.interval_strip(rows, unit="SMD")
     assert drawing.data["meets"].tolist() == [True, False]
     assert drawing.data[["printed_low", "printed_high"]].to_numpy() == pytest.approx(np.array([[0.135, 0.145]] * 2))
-    assert "meets: printed 0.14, implied 0.143 to 0.146; beyond: printed 0.14, outside, implied 0.146 to 0.150" in drawing.alt
+    assert (
+        "meets: printed 0.14, implied 0.143 to 0.146; beyond: printed 0.14, outside, implied 0.146 to 0.150"
+        in drawing.alt
+    )
 
 
 def test_every_drawing_has_its_alt_checked():
@@ -501,7 +582,8 @@ def test_forest_network_shows_the_tier_by_the_marker():
     drawing = drawn("forest_network")
     faces = {
         line.get_xdata()[0]: line.get_markerfacecolor()
-        for line in drawing.figure.axes[1].lines if line.get_marker() == "o"
+        for line in drawing.figure.axes[1].lines
+        if line.get_marker() == "o"
     }
     assert faces[0.33] == style.PAPER
     assert faces[0.36] == palette.CLASS_COLOURS["placebo/sham"]
@@ -557,7 +639,9 @@ def test_funnel_adjusts_each_estimate_by_its_comparison():
     weighted = (drawing.data["adjusted"] / drawing.data["se"] ** 2).groupby(drawing.data["comparison"]).sum()
     assert weighted.to_numpy() == pytest.approx(0, abs=1e-9)
     plotted = [
-        point for line in drawing.figure.axes[1].lines if line.get_linestyle() == "None"
+        point
+        for line in drawing.figure.axes[1].lines
+        if line.get_linestyle() == "None"
         for point in zip(line.get_xdata(), line.get_ydata(), strict=True)
     ]
     assert sorted(plotted) == sorted(zip(drawing.data["adjusted"], drawing.data["se"], strict=True))
@@ -568,7 +652,14 @@ def test_funnel_takes_a_given_summary():
     assert (drawing.data["adjusted"] - (POINTS["te"] - 0.4)).abs().max() == 0
 
 
-@pytest.mark.parametrize(("name", "columns"), [("interval_strip", ["low", "high"]), ("identified_ranges", ["low", "high"]), ("threshold_forest", ["lower", "upper"])])
+@pytest.mark.parametrize(
+    ("name", "columns"),
+    [
+        ("interval_strip", ["low", "high"]),
+        ("identified_ranges", ["low", "high"]),
+        ("threshold_forest", ["lower", "upper"]),
+    ],
+)
 def test_intervals_are_plotted(name, columns):
     drawing = drawn(name)
     spans = [x for x, _ in lines(drawing.figure.axes[1])]
@@ -587,7 +678,11 @@ def test_p_score_dots_name_the_tier_of_the_network():
     drawing = figures.p_score_dots(P_TABLE, tier="recomputed")
     assert "placebo/sham recomputed 0.390, printed 0.389" in drawing.alt and "implied" not in drawing.alt
     texts = [text.get_text() for axes in drawing.figure.axes for text in axes.texts]
-    assert "recomputed" in texts and any("recomputed 0.390" in text for text in texts) and not any("implied" in text for text in texts)
+    assert (
+        "recomputed" in texts
+        and any("recomputed 0.390" in text for text in texts)
+        and not any("implied" in text for text in texts)
+    )
 
 
 def test_rank_interval_takes_quantiles_of_the_rank():
@@ -640,20 +735,39 @@ def test_network_graph_of_a_loop():
     assert all(overlap(a, b) < 1 for (_, a), (_, b) in itertools.combinations(boxes, 2))
 
 
-LONG = "naïve Überweisung – long-acting subcutaneous buprenorphine with weekly structured telephone counselling and booster sessions"
+LONG = (
+    "naïve Überweisung – long-acting subcutaneous buprenorphine with weekly structured telephone counselling and"
+    " booster sessions"
+)
 CROWDED = [
-    ("placebo", "SCS: burst"), ("placebo", "SCS"), ("placebo", "burst: tonic"), ("placebo", 'tonic & <5 kHz> "high"'), ("placebo", "10% gel * $2 vs $3 *"),
-    ("placebo", LONG), ("placebo", "TENS"), ("SCS: burst", "SCS"), ("SCS", "burst: tonic"), ('tonic & <5 kHz> "high"', "10% gel * $2 vs $3 *"),
-    (LONG, "TENS"), ("SCS: burst", "burst: tonic"),
-]  # fmt: skip
-SQUARE = [("usual care", "tablet"), ("usual care", "nasal rinse"), ("usual care", "rinse and tablet"), ("tablet", "nasal rinse"), ("tablet", "rinse and tablet")]
+    ("placebo", "SCS: burst"),
+    ("placebo", "SCS"),
+    ("placebo", "burst: tonic"),
+    ("placebo", 'tonic & <5 kHz> "high"'),
+    ("placebo", "10% gel * $2 vs $3 *"),
+    ("placebo", LONG),
+    ("placebo", "TENS"),
+    ("SCS: burst", "SCS"),
+    ("SCS", "burst: tonic"),
+    ('tonic & <5 kHz> "high"', "10% gel * $2 vs $3 *"),
+    (LONG, "TENS"),
+    ("SCS: burst", "burst: tonic"),
+]
+SQUARE = [
+    ("usual care", "tablet"),
+    ("usual care", "nasal rinse"),
+    ("usual care", "rinse and tablet"),
+    ("tablet", "nasal rinse"),
+    ("tablet", "rinse and tablet"),
+]
 STAR = [("placebo", f"treatment {k} of many") for k in range(40)]
 
 
 @every_width
 @pytest.mark.parametrize("pairs", [CROWDED, SQUARE, STAR], ids=["crowded", "square", "star"])
 def test_in_a_network_graph_nothing_lies_on_anything(pairs, width):
-    """Every name and number is there; no text lies on another, and no box or dot on a text but its own or on another box."""
+    """Every name and number is there; no text lies on another, and no box or dot on a text but its own or on another
+    box."""
     edges = pd.DataFrame([(*pair, 100 + k, 40) for k, pair in enumerate(pairs)], columns=EDGES.columns)
     names = {name for pair in pairs for name in pair}
     figure = figures.network_graph(edges, classes=dict.fromkeys(names, "placebo/sham"), width=width).figure
@@ -671,7 +785,10 @@ def test_in_a_network_graph_nothing_lies_on_anything(pairs, width):
     for (node, one), (_, other) in itertools.combinations(zip(nodes, extents, strict=True), 2):
         apart = math.dist((one[:2] + one[2:]) / 2, (other[:2] + other[2:]) / 2) > one[2] - one[0]
         assert apart if isinstance(node, Circle) else overlap(one, other) < 1
-    assert {sum(overlap(extent, box) >= 1 for _, box in boxes) for extent in extents} <= {0, 1}, "its own name or number"
+    assert {sum(overlap(extent, box) >= 1 for _, box in boxes) for extent in extents} <= {
+        0,
+        1,
+    }, "its own name or number"
     page = figure.get_size_inches() * 72
     assert all(box[0] > -1 and box[1] > -1 and box[2] < page[0] + 1 and box[3] < page[1] + 1 for _, box in boxes)
 
@@ -695,15 +812,16 @@ def test_prisma_boxes_do_not_overlap_and_hold_their_text(width):
         assert overlap(first, second) <= 0
     for text, extents in text_boxes(drawing.figure):
         assert any(
-            b[0] <= extents[0] and b[1] <= extents[1] and b[2] >= extents[2] and b[3] >= extents[3]
-            for b in boxes
+            b[0] <= extents[0] and b[1] <= extents[1] and b[2] >= extents[2] and b[3] >= extents[3] for b in boxes
         ), text
 
 
 def test_prisma_arrows_are_straight_and_end_at_boxes():
     canvas = figures.prisma_flow(PRISMA).figure.axes[0]
     edges = {
-        round(float(v), 3) for p in canvas.patches if isinstance(p, Rectangle)
+        round(float(v), 3)
+        for p in canvas.patches
+        if isinstance(p, Rectangle)
         for v in (p.get_x(), p.get_x() + p.get_width(), p.get_y(), p.get_y() + p.get_height())
     }
     arrows = [a for a in canvas.texts if isinstance(a, Annotation)]
@@ -738,8 +856,12 @@ def test_prisma_names_the_tier_of_a_count_that_is_not_printed():
 @pytest.mark.parametrize("name", ["forest_network", "forest_responders"])
 def test_flipping_the_desirable_direction_flips_the_labels(name, width):
     def sides(desirable: str) -> tuple[str, str]:
-        boxes = [(t, b) for t, b in text_boxes(EXAMPLES[name](desirable=desirable, width=width).figure) if "favours" in t]
-        return tuple(re.sub(r"[←→]", "", t.replace("\n", " ")).strip() for t, b in sorted(boxes, key=lambda box: box[1][0]))
+        boxes = [
+            (t, b) for t, b in text_boxes(EXAMPLES[name](desirable=desirable, width=width).figure) if "favours" in t
+        ]
+        return tuple(
+            re.sub(r"[←→]", "", t.replace("\n", " ")).strip() for t, b in sorted(boxes, key=lambda box: box[1][0])
+        )
 
     higher, lower = sides("higher"), sides("lower")
     assert len(higher) == 2 and higher == lower[::-1]
@@ -784,47 +906,146 @@ FOREST_OPTIONS = {"desirable": "higher"}
 @pytest.mark.parametrize(
     ("draw", "message"),
     [
-        (lambda: figures.rob_by_study(with_value(STUDIES, 2, "rob_overall", "hgih")), r"rob_by_study: row 3 \(12\), column rob_overall: 'hgih' is not one of low, some concerns, high, unknown"),
-        (lambda: figures.rob_by_study(with_value(STUDIES, 0, "treatment_class", "magic")), r"row 1 \(10\), column treatment_class: 'magic' is not one of neuromodulation"),
+        (
+            lambda: figures.rob_by_study(with_value(STUDIES, 2, "rob_overall", "hgih")),
+            r"rob_by_study: row 3 \(12\), column rob_overall: 'hgih' is not one of low, some concerns, high, unknown",
+        ),
+        (
+            lambda: figures.rob_by_study(with_value(STUDIES, 0, "treatment_class", "magic")),
+            r"row 1 \(10\), column treatment_class: 'magic' is not one of neuromodulation",
+        ),
         (lambda: figures.rob_by_study(with_value(STUDIES, 1, "ref", 10)), r"column ref: 10 .* is listed twice"),
-        (lambda: figures.rob_stacked(with_value(ROB, 2, "judgement", "medium")), r"row 3 \(3 Missing outcome data\), column judgement: 'medium'"),
-        (lambda: figures.rob_stacked(with_value(ROB, 2, "percent", 75.3)), r"domain '3 Missing outcome data', column percent: sum 110 is not 100"),
-        (lambda: figures.rob_stacked(with_value(ROB, 2, "percent", 120.0)), r"column percent: 120.0 is not a finite number at least 0 at most 100"),
+        (
+            lambda: figures.rob_stacked(with_value(ROB, 2, "judgement", "medium")),
+            r"row 3 \(3 Missing outcome data\), column judgement: 'medium'",
+        ),
+        (
+            lambda: figures.rob_stacked(with_value(ROB, 2, "percent", 75.3)),
+            r"domain '3 Missing outcome data', column percent: sum 110 is not 100",
+        ),
+        (
+            lambda: figures.rob_stacked(with_value(ROB, 2, "percent", 120.0)),
+            r"column percent: 120.0 is not a finite number at least 0 at most 100",
+        ),
         (lambda: figures.rob_stacked(pd.concat([ROB, ROB.tail(1)])), r"domain 'Overall' has 'high' more than once"),
-        (lambda: figures.rob_stacked(ROB.drop(columns="percent")), r"rob_stacked: column 'percent' is missing; found domain, judgement"),
+        (
+            lambda: figures.rob_stacked(ROB.drop(columns="percent")),
+            r"rob_stacked: column 'percent' is missing; found domain, judgement",
+        ),
         (lambda: figures.rob_stacked(ROB.head(0)), r"rob_stacked: no rows"),
-        (lambda: figures.studies_by_year(with_value(STUDIES, 4, "year", "soon")), r"column year: 'soon' is not a finite number"),
-        (lambda: figures.prisma_flow(with_value(PRISMA, 1, "side", "left")), r"row 2 \(duplicates\), column side: 'left' is not one of main, excluded, added"),
+        (
+            lambda: figures.studies_by_year(with_value(STUDIES, 4, "year", "soon")),
+            r"column year: 'soon' is not a finite number",
+        ),
+        (
+            lambda: figures.prisma_flow(with_value(PRISMA, 1, "side", "left")),
+            r"row 2 \(duplicates\), column side: 'left' is not one of main, excluded, added",
+        ),
         (lambda: figures.prisma_flow(with_value(PRISMA, 1, "stage", "later")), r"column stage: 'later'"),
-        (lambda: figures.prisma_flow(with_value(PRISMA, 1, "n", 3.5)), r"box 'duplicates', column n: 3.5 is not a count"),
-        (lambda: figures.prisma_flow(with_value(PRISMA, 1, "order", 1)), r"box 'duplicates', column order: 1 is repeated"),
-        (lambda: figures.prisma_flow(with_value(PRISMA, 0, "side", "excluded")), r"box 'identified', column side: no main box before it"),
-        (lambda: figures.prisma_flow(with_value(PRISMA, 12, "side", "added")), r"box 'used', column side: no main box after it"),
-        (lambda: figures.network_graph(with_value(EDGES, 0, "treat2", "yoga")), r"treatment class 'yoga' is not one of"),
-        (lambda: figures.network_graph(with_value(EDGES, 1, "treat2", "placebo/sham")), r"row 2: 'neuromodulation' vs 'placebo/sham' is not a new comparison"),
-        (lambda: figures.network_graph(with_value(EDGES, 1, "n_studies", 0)), r"row 2 .*, column n_studies: 0 is not a finite number at least 1"),
-        (lambda: figures.forest_network(with_value(FOREST, 1, "tier", "guessed"), **FOREST_OPTIONS), r"row 2 \(neuromodulation vs placebo/sham\), column tier: 'guessed' is not one of printed"),
-        (lambda: figures.forest_network(with_value(FOREST, 1, "te", 0.9), **FOREST_OPTIONS), r"columns lower, te, upper: \[0.18, 0.9, 0.53\] are not in increasing order"),
-        (lambda: figures.forest_network(with_value(FOREST, 1, "te", np.nan), **FOREST_OPTIONS), r"row 2 .* column te: nan is not a finite number"),
-        (lambda: figures.forest_network(FOREST.drop(columns="predict_upper"), **FOREST_OPTIONS), r"column 'predict_lower' comes without its other limit"),
-        (lambda: figures.forest_responders(with_value(RESPONDERS, 0, "events1", 51), desirable="higher"), r"columns events1, n1: \[51.0, 50.0\] are not in increasing order"),
-        (lambda: figures.forest_responders(with_value(RESPONDERS, 0, "lower", 0.0), desirable="higher"), r"column lower: 0.0 is not a finite number above 0"),
-        (lambda: figures.league_heat(TE, LOWER.iloc[::-1], UPPER, desirable="higher"), r"league_heat, lower: rows .* are not the same"),
+        (
+            lambda: figures.prisma_flow(with_value(PRISMA, 1, "n", 3.5)),
+            r"box 'duplicates', column n: 3.5 is not a count",
+        ),
+        (
+            lambda: figures.prisma_flow(with_value(PRISMA, 1, "order", 1)),
+            r"box 'duplicates', column order: 1 is repeated",
+        ),
+        (
+            lambda: figures.prisma_flow(with_value(PRISMA, 0, "side", "excluded")),
+            r"box 'identified', column side: no main box before it",
+        ),
+        (
+            lambda: figures.prisma_flow(with_value(PRISMA, 12, "side", "added")),
+            r"box 'used', column side: no main box after it",
+        ),
+        (
+            lambda: figures.network_graph(with_value(EDGES, 0, "treat2", "yoga")),
+            r"treatment class 'yoga' is not one of",
+        ),
+        (
+            lambda: figures.network_graph(with_value(EDGES, 1, "treat2", "placebo/sham")),
+            r"row 2: 'neuromodulation' vs 'placebo/sham' is not a new comparison",
+        ),
+        (
+            lambda: figures.network_graph(with_value(EDGES, 1, "n_studies", 0)),
+            r"row 2 .*, column n_studies: 0 is not a finite number at least 1",
+        ),
+        (
+            lambda: figures.forest_network(with_value(FOREST, 1, "tier", "guessed"), **FOREST_OPTIONS),
+            r"row 2 \(neuromodulation vs placebo/sham\), column tier: 'guessed' is not one of printed",
+        ),
+        (
+            lambda: figures.forest_network(with_value(FOREST, 1, "te", 0.9), **FOREST_OPTIONS),
+            r"columns lower, te, upper: \[0.18, 0.9, 0.53\] are not in increasing order",
+        ),
+        (
+            lambda: figures.forest_network(with_value(FOREST, 1, "te", np.nan), **FOREST_OPTIONS),
+            r"row 2 .* column te: nan is not a finite number",
+        ),
+        (
+            lambda: figures.forest_network(FOREST.drop(columns="predict_upper"), **FOREST_OPTIONS),
+            r"column 'predict_lower' comes without its other limit",
+        ),
+        (
+            lambda: figures.forest_responders(with_value(RESPONDERS, 0, "events1", 51), desirable="higher"),
+            r"columns events1, n1: \[51.0, 50.0\] are not in increasing order",
+        ),
+        (
+            lambda: figures.forest_responders(with_value(RESPONDERS, 0, "lower", 0.0), desirable="higher"),
+            r"column lower: 0.0 is not a finite number above 0",
+        ),
+        (
+            lambda: figures.league_heat(TE, LOWER.iloc[::-1], UPPER, desirable="higher"),
+            r"league_heat, lower: rows .* are not the same",
+        ),
         (lambda: figures.rankogram(PROBABILITIES * 1.1, P_SCORES), r"row 'neuromodulation': .* are not probabilities"),
         (lambda: figures.rankogram(PROBABILITIES, P_SCORES.drop("conservative")), r"P-scores of .* for ranks of"),
-        (lambda: figures.rank_heat(PROBABILITIES, P_SCORES.drop("conservative")), r"rank_heat: P-scores of .* for ranks of"),
-        (lambda: figures.cumulative_ranks(PROBABILITIES.rename(index={"conservative": "yoga"})), r"treatment class 'yoga'"),
-        (lambda: figures.cumulative_ranks(PROBABILITIES[[2, 1, 3, 4]]), r"columns \[2, 1, 3, 4\] are not the ranks 1 to 4"),
-        (lambda: figures.p_score_dots(with_value(P_TABLE, 0, "p_score", 1.2)), r"row 1 \(neuromodulation\), column p_score: 1.2"),
+        (
+            lambda: figures.rank_heat(PROBABILITIES, P_SCORES.drop("conservative")),
+            r"rank_heat: P-scores of .* for ranks of",
+        ),
+        (
+            lambda: figures.cumulative_ranks(PROBABILITIES.rename(index={"conservative": "yoga"})),
+            r"treatment class 'yoga'",
+        ),
+        (
+            lambda: figures.cumulative_ranks(PROBABILITIES[[2, 1, 3, 4]]),
+            r"columns \[2, 1, 3, 4\] are not the ranks 1 to 4",
+        ),
+        (
+            lambda: figures.p_score_dots(with_value(P_TABLE, 0, "p_score", 1.2)),
+            r"row 1 \(neuromodulation\), column p_score: 1.2",
+        ),
         (lambda: figures.p_score_dots(P_TABLE, tier="printed"), r"tier='printed' is not one of recomputed, implied"),
-        (lambda: figures.funnel(with_value(POINTS, 0, "se", 0.0), tier="simulated"), r"column se: 0.0 is not a finite number above 0"),
+        (
+            lambda: figures.funnel(with_value(POINTS, 0, "se", 0.0), tier="simulated"),
+            r"column se: 0.0 is not a finite number above 0",
+        ),
         (lambda: figures.funnel(POINTS, tier="invented"), r"tier='invented' is not one of printed"),
-        (lambda: figures.interval_strip(with_value(INTERVALS, 0, "low", 2.0), unit="x"), r"columns low, high: \[2.0, 0.9763\]"),
-        (lambda: figures.identified_ranges(with_value(RANGES, 0, "low", 9.0), unit="x"), r"row 1 .*, columns low, high"),
-        (lambda: figures.identified_ranges(with_value(RANGES, 0, "proved", "maybe"), unit="x"), r"row 1 .*, column proved: 'maybe'"),
-        (lambda: figures.threshold_forest(with_value(THRESHOLDS, 0, "invariant_lower", 0.4), unit="x"), r"invariant_lower, te, invariant_upper are not in this order"),
-        (lambda: figures.effect_direction(with_value(DIRECTIONS, 3, "direction", "up")), r"row 4 .*, column direction: 'up' is not one of favours intervention"),
-        (lambda: figures.effect_direction(with_value(DIRECTIONS, 3, "n", 0)), r"row 4 .*, column n: 0 is not a finite number at least 1"),
+        (
+            lambda: figures.interval_strip(with_value(INTERVALS, 0, "low", 2.0), unit="x"),
+            r"columns low, high: \[2.0, 0.9763\]",
+        ),
+        (
+            lambda: figures.identified_ranges(with_value(RANGES, 0, "low", 9.0), unit="x"),
+            r"row 1 .*, columns low, high",
+        ),
+        (
+            lambda: figures.identified_ranges(with_value(RANGES, 0, "proved", "maybe"), unit="x"),
+            r"row 1 .*, column proved: 'maybe'",
+        ),
+        (
+            lambda: figures.threshold_forest(with_value(THRESHOLDS, 0, "invariant_lower", 0.4), unit="x"),
+            r"invariant_lower, te, invariant_upper are not in this order",
+        ),
+        (
+            lambda: figures.effect_direction(with_value(DIRECTIONS, 3, "direction", "up")),
+            r"row 4 .*, column direction: 'up' is not one of favours intervention",
+        ),
+        (
+            lambda: figures.effect_direction(with_value(DIRECTIONS, 3, "n", 0)),
+            r"row 4 .*, column n: 0 is not a finite number at least 1",
+        ),
         (lambda: figures.rob_stacked(ROB, width="wide"), r"width='wide': expected 'single' or 'double'"),
     ],
 )
@@ -840,7 +1061,10 @@ def test_tau_posterior_shades_its_interval_and_marks_its_median():
     drawing = drawn("tau_posterior")
     curve, (axes,) = drawing.data, drawing.figure.axes[1:]
     spans = lines(axes)
-    assert (curve["tau"].tolist(), curve["posterior"].tolist()) in spans and (curve["tau"].tolist(), curve["prior"].tolist()) in spans
+    assert (curve["tau"].tolist(), curve["posterior"].tolist()) in spans and (
+        curve["tau"].tolist(),
+        curve["prior"].tolist(),
+    ) in spans
     shaded = axes.collections[0].get_paths()[0].vertices[:, 0]
     # Quantiles of the gamma distribution of shape 4 and rate 10.
     assert (shaded.min(), shaded.max()) == pytest.approx((0.109, 0.877), abs=0.011)
@@ -858,13 +1082,18 @@ def test_prior_strip_plots_each_conclusion_over_the_factors():
     assert np.corrcoef(average, heights)[0, 1] == pytest.approx(1)
 
 
-@pytest.mark.parametrize("change, message", [
-    ({"factor": [1.0, 0.0]}, "column factor"),
-    ({"factor": [2.0, 4.0]}, "1 among them"),
-    ({"probability": [0.5, 1.5]}, "column probability"),
-])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"factor": [1.0, 0.0]}, "column factor"),
+        ({"factor": [2.0, 4.0]}, "1 among them"),
+        ({"probability": [0.5, 1.5]}, "column probability"),
+    ],
+)
 def test_prior_strip_refuses_what_it_cannot_draw(change, message):
-    rows = pd.DataFrame({"conclusion": "A better", "factor": [1.0, 2.0], "probability": 0.6, "probability_new": 0.5}).assign(**change)
+    rows = pd.DataFrame(
+        {"conclusion": "A better", "factor": [1.0, 2.0], "probability": 0.6, "probability_new": 0.5}
+    ).assign(**change)
     with pytest.raises(ValueError, match=message):
         figures.prior_strip(rows)
 

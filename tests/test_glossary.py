@@ -18,7 +18,10 @@ from psps_paper.site.glossary import PAGE, PARTS, Term, explained, load_glossary
 TERMS = load_glossary(BOOK / "glossary.yml")
 # Two capitals in one word make an abbreviation; "10-kHz" and "Flesch-Kincaid" do not have them.
 ABBREVIATION = re.compile(r"(?<![\w/.&-])[A-Z][A-Za-z]*[A-Z][A-Za-z]*(?![\w/]|[.-]\w)")
-SHORT = {name: Term(name, full, "statistics") for name, full in {"SMD": "standardised mean difference", "SMDs": "plural", "CI": "confidence interval"}.items()}
+SHORT = {
+    name: Term(name, full, "statistics")
+    for name, full in {"SMD": "standardised mean difference", "SMDs": "plural", "CI": "confidence interval"}.items()
+}
 
 
 def prose(stem: str) -> str:
@@ -28,10 +31,24 @@ def prose(stem: str) -> str:
         text = path.read_text(encoding="utf-8")
     else:
         cells = nbformat.read(BOOK / f"{stem}.ipynb", as_version=4).cells
-        shown = [markup for cell in cells for output in cell.get("outputs", []) if (markup := output.get("data", {}).get("text/html"))]
-        captions = [part.get_text(" ") for markup in shown for part in BeautifulSoup(markup, "html.parser").select("figcaption, p.psps-note, thead th")]
+        shown = [
+            markup
+            for cell in cells
+            for output in cell.get("outputs", [])
+            if (markup := output.get("data", {}).get("text/html"))
+        ]
+        captions = [
+            part.get_text(" ")
+            for markup in shown
+            for part in BeautifulSoup(markup, "html.parser").select("figcaption, p.psps-note, thead th")
+        ]
         text = "\n".join([cell.source for cell in cells if cell.cell_type == "markdown"] + captions)
-    text = re.sub(r"^```(?!\{(?:margin|admonition))\S.*?^```$|\$\$.*?\$\$|\$[^$\n]*\$|^    .*$", " ", text, flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(
+        r"^```(?!\{(?:margin|admonition))\S.*?^```$|\$\$.*?\$\$|\$[^$\n]*\$|^    .*$",
+        " ",
+        text,
+        flags=re.DOTALL | re.MULTILINE,
+    )
     return re.sub(r"`+[^`]*`+|\]\([^)]*\)|https?://\S+", " ", text)
 
 
@@ -48,17 +65,32 @@ def test_entries_are_explained_and_not_by_themselves():
 
 
 def test_first_use_in_each_section_is_explained():
-    marked = explained("<section><p>SMD and SMD, 95 % CI.</p><section><p>the SMDs; an SMD</p></section></section>", SHORT)
+    marked = explained(
+        "<section><p>SMD and SMD, 95 % CI.</p><section><p>the SMDs; an SMD</p></section></section>", SHORT
+    )
     assert marked.count('title="standardised mean difference"') == 2
-    first = f'<a class="psps-abbr" href="{PAGE}.html#abbreviation-SMD" data-full="standardised mean difference"><abbr title="standardised mean difference">SMD</abbr></a>'
+    first = (
+        f'<a class="psps-abbr" href="{PAGE}.html#abbreviation-SMD" data-full="standardised mean difference"><abbr'
+        ' title="standardised mean difference">SMD</abbr></a>'
+    )
     assert marked.startswith(f"<section><p>{first} and SMD, 95 % <a")
 
 
-@pytest.mark.parametrize("body", [
-    "<code>SMD</code>", "<pre><span>SMD</span></pre>", '<a href="x">SMD</a>', "<h2>SMD</h2>", '<svg aria-label="SMD"><text>SMD</text></svg>',
-    '<span class="math notranslate">SMD <span>x</span> SMD</span>', "<!-- SMD <b> SMD -->", '<p title="a > SMD">x</p>', "<script>SMD</script>",
-    "<p>pre-SMD-post SMD/CI.x XSMD SMD2 a.SMD</p>",
-])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<code>SMD</code>",
+        "<pre><span>SMD</span></pre>",
+        '<a href="x">SMD</a>',
+        "<h2>SMD</h2>",
+        '<svg aria-label="SMD"><text>SMD</text></svg>',
+        '<span class="math notranslate">SMD <span>x</span> SMD</span>',
+        "<!-- SMD <b> SMD -->",
+        '<p title="a > SMD">x</p>',
+        "<script>SMD</script>",
+        "<p>pre-SMD-post SMD/CI.x XSMD SMD2 a.SMD</p>",
+    ],
+)
 def test_what_is_code_link_formula_or_part_of_a_word_is_left_alone(body):
     assert explained(body, SHORT) == body
 
@@ -80,12 +112,18 @@ def test_no_text_is_lost_or_changed(text):
     assert marked != body and re.sub(r"</?(?:a|abbr)\b[^>]*>", "", marked) == body
 
 
-@pytest.mark.parametrize("entry, message", [
-    ("{short: AB, long: a b}", "entry 1: unknown keys [], missing keys ['kind']"),
-    ("{short: AB, long: a b, kind: clinical, url: x}", "entry 1: unknown keys ['url']"),
-    ("{short: AB, long: a b, kind: other}", "entry 1, kind: 'other' is not one of clinical"),
-    ("{short: AB, long: a b, kind: clinical}\n- {short: AB, long: a b, kind: clinical}", "entry 2: AB is listed twice"),
-])
+@pytest.mark.parametrize(
+    "entry, message",
+    [
+        ("{short: AB, long: a b}", "entry 1: unknown keys [], missing keys ['kind']"),
+        ("{short: AB, long: a b, kind: clinical, url: x}", "entry 1: unknown keys ['url']"),
+        ("{short: AB, long: a b, kind: other}", "entry 1, kind: 'other' is not one of clinical"),
+        (
+            "{short: AB, long: a b, kind: clinical}\n- {short: AB, long: a b, kind: clinical}",
+            "entry 2: AB is listed twice",
+        ),
+    ],
+)
 def test_a_faulty_entry_is_named(tmp_path, entry, message):
     path = tmp_path / "glossary.yml"
     path.write_text(f"- {entry}\n", encoding="utf-8")
@@ -96,7 +134,10 @@ def test_a_faulty_entry_is_named(tmp_path, entry, message):
 @pytest.mark.built
 def test_the_glossary_page_lists_every_term_once(built):
     page = BeautifulSoup((built / "book" / f"{PAGE}.html").read_text(encoding="utf-8"), "html.parser")
-    listed = {term["id"]: (term.get_text().strip(), term.find_next("dd").get_text().strip()) for term in page.select("article dt[id^=abbreviation-]")}
+    listed = {
+        term["id"]: (term.get_text().strip(), term.find_next("dd").get_text().strip())
+        for term in page.select("article dt[id^=abbreviation-]")
+    }
     assert listed.keys() == {term.anchor for term in TERMS.values()}
     for term in TERMS.values():
         short, meaning = listed[term.anchor]
@@ -108,8 +149,12 @@ def test_the_glossary_page_lists_every_term_once(built):
 @pytest.mark.parametrize("stem", [stem for stem in chapters() if stem not in ("references", PAGE)])
 def test_every_section_explains_what_it_abbreviates(built, stem):
     """On the pages that readers get: no paragraph's abbreviation is without an explanation in its section."""
-    article = BeautifulSoup((built / "book" / f"{stem}.html").read_text(encoding="utf-8"), "html.parser").select_one("article.bd-article")
-    for part in article.select("pre, code, svg, a:not(.psps-abbr), .math, h1, h2, h3, h4, script, dt.sig, div.cell_input, label, select"):
+    article = BeautifulSoup((built / "book" / f"{stem}.html").read_text(encoding="utf-8"), "html.parser").select_one(
+        "article.bd-article"
+    )
+    for part in article.select(
+        "pre, code, svg, a:not(.psps-abbr), .math, h1, h2, h3, h4, script, dt.sig, div.cell_input, label, select"
+    ):
         part.decompose()
     for paragraph in article.select("p, figcaption, dd, td, li"):
         for short in set(ABBREVIATION.findall(paragraph.get_text())) & TERMS.keys():

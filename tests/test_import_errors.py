@@ -71,7 +71,9 @@ def test_invalid_files_are_refused_by_name(name):
 
 def test_text_in_no_known_encoding_is_named(tmp_path):
     path = tmp_path / "strange.csv"
-    path.write_bytes(b"studlab,treat1,treat2,TE,seTE\nRap\x81an,A,B,0.1,0.2\n")  # 0x81 stands for nothing in Windows-1252 either
+    path.write_bytes(
+        b"studlab,treat1,treat2,TE,seTE\nRap\x81an,A,B,0.1,0.2\n"
+    )  # 0x81 stands for nothing in Windows-1252 either
     with pytest.raises(TableError, match=r"^strange.csv: byte 33 \(0x81\) is not UTF-8; save the file as CSV UTF-8$"):
         read_trials(path, Options("contrasts"), DATA)
 
@@ -83,18 +85,24 @@ def test_columns_that_fit_nothing_list_what_each_convention_lacks():
     assert "--map study=Author" in str(caught.value)
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    (Options("contrasts", mapping={"effect": "TE"}), "--map effect=TE: 'effect' is not one of study, treat1"),
-    (Options("contrasts", mapping={"te": "effect"}), "--map te=effect: no column 'effect'; there are studlab"),
-    (Options("contrasts", labels={"C": "D"}), "--label C=...: no treatment 'C'; there are A, B"),
-    (Options("contrasts", where={"time": "end"}), "--where time=end: no column 'time'"),
-    (Options("contrasts", constants={"te": "1"}), "--set te: only study, treat1, treat2 and treatment"),
-    (Options("contrasts", outcome="sleep"), "--outcome sleep: not one of pain, responders, disability, quality_of_life"),
-    (Options("contrasts", mapping={"te": "TE", "se": "TE"}), "column 'TE' would be read as te and as se"),
-    (Options("contrasts", measure="OR"), "--measure OR: outcome pain is measured as SMD in outcomes.csv"),
-    (Options("contrasts", impute=False, impute_sd=True), "--impute-sd and --no-imputation exclude each other"),
-    (Options("contrasts", sheet="1"), "a sheet (1) can be chosen in an XLSX file only"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (Options("contrasts", mapping={"effect": "TE"}), "--map effect=TE: 'effect' is not one of study, treat1"),
+        (Options("contrasts", mapping={"te": "effect"}), "--map te=effect: no column 'effect'; there are studlab"),
+        (Options("contrasts", labels={"C": "D"}), "--label C=...: no treatment 'C'; there are A, B"),
+        (Options("contrasts", where={"time": "end"}), "--where time=end: no column 'time'"),
+        (Options("contrasts", constants={"te": "1"}), "--set te: only study, treat1, treat2 and treatment"),
+        (
+            Options("contrasts", outcome="sleep"),
+            "--outcome sleep: not one of pain, responders, disability, quality_of_life",
+        ),
+        (Options("contrasts", mapping={"te": "TE", "se": "TE"}), "column 'TE' would be read as te and as se"),
+        (Options("contrasts", measure="OR"), "--measure OR: outcome pain is measured as SMD in outcomes.csv"),
+        (Options("contrasts", impute=False, impute_sd=True), "--impute-sd and --no-imputation exclude each other"),
+        (Options("contrasts", sheet="1"), "a sheet (1) can be chosen in an XLSX file only"),
+    ],
+)
 def test_options_that_do_not_suit_the_file_are_named(tmp_path, options, message):
     path = tmp_path / "a.csv"
     path.write_text("studlab,treat1,treat2,TE,seTE\na,A,B,0.1,0.2\n")
@@ -104,19 +112,55 @@ def test_options_that_do_not_suit_the_file_are_named(tmp_path, options, message)
 
 
 CONTRASTS = "studlab,treat1,treat2,TE,seTE"
-REVMAN_WEB = "Analysis group,Analysis number,Study,Experimental mean,Experimental SD,Experimental N,Control mean,Control SD,Control N"
+REVMAN_WEB = (
+    "Analysis group,Analysis number,Study,Experimental mean,Experimental SD,Experimental N,Control mean,Control"
+    " SD,Control N"
+)
 
 
-@pytest.mark.parametrize(("text", "kind", "message"), [
-    (f"{CONTRASTS},te\na,A,B,0.1,0.2,0.3\n", "contrasts", "columns 'TE' and 'te' differ in case or punctuation only; say which is meant, for example --map 'te=TE'"),
-    (f"{CONTRASTS},Outcome\na,A,B,0.1,0.2,back\nb,A,B,0.1,0.2,leg\n", "contrasts", "holds 2 outcomes; choose one: --where 'Outcome=back'; --where 'Outcome=leg'"),
-    (f"{CONTRASTS},outcome\na,A,B,0.1,0.2,responders\n", "contrasts", "says 'responders', and 'pain' is to be read"),
-    (f"{REVMAN_WEB}\n1,1,a,1,1,9,2,1,9\n1,2,b,1,1,9,2,1,9\n", "arms",
-     "holds 2 analyses; choose one: --where 'Analysis group=1' --where 'Analysis number=1'; --where 'Analysis group=1' --where 'Analysis number=2'"),
-    ("study;treat;n;mean;sd\na;A;20;1,234;1\na;B;20;0.5;1\n", "arms", "row 2, column mean: '0.5' is not written like '1,234' in row 1: one column has one decimal sign"),
-    ("study,treat,n,mean,sd\na,A,12.5,1,1\na,B,20,2,1\n", "arms", "row 1, column n: '12.5' is not a sample size, a whole number of at least 2"),
-    ("study,treat,n,events\na,A,12,3.5\na,B,20,2\n", "events", "row 1, column events: '3.5' is not a count, a whole number of at least 0"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "kind", "message"),
+    [
+        (
+            f"{CONTRASTS},te\na,A,B,0.1,0.2,0.3\n",
+            "contrasts",
+            "columns 'TE' and 'te' differ in case or punctuation only; say which is meant, for example --map 'te=TE'",
+        ),
+        (
+            f"{CONTRASTS},Outcome\na,A,B,0.1,0.2,back\nb,A,B,0.1,0.2,leg\n",
+            "contrasts",
+            "holds 2 outcomes; choose one: --where 'Outcome=back'; --where 'Outcome=leg'",
+        ),
+        (
+            f"{CONTRASTS},outcome\na,A,B,0.1,0.2,responders\n",
+            "contrasts",
+            "says 'responders', and 'pain' is to be read",
+        ),
+        (
+            f"{REVMAN_WEB}\n1,1,a,1,1,9,2,1,9\n1,2,b,1,1,9,2,1,9\n",
+            "arms",
+            (
+                "holds 2 analyses; choose one: --where 'Analysis group=1' --where 'Analysis number=1'; --where"
+                " 'Analysis group=1' --where 'Analysis number=2'"
+            ),
+        ),
+        (
+            "study;treat;n;mean;sd\na;A;20;1,234;1\na;B;20;0.5;1\n",
+            "arms",
+            "row 2, column mean: '0.5' is not written like '1,234' in row 1: one column has one decimal sign",
+        ),
+        (
+            "study,treat,n,mean,sd\na,A,12.5,1,1\na,B,20,2,1\n",
+            "arms",
+            "row 1, column n: '12.5' is not a sample size, a whole number of at least 2",
+        ),
+        (
+            "study,treat,n,events\na,A,12,3.5\na,B,20,2\n",
+            "events",
+            "row 1, column events: '3.5' is not a count, a whole number of at least 0",
+        ),
+    ],
+)
 def test_what_could_be_read_in_two_ways_is_refused(tmp_path, text, kind, message):
     path = tmp_path / "a.csv"
     path.write_text(text)
@@ -131,7 +175,10 @@ def test_dates_and_truth_values_of_a_workbook_are_no_labels(tmp_path, label):
     assert "is not text: the workbook holds a date or a truth value there; write it as text" in said
 
 
-@pytest.mark.parametrize(("name", "message"), [("a.xls", "save it as XLSX"), ("a.pdf", "expected a file ending in .csv"), ("a.csv", "no such file")])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("a.xls", "save it as XLSX"), ("a.pdf", "expected a file ending in .csv"), ("a.csv", "no such file")],
+)
 def test_other_files_are_refused(tmp_path, name, message):
     if name != "a.csv":
         (tmp_path / name).write_bytes(b"x")
@@ -214,10 +261,14 @@ def test_xml_entities_are_refused_before_they_are_parsed(tmp_path, code):
 
 
 def test_a_formula_in_a_workbook_is_refused_and_never_evaluated(tmp_path):
-    assert "row 1, column TE: '=0.1+0.2' is not a number" in refused(tmp_path, workbook([HEADER, ["a", "A", "B", "=0.1+0.2", 0.2]]))
+    assert "row 1, column TE: '=0.1+0.2' is not a number" in refused(
+        tmp_path, workbook([HEADER, ["a", "A", "B", "=0.1+0.2", 0.2]])
+    )
     unused = workbook([[*HEADER, "note"], ["a", "A", "B", 0.1, 0.2, "=NOW()"]])
     (tmp_path / "unused.xlsx").write_bytes(unused)
-    assert len(read_trials(tmp_path / "unused.xlsx", Options("contrasts"), DATA).contrasts) == 1, "a column that is not read may hold anything"
+    assert len(read_trials(tmp_path / "unused.xlsx", Options("contrasts"), DATA).contrasts) == 1, (
+        "a column that is not read may hold anything"
+    )
 
 
 def test_one_of_several_sheets_must_be_named(tmp_path):

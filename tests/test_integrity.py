@@ -1,4 +1,5 @@
-"""What no accident may do: leave half a file, let two write at once, run a formula, fail without a sentence, reach the network."""
+"""What no accident may do: leave half a file, let two write at once, run a formula, fail without a sentence, reach the
+network."""
 
 from __future__ import annotations
 
@@ -109,7 +110,8 @@ def test_a_folder_is_old_or_new_wherever_the_writer_is_killed(tmp_path, before):
 
 
 def test_a_folder_and_the_files_that_go_with_it_are_old_or_new_together(tmp_path):
-    """As a review's data and the lines that repeat its title; a killed writer's rest is done, or undone, by the next reader."""
+    """As a review's data and the lines that repeat its title; a killed writer's rest is done, or undone, by the next
+    reader."""
     before, after = ({"data/a.csv": state, "README.md": state, "book/index.md": state} for state in (b"old", b"new"))
     seen, step, killed = set(), 0, True
     while killed:
@@ -119,7 +121,12 @@ def test_a_folder_and_the_files_that_go_with_it_are_old_or_new_together(tmp_path
         replace_folder(folder / "data", {"a.csv": b"old"})
         for name in ("README.md", "book/index.md"):
             (folder / name).write_bytes(b"old")
-        killed = killed_at(step, lambda folder=folder: replace_folder(folder / "data", {"a.csv": b"new"}, also={"README.md": b"new", "book/index.md": b"new"}))
+        killed = killed_at(
+            step,
+            lambda folder=folder: replace_folder(
+                folder / "data", {"a.csv": b"new"}, also={"README.md": b"new", "book/index.md": b"new"}
+            ),
+        )
         finish_replacing(folder / "data")
         found = contents(folder)
         assert found in (before, after), "a mixture, or something left behind"
@@ -131,7 +138,9 @@ def test_an_import_that_is_killed_leaves_the_old_trials_or_the_new_ones(tmp_path
     data = copy_data(tmp_path)
     name, content, options = EXAMPLES["netmeta"]
     old = convert(table_from_bytes(name, content), options, data)
-    new = convert(table_from_bytes("one.csv", b"studlab,treat1,treat2,TE,seTE\na,A,B,0.1,0.2\n"), Options("contrasts"), data)
+    new = convert(
+        table_from_bytes("one.csv", b"studlab,treat1,treat2,TE,seTE\na,A,B,0.1,0.2\n"), Options("contrasts"), data
+    )
     others = contents(data)
     write_trials(old, data, replace_printed=True)
     lengths, step = set(), 1
@@ -159,7 +168,8 @@ def test_a_failed_write_leaves_no_trace(tmp_path, monkeypatch):
 
 
 def test_half_a_previous_folder_never_becomes_the_present_one(tmp_path):
-    """The writer was killed while it removed the old folder, the user then removed the new one, and another writer is killed early."""
+    """The writer was killed while it removed the old folder, the user then removed the new one, and another writer is
+    killed early."""
     folder = tmp_path / "trials"
     (tmp_path / ".trials.previous").mkdir()
     (tmp_path / ".trials.previous" / "half.csv").write_bytes(b"old")
@@ -203,9 +213,13 @@ def test_a_second_writer_is_refused_and_changes_nothing(tmp_path):
     data = copy_data(tmp_path)
     name, content, options = EXAMPLES["netmeta"]
     result = convert(table_from_bytes(name, content), options, data)
-    code = ("import sys, pathlib\nfrom psps_paper.tables.files import only_writer\n"
-            "with only_writer(pathlib.Path(sys.argv[1])):\n    print('held', flush=True)\n    sys.stdin.read()\n")
-    with subprocess.Popen([sys.executable, "-c", code, str(data)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+    code = (
+        "import sys, pathlib\nfrom psps_paper.tables.files import only_writer\n"
+        "with only_writer(pathlib.Path(sys.argv[1])):\n    print('held', flush=True)\n    sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(data)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
         assert holder.stdout.readline() == "held\n"
         before = contents(data)
         with pytest.raises(TableError, match="another process is writing here; nothing was changed"):
@@ -244,7 +258,16 @@ def test_protection_is_undone_and_never_leaves_a_formula(text):
     assert not runs_as_formula(protected(text))
 
 
-@given(st.lists(st.tuples(st.text(max_size=20).filter(lambda text: "\x00" not in text), st.floats(allow_nan=False, allow_infinity=False)), min_size=1, max_size=5))
+@given(
+    st.lists(
+        st.tuples(
+            st.text(max_size=20).filter(lambda text: "\x00" not in text),
+            st.floats(allow_nan=False, allow_infinity=False),
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
 @settings(deadline=None)
 def test_written_tables_hold_no_formula_and_read_back_bit_by_bit(rows):
     content = csv_bytes(pd.DataFrame(rows, columns=["text", "number"]))
@@ -255,24 +278,61 @@ def test_written_tables_hold_no_formula_and_read_back_bit_by_bit(rows):
 
 # --- files that nobody foresaw ------------------------------------------------------------------------
 
-SEEDS = {name: EXAMPLES[name] for name in
-         ("netmeta", "netmeta, workbook", "own names", "netmeta pairwise, long arms", "CINeMA, pairs of arms", "MetaInsight, wide", "RevMan 5", "RevMan Web")}
+SEEDS = {
+    name: EXAMPLES[name]
+    for name in (
+        "netmeta",
+        "netmeta, workbook",
+        "own names",
+        "netmeta pairwise, long arms",
+        "CINeMA, pairs of arms",
+        "MetaInsight, wide",
+        "RevMan 5",
+        "RevMan Web",
+    )
+}
 MUTATIONS = 10_000
-SPLICES = [b"", b",", b";", b"\t", b"\n", b'"', b"'", b"=1+1", b"-", b"NA", b"nan", b"inf", b"-1", b"0", b"1e308", b"1e-308", b"\xff", b"\x00", b"\xef\xbb\xbf",
-           "\N{MINUS SIGN}".encode(), "\N{ARABIC-INDIC DIGIT ONE}".encode(), b"1_0", b"99999999999999999999", b"x" * 50]  # fmt: skip
+SPLICES = [
+    b"",
+    b",",
+    b";",
+    b"\t",
+    b"\n",
+    b'"',
+    b"'",
+    b"=1+1",
+    b"-",
+    b"NA",
+    b"nan",
+    b"inf",
+    b"-1",
+    b"0",
+    b"1e308",
+    b"1e-308",
+    b"\xff",
+    b"\x00",
+    b"\xef\xbb\xbf",
+    "\N{MINUS SIGN}".encode(),
+    "\N{ARABIC-INDIC DIGIT ONE}".encode(),
+    b"1_0",
+    b"99999999999999999999",
+    b"x" * 50,
+]
 
 
 def with_other_bytes(content: bytes, rng: random.Random) -> bytes:
     """A file with bytes replaced, cut, doubled or moved."""
     start = rng.randrange(len(content) + 1)
     end = min(len(content), start + rng.choice([0, 1, 2, 5, 20, 200]))
-    return rng.choice([
-        lambda: content[:start] + rng.choice(SPLICES) + content[end:],
-        lambda: content[:start] + bytes([rng.randrange(256)]) + content[end:],
-        lambda: content[:start],
-        lambda: content[:end] + content[start:],
-        lambda: content[end:] + content[:start],
-    ])()
+    return rng.choice(
+        [
+            lambda: content[:start] + rng.choice(SPLICES) + content[end:],
+            lambda: content[:start] + bytes([rng.randrange(256)]) + content[end:],
+            lambda: content[:start],
+            lambda: content[:end] + content[start:],
+            lambda: content[end:] + content[:start],
+        ]
+    )()
 
 
 def with_other_cell(content: bytes, rng: random.Random) -> bytes:
@@ -315,8 +375,14 @@ def test_ten_thousand_mutated_files_give_a_result_or_a_sentence(monkeypatch):
     rng = random.Random(20250305)
     before = contents(DATA)
     outcomes = {"read": 0, "refused": 0}
-    seeds = [(name, small(name, content), Options(options.kind, mapping=options.mapping, constants=options.constants, measure=options.measure))
-             for name, content, options in SEEDS.values()]
+    seeds = [
+        (
+            name,
+            small(name, content),
+            Options(options.kind, mapping=options.mapping, constants=options.constants, measure=options.measure),
+        )
+        for name, content, options in SEEDS.values()
+    ]
     for _ in range(MUTATIONS):
         name, content, options = rng.choice(seeds)
         outcomes[outcome_of(name, mutated(name, content, rng), options)] += 1
@@ -324,9 +390,16 @@ def test_ten_thousand_mutated_files_give_a_result_or_a_sentence(monkeypatch):
     assert contents(DATA) == before
 
 
-CELLS = st.one_of(st.text(max_size=8), st.sampled_from(["A", "B", "C", "s1", "s2", "NA", "", "0.1", "0.2", "20", "-1", "1e400", "=A1"]),
-                  st.floats(width=32).map(str), st.integers(-5, 50).map(str))
-HEADERS = {"contrasts": ["studlab", "treat1", "treat2", "TE", "seTE"], "arms": ["study", "treat", "n", "mean", "sd", "median", "q1", "q3"]}
+CELLS = st.one_of(
+    st.text(max_size=8),
+    st.sampled_from(["A", "B", "C", "s1", "s2", "NA", "", "0.1", "0.2", "20", "-1", "1e400", "=A1"]),
+    st.floats(width=32).map(str),
+    st.integers(-5, 50).map(str),
+)
+HEADERS = {
+    "contrasts": ["studlab", "treat1", "treat2", "TE", "seTE"],
+    "arms": ["study", "treat", "n", "mean", "sd", "median", "q1", "q3"],
+}
 
 
 @given(st.data())
@@ -346,7 +419,9 @@ def test_any_bytes_give_a_sentence(content, suffix):
     assert outcome_of("any" + suffix, content, Options("contrasts")) == "refused"
 
 
-@pytest.mark.parametrize("path", sorted((Path(__file__).parent / "living_data" / "invalid").iterdir()), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parent / "living_data" / "invalid").iterdir()), ids=lambda path: path.name
+)
 def test_a_failed_import_changes_no_byte_of_the_data_folder(tmp_path, path):
     data = tmp_path / "data"
     data.mkdir()
@@ -355,7 +430,11 @@ def test_a_failed_import_changes_no_byte_of_the_data_folder(tmp_path, path):
         (data / name).write_bytes((DATA / name).read_bytes())
     before = contents(data)
     with pytest.raises(TableError):
-        write_trials(read_trials(path, Options("arms" if "_arms" in path.name else "contrasts"), data), data, replace_printed=True)
+        write_trials(
+            read_trials(path, Options("arms" if "_arms" in path.name else "contrasts"), data),
+            data,
+            replace_printed=True,
+        )
     assert contents(data) == before and not (data / "trials").exists()
 
 

@@ -177,7 +177,11 @@ def words(record):
     """The record with the words of each text sorted: parts of a cell may stand in the order of the rows behind it."""
     if isinstance(record, str):
         return " ".join(
-            sorted(filter(None, (word.rstrip(".") for word in re.findall(r"[^\s;:,()<>]+", re.sub("</[a-z]+>", "", record)))))
+            sorted(
+                filter(
+                    None, (word.rstrip(".") for word in re.findall(r"[^\s;:,()<>]+", re.sub("</[a-z]+>", "", record)))
+                )
+            )
         )
     if isinstance(record, Mapping):
         return {key: words(value) for key, value in record.items()}
@@ -317,7 +321,7 @@ def combined(rows: pd.DataFrame, outcome: Outcome) -> dict:
 # Results of contrasts: each takes the rows and the outcome's settings
 OF_CONTRASTS: dict[str, Callable[[pd.DataFrame, Outcome], object]] = {
     **{
-        f"fit_network, {method}": (lambda rows, outcome, method=method: fit_network(rows, method))
+        f"fit_network, {method}": lambda rows, outcome, method=method: fit_network(rows, method)
         for method in ("DL", "REML", "ML")
     },
     "network.complete_contrasts": completed,

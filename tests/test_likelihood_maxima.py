@@ -17,25 +17,33 @@ from psps_paper.pairwise import estimate_tau2, meta_analysis, three_level
 from psps_paper.pairwise.random_effects import log_likelihood
 
 LISTED_PEAKS = {
-    "*/te": "the data", "*/se": "the data",
+    "*/te": "the data",
+    "*/se": "the data",
     "*/metafor_default/*": "where metafor's search ends; the global maximum is compared",
     "*/minima_*": "minima are not part of a result",
-}  # fmt: skip
+}
 LISTED_LEVELS = {
-    "*/input/*": "the data", "*/mods/*": "the data",
-    "konstantopoulos2011_year/*": "three_level takes no moderators", "begg1989_trt/*": "three_level takes no moderators",
+    "*/input/*": "the data",
+    "*/mods/*": "the data",
+    "konstantopoulos2011_year/*": "three_level takes no moderators",
+    "begg1989_trt/*": "three_level takes no moderators",
     "*/ML/*": "three_level fits by REML",
-    "*/rma_mv/[!Q]*": "where metafor's search ends; the optimum is compared", "*/rma_mv/QM*": "a test that all is 0, not part of the result",
+    "*/rma_mv/[!Q]*": "where metafor's search ends; the optimum is compared",
+    "*/rma_mv/QM*": "a test that all is 0, not part of the result",
     "*/rma_mv/QEp": "the p of Q is not part of the result",
     "*/rma_mv_t*": "intervals by t are not part of the result",
-    "*/typical_v": "not part of the result", "*/I2": "not part of the result", "*/profile_ci/*": "not part of the result",
-    "*/CR?/*": "robust_meta_analysis has another working model", "*/reduced/*": "no variance can be fixed",
-}  # fmt: skip
+    "*/typical_v": "not part of the result",
+    "*/I2": "not part of the result",
+    "*/profile_ci/*": "not part of the result",
+    "*/CR?/*": "robust_meta_analysis has another working model",
+    "*/reduced/*": "no variance can be fixed",
+}
 ORACLES = Path(__file__).parent / "oracles"
 SETS = json.loads((ORACLES / "multimodal_tau2.json").read_text(encoding="utf-8"))["sets"]
 NESTED = json.loads((ORACLES / "three_level.json").read_text(encoding="utf-8"))
 # Most log units that a dense grid may find above the fit.
 BELOW_GRID = 1e-8
+
 
 def torn(rng, se):
     """Effects that make two maxima likely: precise studies agree, imprecise ones are far apart."""
@@ -85,19 +93,31 @@ def test_every_cell_of_the_two_files_is_compared_or_listed():
             at_each = [meta_analysis(te, se, m.tau2) for m in fit.tau2_maxima]
             heights = [m.log_likelihood for m in fit.tau2_maxima]
             found = {
-                "global_tau2": fit.tau2, "global_logLik": fit.log_likelihood, "global_mu": fit.te, "global_se": fit.se,
-                "n_maxima": len(heights), "gap": heights[0] - heights[min(1, len(heights) - 1)], "maxima/tau2": [m.tau2 for m in fit.tau2_maxima],
-                "maxima/logLik": heights, "maxima/mu": [f.te for f in at_each], "maxima/se": [f.se for f in at_each],
+                "global_tau2": fit.tau2,
+                "global_logLik": fit.log_likelihood,
+                "global_mu": fit.te,
+                "global_se": fit.se,
+                "n_maxima": len(heights),
+                "gap": heights[0] - heights[min(1, len(heights) - 1)],
+                "maxima/tau2": [m.tau2 for m in fit.tau2_maxima],
+                "maxima/logLik": heights,
+                "maxima/mu": [f.te for f in at_each],
+                "maxima/se": [f.se for f in at_each],
                 "logLik_at_0": log_likelihood(te, se, 0.0, restricted=method == "REML"),
-            }  # fmt: skip
+            }
             for cell, ours in found.items():
                 peaks.check(f"sets/{name}/{method}/{cell}", ours, 1e-6, 1e-8)
     levels = Cells("three_level", LISTED_LEVELS)
     for name in (k for k, v in NESTED.items() if k != "meta" and "mods" not in v):
         data = NESTED[name]["input"]
         fit = three_level(data["yi"], np.sqrt(data["vi"]), data["outer"])
-        found = {"optimum/sigma2": [fit.sigma2_between, fit.sigma2_within], "optimum/logLik": fit.log_likelihood,
-                 "optimum/b": fit.te, "optimum/se": fit.se, "rma_mv/QE": fit.q}  # fmt: skip
+        found = {
+            "optimum/sigma2": [fit.sigma2_between, fit.sigma2_within],
+            "optimum/logLik": fit.log_likelihood,
+            "optimum/b": fit.te,
+            "optimum/se": fit.se,
+            "rma_mv/QE": fit.q,
+        }
         for cell, ours in found.items():
             levels.check(f"{name}/REML/{cell}", ours, 1e-5 if "sigma2" in cell else 1e-7, 1e-7)
     for book in (peaks, levels):
@@ -175,8 +195,10 @@ def test_pairwise_fit_is_never_below_a_dense_grid(k, method):
         height = one_mean(te[[b]], se[[b]], tau2[None], restricted=method == "REML")[0]
         assert [m.log_likelihood for m in fit.tau2_maxima] == pytest.approx(height, abs=1e-8)
         step = 1e-4 * (tau2 + se[b].min() ** 2)
-        beside = [one_mean(te[[b]], se[[b]], np.maximum(tau2 + s, 0)[None], restricted=method == "REML")[0]
-                  for s in (-step, step)]
+        beside = [
+            one_mean(te[[b]], se[[b]], np.maximum(tau2 + s, 0)[None], restricted=method == "REML")[0]
+            for s in (-step, step)
+        ]
         assert (height >= np.max(beside, axis=0) - 1e-12).all()  # each is a local maximum
 
 
@@ -250,8 +272,10 @@ def test_network_fit_is_never_below_a_dense_grid(method, count):
         assert [m.tau2 for m in single.tau2_maxima] == pytest.approx([m.tau2 for m in mine], rel=1e-8)
         assert single.tau2_maxima[0].log_likelihood == single.log_likelihood
         heights = written_out(
-            [m[[b]] for m in means], [v[[b]] for v in variances],
-            np.array([[m.tau2 for m in mine]]), restricted=restricted,
+            [m[[b]] for m in means],
+            [v[[b]] for v in variances],
+            np.array([[m.tau2 for m in mine]]),
+            restricted=restricted,
         )[0]
         assert [m.log_likelihood for m in mine] == pytest.approx(heights, abs=1e-7)
 

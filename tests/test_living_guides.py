@@ -1,4 +1,5 @@
-"""The guides "Add a trial" and "Start your own review": every command in them runs as it stands, and gives what they say."""
+"""The guides "Add a trial" and "Start your own review": every command in them runs as it stands, and gives what they
+say."""
 
 from __future__ import annotations
 
@@ -41,7 +42,9 @@ def checkout(tmp_path, monkeypatch):
     content = io.BytesIO()
     book.save(content)
     (tmp_path / "supplement.xlsx").write_bytes(content.getvalue())
-    (tmp_path / "new_trial.csv").write_text("studlab,treat,n,mean,sd\nNew 2026,neuromodulation,40,4.1,2.2\nNew 2026,placebo/sham,41,5.6,2.1\n")
+    (tmp_path / "new_trial.csv").write_text(
+        "studlab,treat,n,mean,sd\nNew 2026,neuromodulation,40,4.1,2.2\nNew 2026,placebo/sham,41,5.6,2.1\n"
+    )
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -79,14 +82,22 @@ def test_a_review_is_started_by_the_commands_of_the_guide(tmp_path, monkeypatch,
 def test_a_guide_says_where_the_command_is(guide):
     """It is not on the path: ``make book`` installs into ``.venv``."""
     first = guide.index("psps-paper import" if guide is ADD else "    psps-paper new")
-    assert guide.index("source .venv/bin/activate") < first and "`.venv/bin/psps-paper`" in guide and "pip install" not in guide
+    assert (
+        guide.index("source .venv/bin/activate") < first
+        and "`.venv/bin/psps-paper`" in guide
+        and "pip install" not in guide
+    )
 
 
 def test_the_guide_lists_every_convention_and_its_limits():
     table = plain(ADD)
     for form in FORMATS:
         assert plain(form.name.split(",")[0].replace("psps-paper contrasts", "this package")) in table, form.name
-    for limit in (f"{reading.MAX_BYTES // 1_000_000} MB", f"{reading.MAX_ROWS:,} rows", f"{reading.MAX_COLUMNS} columns"):
+    for limit in (
+        f"{reading.MAX_BYTES // 1_000_000} MB",
+        f"{reading.MAX_ROWS:,} rows",
+        f"{reading.MAX_COLUMNS} columns",
+    ):
         assert limit in ADD
 
 
@@ -111,7 +122,10 @@ def test_the_api_page_has_every_public_name_of_the_analyses(package):
     assert set(module.__all__) <= shown
 
 
-@pytest.mark.parametrize("name", ["network.cluster_robust", "network.leave_one_study_out", "conclusions.robustness.robustness_of_conclusions"])
+@pytest.mark.parametrize(
+    "name",
+    ["network.cluster_robust", "network.leave_one_study_out", "conclusions.robustness.robustness_of_conclusions"],
+)
 def test_the_api_page_has_the_analyses_of_robustness(name):
     assert f"psps_paper.{name}" in names_of_the_api_page()
 
@@ -127,6 +141,18 @@ def test_every_name_of_the_api_page_exists_and_is_documented():
 def test_the_picture_has_a_title_and_names_rooms_that_exist():
     picture = (BOOK / "_static" / "architecture.svg").read_text()
     assert "<title" in picture and "<desc" in picture
-    for room in ("living/importing.py", "tables", "effects", "network", "pairwise", "recover", "ensemble", "article/trials.py", "claims", "figures", "book/display.py"):
+    for room in (
+        "living/importing.py",
+        "tables",
+        "effects",
+        "network",
+        "pairwise",
+        "recover",
+        "ensemble",
+        "article/trials.py",
+        "claims",
+        "figures",
+        "book/display.py",
+    ):
         assert (ROOT / "src" / "psps_paper" / room).exists()
         assert room.split(".")[0].split("/")[-1] in picture

@@ -58,7 +58,9 @@ def test_a_loop_that_misses_closing_by_rounding_is_accepted_and_told():
 
 def test_a_larger_gap_is_refused_with_study_gap_and_limit():
     wrong = ROUNDED.assign(te=[-0.31, 0.12, -0.30, -0.2, 0.1])
-    with pytest.raises(ValueError, match="study 'Ko 2001'.* they miss by 0.11, at most 0.015 is accepted .loop_tolerance."):
+    with pytest.raises(
+        ValueError, match="study 'Ko 2001'.* they miss by 0.11, at most 0.015 is accepted .loop_tolerance."
+    ):
         fit_network(wrong)
     fit = fit_network(wrong, loop_tolerance=0.12)
     assert "0.11 (at most 0.12 is accepted)" in fit.notes[0]
@@ -91,22 +93,36 @@ def test_negative_arm_variance_is_used_as_printed_and_told():
 
 def test_four_arms_with_uneven_standard_errors():
     """cases/14-fourarm-uneven-se, generalised least squares in numpy."""
-    pairs = [("P", "A", 0.30, 0.40), ("P", "B", 0.50, 0.45), ("P", "C", 0.10, 0.50), ("A", "B", 0.20, 0.42),
-             ("A", "C", -0.20, 0.55), ("B", "C", -0.40, 0.47)]
-    rows = table(*[("Ko 2001", *pair) for pair in pairs], ("Li 2002", "P", "A", 0.1, 0.2),
-                 ("Mo 2003", "B", "C", -0.1, 0.25), ("No 2004", "P", "B", 0.35, 0.15))
+    pairs = [
+        ("P", "A", 0.30, 0.40),
+        ("P", "B", 0.50, 0.45),
+        ("P", "C", 0.10, 0.50),
+        ("A", "B", 0.20, 0.42),
+        ("A", "C", -0.20, 0.55),
+        ("B", "C", -0.40, 0.47),
+    ]
+    rows = table(
+        *[("Ko 2001", *pair) for pair in pairs],
+        ("Li 2002", "P", "A", 0.1, 0.2),
+        ("Mo 2003", "B", "C", -0.1, 0.25),
+        ("No 2004", "P", "B", 0.35, 0.15),
+    )
     fit = fit_network(rows)
     found = [(fit.te_common.at[arm, "A"], fit.se_common.at[arm, "A"]) for arm in "BCP"]
     assert np.ravel(found) == pytest.approx([-0.215591, 0.212054, -0.055757, 0.296692, 0.133351, 0.173468], abs=1e-6)
     assert fit.q == pytest.approx(0.446901, abs=1e-6) and fit.df_q == 3
 
 
-TWO_OF_THREE = table(("Ko 2001", "A", "P", -0.31, 0.20), ("Ko 2001", "B", "P", -0.12, 0.22), ("Li 2002", "A", "P", -0.2, 0.1))
+TWO_OF_THREE = table(
+    ("Ko 2001", "A", "P", -0.31, 0.20), ("Ko 2001", "B", "P", -0.12, 0.22), ("Li 2002", "A", "P", -0.2, 0.1)
+)
 
 
 def test_two_contrasts_of_three_arms():
     """cases/15: sqrt(0.20^2 + 0.22^2 - 2 x 0.10^2) = 0.261534."""
-    with pytest.raises(ValueError, match="'Ko 2001'.*missing: A vs B; .*standard error of the arm that the others share, P"):
+    with pytest.raises(
+        ValueError, match="'Ko 2001'.*missing: A vs B; .*standard error of the arm that the others share, P"
+    ):
         fit_network(TWO_OF_THREE)
     given = TWO_OF_THREE.assign(se_baseline=[0.1, 0.1, np.nan])
     completed = complete_contrasts(given)
@@ -136,14 +152,21 @@ def test_baselines_that_cannot_be(baseline, message):
 def test_completed_contrasts_are_those_of_independent_arms():
     rng = np.random.default_rng(0)
     mean, variance = rng.normal(size=4), rng.uniform(0.01, 0.1, 4)
-    rows = table(*[("s", arm, "P", mean[k] - mean[3], np.sqrt(variance[k] + variance[3])) for k, arm in enumerate("ABC")])
+    rows = table(
+        *[("s", arm, "P", mean[k] - mean[3], np.sqrt(variance[k] + variance[3])) for k, arm in enumerate("ABC")]
+    )
     completed = complete_contrasts(rows.assign(se_baseline=np.sqrt(variance[3])))
     for row in completed[completed["completed"]].itertuples():
         i, j = ord(row.treat1) - 65, ord(row.treat2) - 65
         assert (row.te, row.se) == (pytest.approx(mean[i] - mean[j]), pytest.approx(np.sqrt(variance[i] + variance[j])))
 
 
-PAIR = table(*[(f"s{k}", "A", "B", te, se) for k, (te, se) in enumerate([(0.1, 0.2), (0.9, 0.25), (-0.4, 0.3), (0.5, 0.1), (1.4, 0.3)])])
+PAIR = table(
+    *[
+        (f"s{k}", "A", "B", te, se)
+        for k, (te, se) in enumerate([(0.1, 0.2), (0.9, 0.25), (-0.4, 0.3), (0.5, 0.1), (1.4, 0.3)])
+    ]
+)
 
 
 @pytest.mark.parametrize(

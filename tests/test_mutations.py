@@ -42,10 +42,17 @@ class Mutation:
 
 
 MUTATIONS = [
-    Mutation("studies", "khosravi2014,", ",high,", ",low,", "risk_of_bias", "rob.high.count", "rob.some_concerns.count"),
     Mutation(
-        "nma_published", "te,neuromodulation,conservative + minimally invasive,", ",0.45,", ",0.49,",
-        "network_meta_analysis", "nma.n_cm.te", "nma.used",
+        "studies", "khosravi2014,", ",high,", ",low,", "risk_of_bias", "rob.high.count", "rob.some_concerns.count"
+    ),
+    Mutation(
+        "nma_published",
+        "te,neuromodulation,conservative + minimally invasive,",
+        ",0.45,",
+        ",0.49,",
+        "network_meta_analysis",
+        "nma.n_cm.te",
+        "nma.used",
     ),
 ]
 
@@ -75,7 +82,9 @@ def lenient_book(folder: Path, chapters: list[str]) -> None:
 def mutated(tmp_path):
     """A copy with every mutation; each has a bystander, which shows that it does not reach beyond its statement."""
     for name in ("data", "book", "src"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
+        shutil.copytree(
+            ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
+        )
     for name in ("_config.yml", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
     for mutation in MUTATIONS:
@@ -115,13 +124,19 @@ def test_a_changed_value_turns_every_check_red(mutated):
     # What reviewers.md promises: the chapter names the numbers that clash, as printed or as changed
     plain = re.sub(r"\x1b\[[\d;]*m", "", notebooks.stdout)
     said = re.search(r"ValueError: no network agrees with all printed values; these cannot hold together: (.*)", plain)
-    assert said and "SMD neuromodulation against conservative + minimally invasive 0.49" in said[1].split("; ") and "KeyError" not in plain
+    assert (
+        said
+        and "SMD neuromodulation against conservative + minimally invasive 0.49" in said[1].split("; ")
+        and "KeyError" not in plain
+    )
 
     build = run(*BUILD, cwd=mutated, **copy)
     pages = mutated / "_build" / "html"
     assert (pages / "index.html").exists(), build.stdout + build.stderr
     test = "tests/test_built_html.py::test_claim_has_its_row_and_its_verdict"
-    wrong, right = ([f"{test}[{getattr(mutation, which)}]" for mutation in MUTATIONS] for which in ("claim", "bystander"))
+    wrong, right = (
+        [f"{test}[{getattr(mutation, which)}]" for mutation in MUTATIONS] for which in ("claim", "bystander")
+    )
     html = run("-m", "pytest", *wrong, *right, "-q", "-p", "no:cacheprovider", cwd=ROOT, PSPS_BUILT=str(pages))
     assert html.returncode == 1, html.stdout + html.stderr
     for name in wrong:
@@ -149,7 +164,11 @@ def test_a_fault_in_a_chapter_stops_the_build(tmp_path, fault):
         (book / f"{name}.md").write_text(f"# {name}\n\nText.\n", encoding="utf-8")
     cells = [nbformat.v4.new_markdown_cell(f"# Faulty\n\n{prose}"), nbformat.v4.new_code_cell(code)]
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL}), book / "faulty.ipynb")
-    toc = {"format": "jb-book", "root": "book/index", "chapters": [{"file": f"book/{name}"} for name in [*names[1:], "faulty"]]}
+    toc = {
+        "format": "jb-book",
+        "root": "book/index",
+        "chapters": [{"file": f"book/{name}"} for name in [*names[1:], "faulty"]],
+    }
     (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
 
     build = run(*BUILD, "-W", "--keep-going", cwd=tmp_path)

@@ -183,9 +183,7 @@ def test_robust_error_of_a_mean_with_equal_weights():
 
 
 def test_robust_error_of_a_single_study_is_unknown(contrasts):
-    more = pd.concat(
-        [contrasts, pd.DataFrame([["alone", "C", "D", 0.1, 0.2]], columns=contrasts.columns)]
-    )
+    more = pd.concat([contrasts, pd.DataFrame([["alone", "C", "D", 0.1, 0.2]], columns=contrasts.columns)])
     robust = cluster_robust(fit_network(more, correlation=0.5))
     assert robust.se["D"].drop("D").isna().all() and robust.df["D"].isna().all()
     assert robust.se.loc["A", "B"] > 0

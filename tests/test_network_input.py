@@ -142,12 +142,20 @@ def test_contrasts_that_are_no_table(fit, given):
         lambda fit: p_scores(fit, desirable="lower"),  # a table of contrasts has te and se too, and gave scores
         lambda fit: rank_probabilities(fit, desirable="lower"),
         lambda fit: comparison_adjusted_funnel(fit, ["A", "B", "C"]),
-        decompose_q, split_evidence, contribution_matrix, hat_matrix, heterogeneity_table, league_table, leave_one_study_out,
+        decompose_q,
+        split_evidence,
+        contribution_matrix,
+        hat_matrix,
+        heterogeneity_table,
+        league_table,
+        leave_one_study_out,
     ],
 )
 @pytest.mark.parametrize("given", [table(*TWO_ARM), None])
 def test_what_is_no_fit(of_fit, given):
-    with pytest.raises(TypeError, match=f"^fit: {type(given).__name__} given; expected a NetworkFit, as fit_network gives$"):
+    with pytest.raises(
+        TypeError, match=f"^fit: {type(given).__name__} given; expected a NetworkFit, as fit_network gives$"
+    ):
         of_fit(given)
 
 
@@ -192,7 +200,10 @@ def test_scales_beyond_double_precision_are_refused(scale):
 @pytest.mark.parametrize("method", ["DL", "REML"])
 def test_scales_within_double_precision_change_nothing(scale, method):
     rows = table(*TWO_ARM, ("s4", "A", "B", 1.9, 0.2))
-    fit, scaled = fit_network(rows, method), fit_network(rows.assign(te=scale * rows["te"], se=scale * rows["se"]), method)
+    fit, scaled = (
+        fit_network(rows, method),
+        fit_network(rows.assign(te=scale * rows["te"], se=scale * rows["se"]), method),
+    )
     np.testing.assert_allclose(scaled.te / scale, fit.te, rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(scaled.se / scale, fit.se, rtol=1e-6, atol=1e-9)
     assert fit.tau2 > 0 and scaled.q == pytest.approx(fit.q)
@@ -217,7 +228,9 @@ def test_tau2_of_very_unequal_standard_errors(smallest):
 
 def test_standard_errors_too_unequal_for_double_precision_are_refused():
     rows = table(*TWO_ARM)
-    with pytest.raises(ValueError, match="contrasts: se from 1e-06 to 0.3; expected the largest to be at most 100000 times"):
+    with pytest.raises(
+        ValueError, match="contrasts: se from 1e-06 to 0.3; expected the largest to be at most 100000 times"
+    ):
         fit_network(rows.assign(se=[0.2, 0.3, 1e-6]))
     with pytest.raises(ValueError, match=r"\(data set 1\): se from 1e-06 to 1"):
         fit_networks(rows, np.zeros((2, 3)), [[1, 1, 1], [1, 1, 1e-6]])

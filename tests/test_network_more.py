@@ -1,4 +1,5 @@
-"""Impact of studies, SIDDE, measures of evidence, league with direct evidence, partial order and precision of ranking."""
+"""Impact of studies, SIDDE, measures of evidence, league with direct evidence, partial order and precision of
+ranking."""
 
 import numpy as np
 import pandas as pd
@@ -76,18 +77,24 @@ def test_sidde_takes_the_studies_that_do_not_compare_both():
     assert (row["indirect_te"], row["indirect_se"]) == pytest.approx((rest.te.at["A", "B"], rest.se.at["A", "B"]))
     # D against E has direct evidence only, A against E indirect only
     bridge = split_evidence(FIT, "SIDDE").set_index(["treat1", "treat2"])
-    assert np.isnan(bridge.at[("D", "E"), "indirect_te"]) and bridge.at[("A", "E"), "indirect_te"] == pytest.approx(FIT.te.at["A", "E"])
+    assert np.isnan(bridge.at[("D", "E"), "indirect_te"]) and bridge.at[("A", "E"), "indirect_te"] == pytest.approx(
+        FIT.te.at["A", "E"]
+    )
 
 
 def test_measures_of_a_tree_count_its_comparisons():
-    rows = pd.DataFrame([("1", "A", "B", 0.1, 0.2), ("2", "B", "C", 0.1, 0.3), ("3", "B", "C", 0.2, 0.3)], columns=COLUMNS)
+    rows = pd.DataFrame(
+        [("1", "A", "B", 0.1, 0.2), ("2", "B", "C", 0.1, 0.3), ("3", "B", "C", 0.2, 0.3)], columns=COLUMNS
+    )
     measures = evidence_measures(fit_network(rows, 0.0)).set_index(["treat1", "treat2"])
     assert measures["mean_path_length"].tolist() == pytest.approx([1, 2, 1])
     assert measures["minimal_parallelism"].tolist() == pytest.approx([1, 1, 1])
     assert measures.at[("B", "C"), "minimal_parallelism_studies"] == pytest.approx(2)
 
 
-@pytest.mark.parametrize("function", [net_impact, evidence_measures, league_with_direct, lambda fit: split_evidence(fit, "SIDDE")])
+@pytest.mark.parametrize(
+    "function", [net_impact, evidence_measures, league_with_direct, lambda fit: split_evidence(fit, "SIDDE")]
+)
 def test_pooled_networks_have_no_studies(function):
     pooled = network_from_pooled(pd.DataFrame([("A", "B", 0.1, 0.2)], columns=COLUMNS[1:]))
     with pytest.raises(ValueError, match="a network from pooled contrasts has no studies"):

@@ -10,12 +10,17 @@ from psps_paper.pairwise import meta_regression
 COLUMNS = ["study", "treat1", "treat2", "te", "se"]
 TRUTH = {"A": 0.5, "B": 0.2, "C": -0.3, "P": 0.0}
 PAIRS = ["AP", "AP", "BP", "BP", "AB", "CP", "CP", "CA", "AP", "BC"]
-COVARIATE = pd.Series({str(k): float(10 + k * k % 17) for k in range(len(PAIRS))} | {"three": 14.0, "not in the network": 3.0}, name="age")
+COVARIATE = pd.Series(
+    {str(k): float(10 + k * k % 17) for k in range(len(PAIRS))} | {"three": 14.0, "not in the network": 3.0}, name="age"
+)
 
 
 def table(multi_arm: bool = True) -> pd.DataFrame:
     rng = np.random.default_rng(11)
-    rows = [(str(k), a, b, TRUTH[a] - TRUTH[b] + rng.normal(0, 0.3), rng.uniform(0.1, 0.4)) for k, (a, b) in enumerate(PAIRS)]
+    rows = [
+        (str(k), a, b, TRUTH[a] - TRUTH[b] + rng.normal(0, 0.3), rng.uniform(0.1, 0.4))
+        for k, (a, b) in enumerate(PAIRS)
+    ]
     if multi_arm:
         mean, variance = {"A": 0.6, "B": 0.1, "P": 0.2}, {"A": 0.02, "B": 0.03, "P": 0.05}
         rows += [("three", a, b, mean[a] - mean[b], np.sqrt(variance[a] + variance[b])) for a, b in ("AB", "AP", "BP")]
@@ -36,10 +41,16 @@ def test_only_names_and_units_change(interaction, tau2):
     for column in ("estimate", "se", "lower"):
         ours = other.coefficients[column].loc[list(names.values())].to_numpy() * scale
         np.testing.assert_allclose(ours, fit.coefficients[column], rtol=1e-6, atol=1e-9)
-    assert (other.tau2, other.q_interaction, other.q_residual) == pytest.approx((fit.tau2, fit.q_interaction, fit.q_residual), rel=1e-6)
-    predicted = {frozenset((row.treat1, row.treat2)): (abs(row.te), row.se) for row in other.predict(12 * 20 + 1000).itertuples()}
+    assert (other.tau2, other.q_interaction, other.q_residual) == pytest.approx(
+        (fit.tau2, fit.q_interaction, fit.q_residual), rel=1e-6
+    )
+    predicted = {
+        frozenset((row.treat1, row.treat2)): (abs(row.te), row.se) for row in other.predict(12 * 20 + 1000).itertuples()
+    }
     for row in fit.predict(20).itertuples():
-        assert predicted[frozenset((new[row.treat1], new[row.treat2]))] == pytest.approx((abs(row.te), row.se), rel=1e-6)
+        assert predicted[frozenset((new[row.treat1], new[row.treat2]))] == pytest.approx(
+            (abs(row.te), row.se), rel=1e-6
+        )
 
 
 def test_the_slope_of_two_treatments_is_that_of_pairwise_meta_regression():
@@ -49,7 +60,9 @@ def test_the_slope_of_two_treatments_is_that_of_pairwise_meta_regression():
     x = np.array(list(covariate.values()))
     pair = meta_regression(rows["te"], rows["se"], pd.DataFrame({"x": x - x.mean()}))
     fit = network_meta_regression(rows, covariate, "P")
-    np.testing.assert_allclose(fit.coefficients.loc[["A", "x"], ["estimate", "se"]], pair.coefficients[["estimate", "se"]], rtol=1e-6)
+    np.testing.assert_allclose(
+        fit.coefficients.loc[["A", "x"], ["estimate", "se"]], pair.coefficients[["estimate", "se"]], rtol=1e-6
+    )
     assert (fit.tau2, fit.q_residual) == pytest.approx((pair.tau2, pair.q_residual), rel=1e-6)
 
 
@@ -57,7 +70,9 @@ def test_a_common_slope_leaves_differences_of_others_alone():
     fit = network_meta_regression(table(), COVARIATE, "P")
     near, far = (fit.predict(value).set_index(["treat1", "treat2"])["te"] for value in (fit.centre, fit.centre + 10))
     slope = fit.coefficients.at["age", "estimate"]
-    assert far["A", "B"] == pytest.approx(near["A", "B"]) and far["A", "P"] == pytest.approx(near["A", "P"] + 10 * slope)
+    assert far["A", "B"] == pytest.approx(near["A", "B"]) and far["A", "P"] == pytest.approx(
+        near["A", "P"] + 10 * slope
+    )
     assert near["A", "P"] == pytest.approx(fit.te.at["A", "P"]) == pytest.approx(fit.coefficients.at["A", "estimate"])
     assert fit.to_frame() is fit.coefficients and "Slopes: Q" in fit.summary() and len(fit.data) == 13
 
@@ -104,6 +119,8 @@ def test_errors_name_what_is_wrong(covariate, arguments, message):
 
 
 def test_a_slope_without_a_study_of_the_reference_is_an_error():
-    rows = pd.DataFrame([("1", "A", "P", 0.1, 0.2), ("2", "A", "B", 0.3, 0.2), ("3", "A", "B", 0.5, 0.2)], columns=COLUMNS)
+    rows = pd.DataFrame(
+        [("1", "A", "P", 0.1, 0.2), ("2", "A", "B", 0.3, 0.2), ("3", "A", "B", 0.5, 0.2)], columns=COLUMNS
+    )
     with pytest.raises(ValueError, match="covariate 'x': the studies cannot tell its slopes from the effects"):
         network_meta_regression(rows, {"1": 1, "2": 2, "3": 5}, "P")

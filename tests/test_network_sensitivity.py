@@ -60,9 +60,7 @@ def test_leave_one_out_says_what_is_lost(contrasts):
 
 
 def test_leave_one_out_keeps_method_and_correlation():
-    rows = pd.DataFrame(
-        [*ROWS, ("s1", "A", "B", 0.9, 0.2), ("s6", "A", "B", -0.5, 0.1)], columns=COLUMNS
-    )
+    rows = pd.DataFrame([*ROWS, ("s1", "A", "B", 0.9, 0.2), ("s6", "A", "B", -0.5, 0.1)], columns=COLUMNS)
     table = leave_one_study_out(fit_network(rows, "REML", 0.9, 0.5)).set_index("left_out")
     rest = fit_network(rows[rows["study"] != "s6"], "REML", 0.9, 0.5)
     assert table.loc["s6", "tau2"].iloc[0] == rest.tau2 > 0

@@ -29,14 +29,25 @@ from psps_paper.living.settings import CONFIG
 from psps_paper.site.extension import failed_cell
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.load import data_folder, load_table
-from test_browser import CHROMIUM, browser, contrast_violations, luminance, reader, serve, settle  # noqa: F401  (fixtures)
+from test_browser import (  # noqa: F401  (fixtures)
+    CHROMIUM,
+    browser,
+    contrast_violations,
+    luminance,
+    reader,
+    serve,
+    settle,
+)
 
 NOT_MADE = ("_build", "__pycache__", ".pytest_cache", ".hypothesis", ".git", ".venv", "node_modules")
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*"))
-            if path.is_file() and not set(path.parts) & set(NOT_MADE)}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not set(path.parts) & set(NOT_MADE)
+    }
 
 
 @pytest.fixture(scope="module")
@@ -61,16 +72,23 @@ def edited(folder: Path, old: str, new: str) -> None:
 
 
 def ended_in(folder: Path, command: list[str]) -> subprocess.CompletedProcess:
-    """A command that has ended, in a process with no variable of this checkout's tests, where nothing can be written to HOME.
+    """A command that has ended, in a process with no variable of this checkout's tests, where nothing can be written to
+    HOME.
 
     What the review's Makefile exports is there, as in a recipe of it.
     """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PSPS_", "PYTEST_", "JUPYTER_", "MPL"))}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PSPS_", "PYTEST_", "JUPYTER_", "MPL"))
+    }
     exported = re.findall(r"^export (\w+) := (.*)$", (folder / "Makefile").read_text(), re.MULTILINE)
     environment |= {name: value.replace("$(CURDIR)", str(folder)) for name, value in exported}
     environment |= {"HOME": f"{os.devnull}/home", "LANG": "C", "FONTCONFIG_FILE": f"{os.devnull}/none"}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
 
 
 def run_in(folder: Path, command: list[str]) -> subprocess.CompletedProcess:
@@ -89,7 +107,8 @@ def build_command(folder: Path) -> list[str]:
 
 
 def build(folder: Path) -> None:
-    """Run the recipe of the target "book", where fontconfig, as Matplotlib asks it for typefaces, complains on stderr."""
+    """Run the recipe of the target "book", where fontconfig, as Matplotlib asks it for typefaces, complains on
+    stderr."""
     recipe = re.search(r"^book: data\n((?:\t.*\n)+)", (folder / "Makefile").read_text(), re.MULTILINE)[1]
     run_in(folder, ["bash", "-e", "-c", recipe.replace("\t", "")])
 
@@ -137,30 +156,53 @@ timed out after 2 seconds""")
     assert "Traceback" not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(("source", "message", "expected"), [
-    ("x = [\n1", "  Cell In[1], line 1\n    x = [\n        ^\n_IncompleteInputError: incomplete input", "_IncompleteInputError: incomplete input"),
-    ("\n".join(f"x{k} = 1" for k in range(40)), "-" * 75 + "\n\x1b[0;31mValueError\x1b[0m        Traceback (most recent call last)\n"
-     "\x1b[0mCell In[3], line 21\x1b[0m\n---> 21 x20 = 1\n\n\x1b[0;31mValueError\x1b[0m: one\ntwo", "ValueError: one\ntwo"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("source", "message", "expected"),
+    [
+        (
+            "x = [\n1",
+            "  Cell In[1], line 1\n    x = [\n        ^\n_IncompleteInputError: incomplete input",
+            "_IncompleteInputError: incomplete input",
+        ),
+        (
+            "\n".join(f"x{k} = 1" for k in range(40)),
+            "-" * 75 + "\n\x1b[0;31mValueError\x1b[0m        Traceback (most recent call last)\n"
+            "\x1b[0mCell In[3], line 21\x1b[0m\n---> 21 x20 = 1\n\n\x1b[0;31mValueError\x1b[0m: one\ntwo",
+            "ValueError: one\ntwo",
+        ),
+    ],
+)
 def test_of_a_long_cell_the_lines_around_the_failure_are_told(source, message, expected):
     """Messages as IPython writes them; nbclient puts the cell between rules before them."""
     rule = "-" * 18
-    told = failed_cell(f"An error occurred while executing the following cell:\n{rule}\n{source}\n{rule}\n\n{message}\n")
+    told = failed_cell(
+        f"An error occurred while executing the following cell:\n{rule}\n{source}\n{rule}\n\n{message}\n"
+    )
     assert told.endswith(expected) and len(told.splitlines()) <= 15
     assert "    x20 = 1" in told or len(source) < 10
 
 
 def test_no_file_is_shared_but_the_package(sample):
     mine = {hashlib.sha256(content).hexdigest(): name for name, content in contents(sample).items() if content}
-    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")
+    tracked = (
+        subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")
+    )
     outside = [ROOT / name for name in tracked if name and not name.startswith("src/")]
-    shared = {path.relative_to(ROOT).as_posix() for path in outside if path.is_file()
-              and hashlib.sha256(path.read_bytes()).hexdigest() in mine}
+    shared = {
+        path.relative_to(ROOT).as_posix()
+        for path in outside
+        if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() in mine
+    }
     assert len(outside) > 100 and shared == set()
 
 
 def test_no_word_of_this_review_is_in_the_other(sample):
-    words = set(load_table("treatment_classes", DATA)["treatment_class"]) | {"Goudman", "spinal", "PSPS Type", "Supplementary"}
+    words = set(load_table("treatment_classes", DATA)["treatment_class"]) | {
+        "Goudman",
+        "spinal",
+        "PSPS Type",
+        "Supplementary",
+    }
     for name, content in contents(sample).items():
         text = content.decode("utf-8")
         assert not [word for word in words if word in text], name
@@ -219,7 +261,9 @@ def own_review(folder: Path, rows: list[str], *, reference: str = "a") -> Path:
     (folder / CONFIG).write_text(OWN.format(treatments=listed, reference=reference), encoding="utf-8")
     for path in (folder / "tables").iterdir():
         path.unlink()
-    (folder / "tables" / "quit.csv").write_text("\n".join(["studlab,treat1,treat2,TE,seTE", *rows, ""]), encoding="utf-8")
+    (folder / "tables" / "quit.csv").write_text(
+        "\n".join(["studlab,treat1,treat2,TE,seTE", *rows, ""]), encoding="utf-8"
+    )
     return folder
 
 
@@ -257,7 +301,10 @@ def test_the_part_with_the_reference_is_fitted_however_small_and_said(tmp_path, 
     mine = own_review(tmp_path / "mine", ["1,a,b,0.1,0.2", "2,b,c,0.1,0.2", "3,d,e,0.1,0.2"], reference="d")
     assert main(["new", str(mine)]) == 0
     told = capsys.readouterr().out
-    assert "2 of 3 contrasts are not connected with the part of the network with the reference d (a and b and c); they (1, 2) are kept" in told
+    assert (
+        "2 of 3 contrasts are not connected with the part of the network with the reference d (a and b and c); they (1,"
+        " 2) are kept" in told
+    )
     assert open_review(mine).network("quit").fit.treatments == ["d", "e"]
 
 
@@ -268,9 +315,17 @@ def test_what_is_left_out_of_the_fit_is_told_listed_and_marked(tmp_path, capsys)
     assert "read 4 rows, used 4" in told and "note: 1 of 4 contrasts are not connected" in told
     assert "each counts as a study of its own" in told
     listed = "\n".join(open_review(mine).listed()["what"])
-    assert "note: 1 of 4 contrasts are not connected" in listed and "note: several estimates of one comparison (1)" in listed
+    assert (
+        "note: 1 of 4 contrasts are not connected" in listed
+        and "note: several estimates of one comparison (1)" in listed
+    )
     marked = open_review(mine).contrasts()
-    assert marked["in the fit"].str[:3].tolist() == ["yes", "yes", "no:", "yes"] and marked["study"].tolist() == ["1", "2", "3", "1"]
+    assert marked["in the fit"].str[:3].tolist() == ["yes", "yes", "no:", "yes"] and marked["study"].tolist() == [
+        "1",
+        "2",
+        "3",
+        "1",
+    ]
 
 
 def test_an_sd_is_imputed_only_where_review_yml_asks_for_it(tmp_path):
@@ -292,14 +347,25 @@ STRANGE_TITLE = "Pain <test> & more: *stars*, $dollars$ and [brackets]"
 
 @pytest.fixture(scope="module")
 def strange(tmp_path_factory):
-    """A built review with names in many scripts, long ones too, and a title that Markdown and HTML would read their own way.
+    """A built review with names in many scripts, long ones too, and a title that Markdown and HTML would read their own
+    way.
 
     What is installed changes no SVG (``test_figures``), so matplotlib's own typefaces alone stand for every machine.
     """
-    folder = own_review(tmp_path_factory.mktemp("strange reviews ü") / "mine", [
-        "张 2019,尼古丁替代疗法,戒烟,0.1,0.2", "李 2020,戒烟,a,0.1,0.2", "한 2020,尼古丁替代疗法,a,0.3,0.2",
-        "أحمد 2019,دواء,علاج سلوكي معرفي,0.1,0.2", "ليلى 2020,علاج سلوكي معرفي,a,-0.1,0.2", "سعيد 2020,دواء,a,0.3,0.2",
-        "शर्मा 2019,निकोटीन,परामर्श,0.1,0.2", "वर्मा 2020,परामर्श,a,0.5,0.2", "गुप्ता 2020,निकोटीन,a,0.3,0.2"])  # fmt: skip
+    folder = own_review(
+        tmp_path_factory.mktemp("strange reviews ü") / "mine",
+        [
+            "张 2019,尼古丁替代疗法,戒烟,0.1,0.2",
+            "李 2020,戒烟,a,0.1,0.2",
+            "한 2020,尼古丁替代疗法,a,0.3,0.2",
+            "أحمد 2019,دواء,علاج سلوكي معرفي,0.1,0.2",
+            "ليلى 2020,علاج سلوكي معرفي,a,-0.1,0.2",
+            "سعيد 2020,دواء,a,0.3,0.2",
+            "शर्मा 2019,निकोटीन,परामर्श,0.1,0.2",
+            "वर्मा 2020,परामर्श,a,0.5,0.2",
+            "गुप्ता 2020,निकोटीन,a,0.3,0.2",
+        ],
+    )
     edited(folder, 'title: "Does counselling help: a \\"living\\" review"', f"title: {json.dumps(STRANGE_TITLE)}")
     new_review(folder)
     build(folder)
@@ -307,12 +373,15 @@ def strange(tmp_path_factory):
 
 
 def page_of(folder: Path, name: str) -> BeautifulSoup:
-    return BeautifulSoup((folder / "_build" / "html" / "book" / f"{name}.html").read_text(encoding="utf-8"), "html.parser")
+    return BeautifulSoup(
+        (folder / "_build" / "html" / "book" / f"{name}.html").read_text(encoding="utf-8"), "html.parser"
+    )
 
 
 @pytest.mark.slow
 def test_names_in_any_script_stay_text_in_figures_and_tables(strange):
-    """The build that came before is the test that no cell writes to stderr, as matplotlib does for characters that it lacks."""
+    """The build that came before is the test that no cell writes to stderr, as matplotlib does for characters that it
+    lacks."""
     page = page_of(strange, "network")
     drawn = " ".join(text.get_text() for text in page.select("figure svg text"))
     tables = " ".join(cell.get_text() for cell in page.select("table.psps :is(td, th)"))
@@ -337,7 +406,9 @@ DRAWN_TEXTS = """figure => [...figure.querySelectorAll("svg text")].filter(e => 
 
 def faint_texts(page) -> list[tuple[str, float]]:
     """Texts of drawings with a contrast below 4.5 to the pixels behind them, with the contrast."""
-    page.add_style_tag(content="figure svg text { visibility: visible } figure.bare svg text { fill-opacity: 0 !important }")
+    page.add_style_tag(
+        content="figure svg text { visibility: visible } figure.bare svg text { fill-opacity: 0 !important }"
+    )
     faint = []
     for figure in page.locator("figure.psps-figure").all():
         texts = figure.evaluate(DRAWN_TEXTS)
@@ -413,7 +484,10 @@ def test_title_author_and_repository_reach_every_file_that_repeats_them(tmp_path
     assert new_review(mine) == ["data", "_config.yml", "README.md", "book/index.md"]
     settings = yaml.safe_load(config.read_text(encoding="utf-8"))
     assert settings["title"] == 'Does counselling help: a "living" review' and settings["author"] == "A. Müller"
-    assert settings["repository"]["url"] == "https://github.com/someone/counselling" and settings["html"]["use_repository_button"] is True
+    assert (
+        settings["repository"]["url"] == "https://github.com/someone/counselling"
+        and settings["html"]["use_repository_button"] is True
+    )
     assert settings["logo"] == "mine.svg"
     for name in ("README.md", "book/index.md"):
         text = (mine / name).read_text(encoding="utf-8")
@@ -423,7 +497,9 @@ def test_title_author_and_repository_reach_every_file_that_repeats_them(tmp_path
     edited(mine, "https://github.com/someone/counselling", "https://example.org/counselling")
     assert new_review(mine) == ["data", "_config.yml", "README.md"]
     settings = yaml.safe_load(config.read_text(encoding="utf-8"))
-    assert settings["repository"]["url"] == "" and settings["html"]["use_repository_button"] is False, "the theme knows no such host"
+    assert settings["repository"]["url"] == "" and settings["html"]["use_repository_button"] is False, (
+        "the theme knows no such host"
+    )
     assert "@" not in "".join((mine / name).read_text() for name in ("_config.yml", "README.md", "book/index.md"))
 
 
@@ -450,7 +526,8 @@ def test_a_changed_table_changes_the_data_and_the_page_says_what(review):
 def test_what_was_left_out_of_the_sample_is_listed(sample):
     listed = open_review(sample).listed()
     assert listed[listed["what"].str.startswith("not used")].to_dict("records") == [
-        {"file": "sleep.csv", "row": "7", "study": "Spruce 2018", "what": "not used: no TE"}]  # fmt: skip
+        {"file": "sleep.csv", "row": "7", "study": "Spruce 2018", "what": "not used: no TE"}
+    ]
 
 
 def test_the_direction_of_an_outcome_decides_what_is_first(review):
@@ -460,22 +537,41 @@ def test_the_direction_of_an_outcome_decides_what_is_first(review):
     assert open_review(review).order("sneezing")[-1] == first
 
 
-@pytest.mark.parametrize(("old", "new", "message"), [
-    ("title:", "titel:", "review.yml, title: None is not text"),
-    ("question: Which", "question: [Which", "review.yml, line "),
-    ("  - name: tablet", "  - name: nasal rinse", "review.yml, treatments: 'nasal rinse' occurs more than once"),
-    ("  - name: tablet\n", "", "treatment 'tablet' is not in review.yml (usual care, nasal rinse, rinse and tablet)"),
-    ('"#7a7a7a"', '"grey"', "review.yml, treatments, entry 1, colour: 'grey' is not written #rrggbb"),
-    ("measure: SMD", "measure: smd", "review.yml, outcomes, entry 1, measure: 'smd' is not one of SMD, MD, OR, RD, RR, HR, IRR, ROM"),
-    ("te_desirable: higher", "te_desirable: up", "review.yml, outcomes, entry 1, te_desirable: 'up' is not one of lower, higher"),
-    ("reference: usual care", "reference: placebo", "review.yml, outcomes, entry 1, reference: 'placebo' is not one of"),
-    ("kind: arms", "kind: arm", "review.yml, outcomes, entry 1, table, kind: 'arm' is not one of contrasts, arms"),
-    ("      kind: arms", "      kind: arms\n      skip: one", "table, skip: 'one' is not a int"),
-    ("      kind: arms", "      kind: arms\n      sort: yes", "table: 'sort' is not one of file, kind"),
-    ("tables/sneezing.csv", "../sneezing.csv", "table, file: '../sneezing.csv' is outside the review's folder"),
-    ("tables/sneezing.csv", "tables/other.csv", "other.csv: no such file"),
-    ("name: sleep", "name: sneezing", "review.yml, outcomes: 'sneezing' occurs more than once"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("title:", "titel:", "review.yml, title: None is not text"),
+        ("question: Which", "question: [Which", "review.yml, line "),
+        ("  - name: tablet", "  - name: nasal rinse", "review.yml, treatments: 'nasal rinse' occurs more than once"),
+        (
+            "  - name: tablet\n",
+            "",
+            "treatment 'tablet' is not in review.yml (usual care, nasal rinse, rinse and tablet)",
+        ),
+        ('"#7a7a7a"', '"grey"', "review.yml, treatments, entry 1, colour: 'grey' is not written #rrggbb"),
+        (
+            "measure: SMD",
+            "measure: smd",
+            "review.yml, outcomes, entry 1, measure: 'smd' is not one of SMD, MD, OR, RD, RR, HR, IRR, ROM",
+        ),
+        (
+            "te_desirable: higher",
+            "te_desirable: up",
+            "review.yml, outcomes, entry 1, te_desirable: 'up' is not one of lower, higher",
+        ),
+        (
+            "reference: usual care",
+            "reference: placebo",
+            "review.yml, outcomes, entry 1, reference: 'placebo' is not one of",
+        ),
+        ("kind: arms", "kind: arm", "review.yml, outcomes, entry 1, table, kind: 'arm' is not one of contrasts, arms"),
+        ("      kind: arms", "      kind: arms\n      skip: one", "table, skip: 'one' is not a int"),
+        ("      kind: arms", "      kind: arms\n      sort: yes", "table: 'sort' is not one of file, kind"),
+        ("tables/sneezing.csv", "../sneezing.csv", "table, file: '../sneezing.csv' is outside the review's folder"),
+        ("tables/sneezing.csv", "tables/other.csv", "other.csv: no such file"),
+        ("name: sleep", "name: sneezing", "review.yml, outcomes: 'sneezing' occurs more than once"),
+    ],
+)
 def test_a_broken_review_yml_is_named_and_changes_nothing(review, old, new, message):
     edited(review, old, new)
     before = contents(review)

@@ -13,16 +13,39 @@ from helpers import ROOT
 from psps_paper.tables.load import load_table
 
 SRC = ROOT / "src"
-FILES = sorted(path for path in SRC.rglob("*") if path.suffix in (".py", ".md", ".yml", ".csv", ".css", "") and path.is_file()
-               and not any(part.endswith(".egg-info") for part in path.parts))
+FILES = sorted(
+    path
+    for path in SRC.rglob("*")
+    if path.suffix in (".py", ".md", ".yml", ".csv", ".css", "")
+    and path.is_file()
+    and not any(part.endswith(".egg-info") for part in path.parts)
+)
 # The names that the papers of Turner and Rhodes give to outcomes and comparisons of any review
 PUBLISHED_NAMES = {"bayes/presets.py"}
 # Not a treatment of this review but a kind of arm in any; also a column of studies.csv
 ANY_REVIEW = r"placebo[_ ]arm"
 # What the article's condition, treatments and supplements are called, beyond what the tables name
 WORDS = [
-    "pain", "spine", "spinal", "SCS", "stimulation", "stimulator", "placebo", "sham", "saline", "opioids?", "medical management", "lumbar",
-    "surgical", "adhesiolysis", "dexmedetomidine", "gabapentin", "Goudman", "Supplementary (Data|Table|Fig)", "PROSPERO", "CRD[0-9]+",
+    "pain",
+    "spine",
+    "spinal",
+    "SCS",
+    "stimulation",
+    "stimulator",
+    "placebo",
+    "sham",
+    "saline",
+    "opioids?",
+    "medical management",
+    "lumbar",
+    "surgical",
+    "adhesiolysis",
+    "dexmedetomidine",
+    "gabapentin",
+    "Goudman",
+    "Supplementary (Data|Table|Fig)",
+    "PROSPERO",
+    "CRD[0-9]+",
 ]
 
 
@@ -57,9 +80,20 @@ def test_every_module_is_searched():
     assert package.is_relative_to(SRC) and set(package.rglob("*.py")) <= set(FILES) and len(FILES) > 60
 
 
-@pytest.mark.parametrize("text", [
-    'fit.te.at["neuromodulation", other]', "if ref == 49: ref 49", "# kumar2007 is unblinded", 'name in ("placebo/sham",)', "pain_scale",
-    "the effect sizes of Supplementary Data 2", "SCS, the main treatment", "patients with PSPS", '"scs_arm"', "the conservative node",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        'fit.te.at["neuromodulation", other]',
+        "if ref == 49: ref 49",
+        "# kumar2007 is unblinded",
+        'name in ("placebo/sham",)',
+        "pain_scale",
+        "the effect sizes of Supplementary Data 2",
+        "SCS, the main treatment",
+        "patients with PSPS",
+        '"scs_arm"',
+        "the conservative node",
+    ],
+)
 def test_a_mention_is_found(text):
     assert findings(text)

@@ -60,7 +60,8 @@ def shown_in(source):
 
 
 def hidden_calls(source):
-    """Calls of a cell that show something which no reader sees: of an expression, only that of the last line is displayed."""
+    """Calls of a cell that show something which no reader sees: of an expression, only that of the last line is
+    displayed."""
     body = ast.parse(source).body
     last = shown_in(ast.unparse(body[-1])) if body and isinstance(body[-1], ast.Expr) else []
     return shown_in(source)[: len(shown_in(source)) - min(len(last), 1)]
@@ -68,11 +69,15 @@ def hidden_calls(source):
 
 def test_every_table_and_figure_that_a_cell_makes_is_displayed(chapter):
     for cell in code_cells(chapter):
-        assert not hidden_calls(cell.source), f"only the last of these is displayed, give each a cell of its own:\n{cell.source}"
+        assert not hidden_calls(cell.source), (
+            f"only the last of these is displayed, give each a cell of its own:\n{cell.source}"
+        )
         made = shown_in(cell.source)
         stored = [output for output in cell.outputs if output.output_type == "execute_result"]
         if made and not MAY_BE_EMPTY & set(made):
-            assert len(stored) == 1 and "text/html" in stored[0].data, f"nothing stored of what the cell shows:\n{cell.source}"
+            assert len(stored) == 1 and "text/html" in stored[0].data, (
+                f"nothing stored of what the cell shows:\n{cell.source}"
+            )
 
 
 def test_a_table_that_another_one_hides_is_found():
@@ -85,7 +90,9 @@ def test_a_table_that_another_one_hides_is_found():
 def test_cells_are_thin_and_take_directions_from_the_outcomes_table(chapter):
     for cell in code_cells(chapter):
         assert len(cell.source.splitlines()) <= 20, f"logic belongs into the package:\n{cell.source}"
-        assert not re.search(r"desirable\s*=\s*[\"']", cell.source), f"outcomes.csv declares the direction:\n{cell.source}"
+        assert not re.search(r"desirable\s*=\s*[\"']", cell.source), (
+            f"outcomes.csv declares the direction:\n{cell.source}"
+        )
 
 
 def test_metadata_holds_nothing_of_one_run(chapter):

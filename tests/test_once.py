@@ -19,7 +19,12 @@ def counted(tmp_path, monkeypatch):
 
 def test_the_same_inputs_are_computed_once_and_others_anew(counted):
     calls, compute = counted
-    assert [once("a", "x", compute(1)), once("a", "x", compute(2)), once("a", "y", compute(3)), once("b", "x", compute(4))] == [1, 1, 3, 4]
+    assert [
+        once("a", "x", compute(1)),
+        once("a", "x", compute(2)),
+        once("a", "y", compute(3)),
+        once("b", "x", compute(4)),
+    ] == [1, 1, 3, 4]
     assert calls == [1, 3, 4]
 
 

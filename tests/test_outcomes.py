@@ -18,7 +18,8 @@ from psps_paper.tables.load import load_dictionary
 
 def test_the_article_s_outcome():
     outcome = load_outcome(DATA)
-    # Results, Network meta-analysis: every printed contrast is of neuromodulation; others are compared with placebo or sham
+    # Results, Network meta-analysis: every printed contrast is of neuromodulation; others are compared with placebo or
+    # sham
     assert (outcome.outcome, outcome.order[0], outcome.order[-1], outcome.reference) == (
         "pain",
         "neuromodulation",

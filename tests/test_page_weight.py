@@ -19,7 +19,10 @@ PAGE, SITE = 1 * MEGABYTE, 40 * MEGABYTE
 def loaded(page: Path) -> set[Path]:
     """The page, what it names to be loaded, and every font of its style sheets; that for formulas where it has one."""
     soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
-    named = [element.get("src") or element.get("href") for element in soup.select("script[src], link[rel=stylesheet], link[rel=preload], link[rel=icon], img[src]")]
+    named = [
+        element.get("src") or element.get("href")
+        for element in soup.select("script[src], link[rel=stylesheet], link[rel=preload], link[rel=icon], img[src]")
+    ]
     files = {page, *((page.parent / unquote(urlsplit(address).path)).resolve() for address in named)}
     for sheet in [file for file in files if file.suffix == ".css"]:
         fonts = re.findall(r"url\(\"?([^)\"]+\.(?:woff2?|ttf))", sheet.read_text(encoding="utf-8"))
@@ -40,24 +43,38 @@ def test_the_whole_book_weighs_40_megabytes_or_less(built):
 
 
 def test_icons_that_no_page_uses_are_left_out():
-    script = 'var a={"angle-left":[320,512,[8249],"f104","M41 2z"],bars:[448,512,["navicon"],"f0c9","M0 9z"],"x-y":[1,2,[],"f1",["M1","M2"]]};next(a)'
-    assert without_unused_icons(script, {"angle-left"}) == 'var a={"angle-left":[320,512,[8249],"f104","M41 2z"],};next(a)'
-    assert without_unused_icons(script, {"navicon", "x-y"}) == 'var a={bars:[448,512,["navicon"],"f0c9","M0 9z"],"x-y":[1,2,[],"f1",["M1","M2"]]};next(a)'
+    script = (
+        'var a={"angle-left":[320,512,[8249],"f104","M41 2z"],bars:[448,512,["navicon"],"f0c9","M0'
+        ' 9z"],"x-y":[1,2,[],"f1",["M1","M2"]]};next(a)'
+    )
+    assert (
+        without_unused_icons(script, {"angle-left"}) == 'var a={"angle-left":[320,512,[8249],"f104","M41 2z"],};next(a)'
+    )
+    assert (
+        without_unused_icons(script, {"navicon", "x-y"})
+        == 'var a={bars:[448,512,["navicon"],"f0c9","M0 9z"],"x-y":[1,2,[],"f1",["M1","M2"]]};next(a)'
+    )
 
 
 def test_rules_that_match_nothing_on_any_page_are_left_out():
     css = (
-        '@charset "UTF-8";/*! MIT, example.com */:root{--a:1}.used,.gone:hover,a.used .gone{color:red}/* why */.gone{top:0}'
-        "@media (min-width:1px){.gone{top:1px}@supports (top:0){.gone{top:2px}}}@media print{.gone,.used:not(.gone,.lost){top:3px}}"
-        "@font-face{font-family:x;src:url(x.ttf)}@keyframes k{0%{top:0}to{top:1px}}a[href$='.gone']{top:4px}.bs-tooltip-auto{top:5px}"
+        '@charset "UTF-8";/*! MIT, example.com */:root{--a:1}.used,.gone:hover,a.used .gone{color:red}/* why'
+        " */.gone{top:0}@media (min-width:1px){.gone{top:1px}@supports (top:0){.gone{top:2px}}}@media"
+        " print{.gone,.used:not(.gone,.lost){top:3px}}@font-face{font-family:x;src:url(x.ttf)}@keyframes"
+        " k{0%{top:0}to{top:1px}}a[href$='.gone']{top:4px}.bs-tooltip-auto{top:5px}"
     )
-    assert without_unused_rules(css, {"used"}) == (
-        '@charset "UTF-8";/*! MIT, example.com */:root{--a:1}.used{color:red}@media print{.used:not(.gone,.lost){top:3px}}'
-        "@font-face{font-family:x;src:url(x.ttf)}@keyframes k{0%{top:0}to{top:1px}}a[href$='.gone']{top:4px}.bs-tooltip-auto{top:5px}"
+    assert (
+        without_unused_rules(css, {"used"})
+        == '@charset "UTF-8";/*! MIT, example.com */:root{--a:1}.used{color:red}@media'
+        " print{.used:not(.gone,.lost){top:3px}}@font-face{font-family:x;src:url(x.ttf)}@keyframes"
+        " k{0%{top:0}to{top:1px}}a[href$='.gone']{top:4px}.bs-tooltip-auto{top:5px}"
     )
 
 
-SEARCH = '<p class="used"><script src="_static/searchtools.js?v=1"></script><script src="searchindex.js"></script><script src="_static/own.js"></script>'
+SEARCH = (
+    '<p class="used"><script src="_static/searchtools.js?v=1"></script><script src="searchindex.js"></script><script'
+    ' src="_static/own.js"></script>'
+)
 
 
 def test_only_the_search_loads_its_index_and_own_styles_stay(tmp_path):

@@ -193,7 +193,10 @@ BAD = [
     (lambda: three_level([1, 2, 3j], [1, 1, 1], list("aab")), "column te: complex numbers given; expected real"),
     (lambda: selection_model([1, 2, 3], [1, 1, 1], steps=()), r"^steps: \[\] are not p-values"),
     (lambda: selection_model([1, 2, 3], [1, 1, 1], steps=("x",)), r"^steps: \('x',\) are not numbers$"),
-    (lambda: meta_regression([1, 2, 3], [1, 1, 1], pd.DataFrame({"g": list("aaa")})), "^moderators, column g: 'a' in every row"),
+    (
+        lambda: meta_regression([1, 2, 3], [1, 1, 1], pd.DataFrame({"g": list("aaa")})),
+        "^moderators, column g: 'a' in every row",
+    ),
     (lambda: meta_regression([1, 2, 3], [1, 1, 1], "dose"), "^moderators: str given; expected a DataFrame$"),
     (lambda: three_level([1, 2, 3], [1, 1, 1], ["a", None, "b"]), "expected 3 labels without gaps"),
     (lambda: robust_meta_analysis([1, 2], [1, 1], ["a"]), "study: expected 2 labels without gaps"),

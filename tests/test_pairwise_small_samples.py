@@ -51,10 +51,14 @@ def test_a_factor_is_a_subgroup_analysis_with_one_tau2():
     fit = meta_regression(TE, SE, group, "REML")
     groups = subgroup_analysis(TE, SE, group["setting"], "REML", common_tau2=True)
     assert fit.q_moderators == pytest.approx(groups.q_between, rel=1e-9)
-    assert fit.predict(pd.DataFrame({"setting": ["a", "b"]}))["te"].tolist() == pytest.approx(groups.groups["te"].tolist(), rel=1e-9)
+    assert fit.predict(pd.DataFrame({"setting": ["a", "b"]}))["te"].tolist() == pytest.approx(
+        groups.groups["te"].tolist(), rel=1e-9
+    )
     other = group["setting"].astype(pd.CategoricalDtype(["b", "a"]))
     turned = meta_regression(TE, SE, pd.DataFrame({"setting": other}), "REML").coefficients
-    assert turned.loc["setting = a", "estimate"] == pytest.approx(-fit.coefficients.loc["setting = b", "estimate"], rel=1e-9)
+    assert turned.loc["setting = a", "estimate"] == pytest.approx(
+        -fit.coefficients.loc["setting = b", "estimate"], rel=1e-9
+    )
 
 
 @pytest.mark.parametrize(
@@ -84,7 +88,9 @@ def test_the_table_of_methods_says_which_changes_the_answer():
     found = method_comparison([0.21, 0.3, 0.18], [0.1, 0.12, 0.2])
     row = found.table.set_index(["tau2_method", "method", "ad_hoc"]).loc[("REML", "hartung-knapp", "none")]
     fit = small_sample_meta_analysis([0.21, 0.3, 0.18], [0.1, 0.12, 0.2])
-    assert row["lower"] == fit.lower and bool(row["differs"]) == ((fit.lower > 0) != found.table["excludes_zero"].iloc[0])
+    assert row["lower"] == fit.lower and bool(row["differs"]) == (
+        (fit.lower > 0) != found.table["excludes_zero"].iloc[0]
+    )
     assert "Which method changes the answer?" in found.summary()
 
 

@@ -1,7 +1,7 @@
 """Every paragraph of the article is mirrored at a place of this edition, in its own sentences and with its numbers.
 
-The article's text is not part of this repository. Where ``PSPS_ARTICLE`` names a file with it, the list of paragraphs and their
-lengths are compared with it, and no page may share eight words in a row with it.
+The article's text is not part of this repository. Where ``PSPS_ARTICLE`` names a file with it, the list of paragraphs
+and their lengths are compared with it, and no page may share eight words in a row with it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ SHARED = 8  # words in a row that are a quotation
 
 @cache
 def places(stem: str) -> dict[str, str]:
-    """What stands at each anchor of a chapter: its prose from there to the next anchor or heading, code cells passed over."""
+    """What stands at each anchor of a chapter: its prose from there to the next anchor or heading, code cells passed
+    over."""
     cells = nbformat.read(BOOK / f"{stem}.ipynb", as_version=4).cells
     text = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
     found, anchor = {}, None
@@ -48,8 +49,8 @@ def statement(name: str) -> str:
 
 def shared(own: list[str], others: list[str], length: int = SHARED) -> list[str]:
     """Runs of ``length`` words that both texts have."""
-    theirs = {tuple(others[i:i + length]) for i in range(len(others) - length + 1)}
-    return [" ".join(run) for i in range(len(own) - length + 1) if (run := tuple(own[i:i + length])) in theirs]
+    theirs = {tuple(others[i : i + length]) for i in range(len(others) - length + 1)}
+    return [" ".join(run) for i in range(len(own) - length + 1) if (run := tuple(own[i : i + length])) in theirs]
 
 
 @pytest.mark.parametrize("row", list(PARAGRAPHS.itertuples()), ids=lambda row: f"{row.section} {row.paragraph}")
@@ -60,9 +61,12 @@ def test_a_paragraph_has_its_place_with_sentences_and_every_registered_number(ro
     sentences = [sentence for sentence in prose(text) if len(sentence.text.split()) > 3]
     assert len(sentences) >= 2, f"{row.chapter}#{row.anchor}: {len(sentences)} sentences"
     glued = {statement(key) for key in re.findall(r"\{glue\}`([^`]+)`", text) if key in CLAIMS.index}
-    here = NUMBERS[(NUMBERS["section"] == row.section) & (NUMBERS["paragraph"] == row.paragraph)].dropna(subset="claims")
+    here = NUMBERS[(NUMBERS["section"] == row.section) & (NUMBERS["paragraph"] == row.paragraph)].dropna(
+        subset="claims"
+    )
     missing = [
-        f"{number.token} ({number.claims})" for number in here.itertuples()
+        f"{number.token} ({number.claims})"
+        for number in here.itertuples()
         if not {statement(name) for name in number.claims.split()} & glued
     ]
     assert missing == [], f"{row.chapter}#{row.anchor}"
@@ -76,9 +80,13 @@ def test_every_paragraph_with_a_number_is_listed():
 @pytest.mark.parametrize("stem", sorted(set(CLAIMS["chapter"])))
 def test_every_statement_is_glued_on_the_page_that_mirrors_it(stem):
     """So that each number of the article can be pressed; a statement without digits too."""
-    keys = {key for sentence in chapter_sentences(BOOK / f"{stem}.ipynb") for key in sentence.keys if key in CLAIMS.index}
+    keys = {
+        key for sentence in chapter_sentences(BOOK / f"{stem}.ipynb") for key in sentence.keys if key in CLAIMS.index
+    }
     glued = {statement(key) for key in keys}
-    assert [claim.id for claim in CLAIMS.itertuples() if claim.chapter == stem and statement(claim.id) not in glued] == []
+    assert [
+        claim.id for claim in CLAIMS.itertuples() if claim.chapter == stem and statement(claim.id) not in glued
+    ] == []
 
 
 # --- against the article's text, where it is at hand ----------------------------------------------------

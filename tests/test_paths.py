@@ -13,10 +13,11 @@ from psps_paper.site import paths
 from psps_paper.site.paths import Part
 
 PARTS = [
-    Part("For patients", "", ("p1", "p2")), Part("For reviewers", "The article", ("r1",)),
+    Part("For patients", "", ("p1", "p2")),
+    Part("For reviewers", "The article", ("r1",)),
     Part("For reviewers", "Certainty", ("r2", "r3")),
     Part("For developers", "", ("d1", "d2")),
-]  # fmt: skip
+]
 TOCTREE = "".join(
     f'<p class="caption" role="heading"><span class="caption-text">{caption}</span></p>'
     f'<ul class="nav bd-sidenav"><li><a href="{first}.html">{first}</a></li></ul>'
@@ -31,8 +32,14 @@ TOCTREE = "".join(
 
 def test_next_leads_along_the_path_and_not_beyond_it():
     assert [paths.neighbours(PARTS, page) for page in ("p1", "p2", "r1", "r2", "r3", "d1", "elsewhere")] == [
-        ("", "p2"), ("p1", ""), ("", "r2"), ("r1", "r3"), ("r2", ""), ("", "d2"), ("", ""),
-    ]  # fmt: skip
+        ("", "p2"),
+        ("p1", ""),
+        ("", "r2"),
+        ("r1", "r3"),
+        ("r2", ""),
+        ("", "d2"),
+        ("", ""),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
-"""The printed book and the summary for clinicians: two pages, nothing cut off, links that stay inside, no link to a file that is not there."""
+"""The printed book and the summary for clinicians: two pages, nothing cut off, links that stay inside, no link to a
+file that is not there."""
 
 from __future__ import annotations
 
@@ -12,7 +13,9 @@ from conftest import ROOT, chapters
 from psps_paper.site import printing
 
 CHROMIUM = printing.find_chromium()
-browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium, or set PSPS_CHROMIUM")
+browser = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium here: apt-get install chromium, or set PSPS_CHROMIUM"
+)
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +42,9 @@ def test_the_summary_for_clinicians_fills_two_pages(built, listed, print_pdf):
 def test_pages_are_found_and_wide_tables_lie_on_their_side(built, print_pdf):
     row = "".join(f"<td>number{column:08}</td>" for column in range(12))
     body = (
-        '<h2 id="first">1</h2><a href="#second">there</a><section class="chapter"><h2 id="second">2</h2></section>'
-        f'<figure class="psps psps-table"><table class="psps"><tbody><tr>{row}</tr></tbody></table></figure><p id="last"><a href="#first">back</a></p>'
+        '<h2 id="first">1</h2><a href="#second">there</a><section class="chapter"><h2'
+        ' id="second">2</h2></section><figure class="psps psps-table"><table'
+        f' class="psps"><tbody><tr>{row}</tr></tbody></table></figure><p id="last"><a href="#first">back</a></p>'
     )
     pdf = print_pdf(printing.document(built, body, title="t", kind="book"))
     assert printing.page_count(pdf) == 4
@@ -75,12 +79,15 @@ def test_the_book_holds_every_chapter_once_and_links_to_itself(built, listed):
 
 def test_a_chapter_keeps_its_anchors_and_links_to_itself():
     markup = (
-        '<h2 id="a">x</h2><a href="#a">1</a><a href="other.html#b">2</a><a href="other.html">3</a><a href="https://x.org/other.html#b">4</a>'
-        '<a href="../data/t.csv">5</a><svg><style>#forest-svg *{x}</style><use xlink:href="#m"/><path id="m" clip-path="url(#c)"/></svg>'
+        '<h2 id="a">x</h2><a href="#a">1</a><a href="other.html#b">2</a><a href="other.html">3</a><a'
+        ' href="https://x.org/other.html#b">4</a><a href="../data/t.csv">5</a><svg><style>#forest-svg *{x}</style><use'
+        ' xlink:href="#m"/><path id="m" clip-path="url(#c)"/></svg>'
     )
-    assert printing.within_one_page(markup, "here", {"here", "other"}) == (
-        '<h2 id="here--a">x</h2><a href="#here--a">1</a><a href="#other--b">2</a><a href="#other">3</a><a href="https://x.org/other.html#b">4</a>'
-        '<a href="../data/t.csv">5</a><svg><style>#here--forest-svg *{x}</style><use xlink:href="#here--m"/><path id="here--m" clip-path="url(#here--c)"/></svg>'
+    assert (
+        printing.within_one_page(markup, "here", {"here", "other"})
+        == '<h2 id="here--a">x</h2><a href="#here--a">1</a><a href="#other--b">2</a><a href="#other">3</a><a'
+        ' href="https://x.org/other.html#b">4</a><a href="../data/t.csv">5</a><svg><style>#here--forest-svg'
+        ' *{x}</style><use xlink:href="#here--m"/><path id="here--m" clip-path="url(#here--c)"/></svg>'
     )
 
 
@@ -100,7 +107,9 @@ def test_the_front_page_links_to_the_pdfs_that_are_there(front_page):
     folder.mkdir()
     (folder / printing.SUMMARY).write_bytes(b"x" * 100_000)
     printing.link_pdfs(built)
-    assert [link["href"] for link in BeautifulSoup(front_page.read_text(), "html.parser").select("a")] == ["../pdf/clinician-summary.pdf"]
+    assert [link["href"] for link in BeautifulSoup(front_page.read_text(), "html.parser").select("a")] == [
+        "../pdf/clinician-summary.pdf"
+    ]
     (folder / printing.BOOK).write_bytes(b"x" * 2_300_000)
     printing.link_pdfs(built)
     links = BeautifulSoup(front_page.read_text(), "html.parser").select("p.psps-pdf a")
@@ -119,8 +128,12 @@ def test_a_front_page_without_a_place_for_links_is_an_error(front_page):
 
 @pytest.mark.built
 def test_the_front_page_has_the_place_and_links_to_what_is_there(built):
-    (place,) = BeautifulSoup((built / "book" / "index.html").read_text(encoding="utf-8"), "html.parser").select("p.psps-pdf")
-    there = [f"../pdf/{name}" for name in (printing.SUMMARY, printing.BOOK) if (built / printing.FOLDER / name).exists()]
+    (place,) = BeautifulSoup((built / "book" / "index.html").read_text(encoding="utf-8"), "html.parser").select(
+        "p.psps-pdf"
+    )
+    there = [
+        f"../pdf/{name}" for name in (printing.SUMMARY, printing.BOOK) if (built / printing.FOLDER / name).exists()
+    ]
     assert [link["href"] for link in place.select("a")] == there
 
 

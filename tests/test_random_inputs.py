@@ -1,7 +1,9 @@
-"""Random and hostile input to every function of issue N in effects and pairwise: a finite, right result or one sentence.
+"""Random and hostile input to every function of issue N in effects and pairwise: a finite, right result or one
+sentence.
 
-A call passes with a ValueError of one line, or with numbers that are finite (NaN where its docstring says so), a standard
-error above 0, limits around the estimate, and the same answer when signs are flipped, units changed or studies shuffled.
+A call passes with a ValueError of one line, or with numbers that are finite (NaN where its docstring says so), a
+standard error above 0, limits around the estimate, and the same answer when signs are flipped, units changed or studies
+shuffled.
 """
 
 import warnings
@@ -32,16 +34,34 @@ from psps_paper.pairwise import (
 
 # Shares of the calls; the exact models and the selection model are slow.
 KINDS = {
-    "regression": 8, "subgroups": 6, "small sample": 8, "tau2 interval": 4, "generalised q": 2, "comparison": 1, "trim": 8, "pet": 6,
-    "rank": 6, "limit": 6, "selection": 1, "mh": 12, "peto": 6, "exact": 1, "proportions": 1, "effects": 10,
+    "regression": 8,
+    "subgroups": 6,
+    "small sample": 8,
+    "tau2 interval": 4,
+    "generalised q": 2,
+    "comparison": 1,
+    "trim": 8,
+    "pet": 6,
+    "rank": 6,
+    "limit": 6,
+    "selection": 1,
+    "mh": 12,
+    "peto": 6,
+    "exact": 1,
+    "proportions": 1,
+    "effects": 10,
 }
 
 
 def studies(rng) -> tuple[np.ndarray, np.ndarray]:
     k = int(rng.integers(1, 13))
     scale = 10.0 ** rng.choice([0, 0, 0, -6, 6])
-    se = rng.choice([rng.uniform(0.05, 1, k), np.full(k, 0.2), np.exp(rng.uniform(-5, 3, k)), np.round(rng.uniform(0.1, 0.6, k), 1)])
-    te = rng.choice([rng.normal(0.3, 0.5 + se), np.zeros(k), np.full(k, 0.7), np.round(rng.normal(0, 1, k)), rng.normal(0, 1e-9, k)])
+    se = rng.choice(
+        [rng.uniform(0.05, 1, k), np.full(k, 0.2), np.exp(rng.uniform(-5, 3, k)), np.round(rng.uniform(0.1, 0.6, k), 1)]
+    )
+    te = rng.choice(
+        [rng.normal(0.3, 0.5 + se), np.zeros(k), np.full(k, 0.7), np.round(rng.normal(0, 1, k)), rng.normal(0, 1e-9, k)]
+    )
     return te * scale, se * scale
 
 
@@ -56,7 +76,9 @@ def tables(rng) -> list[np.ndarray]:
 def moderators(rng, k: int) -> pd.DataFrame:
     x = rng.normal(2000, 5, k)
     columns = {"x": x, "year": np.round(x), "group": rng.choice(list("abc"), k), "double": 2 * x + 1, "constant": 1.0}
-    return pd.DataFrame({c: columns[c] for c in rng.choice(list(columns), int(rng.integers(1, 4)), replace=False)}, index=range(k))
+    return pd.DataFrame(
+        {c: columns[c] for c in rng.choice(list(columns), int(rng.integers(1, 4)), replace=False)}, index=range(k)
+    )
 
 
 def spoiled(rng, te, se) -> tuple:
@@ -64,7 +86,9 @@ def spoiled(rng, te, se) -> tuple:
     if rng.random() > 0.08 or not len(te):
         return te, se
     te, se = te.astype(object), se.astype(object)
-    (te if rng.random() < 0.5 else se)[rng.integers(len(te))] = rng.choice(np.array([np.nan, np.inf, -1.0, 0.0, 1e200], object))
+    (te if rng.random() < 0.5 else se)[rng.integers(len(te))] = rng.choice(
+        np.array([np.nan, np.inf, -1.0, 0.0, 1e200], object)
+    )
     return te, se
 
 
@@ -75,7 +99,9 @@ def on_studies(rng, kind: str):
     if kind == "small sample":
         method = str(rng.choice(["classic", "hartung-knapp", "kenward-roger"]))
         ad_hoc = str(rng.choice(["none", "se", "ci", "IQWiG6"])) if method == "hartung-knapp" else "none"
-        return lambda t, s: small_sample_meta_analysis(t, s, "REML" if method == "kenward-roger" else tau2, method, ad_hoc=ad_hoc)
+        return lambda t, s: small_sample_meta_analysis(
+            t, s, "REML" if method == "kenward-roger" else tau2, method, ad_hoc=ad_hoc
+        )
     if kind == "tau2 interval":
         which = str(rng.choice(["QP", "BJ", "J", "PL"]))
         return lambda t, s: tau2_interval(t, s, which, "REML")
@@ -120,13 +146,17 @@ def close(a, b, factor: float = 1.0) -> None:
     """The same answer up to the factor on te and its absolute value on se."""
     if hasattr(a, "te") and hasattr(a, "se"):
         slack = 1e-6 * max(a.se, abs(a.te))
-        assert b.te == pytest.approx(factor * a.te, abs=slack * abs(factor)) and b.se == pytest.approx(abs(factor) * a.se, rel=1e-5)
+        assert b.te == pytest.approx(factor * a.te, abs=slack * abs(factor)) and b.se == pytest.approx(
+            abs(factor) * a.se, rel=1e-5
+        )
     elif hasattr(a, "tau"):
         assert (b.tau, b.p) == pytest.approx((np.sign(factor) * a.tau, a.p), abs=1e-9)
     elif hasattr(a, "table"):
         np.testing.assert_allclose(b.table["se"], abs(factor) * a.table["se"], rtol=1e-5)
     else:
-        assert (b.tau2, b.lower, b.upper) == pytest.approx(tuple(factor**2 * x for x in (a.tau2, a.lower, a.upper)), rel=1e-5, abs=1e-8 * factor**2)
+        assert (b.tau2, b.lower, b.upper) == pytest.approx(
+            tuple(factor**2 * x for x in (a.tau2, a.lower, a.upper)), rel=1e-5, abs=1e-8 * factor**2
+        )
 
 
 def attempt(call):
@@ -173,13 +203,20 @@ def one_grouped(rng, kind: str, te, se) -> bool:
         tau2, knapp = str(rng.choice(["DL", "REML", "ML"])), bool(rng.random() < 0.3)
         result = attempt(lambda: subgroup_analysis(te, se, by, tau2, common, hartung_knapp=knapp))
         if result is not None:
-            assert np.isfinite(result.groups[["te", "se", "lower", "upper"]]).all(axis=None) and result.q_between >= -1e-9
+            assert (
+                np.isfinite(result.groups[["te", "se", "lower", "upper"]]).all(axis=None) and result.q_between >= -1e-9
+            )
             again = subgroup_analysis(-te[::-1], se[::-1], by[::-1], tau2, common, hartung_knapp=knapp)
-            np.testing.assert_allclose(again.groups.loc[result.groups.index, "te"], -result.groups["te"], rtol=1e-6, atol=1e-6 * se.min())
+            np.testing.assert_allclose(
+                again.groups.loc[result.groups.index, "te"], -result.groups["te"], rtol=1e-6, atol=1e-6 * se.min()
+            )
             assert result.summary()
         return result is not None
     table = moderators(rng, k)
-    tau2, test = str(rng.choice(["REML", "DL", "ML", "PM", "FE", "HE", "SJ", "HS", "EB"])), str(rng.choice(["z", "knapp-hartung"]))
+    tau2, test = (
+        str(rng.choice(["REML", "DL", "ML", "PM", "FE", "HE", "SJ", "HS", "EB"])),
+        str(rng.choice(["z", "knapp-hartung"])),
+    )
     result = attempt(lambda: meta_regression(te, se, table, tau2, test))
     if result is not None:
         assert np.isfinite(result.coefficients).all(axis=None) and (result.coefficients["se"] > 0).all()
@@ -196,7 +233,10 @@ def one_table(rng, kind: str) -> bool:
     if kind == "proportions":
         call, flipped = lambda *x: binomial_normal_proportion(x[0], x[1]), None
     elif kind == "exact":
-        measure, model = str(rng.choice(["OR", "IRR"])), str(rng.choice(["conditional", "approximate", "unconditional"]))
+        measure, model = (
+            str(rng.choice(["OR", "IRR"])),
+            str(rng.choice(["conditional", "approximate", "unconditional"])),
+        )
         call, flipped = lambda *x: binomial_normal(*x, measure=measure, model=model), None
     elif kind == "mh":
         measure = str(rng.choice(["OR", "RR", "RD", "IRR", "IRD"]))
@@ -218,8 +258,12 @@ def one_arms(rng) -> bool:
     n = rng.integers(1, 40, k * a)
     arms = pd.DataFrame(
         {
-            "study": np.repeat(np.arange(k), a), "treatment": list("xyz"[:a]) * k, "n": n, "mean": rng.normal(0, 3, k * a),
-            "sd": rng.choice([0.0, 1e-8, 1.0, 3.0], k * a, p=[0.02, 0.02, 0.48, 0.48]), "time": rng.uniform(0.5, 50, k * a),
+            "study": np.repeat(np.arange(k), a),
+            "treatment": list("xyz"[:a]) * k,
+            "n": n,
+            "mean": rng.normal(0, 3, k * a),
+            "sd": rng.choice([0.0, 1e-8, 1.0, 3.0], k * a, p=[0.02, 0.02, 0.48, 0.48]),
+            "time": rng.uniform(0.5, 50, k * a),
             "events": rng.binomial(n, rng.choice([0, 0.1, 0.6, 1.0], k * a)),
         }
     )
@@ -250,4 +294,9 @@ def run(count: int, seed: int) -> Counter:
 def test_random_calls_give_a_right_result_or_one_sentence():
     """About ten seconds on one core would buy 1,000; ten thousand ran once before this was committed."""
     tally = run(2 * sum(KINDS.values()), seed=1)
-    assert {kind for kind, outcome in tally if outcome == "result"} >= set(KINDS) - {"comparison", "selection", "exact", "proportions"}
+    assert {kind for kind, outcome in tally if outcome == "result"} >= set(KINDS) - {
+        "comparison",
+        "selection",
+        "exact",
+        "proportions",
+    }

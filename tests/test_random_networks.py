@@ -1,7 +1,7 @@
 """Random and hostile input to the functions of networks of issue N: a finite, right result or one sentence.
 
-A call passes with a ValueError of one line, or with numbers that are finite (NaN where its docstring says so) and the same
-answer when rows are turned and shuffled and the unit is changed.
+A call passes with a ValueError of one line, or with numbers that are finite (NaN where its docstring says so) and the
+same answer when rows are turned and shuffled and the unit is changed.
 """
 
 from collections import Counter
@@ -33,14 +33,17 @@ TAU2 = np.array(["DL", "REML", "ML", 0.0, 0.3], object)
 
 
 def contrasts(rng) -> pd.DataFrame:
-    """Two- and three-arm studies of consistent arms; equal and huge standard errors, and estimates without any spread."""
+    """Two- and three-arm studies of consistent arms; equal and huge standard errors, and estimates without any
+    spread."""
     names, rows = rng.choice(PARTS, int(rng.integers(2, 7)), replace=False), []
     spread = rng.choice([0.0, 0.3, 3.0])
     for study in range(int(rng.integers(1, 9))):
         arms = rng.choice(names, min(len(names), int(rng.choice([2, 2, 2, 3]))), replace=False)
         mean, variance = rng.normal(0, spread, len(arms)), np.exp(rng.uniform(-5, rng.choice([-4, 2]), len(arms)))
         for i in range(len(arms)):
-            rows += [(f"s{study}", arms[i], arms[j], mean[i] - mean[j], np.sqrt(variance[i] + variance[j])) for j in range(i)]
+            rows += [
+                (f"s{study}", arms[i], arms[j], mean[i] - mean[j], np.sqrt(variance[i] + variance[j])) for j in range(i)
+            ]
     table = pd.DataFrame(rows, columns=COLUMNS)
     return table.assign(te=table["te"] * (scale := 10.0 ** rng.choice([0, 0, -4, 5])), se=table["se"] * scale)
 
@@ -51,11 +54,15 @@ def spoiled(rng, table: pd.DataFrame) -> pd.DataFrame:
         return table
     row, column = rng.integers(len(table)), rng.integers(table.shape[1])
     bad = rng.choice(np.array([np.nan, np.inf, -1.0, 0.0, 1e200, "x", ""], object))
-    return table.astype(object).mask(pd.DataFrame({c: (np.arange(len(table)) == row) & (k == column) for k, c in enumerate(table)}), bad)
+    return table.astype(object).mask(
+        pd.DataFrame({c: (np.arange(len(table)) == row) & (k == column) for k, c in enumerate(table)}), bad
+    )
 
 
 def turned(rng, table: pd.DataFrame, factor: float) -> pd.DataFrame:
-    other = table.rename(columns={"treat1": "treat2", "treat2": "treat1"}).assign(te=-factor * table["te"], se=factor * table["se"])
+    other = table.rename(columns={"treat1": "treat2", "treat2": "treat1"}).assign(
+        te=-factor * table["te"], se=factor * table["se"]
+    )
     return other.sample(frac=1, random_state=int(rng.integers(1000)))
 
 
@@ -81,7 +88,9 @@ def one_component_fit(rng) -> bool:
 
 def one_regression(rng) -> bool:
     table, tau2 = contrasts(rng), rng.choice(TAU2)
-    covariate = pd.Series({study: float(rng.choice([rng.normal(), 1.0, 2.0, 1e6])) for study in table["study"].unique()})
+    covariate = pd.Series(
+        {study: float(rng.choice([rng.normal(), 1.0, 2.0, 1e6])) for study in table["study"].unique()}
+    )
     kind, reference = str(rng.choice(["common", "independent"])), table["treat1"][0]
     rough = spoiled(rng, table)
     fit = attempt(lambda: network_meta_regression(rough, covariate, reference, kind, tau2))
@@ -91,7 +100,9 @@ def one_regression(rng) -> bool:
     assert np.isfinite(fit.predict(0.0)[["te", "se"]]).all(axis=None) and fit.summary()
     assert fit.q_residual >= 0 and fit.q_interaction >= 0
     if rough is table:
-        again = network_meta_regression(turned(rng, table, 4.0), covariate, reference, kind, 16 * tau2 if isinstance(tau2, float) else tau2)
+        again = network_meta_regression(
+            turned(rng, table, 4.0), covariate, reference, kind, 16 * tau2 if isinstance(tau2, float) else tau2
+        )
         size = 4 * (np.abs(fit.coefficients["estimate"]) + fit.coefficients["se"])
         assert (np.abs(again.coefficients["estimate"] - 4 * fit.coefficients["estimate"]) <= 1e-4 * size).all()
     return True
@@ -113,7 +124,9 @@ def one_binary(rng) -> bool:
     assert np.isfinite(fit.te_common).all(axis=None) and np.isfinite(fit.se_common).all(axis=None)
     assert len(fit.arms) + len(fit.excluded) == len(table) and fit.summary()
     if rough is table:
-        again = fit_binary_network(table.sample(frac=1, random_state=3).assign(events=lambda t: t["n"] - t["events"]), method, continuity)
+        again = fit_binary_network(
+            table.sample(frac=1, random_state=3).assign(events=lambda t: t["n"] - t["events"]), method, continuity
+        )
         np.testing.assert_allclose(again.te_common, -fit.te_common, rtol=1e-6, atol=1e-6)
     return True
 

@@ -13,10 +13,14 @@ from psps_paper.pairwise.rare_events import _expected_at_odds_ratio
 MEASURES = ("OR", "RR", "RD", "IRR", "IRD")
 TABLES = st.lists(
     st.tuples(st.integers(1, 60), st.integers(1, 60), st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=7
-).map(lambda rows: [np.array(c) for c in zip(*[(round(a * p), a, round(b * q), b) for a, b, p, q in rows], strict=True)])
+).map(
+    lambda rows: [np.array(c) for c in zip(*[(round(a * p), a, round(b * q), b) for a, b, p, q in rows], strict=True)]
+)
 NIELWEISE = (  # dat.nielweise2007, tests/oracles/rare_binary.json
-    [0, 1, 2, 0, 5, 1, 1, 1, 1, 1, 0, 0, 3, 6, 0, 0, 1, 4], [116, 44, 208, 130, 151, 98, 174, 74, 97, 113, 66, 70, 188, 187, 118, 252, 345, 64],
-    [3, 3, 9, 7, 6, 4, 3, 2, 19, 2, 7, 1, 5, 11, 0, 1, 3, 1], [117, 35, 195, 136, 157, 139, 177, 39, 103, 122, 64, 58, 175, 180, 105, 262, 362, 69],
+    [0, 1, 2, 0, 5, 1, 1, 1, 1, 1, 0, 0, 3, 6, 0, 0, 1, 4],
+    [116, 44, 208, 130, 151, 98, 174, 74, 97, 113, 66, 70, 188, 187, 118, 252, 345, 64],
+    [3, 3, 9, 7, 6, 4, 3, 2, 19, 2, 7, 1, 5, 11, 0, 1, 3, 1],
+    [117, 35, 195, 136, 157, 139, 177, 39, 103, 122, 64, 58, 175, 180, 105, 262, 362, 69],
 )
 
 
@@ -58,7 +62,11 @@ def test_peto_of_any_tables(x):
 
 
 @settings(max_examples=8)
-@given(x=TABLES, model=st.sampled_from(["conditional", "approximate", "unconditional"]), measure=st.sampled_from(["OR", "IRR"]))
+@given(
+    x=TABLES,
+    model=st.sampled_from(["conditional", "approximate", "unconditional"]),
+    measure=st.sampled_from(["OR", "IRR"]),
+)
 def test_exact_models_of_any_tables(x, model, measure):
     fit = outcome(binomial_normal, *x, measure=measure, model=model)
     if fit is not None:
@@ -74,7 +82,9 @@ def test_exact_models_of_any_tables(x, model, measure):
 def test_conditional_likelihood_at_tau2_0_is_the_noncentral_hypergeometric():
     fit = binomial_normal(*NIELWEISE)
     total = sum(
-        nchypergeom_fisher.logpmf(a, n1 + n2, n1, a + c, np.exp(fit.te_common)) for a, n1, c, n2 in zip(*NIELWEISE, strict=True) if a + c
+        nchypergeom_fisher.logpmf(a, n1 + n2, n1, a + c, np.exp(fit.te_common))
+        for a, n1, c, n2 in zip(*NIELWEISE, strict=True)
+        if a + c
     )
     assert fit.log_likelihood_common == pytest.approx(total, abs=1e-9)
 

@@ -26,17 +26,26 @@ COLUMNS = ["quantity", "treat1", "treat2", "value", "decimals", "relation"]
 # Results, "Network meta-analysis", second and third paragraphs
 ARTICLE = pd.DataFrame(
     [
-        ("te", N, P, 0.36, 2, "="), ("lower", N, P, 0.18, 2, "="), ("upper", N, P, 0.53, 2, "="),
-        ("z", N, P, 4.03, 2, "="), ("p", N, P, 0.0001, 4, "<"),
-        ("te", N, CM, 0.45, 2, "="), ("lower", N, CM, 0.14, 2, "="), ("upper", N, CM, 0.76, 2, "="),
-        ("z", N, CM, 2.88, 2, "="), ("p", N, CM, 0.004, 3, "="),
-        ("p_score", N, None, 0.975, 3, "="), ("p_score", C, None, 0.423, 3, "="),
-        ("p_score", P, None, 0.389, 3, "="), ("p_score", CM, None, 0.212, 3, "="),
-        ("i2", None, None, 0.775, 3, "="), ("i2_lower", None, None, 0.666, 3, "="),
+        ("te", N, P, 0.36, 2, "="),
+        ("lower", N, P, 0.18, 2, "="),
+        ("upper", N, P, 0.53, 2, "="),
+        ("z", N, P, 4.03, 2, "="),
+        ("p", N, P, 0.0001, 4, "<"),
+        ("te", N, CM, 0.45, 2, "="),
+        ("lower", N, CM, 0.14, 2, "="),
+        ("upper", N, CM, 0.76, 2, "="),
+        ("z", N, CM, 2.88, 2, "="),
+        ("p", N, CM, 0.004, 3, "="),
+        ("p_score", N, None, 0.975, 3, "="),
+        ("p_score", C, None, 0.423, 3, "="),
+        ("p_score", P, None, 0.389, 3, "="),
+        ("p_score", CM, None, 0.212, 3, "="),
+        ("i2", None, None, 0.775, 3, "="),
+        ("i2_lower", None, None, 0.666, 3, "="),
         ("i2_upper", None, None, 0.848, 3, "="),
     ],
     columns=COLUMNS,
-)  # fmt: skip
+)
 
 
 def print_network(te: dict, se: dict, shown: dict) -> pd.DataFrame:
@@ -46,9 +55,11 @@ def print_network(te: dict, se: dict, shown: dict) -> pd.DataFrame:
         z = te[leaf] / se[leaf]
         p = 2 * norm.sf(abs(z))
         exact = {
-            "te": te[leaf], "lower": te[leaf] - norm.ppf(0.975) * se[leaf],
-            "upper": te[leaf] + norm.ppf(0.975) * se[leaf], "z": z,
-        }  # fmt: skip
+            "te": te[leaf],
+            "lower": te[leaf] - norm.ppf(0.975) * se[leaf],
+            "upper": te[leaf] + norm.ppf(0.975) * se[leaf],
+            "z": z,
+        }
         rows += [(q, N, leaf, round(exact[q], 2), 2, "=") for q in quantities if q != "p"]
         if "p" in quantities:
             rows.append(("p", N, leaf, 0.0001, 4, "<") if p < 1e-4 else ("p", N, leaf, round(p, 3), 3, "="))
@@ -121,7 +132,9 @@ def test_star_demo_printed_as_in_a_paper_is_recovered():
     recovery = recover_contrasts(printed, EDGES, desirable="higher")
     assert recovery.feasible and outside(recovery, te, se) == []
     inside = recovery.solution.merge(recovery.bounds, on=["treat1", "treat2"])
-    assert len(inside) == 3 and (inside["te"] - inside["te_low"] > -1e-9).all() and (inside["se"] > inside["se_low"]).all()
+    assert (
+        len(inside) == 3 and (inside["te"] - inside["te_low"] > -1e-9).all() and (inside["se"] > inside["se_low"]).all()
+    )
     assert (inside["te"] < inside["te_high"]).all() and (inside["se"] < inside["se_high"]).all()
     assert recovery.df == (oracle["df_Q"],)
     assert recovery.tau2_low <= oracle["tau2"] <= recovery.tau2_high
@@ -144,10 +157,12 @@ def test_other_tree_shapes_and_direction():
         for t in order
     }
     rows = [
-        ("te", "b", "a", 0.5, 2, "="), ("z", "a", "b", -2.5, 2, "="), ("te", "c", "a", 0.3, 2, "="),
+        ("te", "b", "a", 0.5, 2, "="),
+        ("z", "a", "b", -2.5, 2, "="),
+        ("te", "c", "a", 0.3, 2, "="),
         ("lower", "a", "c", round(-0.3 - norm.ppf(0.975) * ac_se, 2), 2, "="),
         ("upper", "a", "d", round(-1.2 + norm.ppf(0.975) * ad_se, 2), 2, "="),
-    ] + [("p_score", t, None, round(v, 3), 3, "=") for t, v in score.items()]  # fmt: skip
+    ] + [("p_score", t, None, round(v, 3), 3, "=") for t, v in score.items()]
     recovery = recover_contrasts(pd.DataFrame(rows, columns=COLUMNS), edges, desirable="lower")
     assert recovery.feasible
     for k, row in recovery.bounds.head(3).iterrows():
@@ -179,8 +194,21 @@ def test_article_conservative_contrast():
     assert 0 == recovery.tau2_low < recovery.tau2_high < 4 * 0.1583**2 + 1e-3
 
 
-CHANGED = [(0, 0.46), (1, 0.28), (2, 0.73), (3, 4.23), (5, 0.25), (6, 0.24), (7, 0.79), (8, 2.98),
-           (9, 0.014), (10, 0.985), (14, 0.785), (15, 0.686), (16, 0.868)]  # fmt: skip
+CHANGED = [
+    (0, 0.46),
+    (1, 0.28),
+    (2, 0.73),
+    (3, 4.23),
+    (5, 0.25),
+    (6, 0.24),
+    (7, 0.79),
+    (8, 2.98),
+    (9, 0.014),
+    (10, 0.985),
+    (14, 0.785),
+    (15, 0.686),
+    (16, 0.868),
+]
 
 
 def hold_together(rows):

@@ -35,9 +35,14 @@ def published():
     return published_network(load_table("nma_published"), desirable="higher")
 
 
-@pytest.mark.parametrize("name, cells", [
-    ("kumar2007.leg", (24, 28, 4, 44)), ("rigoard2019.back", (15, 95, 5, 103)), ("eldabe2019.back", (19, 37, 1, 59)),
-])
+@pytest.mark.parametrize(
+    "name, cells",
+    [
+        ("kumar2007.leg", (24, 28, 4, 44)),
+        ("rigoard2019.back", (15, 95, 5, 103)),
+        ("eldabe2019.back", (19, 37, 1, 59)),
+    ],
+)
 def test_log_odds_ratio_to_smd_by_hand(rows, name, cells):
     row = rows.set_index("id").loc[name]
     a, b, c, d = cells
@@ -77,9 +82,15 @@ def test_imputed_sd_is_the_mean_of_the_published_ones(rows, facts):
 
 
 def test_a_spread_of_something_else_than_pain_is_not_averaged_in(table, facts, rows):
-    row = facts[facts["fact"] == "sokal2020.outcome_sd.1"].assign(fact="made.outcome_sd.1", outcome="disability", number=9.0)
+    row = facts[facts["fact"] == "sokal2020.outcome_sd.1"].assign(
+        fact="made.outcome_sd.1", outcome="disability", number=9.0
+    )
     more = pd.concat([facts, row])
-    assert reextracted.imputed_sd(more, ["pain"]) == reextracted.imputed_sd(facts, ["pain"]) < reextracted.imputed_sd(more, ["pain", "disability"])
+    assert (
+        reextracted.imputed_sd(more, ["pain"])
+        == reextracted.imputed_sd(facts, ["pain"])
+        < reextracted.imputed_sd(more, ["pain", "disability"])
+    )
     assert reextracted.contrasts(table, more)["te"].tolist() == rows["te"].tolist()
 
 
@@ -96,7 +107,9 @@ def test_changes_within_arms_against_a_t_test():
 
 def test_positive_favours_neuromodulation(rows):
     signs = rows.set_index("id")["te"]
-    assert (signs[["kumar2007.leg", "lim2023.back", "sokal2020.tonic", "alkaisy2018.5882", "sorrell2018.42us.back"]] > 0).all()
+    assert (
+        signs[["kumar2007.leg", "lim2023.back", "sokal2020.tonic", "alkaisy2018.5882", "sorrell2018.42us.back"]] > 0
+    ).all()
     assert signs["sorrell2018.38us.back"] < 0  # sham fell by 25.6 %, 38 us by 18.6 %
 
 
@@ -129,7 +142,8 @@ def test_information_of_the_studies_adds_up_to_the_fit(table, facts, which, corr
 
 
 def test_the_fit_is_generalised_least_squares_written_out(rows):
-    """Full matrices: estimates of one study and comparison are correlated; tau2 by the moments of Q (Jackson 2013, DL)."""
+    """Full matrices: estimates of one study and comparison are correlated; tau2 by the moments of Q (Jackson 2013,
+    DL)."""
     rho = reextracted.CORRELATION
     y, se = rows["te"].to_numpy(), rows["se"].to_numpy()
     treats = sorted(rows["treat2"].unique())
@@ -158,10 +172,17 @@ def test_the_fit_is_generalised_least_squares_written_out(rows):
 def test_beside_the_published_estimates(rows, published):
     fit = reextracted.reextracted_fit(rows)
     beside = reextracted.beside_published(fit, rows, published).set_index("treat2")
-    assert beside["published te"]["placebo/sham"] == 0.36 and beside["published te"]["conservative + minimally invasive"] == 0.45
+    assert (
+        beside["published te"]["placebo/sham"] == 0.36
+        and beside["published te"]["conservative + minimally invasive"] == 0.45
+    )
     assert beside.at["conservative", "published tier"] == "implied"
     assert beside["studies"].to_dict() == {"placebo/sham": 4, "conservative + minimally invasive": 2, "conservative": 1}
-    assert beside["published estimates"].to_dict() == {"placebo/sham": 19, "conservative + minimally invasive": 4, "conservative": 2}
+    assert beside["published estimates"].to_dict() == {
+        "placebo/sham": 19,
+        "conservative + minimally invasive": 4,
+        "conservative": 2,
+    }
     # one study: its estimate passes through
     assert beside.at["conservative", "te"] == pytest.approx(rows.set_index("id").at["eldabe2019.back", "te"])
     assert (beside["same side"] == "yes").all()
@@ -183,7 +204,9 @@ def test_forest_takes_the_rows(rows, published):
 def test_sensitivity_covers_the_grid(table, facts):
     grid = reextracted.sensitivity(table, facts, correlations=((0.5, 0.5), (0.8, 0.5)))
     assert len(grid) == 2 * 2 * 2 * 3
-    rows = grid[(grid["set"] == "wider") & (grid["tau2 by"] == "DL") & (grid["treat2"] == "placebo/sham")].set_index("within patients")
+    rows = grid[(grid["set"] == "wider") & (grid["tau2 by"] == "DL") & (grid["treat2"] == "placebo/sham")].set_index(
+        "within patients"
+    )
     fit = reextracted.reextracted_fit(reextracted.contrasts(table, facts))
     assert rows.at[0.5, "te"] == pytest.approx(fit.te.at["neuromodulation", "placebo/sham"])
     apart = reextracted.reextracted_fit(reextracted.contrasts(table, facts, correlation=0.8), correlation=0.5)
@@ -191,7 +214,9 @@ def test_sensitivity_covers_the_grid(table, facts):
 
 
 def test_effect_against_placebo_is_lost_with_the_higher_correlation_between_estimates(table, facts):
-    zero = reextracted.including_zero(reextracted.sensitivity(table, facts), "placebo/sham").set_index(["within patients", "between estimates"])
+    zero = reextracted.including_zero(reextracted.sensitivity(table, facts), "placebo/sham").set_index(
+        ["within patients", "between estimates"]
+    )
     assert list(zero.index) == list(reextracted.CORRELATIONS)
     assert (zero["of"] == 4).all()
     assert zero["including zero"].tolist() == [0, 0, 4, 0, 4]
@@ -220,8 +245,12 @@ def test_bayesian_fit_has_the_published_prior_of_pain(rows, bayes):
     # Rhodes 2015, Table 3: general physical health, adverse events, pain, quality of life; non-pharmacological
     expected = fit_bayes(rows[["study", "treat1", "treat2", "te", "se"]], log_t(-3.02, 2.27), correlation=0.5)
     post, table = bayes
-    assert table["Bayesian te"].tolist() == [expected.te.at[pair] for pair in zip(table["treat1"], table["treat2"], strict=True)]
-    assert table["Bayesian upper"].tolist() == [expected.upper.at[pair] for pair in zip(table["treat1"], table["treat2"], strict=True)]
+    assert table["Bayesian te"].tolist() == [
+        expected.te.at[pair] for pair in zip(table["treat1"], table["treat2"], strict=True)
+    ]
+    assert table["Bayesian upper"].tolist() == [
+        expected.upper.at[pair] for pair in zip(table["treat1"], table["treat2"], strict=True)
+    ]
     assert post.error_bound < 1e-10
 
 
@@ -231,7 +260,9 @@ def test_bayesian_fit_by_simulation(rows, bayes):
     rng, names = np.random.default_rng(0), ["conservative", "conservative + minimally invasive", "placebo/sham"]
     x = np.array([[float(row.treat2 == name) for name in names] for row in rows.itertuples()])
     y, se = rows["te"].to_numpy(), rows["se"].to_numpy()
-    same = (rows["study"].to_numpy()[:, None] == rows["study"].to_numpy()) & (rows["treat2"].to_numpy()[:, None] == rows["treat2"].to_numpy())
+    same = (rows["study"].to_numpy()[:, None] == rows["study"].to_numpy()) & (
+        rows["treat2"].to_numpy()[:, None] == rows["treat2"].to_numpy()
+    )
     within = np.where(np.eye(len(y)) > 0, 1.0, np.where(same, 0.5, 0.0))
     tau2 = np.exp(-3.02 + 2.27 * rng.standard_t(5, 20_000))
     covariance = within * np.outer(se, se) + tau2[:, None, None] * within + 100**2 * x @ x.T

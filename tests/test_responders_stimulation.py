@@ -27,23 +27,33 @@ def _row(table, study, time):
     return table[(table["study"] == study) & (table["time"] == time)].iloc[0]
 
 
-@pytest.mark.parametrize("study, time, role, events, randomised, observed", [
-    ("kumar2007", "6 months", "intervention", 24, 52, (50, 50)),  # 24 and 48 % leave 50
-    ("kumar2007", "6 months", "comparator", 4, 48, (43, 47)),  # 4 and 9 % leave 43 to 47
-    ("rigoard2019", "6 months", "intervention", 15, 110, (110, 110)),
-    ("eldabe2019", "9 months", "intervention", 19, 56, (36, 36)),  # 20 of 56 missing
-    ("eldabe2019", "9 months", "comparator", 1, 60, (36, 36)),  # 24 of 60 missing
-    ("north2005b", "3 years", "intervention", 9, 24, (19, 19)),  # 19 of 24 followed
-    ("kumar2007", "24 months", "intervention", 17, 52, (46, 46)),  # PMID 18981888
-])
+@pytest.mark.parametrize(
+    "study, time, role, events, randomised, observed",
+    [
+        ("kumar2007", "6 months", "intervention", 24, 52, (50, 50)),  # 24 and 48 % leave 50
+        ("kumar2007", "6 months", "comparator", 4, 48, (43, 47)),  # 4 and 9 % leave 43 to 47
+        ("rigoard2019", "6 months", "intervention", 15, 110, (110, 110)),
+        ("eldabe2019", "9 months", "intervention", 19, 56, (36, 36)),  # 20 of 56 missing
+        ("eldabe2019", "9 months", "comparator", 1, 60, (36, 36)),  # 24 of 60 missing
+        ("north2005b", "3 years", "intervention", 9, 24, (19, 19)),  # 19 of 24 followed
+        ("kumar2007", "24 months", "intervention", 17, 52, (46, 46)),  # PMID 18981888
+    ],
+)
 def test_arm_counts(arms, study, time, role, events, randomised, observed):
     row = _row(arms[arms["role"] == role], study, time)
-    assert (row["events"], row["randomised"], (row["observed_low"], row["observed_high"])) == (events, randomised, observed)
+    assert (row["events"], row["randomised"], (row["observed_low"], row["observed_high"])) == (
+        events,
+        randomised,
+        observed,
+    )
 
 
 def test_it_is_said_where_the_patients_with_an_outcome_come_from(arms):
     found = arms.set_index(["study", "time", "role"])["observed_from"]
-    assert found["kumar2007", "6 months", "intervention"] == "seen" and found["kumar2007", "6 months", "comparator"] == "percentage"
+    assert (
+        found["kumar2007", "6 months", "intervention"] == "seen"
+        and found["kumar2007", "6 months", "comparator"] == "percentage"
+    )
     assert found["eldabe2019", "9 months", "comparator"] == "missing"
     # ref 71: 15 of 110 is the 13.6 % printed, which does not tell how many of the 110 were missing
     assert found["rigoard2019", "6 months", "intervention"] == responders.NOT_SEEN
@@ -130,10 +140,15 @@ def test_counts_give_the_interval_of_the_abstract(arms):
     assert limits == (pytest.approx(0.6, abs=0.05), pytest.approx(17.5, abs=0.05))
 
 
-@pytest.mark.parametrize("study, time, below", [
-    ("north2005a", "1.9 years", 0.05), ("eldabe2019", "9 months", 0.0001), ("kumar2007", "6 months", 0.001),
-    ("north2005b", "3 years", 0.01),
-])
+@pytest.mark.parametrize(
+    "study, time, below",
+    [
+        ("north2005a", "1.9 years", 0.05),
+        ("eldabe2019", "9 months", 0.0001),
+        ("kumar2007", "6 months", 0.001),
+        ("north2005b", "3 years", 0.01),
+    ],
+)
 def test_counts_are_as_significant_as_the_abstracts_say(arms, study, time, below):
     row = _row(responders.contrasts(arms, "observed, fewest"), study, time)
     assert chi2_contingency(_cells(row), correction=False).pvalue < below
@@ -150,7 +165,10 @@ def test_percentages_of_the_article_against_counts(arms):
     assert (kapural["agrees"] == "the ratio does").all() and kapural["counts"].str.contains("1.93").sum() == 2
     facts = counts[2].assign(number=counts[2]["number"].mask(counts[2]["fact"] == "kapural2015.relative_risk.1", 1.8))
     other = responders.percentages_against_counts(counts[0], arms, facts, counts[3])
-    assert other[other["ref"] == 46].groupby("site")["agrees"].first().to_dict() == {"back": "the ratio does not", "leg": "the ratio does"}
+    assert other[other["ref"] == 46].groupby("site")["agrees"].first().to_dict() == {
+        "back": "the ratio does not",
+        "leg": "the ratio does",
+    }
     none = responders.percentages_against_counts(counts[0], arms, facts[facts["field"] != "relative_risk"], counts[3])
     assert (none.loc[none["ref"] == 46, "agrees"] == "cannot tell").all()
     kumar = table[(table["ref"] == 57) & (table["printed"] == "9")].iloc[0]

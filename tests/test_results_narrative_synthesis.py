@@ -15,9 +15,15 @@ def studies():
 
 
 # Headings of Results, Narrative synthesis
-@pytest.mark.parametrize(("treatment_class", "printed"), [
-    ("conservative", 6), ("minimally invasive", 16), ("neuromodulation", 25), ("surgery", 2),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("treatment_class", "printed"),
+    [
+        ("conservative", 6),
+        ("minimally invasive", 16),
+        ("neuromodulation", 25),
+        ("surgery", 2),
+    ],
+)
 def test_class_table_has_a_row_for_each_study(studies, treatment_class, printed):
     shown = evidence.class_page_table(studies, table("study_facts"), treatment_class)
     assert len(shown) == printed
@@ -27,22 +33,36 @@ def test_class_table_has_a_row_for_each_study(studies, treatment_class, printed)
 
 
 def test_class_tables_show_every_included_study_once(studies):
-    names = [name for kind in ("conservative", "minimally invasive", "neuromodulation", "surgery")
-             for name in evidence.class_page_table(studies, table("study_facts"), kind)["study"]]  # fmt: skip
+    names = [
+        name
+        for kind in ("conservative", "minimally invasive", "neuromodulation", "surgery")
+        for name in evidence.class_page_table(studies, table("study_facts"), kind)["study"]
+    ]
     expected = [f"{row.first_author} (ref {row.ref})" for row in narrative.included(studies).itertuples()]
     assert sorted(names) == sorted(expected)
 
 
 def test_class_table_names_what_was_compared(studies):
     row = evidence.class_page_table(studies, table("study_facts"), "surgery").set_index("study").loc["North (ref 70)"]
-    assert (row["comparison"], row["stated direction"], row["year"]) == ("SCS against reoperation", "favours intervention", "2005")
+    assert (row["comparison"], row["stated direction"], row["year"]) == (
+        "SCS against reoperation",
+        "favours intervention",
+        "2005",
+    )
 
 
 def test_direction_counts_of_the_paradigm_comparisons(studies):
-    """Neuromodulation, paragraph 1: 12 studies, 7 cited without a difference, 4 named with one, ref 65 without a conclusion."""
+    """Neuromodulation, paragraph 1: 12 studies, 7 cited without a difference, 4 named with one, ref 65 without a
+    conclusion."""
     row = narrative.direction_counts(studies, "subclass").set_index("subclass").loc["SCS paradigm comparison"]
-    assert row.to_dict() == {"favours intervention": 4, "no difference": 7, "favours comparator": 0, "mixed": 0,
-                             "not reported": 1, "studies": 12}  # fmt: skip
+    assert row.to_dict() == {
+        "favours intervention": 4,
+        "no difference": 7,
+        "favours comparator": 0,
+        "mixed": 0,
+        "not reported": 1,
+        "studies": 12,
+    }
 
 
 @pytest.mark.parametrize("by", ["subclass", "treatment_class", "rob_overall"])

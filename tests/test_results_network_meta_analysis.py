@@ -77,7 +77,9 @@ def test_comparison_holds_the_cited_studies(comparison):
 def test_placebo_comparison_consists_of_the_listed_placebos():
     assert set.union(*PLACEBOS.values()) == COMPARISONS["neuromodulation vs placebo/sham"]
     studies = table("studies")
-    scs = studies.loc[(studies["nma_comparison"] == "neuromodulation vs placebo/sham") & (studies["scs_arm"] == "yes"), "ref"]
+    scs = studies.loc[
+        (studies["nma_comparison"] == "neuromodulation vs placebo/sham") & (studies["scs_arm"] == "yes"), "ref"
+    ]
     assert set(scs) == PLACEBOS["sham SCS"] | PLACEBOS["placebo SCS"]
 
 
@@ -195,7 +197,11 @@ def test_conservative_contrast_gives_back_the_other_p_scores(fit):
     se = {other: fit.se.at[N, other] for other in (P, CM, C)}
     for treatment in (P, CM, C):
         wins = [norm.cdf(-te[treatment] / se[treatment])]
-        wins += [norm.cdf((te[other] - te[treatment]) / np.hypot(se[other], se[treatment])) for other in te if other != treatment]
+        wins += [
+            norm.cdf((te[other] - te[treatment]) / np.hypot(se[other], se[treatment]))
+            for other in te
+            if other != treatment
+        ]
         assert rounds_to(np.mean(wins), P_SCORES[treatment], 3)
 
 
@@ -258,7 +264,8 @@ def test_rank_probabilities_agree_with_the_p_scores(fit):
 
 
 def test_printed_values_beside_what_the_others_imply(published):
-    """The figure and the table say the same of every printed value; the table prints each in its own unit and decimals."""
+    """The figure and the table say the same of every printed value; the table prints each in its own unit and
+    decimals."""
     table = without_table(published).set_index("what")
     rows = without_each(published)
     rows = rows[rows["quantity"].isin(["te", "lower", "upper"])]

@@ -31,10 +31,16 @@ def domains():
 
 def made_domain(*percents, decimals=1) -> pd.DataFrame:
     """One domain with percentages for low, some concerns, high; None is not printed."""
-    return pd.DataFrame({
-        "domain": 1, "domain_label": "Made", "judgement": rob.JUDGEMENTS,
-        "percent": pd.Series(percents, dtype=float), "decimals": decimals, "place": "here",
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "domain": 1,
+            "domain_label": "Made",
+            "judgement": rob.JUDGEMENTS,
+            "percent": pd.Series(percents, dtype=float),
+            "decimals": decimals,
+            "place": "here",
+        }
+    )
 
 
 @pytest.mark.parametrize("judgement", CITED)
@@ -60,9 +66,15 @@ def test_overall_counts_leave_out_the_retracted_article(studies):
 
 
 # Results, Risk of bias: domain, judgement, printed percentage -> the whole number of 49 that prints so
-@pytest.mark.parametrize(("domain", "judgement", "count"), [
-    (3, "low", 32), (3, "high", 14), (4, "high", 24), (5, "some concerns", 26),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("domain", "judgement", "count"),
+    [
+        (3, "low", 32),
+        (3, "high", 14),
+        (4, "high", 24),
+        (5, "some concerns", 26),
+    ],
+)
 def test_domain_percentage_is_one_whole_number_of_studies(domains, domain, judgement, count):
     bounds = rob.domain_bounds(domains, 49).set_index(["domain", "judgement"]).loc[(domain, judgement)]
     assert (bounds["n_low"], bounds["n_high"], bounds["tier"]) == (count, count, "printed")
@@ -74,7 +86,9 @@ def test_the_third_judgement_of_domain_3_follows(domains):
     assert (bounds["n_low"], bounds["n_high"], bounds["tier"]) == (3, 3, "implied")
 
 
-@pytest.mark.parametrize(("domain", "judgement", "most"), [(1, "high", 49), (2, "low", 49), (4, "low", 25), (5, "high", 23)])
+@pytest.mark.parametrize(
+    ("domain", "judgement", "most"), [(1, "high", 49), (2, "low", 49), (4, "low", 25), (5, "high", 23)]
+)
 def test_what_is_not_printed_stays_unknown(domains, domain, judgement, most):
     bounds = rob.domain_bounds(domains, 49).set_index(["domain", "judgement"]).loc[(domain, judgement)]
     assert (bounds["n_low"], bounds["n_high"], bounds["tier"]) == (0, most, "unknown")
@@ -83,8 +97,11 @@ def test_what_is_not_printed_stays_unknown(domains, domain, judgement, most):
 def test_only_the_printed_percentages_are_in_the_table(domains):
     printed = domains.dropna(subset="percent")
     assert sorted(zip(printed["domain"], printed["judgement"], printed["percent"], strict=True)) == [
-        (3, "high", 28.6), (3, "low", 65.3), (4, "high", 49.0), (5, "some concerns", 53.1),
-    ]  # fmt: skip
+        (3, "high", 28.6),
+        (3, "low", 65.3),
+        (4, "high", 49.0),
+        (5, "some concerns", 53.1),
+    ]
     assert len(domains) == 15
     assert domains.groupby("domain")["judgement"].apply(list).tolist() == [rob.JUDGEMENTS] * 5
 
@@ -119,7 +136,12 @@ def test_stacked_percentages_fill_each_bar(studies, domains):
 
 def test_by_class_splits_the_same_judgements(studies):
     table_ = rob.by_class(studies).set_index("treatment_class")
-    assert table_["studies"].to_dict() == {"conservative": 6, "minimally invasive": 16, "neuromodulation": 25, "surgery": 2}
+    assert table_["studies"].to_dict() == {
+        "conservative": 6,
+        "minimally invasive": 16,
+        "neuromodulation": 25,
+        "surgery": 2,
+    }
     assert table_[rob.JUDGEMENTS].sum().tolist() == [4, 13, 32]
     # from the two sets of citation lists: refs 26, 27 low and 44, 47, 56, 62 high among conservative
     assert table_.loc["conservative", rob.JUDGEMENTS].tolist() == [2, 0, 4]
@@ -135,7 +157,12 @@ def test_no_class_is_free_of_high_risk(studies):
 @pytest.mark.parametrize("name", ["weighted-rob", "high-risk-information"])
 def test_each_summary_is_on_the_page(name):
     page = nbformat.read(BOOK / "risk_of_bias.ipynb", as_version=4)
-    shown = [output["data"].get("text/html", "") for cell in page.cells for output in cell.get("outputs", []) if "data" in output]
+    shown = [
+        output["data"].get("text/html", "")
+        for cell in page.cells
+        for output in cell.get("outputs", [])
+        if "data" in output
+    ]
     assert sum(f'id="table-{name}"' in "".join(markup) for markup in shown) == 1
 
 

@@ -32,11 +32,21 @@ def run(tmp_path):
     shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     # The package of the checkout, which finds the data beside it, not the one that is installed
-    environment = {name: value for name, value in os.environ.items() if name != "PSPS_DATA"} | {"PYTHONPATH": str(tmp_path / "src")}
+    environment = {name: value for name, value in os.environ.items() if name != "PSPS_DATA"} | {
+        "PYTHONPATH": str(tmp_path / "src")
+    }
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
 
     def run(command: str) -> subprocess.CompletedProcess:
-        return subprocess.run(["bash", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False)
+        return subprocess.run(
+            ["bash", "-c", command],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
 
     return run
 
@@ -64,7 +74,11 @@ def test_the_commands_of_the_page_end_as_it_says(run):
 def test_links_to_repository_and_binder_are_shown_only_where_their_address_is_set(built, stem):
     page = BeautifulSoup((built / "book" / f"{stem}.html").read_text(encoding="utf-8"), "html.parser")
     repository = CONFIG["repository"]["url"]
-    links = [link["href"] for link in page.select("a[href]") if link["href"].startswith(repository) or urlsplit(link["href"]).netloc == "mybinder.org"]
+    links = [
+        link["href"]
+        for link in page.select("a[href]")
+        if link["href"].startswith(repository) or urlsplit(link["href"]).netloc == "mybinder.org"
+    ]
     if not CONFIG["html"]["use_repository_button"]:
         assert links == []
         assert "launch_buttons" not in CONFIG
@@ -78,7 +92,18 @@ def test_links_to_repository_and_binder_are_shown_only_where_their_address_is_se
 
 def test_binder_finds_environment_yml_and_nothing_before_it():
     # repo2docker looks into binder/ and .binder/ first and then nowhere else; a Dockerfile goes before all
-    for other in ("binder", ".binder", "Dockerfile", "runtime.txt", "apt.txt", "postBuild", "start", "Pipfile", "requirements.txt", "setup.py"):
+    for other in (
+        "binder",
+        ".binder",
+        "Dockerfile",
+        "runtime.txt",
+        "apt.txt",
+        "postBuild",
+        "start",
+        "Pipfile",
+        "requirements.txt",
+        "setup.py",
+    ):
         assert not (ROOT / other).exists(), other
     environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     assert environment["channels"] == ["conda-forge"]

@@ -73,7 +73,9 @@ def test_schema_accepts_and_refuses(fields, good, bad):
 
 
 def test_columns_unique_together_may_repeat_alone():
-    both = schema_from_dictionary(pd.DataFrame([column(name=name, unique="together", nullable="yes") for name in ("x", "y")]))
+    both = schema_from_dictionary(
+        pd.DataFrame([column(name=name, unique="together", nullable="yes") for name in ("x", "y")])
+    )
     both.validate(pd.DataFrame({"x": ["a", "a", "b"], "y": ["c", None, None]}, dtype="str"))
     with pytest.raises(pandera.errors.SchemaError):
         both.validate(pd.DataFrame({"x": ["a", "b", "a"], "y": [None, "c", None]}, dtype="str"))

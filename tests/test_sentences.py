@@ -1,4 +1,5 @@
-"""A glued number stands in a sentence that names its subject, a typed one is declared, and what is said of the edition holds."""
+"""A glued number stands in a sentence that names its subject, a typed one is declared, and what is said of the edition
+holds."""
 
 from __future__ import annotations
 
@@ -53,7 +54,11 @@ def swapped(sentences: list[Sentence], one: str, other: str) -> list[Sentence]:
     """The sentences with two keys in each other's places."""
     places = {one: other, other: one}
     key = re.compile("(?<=\N{LEFT-POINTING ANGLE BRACKET})[^\N{RIGHT-POINTING ANGLE BRACKET}]+")
-    return [Sentence(each.chapter, key.sub(lambda found: places.get(found[0], found[0]), each.text)) for each in sentences if {one, other} & set(each.keys)]
+    return [
+        Sentence(each.chapter, key.sub(lambda found: places.get(found[0], found[0]), each.text))
+        for each in sentences
+        if {one, other} & set(each.keys)
+    ]
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
@@ -61,33 +66,51 @@ def test_any_two_swapped_keys_are_seen(path):
     """Among them those of "placebo" and "conservative + minimally invasive", whose swap once passed every test."""
     results, sentences = glued_results(path), chapter_sentences(path)
     keys = sorted({key for sentence in sentences for key in sentence.keys} & results)
-    unseen = [pair for pair in itertools.combinations(keys, 2) if not misplaced(swapped(sentences, *pair), results, subjects(path.stem))]
+    unseen = [
+        pair
+        for pair in itertools.combinations(keys, 2)
+        if not misplaced(swapped(sentences, *pair), results, subjects(path.stem))
+    ]
     assert unseen == []
 
 
 def test_the_swap_of_both_printed_contrasts_is_seen():
     path = ROOT / "book" / "network_meta_analysis.ipynb"
-    faults = misplaced(swapped(chapter_sentences(path), "nma.n_p.te", "nma.n_cm.te"), glued_results(path), subjects(path.stem))
-    assert [fault.partition(" (")[0] for fault in faults] == ["network_meta_analysis: nma.n_p.te", "network_meta_analysis: nma.n_cm.te"]
+    faults = misplaced(
+        swapped(chapter_sentences(path), "nma.n_p.te", "nma.n_cm.te"), glued_results(path), subjects(path.stem)
+    )
+    assert [fault.partition(" (")[0] for fault in faults] == [
+        "network_meta_analysis: nma.n_p.te",
+        "network_meta_analysis: nma.n_cm.te",
+    ]
 
 
 def test_a_number_without_a_row_is_named():
     (fault,) = misplaced(prose("We found {glue}`n` trials.", "new"), {"n"}, {})
     assert fault.startswith("new: n has no row in glue_subjects.csv: We found")
-    assert misplaced(prose("We found {glue}`n` trials.", "new"), set(), {}) == [], "words that depend on the data are no numbers"
+    assert misplaced(prose("We found {glue}`n` trials.", "new"), set(), {}) == [], (
+        "words that depend on the data are no numbers"
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "says", "seen"),
     [
-        ("We ate {glue}`a` apples.", "{} apples", True), ("We ate {glue}`a`  red\napples.", "{} red apples", True), ("We ate {glue}`a` red apples.", "{} apples", False),
-        ("Apples: **{glue}`a`** kg.", "apples: {} kg", True), ("Between {glue}`a` and {glue}`b` kg.", "between {} and # kg", True),
-        ("Between {glue}`b` and {glue}`a` kg.", "between {} and # kg", False), ("Between {glue}`a` and 3 kg.", "between {} and # kg", False),
-        ("Pears ({glue}`b` kg) and apples weigh {glue}`a` kg.", "apples … {} kg", True), ("Apples and pears weigh {glue}`a` kg.", "apples … {} kg", False),
-        ("Green apples weigh {glue}`a` kg.", "pears … {} kg", False), ("We ate {glue}`a` pears.", "{} apples | {} pears", True),
-        ("We ate apples.\n\n{glue}`a` kg.", "apples … {} kg", False), ("We ate apples. All weigh {glue}`a` kg.", "apples … {} kg", False),
+        ("We ate {glue}`a` apples.", "{} apples", True),
+        ("We ate {glue}`a`  red\napples.", "{} red apples", True),
+        ("We ate {glue}`a` red apples.", "{} apples", False),
+        ("Apples: **{glue}`a`** kg.", "apples: {} kg", True),
+        ("Between {glue}`a` and {glue}`b` kg.", "between {} and # kg", True),
+        ("Between {glue}`b` and {glue}`a` kg.", "between {} and # kg", False),
+        ("Between {glue}`a` and 3 kg.", "between {} and # kg", False),
+        ("Pears ({glue}`b` kg) and apples weigh {glue}`a` kg.", "apples … {} kg", True),
+        ("Apples and pears weigh {glue}`a` kg.", "apples … {} kg", False),
+        ("Green apples weigh {glue}`a` kg.", "pears … {} kg", False),
+        ("We ate {glue}`a` pears.", "{} apples | {} pears", True),
+        ("We ate apples.\n\n{glue}`a` kg.", "apples … {} kg", False),
+        ("We ate apples. All weigh {glue}`a` kg.", "apples … {} kg", False),
     ],
-)  # fmt: skip
+)
 def test_what_a_sentence_must_say(text, says, seen):
     assert (misplaced(prose(text), {"a", "b"}, {"a": says, "b": "pears … {} kg | {}"}) == []) == seen
 
@@ -97,11 +120,15 @@ def test_what_a_sentence_must_say(text, says, seen):
     [
         ("(an-anchor-1)=\nOne.", ["One."]),
         ("```{margin} A\nB.\n```\n\nOne.\n\n```{note} C\nD.\n```", ["B.", "One.", "D."]),
-        ("# Title\n\nOne. Two? *Three*.", ["Title", "One.", "Two?", "Three."]), ("- a\n- b", ["a", "b"]), ("See Fig. 3 there. All", ["See Fig. 3 there.", "All"]),
-        ("```{note} A\n:class: x\nText `code` {cite}`ref1`.\n```", ["Text ."]), ("```python\nx = 1\n```\nAfter.", ["After."]), ("甲。乙？", ["甲。", "乙？"]),
+        ("# Title\n\nOne. Two? *Three*.", ["Title", "One.", "Two?", "Three."]),
+        ("- a\n- b", ["a", "b"]),
+        ("See Fig. 3 there. All", ["See Fig. 3 there.", "All"]),
+        ("```{note} A\n:class: x\nText `code` {cite}`ref1`.\n```", ["Text ."]),
+        ("```python\nx = 1\n```\nAfter.", ["After."]),
+        ("甲。乙？", ["甲。", "乙？"]),
         ("## 2. Check\n\nDone [here](x.md) <b>now</b>.", ["2.", "Check", "Done here now."]),
     ],
-)  # fmt: skip
+)
 def test_prose(markdown, sentences):
     assert [sentence.text for sentence in prose(markdown)] == sentences
 
@@ -111,7 +138,8 @@ def test_prose(markdown, sentences):
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_a_typed_number_is_declared(path):
-    """A number word or digit in prose needs a row in data/typed_numbers.csv, with the check that gives it where it counts something."""
+    """A number word or digit in prose needs a row in data/typed_numbers.csv, with the check that gives it where it
+    counts something."""
     assert undeclared(chapter_sentences(path), table("typed_numbers")) == []
 
 
@@ -137,7 +165,9 @@ def test_checked_rows_have_a_check_and_the_others_none():
 
 
 def test_every_declared_number_is_typed_somewhere():
-    typed = [(sentence.chapter, around) for path in PAGES for sentence, _, around in typed_numbers(chapter_sentences(path))]
+    typed = [
+        (sentence.chapter, around) for path in PAGES for sentence, _, around in typed_numbers(chapter_sentences(path))
+    ]
     for row in table("typed_numbers").itertuples():
         anywhere = not isinstance(row.chapter, str)
         assert any(row.words in around and (anywhere or row.chapter == chapter) for chapter, around in typed), row.words
@@ -146,11 +176,18 @@ def test_every_declared_number_is_typed_somewhere():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("The text gives six trials.", ["six"]), ("More than half of them, and most of the rest.", ["half", "most"]), ("In 49 of 50.", ["49", "50"]),
-        ("One trial; one of them; one large study.", ["one", "one"]), ("They number {glue}`n`.", []), ("It is $1 + 2$ or `3`.", []), ("*Mirrors: Fig. 3.*", []),
-        ("At 0.45 (95 %).", ["0.45", "95"]), ("The second and the third.", []), ("1. First", []),
+        ("The text gives six trials.", ["six"]),
+        ("More than half of them, and most of the rest.", ["half", "most"]),
+        ("In 49 of 50.", ["49", "50"]),
+        ("One trial; one of them; one large study.", ["one", "one"]),
+        ("They number {glue}`n`.", []),
+        ("It is $1 + 2$ or `3`.", []),
+        ("*Mirrors: Fig. 3.*", []),
+        ("At 0.45 (95 %).", ["0.45", "95"]),
+        ("The second and the third.", []),
+        ("1. First", []),
     ],
-)  # fmt: skip
+)
 def test_what_counts_as_a_typed_number(text, words):
     assert [word for _, word, _ in typed_numbers(prose(text))] == words
 
@@ -159,20 +196,32 @@ def test_what_counts_as_a_typed_number(text, words):
 
 
 def test_the_readme_has_the_verdict_counts_of_this_release():
-    """README, first section: distinct results by verdict, and how many of the consistent ones are counts over coded rows."""
+    """README, first section: distinct results by verdict, and how many of the consistent ones are counts over coded
+    rows."""
     checked = check_claims()
     texts = verdict_texts(checked)
     said = " ".join(README.split())
-    assert f"Of {texts['n_results']} distinct results, {texts['n_reproduces']} reproduce, {texts['n_consistent']} are consistent" in said
-    assert f"{texts['n_truncated']} are cut off, {texts['n_contradicts']} contradict something, and {texts['n_not_checkable']} can't be checked" in said
+    assert (
+        f"Of {texts['n_results']} distinct results, {texts['n_reproduces']} reproduce, {texts['n_consistent']} are"
+        " consistent" in said
+    )
+    assert (
+        f"{texts['n_truncated']} are cut off, {texts['n_contradicts']} contradict something, and"
+        f" {texts['n_not_checkable']} can't be checked" in said
+    )
     assert f"there are {texts['n_statements']} statements" in said
     results = statements(checked)
-    coded = (results["weight"] == "result") & (results["verdict"] == "consistent") & (results["against"] == "rows coded from the article")
+    coded = (
+        (results["weight"] == "result")
+        & (results["verdict"] == "consistent")
+        & (results["against"] == "rows coded from the article")
+    )
     assert f"({coded.sum()} of them counts over rows coded from the article itself" in said
 
 
 def test_quotations_of_the_article_are_short():
-    """README, Licences: fewer than eight words each; what stands in brackets in wording.csv is this edition's remark."""
+    """README, Licences: fewer than eight words each; what stands in brackets in wording.csv is this edition's
+    remark."""
     assert "fewer than eight words each in `data/claims.csv`" in " ".join(README.split())
     assert (table("claims")["printed"].str.split().str.len() < 8).all()
     for column in ("wording_first", "wording_second"):
@@ -182,7 +231,8 @@ def test_quotations_of_the_article_are_short():
 
 
 def test_every_value_of_the_evidence_base_has_its_page_and_day():
-    """Evidence base, first sentence: each value stands with the address of its page and the day on which it was read."""
+    """Evidence base, first sentence: each value stands with the address of its page and the day on which it was
+    read."""
     facts = table("study_facts")
     found = facts["number"].notna() | facts["value"].notna()
     assert facts.loc[found, "source_url"].notna().all() and facts["date_seen"].notna().all()
@@ -190,7 +240,8 @@ def test_every_value_of_the_evidence_base_has_its_page_and_day():
 
 
 def test_the_book_does_not_say_what_the_authors_do_not():
-    """The article asks for future trials at low risk of bias; that most of its trials are at high risk it gives as a number only."""
+    """The article asks for future trials at low risk of bias; that most of its trials are at high risk it gives as a
+    number only."""
     said = " ".join(sentence.text for sentence in chapter_sentences(ROOT / "book" / "discussion.ipynb"))
     assert "future trials at low risk of bias" in said and not re.search(r"stress[^.]*high risk", said)
 

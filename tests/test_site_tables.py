@@ -31,8 +31,9 @@ def test_what_fits_stays_in_view_and_what_does_not_opens_below_its_row():
     assert len(heads(page)) == IN_VIEW
     rows = page.select("tbody tr")
     assert [row.get("class") for row in rows] == [None, ["psps-rest"]] * 2
-    assert {term.get_text(): told.get_text() for term, told in zip(rows[1].select("dt"), rows[1].select("dd"), strict=True)} == {
-        "column 5": f"{WORDS} 5.0", "column 6": f"{WORDS} 6.0"}
+    assert {
+        term.get_text(): told.get_text() for term, told in zip(rows[1].select("dt"), rows[1].select("dd"), strict=True)
+    } == {"column 5": f"{WORDS} 5.0", "column 6": f"{WORDS} 6.0"}
     assert rows[1].find("td")["colspan"] == str(IN_VIEW) and rows[1].summary.get_text().startswith("More of a cell")
 
 
@@ -58,8 +59,13 @@ def test_rows_keep_their_anchors_and_cells_their_headings():
 
 
 def test_a_table_written_in_markdown_is_arranged_too():
-    page = BeautifulSoup(arranged('<table class="table"><thead><tr class="row-odd"><th class="head"><p>A</p></th></tr></thead>'
-                                  '<tbody><tr class="row-even"><td><p>x</p></td></tr></tbody></table>'), "html.parser")
+    page = BeautifulSoup(
+        arranged(
+            '<table class="table"><thead><tr class="row-odd"><th class="head"><p>A</p></th></tr></thead>'
+            '<tbody><tr class="row-even"><td><p>x</p></td></tr></tbody></table>'
+        ),
+        "html.parser",
+    )
     assert page.table["class"] == ["table", "psps-rows"] and page.td["data-head"] == "A"
 
 
@@ -73,16 +79,22 @@ def test_no_cell_is_lost_whatever_it_says(cells):
     """Cells in view come as they are; the others with the heading of their column, those without words left out."""
     table = pd.DataFrame([cells], columns=[f"h{k}" for k in range(9)])
     page = soup(table)
-    found = [cell.get_text() for cell in page.select("tbody tr:first-child > td")] + [told.get_text() for told in page.select("dd")]
+    found = [cell.get_text() for cell in page.select("tbody tr:first-child > td")] + [
+        told.get_text() for told in page.select("dd")
+    ]
     plain = BeautifulSoup(table_markup(table, label="t"), "html.parser").select("tbody td")
     assert found == [cell.get_text() for k, cell in enumerate(plain) if k < len(heads(page)) or cell.get_text().split()]
 
 
 def test_a_registry_shows_the_first_rows_and_its_csv_has_all():
-    page = BeautifulSoup(show(frame(3, rows=40), caption="C.", tier="printed", name="registry", short=4).markup, "html.parser")
+    page = BeautifulSoup(
+        show(frame(3, rows=40), caption="C.", tier="printed", name="registry", short=4).markup, "html.parser"
+    )
     assert len(page.select("tbody tr")) == 4 and page.figure.has_attr("data-registry")
     assert "4 of 40 rows" in page.select_one(".psps-note").get_text()
-    whole = BeautifulSoup(show(frame(3, rows=3), caption="C.", tier="printed", name="registry", short=4).markup, "html.parser")
+    whole = BeautifulSoup(
+        show(frame(3, rows=3), caption="C.", tier="printed", name="registry", short=4).markup, "html.parser"
+    )
     assert not whole.figure.has_attr("data-registry") and whole.select_one(".psps-note") is None
 
 
@@ -91,5 +103,5 @@ def test_a_long_table_opens_below_its_caption():
     closed = soup(frame(2, rows=LONG + 1)).find("details", class_="psps-long")
     assert closed.summary.get_text() == f"All {LONG + 1} rows" and closed.table is not None
     assert soup(frame(2, rows=LONG + 1), whole=True).find("details") is None
-    within = arranged(f'<details><summary>s</summary>{table_markup(frame(2, rows=LONG + 1), label="t")}</details>')
+    within = arranged(f"<details><summary>s</summary>{table_markup(frame(2, rows=LONG + 1), label='t')}</details>")
     assert within.count("<details") == 1

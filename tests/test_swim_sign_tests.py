@@ -53,7 +53,11 @@ def test_ten_null_studies_show_nothing(studies):
     for by in ("subclass", "clinical_group"):
         table = swim.sign_tests(studies, by=by).set_index("group")
         none = (table["favours intervention"] + table["favours comparator"] == 0) & (table["no difference"] > 0)
-        assert none.sum() >= 2 and (table.loc[none, "p with no difference counted against"] == 1).all() and table.loc[none, "p"].isna().all()
+        assert (
+            none.sum() >= 2
+            and (table.loc[none, "p with no difference counted against"] == 1).all()
+            and table.loc[none, "p"].isna().all()
+        )
         both = table.dropna(subset="p")
         assert (both["p with no difference counted against"] >= both["p"]).all()
 
@@ -107,7 +111,9 @@ def test_direction_table_and_rows_agree(tables):
 def test_groups_that_a_clinician_would_ask_for(studies):
     groups = included(studies).groupby("clinical_group")["ref"].agg(set)
     # ref 49 stimulates under the skin and has no SCS; 53 compares routes of one injectate, the others what is injected
-    assert groups["SCS added to medical management"] == {57, 71} and groups["subcutaneous stimulation added to medical management"] == {49}
+    assert groups["SCS added to medical management"] == {57, 71} and groups[
+        "subcutaneous stimulation added to medical management"
+    ] == {49}
     assert groups["epidural injectate"] == {30, 31, 48, 50, 59, 61} and groups["epidural route"] == {53}
     with_scs = included(studies).set_index("ref")["scs_arm"] == "yes"
     for name in groups.index[groups.index.str.startswith("SCS ")]:
@@ -118,44 +124,79 @@ def test_both_groupings_hold_every_study_once(studies):
     found = [swim.groupings(studies, kind) for kind in included(studies)["treatment_class"].unique()]
     refs = [int(ref) for table in found for text in table["references"] for ref in text.split(" ", 1)[1].split(", ")]
     assert sorted(refs) == sorted(included(studies)["ref"])
-    adhesiolysis = pd.concat(found).set_index("as a clinician would ask").loc["adhesiolysis"].set_index("as in the article")["studies"]
+    adhesiolysis = (
+        pd.concat(found)
+        .set_index("as a clinician would ask")
+        .loc["adhesiolysis"]
+        .set_index("as in the article")["studies"]
+    )
     assert adhesiolysis.to_dict() == {"adhesiolysis": 6, "approach": 1}
 
 
 def made(rows, *, basis="within arm", field="outcome_mean", unit="points 0 to 10", outcome="pain", time="2 weeks"):
     """Facts of study s: (arm, number), with anything else by name."""
-    base = {"study": "s", "field": field, "unit": unit, "outcome": outcome, "time": time, "basis": basis, "chosen": "yes",
-            "relation": "=", "source_kind": "abstract", "source_url": "https://example.org", "counted": None, "value": None}
-    return pd.DataFrame([{**base, "fact": f"s.{number}", "arm": arm, "number": float(value), **other}
-                         for number, (arm, value, other) in enumerate(rows)])
+    base = {
+        "study": "s",
+        "field": field,
+        "unit": unit,
+        "outcome": outcome,
+        "time": time,
+        "basis": basis,
+        "chosen": "yes",
+        "relation": "=",
+        "source_kind": "abstract",
+        "source_url": "https://example.org",
+        "counted": None,
+        "value": None,
+    }
+    return pd.DataFrame(
+        [
+            {**base, "fact": f"s.{number}", "arm": arm, "number": float(value), **other}
+            for number, (arm, value, other) in enumerate(rows)
+        ]
+    )
 
 
-PLACES = pd.DataFrame([("s", "a", 1, pd.NA), ("s", "b", 2, pd.NA), ("s", "c", 3, pd.NA), ("s", "b vs a", 2, 1), ("s", "pooled", pd.NA, pd.NA)],
-                      columns=["study", "arm", "position", "against"]).astype({"position": "Int64", "against": "Int64"})
+PLACES = pd.DataFrame(
+    [
+        ("s", "a", 1, pd.NA),
+        ("s", "b", 2, pd.NA),
+        ("s", "c", 3, pd.NA),
+        ("s", "b vs a", 2, 1),
+        ("s", "pooled", pd.NA, pd.NA),
+    ],
+    columns=["study", "arm", "position", "against"],
+).astype({"position": "Int64", "against": "Int64"})
 PAIN = pd.DataFrame({"outcome": ["pain"], "scale_desirable": ["lower"]})
 ONE = pd.DataFrame({"study": ["s"], "status": ["included"]})
 NOTHING = {}
 
 
-@pytest.mark.parametrize("facts, lean", [
-    (made([("a", 4, NOTHING), ("b", 5, NOTHING)]), "to the first arm"),
-    (made([("a", 5, NOTHING), ("b", 4, NOTHING), ("c", 5, NOTHING)]), "to another arm"),
-    (made([("a", 5, NOTHING), ("b", 4, NOTHING), ("c", 6, NOTHING)]), "both ways"),
-    (made([("a", 5, NOTHING), ("b", 5, NOTHING)]), "to none"),
-    (made([("a", 60, NOTHING), ("b", 50, NOTHING)], field="responders_percent", unit="percent"), "to the first arm"),
-    (made([("a", -60, NOTHING), ("b", -50, NOTHING)], field="percent_change", unit="percent"), "to the first arm"),
-    (made([("b vs a", -1, NOTHING)], basis="between arms", field="mean_difference"), "to another arm"),
-    (made([("b vs a", 9, NOTHING)], basis="between arms", field="mean_difference", unit="percent"), "not seen"),
-    (made([("b", 4, NOTHING), ("c", 5, NOTHING)]), "not seen"),
-    (made([("a", 4, NOTHING), ("b", 5, {"time": "1 year"})]), "not seen"),
-    (made([("a", 4, NOTHING), ("b", 50, {"unit": "mm 0 to 100"})]), "not seen"),
-    (made([("a", 4, NOTHING), ("b", 5, {"outcome": "leg pain"})]), "not seen"),
-    (made([("a", 4, NOTHING), ("b", 5, {"chosen": "no"})]), "not seen"),
-    (made([("a", 4, NOTHING), ("b", 5, {"source_kind": "article"})]), "not seen"),
-    (made([("a", 4, NOTHING), ("b", 5, NOTHING)], outcome="disability"), "not seen"),
-    (made([("a", 4, NOTHING), ("b", 5, NOTHING)], outcome="back pain"), "to the first arm"),
-    (made([("a", 4, NOTHING), ("pooled", 5, NOTHING)]), "not seen"),
-])
+@pytest.mark.parametrize(
+    "facts, lean",
+    [
+        (made([("a", 4, NOTHING), ("b", 5, NOTHING)]), "to the first arm"),
+        (made([("a", 5, NOTHING), ("b", 4, NOTHING), ("c", 5, NOTHING)]), "to another arm"),
+        (made([("a", 5, NOTHING), ("b", 4, NOTHING), ("c", 6, NOTHING)]), "both ways"),
+        (made([("a", 5, NOTHING), ("b", 5, NOTHING)]), "to none"),
+        (
+            made([("a", 60, NOTHING), ("b", 50, NOTHING)], field="responders_percent", unit="percent"),
+            "to the first arm",
+        ),
+        (made([("a", -60, NOTHING), ("b", -50, NOTHING)], field="percent_change", unit="percent"), "to the first arm"),
+        (made([("b vs a", -1, NOTHING)], basis="between arms", field="mean_difference"), "to another arm"),
+        (made([("b vs a", 9, NOTHING)], basis="between arms", field="mean_difference", unit="percent"), "not seen"),
+        (made([("b", 4, NOTHING), ("c", 5, NOTHING)]), "not seen"),
+        (made([("a", 4, NOTHING), ("b", 5, {"time": "1 year"})]), "not seen"),
+        (made([("a", 4, NOTHING), ("b", 50, {"unit": "mm 0 to 100"})]), "not seen"),
+        (made([("a", 4, NOTHING), ("b", 5, {"outcome": "leg pain"})]), "not seen"),
+        (made([("a", 4, NOTHING), ("b", 5, {"chosen": "no"})]), "not seen"),
+        (made([("a", 4, NOTHING), ("b", 5, {"source_kind": "article"})]), "not seen"),
+        (made([("a", 4, NOTHING), ("b", 5, NOTHING)], outcome="disability"), "not seen"),
+        (made([("a", 4, NOTHING), ("b", 5, NOTHING)], outcome="back pain"), "to the first arm"),
+        (made([("a", 4, NOTHING), ("pooled", 5, NOTHING)]), "not seen"),
+    ],
+)
 def test_where_numbers_lean(facts, lean):
     found = swim.leanings(ONE, facts, PLACES, PAIN).iloc[0]
     assert found["lean"] == lean and (found["numbers"] == "") == (lean == "not seen")
@@ -166,8 +207,11 @@ def test_where_numbers_lean(facts, lean):
 
 
 def test_counts_without_percentages_are_compared_as_shares():
-    rows = [(arm, n, {"field": field, "unit": "patients"}) for arm, events, total in [("a", 5, 10), ("b", 6, 30)]
-            for field, n in [("responders_n", events), ("responders_total", total)]]
+    rows = [
+        (arm, n, {"field": field, "unit": "patients"})
+        for arm, events, total in [("a", 5, 10), ("b", 6, 30)]
+        for field, n in [("responders_n", events), ("responders_total", total)]
+    ]
     found = swim.leanings(ONE, made(rows), PLACES, PAIN).iloc[0]
     assert (found["lean"], found["numbers"]) == ("to the first arm", "pain, 2 weeks: responders a 5 of 10, b 6 of 30")
     assert swim.leanings(ONE, made(rows[:3]), PLACES, PAIN)["lean"].iloc[0] == "not seen", "a count without its total"
@@ -183,9 +227,11 @@ def test_statements_of_no_difference_whose_numbers_lean(tables):
     refs = table["study"].str.extract(r"ref (\d+)", expand=False).astype(int)
     leans = dict(zip(refs, table["numbers lean"], strict=True))
     even = table["stated direction"] == "no difference"
-    # abstracts: ref 66 4.18 against 5.17, 5.27 and sham 5.42; ref 55 -77 against -64 %; ref 11 -40.2 against -25.6 %; ref 45 23 against 25 of 30
+    # abstracts: ref 66 4.18 against 5.17, 5.27 and sham 5.42; ref 55 -77 against -64 %; ref 11 -40.2 against -25.6 %;
+    # ref 45 23 against 25 of 30
     assert {ref: leans[ref] for ref in (66, 55, 11, 45)} == {66: LEAN, 55: LEAN, 11: LEAN, 45: "to another arm"}
-    # ref 29 does not say which arm is subtracted, ref 64 gives numbers of disability only, ref 56 no value of both arms at one dose and time
+    # ref 29 does not say which arm is subtracted, ref 64 gives numbers of disability only, ref 56 no value of both arms
+    # at one dose and time
     assert [leans[ref] for ref in (29, 64, 56)] == ["not seen"] * 3
     counts = swim.stated_against_numbers(table).set_index("stated direction")
     assert counts["studies"].sum() == 49 and counts.loc["no difference", "studies"] == even.sum()
@@ -207,8 +253,13 @@ def test_every_arm_with_numbers_has_its_place(tables):
     assert not arms.duplicated(["study", "arm"]).any()
     single = arms[arms["position"].notna() & arms["against"].isna()]
     assert not single.duplicated(["study", "position"]).any()
-    named = {(row.study, row.arm) for table in (arm_numbers(facts), contrast_numbers(facts)) for row in table.itertuples()}
-    assert {(row.study, row.arm) for row in arms[arms["position"].notna()].itertuples()} - named <= {("khosravi2014", "gabapentin"), ("khosravi2014", "naproxen")}
+    named = {
+        (row.study, row.arm) for table in (arm_numbers(facts), contrast_numbers(facts)) for row in table.itertuples()
+    }
+    assert {(row.study, row.arm) for row in arms[arms["position"].notna()].itertuples()} - named <= {
+        ("khosravi2014", "gabapentin"),
+        ("khosravi2014", "naproxen"),
+    }
 
 
 @pytest.mark.parametrize("stem", ["conservative", "minimally_invasive", "neuromodulation", "surgery"])
@@ -217,7 +268,9 @@ def test_class_pages_say_what_a_direction_is_and_show_each_table_once(stem):
     prose = " ".join(" ".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown").split())
     shown = [cell for cell in cells if cell["cell_type"] == "code" and "show" in "".join(cell["source"])[:5]]
     assert all(len(cell["outputs"]) == 1 and "".join(cell["source"]).count("show(") <= 1 for cell in shown)
-    markup = "".join("".join(out["data"].get("text/html", "")) for cell in cells for out in cell.get("outputs", []) if "data" in out)
+    markup = "".join(
+        "".join(out["data"].get("text/html", "")) for cell in cells for out in cell.get("outputs", []) if "data" in out
+    )
     wanted = ["directions-and-numbers", "summary-claims"]
     if stem == "surgery":  # two trials, each a question of its own: nothing to count
         assert "A direction is a statement about significance" in markup and "sign-tests" not in markup
@@ -235,13 +288,20 @@ def test_only_questions_with_several_studies_have_a_sign_test(studies):
         assert len(rows) and rows["studies"].min() > 1
 
 
-@pytest.mark.parametrize(("stated", "leans", "says"), [
-    (["favours intervention"], ["not seen"], "No study here"),
-    (["no difference"], ["not seen"], "Of the only study said to show no difference no public"),
-    (["no difference"], ["to the first arm"], "leans one way in"),
-    (["no difference"], ["both ways"], "leans no way in"),
-    (["no difference"] * 3, ["both ways", "to another arm", "not seen"], "Of 3 studies said to show no difference, public numbers were found for 2; in 1"),
-])
+@pytest.mark.parametrize(
+    ("stated", "leans", "says"),
+    [
+        (["favours intervention"], ["not seen"], "No study here"),
+        (["no difference"], ["not seen"], "Of the only study said to show no difference no public"),
+        (["no difference"], ["to the first arm"], "leans one way in"),
+        (["no difference"], ["both ways"], "leans no way in"),
+        (
+            ["no difference"] * 3,
+            ["both ways", "to another arm", "not seen"],
+            "Of 3 studies said to show no difference, public numbers were found for 2; in 1",
+        ),
+    ],
+)
 def test_the_sentence_on_leaning_numbers_is_english_for_every_count(stated, leans, says):
     assert says in lean_sentence(pd.DataFrame({"stated direction": stated, "numbers lean": leans}))
 
@@ -253,29 +313,32 @@ def test_grouping_must_be_known(studies, facts):
         swim.direction_rows(studies, facts, treatment_class="diet")
 
 
-@pytest.mark.parametrize("expected, counts, verdict", [
-    ("all favour the first arm", (2, 0, 0, 0), "yes"),
-    ("all favour the first arm", (2, 0, 0, 1), "cannot tell"),
-    ("all favour the first arm", (2, 0, 1, 0), "no"),
-    ("all favour the first arm", (2, 1, 0, 0), "no"),
-    ("all favour the first arm", (2, 1, 0, 1), "no"),
-    ("most favour the first arm", (4, 0, 2, 0), "yes"),
-    ("most favour the first arm", (2, 0, 2, 0), "no"),
-    ("most favour the first arm", (2, 2, 0, 0), "no"),
-    ("most favour the first arm", (2, 0, 2, 1), "cannot tell"),
-    ("most favour the first arm", (2, 2, 0, 1), "cannot tell"),
-    ("most favour the first arm", (2, 3, 0, 1), "no"),
-    ("most show no difference", (4, 0, 7, 1), "yes"),
-    ("most show no difference", (4, 3, 7, 1), "cannot tell"),
-    ("all show no difference", (0, 0, 3, 0), "yes"),
-    ("all show no difference", (1, 0, 2, 0), "no"),
-    ("all show no difference", (0, 1, 2, 0), "no"),
-    ("directions differ", (2, 0, 1, 0), "yes"),
-    ("directions differ", (1, 1, 0, 0), "yes"),
-    ("directions differ", (3, 0, 0, 0), "no"),
-    ("directions differ", (2, 0, 0, 1), "cannot tell"),
-    ("not testable", (5, 0, 0, 0), "not testable"),
-])
+@pytest.mark.parametrize(
+    "expected, counts, verdict",
+    [
+        ("all favour the first arm", (2, 0, 0, 0), "yes"),
+        ("all favour the first arm", (2, 0, 0, 1), "cannot tell"),
+        ("all favour the first arm", (2, 0, 1, 0), "no"),
+        ("all favour the first arm", (2, 1, 0, 0), "no"),
+        ("all favour the first arm", (2, 1, 0, 1), "no"),
+        ("most favour the first arm", (4, 0, 2, 0), "yes"),
+        ("most favour the first arm", (2, 0, 2, 0), "no"),
+        ("most favour the first arm", (2, 2, 0, 0), "no"),
+        ("most favour the first arm", (2, 0, 2, 1), "cannot tell"),
+        ("most favour the first arm", (2, 2, 0, 1), "cannot tell"),
+        ("most favour the first arm", (2, 3, 0, 1), "no"),
+        ("most show no difference", (4, 0, 7, 1), "yes"),
+        ("most show no difference", (4, 3, 7, 1), "cannot tell"),
+        ("all show no difference", (0, 0, 3, 0), "yes"),
+        ("all show no difference", (1, 0, 2, 0), "no"),
+        ("all show no difference", (0, 1, 2, 0), "no"),
+        ("directions differ", (2, 0, 1, 0), "yes"),
+        ("directions differ", (1, 1, 0, 0), "yes"),
+        ("directions differ", (3, 0, 0, 0), "no"),
+        ("directions differ", (2, 0, 0, 1), "cannot tell"),
+        ("not testable", (5, 0, 0, 0), "not testable"),
+    ],
+)
 def test_agreement_of_a_sentence_with_counts(expected, counts, verdict):
     assert swim.agreement(expected, *counts) == verdict
 
@@ -296,7 +359,8 @@ def test_summary_sentences_against_the_table(studies):
 
 
 def test_an_opposite_direction_speaks_against_the_sentence(studies):
-    """Every cited study of a sentence that all favour the first arm, or that none differs, turned round one at a time."""
+    """Every cited study of a sentence that all favour the first arm, or that none differs, turned round one at a
+    time."""
     claims = load_table("summary_claims")
     claims = claims[claims["expected"].str.startswith("all ")]
     cited = {int(ref) for refs in claims["refs"] for ref in refs.split()}

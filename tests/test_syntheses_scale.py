@@ -37,7 +37,9 @@ def test_mean_differences_turn_so_that_positive_is_less_pain(scaled):
 
 
 def test_a_scale_to_100_is_divided_by_10(table):
-    row = table[table["synthesis"] == "duarte2020"].assign(unit="points 0 to 100", estimate=-11.5, lower=-17.5, upper=-5.5)
+    row = table[table["synthesis"] == "duarte2020"].assign(
+        unit="points 0 to 100", estimate=-11.5, lower=-17.5, upper=-5.5
+    )
     assert syntheses.on_common_scale(row, (1, 1)).iloc[0]["low estimate"] == pytest.approx(1.15)
 
 

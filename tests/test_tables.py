@@ -118,8 +118,12 @@ def test_claims_belong_to_chapters_and_have_unique_ids():
 def test_every_published_result_is_linked_to_each_statement_that_prints_it():
     """The links of repeats.csv, found a second way: by the arguments of the checks."""
     links = table("repeats").dropna(subset="claim")
-    linked = {(row, claim) for name, query, claim in zip(links["table"], links["row"], links["claim"], strict=True) if name == "nma_published"
-              for row in select(table(name), query).index}
+    linked = {
+        (row, claim)
+        for name, query, claim in zip(links["table"], links["row"], links["claim"], strict=True)
+        if name == "nma_published"
+        for row in select(table(name), query).index
+    }
     claims = table("claims")
     network = claims[claims["check"].isin(["network", "i2_interval"])]
     keys = network["arguments"].str.split("|").apply(lambda parts: tuple(part.strip() for part in parts))
@@ -128,7 +132,9 @@ def test_every_published_result_is_linked_to_each_statement_that_prints_it():
     expected = {(table("nma_published").query("quantity == 'egger_p'").index[0], "nma.egger")}
     for row in table("nma_published").itertuples():
         if row.quantity == "heterogeneous":
-            assert f"{row.treat1} vs {row.treat2}" in claims.set_index("id").at["nma.within_design", "arguments"].split(" | ")
+            assert f"{row.treat1} vs {row.treat2}" in claims.set_index("id").at["nma.within_design", "arguments"].split(
+                " | "
+            )
             continue
         key = (row.quantity, "" if pd.isna(row.treat1) else row.treat1, "" if pd.isna(row.treat2) else row.treat2)
         expected |= {(row.Index, claim) for claim in printed.loc[printed["key"] == key, "id"]}
@@ -146,24 +152,57 @@ def test_every_published_result_is_linked_to_each_statement_that_prints_it():
         (b"\xef\xbb\xbf", "studies.csv: the file is empty; expected a header line"),
         (HEADER, "studies.csv: there is a header but no row of data"),
         (STUDIES.decode().encode("utf-16"), "studies.csv, line 1: byte 0 (0xff) is not UTF-8; save the file as UTF-8"),
-        (STUDIES.replace(b"Hamdy", "Hämdy".encode("latin-1"), 1),
-         r"studies.csv, line 2, row 1 (ref 10), column first_author: 'H\xe4mdy' holds byte 0xe4, which is not UTF-8; save the file as UTF-8"),
-        (b"\xef\xbb\xbf" + STUDIES.replace(b"Hamdy", b"H\xe4mdy", 1),
-         r"studies.csv, line 2, row 1 (ref 10), column first_author: 'H\xe4mdy' holds byte 0xe4, which is not UTF-8; save the file as UTF-8"),
+        (
+            STUDIES.replace(b"Hamdy", "Hämdy".encode("latin-1"), 1),
+            (
+                r"studies.csv, line 2, row 1 (ref 10), column first_author: 'H\xe4mdy' holds byte 0xe4, which is not"
+                r" UTF-8; save the file as UTF-8"
+            ),
+        ),
+        (
+            b"\xef\xbb\xbf" + STUDIES.replace(b"Hamdy", b"H\xe4mdy", 1),
+            (
+                r"studies.csv, line 2, row 1 (ref 10), column first_author: 'H\xe4mdy' holds byte 0xe4, which is not"
+                r" UTF-8; save the file as UTF-8"
+            ),
+        ),
         (STUDIES.replace(b"Sorrell", b"Sorr\xe9ll", 1), "studies.csv, line 3, row 2 (ref 11), column first_author: "),
         (STUDIES.replace(b"Hamdy,2021", b'"Hamdy\xe4,2021', 1), "studies.csv, line 2: byte"),
-        (STUDIES.replace(b"first_author", b"first_\xe4uthor", 1), f"studies.csv, line 1: byte {STUDIES.index(b'author')} (0xe4) is not UTF-8;"),
-        (STUDIES.replace(b"study,ref", b"study,study", 1), "studies.csv: a column name occurs more than once in ['study', 'study'"),
+        (
+            STUDIES.replace(b"first_author", b"first_\xe4uthor", 1),
+            f"studies.csv, line 1: byte {STUDIES.index(b'author')} (0xe4) is not UTF-8;",
+        ),
+        (
+            STUDIES.replace(b"study,ref", b"study,study", 1),
+            "studies.csv: a column name occurs more than once in ['study', 'study'",
+        ),
         (STUDIES.replace(b",included,", b",included,,", 1), "studies.csv, row 1: 25 cells where the header has 24"),
         (STUDIES + b"\n", "studies.csv, row 51: 0 cells where the header has 24"),
-        (STUDIES.replace(b"Hamdy", b"Ham\0dy", 1),
-         r"studies.csv, row 1 (ref 10), column first_author: 'Ham\x00dy' holds a control character; expected text"),
+        (
+            STUDIES.replace(b"Hamdy", b"Ham\0dy", 1),
+            r"studies.csv, row 1 (ref 10), column first_author: 'Ham\x00dy' holds a control character; expected text",
+        ),
         (STUDIES.replace(b"Hamdy", b'"Hamdy', 1), "studies.csv, line"),
         (STUDIES.replace(b"Hamdy", b"H" * 200_000, 1), "studies.csv, line 2: field larger than field limit"),
     ],
-    ids=["empty", "blank", "byte order mark only", "header only", "UTF-16", "Latin-1", "Latin-1 after a byte order mark",
-         "Latin-1 further down", "Latin-1 and an open quote", "Latin-1 in the header",
-         "duplicated header", "ragged row", "blank last line", "NUL byte", "open quote", "endless cell"],
+    ids=[
+        "empty",
+        "blank",
+        "byte order mark only",
+        "header only",
+        "UTF-16",
+        "Latin-1",
+        "Latin-1 after a byte order mark",
+        "Latin-1 further down",
+        "Latin-1 and an open quote",
+        "Latin-1 in the header",
+        "duplicated header",
+        "ragged row",
+        "blank last line",
+        "NUL byte",
+        "open quote",
+        "endless cell",
+    ],
 )
 def test_broken_file_is_refused(folder, content, message):
     (folder / "studies.csv").write_bytes(content)
@@ -197,28 +236,54 @@ def test_long_values_are_shortened_in_messages(folder):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        (b",2021,Egypt", b",twenty,Egypt",
-         "row 1 (ref 10), column year: 'twenty' is not a whole number, at least 1950, at most 2023"),
+        (
+            b",2021,Egypt",
+            b",twenty,Egypt",
+            "row 1 (ref 10), column year: 'twenty' is not a whole number, at least 1950, at most 2023",
+        ),
         (b",2021,Egypt", b",2021.5,Egypt", "row 1 (ref 10), column year: '2021.5' is not a whole number"),
         (b",2021,Egypt", b",1e30,Egypt", "row 1 (ref 10), column year: '1e30' is not a whole number"),
         (b",2021,Egypt", b",nan,Egypt", "row 1 (ref 10), column year: 'nan' is not a whole number"),
         (b",2021,Egypt", b",inf,Egypt", "row 1 (ref 10), column year: 'inf' is not a whole number"),
-        (b",2021,Egypt", b",2024,Egypt",
-         "row 1 (ref 10), column year: '2024' is not a whole number, at least 1950, at most 2023"),
+        (
+            b",2021,Egypt",
+            b",2024,Egypt",
+            "row 1 (ref 10), column year: '2024' is not a whole number, at least 1950, at most 2023",
+        ),
         (b",2021,Egypt", b",1949,Egypt", "row 1 (ref 10), column year: '1949' is not a whole number, at least 1950"),
-        (b"hamdy2021,10", b"hamdy2021,89", "row 1 (ref 89), column ref: '89' is not a whole number, at least 1, at most 88"),
+        (
+            b"hamdy2021,10",
+            b"hamdy2021,89",
+            "row 1 (ref 89), column ref: '89' is not a whole number, at least 1, at most 88",
+        ),
         (b",high,", b",hgih,", "row 1 (ref 10), column rob_overall: 'hgih' is not one of low, some concerns, high"),
         (b",high,", b",High,", "row 1 (ref 10), column rob_overall: 'High' is not one of low, some concerns, high"),
         (b",low,", b",low ,", "row 2 (ref 11), column rob_overall: 'low ' is not one of low, some concerns, high"),
-        (b",,surgery,", b",,sugery,",
-         "row 1 (ref 10), column treatment_class: 'sugery' is not one of conservative, minimally invasive, neuromodulation, surgery"),
-        (b"neuromodulation vs placebo/sham", b"neuromodulation vs placebo",
-         "row 2 (ref 11), column nma_comparison: 'neuromodulation vs placebo' is not one of neuromodulation vs placebo/sham,"),
+        (
+            b",,surgery,",
+            b",,sugery,",
+            (
+                "row 1 (ref 10), column treatment_class: 'sugery' is not one of conservative, minimally invasive,"
+                " neuromodulation, surgery"
+            ),
+        ),
+        (
+            b"neuromodulation vs placebo/sham",
+            b"neuromodulation vs placebo",
+            (
+                "row 2 (ref 11), column nma_comparison: 'neuromodulation vs placebo' is not one of neuromodulation vs"
+                " placebo/sham,"
+            ),
+        ),
         (b",included,", b",,", "row 1 (ref 10), column status: is empty"),
-        (b"sorrell2018,11", b"hamdy2021,11", "row 1 (ref 10), column study: 'hamdy2021' occurs more than once (rows 1, 2)"),
+        (
+            b"sorrell2018,11",
+            b"hamdy2021,11",
+            "row 1 (ref 10), column study: 'hamdy2021' occurs more than once (rows 1, 2)",
+        ),
         (b"sorrell2018,11", b"sorrell2018,10", "row 1 (ref 10), column ref: '10' occurs more than once (rows 1, 2)"),
     ],
-)  # fmt: skip
+)
 def test_broken_cell_is_named(folder, old, new, message):
     replace_once(folder / "studies.csv", old, new)
     assert error_of(folder).startswith(f"studies.csv, {message}")
@@ -235,17 +300,27 @@ def test_duplicate_study_is_named(folder):
 @pytest.mark.parametrize(
     ("name", "old", "new", "message"),
     [
-        ("nma_published", b"te,neuromodulation,placebo/sham", b"te,neuromodulatoin,placebo/sham",
-         "nma_published.csv, row 6, column treat1: 'neuromodulatoin' is not one of neuromodulation, conservative, "
-         "conservative + minimally invasive, placebo/sham"),
+        (
+            "nma_published",
+            b"te,neuromodulation,placebo/sham",
+            b"te,neuromodulatoin,placebo/sham",
+            (
+                "nma_published.csv, row 6, column treat1: 'neuromodulatoin' is not one of neuromodulation,"
+                " conservative, conservative + minimally invasive, placebo/sham"
+            ),
+        ),
         ("nma_published", b",0.45,", b",0;45,", "nma_published.csv, row 1, column value: '0;45' is not a number"),
         ("nma_published", b",0.45,", b",inf,", "nma_published.csv, row 1, column value: 'inf' is not a number"),
-        ("responders", b"84.5", b"184.5",
-         "responders.csv, row 1 (ref 46), column percent: '184.5' is not a number, at least 0, at most 100"),
+        (
+            "responders",
+            b"84.5",
+            b"184.5",
+            "responders.csv, row 1 (ref 46), column percent: '184.5' is not a number, at least 0, at most 100",
+        ),
         ("outcomes", b"lower,higher", b"lower,up", "outcomes.csv, row 1, column te_desirable: 'up' is not one of"),
         ("sample_sizes", b"https://", b"ftp://", "sample_sizes.csv, row 1 (ref 11), column source_url: 'ftp://"),
     ],
-)  # fmt: skip
+)
 def test_broken_cell_of_another_table_is_named(folder, name, old, new, message):
     replace_once(folder / f"{name}.csv", old, new)
     assert error_of(folder, name).startswith(message)
@@ -316,14 +391,20 @@ def test_data_folder_is_what_the_environment_names(folder, monkeypatch):
     ("old", "new", "message"),
     [
         (b"year,integer", b"year,whole", "row 5 (year), column type: 'whole' is not one of text, choice, url"),
-        (b"year,integer,years,yes", b"year,integer,years,perhaps", "row 5 (year), column nullable: 'perhaps' is not one of yes, no"),
+        (
+            b"year,integer,years,yes",
+            b"year,integer,years,perhaps",
+            "row 5 (year), column nullable: 'perhaps' is not one of yes, no",
+        ),
         (b"1950", b"early", "row 5 (year), column minimum: 'early' is not a number"),
         (b"name,type,unit", b"name,kind,unit", None),
     ],
 )
 def test_broken_dictionary_is_named(folder, old, new, message):
     replace_once(folder / "dictionaries" / "studies.csv", old, new)
-    expected = f"dictionaries/studies.csv, {message}" if message else "dictionaries/studies.csv: columns are ['name', 'kind'"
+    expected = (
+        f"dictionaries/studies.csv, {message}" if message else "dictionaries/studies.csv: columns are ['name', 'kind'"
+    )
     assert error_of(folder).startswith(expected)
 
 
@@ -345,8 +426,10 @@ def test_record_checksums_records_what_is_there(folder):
 
 
 def test_cells_keep_their_text(folder):
-    """"NA", "1e3" and "007" in a text column are text; only the empty cell is missing."""
-    dictionary = load_dictionary("outcomes", DATA).iloc[:2].assign(name=["outcome", "label"], nullable="yes", unique="no")
+    """ "NA", "1e3" and "007" in a text column are text; only the empty cell is missing."""
+    dictionary = (
+        load_dictionary("outcomes", DATA).iloc[:2].assign(name=["outcome", "label"], nullable="yes", unique="no")
+    )
     raw = pd.DataFrame({"outcome": ["NA", "1e3", "007", ""], "label": [""] * 4}, dtype=str)
     loaded = validate_table(raw, dictionary, "made.csv")
     assert loaded["outcome"].tolist()[:3] == ["NA", "1e3", "007"]
@@ -356,19 +439,27 @@ def test_cells_keep_their_text(folder):
 
 @pytest.mark.parametrize("kind", ["integer", "number"])
 def test_a_column_of_numbers_may_be_empty_throughout(kind):
-    dictionary = load_dictionary("studies", DATA).iloc[[1]].assign(name="n", type=kind, nullable="yes", unique="no", minimum="", maximum="")
+    dictionary = (
+        load_dictionary("studies", DATA)
+        .iloc[[1]]
+        .assign(name="n", type=kind, nullable="yes", unique="no", minimum="", maximum="")
+    )
     loaded = validate_table(pd.DataFrame({"n": ["", ""]}, dtype=str), dictionary, "made.csv")
     assert loaded["n"].isna().all()
 
 
-@pytest.mark.parametrize(("cell", "valid"), [("2024-02-29", True), ("2023-02-29", False), ("2024-2-9", False), ("29.02.2024", False)])
+@pytest.mark.parametrize(
+    ("cell", "valid"), [("2024-02-29", True), ("2023-02-29", False), ("2024-2-9", False), ("29.02.2024", False)]
+)
 def test_a_date_is_a_day_of_the_calendar(cell, valid):
     dictionary = load_dictionary("studies", DATA).iloc[[0]].assign(name="seen", type="date")
     raw = pd.DataFrame({"seen": [cell]}, dtype=str)
     if valid:
         assert validate_table(raw, dictionary, "made.csv").at[0, "seen"] == cell
     else:
-        with pytest.raises(TableError, match=re.escape(f"made.csv, row 1, column seen: '{cell}' is not a date written YYYY-MM-DD")):
+        with pytest.raises(
+            TableError, match=re.escape(f"made.csv, row 1, column seen: '{cell}' is not a date written YYYY-MM-DD")
+        ):
             validate_table(raw, dictionary, "made.csv")
 
 
@@ -386,11 +477,14 @@ edits = st.lists(
         st.integers(0, 12),
         st.one_of(
             st.binary(max_size=4),
-            st.sampled_from([b",", b'"', b"\n", b"\r", b"\0", b"|", b"1e999", b"-1", b"\xff", b"\xef\xbb\xbf", b"nan", b""]),
+            st.sampled_from(
+                [b",", b'"', b"\n", b"\r", b"\0", b"|", b"1e999", b"-1", b"\xff", b"\xef\xbb\xbf", b"nan", b""]
+            ),
         ),
     ),
-    min_size=1, max_size=4,
-)  # fmt: skip
+    min_size=1,
+    max_size=4,
+)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -423,8 +517,10 @@ def test_any_bytes_raise_nothing_but_table_errors(fuzzed, content):
 def test_command_names_the_fault(folder, capsys, command):
     replace_once(folder / "studies.csv", b",high,", b",hgih,")
     assert main([command, "--data", str(folder)]) == 2
-    assert capsys.readouterr().err == (
-        "psps-paper: studies.csv, row 1 (ref 10), column rob_overall: 'hgih' is not one of low, some concerns, high\n"
+    assert (
+        capsys.readouterr().err
+        == "psps-paper: studies.csv, row 1 (ref 10), column rob_overall: 'hgih' is not one of low, some concerns,"
+        " high\n"
     )
 
 
@@ -439,7 +535,11 @@ def test_command_refuses_a_folder_without_tables(capsys, monkeypatch, command):
 
 def test_every_table_is_told_of_in_the_data_dictionary(tmp_path):
     told = load_table("tables")
-    assert sorted(told["table"]) == sorted(table_names()) == [name.removesuffix(".csv") for name in tables_table()["table"].map(lambda cell: re.sub("<[^>]+>", "", cell))]
+    assert (
+        sorted(told["table"])
+        == sorted(table_names())
+        == [name.removesuffix(".csv") for name in tables_table()["table"].map(lambda cell: re.sub("<[^>]+>", "", cell))]
+    )
     assert all(set(tier.split(" and ")) <= set(TIERS) for tier in told["tier"])
     every = dictionary_of_all()
     assert len(every) == sum(load_table(name).shape[1] for name in table_names())

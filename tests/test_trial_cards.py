@@ -37,7 +37,10 @@ def test_a_card_tells_what_the_sources_tell(cards):
     assert texts(card.harms)["Further surgery"] == "12 of 102 (12 %) within 6 months"
     assert texts(card.trust)["Who paid"] == "Medtronic, device maker (sponsor in the register)"
     assert texts(card.trust)["Risk of bias"].startswith("high overall")
-    assert "one of 2 trials" in texts(card.used)["In the network"] and "which give 4 estimates" in texts(card.used)["In the network"]
+    assert (
+        "one of 2 trials" in texts(card.used)["In the network"]
+        and "which give 4 estimates" in texts(card.used)["In the network"]
+    )
     assert any(entry.text.startswith("SMD 0.65 (0.07 to 1.23)") for entry in card.used)
     assert card.sources[0].url == "https://doi.org/10.1097/j.pain.0000000000001510"
 
@@ -50,7 +53,9 @@ def test_what_is_not_known_is_said(cards):
     assert not card.sources
     for card in cards.values():
         assert card.results and card.harms and card.trust and card.design and card.used, card.name
-        assert all(entry.text for group in (card.results, card.harms, card.trust, card.design, card.used) for entry in group), card.name
+        assert all(
+            entry.text for group in (card.results, card.harms, card.trust, card.design, card.used) for entry in group
+        ), card.name
 
 
 def test_rows_in_another_order_give_the_same_cards(cards, tables):
@@ -66,9 +71,15 @@ def test_bad_input_is_named(tables):
         trial_cards(tables | {"study_facts": facts[facts["study"] != "tan2016"]})
 
 
-@pytest.mark.parametrize("identifier, address", [
-    ("doi:10.1/x", "https://doi.org/10.1/x"), ("PMID 12", "https://pubmed.ncbi.nlm.nih.gov/12/"), ("ISRCTN77527324", "https://www.isrctn.com/ISRCTN77527324"), ("a trial", ""),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "identifier, address",
+    [
+        ("doi:10.1/x", "https://doi.org/10.1/x"),
+        ("PMID 12", "https://pubmed.ncbi.nlm.nih.gov/12/"),
+        ("ISRCTN77527324", "https://www.isrctn.com/ISRCTN77527324"),
+        ("a trial", ""),
+    ],
+)
 def test_identifiers_become_addresses(identifier, address):
     assert resolved(identifier)[1] == address
 
@@ -82,21 +93,33 @@ def test_the_anchor_lies_within_what_is_closed(cards):
 
 
 def test_the_four_classes_hold_all_cards(cards):
-    markup = "".join(show_cards(list(cards.values()), name, hue=4).markup for name in ("neuromodulation", "minimally invasive", "conservative", "surgery"))
+    markup = "".join(
+        show_cards(list(cards.values()), name, hue=4).markup
+        for name in ("neuromodulation", "minimally invasive", "conservative", "surgery")
+    )
     assert len(BeautifulSoup(markup, "html.parser").select("details.psps-card")) == len(cards)
     with pytest.raises(ValueError, match="expected one of"):
         show_cards(list(cards.values()), "magic", hue=1)
 
 
-@pytest.mark.parametrize("before, linked", [
-    ("Kumar 2007 [57]", [57]),
-    ("in [11, 99, 58]", [11, 58]),
-    ("an interval [0.1, 0.2] and a list [1, 2]", []),
-    ('<a href="x">[57]</a> <code>x[57]</code> <svg><text>[57]</text></svg>', []),
-    ('[<a class="reference internal" href="references.html#id58" title="K.">57</a>, <a class="reference internal" href="references.html#id4">3</a>]', [57]),
-    ('<td data-head="references">11, 37, 3</td>', [11, 37]),
-    ('<td data-head="patients">57</td>', []),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "before, linked",
+    [
+        ("Kumar 2007 [57]", [57]),
+        ("in [11, 99, 58]", [11, 58]),
+        ("an interval [0.1, 0.2] and a list [1, 2]", []),
+        ('<a href="x">[57]</a> <code>x[57]</code> <svg><text>[57]</text></svg>', []),
+        (
+            (
+                '[<a class="reference internal" href="references.html#id58" title="K.">57</a>, <a class="reference'
+                ' internal" href="references.html#id4">3</a>]'
+            ),
+            [57],
+        ),
+        ('<td data-head="references">11, 37, 3</td>', [11, 37]),
+        ('<td data-head="patients">57</td>', []),
+    ],
+)
 def test_numbers_of_trials_lead_to_their_cards_and_no_other_number_does(before, linked):
     after = link_trials(before, trial_references(data_folder()))
     page = BeautifulSoup(after, "html.parser")

@@ -1,4 +1,5 @@
-"""One switch for chapters and checks: printed numbers only, or trial-level data in the shape of Supplementary Data 2."""
+"""One switch for chapters and checks: printed numbers only, or trial-level data in the shape of Supplementary Data
+2."""
 
 from __future__ import annotations
 
@@ -49,16 +50,26 @@ from psps_paper.tables.trials import trials_folder
 ORDER = [LABELS[name] for name in ORACLE["trts"]]
 # Statements that Supplementary Data 2 settles, and what the oracle in its place says of them
 SETTLED = {
-    "nma.estimates.n_p": 19, "nma.estimates.n_cm": 4, "nma.estimates.n_c": 2,
-    "nma.i2": 100 * ORACLE["I2"], "nma.i2.lower": 100 * ORACLE["lower_I2"], "nma.i2.upper": 100 * ORACLE["upper_I2"],
-    "nma.n_p.te": ORACLE["TE_random"][2][3], "nma.n_p.lower": ORACLE["lower_random"][2][3], "nma.n_p.upper": ORACLE["upper_random"][2][3],
-    "nma.n_cm.te": ORACLE["TE_random"][2][0], "nma.n_cm.z": ORACLE["TE_random"][2][0] / ORACLE["seTE_random"][2][0],
-    "nma.p_score.neuromodulation": ORACLE["pscore_random"][2], "nma.p_score.conservative": ORACLE["pscore_random"][1],
-    "nma.p_score.placebo": ORACLE["pscore_random"][3], "nma.p_score.conservative_minimally_invasive": ORACLE["pscore_random"][0],
+    "nma.estimates.n_p": 19,
+    "nma.estimates.n_cm": 4,
+    "nma.estimates.n_c": 2,
+    "nma.i2": 100 * ORACLE["I2"],
+    "nma.i2.lower": 100 * ORACLE["lower_I2"],
+    "nma.i2.upper": 100 * ORACLE["upper_I2"],
+    "nma.n_p.te": ORACLE["TE_random"][2][3],
+    "nma.n_p.lower": ORACLE["lower_random"][2][3],
+    "nma.n_p.upper": ORACLE["upper_random"][2][3],
+    "nma.n_cm.te": ORACLE["TE_random"][2][0],
+    "nma.n_cm.z": ORACLE["TE_random"][2][0] / ORACLE["seTE_random"][2][0],
+    "nma.p_score.neuromodulation": ORACLE["pscore_random"][2],
+    "nma.p_score.conservative": ORACLE["pscore_random"][1],
+    "nma.p_score.placebo": ORACLE["pscore_random"][3],
+    "nma.p_score.conservative_minimally_invasive": ORACLE["pscore_random"][0],
     "nma.rank.neuromodulation": 1,
-    # Q_design of the oracle: 12.3 (df 3) and 45.3 (df 18) exceed chance, 0.003 (df 1) does not; the article names the last two
+    # Q_design of the oracle: 12.3 (df 3) and 45.3 (df 18) exceed chance, 0.003 (df 1) does not; the article names the
+    # last two
     "nma.within_design": 1,
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +105,14 @@ def test_printed_numbers_give_the_implied_network(printed):
 def test_trials_give_netmeta_s_fit(trials):
     book = book_network(trials)
     assert (book.tier, book.forest_tier) == ("recomputed", "recomputed")
-    for name, field in {"te": "TE_random", "se": "seTE_random", "lower": "lower_random", "upper": "upper_random",
-                        "predict_lower": "lower_predict", "predict_upper": "upper_predict"}.items():
+    for name, field in {
+        "te": "TE_random",
+        "se": "seTE_random",
+        "lower": "lower_random",
+        "upper": "upper_random",
+        "predict_lower": "lower_predict",
+        "predict_upper": "upper_predict",
+    }.items():
         np.testing.assert_allclose(getattr(book.fit, name).loc[ORDER, ORDER], ORACLE[field], rtol=1e-9, atol=1e-11)
     assert book.edges["estimates"].tolist() == [19, 4, 2]
     forest = book.forest("neuromodulation").set_index("treatment_class")
@@ -113,8 +130,15 @@ def test_the_same_cells_of_a_chapter_run_in_both_states(state, request):
     order = list(scores.sort_values(ascending=False).index)
     assert order[0] == "neuromodulation"
     drawings = [
-        forest_network(book.forest("neuromodulation"), desirable=desirable, first="neuromodulation", second="the other treatment"),
-        league_heat(book.fit.te.loc[order, order], book.fit.lower.loc[order, order], book.fit.upper.loc[order, order], desirable=desirable),
+        forest_network(
+            book.forest("neuromodulation"), desirable=desirable, first="neuromodulation", second="the other treatment"
+        ),
+        league_heat(
+            book.fit.te.loc[order, order],
+            book.fit.lower.loc[order, order],
+            book.fit.upper.loc[order, order],
+            desirable=desirable,
+        ),
         rankogram(rank_probabilities(book.fit, desirable=desirable, draws=1000, seed=1), scores),
     ]
     assert all(isinstance(drawing, Drawing) for drawing in drawings)
@@ -135,24 +159,52 @@ SAID = {
     "plain_language": ("are not public here", "This copy of the book holds the trials"),
     "reproduction_status": ("the trial-level data are missing", "are computed from the trial-level data of this copy"),
     "discussion": ("the trial-level estimates and the meta-analyses", "The domain judgements and the meta-analyses"),
-    "network_meta_analysis": ("The recovered network gives the order", "The network of the trial-level data gives the order"),
+    "network_meta_analysis": (
+        "The recovered network gives the order",
+        "The network of the trial-level data gives the order",
+    ),
 }
 # Sentences that are true of one state only, or of no network but the published one; each stood in a chapter
 UNTRUE_WITH_TRIALS = [
-    "The trial-level data of the article (its Supplementary Data) are not available here", "Neuromodulation ranks first.",
-    "The network has {glue}", "The network is a star", "trial-level data are missing;", "The trial-level data are not published",
-    "the trial-level data are missing", "are not public here", "estimates and the meta-analyses", "contradict another part of the article or",
-    "whatever the trial-level data,", "are not part of the network.", "Two of them are in this section",
-]  # fmt: skip
-KEEP_TO_PRINT = ["certainty", "clinician_summary", "discussion", "index", "summary_of_findings", "robustness", "what_print_allows"]
+    "The trial-level data of the article (its Supplementary Data) are not available here",
+    "Neuromodulation ranks first.",
+    "The network has {glue}",
+    "The network is a star",
+    "trial-level data are missing;",
+    "The trial-level data are not published",
+    "the trial-level data are missing",
+    "are not public here",
+    "estimates and the meta-analyses",
+    "contradict another part of the article or",
+    "whatever the trial-level data,",
+    "are not part of the network.",
+    "Two of them are in this section",
+]
+KEEP_TO_PRINT = [
+    "certainty",
+    "clinician_summary",
+    "discussion",
+    "index",
+    "summary_of_findings",
+    "robustness",
+    "what_print_allows",
+]
 
 
 def outputs(chapter: str, folder) -> list[dict]:
     """The outputs of a chapter's code cells: executed with a data folder, or as stored where ``folder`` is None."""
     notebook = nbformat.read(BOOK / f"{chapter}.ipynb", as_version=4)
     if folder is not None:
-        environment = {**os.environ, "PSPS_DATA": str(folder), "JUPYTER_PREFER_ENV_PATH": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(BOOK)}}).execute(env=environment)
+        environment = {
+            **os.environ,
+            "PSPS_DATA": str(folder),
+            "JUPYTER_PREFER_ENV_PATH": "1",
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+        }
+        NotebookClient(
+            notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(BOOK)}}
+        ).execute(env=environment)
     return [output["data"] for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
 
 
@@ -167,7 +219,8 @@ def said(data: list[dict]) -> str:
 
 @pytest.fixture(scope="module")
 def executed(printed, trials):
-    """Chapters in both states. They are stored as of the printed numbers, which nbval proves, unless an author put trials into data/."""
+    """Chapters in both states. They are stored as of the printed numbers, which nbval proves, unless an author put
+    trials into data/."""
     stored = None if trials_folder(ROOT / "data") is None else printed
     return {name: (outputs(name, stored), outputs(name, trials)) for name in SWITCHED}
 
@@ -178,18 +231,22 @@ def test_with_trials_the_network_chapter_shows_their_fit(executed, trials):
     fit = book_network(trials).fit
     for other in set(ORDER) - {"neuromodulation"}:
         text = estimate(*(frame.at["neuromodulation", other] for frame in (fit.te, fit.lower, fit.upper)))
-        assert text in recomputed.partition('id="figure-forest_network"')[2].partition("</figure>")[0] and text not in printed
+        assert (
+            text in recomputed.partition('id="figure-forest_network"')[2].partition("</figure>")[0]
+            and text not in printed
+        )
     assert "draws of the network of the trial-level data" in recomputed and "recovered network" not in recomputed
     badges = re.findall(r'<figcaption>((?:<span class="tier[^>]*>[^<]*</span> ?)+)', recomputed)
     assert [re.sub("<[^>]*>", "", badge).split() for badge in badges] == [
-        ["recomputed"], ["recomputed"],  # the network and its comparisons
+        ["recomputed"],
+        ["recomputed"],  # the network and its comparisons
         ["recomputed"],  # forest plot
         ["implied"],  # what the printed numbers leave open stays what it is
         ["recomputed"],  # league table
         ["recomputed"],  # rankogram
         ["printed", "implied"],  # whether the print fits together
         ["printed"],  # the statements
-    ]  # fmt: skip
+    ]
     assert "from 25 estimates in trials/contrasts.csv" in recomputed
 
 
@@ -209,8 +266,12 @@ def cells_of(chapter: str) -> list:
 
 
 def test_no_chapter_states_in_prose_what_trials_would_make_untrue():
-    prose = {path.stem: " ".join(" ".join(cell.source for cell in cells_of(path.stem) if cell.cell_type == "markdown").split())
-             for path in sorted(BOOK.glob("*.ipynb"))}
+    prose = {
+        path.stem: " ".join(
+            " ".join(cell.source for cell in cells_of(path.stem) if cell.cell_type == "markdown").split()
+        )
+        for path in sorted(BOOK.glob("*.ipynb"))
+    }
     found = [(name, words) for name, text in prose.items() for words in UNTRUE_WITH_TRIALS if words in text]
     assert len(prose) > 25 and found == []
 
@@ -222,7 +283,13 @@ def test_prose_that_depends_on_the_state_comes_from_the_state(chapter, tmp_path)
     cells = cells_of(chapter)
     stored = said(outputs(chapter, None if trials_folder(ROOT / "data") is None else printed_only(tmp_path)))
     assert printed in stored and trials not in stored
-    calls = [node for cell in cells if cell.cell_type == "code" for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Call)]
+    calls = [
+        node
+        for cell in cells
+        if cell.cell_type == "code"
+        for node in ast.walk(ast.parse(cell.source))
+        if isinstance(node, ast.Call)
+    ]
     names = [keyword.arg for call in calls if getattr(call.func, "id", "") == "glue_texts" for keyword in call.keywords]
     prose = " ".join(cell.source for cell in cells if cell.cell_type == "markdown")
     assert names and [name for name in names if f"{{glue}}`{name}`" not in prose] == []
@@ -260,7 +327,9 @@ def test_the_page_what_changed_names_every_change_or_says_that_there_is_none(exe
     printed, recomputed = map(markup, executed["what_changed"])
     assert "Nothing has changed since print" in printed and "<table" not in printed
     changes = changes_since_print(trials)
-    assert f"Differences: {len(changes)}; of these flip a conclusion or a verdict: {changes['flips'].sum()}." in recomputed
+    assert (
+        f"Differences: {len(changes)}; of these flip a conclusion or a verdict: {changes['flips'].sum()}." in recomputed
+    )
     assert recomputed.count("<tr>") == len(changes) + 1
 
 
@@ -272,7 +341,10 @@ def test_changes_since_print_are_those_between_two_data_folders(printed, trials)
 
 
 def test_no_change_is_a_sentence(printed):
-    assert show_changes(changes_since_print(printed), caption="c", nothing="Nothing changed.").markup == "<p>Nothing changed.</p>"
+    assert (
+        show_changes(changes_since_print(printed), caption="c", nothing="Nothing changed.").markup
+        == "<p>Nothing changed.</p>"
+    )
 
 
 def test_a_study_outside_the_network_is_among_the_comparisons(trials, tmp_path):
@@ -281,7 +353,7 @@ def test_a_study_outside_the_network_is_among_the_comparisons(trials, tmp_path):
     path.write_text("studlab,treat1,treat2,TE,seTE\napart,surgery,surgery + minimally invasive,0.1,0.2\n")
     write_trials(read_trials(path, Options("contrasts"), folder), folder, add=True)
     rows = book_network(folder).comparisons().set_index("treat1")
-    assert rows.at["surgery", "used"] == False and rows.at["surgery", "refs"] == "apart"  # noqa: E712
+    assert not rows.at["surgery", "used"] and rows.at["surgery", "refs"] == "apart"
     assert rows["used"].sum() == 3 and rows["n_estimates"].tolist() == [19, 4, 2, 1]
 
 
@@ -302,7 +374,9 @@ def test_without_trials_nothing_is_recomputed_from_them(checked):
     assert set(before.index[before["as_expected"]]) == set(before.index)
     moved = after.index[after["tier"] != before["tier"]]
     assert set(SETTLED) <= set(moved)
-    still = after[after["settles"].fillna("").str.contains("Supplementary Data 2") & (after["verdict"] == "not checkable")]
+    still = after[
+        after["settles"].fillna("").str.contains("Supplementary Data 2") & (after["verdict"] == "not checkable")
+    ]
     # A threshold of pain relief is not an effect size, so no table of effects can show it
     assert set(still["id"]) == {"discussion.relief_thresholds", "discussion.relief_threshold_upper"}
 
@@ -327,9 +401,16 @@ def test_trials_that_agree_with_the_print_reproduce_it(printed, tmp_path):
     rows = ["studlab,treat1,treat2,TE,seTE"]
     for edge in implied.edges.itertuples():
         te, se = implied.fit.te.at[edge.treat1, edge.treat2], implied.fit.se.at[edge.treat1, edge.treat2]
-        rows += [f"{edge.treat2} {k},{edge.treat1},{edge.treat2},{float(te)!r},{float(se * np.sqrt(edge.estimates))!r}" for k in range(edge.estimates)]
+        rows += [
+            f"{edge.treat2} {k},{edge.treat1},{edge.treat2},{float(te)!r},{float(se * np.sqrt(edge.estimates))!r}"
+            for k in range(edge.estimates)
+        ]
     folder = printed_only(tmp_path)
-    write_trials(convert(table_from_bytes("implied.csv", "\n".join(rows).encode()), Options("contrasts"), folder), folder, replace_printed=True)
+    write_trials(
+        convert(table_from_bytes("implied.csv", "\n".join(rows).encode()), Options("contrasts"), folder),
+        folder,
+        replace_printed=True,
+    )
     after = check_claims(folder)
     network = after[after["check"].isin(["network", "rank"]) & (after["tier"] == "recomputed")]
     assert len(network) > 25 and (network["verdict"] == "reproduces").all()
@@ -360,13 +441,30 @@ def test_trials_of_another_outcome_leave_the_article_s_as_printed(checked, tmp_p
     assert review_results(folder, outcome="responders")["outcomes"][0]["network"]["tier"] == "recomputed"
 
 
-@pytest.mark.parametrize(("missing", "lacking"), [
-    ("conservative", {
-        "nma.p_score.neuromodulation": "no estimate of conservative", "nma.rank.neuromodulation": "no estimate of conservative",
-        **dict.fromkeys(["nma.estimates.n_c", "nma.i2", "nma.egger", "nma.closed_loops"], "no estimate of neuromodulation against conservative"),
-        "nma.within_design": "no two-arm study of neuromodulation vs conservative"}),
-    ("placebo/sham", {"nma.n_p.te": "no estimate of placebo/sham", "nma.estimates.n_p": "no estimate of neuromodulation against placebo/sham"}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("missing", "lacking"),
+    [
+        (
+            "conservative",
+            {
+                "nma.p_score.neuromodulation": "no estimate of conservative",
+                "nma.rank.neuromodulation": "no estimate of conservative",
+                **dict.fromkeys(
+                    ["nma.estimates.n_c", "nma.i2", "nma.egger", "nma.closed_loops"],
+                    "no estimate of neuromodulation against conservative",
+                ),
+                "nma.within_design": "no two-arm study of neuromodulation vs conservative",
+            },
+        ),
+        (
+            "placebo/sham",
+            {
+                "nma.n_p.te": "no estimate of placebo/sham",
+                "nma.estimates.n_p": "no estimate of neuromodulation against placebo/sham",
+            },
+        ),
+    ],
+)
 def test_what_trials_lack_is_not_checkable_and_says_what_would_settle_it(tmp_path, missing, lacking):
     after = check_claims(folder_with(tmp_path, rows_of(reviewed().query("treat2 != @missing"))))
     for identifier, detail in lacking.items():
@@ -378,13 +476,22 @@ def test_what_trials_lack_is_not_checkable_and_says_what_would_settle_it(tmp_pat
 
 def test_a_printed_comparison_may_be_missing_while_its_treatments_are_there(tmp_path):
     rows = reviewed().replace({"treat1": {"neuromodulation": "conservative"}}).query("treat2 == 'placebo/sham'")
-    after = check_claims(folder_with(tmp_path, rows_of(pd.concat([reviewed().query("treat2 != 'placebo/sham'"), rows]))))
+    after = check_claims(
+        folder_with(tmp_path, rows_of(pd.concat([reviewed().query("treat2 != 'placebo/sham'"), rows])))
+    )
     assert after.at["nma.estimates.n_p", "verdict"] == after.at["nma.within_design", "verdict"] == "not checkable"
-    assert after.at["nma.n_p.te", "verdict"] != "not checkable" and after.at["nma.rank.neuromodulation", "verdict"] != "not checkable"
+    assert (
+        after.at["nma.n_p.te", "verdict"] != "not checkable"
+        and after.at["nma.rank.neuromodulation", "verdict"] != "not checkable"
+    )
 
 
 def test_loops_are_counted_in_the_trials(checked, tmp_path):
-    assert checked[1].loc["nma.closed_loops", ["tier", "verdict", "computed"]].tolist() == ["recomputed", "reproduces", "0"]
+    assert checked[1].loc["nma.closed_loops", ["tier", "verdict", "computed"]].tolist() == [
+        "recomputed",
+        "reproduces",
+        "0",
+    ]
     assert "from 25 estimates in trials/contrasts.csv" in checked[1].at["nma.closed_loops", "detail"]
     after = check_claims(folder_with(tmp_path, rows_of(reviewed()) + "loop,conservative,placebo/sham,0.1,0.2\n"))
     assert after.loc["nma.closed_loops", ["verdict", "computed"]].tolist() == ["contradicts", "1"]
@@ -397,7 +504,11 @@ def test_the_chapter_and_verify_share_one_rule_for_egger_s_test(tmp_path):
     book = book_network(folder)
     assert small_study_table(book.fit, book.order).iloc[0].tolist() == ["6", ", ".join(book.order), "too few estimates"]
     claim = check_claims(folder).loc["nma.egger"]
-    assert claim["verdict"] == "not checkable" and "6 estimates are too few" in claim["detail"] and "10 estimates" in claim["settles"]
+    assert (
+        claim["verdict"] == "not checkable"
+        and "6 estimates are too few" in claim["detail"]
+        and "10 estimates" in claim["settles"]
+    )
 
 
 def test_a_new_treatment_gets_a_colour_and_a_place_in_every_drawing(tmp_path, monkeypatch):
@@ -406,7 +517,9 @@ def test_a_new_treatment_gets_a_colour_and_a_place_in_every_drawing(tmp_path, mo
         palette.class_colour("drug pump")
     monkeypatch.setenv("PSPS_DATA", str(folder))
     book = book_network(folder)
-    drawing = forest_network(book.forest("neuromodulation"), desirable="higher", first="neuromodulation", second="the other treatment")
+    drawing = forest_network(
+        book.forest("neuromodulation"), desirable="higher", first="neuromodulation", second="the other treatment"
+    )
     assert isinstance(drawing, Drawing) and list(palette.class_colours())[-1] == "drug pump"
 
 

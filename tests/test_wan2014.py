@@ -45,9 +45,7 @@ def test_table_2():
     assert interquartile_range_in_sds(4 * np.arange(1.0, 51) + 1, "table").tolist() == printed
 
 
-@pytest.mark.parametrize(
-    "rank, n, printed", [(12, 12, 3.259), (37, 49, 1.311), (73, 97, 1.330)]
-)
+@pytest.mark.parametrize("rank, n, printed", [(12, 12, 3.259), (37, 49, 1.311), (73, 97, 1.330)])
 def test_three_printed_entries_are_a_last_digit_too_high(rank, n, printed):
     """The sum over a fine grid, exact to rounding for such integrands, sides with the integral."""
     z = np.linspace(-10, 10, 20_001)
@@ -60,7 +58,12 @@ def test_three_printed_entries_are_a_last_digit_too_high(rank, n, printed):
 def test_the_book_counts_the_misprints_and_the_digits_of_other_methods():
     numbers = agreement_numbers()
     assert numbers["wan_misprints"] == "3"
-    assert [numbers[f"digits_{kind}"] for kind in ("estimates", "differences", "iterated", "paule_mandel")] == ["8", "6", "5", "3"]
+    assert [numbers[f"digits_{kind}"] for kind in ("estimates", "differences", "iterated", "paule_mandel")] == [
+        "8",
+        "6",
+        "5",
+        "3",
+    ]
 
 
 def test_large_samples_take_the_formula():
@@ -97,9 +100,7 @@ finite = st.floats(-1e3, 1e3)
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    st.lists(finite, min_size=5, max_size=5), st.integers(5, 400), finite, st.floats(0.01, 100)
-)
+@given(st.lists(finite, min_size=5, max_size=5), st.integers(5, 400), finite, st.floats(0.01, 100))
 def test_mean_and_sd_follow_a_change_of_units(values, n, shift, scale):
     low, q1, median, q3, high = np.sort(values)
     mean, sd = mean_sd_from_quantiles(n, median, q1, q3, low, high)

@@ -1,4 +1,5 @@
-"""Files as people and programs write them, and as nobody should; and what they say, by another reading than the package's."""
+"""Files as people and programs write them, and as nobody should; and what they say, by another reading than the
+package's."""
 
 from __future__ import annotations
 
@@ -13,14 +14,64 @@ from fractions import Fraction
 from hypothesis import strategies as st
 
 HEADERS = {
-    "contrasts": [["study", "treat1", "treat2", "te", "se"], ["studlab", "treat1", "treat2", "TE", "seTE"], ["Study", "t1", "t2", "effect", "SE"]],
-    "arms": [["study", "treatment", "n", "mean", "sd"], ["Study", "T", "N", "Mean", "SD"], [".study", ".trt", "n", "y", "sd"]],
-}  # fmt: skip
-LABELS = ["Ash 2001", "Bay 2003", "Elm 2005", "Müller 2010", "张 2019", "O'Brien 2004", "Ko <2> 2012", 'N "x" 1', "a,b", "a;b", "$x$ 1", "Zoë\u00a02011"]
+    "contrasts": [
+        ["study", "treat1", "treat2", "te", "se"],
+        ["studlab", "treat1", "treat2", "TE", "seTE"],
+        ["Study", "t1", "t2", "effect", "SE"],
+    ],
+    "arms": [
+        ["study", "treatment", "n", "mean", "sd"],
+        ["Study", "T", "N", "Mean", "SD"],
+        [".study", ".trt", "n", "y", "sd"],
+    ],
+}
+LABELS = [
+    "Ash 2001",
+    "Bay 2003",
+    "Elm 2005",
+    "Müller 2010",
+    "张 2019",
+    "O'Brien 2004",
+    "Ko <2> 2012",
+    'N "x" 1',
+    "a,b",
+    "a;b",
+    "$x$ 1",
+    "Zoë\u00a02011",
+]
 TREATMENTS = ["placebo", "drug", "SCS: burst", "naïve", "10% gel", "T.1", "lidocaína", "B & C"]
 MISSING = ["", "NA", "n/a", "nan", "NULL", "."]
-HOSTILE = ["=1+1", "@SUM(A1)", "-", "1e999", "inf", "-inf", "0", "-1", "1_0", "１２", "0x10", "1,5,5", "1.2.3", "\u202eabc", "a\x07", "<script>", "x" * 2001,
-           "99999999999999999999", "1e-320", "½", "#N/A", "\u200b", "'=1", "+0.3", " 0.2 ", "2 %", "<0.05", "0,2", "1 000"]  # fmt: skip
+HOSTILE = [
+    "=1+1",
+    "@SUM(A1)",
+    "-",
+    "1e999",
+    "inf",
+    "-inf",
+    "0",
+    "-1",
+    "1_0",
+    "１２",
+    "0x10",
+    "1,5,5",
+    "1.2.3",
+    "\u202eabc",
+    "a\x07",
+    "<script>",
+    "x" * 2001,
+    "99999999999999999999",
+    "1e-320",
+    "½",
+    "#N/A",
+    "\u200b",
+    "'=1",
+    "+0.3",
+    " 0.2 ",
+    "2 %",
+    "<0.05",
+    "0,2",
+    "1 000",
+]
 
 
 @dataclass(frozen=True)
@@ -55,11 +106,22 @@ def sheets(draw) -> Sheet:
         if kind == "contrasts":
             rows.append([study, first, second, _number(draw, -5, 5, places), _number(draw, 1, 3, places)])
         else:
-            rows += [[study, name, str(draw(st.integers(2, 400))), _number(draw, -50, 2000, places), _number(draw, 1, 30, places)] for name in (first, second)]
+            rows += [
+                [
+                    study,
+                    name,
+                    str(draw(st.integers(2, 400))),
+                    _number(draw, -50, 2000, places),
+                    _number(draw, 1, 30, places),
+                ]
+                for name in (first, second)
+            ]
     if draw(st.booleans()):
         for _ in range(draw(st.integers(1, 3))):
             row = draw(st.integers(0, len(rows) - 1))
-            rows[row][draw(st.integers(0, len(header) - 1))] = draw(st.sampled_from([*HOSTILE, *MISSING]) | st.text(max_size=6))
+            rows[row][draw(st.integers(0, len(header) - 1))] = draw(
+                st.sampled_from([*HOSTILE, *MISSING]) | st.text(max_size=6)
+            )
     for number in range(draw(st.integers(0, 2))):
         place = draw(st.integers(0, len(header)))
         header.insert(place, f"note {number}")
@@ -73,12 +135,19 @@ def sheets(draw) -> Sheet:
 def _written(draw, header: list[str], rows: list[list[str]], separator: str, comma: bool) -> bytes:
     lines = io.StringIO(newline="")
     quoting = draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]))
-    writer = csv.writer(lines, delimiter=separator, quoting=quoting, lineterminator=draw(st.sampled_from(["\n", "\r\n"])))
+    writer = csv.writer(
+        lines, delimiter=separator, quoting=quoting, lineterminator=draw(st.sampled_from(["\n", "\r\n"]))
+    )
     if draw(st.integers(0, 9)) == 0:
         lines.write(f"sep={separator}\n")
     writer.writerow(header)
     for row in rows:
-        writer.writerow([cell.replace(".", ",") if comma and cell.replace(".", "", 1).replace("-", "", 1).isdigit() else cell for cell in row])
+        writer.writerow(
+            [
+                cell.replace(".", ",") if comma and cell.replace(".", "", 1).replace("-", "", 1).isdigit() else cell
+                for cell in row
+            ]
+        )
     text = lines.getvalue() + draw(st.sampled_from(["", "\n", "\n\n"]))
     encoding = draw(st.sampled_from(["utf-8", "utf-8", "utf-8", "utf-8-sig", "utf-16"]))
     return text.encode(encoding, "surrogatepass")
@@ -89,23 +158,32 @@ class Unread(Exception):
 
 
 def independent(sheet: Sheet) -> Counter:
-    """Contrasts of a table as (study, treat1, treat2, te, se), from its cells with fractions; written after the formats' description."""
+    """Contrasts of a table as (study, treat1, treat2, te, se), from its cells with fractions; written after the
+    formats' description."""
     columns = {name.lower().strip("."): k for k, name in enumerate(sheet.header)}
     found = Counter()
     if sheet.kind == "contrasts":
-        places = [next(columns[name] for name in names if name in columns) for names in
-                  (("studlab", "study"), ("treat1", "t1"), ("treat2", "t2"), ("te", "effect"), ("sete", "se"))]  # fmt: skip
+        places = [
+            next(columns[name] for name in names if name in columns)
+            for names in (("studlab", "study"), ("treat1", "t1"), ("treat2", "t2"), ("te", "effect"), ("sete", "se"))
+        ]
         for row in sheet.rows:
             cells = [row[place] for place in places]
             if not any(cell.strip() for cell in row):
                 continue
-            labels, (te, se) = [_label(cell) for cell in cells[:3]], [_value(cell, sheet.separator) for cell in cells[3:]]
+            labels, (te, se) = (
+                [_label(cell) for cell in cells[:3]],
+                [_value(cell, sheet.separator) for cell in cells[3:]],
+            )
             if labels[1] == labels[2] or (se is not None and se <= 0):
                 raise Unread
             if te is not None and se is not None:
                 found[(*labels, float(te), float(se))] += 1
         return found
-    places = [next(columns[name] for name in names if name in columns) for names in (("study",), ("treatment", "t", "trt"), ("n",), ("mean", "y"), ("sd",))]
+    places = [
+        next(columns[name] for name in names if name in columns)
+        for names in (("study",), ("treatment", "t", "trt"), ("n",), ("mean", "y"), ("sd",))
+    ]
     studies: dict[str, list] = {}
     for row in sheet.rows:
         if not any(cell.strip() for cell in row):
@@ -136,9 +214,18 @@ def _label(cell: str) -> str:
     text = " ".join(_visible(cell).split())
     if text.startswith("'") and text[1:2] in "=+-@":
         text = text[1:]
-    if text.lower() in MISSING or text.lower() in ("null",) or not text or (cell[:1] in "=+-@\t\r" and not _is_number(cell)) or len(cell) > 2000:
+    if (
+        text.lower() in MISSING
+        or text.lower() in ("null",)
+        or not text
+        or (cell[:1] in "=+-@\t\r" and not _is_number(cell))
+        or len(cell) > 2000
+    ):
         raise Unread
-    if any(ord(c) < 32 or 127 <= ord(c) < 160 or c in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069" for c in cell.strip()):
+    if any(
+        ord(c) < 32 or 127 <= ord(c) < 160 or c in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+        for c in cell.strip()
+    ):
         raise Unread
     return text
 

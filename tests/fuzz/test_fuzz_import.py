@@ -48,7 +48,9 @@ def compare(sheet: Sheet, folder: Path) -> str:
         assert message.startswith("any.csv") and len(message) < 2000
         return ("refused, as the other reading: " if expected is None else "refused alone: ") + kind_of(message)
     assert expected is not None, f"accepted what the other reading refuses: {sheet.content!r}"
-    found = Counter((row.study, row.treat1, row.treat2, round(row.te, 9), round(row.se, 9)) for row in result.contrasts.itertuples())
+    found = Counter(
+        (row.study, row.treat1, row.treat2, round(row.te, 9), round(row.se, 9)) for row in result.contrasts.itertuples()
+    )
     rounded = Counter({(*labels, round(te, 9), round(se, 9)): count for (*labels, te, se), count in expected.items()})
     assert found == rounded, f"{found} instead of {rounded}: {sheet.content!r}"
     assert result.source["read"] == result.source["used"] + len(result.listed)
@@ -123,7 +125,13 @@ def main() -> int:
 
             @hypothesis.seed(seed)
             @given(sheet=sheets())
-            @settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck), database=None, derandomize=False)
+            @settings(
+                max_examples=500,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
+                database=None,
+                derandomize=False,
+            )
             def some(sheet):
                 signal.alarm(SECONDS)
                 try:

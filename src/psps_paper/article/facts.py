@@ -36,7 +36,13 @@ COVERED = {
     "primary outcome": ["primary_outcome"],
     "main result in words": ["result_text"],
     "main result in numbers": [
-        "responders_n", "responders_percent", "outcome_mean", "change_mean", "percent_change", "mean_difference", "p_value",
+        "responders_n",
+        "responders_percent",
+        "outcome_mean",
+        "change_mean",
+        "percent_change",
+        "mean_difference",
+        "p_value",
     ],
 }
 FOLLOW_UP_DAYS = {"days": 1, "weeks": 7, "months": 365.25 / 12, "years": 365.25, "minutes": 1 / 1440}
@@ -95,17 +101,22 @@ def facts_of(facts: pd.DataFrame, study: str) -> pd.DataFrame:
     if rows.empty:
         raise ValueError(f"study={study!r}: study_facts.csv has no such study")
     searched = rows["source_kind"] == "searched"
-    return pd.DataFrame({
-        "field": rows["field"].str.replace("_", " ").to_numpy(),
-        "value": [NOT_FOUND if empty else value_text(row) for empty, (_, row) in zip(searched, rows.iterrows(), strict=True)],
-        "arm": rows["arm"].to_numpy(),
-        "outcome": rows["outcome"].fillna("").to_numpy(),
-        "time": rows["time"].fillna("").to_numpy(),
-        "used": rows["chosen"].where(~searched, "").to_numpy(),
-        "source kind": rows["source_kind"].str.replace("_", " ").to_numpy(),
-        "source": rows["source_url"].fillna("").to_numpy(),
-        "note": rows["note"].fillna("").to_numpy(),
-    })
+    return pd.DataFrame(
+        {
+            "field": rows["field"].str.replace("_", " ").to_numpy(),
+            "value": [
+                NOT_FOUND if empty else value_text(row)
+                for empty, (_, row) in zip(searched, rows.iterrows(), strict=True)
+            ],
+            "arm": rows["arm"].to_numpy(),
+            "outcome": rows["outcome"].fillna("").to_numpy(),
+            "time": rows["time"].fillna("").to_numpy(),
+            "used": rows["chosen"].where(~searched, "").to_numpy(),
+            "source kind": rows["source_kind"].str.replace("_", " ").to_numpy(),
+            "source": rows["source_url"].fillna("").to_numpy(),
+            "note": rows["note"].fillna("").to_numpy(),
+        }
+    )
 
 
 def coverage(facts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
@@ -130,7 +141,12 @@ def coverage(facts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
             rows &= facts["arm"] == "all"
         if label == "patients by arm":
             rows &= (facts["arm"] != "all") | (facts["source_kind"] == "searched")
-        best = statuses[rows].groupby(facts.loc[rows, "study"]).min().reindex(names, fill_value=BEST_FIRST.index(NOT_SEARCHED))
+        best = (
+            statuses[rows]
+            .groupby(facts.loc[rows, "study"])
+            .min()
+            .reindex(names, fill_value=BEST_FIRST.index(NOT_SEARCHED))
+        )
         table[label] = [BEST_FIRST[status] for status in best]
     return pd.DataFrame(table, index=pd.Index(names, name="study"))
 
@@ -170,7 +186,8 @@ def follow_up_days(facts: pd.DataFrame, *, randomised: bool = False) -> pd.Serie
 
 
 def sourced_studies(facts: pd.DataFrame, studies: pd.DataFrame) -> list[str]:
-    """Included studies whose number of patients and follow-up both have a chosen value on a page other than the article's."""
+    """Included studies whose number of patients and follow-up both have a chosen value on a page other than the
+    article's."""
     first_hand = facts[facts["source_kind"] != "article"]
     both = set(sample_size(first_hand).index) & set(chosen(first_hand, "follow_up")["study"])
     return [study for study in included(studies)["study"] if study in both]
@@ -187,11 +204,13 @@ def patients_by_count(facts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFram
     rows = chosen(facts, "n_randomised", arm="all")
     rows = rows[rows["study"].isin(sourced_studies(facts, studies))].sort_values("ref")
     refs = rows.groupby("counted")["ref"].agg(list)
-    return pd.DataFrame({
-        "how counted": refs.index,
-        "studies": refs.map(len).to_numpy(),
-        "references": [references(of_way) for of_way in refs],
-    }).sort_values("studies", ascending=False, kind="stable", ignore_index=True)
+    return pd.DataFrame(
+        {
+            "how counted": refs.index,
+            "studies": refs.map(len).to_numpy(),
+            "references": [references(of_way) for of_way in refs],
+        }
+    ).sort_values("studies", ascending=False, kind="stable", ignore_index=True)
 
 
 def cells_not_looked_for(facts: pd.DataFrame, studies: pd.DataFrame) -> int:
@@ -249,14 +268,21 @@ def arm_numbers(facts: pd.DataFrame) -> pd.DataFrame:
     """
     rows = _own_results(facts)
     means = rows[rows["field"].isin(ARM_MEASURES)]
-    table = pd.DataFrame({
-        **{name: means[name] for name in ("study", "outcome", "time", "unit", "arm")},
-        "measure": means["field"].map(ARM_MEASURES),
-        "value": means["number"],
-        "text": [value_text(row) if row["unit"] == "percent" else _number_text(row["number"]) for _, row in means.iterrows()],
-        "source": means["source_url"],
-    })
-    responders = [_responders(key, group) for key, group in rows.groupby(["study", "outcome", "time", "arm"], sort=False)]
+    table = pd.DataFrame(
+        {
+            **{name: means[name] for name in ("study", "outcome", "time", "unit", "arm")},
+            "measure": means["field"].map(ARM_MEASURES),
+            "value": means["number"],
+            "text": [
+                value_text(row) if row["unit"] == "percent" else _number_text(row["number"])
+                for _, row in means.iterrows()
+            ],
+            "source": means["source_url"],
+        }
+    )
+    responders = [
+        _responders(key, group) for key, group in rows.groupby(["study", "outcome", "time", "arm"], sort=False)
+    ]
     table = pd.DataFrame([row for row in responders if row] + table.to_dict("records"), columns=NUMBER_COLUMNS)
     arms = table.groupby(COMPARABLE, sort=False)["arm"].transform("nunique")
     return table[arms > 1].reset_index(drop=True)
@@ -287,15 +313,21 @@ def contrast_numbers(facts: pd.DataFrame) -> pd.DataFrame:
         text = value_text(row) if row["unit"] == "p" else _number_text(row["number"])
         if None not in ends:
             text += f" ({_number_text(ends[0])} to {_number_text(ends[1])})"
-        records.append({
-            **dict(zip(places, place, strict=True)), "measure": CONTRAST_MEASURES[row["field"]], "value": row["number"], "text": text,
-            "source": row["source_url"],
-        })
+        records.append(
+            {
+                **dict(zip(places, place, strict=True)),
+                "measure": CONTRAST_MEASURES[row["field"]],
+                "value": row["number"],
+                "text": text,
+                "source": row["source_url"],
+            }
+        )
     return pd.DataFrame(records, columns=NUMBER_COLUMNS)
 
 
 def numbers_text(arms: pd.DataFrame, contrasts: pd.DataFrame) -> str:
-    """Results of one trial in numbers as a text for readers: outcome, time, each arm's value, then what is between arms.
+    """Results of one trial in numbers as a text for readers: outcome, time, each arm's value, then what is between
+    arms.
 
     Parameters
     ----------
@@ -305,12 +337,16 @@ def numbers_text(arms: pd.DataFrame, contrasts: pd.DataFrame) -> str:
     texts: dict[tuple[str, str], list[str]] = {}
     for (outcome, time, measure, unit), group in arms.groupby(COMPARABLE[1:], sort=False):
         values = ", ".join(f"{row.arm} {row.text}" for row in group.itertuples())
-        texts.setdefault((outcome, time), []).append(f"{measure} {values}" + ("" if unit == "percent" else f" ({unit})"))
+        texts.setdefault((outcome, time), []).append(
+            f"{measure} {values}" + ("" if unit == "percent" else f" ({unit})")
+        )
     for row in contrasts.itertuples():
         unit = {"percent": " percentage points", "p": "", "ratio": ""}.get(row.unit, f" in {row.unit}")
         between = f"{row.text} between arms" if row.unit == "p" else f"{row.measure} {row.arm} {row.text}{unit}"
         texts.setdefault((row.outcome, row.time), []).append(between)
-    return ". ".join(f"{outcome}{', ' if time else ''}{time}: {'; '.join(parts)}" for (outcome, time), parts in texts.items())
+    return ". ".join(
+        f"{outcome}{', ' if time else ''}{time}: {'; '.join(parts)}" for (outcome, time), parts in texts.items()
+    )
 
 
 def weighted_risk_of_bias(studies: pd.DataFrame, facts: pd.DataFrame) -> pd.DataFrame:
@@ -321,17 +357,21 @@ def weighted_risk_of_bias(studies: pd.DataFrame, facts: pd.DataFrame) -> pd.Data
     DataFrame [judgement, studies, percent of studies, studies with known size, patients, percent of patients]
     """
     rows = included(studies).assign(patients=lambda t: t["study"].map(sample_size(facts)))
-    table = rows.groupby("rob_overall", sort=False).agg(
-        studies=("study", "size"), known=("patients", "count"), patients=("patients", "sum")
-    ).reindex(["low", "some concerns", "high"])
-    return pd.DataFrame({
-        "judgement": table.index,
-        "studies": table["studies"].to_numpy(),
-        "percent of studies": (100 * table["studies"] / table["studies"].sum()).to_numpy(float),
-        "studies with known size": table["known"].to_numpy(),
-        "patients": table["patients"].to_numpy(),
-        "percent of patients": (100 * table["patients"] / table["patients"].sum()).to_numpy(float),
-    })
+    table = (
+        rows.groupby("rob_overall", sort=False)
+        .agg(studies=("study", "size"), known=("patients", "count"), patients=("patients", "sum"))
+        .reindex(["low", "some concerns", "high"])
+    )
+    return pd.DataFrame(
+        {
+            "judgement": table.index,
+            "studies": table["studies"].to_numpy(),
+            "percent of studies": (100 * table["studies"] / table["studies"].sum()).to_numpy(float),
+            "studies with known size": table["known"].to_numpy(),
+            "patients": table["patients"].to_numpy(),
+            "percent of patients": (100 * table["patients"] / table["patients"].sum()).to_numpy(float),
+        }
+    )
 
 
 def facts_against_article(facts: pd.DataFrame, claims: pd.DataFrame, claim_facts: pd.DataFrame) -> pd.DataFrame:
@@ -363,17 +403,19 @@ def facts_against_article(facts: pd.DataFrame, claims: pd.DataFrame, claim_facts
             raise ValueError(f"claim_facts.csv: {link.fact} has source kind {row['source_kind']}, which checks nothing")
         found = linked_value(facts, link.fact, link.total, link.relation)
         same = rounds_to(found, claim["value"], claim["decimals"])
-        rows.append({
-            "claim": link.claim,
-            "statement": claim["quantity"],
-            "place": f"{claim['section']}, {claim['paragraph']}",
-            "printed": number(claim["value"], claim["decimals"]),
-            "found": number(found, int(claim["decimals"]) + (2 if link.relation == "percentage of counts" else 0)),
-            "unit": claim["unit"],
-            "agrees": ("possible" if link.relation == "allows" else "yes") if same else "no",
-            "source": row["source_url"],
-            "note": link.note if isinstance(link.note, str) else "",
-        })
+        rows.append(
+            {
+                "claim": link.claim,
+                "statement": claim["quantity"],
+                "place": f"{claim['section']}, {claim['paragraph']}",
+                "printed": number(claim["value"], claim["decimals"]),
+                "found": number(found, int(claim["decimals"]) + (2 if link.relation == "percentage of counts" else 0)),
+                "unit": claim["unit"],
+                "agrees": ("possible" if link.relation == "allows" else "yes") if same else "no",
+                "source": row["source_url"],
+                "note": link.note if isinstance(link.note, str) else "",
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -384,15 +426,17 @@ def differences_from_sources(source_differences: pd.DataFrame, facts: pd.DataFra
     -------
     DataFrame [study, topic, the article, the source, matters for, place, source]
     """
-    return pd.DataFrame({
-        "study": [f"{row.study} (ref {row.ref})" for row in source_differences.itertuples()],
-        "topic": source_differences["topic"],
-        "the article": source_differences["article_says"],
-        "the source": source_differences["source_says"],
-        "matters for": source_differences["matters_for"],
-        "place": source_differences["place"],
-        "source": [fact(facts, name)["source_url"] for name in source_differences["fact"]],
-    }).reset_index(drop=True)
+    return pd.DataFrame(
+        {
+            "study": [f"{row.study} (ref {row.ref})" for row in source_differences.itertuples()],
+            "topic": source_differences["topic"],
+            "the article": source_differences["article_says"],
+            "the source": source_differences["source_says"],
+            "matters for": source_differences["matters_for"],
+            "place": source_differences["place"],
+            "source": [fact(facts, name)["source_url"] for name in source_differences["fact"]],
+        }
+    ).reset_index(drop=True)
 
 
 def linked_value(facts: pd.DataFrame, name: str, total: str | float, relation: str) -> float:
@@ -426,9 +470,12 @@ def denominators(percentages: list[float], decimals: int, largest: int) -> list[
     Source: Brown & Heathers 2017 (GRIM), solved for the denominator.
     """
     return [
-        n for n in range(1, largest + 1)
-        if all(any(rounds_to(100 * k / n, value, decimals) for k in (int(value * n / 100), int(value * n / 100) + 1))
-               for value in percentages)
+        n
+        for n in range(1, largest + 1)
+        if all(
+            any(rounds_to(100 * k / n, value, decimals) for k in (int(value * n / 100), int(value * n / 100) + 1))
+            for value in percentages
+        )
     ]
 
 
@@ -472,7 +519,10 @@ def _class_row(study, facts: pd.DataFrame) -> dict[str, object]:
     end, end_source = _joined(pd.concat([chosen(own, "follow_up"), chosen(own, "follow_up_text")]))
     compared, compared_source = _joined(chosen(own, "randomised_follow_up"))
     if compared:
-        end, end_source = f"{end}; arms compared at {compared}", " ".join(dict.fromkeys(f"{end_source} {compared_source}".split()))
+        end, end_source = (
+            f"{end}; arms compared at {compared}",
+            " ".join(dict.fromkeys(f"{end_source} {compared_source}".split())),
+        )
     measure, measure_source = _joined(chosen(own, "outcome_scale"))
     result, result_source = _joined(_results(own))
     arms, contrasts = arm_numbers(own), contrast_numbers(own)
@@ -505,7 +555,12 @@ def _results(own: pd.DataFrame) -> pd.DataFrame:
 
 def _own_results(facts: pd.DataFrame) -> pd.DataFrame:
     """Rows with a number that tables use, from other pages than the article, of an arm or a contrast."""
-    rows = facts[(facts["chosen"] == "yes") & facts["number"].notna() & (facts["source_kind"] != "article") & (facts["arm"] != "all")]
+    rows = facts[
+        (facts["chosen"] == "yes")
+        & facts["number"].notna()
+        & (facts["source_kind"] != "article")
+        & (facts["arm"] != "all")
+    ]
     return rows.assign(time=rows["time"].fillna(""))
 
 
@@ -518,7 +573,12 @@ def _responders(key: tuple[str, str, str, str], rows: pd.DataFrame) -> dict[str,
         return None
     study, outcome, time, arm = key
     return {
-        "study": study, "outcome": outcome, "time": time, "arm": arm, "unit": "percent", "measure": "responders",
+        "study": study,
+        "outcome": outcome,
+        "time": time,
+        "arm": arm,
+        "unit": "percent",
+        "measure": "responders",
         "value": 100 * count / total if math.isnan(percent) else percent,
         "text": counted if math.isnan(percent) else f"{_number_text(percent)} %" + (f" ({counted})" if counted else ""),
         "source": rows.sort_values("fact")["source_url"].iloc[0],

@@ -94,7 +94,10 @@ def load_outcome(folder: Path | None = None, outcome: str | None = None) -> Outc
         raise TableError(f"outcomes.csv: no outcome {outcome!r}; there are {', '.join(names)}")
     unknown = [name for name in Outcome.__dataclass_fields__ if name not in table.columns]
     if unknown:
-        raise TableError(f"outcomes.csv: no column {', '.join(unknown)}; for a review of your own, psps-paper new writes the table again")
+        raise TableError(
+            f"outcomes.csv: no column {', '.join(unknown)}; for a review of your own, psps-paper new writes the table"
+            " again"
+        )
     row = 0 if outcome is None else names.index(outcome)
     cells = table.iloc[row].copy()
     # A label that a spreadsheet would run is kept with an apostrophe in front

@@ -18,14 +18,43 @@ NO_TRIAL = "no trial in this review"
 WITHIN_GROUPS = "direction rests on within-group statements"  # as matters_for of source_differences says it
 KINDS = {"yes": "against other care", "addition": "with something added", "no": "between its forms"}
 OUTCOMES = {
-    "better": "better", "worse": "worse", "the same": "no difference", "within groups": "only within each group", "unclear": "mixed or not reported",
+    "better": "better",
+    "worse": "worse",
+    "the same": "no difference",
+    "within groups": "only within each group",
+    "unclear": "mixed or not reported",
 }
-_ONES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]  # fmt: skip
+_ONES = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
 _TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 
 
 def treatments_table(
-    patient_information: pd.DataFrame, phrases: pd.DataFrame, studies: pd.DataFrame, classes: pd.DataFrame, fit: NetworkFit,
+    patient_information: pd.DataFrame,
+    phrases: pd.DataFrame,
+    studies: pd.DataFrame,
+    classes: pd.DataFrame,
+    fit: NetworkFit,
     differences: pd.DataFrame,
 ) -> pd.DataFrame:
     """Each treatment that a page names, with what the review holds on it.
@@ -33,7 +62,8 @@ def treatments_table(
     Parameters
     ----------
     patient_information, phrases, studies, classes, differences : DataFrame
-        The tables ``patient_information``, ``patient_phrases``, ``studies``, ``treatment_classes`` and ``source_differences``.
+        The tables ``patient_information``, ``patient_phrases``, ``studies``, ``treatment_classes`` and
+        ``source_differences``.
     fit : NetworkFit
         The network whose results stand beside the trials.
 
@@ -41,8 +71,8 @@ def treatments_table(
     -------
     DataFrame [treatment, named by, the page says, class, trials, refs, with placebo arm, risk of bias,
                direction, in the network, network result, in plain words]
-        ``trials`` is a number, 0 where the review has none; ``direction`` is that of :func:`directions`, for the treatment of
-        the row; ``in the network`` counts those of its trials that the review used there.
+        ``trials`` is a number, 0 where the review has none; ``direction`` is that of :func:`directions`, for the
+        treatment of the row; ``in the network`` counts those of its trials that the review used there.
 
     Raises
     ------
@@ -53,24 +83,35 @@ def treatments_table(
     within = only_within_groups(differences)
     for row in patient_information.itertuples():
         trials = included(studies)
-        trials = trials[meeting(trials, row.trials, "studies.csv", f"patient_information.csv, row {row.Index + 1}, column trials")]
+        trials = trials[
+            meeting(trials, row.trials, "studies.csv", f"patient_information.csv, row {row.Index + 1}, column trials")
+        ]
         stray = trials[~trials["treatment_class"].isin([row.treatment_class, row.other_class])]
         if len(stray) and not isinstance(row.tested, str):
-            raise ValueError(f"patient_information.csv, id {row.id}: refs {[int(ref) for ref in sorted(stray['ref'])]} are not {row.treatment_class}")
-        rows.append({
-            "treatment": row.treatment,
-            "named by": row.site,
-            "the page says": row.page_says,
-            "class": row.treatment_class,
-            "trials": len(trials),
-            "refs": ", ".join(map(str, sorted(trials["ref"]))) or NO_TRIAL,
-            "with placebo arm": int((trials["placebo_arm"] == "yes").sum()),
-            "risk of bias": _counts(trials["rob_overall"], ["low", "some concerns", "high"]),
-            "direction": directions(row, trials, within),
-            "in the network": f"{(trials['nma_status'] == 'used').sum()} of {len(trials)}" if len(trials) else NO_TRIAL,
-            "network result": network_result(row.treatment_class, trials, studies, notes, fit) if len(trials) else NO_TRIAL,
-            "in plain words": plain_sentence(row, trials, texts, within),
-        })
+            raise ValueError(
+                f"patient_information.csv, id {row.id}: refs {[int(ref) for ref in sorted(stray['ref'])]} are not"
+                f" {row.treatment_class}"
+            )
+        rows.append(
+            {
+                "treatment": row.treatment,
+                "named by": row.site,
+                "the page says": row.page_says,
+                "class": row.treatment_class,
+                "trials": len(trials),
+                "refs": ", ".join(map(str, sorted(trials["ref"]))) or NO_TRIAL,
+                "with placebo arm": int((trials["placebo_arm"] == "yes").sum()),
+                "risk of bias": _counts(trials["rob_overall"], ["low", "some concerns", "high"]),
+                "direction": directions(row, trials, within),
+                "in the network": (
+                    f"{(trials['nma_status'] == 'used').sum()} of {len(trials)}" if len(trials) else NO_TRIAL
+                ),
+                "network result": (
+                    network_result(row.treatment_class, trials, studies, notes, fit) if len(trials) else NO_TRIAL
+                ),
+                "in plain words": plain_sentence(row, trials, texts, within),
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -79,7 +120,9 @@ def only_within_groups(differences: pd.DataFrame) -> frozenset[str]:
     return frozenset(differences.loc[differences["matters_for"].str.startswith(WITHIN_GROUPS), "study"])
 
 
-def network_result(treatment_class: str, trials: pd.DataFrame, studies: pd.DataFrame, notes: pd.Series, fit: NetworkFit) -> str:
+def network_result(
+    treatment_class: str, trials: pd.DataFrame, studies: pd.DataFrame, notes: pd.Series, fit: NetworkFit
+) -> str:
     """What the network says of a treatment's class, and how much of that comes from trials of the treatment.
 
     Parameters
@@ -97,13 +140,16 @@ def network_result(treatment_class: str, trials: pd.DataFrame, studies: pd.DataF
     Returns
     -------
     str
-        A contrast is given only where trials of the treatment are in the comparison, with their number and with what else the
-        comparison holds. Where none is, no number is given.
+        A contrast is given only where trials of the treatment are in the comparison, with their number and with what
+        else the comparison holds. Where none is, no number is given.
     """
     used = included(studies).query("nma_status == 'used'")
     if treatment_class not in fit.treatments:
         note = notes[treatment_class]
-        return f"no trial of this treatment is in it; the class is {note if isinstance(note, str) else 'not in the network of these data'}"
+        return (
+            "no trial of this treatment is in it; the class is"
+            f" {note if isinstance(note, str) else 'not in the network of these data'}"
+        )
     if not trials["ref"].isin(used["ref"]).any():
         of_class = used[used["nma_comparison"].str.split(" vs ").map(lambda pair: treatment_class in pair)]
         names = "; ".join(f"{row.first_author} {row.year}, {row.subclass}" for row in of_class.itertuples())
@@ -119,8 +165,10 @@ def network_result(treatment_class: str, trials: pd.DataFrame, studies: pd.DataF
         te, lower, upper = (float(frame.at[treatment_class, other]) for frame in (fit.te, fit.lower, fit.upper))
         clear = "" if lower > 0 or upper < 0 else ", no clear difference"
         rest = ", ".join(sorted(compared.loc[~own, "subclass"].unique()))
-        parts.append(f"against {other} SMD {number(te)} ({interval(lower, upper)}){clear}, with {own.sum()} of {len(compared)} trials of this treatment"
-                     + (f" (the others: {rest})" if rest else ""))
+        parts.append(
+            f"against {other} SMD {number(te)} ({interval(lower, upper)}){clear}, with {own.sum()} of {len(compared)}"
+            " trials of this treatment" + (f" (the others: {rest})" if rest else "")
+        )
     return f"of the whole class {treatment_class}: " + "; ".join(parts)
 
 
@@ -130,7 +178,8 @@ def directions(row, trials: pd.DataFrame, within: Iterable[str] = ()) -> str:
     Parameters
     ----------
     row : namedtuple
-        Of ``patient_information``; where its ``arm`` is the second, a trial that favours the first arm speaks against it.
+        Of ``patient_information``; where its ``arm`` is the second, a trial that favours the first arm speaks against
+        it.
     trials : DataFrame
         Rows of ``studies``; ``other_care`` gives the kind.
     within : iterable of str
@@ -144,25 +193,35 @@ def directions(row, trials: pd.DataFrame, within: Iterable[str] = ()) -> str:
     for label, group in kinds.items():
         found = _outcomes(group, row.arm, within)
         if label == KINDS["no"]:
-            found = found.rename({"better": "one form better", "worse": "one form better"}).groupby(level=0, sort=False).sum()
+            found = (
+                found.rename({"better": "one form better", "worse": "one form better"})
+                .groupby(level=0, sort=False)
+                .sum()
+            )
         if len(found):
-            parts.append(f"{label}: " + ", ".join(f"{OUTCOMES.get(case, case)} {count}" for case, count in found.items()))
+            parts.append(
+                f"{label}: " + ", ".join(f"{OUTCOMES.get(case, case)} {count}" for case, count in found.items())
+            )
     return "; ".join(parts)
 
 
 def plain_sentence(row, trials: pd.DataFrame, texts: pd.DataFrame, within: Iterable[str] = ()) -> str:
     """A few short sentences about the trials of a treatment; counts, never a recommendation.
 
-    Better and worse are told of trials whose ``other_care`` is yes, which compare the treatment with something else, and apart from
-    them of additions to a treatment that all arms get. ``texts`` are the sentences, one row a case, in the columns ``one`` and
-    ``several``; ``within`` is as for :func:`directions`.
+    Better and worse are told of trials whose ``other_care`` is yes, which compare the treatment with something else,
+    and apart from them of additions to a treatment that all arms get. ``texts`` are the sentences, one row a case, in
+    the columns ``one`` and ``several``; ``within`` is as for :func:`directions`.
     """
+
     def text(case: str, n: int, *, of: int) -> str:
         return texts.at[case, "one" if of == 1 else "several"].format(n=n, all=of, tested=row.tested)
 
     def told(group: pd.DataFrame, kind: str = "") -> list[str]:
         found = _outcomes(group, row.arm, within)
-        return [text(kind + case if case in ("better", "worse") else case, count, of=len(group)) for case, count in found.items()]
+        return [
+            text(kind + case if case in ("better", "worse") else case, count, of=len(group))
+            for case, count in found.items()
+        ]
 
     if trials.empty:
         return text("no trial", 0, of=0)
@@ -191,16 +250,25 @@ def plain_sentence(row, trials: pd.DataFrame, texts: pd.DataFrame, within: Itera
 
 def _outcomes(trials: pd.DataFrame, arm: str, within: Iterable[str]) -> pd.Series:
     """How many trials found the treatment better, worse and so on, in the order of ``OUTCOMES`` and without zeros."""
-    found = trials["direction"].map({
-        "favours intervention": "better" if arm == "first" else "worse",
-        "favours comparator": "worse" if arm == "first" else "better",
-        "no difference": "the same",
-    }).fillna("unclear").mask(trials["study"].isin(list(within)), "within groups").value_counts()
+    found = (
+        trials["direction"]
+        .map(
+            {
+                "favours intervention": "better" if arm == "first" else "worse",
+                "favours comparator": "worse" if arm == "first" else "better",
+                "no difference": "the same",
+            }
+        )
+        .fillna("unclear")
+        .mask(trials["study"].isin(list(within)), "within groups")
+        .value_counts()
+    )
     return found.reindex([case for case in OUTCOMES if case in found])
 
 
 def page_prose(chapter: Path) -> list[str]:
-    """Paragraphs of a chapter as it stands on disk, without headings, code, markup and the line that places it in the article.
+    """Paragraphs of a chapter as it stands on disk, without headings, code, markup and the line that places it in the
+    article.
 
     A number that a cell makes is read as one digit, since its size does not change how hard the text is.
 
@@ -214,7 +282,11 @@ def page_prose(chapter: Path) -> list[str]:
     markdown = re.sub(r"\{glue\}`[^`]*`", "1", markdown)
     markdown = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", markdown)
     paragraphs = (" ".join(part.split()) for part in markdown.split("\n\n"))
-    return [re.sub(r"[*`]", "", part) for part in paragraphs if part and not part.startswith("#") and not re.fullmatch(r"\*[^*]+\*", part)]
+    return [
+        re.sub(r"[*`]", "", part)
+        for part in paragraphs
+        if part and not part.startswith("#") and not re.fullmatch(r"\*[^*]+\*", part)
+    ]
 
 
 def sentences(texts: Iterable[str]) -> list[str]:
@@ -225,8 +297,8 @@ def sentences(texts: Iterable[str]) -> list[str]:
 def reading_level(texts: Iterable[str]) -> float:
     """Flesch-Kincaid grade of English texts: the school years that it takes to read them.
 
-    Each distinct sentence counts once. Whole numbers count as the words that one says. Syllables are groups of vowels, without a
-    silent final e; the grade is good to about one year.
+    Each distinct sentence counts once. Whole numbers count as the words that one says. Syllables are groups of vowels,
+    without a silent final e; the grade is good to about one year.
 
     Source: Kincaid 1975.
 
@@ -236,7 +308,9 @@ def reading_level(texts: Iterable[str]) -> float:
         Texts without words.
     """
     distinct = sentences(texts)
-    words = re.findall(r"[A-Za-z]+", " ".join(re.sub(r"\d+", lambda found: f" {_spoken(int(found[0]))} ", text) for text in distinct))
+    words = re.findall(
+        r"[A-Za-z]+", " ".join(re.sub(r"\d+", lambda found: f" {_spoken(int(found[0]))} ", text) for text in distinct)
+    )
     if not words:
         raise ValueError("texts: no words")
     return 0.39 * len(words) / len(distinct) + 11.8 * sum(map(_syllables, words)) / len(words) - 15.59

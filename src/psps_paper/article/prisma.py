@@ -60,7 +60,11 @@ def unlinked_steps(prisma: pd.DataFrame) -> pd.DataFrame:
     flow = prisma.sort_values("order").reset_index(drop=True)
     main = flow.index[flow["side"] == "main"]
     rows = [
-        {"from": flow.at[start, "label"], "to": flow.at[end, "label"], "difference": int(flow.at[end, "n"] - flow.at[start, "n"])}
+        {
+            "from": flow.at[start, "label"],
+            "to": flow.at[end, "label"],
+            "difference": int(flow.at[end, "n"] - flow.at[start, "n"]),
+        }
         for start, end in itertools.pairwise(main)
         if end == start + 1 and flow.at[end, "n"] != flow.at[start, "n"]
     ]

@@ -16,8 +16,16 @@ from psps_paper.recover.printed import CONTRAST_QUANTITIES, I2_QUANTITIES, QUANT
 from psps_paper.tables.cache import once
 
 LABELS = {
-    "te": "SMD", "lower": "lower limit", "upper": "upper limit", "z": "z", "p": "p", "p_score": "P-score",
-    "i2": "I2", "i2_lower": "lower limit of I2", "i2_upper": "upper limit of I2", "tau2": "tau2",
+    "te": "SMD",
+    "lower": "lower limit",
+    "upper": "upper limit",
+    "z": "z",
+    "p": "p",
+    "p_score": "P-score",
+    "i2": "I2",
+    "i2_lower": "lower limit of I2",
+    "i2_upper": "upper limit of I2",
+    "tau2": "tau2",
 }
 
 
@@ -55,7 +63,10 @@ class PublishedNetwork:
             They leave nothing open: no network agrees with all of them. It names the values that clash.
         """
         if not self.recovery.feasible:
-            raise ValueError(f"no network agrees with all printed values; these cannot hold together: {clashing_values(self.recovery)}")
+            raise ValueError(
+                "no network agrees with all printed values; these cannot hold together:"
+                f" {clashing_values(self.recovery)}"
+            )
         return self.recovery.bounds
 
 
@@ -70,7 +81,11 @@ def clashing_values(recovery: Recovery) -> str:
 
 def _labels(rows: pd.DataFrame) -> list[str]:
     return [
-        " ".join([LABELS[row.quantity]] + [f"{row.treat1}"] * isinstance(row.treat1, str) + [f"against {row.treat2}"] * isinstance(row.treat2, str))
+        " ".join(
+            [LABELS[row.quantity]]
+            + [f"{row.treat1}"] * isinstance(row.treat1, str)
+            + [f"against {row.treat2}"] * isinstance(row.treat2, str)
+        )
         for row in rows.itertuples()
     ]
 
@@ -88,7 +103,8 @@ def printed_values(nma_published: pd.DataFrame) -> pd.DataFrame:
 
 
 def audit_description(nma_published: pd.DataFrame, *, desirable: Desirable) -> dict:
-    """The same print as :func:`psps_paper.audit.audit` takes it, so that this article goes through the door of every other.
+    """The same print as :func:`psps_paper.audit.audit` takes it, so that this article goes through the door of every
+    other.
 
     Parameters
     ----------
@@ -97,6 +113,7 @@ def audit_description(nma_published: pd.DataFrame, *, desirable: Desirable) -> d
     desirable : {"lower", "higher"}
         Desirable direction of te.
     """
+
     def text(row: pd.Series) -> str:
         return f"{row['relation'] if row['relation'] in '<>' else ''}{row['value']:.{int(row['decimals'])}f}"
 
@@ -110,16 +127,30 @@ def audit_description(nma_published: pd.DataFrame, *, desirable: Desirable) -> d
     single = nma_published[nma_published["treat2"].isna()]
     scores = {row["treat1"]: text(row) for _, row in single[single["quantity"] == "p_score"].iterrows()}
     names = {"i2": "I2", "i2_lower": "I2_lower", "i2_upper": "I2_upper", "tau2": "tau2"}
-    heterogeneity = {names[row["quantity"]]: text(row) + "%" * (row["unit"] == "percent")
-                     for _, row in single[single["quantity"].isin(names)].iterrows()}
-    return {"schema": 1, "title": "the article's network", "networks": [{
-        "name": "network", "measure": "SMD", "framework": "frequentist", "better": desirable,
-        "tables": [{"text": "\n".join(pairs) + "\n"}], "scores": {"kind": "P-score", **scores}, "heterogeneity": heterogeneity,
-    }]}
+    heterogeneity = {
+        names[row["quantity"]]: text(row) + "%" * (row["unit"] == "percent")
+        for _, row in single[single["quantity"].isin(names)].iterrows()
+    }
+    return {
+        "schema": 1,
+        "title": "the article's network",
+        "networks": [
+            {
+                "name": "network",
+                "measure": "SMD",
+                "framework": "frequentist",
+                "better": desirable,
+                "tables": [{"text": "\n".join(pairs) + "\n"}],
+                "scores": {"kind": "P-score", **scores},
+                "heterogeneity": heterogeneity,
+            }
+        ],
+    }
 
 
 def published_edges(nma_published: pd.DataFrame) -> pd.DataFrame:
-    """Direct comparisons of the network with their numbers of estimates, most first: DataFrame [treat1, treat2, estimates]."""
+    """Direct comparisons of the network with their numbers of estimates, most first: DataFrame [treat1, treat2,
+    estimates]."""
     rows = nma_published[nma_published["quantity"] == "n_estimates"]
     edges = rows[["treat1", "treat2"]].assign(estimates=rows["value"].astype(int))
     # What is recovered from them must not depend on the order of rows, and neither must the starts of a search
@@ -190,14 +221,16 @@ def comparisons(studies: pd.DataFrame, nma_published: pd.DataFrame) -> pd.DataFr
     estimates = published_edges(nma_published).set_index(["treat1", "treat2"])["estimates"]
     for name, group in studies.dropna(subset="nma_comparison").groupby("nma_comparison", sort=True):
         treat1, treat2 = name.split(" vs ")
-        rows.append({
-            "treat1": treat1,
-            "treat2": treat2,
-            "n_studies": len(group),
-            "n_estimates": estimates.get((treat1, treat2), pd.NA),
-            "refs": ", ".join(map(str, sorted(group["ref"]))),
-            "used": bool((group["nma_status"] == "used").all()),
-        })
+        rows.append(
+            {
+                "treat1": treat1,
+                "treat2": treat2,
+                "n_studies": len(group),
+                "n_estimates": estimates.get((treat1, treat2), pd.NA),
+                "refs": ", ".join(map(str, sorted(group["ref"]))),
+                "used": bool((group["nma_status"] == "used").all()),
+            }
+        )
     return pd.DataFrame(rows).sort_values("n_studies", ascending=False, ignore_index=True)
 
 
@@ -225,12 +258,14 @@ def forest_rows(published: PublishedNetwork, reference: str) -> pd.DataFrame:
         is_printed = ("te", *key) in printed.index
         frames = {"te": published.fit.te, "lower": published.fit.lower, "upper": published.fit.upper}
         values = {name: printed[(name, *key)] if is_printed else frame.at[key] for name, frame in frames.items()}
-        rows.append({
-            "label": f"against {other}",
-            **values,
-            "tier": "printed" if is_printed else "implied",
-            "treatment_class": other,
-        })
+        rows.append(
+            {
+                "label": f"against {other}",
+                **values,
+                "tier": "printed" if is_printed else "implied",
+                "treatment_class": other,
+            }
+        )
     return pd.DataFrame(rows).sort_values("te", ascending=False, ignore_index=True)
 
 
@@ -241,7 +276,9 @@ def p_score_table(published: PublishedNetwork, fit: NetworkFit | None = None, *,
     """
     scores = p_scores(fit or published.fit, desirable=desirable).sort_values(ascending=False)
     rows = published.printed[published.printed["quantity"] == "p_score"].set_index("treat1")["value"]
-    return pd.DataFrame({"treatment": scores.index, "p_score": scores.to_numpy(), "printed": rows.reindex(scores.index).to_numpy()})
+    return pd.DataFrame(
+        {"treatment": scores.index, "p_score": scores.to_numpy(), "printed": rows.reindex(scores.index).to_numpy()}
+    )
 
 
 def contrast_texts(published: PublishedNetwork, treat1: str, treat2: str, prefix: str) -> dict[str, str]:
@@ -295,20 +332,23 @@ def without_each(published: PublishedNetwork) -> pd.DataFrame:
     rows = published.without
     # Such a limit often ends in a 5 exactly; what the search leaves open must not decide how it prints
     low, high = (rows[name].round(9).to_numpy() for name in ("implied_low", "implied_high"))
-    return pd.DataFrame({
-        "quantity": rows["quantity"].to_numpy(),
-        "label": _labels(rows),
-        "low": low,
-        "high": high,
-        "printed": rows["value"].to_numpy(),
-        "decimals": rows["decimals"].to_numpy(),
-    })
+    return pd.DataFrame(
+        {
+            "quantity": rows["quantity"].to_numpy(),
+            "label": _labels(rows),
+            "low": low,
+            "high": high,
+            "printed": rows["value"].to_numpy(),
+            "decimals": rows["decimals"].to_numpy(),
+        }
+    )
 
 
 def without_table(published: PublishedNetwork) -> pd.DataFrame:
     """Each printed value beside the interval that all others imply for it, as text for a table.
 
-    Implied values have one decimal more than the printed one, I2 is in percent, and a p value below 0.0001 is that bound.
+    Implied values have one decimal more than the printed one, I2 is in percent, and a p value below 0.0001 is that
+    bound.
 
     Returns
     -------
@@ -316,18 +356,28 @@ def without_table(published: PublishedNetwork) -> pd.DataFrame:
         ``agrees``: "yes" where the rounding of the printed value meets the implied interval, else "no".
     """
     rows = []
-    for row, relation, agrees in zip(without_each(published).itertuples(), published.without["relation"], published.without["agrees"], strict=True):
+    for row, relation, agrees in zip(
+        without_each(published).itertuples(), published.without["relation"], published.without["agrees"], strict=True
+    ):
         in_percent = row.quantity in I2_QUANTITIES
-        unit, scale, decimals = ("percent", 100, int(row.decimals) - 2) if in_percent else ("none", 1, int(row.decimals))
+        unit, scale, decimals = (
+            ("percent", 100, int(row.decimals) - 2) if in_percent else ("none", 1, int(row.decimals))
+        )
         low, high = (
-            p_value(end) if row.quantity == "p" and end < 0.0001 else printed_value(scale * end, decimals + 1, unit=unit)
+            (
+                p_value(end)
+                if row.quantity == "p" and end < 0.0001
+                else printed_value(scale * end, decimals + 1, unit=unit)
+            )
             for end in (row.low, row.high)
         )
-        rows.append({
-            "what": row.label,
-            "printed": printed_value(scale * row.printed, decimals, relation, unit),
-            "implied by all others, low": low,
-            "implied by all others, high": high,
-            "agrees": "yes" if agrees else "no",
-        })
+        rows.append(
+            {
+                "what": row.label,
+                "printed": printed_value(scale * row.printed, decimals, relation, unit),
+                "implied by all others, low": low,
+                "implied by all others, high": high,
+                "agrees": "yes" if agrees else "no",
+            }
+        )
     return pd.DataFrame(rows)

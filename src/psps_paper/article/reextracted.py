@@ -26,7 +26,9 @@ BAYES_SETTING = (GENERAL_HEALTH, f"{OTHER} vs {CONTROL}")
 SETS = {"primary": ["primary"], "wider": ["primary", "wider"]}
 
 
-def contrasts(table: pd.DataFrame, facts: pd.DataFrame, *, which: str = "wider", correlation: float = CORRELATION) -> pd.DataFrame:
+def contrasts(
+    table: pd.DataFrame, facts: pd.DataFrame, *, which: str = "wider", correlation: float = CORRELATION
+) -> pd.DataFrame:
     """Contrasts that public pages support, converted to SMDs.
 
     Parameters
@@ -59,27 +61,42 @@ def contrasts(table: pd.DataFrame, facts: pd.DataFrame, *, which: str = "wider",
         values = [_number(facts, name) for name in names]
         effect = _effect(row.method, values, correlation, facts, outcomes)
         te, se = float(effect.te), float(effect.se)
-        rows.append({
-            "id": row.id, "study": row.study, "ref": row.ref, "treat1": row.treat1, "treat2": row.treat2,
-            "te": te, "se": se, "lower": te - z * se, "upper": te + z * se,
-            "outcome": row.outcome, "time": row.time, "method": row.method,
-            "conversion": row.conversion, "assumption": row.assumption,
-            "sources": " ".join(dict.fromkeys(fact(facts, name)["source_url"] for name in names)),
-        })
+        rows.append(
+            {
+                "id": row.id,
+                "study": row.study,
+                "ref": row.ref,
+                "treat1": row.treat1,
+                "treat2": row.treat2,
+                "te": te,
+                "se": se,
+                "lower": te - z * se,
+                "upper": te + z * se,
+                "outcome": row.outcome,
+                "time": row.time,
+                "method": row.method,
+                "conversion": row.conversion,
+                "assumption": row.assumption,
+                "sources": " ".join(dict.fromkeys(fact(facts, name)["source_url"] for name in names)),
+            }
+        )
     table = pd.DataFrame(rows)
     return orient(table, load_outcome().ordered(set(table["treat1"]) | set(table["treat2"])))
 
 
 def not_extractable(table: pd.DataFrame) -> pd.DataFrame:
-    """Studies of the network whose public pages give no usable number: DataFrame [study, ref, comparison, why, would settle]."""
+    """Studies of the network whose public pages give no usable number: DataFrame [study, ref, comparison, why, would
+    settle]."""
     rows = table[table["method"] == "none"]
-    return pd.DataFrame({
-        "study": rows["study"].to_numpy(),
-        "ref": rows["ref"].to_numpy(),
-        "comparison": (rows["treat1"] + " vs " + rows["treat2"]).to_numpy(),
-        "why": rows["conversion"].to_numpy(),
-        "would settle it": rows["assumption"].to_numpy(),
-    })
+    return pd.DataFrame(
+        {
+            "study": rows["study"].to_numpy(),
+            "ref": rows["ref"].to_numpy(),
+            "comparison": (rows["treat1"] + " vs " + rows["treat2"]).to_numpy(),
+            "why": rows["conversion"].to_numpy(),
+            "would settle it": rows["assumption"].to_numpy(),
+        }
+    )
 
 
 def reextracted_fit(rows: pd.DataFrame, *, correlation: float = CORRELATION, tau2: str | float = "DL") -> NetworkFit:
@@ -105,7 +122,9 @@ def reextracted_posterior(rows: pd.DataFrame, *, correlation: float = CORRELATIO
     rows, correlation
         As in :func:`reextracted_fit`.
     """
-    return fit_bayes(rows[["study", "treat1", "treat2", "te", "se"]], rhodes_prior(*BAYES_SETTING), correlation=correlation)
+    return fit_bayes(
+        rows[["study", "treat1", "treat2", "te", "se"]], rhodes_prior(*BAYES_SETTING), correlation=correlation
+    )
 
 
 def beside_bayes(fit: NetworkFit, post: Posterior, rows: pd.DataFrame, desirable: Desirable) -> pd.DataFrame:
@@ -129,16 +148,23 @@ def beside_bayes(fit: NetworkFit, post: Posterior, rows: pd.DataFrame, desirable
     """
     pairs = [(row.treat1, row.treat2) for row in rows[["treat1", "treat2"]].drop_duplicates().itertuples()]
     frames = {
-        "te": fit.te, "lower": fit.lower, "upper": fit.upper,
-        "Bayesian te": post.te, "Bayesian lower": post.lower, "Bayesian upper": post.upper,
-        "Bayesian predict lower": post.predict_lower, "Bayesian predict upper": post.predict_upper,
+        "te": fit.te,
+        "lower": fit.lower,
+        "upper": fit.upper,
+        "Bayesian te": post.te,
+        "Bayesian lower": post.lower,
+        "Bayesian upper": post.upper,
+        "Bayesian predict lower": post.predict_lower,
+        "Bayesian predict upper": post.predict_upper,
         "P treat1 better (%)": 100 * post.p_better(desirable),
         "P treat1 better in a new study (%)": 100 * post.p_better(desirable, predictive=True),
     }
-    return pd.DataFrame([
-        {"treat1": pair[0], "treat2": pair[1]} | {name: float(frame.at[pair]) for name, frame in frames.items()}
-        for pair in pairs
-    ])
+    return pd.DataFrame(
+        [
+            {"treat1": pair[0], "treat2": pair[1]} | {name: float(frame.at[pair]) for name, frame in frames.items()}
+            for pair in pairs
+        ]
+    )
 
 
 def over_prior_scales(rows: pd.DataFrame, desirable: Desirable, *, correlation: float = CORRELATION) -> pd.DataFrame:
@@ -151,8 +177,11 @@ def over_prior_scales(rows: pd.DataFrame, desirable: Desirable, *, correlation: 
     """
     pairs = list(rows[["treat1", "treat2"]].drop_duplicates().itertuples(index=False, name=None))
     table = prior_sensitivity(
-        rows[["study", "treat1", "treat2", "te", "se"]], pairs, rhodes_prior(*BAYES_SETTING),
-        desirable=desirable, correlation=correlation,
+        rows[["study", "treat1", "treat2", "te", "se"]],
+        pairs,
+        rhodes_prior(*BAYES_SETTING),
+        desirable=desirable,
+        correlation=correlation,
     )
     return table.assign(conclusion=table["treat1"] + " better than " + table["treat2"])
 
@@ -189,18 +218,29 @@ def beside_published(fit: NetworkFit, rows: pd.DataFrame, published: PublishedNe
         other = {name: float(printed[(name, *pair)] if known else frame.at[pair]) for name, frame in frames.items()}
         te, lower, upper = (float(frame.at[pair]) for frame in (fit.te, fit.lower, fit.upper))
         reach = math.hypot((upper - lower) / 2, (other["upper"] - other["lower"]) / 2)
-        out.append({
-            "treat1": pair[0], "treat2": pair[1],
-            "studies": own["study"].nunique(), "estimates": len(own), "published estimates": edge.estimates,
-            "te": te, "lower": lower, "upper": upper,
-            "predict lower": float(fit.predict_lower.at[pair]), "predict upper": float(fit.predict_upper.at[pair]),
-            "published te": other["te"], "published lower": other["lower"], "published upper": other["upper"],
-            "published tier": "printed" if known else "implied",
-            "difference": te - other["te"],
-            "difference lower": te - other["te"] - reach, "difference upper": te - other["te"] + reach,
-            "same side": "yes" if te * other["te"] > 0 else "no",
-            "intervals overlap": "yes" if lower <= other["upper"] and other["lower"] <= upper else "no",
-        })
+        out.append(
+            {
+                "treat1": pair[0],
+                "treat2": pair[1],
+                "studies": own["study"].nunique(),
+                "estimates": len(own),
+                "published estimates": edge.estimates,
+                "te": te,
+                "lower": lower,
+                "upper": upper,
+                "predict lower": float(fit.predict_lower.at[pair]),
+                "predict upper": float(fit.predict_upper.at[pair]),
+                "published te": other["te"],
+                "published lower": other["lower"],
+                "published upper": other["upper"],
+                "published tier": "printed" if known else "implied",
+                "difference": te - other["te"],
+                "difference lower": te - other["te"] - reach,
+                "difference upper": te - other["te"] + reach,
+                "same side": "yes" if te * other["te"] > 0 else "no",
+                "intervals overlap": "yes" if lower <= other["upper"] and other["lower"] <= upper else "no",
+            }
+        )
     return pd.DataFrame(out)
 
 
@@ -218,16 +258,27 @@ def information(fit: NetworkFit, rows: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         ``information`` is the inverse variance of the study's own estimate, 1' V^-1 1 over its estimates with
-        V_ij = correlation * (se_i se_j + tau2); in a star these add up to the inverse variance of the comparison. ``share`` is of the comparison, in [0, 1].
+        V_ij = correlation * (se_i se_j + tau2); in a star these add up to the inverse variance of the comparison.
+        ``share`` is of the comparison, in [0, 1].
     """
     rho = fit.correlation or 0.0
     table = []
-    for (study, ref, treat1, treat2, method), group in rows.groupby(["study", "ref", "treat1", "treat2", "method"], sort=False):
+    for (study, ref, treat1, treat2, method), group in rows.groupby(
+        ["study", "ref", "treat1", "treat2", "method"], sort=False
+    ):
         se = group["se"].to_numpy(float)
         matrix = rho * (np.outer(se, se) + fit.tau2)
         np.fill_diagonal(matrix, se**2 + fit.tau2)
-        table.append({"study": study, "ref": ref, "treat1": treat1, "treat2": treat2, "method": method,
-                      "information": float(np.linalg.inv(matrix).sum())})
+        table.append(
+            {
+                "study": study,
+                "ref": ref,
+                "treat1": treat1,
+                "treat2": treat2,
+                "method": method,
+                "information": float(np.linalg.inv(matrix).sum()),
+            }
+        )
     weights = pd.DataFrame(table)
     weights["share"] = weights["information"] / weights.groupby(["treat1", "treat2"])["information"].transform("sum")
     return weights
@@ -243,9 +294,11 @@ def resting_on_conversions(fit: NetworkFit, rows: pd.DataFrame) -> pd.DataFrame:
         conversions add up to 1 in every comparison.
     """
     table = information(fit, rows)
-    grouped = table.groupby(["treat1", "treat2", "method"], sort=False).agg(
-        studies=("study", lambda names: ", ".join(names)), share=("share", "sum")
-    ).reset_index()
+    grouped = (
+        table.groupby(["treat1", "treat2", "method"], sort=False)
+        .agg(studies=("study", lambda names: ", ".join(names)), share=("share", "sum"))
+        .reset_index()
+    )
     first = rows.drop_duplicates("method").set_index("method")["assumption"]
     return grouped.assign(assumption=grouped["method"].map(first))
 
@@ -274,12 +327,21 @@ def sensitivity(
             for method in ("DL", "REML"):
                 fit = reextracted_fit(rows, correlation=between, tau2=method)
                 for treat1, treat2 in rows[["treat1", "treat2"]].drop_duplicates().itertuples(index=False):
-                    out.append({
-                        "set": which, "within patients": within, "between estimates": between, "tau2 by": method,
-                        "treat1": treat1, "treat2": treat2,
-                        "te": float(fit.te.at[treat1, treat2]), "lower": float(fit.lower.at[treat1, treat2]),
-                        "upper": float(fit.upper.at[treat1, treat2]), "tau2": fit.tau2, "I2": fit.i2,
-                    })
+                    out.append(
+                        {
+                            "set": which,
+                            "within patients": within,
+                            "between estimates": between,
+                            "tau2 by": method,
+                            "treat1": treat1,
+                            "treat2": treat2,
+                            "te": float(fit.te.at[treat1, treat2]),
+                            "lower": float(fit.lower.at[treat1, treat2]),
+                            "upper": float(fit.upper.at[treat1, treat2]),
+                            "tau2": fit.tau2,
+                            "I2": fit.i2,
+                        }
+                    )
     return pd.DataFrame(out)
 
 
@@ -301,7 +363,12 @@ def including_zero(grid: pd.DataFrame, treat2: str) -> pd.DataFrame:
         raise ValueError(f"treat2={treat2!r}: expected one of {', '.join(sorted(grid['treat2'].unique()))}")
     zero = (rows["lower"] <= 0) & (rows["upper"] >= 0)
     keys = [rows["within patients"], rows["between estimates"]]
-    return zero.groupby(keys, sort=False).agg(["sum", "size"]).reset_index().rename(columns={"sum": "including zero", "size": "of"})
+    return (
+        zero.groupby(keys, sort=False)
+        .agg(["sum", "size"])
+        .reset_index()
+        .rename(columns={"sum": "including zero", "size": "of"})
+    )
 
 
 def forest_rows(fit: NetworkFit, rows: pd.DataFrame, published: PublishedNetwork) -> pd.DataFrame:
@@ -314,9 +381,18 @@ def forest_rows(fit: NetworkFit, rows: pd.DataFrame, published: PublishedNetwork
     table = beside_published(fit, rows, published)
     out = []
     for _, row in table.iterrows():
-        for kind, prefix, tier in (("published", "published ", row["published tier"]), ("re-extracted", "", "re-extracted")):
-            out.append({"label": f"against {row['treat2']}, {kind}", "tier": tier, "treatment_class": row["treat2"],
-                        **{name: row[prefix + name] for name in ("te", "lower", "upper")}})
+        for kind, prefix, tier in (
+            ("published", "published ", row["published tier"]),
+            ("re-extracted", "", "re-extracted"),
+        ):
+            out.append(
+                {
+                    "label": f"against {row['treat2']}, {kind}",
+                    "tier": tier,
+                    "treatment_class": row["treat2"],
+                    **{name: row[prefix + name] for name in ("te", "lower", "upper")},
+                }
+            )
     return pd.DataFrame(out)
 
 
@@ -377,7 +453,8 @@ def _effect(method: str, values: list[float], correlation: float, facts: pd.Data
 
 
 def imputed_sd(facts: pd.DataFrame, outcomes: list[str]) -> float:
-    """Mean of the published SDs of these outcomes after treatment on a scale from 0 to 10, the article's rule for a missing SD."""
+    """Mean of the published SDs of these outcomes after treatment on a scale from 0 to 10, the article's rule for a
+    missing SD."""
     rows = facts[(facts["field"] == "outcome_sd") & (facts["unit"] == "points 0 to 10") & (facts["chosen"] == "yes")]
     rows = rows[rows["outcome"].isin(outcomes)]
     return float(rows["number"].mean())

@@ -16,8 +16,12 @@ LEVEL = 0.95
 ESTIMATORS = {"DL": "DerSimonian-Laird", "REML": "restricted maximum likelihood", "PM": "Paule-Mandel"}
 ANALYSES = {
     "missing as failure": "everyone randomised, with missing patients counted as failures",
-    "observed, fewest": "patients with an outcome, at the fewest that the print allows; all randomised where it tells nothing",
-    "observed, most": "patients with an outcome, at the most that the print allows; all randomised where it tells nothing",
+    "observed, fewest": (
+        "patients with an outcome, at the fewest that the print allows; all randomised where it tells nothing"
+    ),
+    "observed, most": (
+        "patients with an outcome, at the most that the print allows; all randomised where it tells nothing"
+    ),
 }
 NOT_SEEN = "not seen, all randomised"
 
@@ -47,25 +51,27 @@ def arm_counts(responder_counts: pd.DataFrame, facts: pd.DataFrame, studies: pd.
             events = fact(facts, getattr(row, f"events{arm}"))
             randomised = int(fact(facts, getattr(row, f"randomised{arm}"))["number"])
             low, high, basis = _observed(row, arm, facts, int(events["number"]), randomised)
-            rows.append({
-                "trial": f"{named.at[row.study, 'first_author']} {named.at[row.study, 'year']}",
-                "study": row.study,
-                "ref": row.ref,
-                "comparison": row.comparison,
-                "arm": getattr(row, f"arm{arm}"),
-                "role": role,
-                "site": row.site,
-                "definition": row.definition,
-                "time": row.time,
-                "events": int(events["number"]),
-                "randomised": randomised,
-                "observed_low": low,
-                "observed_high": high,
-                "observed_from": basis,
-                "percent": 100 * events["number"] / randomised,
-                "source": events["source_url"],
-                "note": row.note if isinstance(row.note, str) else "",
-            })
+            rows.append(
+                {
+                    "trial": f"{named.at[row.study, 'first_author']} {named.at[row.study, 'year']}",
+                    "study": row.study,
+                    "ref": row.ref,
+                    "comparison": row.comparison,
+                    "arm": getattr(row, f"arm{arm}"),
+                    "role": role,
+                    "site": row.site,
+                    "definition": row.definition,
+                    "time": row.time,
+                    "events": int(events["number"]),
+                    "randomised": randomised,
+                    "observed_low": low,
+                    "observed_high": high,
+                    "observed_from": basis,
+                    "percent": 100 * events["number"] / randomised,
+                    "source": events["source_url"],
+                    "note": row.note if isinstance(row.note, str) else "",
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -89,11 +95,20 @@ def contrasts(arms: pd.DataFrame, analysis: str = "missing as failure") -> pd.Da
     """
     if analysis not in ANALYSES:
         raise ValueError(f"analysis={analysis!r}: expected one of {', '.join(ANALYSES)}")
-    column = {"missing as failure": "randomised", "observed, fewest": "observed_low", "observed, most": "observed_high"}[analysis]
+    column = {
+        "missing as failure": "randomised",
+        "observed, fewest": "observed_low",
+        "observed, most": "observed_high",
+    }[analysis]
     keys = ["trial", "study", "ref", "comparison", "site", "definition", "time"]
     one, two = (arms[arms["role"] == role].reset_index(drop=True) for role in ("intervention", "comparator"))
     table = one[keys].copy()
-    table["events1"], table["n1"], table["events2"], table["n2"] = one["events"], one[column], two["events"], two[column]
+    table["events1"], table["n1"], table["events2"], table["n2"] = (
+        one["events"],
+        one[column],
+        two["events"],
+        two[column],
+    )
     counts = [table[name].to_numpy(float) for name in ("events1", "n1", "events2", "n2")]
     odds, difference = log_odds_ratio(*counts), risk_difference(*counts)
     z = z_quantile(LEVEL)
@@ -131,34 +146,46 @@ def pooled(arms: pd.DataFrame, *, comparison: str) -> pd.DataFrame:
         table = contrasts(arms, analysis)
         table = table[table["comparison"] == comparison]
         if table.empty:
-            raise ValueError(f"comparison={comparison!r}: expected one of {', '.join(sorted(arms['comparison'].unique()))}")
+            raise ValueError(
+                f"comparison={comparison!r}: expected one of {', '.join(sorted(arms['comparison'].unique()))}"
+            )
         patients = int(table["n1"].sum() + table["n2"].sum())
-        for measure, te, se, scale in (("odds ratio", "log_or", "se_log_or", math.exp), ("risk difference", "rd", "se_rd", _possible)):
+        for measure, te, se, scale in (
+            ("odds ratio", "log_or", "se_log_or", math.exp),
+            ("risk difference", "rd", "se_rd", _possible),
+        ):
             fit, wide = _fits(table[te], table[se])
-            rows.append({
-                "analysis": analysis,
-                "measure": measure,
-                "estimate": scale(fit.te),
-                "lower": scale(fit.lower),
-                "upper": scale(fit.upper),
-                "Hartung-Knapp lower": scale(wide.lower),
-                "Hartung-Knapp upper": scale(wide.upper),
-                "prediction lower": scale(fit.predict_lower),
-                "prediction upper": scale(fit.predict_upper),
-                "tau2": fit.tau2,
-                "I2": fit.i2,
-                "studies": fit.k,
-                "patients": patients,
-                "estimator": fit.tau2_method,
-            })
+            rows.append(
+                {
+                    "analysis": analysis,
+                    "measure": measure,
+                    "estimate": scale(fit.te),
+                    "lower": scale(fit.lower),
+                    "upper": scale(fit.upper),
+                    "Hartung-Knapp lower": scale(wide.lower),
+                    "Hartung-Knapp upper": scale(wide.upper),
+                    "prediction lower": scale(fit.predict_lower),
+                    "prediction upper": scale(fit.predict_upper),
+                    "tau2": fit.tau2,
+                    "I2": fit.i2,
+                    "studies": fit.k,
+                    "patients": patients,
+                    "estimator": fit.tau2_method,
+                }
+            )
     return pd.DataFrame(rows)
 
 
 def not_seen_text(arms: pd.DataFrame, *, comparison: str) -> str:
-    """Which trials of a comparison the observed-case analyses count in full, for want of the number with an outcome; empty if none."""
+    """Which trials of a comparison the observed-case analyses count in full, for want of the number with an outcome;
+    empty if none."""
     rows = arms[(arms["comparison"] == comparison) & (arms["observed_from"] == NOT_SEEN)]
     trials = " and ".join(rows["trial"].unique())
-    return trials and f"How many patients of {trials} had an outcome was not seen: the observed analyses count all randomised there."
+    return (
+        trials
+        and f"How many patients of {trials} had an outcome was not seen: "
+        "the observed analyses count all randomised there."
+    )
 
 
 def method_text(pooled_table: pd.DataFrame) -> str:
@@ -172,11 +199,18 @@ def method_text(pooled_table: pd.DataFrame) -> str:
 def forest_summary(pooled_table: pd.DataFrame, analysis: str = "missing as failure") -> dict[str, float]:
     """The pooled odds ratio as ``figures.forest.forest_responders`` wants it."""
     row = pooled_table[(pooled_table["analysis"] == analysis) & (pooled_table["measure"] == "odds ratio")].iloc[0]
-    return {"estimate": row["estimate"], "lower": row["lower"], "upper": row["upper"],
-            "predict_lower": row["prediction lower"], "predict_upper": row["prediction upper"]}
+    return {
+        "estimate": row["estimate"],
+        "lower": row["lower"],
+        "upper": row["upper"],
+        "predict_lower": row["prediction lower"],
+        "predict_upper": row["prediction upper"],
+    }
 
 
-def percentages_against_counts(responders: pd.DataFrame, arms: pd.DataFrame, facts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
+def percentages_against_counts(
+    responders: pd.DataFrame, arms: pd.DataFrame, facts: pd.DataFrame, studies: pd.DataFrame
+) -> pd.DataFrame:
     """The article's percentages beside the counts found.
 
     Parameters
@@ -192,30 +226,47 @@ def percentages_against_counts(responders: pd.DataFrame, arms: pd.DataFrame, fac
     -------
     DataFrame [trial, ref, arm, site, printed, counts, percent of counts, agrees, denominators]
         ``agrees``: whether some denominator between the observed and the randomised patients makes the count
-        print as the percentage; ``denominators`` names them. Where the article states no time, it is the earliest count.
-        Percentages without a count have "no count found", and
+        print as the percentage; ``denominators`` names them. Where the article states no time, it is the earliest
+        count. Percentages without a count have "no count found", and
         where the trial's page prints the ratio of the two arms, ``agrees`` is about that ratio.
     """
     named = studies.set_index("study")
     rows = []
     for row in responders.itertuples():
-        match = arms[(arms["study"] == row.study) & (arms["arm"] == row.arm) & ((arms["time"] == row.time) | (row.time == "not stated"))]
+        match = arms[
+            (arms["study"] == row.study)
+            & (arms["arm"] == row.arm)
+            & ((arms["time"] == row.time) | (row.time == "not stated"))
+        ]
         trial = f"{named.at[row.study, 'first_author']} {named.at[row.study, 'year']}"
-        out = {"trial": trial, "ref": row.ref, "arm": row.arm, "site": row.site, "printed": number(row.percent, row.decimals)}
+        out = {
+            "trial": trial,
+            "ref": row.ref,
+            "arm": row.arm,
+            "site": row.site,
+            "printed": number(row.percent, row.decimals),
+        }
         if match.empty:
             rows.append({**out, "percent of counts": math.nan, "denominators": "", **_by_ratio(row, responders, facts)})
             continue
         arm = match.loc[match["time"].map(_days).idxmin()]
-        fits = [n for n in range(int(arm["observed_low"]), int(arm["randomised"]) + 1)
-                if abs(100 * arm["events"] / n - row.percent) <= half_unit(row.decimals) * (1 + 1e-6)]
-        rows.append({
-            **out,
-            "counts": f"{arm['events']} of {arm['randomised']} randomised",
-            "percent of counts": 100 * arm["events"] / arm["randomised"],
-            "agrees": "yes" if fits else "no",
-            "denominators": ", ".join(map(str, fits)),
-        })
-    return pd.DataFrame(rows)[["trial", "ref", "arm", "site", "printed", "counts", "percent of counts", "agrees", "denominators"]]
+        fits = [
+            n
+            for n in range(int(arm["observed_low"]), int(arm["randomised"]) + 1)
+            if abs(100 * arm["events"] / n - row.percent) <= half_unit(row.decimals) * (1 + 1e-6)
+        ]
+        rows.append(
+            {
+                **out,
+                "counts": f"{arm['events']} of {arm['randomised']} randomised",
+                "percent of counts": 100 * arm["events"] / arm["randomised"],
+                "agrees": "yes" if fits else "no",
+                "denominators": ", ".join(map(str, fits)),
+            }
+        )
+    return pd.DataFrame(rows)[
+        ["trial", "ref", "arm", "site", "printed", "counts", "percent of counts", "agrees", "denominators"]
+    ]
 
 
 def _by_ratio(row, responders: pd.DataFrame, facts: pd.DataFrame) -> dict[str, str]:
@@ -281,7 +332,12 @@ def _fits(te: pd.Series, se: pd.Series) -> tuple[PairwiseFit, PairwiseFit]:
 
 def _printed_difference(row, facts: pd.DataFrame) -> str:
     """What a page's own interval of the difference in percent gives for the NNT; empty where there is none."""
-    own = facts[(facts["study"] == row.study) & (facts["unit"] == "percent") & (facts["chosen"] == "yes") & (facts["time"] == row.time)]
+    own = facts[
+        (facts["study"] == row.study)
+        & (facts["unit"] == "percent")
+        & (facts["chosen"] == "yes")
+        & (facts["time"] == row.time)
+    ]
     found = {name: own.loc[own["field"] == name, "number"] for name in ("mean_difference", "lower", "upper")}
     if any(len(values) != 1 for values in found.values()):
         return ""
@@ -290,8 +346,15 @@ def _printed_difference(row, facts: pd.DataFrame) -> str:
     wider = (1 / row.n1 + 1 / row.n2) / 2
     corrected = [100 * (limit + side * wider) for limit, side in ((row.rd_lower, -1), (row.rd_upper, 1))]
     same = all(abs(a - b) <= 0.05 for a, b in zip(corrected, (low, high), strict=True))
-    why = "Wald's interval with a continuity correction, which this table does without" if same else "by a method that is not stated"
-    return f"the abstract prints a difference of {middle:g} % ({low:g} to {high:g}), so {number(100 / high)} to {number(100 / low)}: {why}"
+    why = (
+        "Wald's interval with a continuity correction, which this table does without"
+        if same
+        else "by a method that is not stated"
+    )
+    return (
+        f"the abstract prints a difference of {middle:g} % ({low:g} to {high:g}), so {number(100 / high)} to"
+        f" {number(100 / low)}: {why}"
+    )
 
 
 def _possible(difference: float) -> float:

@@ -14,7 +14,9 @@ def overall_counts(studies: pd.DataFrame) -> pd.DataFrame:
     """Studies by overall judgement: DataFrame [judgement, n, percent], included studies only."""
     included = studies[studies["status"] == "included"]
     counts = included["rob_overall"].value_counts().reindex(JUDGEMENTS, fill_value=0)
-    return pd.DataFrame({"judgement": JUDGEMENTS, "n": counts.to_numpy(), "percent": 100 * counts.to_numpy() / len(included)})
+    return pd.DataFrame(
+        {"judgement": JUDGEMENTS, "n": counts.to_numpy(), "percent": 100 * counts.to_numpy() / len(included)}
+    )
 
 
 def domain_bounds(rob_domains: pd.DataFrame, n_studies: int) -> pd.DataFrame:
@@ -46,7 +48,8 @@ def domain_bounds(rob_domains: pd.DataFrame, n_studies: int) -> pd.DataFrame:
             fits = [n for n in range(n_studies + 1) if abs(100 * n / n_studies - row.percent) <= half * (1 + 1e-6)]
             if not fits:
                 raise ValueError(
-                    f"rob_domains.csv, domain {domain}, {row.judgement}: {row.percent} % is no whole number of {n_studies}"
+                    f"rob_domains.csv, domain {domain}, {row.judgement}: {row.percent} % is no whole number of"
+                    f" {n_studies}"
                 )
             known[row.judgement] = (fits[0], fits[-1])
         left_low = n_studies - sum(high for _, high in known.values())
@@ -61,8 +64,16 @@ def domain_bounds(rob_domains: pd.DataFrame, n_studies: int) -> pd.DataFrame:
                 low, high, tier = max(left_low, 0), left_high, "implied"
             else:
                 low, high, tier = 0, left_high, "unknown"
-            rows.append({"domain": domain, "domain_label": label, "judgement": judgement,
-                         "n_low": low, "n_high": high, "tier": tier})
+            rows.append(
+                {
+                    "domain": domain,
+                    "domain_label": label,
+                    "judgement": judgement,
+                    "n_low": low,
+                    "n_high": high,
+                    "tier": tier,
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -76,7 +87,10 @@ def stacked_percentages(studies: pd.DataFrame, rob_domains: pd.DataFrame) -> pd.
         exact = group[group["n_low"] == group["n_high"]]
         exact = exact[exact["tier"] != "unknown"]
         name = f"{domain} {label}"
-        rows += [{"domain": name, "judgement": row.judgement, "percent": 100 * row.n_low / total} for row in exact.itertuples()]
+        rows += [
+            {"domain": name, "judgement": row.judgement, "percent": 100 * row.n_low / total}
+            for row in exact.itertuples()
+        ]
         rest = 100 - 100 * exact["n_low"].sum() / total
         if rest > 1e-9:
             rows.append({"domain": name, "judgement": "unknown", "percent": rest})
@@ -123,9 +137,16 @@ def domain_table(rob_domains: pd.DataFrame, n_studies: int) -> pd.DataFrame:
     """The domains as readers see them: one row a domain, one column a judgement, counts or ranges of counts."""
     bounds = domain_bounds(rob_domains, n_studies)
     bounds["cell"] = [
-        "unknown" if (row.n_low, row.n_high) == (0, n_studies)
-        else f"at most {row.n_high}" if row.tier == "unknown"
-        else (str(row.n_low) if row.n_low == row.n_high else f"{row.n_low} to {row.n_high}") + ("" if row.tier == "printed" else f" ({row.tier})")
+        (
+            "unknown"
+            if (row.n_low, row.n_high) == (0, n_studies)
+            else (
+                f"at most {row.n_high}"
+                if row.tier == "unknown"
+                else (str(row.n_low) if row.n_low == row.n_high else f"{row.n_low} to {row.n_high}")
+                + ("" if row.tier == "printed" else f" ({row.tier})")
+            )
+        )
         for row in bounds.itertuples()
     ]
     table = bounds.pivot(index=["domain", "domain_label"], columns="judgement", values="cell")[JUDGEMENTS]

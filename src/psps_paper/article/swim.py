@@ -12,14 +12,20 @@ from psps_paper.formatting import references
 from psps_paper.tables.load import meeting
 
 EXPECTATIONS = [
-    "all favour the first arm", "most favour the first arm", "most show no difference", "all show no difference", "directions differ",
+    "all favour the first arm",
+    "most favour the first arm",
+    "most show no difference",
+    "all show no difference",
+    "directions differ",
     "not testable",
 ]
 LEANS = ["to the first arm", "to another arm", "both ways", "to none", "not seen"]
 LARGEST = 0.5  # "most" and "more than half" both mean a share above this
 
 
-def direction_rows(studies: pd.DataFrame, facts: pd.DataFrame, *, by: str = "subclass", treatment_class: str | None = None) -> pd.DataFrame:
+def direction_rows(
+    studies: pd.DataFrame, facts: pd.DataFrame, *, by: str = "subclass", treatment_class: str | None = None
+) -> pd.DataFrame:
     """Rows for an effect direction plot.
 
     Parameters
@@ -34,24 +40,31 @@ def direction_rows(studies: pd.DataFrame, facts: pd.DataFrame, *, by: str = "sub
     Returns
     -------
     DataFrame [study, subclass, direction, n, rob_overall]
-        ``subclass`` holds the group of ``by``; ``n`` is the patients of :func:`~psps_paper.article.facts.sample_size`, NA where they were
-        not found. The direction is the article's statement for the first-named arm.
+        ``subclass`` holds the group of ``by``; ``n`` is the patients of :func:`~psps_paper.article.facts.sample_size`,
+        NA where they were not found. The direction is the article's statement for the first-named arm.
 
     Source: Boon & Thomson 2021; SWiM (Campbell 2020), items 1, 3 and 6.
     """
     rows = _group_rows(studies, by, treatment_class).sort_values([by, "year", "ref"])
-    return pd.DataFrame({
-        "study": [f"{row.first_author} {row.year} [{row.ref}]" for row in rows.itertuples()],
-        "subclass": rows[by].to_numpy(),
-        "direction": rows["direction"].to_numpy(),
-        "n": rows["study"].map(sample_size(facts)).to_numpy(),
-        "rob_overall": rows["rob_overall"].to_numpy(),
-    })
+    return pd.DataFrame(
+        {
+            "study": [f"{row.first_author} {row.year} [{row.ref}]" for row in rows.itertuples()],
+            "subclass": rows[by].to_numpy(),
+            "direction": rows["direction"].to_numpy(),
+            "n": rows["study"].map(sample_size(facts)).to_numpy(),
+            "rob_overall": rows["rob_overall"].to_numpy(),
+        }
+    )
 
 
 def effect_direction_table(
-    studies: pd.DataFrame, facts: pd.DataFrame, fact_arms: pd.DataFrame, outcomes: pd.DataFrame, *,
-    by: str = "clinical_group", treatment_class: str | None = None,
+    studies: pd.DataFrame,
+    facts: pd.DataFrame,
+    fact_arms: pd.DataFrame,
+    outcomes: pd.DataFrame,
+    *,
+    by: str = "clinical_group",
+    treatment_class: str | None = None,
 ) -> pd.DataFrame:
     """The directions as a table that readers see: what the article states beside the trial's own numbers.
 
@@ -64,28 +77,33 @@ def effect_direction_table(
 
     Returns
     -------
-    DataFrame [group, study, first-named arm, other arms, stated direction, numbers lean, the numbers, what the statement rests on,
+    DataFrame [group, study, first-named arm, other arms, stated direction, numbers lean, the numbers, what the
+    statement rests on,
                patients, risk of bias]
         ``numbers lean`` is one of ``LEANS``, after :func:`leanings`; ``the numbers`` are those that it rests on.
     """
     rows = _group_rows(studies, by, treatment_class).sort_values([by, "year", "ref"])
     arms = rows["arms"].str.split(" | ", n=1, regex=False)
     leans = leanings(studies, facts, fact_arms, outcomes).set_index("study").loc[rows["study"]]
-    return pd.DataFrame({
-        "group": rows[by].to_numpy(),
-        "study": [f"{row.first_author} {row.year} (ref {row.ref})" for row in rows.itertuples()],
-        "first-named arm": arms.str[0].to_numpy(),
-        "other arms": arms.str[1].str.replace(" | ", "; ", regex=False).to_numpy(),
-        "stated direction": rows["direction"].to_numpy(),
-        "numbers lean": leans["lean"].to_numpy(),
-        "the numbers": leans["numbers"].to_numpy(),
-        "what the statement rests on": rows["direction_basis"].to_numpy(),
-        "patients": sample_size(facts).reindex(rows["study"]).array,
-        "risk of bias": rows["rob_overall"].to_numpy(),
-    })
+    return pd.DataFrame(
+        {
+            "group": rows[by].to_numpy(),
+            "study": [f"{row.first_author} {row.year} (ref {row.ref})" for row in rows.itertuples()],
+            "first-named arm": arms.str[0].to_numpy(),
+            "other arms": arms.str[1].str.replace(" | ", "; ", regex=False).to_numpy(),
+            "stated direction": rows["direction"].to_numpy(),
+            "numbers lean": leans["lean"].to_numpy(),
+            "the numbers": leans["numbers"].to_numpy(),
+            "what the statement rests on": rows["direction_basis"].to_numpy(),
+            "patients": sample_size(facts).reindex(rows["study"]).array,
+            "risk of bias": rows["rob_overall"].to_numpy(),
+        }
+    )
 
 
-def leanings(studies: pd.DataFrame, facts: pd.DataFrame, fact_arms: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:
+def leanings(
+    studies: pd.DataFrame, facts: pd.DataFrame, fact_arms: pd.DataFrame, outcomes: pd.DataFrame
+) -> pd.DataFrame:
     """Which way a trial's own numbers point for its first-named arm, whether or not anything tests them.
 
     Parameters
@@ -109,8 +127,8 @@ def leanings(studies: pd.DataFrame, facts: pd.DataFrame, fact_arms: pd.DataFrame
     outcome, measure, unit and time, and wherever they give a difference that involves it on a scale of the outcome.
     Only the first outcome of ``outcomes`` counts, with its parts and composites: outcomes whose name begins or ends
     with its name. A higher share of responders is better, and of all else the direction that ``outcomes`` calls
-    desirable. All comparisons the same way give "to the first arm" or "to another arm"; equal ones say nothing beside others and
-    "to none" by themselves; else "both ways". Any difference counts, however small, so a lean is no finding.
+    desirable. All comparisons the same way give "to the first arm" or "to another arm"; equal ones say nothing beside
+    others and "to none" by themselves; else "both ways". Any difference counts, however small, so a lean is no finding.
     """
     main = outcomes.iloc[0]
     arms, contrasts = (_on_outcome(table, main["outcome"]) for table in (arm_numbers(facts), contrast_numbers(facts)))
@@ -127,14 +145,16 @@ def leanings(studies: pd.DataFrame, facts: pd.DataFrame, fact_arms: pd.DataFrame
         forwards = (1 if row.position == 1 else -1) * (1 if main["scale_desirable"] == "higher" else -1)
         signs.setdefault(row.study, []).append(forwards * _sign(row.value))
     arms = arms[compared]
-    return pd.DataFrame([
-        {
-            "study": study,
-            "lean": _lean(signs.get(study, [])),
-            "numbers": numbers_text(arms[arms["study"] == study], contrasts[contrasts["study"] == study]),
-        }
-        for study in included(studies)["study"]
-    ])
+    return pd.DataFrame(
+        [
+            {
+                "study": study,
+                "lean": _lean(signs.get(study, [])),
+                "numbers": numbers_text(arms[arms["study"] == study], contrasts[contrasts["study"] == study]),
+            }
+            for study in included(studies)["study"]
+        ]
+    )
 
 
 def stated_against_numbers(table: pd.DataFrame) -> pd.DataFrame:
@@ -150,7 +170,8 @@ def stated_against_numbers(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def one_way(table: pd.DataFrame, direction: str = "no difference") -> tuple[int, int, int]:
-    """Of :func:`effect_direction_table`, studies of a stated direction: how many, with numbers, and with numbers that lean one way."""
+    """Of :func:`effect_direction_table`, studies of a stated direction: how many, with numbers, and with numbers that
+    lean one way."""
     leans = table.loc[table["stated direction"] == direction, "numbers lean"]
     return len(leans), int((leans != "not seen").sum()), int(leans.isin(["to the first arm", "to another arm"]).sum())
 
@@ -202,20 +223,25 @@ def sign_tests(studies: pd.DataFrame, *, by: str = "subclass", treatment_class: 
     for name in ("favours intervention", "favours comparator", "no difference", "mixed", "not reported"):
         table[name] = counts[name]
     table["p"] = [sign_p(int(a), int(b)) for a, b in zip(better, worse, strict=True)]
-    table["p with no difference counted against"] = [sign_p(int(a), int(b), int(c)) for a, b, c in zip(better, worse, even, strict=True)]
+    table["p with no difference counted against"] = [
+        sign_p(int(a), int(b), int(c)) for a, b, c in zip(better, worse, even, strict=True)
+    ]
     return table
 
 
 def groupings(studies: pd.DataFrame, treatment_class: str) -> pd.DataFrame:
-    """How the two groupings of a class meet: DataFrame [as a clinician would ask, as in the article, studies, references]."""
+    """How the two groupings of a class meet: DataFrame [as a clinician would ask, as in the article, studies,
+    references]."""
     rows = _group_rows(studies, "clinical_group", treatment_class).sort_values("ref")
     refs = rows.groupby(["clinical_group", "subclass"])["ref"].agg(list)
-    return pd.DataFrame({
-        "as a clinician would ask": refs.index.get_level_values(0),
-        "as in the article": refs.index.get_level_values(1),
-        "studies": refs.map(len).to_numpy(),
-        "references": [references(group) for group in refs],
-    })
+    return pd.DataFrame(
+        {
+            "as a clinician would ask": refs.index.get_level_values(0),
+            "as in the article": refs.index.get_level_values(1),
+            "studies": refs.map(len).to_numpy(),
+            "references": [references(group) for group in refs],
+        }
+    )
 
 
 def summary_against_table(studies: pd.DataFrame, summary_claims: pd.DataFrame) -> pd.DataFrame:
@@ -231,9 +257,10 @@ def summary_against_table(studies: pd.DataFrame, summary_claims: pd.DataFrame) -
     DataFrame [class, claim, expected, refs, favours intervention, favours comparator, no difference, other, agrees,
                all of the group, agrees over the group, remark, place]
         ``agrees``: "yes", "no", "cannot tell" where a study has no direction that decides it, or "not testable"
-        where the claim is one that no direction could contradict. ``all of the group`` counts the same directions over every study on the same question,
-        cited or not, as "favours intervention / favours comparator / no difference / other". Directions are the article's own, so the
-        comparison shows inner agreement and choice of citations, not whether the trials were read rightly.
+        where the claim is one that no direction could contradict. ``all of the group`` counts the same directions over
+        every study on the same question, cited or not, as "favours intervention / favours comparator / no difference /
+        other". Directions are the article's own, so the comparison shows inner agreement and choice of citations, not
+        whether the trials were read rightly.
 
     Raises
     ------
@@ -250,29 +277,32 @@ def summary_against_table(studies: pd.DataFrame, summary_claims: pd.DataFrame) -
         cited = _tally(table.loc[refs, "direction"])
         where = f"summary_claims.csv, row {claim.Index + 1}, column could_cite"
         eligible = table.loc[meeting(table, claim.could_cite, "studies.csv", where), "direction"]
-        rows.append({
-            "class": claim.treatment_class,
-            "claim": claim.claim,
-            "expected": claim.expected,
-            "refs": ", ".join(map(str, refs)),
-            "favours intervention": cited[0],
-            "favours comparator": cited[1],
-            "no difference": cited[2],
-            "other": cited[3],
-            "agrees": agreement(claim.expected, *cited),
-            "all of the group": " / ".join(map(str, _tally(eligible))),
-            "agrees over the group": agreement(claim.expected, *_tally(eligible)),
-            "remark": claim.remark if isinstance(claim.remark, str) else "",
-            "place": claim.place,
-        })
+        rows.append(
+            {
+                "class": claim.treatment_class,
+                "claim": claim.claim,
+                "expected": claim.expected,
+                "refs": ", ".join(map(str, refs)),
+                "favours intervention": cited[0],
+                "favours comparator": cited[1],
+                "no difference": cited[2],
+                "other": cited[3],
+                "agrees": agreement(claim.expected, *cited),
+                "all of the group": " / ".join(map(str, _tally(eligible))),
+                "agrees over the group": agreement(claim.expected, *_tally(eligible)),
+                "remark": claim.remark if isinstance(claim.remark, str) else "",
+                "place": claim.place,
+            }
+        )
     return pd.DataFrame(rows)
 
 
 def agreement(expected: str, better: int, worse: int, even: int, other: int) -> str:
     """Whether counts of directions bear out an expectation: "yes", "no", "cannot tell" or "not testable".
 
-    ``worse`` counts directions in favour of another arm, which speak against every expectation but that directions differ. ``other`` are mixed or
-    unreported directions: a majority must hold whatever they would be, else it cannot be told.
+    ``worse`` counts directions in favour of another arm, which speak against every expectation but that directions
+    differ. ``other`` are mixed or unreported directions: a majority must hold whatever they would be, else it cannot be
+    told.
     """
     if expected not in EXPECTATIONS:
         raise ValueError(f"expected={expected!r}: one of {', '.join(EXPECTATIONS)}")
@@ -293,7 +323,9 @@ def agreement(expected: str, better: int, worse: int, even: int, other: int) -> 
 
 
 def _tally(directions: pd.Series) -> tuple[int, int, int, int]:
-    better, worse, even = (int((directions == name).sum()) for name in ("favours intervention", "favours comparator", "no difference"))
+    better, worse, even = (
+        int((directions == name).sum()) for name in ("favours intervention", "favours comparator", "no difference")
+    )
     return better, worse, even, len(directions) - better - worse - even
 
 
@@ -304,11 +336,15 @@ def _on_outcome(numbers: pd.DataFrame, outcome: str) -> pd.DataFrame:
 
 def _placed(numbers: pd.DataFrame, fact_arms: pd.DataFrame) -> pd.DataFrame:
     """The numbers with ``position`` and ``against`` of their arms; those whose place cannot be told are left out."""
-    placed = numbers.merge(fact_arms[["study", "arm", "position", "against"]], how="left", on=["study", "arm"], indicator="known")
+    placed = numbers.merge(
+        fact_arms[["study", "arm", "position", "against"]], how="left", on=["study", "arm"], indicator="known"
+    )
     unknown = placed[placed["known"] == "left_only"]
     if len(unknown):
         study, arm = unknown[["study", "arm"]].iloc[0]
-        raise ValueError(f"fact_arms.csv, column arm: no row for {arm!r} of {study}, which has numbers in study_facts.csv")
+        raise ValueError(
+            f"fact_arms.csv, column arm: no row for {arm!r} of {study}, which has numbers in study_facts.csv"
+        )
     return placed[placed["position"].notna()]
 
 
@@ -320,7 +356,15 @@ def _lean(signs: list[int]) -> str:
     if not signs:
         return "not seen"
     first, another = 1 in signs, -1 in signs
-    return "both ways" if first and another else "to the first arm" if first else "to another arm" if another else "to none"
+    return (
+        "both ways"
+        if first and another
+        else "to the first arm"
+        if first
+        else "to another arm"
+        if another
+        else "to none"
+    )
 
 
 def _group_rows(studies: pd.DataFrame, by: str, treatment_class: str | None) -> pd.DataFrame:

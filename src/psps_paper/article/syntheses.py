@@ -55,42 +55,70 @@ def on_common_scale(syntheses: pd.DataFrame, sds: tuple[float, float]) -> pd.Dat
         sign = 1.0 if row.desirable == "higher" else -1.0
         estimates = sorted(sign * row.estimate * factor for factor in factors)
         limits = [sign * value * factor for value in (row.lower, row.upper) for factor in factors]
-        rows.append({
-            "synthesis": row.name, "year": row.year, "population": row.population,
-            "comparison": row.comparison, "control": row.control, "outcome": row.outcome,
-            "time": row.time if isinstance(row.time, str) else "",
-            "low estimate": estimates[0], "high estimate": estimates[-1],
-            "lower": min(limits), "upper": max(limits),
-            "conversion": conversion, "scale note": row.scale_note, "studies": row.n_studies, "patients": row.n_patients,
-            "reason": row.reason, "source": row.source_url,
-        })
+        rows.append(
+            {
+                "synthesis": row.name,
+                "year": row.year,
+                "population": row.population,
+                "comparison": row.comparison,
+                "control": row.control,
+                "outcome": row.outcome,
+                "time": row.time if isinstance(row.time, str) else "",
+                "low estimate": estimates[0],
+                "high estimate": estimates[-1],
+                "lower": min(limits),
+                "upper": max(limits),
+                "conversion": conversion,
+                "scale note": row.scale_note,
+                "studies": row.n_studies,
+                "patients": row.n_patients,
+                "reason": row.reason,
+                "source": row.source_url,
+            }
+        )
     return pd.DataFrame(rows)
 
 
 def left_out(syntheses: pd.DataFrame) -> pd.DataFrame:
-    """Results that cannot be put on the scale: DataFrame [synthesis, comparison, outcome, result, why, note, source]."""
+    """Results that cannot be put on the scale: DataFrame [synthesis, comparison, outcome, result, why, note,
+    source]."""
     rows = syntheses[~_convertible(syntheses)]
-    return pd.DataFrame({
-        "synthesis": rows["name"].to_numpy(),
-        "comparison": rows["comparison"].to_numpy(),
-        "outcome": rows["outcome"].to_numpy(),
-        "result": [_result(row) for row in rows.itertuples()],
-        "why": [_why(row) for row in rows.itertuples()],
-        "note": rows["note"].fillna("").to_numpy(),
-        "source": rows["source_url"].to_numpy(),
-    })
+    return pd.DataFrame(
+        {
+            "synthesis": rows["name"].to_numpy(),
+            "comparison": rows["comparison"].to_numpy(),
+            "outcome": rows["outcome"].to_numpy(),
+            "result": [_result(row) for row in rows.itertuples()],
+            "why": [_why(row) for row in rows.itertuples()],
+            "note": rows["note"].fillna("").to_numpy(),
+            "source": rows["source_url"].to_numpy(),
+        }
+    )
 
 
 def reviews(syntheses: pd.DataFrame) -> pd.DataFrame:
-    """One row a review: DataFrame [synthesis, title, year, population, question, results, with an estimate, reason, source].
+    """One row a review: DataFrame [synthesis, title, year, population, question, results, with an estimate, reason,
+    source].
 
     Reason and source are those of its first result, by ``id``.
     """
     grouped = syntheses.sort_values("id").groupby("synthesis")
-    return grouped.agg(
-        name=("name", "first"), title=("title", "first"), year=("year", "first"), population=("population", "first"), question=("question", "first"),
-        results=("id", "size"), estimates=("estimate", "count"), reason=("reason", "first"), source=("source_url", "first"),
-    ).loc[syntheses["synthesis"].unique()].rename(columns={"name": "synthesis", "estimates": "with an estimate"}).reset_index(drop=True)
+    return (
+        grouped.agg(
+            name=("name", "first"),
+            title=("title", "first"),
+            year=("year", "first"),
+            population=("population", "first"),
+            question=("question", "first"),
+            results=("id", "size"),
+            estimates=("estimate", "count"),
+            reason=("reason", "first"),
+            source=("source_url", "first"),
+        )
+        .loc[syntheses["synthesis"].unique()]
+        .rename(columns={"name": "synthesis", "estimates": "with an estimate"})
+        .reset_index(drop=True)
+    )
 
 
 def _convertible(syntheses: pd.DataFrame) -> pd.Series:

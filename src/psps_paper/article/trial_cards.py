@@ -1,4 +1,5 @@
-"""One card for each trial: what was done, what came out, what went wrong, who paid, how far to trust it, where it is used."""
+"""One card for each trial: what was done, what came out, what went wrong, who paid, how far to trust it, where it is
+used."""
 
 from __future__ import annotations
 
@@ -15,7 +16,16 @@ from psps_paper.article.reextracted import contrasts
 from psps_paper.article.studies import included
 from psps_paper.formatting import estimate, sentence_list
 
-TABLES = ("studies", "study_facts", "harms", "funders", "responder_counts", "reextracted_contrasts", "source_differences", "nma_published")
+TABLES = (
+    "studies",
+    "study_facts",
+    "harms",
+    "funders",
+    "responder_counts",
+    "reextracted_contrasts",
+    "source_differences",
+    "nma_published",
+)
 NOT_FOUND = "not in the public sources"
 NO_COUNT = "no count found in the public sources"
 # How an identifier becomes an address, the most lasting first.
@@ -27,8 +37,12 @@ RESOLVERS = {
     r"(?P<id>ISRCTN\d+)": "https://www.isrctn.com/{id}",
 }
 KINDS = {
-    "abstract": "abstract", "registry": "register", "full_text_excerpt": "part of the paper", "review": "table of a review",
-    "guideline": "guideline", "news_or_blog": "news",
+    "abstract": "abstract",
+    "registry": "register",
+    "full_text_excerpt": "part of the paper",
+    "review": "table of a review",
+    "guideline": "guideline",
+    "news_or_blog": "news",
 }
 
 
@@ -122,11 +136,12 @@ def trial_cards(tables: Mapping[str, pd.DataFrame]) -> list[TrialCard]:
     if missing:
         raise ValueError(f"tables: {', '.join(missing)} missing; expected {', '.join(TABLES)}")
     tables = {name: tables[name] for name in TABLES} | {
-        "study_facts": _in_order(tables["study_facts"], "fact"), "harms": tables["harms"].sort_values("harm", kind="stable"),
+        "study_facts": _in_order(tables["study_facts"], "fact"),
+        "harms": tables["harms"].sort_values("harm", kind="stable"),
         "responder_counts": tables["responder_counts"].sort_values(["study", "comparison", "time"]),
         "reextracted_contrasts": tables["reextracted_contrasts"].sort_values("id"),
         "source_differences": tables["source_differences"].sort_values(["study", "fact", "topic"]),
-    }  # fmt: skip
+    }
     converted = contrasts(tables["reextracted_contrasts"], tables["study_facts"])
     return [_card(row, tables, converted) for row in included(tables["studies"]).sort_values("ref").itertuples()]
 
@@ -134,7 +149,11 @@ def trial_cards(tables: Mapping[str, pd.DataFrame]) -> list[TrialCard]:
 def _in_order(table: pd.DataFrame, column: str) -> pd.DataFrame:
     """Rows by study, field and running number, which ``study.field.10`` ends with, whatever the order of the file."""
     parts = table[column].str.rpartition(".")
-    return table.assign(_name=parts[0], _number=parts[2].astype(int)).sort_values(["_name", "_number"]).drop(columns=["_name", "_number"])
+    return (
+        table.assign(_name=parts[0], _number=parts[2].astype(int))
+        .sort_values(["_name", "_number"])
+        .drop(columns=["_name", "_number"])
+    )
 
 
 def _card(row, tables: Mapping[str, pd.DataFrame], converted: pd.DataFrame) -> TrialCard:
@@ -145,13 +164,22 @@ def _card(row, tables: Mapping[str, pd.DataFrame], converted: pd.DataFrame) -> T
     compared = row.arms.replace(" | ", " against ")
     patients = _patients(own)
     return TrialCard(
-        ref=int(row.ref), study=row.study, name=f"{row.first_author} {row.year}", treatment_class=row.treatment_class,
-        compared=compared, patients=patients, rob=row.rob_overall,
+        ref=int(row.ref),
+        study=row.study,
+        name=f"{row.first_author} {row.year}",
+        treatment_class=row.treatment_class,
+        compared=compared,
+        patients=patients,
+        rob=row.rob_overall,
         lead=_lead(row, compared, patients),
-        results=_results(own), harms=_harms(row.study, own, tables["harms"]), trust=_trust(row, own, tables["funders"]), design=_design(own),
-        used=_used(row, tables, converted), differences=_differences(row.study, tables["source_differences"]),
+        results=_results(own),
+        harms=_harms(row.study, own, tables["harms"]),
+        trust=_trust(row, own, tables["funders"]),
+        design=_design(own),
+        used=_used(row, tables, converted),
+        differences=_differences(row.study, tables["source_differences"]),
         sources=_sources(row, own),
-    )  # fmt: skip
+    )
 
 
 def _lead(row, compared: str, patients: str) -> str:
@@ -234,15 +262,25 @@ def _harms(study: str, own: pd.DataFrame, harms: pd.DataFrame) -> tuple[Entry, .
         share = re.search(r"\((\d+)\s%\)", text)
         when = f" within {row['time']}" if isinstance(row["time"], str) else ""
         note = f"; {row['note']}" if isinstance(row["note"], str) else ""
-        label = f"Of these: {row['event']}" if isinstance(row["part_of"], str) else row["event"][:1].upper() + row["event"][1:]
+        label = (
+            f"Of these: {row['event']}"
+            if isinstance(row["part_of"], str)
+            else row["event"][:1].upper() + row["event"][1:]
+        )
         entries.append(Entry(label, f"{text}{when}{note}", percent=float(share[1]) if share else None, page="harms"))
     return tuple(entries)
 
 
 def _trust(row, own: pd.DataFrame, funders: pd.DataFrame) -> tuple[Entry, ...]:
-    paid = [f"{payer.funder}, {payer.kind} ({payer.role})" for payer in funders[funders["study"] == row.study].itertuples()]
+    paid = [
+        f"{payer.funder}, {payer.kind} ({payer.role})" for payer in funders[funders["study"] == row.study].itertuples()
+    ]
     return (
-        Entry("Risk of bias", f"{row.rob_overall} overall, as judged in the article; judgements by domain are not printed for single trials"),
+        Entry(
+            "Risk of bias",
+            f"{row.rob_overall} overall, as judged in the article; judgements by domain are not printed for single"
+            " trials",
+        ),
         _entry("Blinding", _texts(own, "blinding")),
         _entry("Who paid", "; ".join(paid), otherwise="no funder found in the public sources"),
         _entry("Analysed", _texts(own, "n_analysed", "n_completed")),
@@ -252,10 +290,19 @@ def _trust(row, own: pd.DataFrame, funders: pd.DataFrame) -> tuple[Entry, ...]:
 
 def _design(own: pd.DataFrame) -> tuple[Entry, ...]:
     fields = {
-        "Design": ("design",), "Randomised": ("n_randomised",), "Country": ("country", "care_setting"), "Age": ("age_mean", "age_range"),
-        "Sex": ("female_percent", "male_percent", "female_n", "male_n"), "Symptoms": ("symptom_site",), "Arms": ("intervention", "comparator"),
-        "Doses or settings": ("dose_or_settings", "treatment_duration"), "Measure": ("outcome_scale",), "Primary outcome": ("primary_outcome",),
-        "Follow-up": ("follow_up", "follow_up_text"), "Arms compared at": ("randomised_follow_up",), "Registration": ("registration",),
+        "Design": ("design",),
+        "Randomised": ("n_randomised",),
+        "Country": ("country", "care_setting"),
+        "Age": ("age_mean", "age_range"),
+        "Sex": ("female_percent", "male_percent", "female_n", "male_n"),
+        "Symptoms": ("symptom_site",),
+        "Arms": ("intervention", "comparator"),
+        "Doses or settings": ("dose_or_settings", "treatment_duration"),
+        "Measure": ("outcome_scale",),
+        "Primary outcome": ("primary_outcome",),
+        "Follow-up": ("follow_up", "follow_up_text"),
+        "Arms compared at": ("randomised_follow_up",),
+        "Registration": ("registration",),
     }
     entries, missing = [], []
     for label, names in fields.items():
@@ -271,27 +318,47 @@ def _design(own: pd.DataFrame) -> tuple[Entry, ...]:
 
 def _sex(own: pd.DataFrame, fields: tuple[str, ...]) -> str:
     found = [(field, _texts(own, field)) for field in fields]
-    return "; ".join(f"{text.removesuffix(' patients')} {'women' if field.startswith('female') else 'men'}" for field, text in found if text)
+    return "; ".join(
+        f"{text.removesuffix(' patients')} {'women' if field.startswith('female') else 'men'}"
+        for field, text in found
+        if text
+    )
 
 
 def _used(row, tables: Mapping[str, pd.DataFrame], converted: pd.DataFrame) -> tuple[Entry, ...]:
-    entries = [Entry("In the article", f"narrative synthesis, {row.treatment_class}", page=f"narrative_{row.treatment_class.replace(' ', '_')}")]
+    entries = [
+        Entry(
+            "In the article",
+            f"narrative synthesis, {row.treatment_class}",
+            page=f"narrative_{row.treatment_class.replace(' ', '_')}",
+        )
+    ]
     if row.nma_status == "used":
         entries.append(Entry("In the network", _network_text(row, tables), page="network_meta_analysis"))
     elif row.nma_status == "not eligible":
         entries.append(Entry("In the network", "not used: not eligible", page="network_meta_analysis"))
     else:
-        entries.append(Entry("In the network", "not used: it connects with none of its treatments", page="network_meta_analysis"))
+        entries.append(
+            Entry("In the network", "not used: it connects with none of its treatments", page="network_meta_analysis")
+        )
     mine = converted[converted["study"] == row.study]
     entries += [
-        Entry("From public pages", f"SMD {estimate(effect.te, effect.lower, effect.upper)} for {_when(effect)}, "
-              f"{effect.treat1} against {effect.treat2}: {effect.conversion}", page="reextracted_network")
+        Entry(
+            "From public pages",
+            f"SMD {estimate(effect.te, effect.lower, effect.upper)} for {_when(effect)}, "
+            f"{effect.treat1} against {effect.treat2}: {effect.conversion}",
+            page="reextracted_network",
+        )
         for effect in mine.itertuples()
     ]
     none = tables["reextracted_contrasts"]
     entries += [
-        Entry("From public pages", f"no effect can be computed: {gap.conversion}. It would take {gap.assumption}", known=False,
-              page="reextracted_network")
+        Entry(
+            "From public pages",
+            f"no effect can be computed: {gap.conversion}. It would take {gap.assumption}",
+            known=False,
+            page="reextracted_network",
+        )
         for gap in none[(none["study"] == row.study) & (none["method"] == "none")].itertuples()
     ]
     counts = tables["responder_counts"]
@@ -306,7 +373,9 @@ def _network_text(row, tables: Mapping[str, pd.DataFrame]) -> str:
     studies, printed = tables["studies"], tables["nma_published"]
     treat1, treat2 = row.nma_comparison.split(" vs ")
     trials = int(((studies["nma_comparison"] == row.nma_comparison) & (studies["nma_status"] == "used")).sum())
-    counted = printed[(printed["quantity"] == "n_estimates") & (printed["treat1"] == treat1) & (printed["treat2"] == treat2)]["value"]
+    counted = printed[
+        (printed["quantity"] == "n_estimates") & (printed["treat1"] == treat1) & (printed["treat2"] == treat2)
+    ]["value"]
     behind = "the only trial" if trials == 1 else f"one of {trials} trials"
     estimates = f", which give {counted.iloc[0]:.0f} estimates" if len(counted) else ""
     return f"{behind} of {treat1} against {treat2}{estimates}"
@@ -314,7 +383,11 @@ def _network_text(row, tables: Mapping[str, pd.DataFrame]) -> str:
 
 def _differences(study: str, differences: pd.DataFrame) -> tuple[Entry, ...]:
     return tuple(
-        Entry(row.topic.capitalize(), f"The article: {row.article_says}. The source: {row.source_says}.", page="evidence_base")
+        Entry(
+            row.topic.capitalize(),
+            f"The article: {row.article_says}. The source: {row.source_says}.",
+            page="evidence_base",
+        )
         for row in differences[differences["study"] == study].itertuples()
     )
 
@@ -335,7 +408,8 @@ def resolved(identifier: str) -> tuple[int, str]:
 
 
 def _sources(row, own: pd.DataFrame) -> tuple[Source, ...]:
-    """Pages on which values were read, by identifier where they have one; the DOI of the reference list always comes first."""
+    """Pages on which values were read, by identifier where they have one; the DOI of the reference list always comes
+    first."""
     seen = own[~own["source_kind"].isin(["searched", "article"])]
     keys = seen["identifier"].where(seen["identifier"].notna(), seen["source_url"])
     found = []
@@ -343,7 +417,9 @@ def _sources(row, own: pd.DataFrame) -> tuple[Source, ...]:
         rank, url = resolved(key)
         label = key if url else urlsplit(rows["source_url"].iloc[0]).netloc.removeprefix("www.")
         kinds = sentence_list(list(dict.fromkeys(KINDS[kind] for kind in rows["source_kind"])))
-        rank += 10 * (not set(rows["source_kind"]) & {"abstract", "full_text_excerpt", "registry"})  # the trial's own pages first
+        rank += 10 * (
+            not set(rows["source_kind"]) & {"abstract", "full_text_excerpt", "registry"}
+        )  # the trial's own pages first
         found.append((rank, -len(rows), Source(label, url or rows["source_url"].iloc[0], kinds, len(rows))))
     listed = f"doi:{row.doi}" if isinstance(row.doi, str) else ""
     if listed and all(source.label != listed for *_, source in found):

@@ -94,10 +94,13 @@ class BookNetwork:
 
     @property
     def order(self) -> list[str]:
-        """Treatments of the network in the declared order; by P-score, the best first, where one of them is not declared."""
+        """Treatments of the network in the declared order; by P-score, the best first, where one of them is not
+        declared."""
         if not self.outcome.undeclared(self.fit.treatments):
             return self.outcome.ordered(self.fit.treatments)
-        return list(p_scores(self.fit, desirable=self.outcome.te_desirable).sort_values(ascending=False, kind="stable").index)
+        return list(
+            p_scores(self.fit, desirable=self.outcome.te_desirable).sort_values(ascending=False, kind="stable").index
+        )
 
     @property
     def name(self) -> str:
@@ -114,16 +117,21 @@ class BookNetwork:
         Returns
         -------
         DataFrame [treat1, treat2, n_studies, n_estimates, refs, used]
-            ``refs`` are reference numbers, or the trials' own names where trial-level data are present. ``n_estimates`` is NA
-            where it is not printed.
+            ``refs`` are reference numbers, or the trials' own names where trial-level data are present. ``n_estimates``
+            is NA where it is not printed.
         """
         if isinstance(self.state, Printed):
             return comparisons(load_table("studies", self.state.folder), load_table("nma_published", self.state.folder))
         everything = pd.concat([self.fit.contrasts, self.excluded], ignore_index=True)
-        edges = trial_edges(everything, self.outcome).rename(columns={"studies": "n_studies", "estimates": "n_estimates"})
+        edges = trial_edges(everything, self.outcome).rename(
+            columns={"studies": "n_studies", "estimates": "n_estimates"}
+        )
         refs, used = [], []
         for edge in edges.itertuples():
-            own = everything[everything["treat1"].isin([edge.treat1, edge.treat2]) & everything["treat2"].isin([edge.treat1, edge.treat2])]
+            own = everything[
+                everything["treat1"].isin([edge.treat1, edge.treat2])
+                & everything["treat2"].isin([edge.treat1, edge.treat2])
+            ]
             refs.append(", ".join(sorted(own["study"].unique())))
             used.append(edge.treat1 in self.fit.treatments)
         return edges.assign(refs=refs, used=used)[["treat1", "treat2", "n_studies", "n_estimates", "refs", "used"]]
@@ -141,9 +149,16 @@ class BookNetwork:
         if reference not in fit.treatments:
             raise ValueError(f"reference={reference!r}: not one of {', '.join(fit.treatments)}")
         rows = [
-            {"label": f"against {other}", "te": fit.te.at[reference, other], "lower": fit.lower.at[reference, other],
-             "upper": fit.upper.at[reference, other], "tier": self.tier, "treatment_class": other}
-            for other in fit.treatments if other != reference
+            {
+                "label": f"against {other}",
+                "te": fit.te.at[reference, other],
+                "lower": fit.lower.at[reference, other],
+                "upper": fit.upper.at[reference, other],
+                "tier": self.tier,
+                "treatment_class": other,
+            }
+            for other in fit.treatments
+            if other != reference
         ]
         return pd.DataFrame(rows).sort_values("te", ascending=False, ignore_index=True)
 
@@ -175,7 +190,10 @@ def load_trials(folder: Path) -> pd.DataFrame:
     recorded = load_source(folder).get("files", {}).get(CONTRASTS)
     found = hashlib.sha256((place / CONTRASTS).read_bytes()).hexdigest()
     if recorded != found:
-        raise TableError(f"{TRIALS}/{CONTRASTS}: its checksum is not the one in {SOURCE}; import the file again instead of editing it")
+        raise TableError(
+            f"{TRIALS}/{CONTRASTS}: its checksum is not the one in {SOURCE}; import the file again instead of"
+            " editing it"
+        )
     for name in ("outcome", "study", "treat1", "treat2", "rows"):
         contrasts[name] = contrasts[name].map(unprotected)
     return contrasts
@@ -196,7 +214,8 @@ def network_state(folder: Path | None = None) -> Printed | Trials:
 
 
 def book_state(folder: Path | None = None) -> Printed | Trials:
-    """The state of the first outcome, which the chapters show: Printed also where the trials are of other outcomes only."""
+    """The state of the first outcome, which the chapters show: Printed also where the trials are of other outcomes
+    only."""
     state = network_state(folder)
     return state if isinstance(state, Trials) and len(outcome_contrasts(state)) else Printed(state.folder)
 
@@ -208,18 +227,26 @@ def main_part(contrasts: pd.DataFrame, reference: str | None = None) -> tuple[pd
     ----------
     contrasts : DataFrame [study, treat1, treat2, te, se]
     reference : str, optional
-        Treatment with which others are compared: its part is the one, however small; without it, or where no contrast names
-        it, the part with most treatments is.
+        Treatment with which others are compared: its part is the one, however small; without it, or where no contrast
+        names it, the part with most treatments is.
     """
     parts = subnetworks(contrasts)
     chosen = next((part for part in parts if reference in part), parts[0])
-    inside = np.array([{treat1, treat2} <= chosen for treat1, treat2 in zip(contrasts["treat1"], contrasts["treat2"], strict=True)])
-    why = "the largest part of the network" if chosen is parts[0] else f"the part of the network with the reference {reference}"
+    inside = np.array(
+        [{treat1, treat2} <= chosen for treat1, treat2 in zip(contrasts["treat1"], contrasts["treat2"], strict=True)]
+    )
+    why = (
+        "the largest part of the network"
+        if chosen is parts[0]
+        else f"the part of the network with the reference {reference}"
+    )
     others = "; ".join(" and ".join(sorted(part)) for part in parts if part is not chosen)
     return contrasts[inside], contrasts[~inside].assign(reason=f"not connected with {why} ({others})")
 
 
-def trial_network(contrasts: pd.DataFrame, *, tau2: str | float = "DL", level: float = 0.95, correlation: float = 0.0) -> NetworkFit:
+def trial_network(
+    contrasts: pd.DataFrame, *, tau2: str | float = "DL", level: float = 0.95, correlation: float = 0.0
+) -> NetworkFit:
     """Fit trial-level contrasts as the article did.
 
     Parameters
@@ -229,15 +256,18 @@ def trial_network(contrasts: pd.DataFrame, *, tau2: str | float = "DL", level: f
     tau2, level
         As in :func:`psps_paper.network.fit_network`.
     correlation : float
-        Of several estimates of one comparison by one study. By default they count as estimates of independent studies, as in
-        the article, whose degrees of freedom show that it counted them so.
+        Of several estimates of one comparison by one study. By default they count as estimates of independent studies,
+        as in the article, whose degrees of freedom show that it counted them so.
 
     Raises
     ------
     ValueError
         As :func:`psps_paper.network.fit_network`.
     """
-    pairs = {(study, frozenset(pair)) for study, *pair in zip(contrasts["study"], contrasts["treat1"], contrasts["treat2"], strict=True)}
+    pairs = {
+        (study, frozenset(pair))
+        for study, *pair in zip(contrasts["study"], contrasts["treat1"], contrasts["treat2"], strict=True)
+    }
     repeats = correlation if len(pairs) < len(contrasts) else None
     return fit_network(contrasts.reset_index(drop=True), tau2=tau2, level=level, correlation=repeats)
 
@@ -267,15 +297,22 @@ def check_network(contrasts: pd.DataFrame, file: str, reference: str | None = No
     if len(outside):
         fitted = f"the fit has {', '.join(fit.treatments)}"
         if reference not in fit.treatments:
-            fitted += ", which are most treatments, since no contrast names the reference" + (f" {reference}" if reference else "")
+            fitted += ", which are most treatments, since no contrast names the reference" + (
+                f" {reference}" if reference else ""
+            )
         studies = list(dict.fromkeys(outside["study"]))
         named = ", ".join(studies[:10]) + (f" and {len(studies) - 10} more" if len(studies) > 10 else "")
-        notes.append(f"{len(outside)} of {len(contrasts)} contrasts are {outside['reason'].iloc[0]}; they ({named}) are kept, and left out of the fit; {fitted}")
+        notes.append(
+            f"{len(outside)} of {len(contrasts)} contrasts are {outside['reason'].iloc[0]}; they ({named}) are kept,"
+            f" and left out of the fit; {fitted}"
+        )
     if fit.correlation is not None:
         pair = [frozenset(names) for names in zip(inside["treat1"], inside["treat2"], strict=True)]
         studies = ", ".join(sorted(set(inside.loc[inside.assign(pair=pair).duplicated(["study", "pair"]), "study"])))
-        notes.append(f"several estimates of one comparison ({studies}); each counts as a study of its own, "
-                     "which makes intervals too narrow where the patients are the same")
+        notes.append(
+            f"several estimates of one comparison ({studies}); each counts as a study of its own, "
+            "which makes intervals too narrow where the patients are the same"
+        )
     return notes
 
 
@@ -304,7 +341,9 @@ def lacking_print(contrasts: pd.DataFrame, nma_published: pd.DataFrame) -> Lacki
     known = frozenset(name for _, *pair in printed for name in pair if isinstance(name, str))
     pairs = {frozenset(pair) for pair in zip(contrasts["treat1"], contrasts["treat2"], strict=True)}
     edges = [(treat1, treat2) for quantity, treat1, treat2 in printed if quantity == "n_estimates"]
-    return LackingPrint(known, sorted(known - frozenset().union(*pairs)), [edge for edge in edges if frozenset(edge) not in pairs])
+    return LackingPrint(
+        known, sorted(known - frozenset().union(*pairs)), [edge for edge in edges if frozenset(edge) not in pairs]
+    )
 
 
 def outcome_contrasts(state: Trials, outcome: str | None = None) -> pd.DataFrame:
@@ -345,13 +384,25 @@ def book_network(folder: Path | None = None, *, outcome: str | None = None) -> B
             inside, outside = main_part(contrasts, settings.reference)
             fit = trial_network(inside, tau2=settings.tau2, level=settings.level, correlation=settings.correlation)
             edges = trial_edges(inside, settings)
-            return BookNetwork(state, fit, "recomputed", "recomputed", "recomputed", edges, outside, published, settings)
+            return BookNetwork(
+                state, fit, "recomputed", "recomputed", "recomputed", edges, outside, published, settings
+            )
         state = Printed(folder)
     if published is None:
         raise TableError(f"{folder}: neither trial-level data nor printed results of outcome {settings.outcome}")
     edges = published_edges(load_table("nma_published", folder))
     nothing = pd.DataFrame(columns=["study", "treat1", "treat2", "te", "se", "reason"])
-    return BookNetwork(state, published.fit, "implied", "printed and implied", "recomputed and printed", edges, nothing, published, settings)
+    return BookNetwork(
+        state,
+        published.fit,
+        "implied",
+        "printed and implied",
+        "recomputed and printed",
+        edges,
+        nothing,
+        published,
+        settings,
+    )
 
 
 def comparison_adjusted_egger(fit: NetworkFit, order: Sequence[str]) -> EggerTest | None:
@@ -361,8 +412,8 @@ def comparison_adjusted_egger(fit: NetworkFit, order: Sequence[str]) -> EggerTes
     ----------
     fit : NetworkFit
     order : sequence of str
-        As in :func:`psps_paper.network.sensitivity.comparison_adjusted_funnel`: the test asks whether small studies favour
-        the treatment that comes first.
+        As in :func:`psps_paper.network.sensitivity.comparison_adjusted_funnel`: the test asks whether small studies
+        favour the treatment that comes first.
 
     Source: Egger 1997; Chaimani & Salanti 2012.  Checked against: :func:`psps_paper.pairwise.egger_test` by hand on one
     comparison.
@@ -383,5 +434,7 @@ def trial_edges(contrasts: pd.DataFrame, outcome: Outcome) -> pd.DataFrame:
     groups = orient(contrasts, order).groupby(["treat1", "treat2"])["study"]
     edges = groups.agg(estimates="size", studies="nunique").reset_index()
     return edges.sort_values(
-        ["estimates", "treat1", "treat2"], key=lambda column: -column if column.name == "estimates" else column.map(rank), ignore_index=True
+        ["estimates", "treat1", "treat2"],
+        key=lambda column: -column if column.name == "estimates" else column.map(rank),
+        ignore_index=True,
     )

@@ -90,7 +90,11 @@ def order_findings(network: Network) -> list[Finding]:
     """Cells whose limits are out of order or whose estimate is outside them: a clash on any scale."""
     cells = [cell for table in network.tables for cell in table.cells]
     as_difference = replace(network, scale="difference")
-    return [_limit_finding(as_difference, cell, one, False, "") for cell in cells if not (one := interval_of(cell, "difference", network.level)).ordered]
+    return [
+        _limit_finding(as_difference, cell, one, False, "")
+        for cell in cells
+        if not (one := interval_of(cell, "difference", network.level)).ordered
+    ]
 
 
 def _limit_finding(network: Network, cell: Cell, one: Interval, alone: bool, label: str) -> Finding:
@@ -104,17 +108,31 @@ def _limit_finding(network: Network, cell: Cell, one: Interval, alone: bool, lab
 
     if not one.ordered:
         if lower.bounds()[0] > upper.bounds()[1]:
-            return finding("clash", "The lower limit is above the upper one; " + _minus_question(cell, network, "are the two in the wrong places?"))
-        return finding("clash", "The estimate is outside its interval; " + _minus_question(cell, network, "is one of the three numbers another?"))
+            return finding(
+                "clash",
+                "The lower limit is above the upper one; "
+                + _minus_question(cell, network, "are the two in the wrong places?"),
+            )
+        return finding(
+            "clash",
+            "The estimate is outside its interval; "
+            + _minus_question(cell, network, "is one of the three numbers another?"),
+        )
     if one.middle:
         on = "the logarithmic scale" if scale == "ratio" else "its scale"
         return finding("holds", f"The estimate is the middle of its interval on {on}, within rounding.")
     off = f"The estimate sits at least {one.offset:.2g} standard errors off the middle of its interval"
     restored = _restored(cell, network)
     if alone and restored:
-        return finding("clash", f"{off}, all other cells in theirs; with {restored} it would be there: did a minus sign get lost, or come in?")
+        return finding(
+            "clash",
+            f"{off}, all other cells in theirs; with {restored} it would be there: did a minus sign get lost, or"
+            " come in?",
+        )
     if scale == "ratio" and _mean_of_log_normal(cell, network):
-        return finding("explained", f"{off}, where the mean of a log-normal distribution lies (posterior mean of a ratio).")
+        return finding(
+            "explained", f"{off}, where the mean of a log-normal distribution lies (posterior mean of a ratio)."
+        )
     if network.framework == "bayesian":
         verdict = "explained" if one.offset <= RARE_OFFSET else "cannot tell"
         return finding(verdict, f"{off}; a posterior need not be symmetric.")
@@ -146,22 +164,36 @@ def _flipped(number: Number) -> Number:
 def _turned_signs(cell: Cell) -> list[tuple[str, Cell]]:
     """The cell with the sign of one number, or of two, turned."""
     triple = cell.triple
-    ways = {"estimate": ("estimate",), "lower limit": ("lower",), "upper limit": ("upper",), "estimate and lower limit": ("estimate", "lower"),
-            "limits": ("lower", "upper")}
-    return [(f"the {name} of opposite sign", replace(cell, triple=replace(triple, **{one: _flipped(getattr(triple, one)) for one in numbers})))
-            for name, numbers in ways.items()]
+    ways = {
+        "estimate": ("estimate",),
+        "lower limit": ("lower",),
+        "upper limit": ("upper",),
+        "estimate and lower limit": ("estimate", "lower"),
+        "limits": ("lower", "upper"),
+    }
+    return [
+        (
+            f"the {name} of opposite sign",
+            replace(cell, triple=replace(triple, **{one: _flipped(getattr(triple, one)) for one in numbers})),
+        )
+        for name, numbers in ways.items()
+    ]
 
 
 def _restored(cell: Cell, network: Network) -> str:
     """Which change of sign puts the estimate in the middle of its interval; empty if none does."""
     if network.scale == "ratio":
         return ""
-    return next((name for name, other in _turned_signs(cell) if interval_of(other, network.scale, network.level).middle), "")
+    return next(
+        (name for name, other in _turned_signs(cell) if interval_of(other, network.scale, network.level).middle), ""
+    )
 
 
 def _minus_question(cell: Cell, network: Network, otherwise: str) -> str:
     restored = _restored(cell, network)
-    return f"with {restored} it would be in the middle: did a minus sign get lost in copying?" if restored else otherwise
+    return (
+        f"with {restored} it would be in the middle: did a minus sign get lost in copying?" if restored else otherwise
+    )
 
 
 def _mean_of_log_normal(cell: Cell, network: Network) -> bool:
@@ -199,7 +231,11 @@ vars(test_findings)["__test__"] = False  # not a test of pytest
 
 def statistic(one: Interval) -> tuple[float, float]:
     """Smallest and largest te / se."""
-    ends = [te / se if se > 0 else np.sign(te) * np.inf if te else 0.0 for te in (one.te_low, one.te_high) for se in (one.se_low, one.se_high)]
+    ends = [
+        te / se if se > 0 else np.sign(te) * np.inf if te else 0.0
+        for te in (one.te_low, one.te_high)
+        for se in (one.se_low, one.se_high)
+    ]
     return min(ends), max(ends)
 
 
@@ -217,14 +253,50 @@ def _z_finding(network: Network, cell: Cell, one: Interval, label: str) -> Findi
     where = place(cell, network.name, label)
     cells = ((cell.treat1, cell.treat2),)
     if overlap(low, high, *printed):
-        return Finding("z", where, cell.z.text, low, high, "holds", "z is the estimate over its standard error, within rounding.", cells)
+        return Finding(
+            "z",
+            where,
+            cell.z.text,
+            low,
+            high,
+            "holds",
+            "z is the estimate over its standard error, within rounding.",
+            cells,
+        )
     if overlap(-high, -low, *printed) or overlap(low, high, *sorted((-printed[0], -printed[1]))):
-        return Finding("z", where, cell.z.text, low, high, "explained", "z has the opposite sign: it is of the comparison the other way round, or printed without sign.", cells)
+        return Finding(
+            "z",
+            where,
+            cell.z.text,
+            low,
+            high,
+            "explained",
+            "z has the opposite sign: it is of the comparison the other way round, or printed without sign.",
+            cells,
+        )
     z = z_quantile(network.level)
     factors = stdtrit(_DF, (1 + network.level) / 2) / z
     if any(overlap(*sorted((low * factor, high * factor)), *printed) for factor in factors):
-        return Finding("z", where, cell.z.text, low, high, "explained", "The interval is wider than a normal one, as with a t distribution.", cells)
-    return Finding("z", where, cell.z.text, low, high, "clash", "z is not the estimate over the standard error of the interval; is one of these numbers another?", cells)
+        return Finding(
+            "z",
+            where,
+            cell.z.text,
+            low,
+            high,
+            "explained",
+            "The interval is wider than a normal one, as with a t distribution.",
+            cells,
+        )
+    return Finding(
+        "z",
+        where,
+        cell.z.text,
+        low,
+        high,
+        "clash",
+        "z is not the estimate over the standard error of the interval; is one of these numbers another?",
+        cells,
+    )
 
 
 def _p_finding(network: Network, cell: Cell, one: Interval, label: str) -> Finding:
@@ -246,7 +318,15 @@ def _p_finding(network: Network, cell: Cell, one: Interval, label: str) -> Findi
     for df in _DF:
         factor = stdtrit(df, (1 + network.level) / 2) / z
         if overlap(*_p_range(*(factor * value for value in statistics), df), *printed):
-            return finding("explained", f"p and interval agree by a t distribution with about {df:.0f} degrees of freedom (Knapp-Hartung or few studies).")
+            return finding(
+                "explained",
+                f"p and interval agree by a t distribution with about {df:.0f} degrees of freedom (Knapp-Hartung or few"
+                " studies).",
+            )
     if overlap(low / 2, high / 2, *printed) or overlap(1 - high / 2, 1 - low / 2, *printed):
         return finding("explained", "p is one-sided.")
-    return finding("clash", "p does not follow from estimate and interval by a normal or a t distribution; is one of these numbers another?")
+    return finding(
+        "clash",
+        "p does not follow from estimate and interval by a normal or a t distribution; is one of these numbers"
+        " another?",
+    )

@@ -67,14 +67,16 @@ class Audit:
         return self.findings["verdict"].value_counts().reindex(list(VERDICTS), fill_value=0)
 
 
-def audit(source: str | Path | Mapping[str, Any], *, measure: str = "", smallest_weight: float | None = None, name: str = "") -> Audit:
+def audit(
+    source: str | Path | Mapping[str, Any], *, measure: str = "", smallest_weight: float | None = None, name: str = ""
+) -> Audit:
     """Check what a paper prints about a network meta-analysis: what agrees, what clashes, and what follows.
 
     Parameters
     ----------
     source : path, text or dict
-        A YAML description, a CSV, TSV, XLSX, TXT or MD file with a league table alone, pasted text (with line breaks), or
-        a dict as the YAML would hold. ``psps-paper audit --template`` writes a description to fill in.
+        A YAML description, a CSV, TSV, XLSX, TXT or MD file with a league table alone, pasted text (with line breaks),
+        or a dict as the YAML would hold. ``psps-paper audit --template`` writes a description to fill in.
     measure : str
         Of a table alone, such as "SMD" or "OR", where its numbers do not decide whether they are ratios.
     smallest_weight : float, optional
@@ -125,10 +127,19 @@ def audit(source: str | Path | Mapping[str, Any], *, measure: str = "", smallest
     findings += percentage_findings(printed.percentages)
     tables = [shape.table for _, shape in analyses if shape is not None]
     weights = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS))
-    return Audit(finding_table(findings), implied_table(implied), weights, replace(printed, networks=tuple(networks)), tuple(findings), tuple(analyses))
+    return Audit(
+        finding_table(findings),
+        implied_table(implied),
+        weights,
+        replace(printed, networks=tuple(networks)),
+        tuple(findings),
+        tuple(analyses),
+    )
 
 
-def _check_network(network: Network, smallest: float | None) -> tuple[list[Finding], list[Implied], list[tuple[Analysis, Geometry | None]]]:
+def _check_network(
+    network: Network, smallest: float | None
+) -> tuple[list[Finding], list[Implied], list[tuple[Analysis, Geometry | None]]]:
     network, said = oriented_by_scores(network)
     analyses, findings = arrange(network)
     findings = misplaced_findings(network) + said + findings
@@ -181,5 +192,9 @@ def _missing_cells(analysis: Analysis, square: Square | None) -> list[Implied]:
             low, high = -square.te_high[j, i], square.te_high[i, j]
             if not square.printed[i, j] and np.isfinite(low) and np.isfinite(high):
                 ends = (float(np.exp(low)), float(np.exp(high))) if ratio else (float(low), float(high))
-                rows.append(Implied("estimate", f"{analysis.network.name}: {treat1} vs {square.treatments[j]}", *ends, "other cells"))
+                rows.append(
+                    Implied(
+                        "estimate", f"{analysis.network.name}: {treat1} vs {square.treatments[j]}", *ends, "other cells"
+                    )
+                )
     return rows

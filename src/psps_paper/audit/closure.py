@@ -2,9 +2,9 @@
 
 The rounding interval of a printed estimate of i against j is two inequalities, effect_i - effect_j <= high and
 effect_j - effect_i <= -low. Such a system of difference constraints has a solution if and only if the graph with these
-bounds as lengths has no negative cycle, and the cycle with the fewest edges is the smallest set of cells that cannot hold
-together. Shortest paths give the exact range of each difference. This is the linear program of the table solved by its
-dual, without a solver.
+bounds as lengths has no negative cycle, and the cycle with the fewest edges is the smallest set of cells that cannot
+hold together. Shortest paths give the exact range of each difference. This is the linear program of the table solved by
+its dual, without a solver.
 
 Source: Cormen, Leiserson, Rivest & Stein, Introduction to Algorithms, section on difference constraints.
 """

@@ -1,8 +1,8 @@
 """One covariance matrix behind all printed standard errors.
 
 With D the variances of all differences, some covariance matrix exists if and only if D is conditionally negative
-definite: x'Dx <= 0 for every x that sums to zero. A vector x for which the printed bounds force x'Dx > 0 is a proof that no
-covariance matrix fits; a matrix within the bounds that fits is a proof of the contrary.
+definite: x'Dx <= 0 for every x that sums to zero. A vector x for which the printed bounds force x'Dx > 0 is a proof
+that no covariance matrix fits; a matrix within the bounds that fits is a proof of the contrary.
 
 Source: Schoenberg 1935 (Euclidean distance matrices); Gower 1985.
 """
@@ -43,8 +43,8 @@ def covariance_exists(low: np.ndarray, high: np.ndarray) -> Existence:
     low, high : ndarray [n, n]
         Bounds of the variances of all differences; symmetric, diagonal 0, infinite where nothing is known.
 
-    Alternating projections: onto the conditionally negative definite matrices by taking off positive eigenvalues, and back
-    into the bounds. Each positive eigenvector is tried as a proof.
+    Alternating projections: onto the conditionally negative definite matrices by taking off positive eigenvalues, and
+    back into the bounds. Each positive eigenvector is tried as a proof.
     """
     n = len(low)
     if n < 3:

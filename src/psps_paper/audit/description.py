@@ -23,10 +23,52 @@ SCHEMA = "1"
 ORIENTATIONS = ("row versus column", "column versus row")
 AREAS = ("lower", "upper", "both", "list")
 _TOP = ("schema", "title", "source", "networks", "percentages")
-_NETWORK = ("name", "tables", "measure", "framework", "level", "better", "scores", "mean_ranks", "rank_probabilities", "best", "worst",
-            "heterogeneity", "Q", "p_values", "z_values", "predictions")
-_TABLE = ("file", "text", "sheet", "where", "holds", "triangle", "orientation", "decimals", "label_column", "reference", "columns")
-HETEROGENEITY = ("tau2", "tau", "I2", "I2_lower", "I2_upper", "Q", "df", "p", "df_predict", "studies", "comparisons", "arms", "designs")
+_NETWORK = (
+    "name",
+    "tables",
+    "measure",
+    "framework",
+    "level",
+    "better",
+    "scores",
+    "mean_ranks",
+    "rank_probabilities",
+    "best",
+    "worst",
+    "heterogeneity",
+    "Q",
+    "p_values",
+    "z_values",
+    "predictions",
+)
+_TABLE = (
+    "file",
+    "text",
+    "sheet",
+    "where",
+    "holds",
+    "triangle",
+    "orientation",
+    "decimals",
+    "label_column",
+    "reference",
+    "columns",
+)
+HETEROGENEITY = (
+    "tau2",
+    "tau",
+    "I2",
+    "I2_lower",
+    "I2_upper",
+    "Q",
+    "df",
+    "p",
+    "df_predict",
+    "studies",
+    "comparisons",
+    "arms",
+    "designs",
+)
 _WORDS = ("SMD", "WMD", "MD", "OR", "RR", "HR", "IRR", "RD")
 
 
@@ -54,7 +96,10 @@ def read_printed(source: str | Path | Mapping[str, Any], *, measure: str = "", n
         return _bare(read_pasted(source, name or "pasted text"), name or "pasted text", measure)
     path = Path(source)
     if not path.is_file():
-        raise ValueError(f"{path}: {'a folder' if path.is_dir() else 'there is no such file'}; expected a YAML description, or a CSV, XLSX or text file with a table")
+        raise ValueError(
+            f"{path}: {'a folder' if path.is_dir() else 'there is no such file'}; expected a YAML description, or a"
+            " CSV, XLSX or text file with a table"
+        )
     if path.suffix.lower() in (".yml", ".yaml"):
         return _described(_yaml(path), path.parent, path.name)
     return _bare(_grids(path), path.stem, measure)
@@ -77,7 +122,9 @@ def _text(path: Path) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"{path.name}, line {line}: byte {content[error.start]:#04x} is not UTF-8; save the file as UTF-8") from None
+        raise ValueError(
+            f"{path.name}, line {line}: byte {content[error.start]:#04x} is not UTF-8; save the file as UTF-8"
+        ) from None
 
 
 def _grids(path: Path, sheet: str = "") -> list[Grid]:
@@ -93,7 +140,10 @@ def _grids(path: Path, sheet: str = "") -> list[Grid]:
             raise ValueError(f"{path.name}: {error}; expected values separated by commas, semicolons or tabs") from None
     if suffix in (".txt", ".md"):
         return read_pasted(text, path.name)
-    raise ValueError(f"{path.name}: files ending in {suffix or 'nothing'} are not read; expected .yml, .csv, .tsv, .xlsx, .txt or .md")
+    raise ValueError(
+        f"{path.name}: files ending in {suffix or 'nothing'} are not read; expected .yml, .csv, .tsv, .xlsx, .txt"
+        " or .md"
+    )
 
 
 def _delimiter(text: str) -> str:
@@ -118,7 +168,11 @@ def _sheets(path: Path, sheet: str) -> list[Grid]:
         width = max(map(len, rows), default=0)
         if width:
             whole = [row + [""] * (width - len(row)) for row in rows]
-            grids.append(Grid(whole, f"{path.name}, sheet {name}" if len(names) > 1 else path.name, name if len(names) > 1 else ""))
+            grids.append(
+                Grid(
+                    whole, f"{path.name}, sheet {name}" if len(names) > 1 else path.name, name if len(names) > 1 else ""
+                )
+            )
     if not grids:
         raise ValueError(f"{path.name}: every sheet is empty; expected a league table")
     return grids
@@ -138,14 +192,32 @@ def _bare(grids: list[Grid], title: str, measure: str) -> Printed:
 
 def _from_raw(raw: Raw, name: str, measure: str) -> Network:
     """A network of one table alone: triangles apart, orientation and scale left open where print does not say."""
-    tables = tuple(_table(raw, area, "network", "", None) for area in ("lower", "upper", "list") if any(cell.area == area for cell in raw.cells))
-    measure = measure or next((word for word in _WORDS if f" {word} " in f" {plain(raw.head).replace('(', ' ').replace(')', ' ')} "), "")
+    tables = tuple(
+        _table(raw, area, "network", "", None)
+        for area in ("lower", "upper", "list")
+        if any(cell.area == area for cell in raw.cells)
+    )
+    measure = measure or next(
+        (word for word in _WORDS if f" {word} " in f" {plain(raw.head).replace('(', ' ').replace(')', ' ')} "), ""
+    )
     scale = scale_of(measure) if measure else ""
     if measure and not scale:
         raise ValueError(f"measure {measure!r}: expected one such as SMD, MD, OR, RR or HR")
     credible = re.search(r"\bCr[IL]\b|credible", " ".join([raw.head, *(cell.triple.text for cell in raw.cells)]))
-    return Network(name, raw.treatments, tables, scale, "stated" if scale else "", "bayesian" if credible else "", scores=raw.scores, score_kind=raw.score_kind or "P-score",
-                   best=raw.best, worst=raw.worst, misplaced=raw.misplaced, notes=raw.notes)
+    return Network(
+        name,
+        raw.treatments,
+        tables,
+        scale,
+        "stated" if scale else "",
+        "bayesian" if credible else "",
+        scores=raw.scores,
+        score_kind=raw.score_kind or "P-score",
+        best=raw.best,
+        worst=raw.worst,
+        misplaced=raw.misplaced,
+        notes=raw.notes,
+    )
 
 
 def _table(raw: Raw, area: str, holds: str, orientation: str, mapping: Mapping[str, str] | None) -> Table:
@@ -196,7 +268,10 @@ def _described(content: Mapping[str, Any], folder: Path, file: str) -> Printed:
     for k, entry in enumerate(content.get("percentages") or []):
         place = f"{file}, percentages[{k + 1}]"
         _known(entry, ("percent", "of"), place)
-        number, people = _number(entry.get("percent", ""), f"{place}, percent"), _number(entry.get("of", ""), f"{place}, of")
+        number, people = (
+            _number(entry.get("percent", ""), f"{place}, percent"),
+            _number(entry.get("of", ""), f"{place}, of"),
+        )
         if people.decimals or people.value < 1:
             raise ValueError(f"{place}, of: {people.text!r} is not a whole number of at least 1")
         percentages.append((number, int(people.value)))
@@ -229,14 +304,21 @@ def _network(entry: Mapping[str, Any], folder: Path, place: str) -> Network:
     if not 0.5 <= level < 1:
         raise ValueError(f"{place}, level: {entry.get('level')!r}: expected percent, 50 to below 100")
     network = Network(
-        name, tuple(treatments), tuple(tables), scale, "stated" if scale else "",
+        name,
+        tuple(treatments),
+        tuple(tables),
+        scale,
+        "stated" if scale else "",
         framework=_one_of(str(entry.get("framework", "")), ("", "frequentist", "bayesian"), f"{place}, framework"),
         level=level,
         better=_one_of(str(entry.get("better", "")), ("", "lower", "higher"), f"{place}, better"),
-        scores=first.scores if first else {}, score_kind=(first.score_kind if first else "") or "P-score",
-        best=first.best if first else {}, worst=first.worst if first else {},
+        scores=first.scores if first else {},
+        score_kind=(first.score_kind if first else "") or "P-score",
+        best=first.best if first else {},
+        worst=first.worst if first else {},
         heterogeneity=_heterogeneity(entry.get("heterogeneity") or {}, f"{place}, heterogeneity"),
-        q_rows=_q_rows(entry.get("Q") or [], f"{place}, Q"), notes=tuple(note for raw, _ in raws for note in raw.notes),
+        q_rows=_q_rows(entry.get("Q") or [], f"{place}, Q"),
+        notes=tuple(note for raw, _ in raws for note in raw.notes),
         misplaced=tuple(one for raw, _ in raws for one in raw.misplaced),
     )
     return _with_lists(network, entry, spelled, place)
@@ -259,8 +341,10 @@ def _raw(table: Mapping[str, Any], folder: Path, place: str) -> Raw:
             options[name] = int(_number(table[name], f"{place}, {name}").value)
     raws = [raw for grid in grids for raw in read_grid(_part(grid, table.get("where"), place), **options)]
     if len(raws) > 1:
-        raise ValueError(f"{place}: holds {len(raws)} tables ({', '.join(raw.name for raw in raws[:6])}); "
-                         "expected where: to say which, by the head of a column and its value")
+        raise ValueError(
+            f"{place}: holds {len(raws)} tables ({', '.join(raw.name for raw in raws[:6])}); "
+            "expected where: to say which, by the head of a column and its value"
+        )
     return raws[0]
 
 
@@ -273,8 +357,13 @@ def _part(grid: Grid, where: Mapping[str, str] | None, place: str) -> Grid:
     for name, value in where.items():
         column = next((k for k, cell in enumerate(head) if key(cell) == key(name)), None)
         if column is None:
-            raise ValueError(f"{place}, where: no column is named {name!r}; expected one of {', '.join(filter(None, head))}")
-        kept = [row if row is head or (column < len(row) and key(row[column]) == key(str(value))) else [""] * len(row) for row in kept]
+            raise ValueError(
+                f"{place}, where: no column is named {name!r}; expected one of {', '.join(filter(None, head))}"
+            )
+        kept = [
+            row if row is head or (column < len(row) and key(row[column]) == key(str(value))) else [""] * len(row)
+            for row in kept
+        ]
         if not any(any(row) for row in kept if row is not head):
             raise ValueError(f"{place}, where: no row has {value!r} in column {name!r}")
     return replace(grid, rows=kept, name=", ".join(map(str, where.values())))
@@ -312,7 +401,14 @@ def _q_rows(entries: list, place: str) -> tuple[tuple[str, Number, Number, Numbe
         here = f"{place}[{k + 1}]"
         _known(entry, ("name", "Q", "df", "p"), here)
         p = _number(entry["p"], f"{here}, p") if "p" in entry else None
-        rows.append((str(entry.get("name", f"row {k + 1}")), _number(entry.get("Q", ""), f"{here}, Q"), _number(entry.get("df", ""), f"{here}, df"), p))
+        rows.append(
+            (
+                str(entry.get("name", f"row {k + 1}")),
+                _number(entry.get("Q", ""), f"{here}, Q"),
+                _number(entry.get("df", ""), f"{here}, df"),
+                p,
+            )
+        )
     return tuple(rows)
 
 
@@ -325,7 +421,9 @@ def _with_lists(network: Network, entry: Mapping[str, Any], spelled: dict[str, s
         if key(str(label)) in spelled:
             return spelled[key(str(label))]
         if ranked and network.tables:
-            notes.append(f"{label} has a rank but stands in no table: is it a treatment of its own, or another spelling?")
+            notes.append(
+                f"{label} has a rank but stands in no table: is it a treatment of its own, or another spelling?"
+            )
         elif network.tables:
             raise ValueError(f"{where}: {str(label)!r} is in no table; expected one of {', '.join(network.treatments)}")
         spelled[key(str(label))] = str(label)
@@ -335,8 +433,13 @@ def _with_lists(network: Network, entry: Mapping[str, Any], spelled: dict[str, s
     for name in ("scores", "mean_ranks", "best", "worst"):
         values = dict(entry.get(name) or {})
         if name == "scores" and values:
-            changes["score_kind"] = _one_of(str(values.pop("kind", "P-score")), ("P-score", "SUCRA"), f"{place}, scores, kind")
-        numbers = {treatment(label, f"{place}, {name}", ranked=True): _number(value, f"{place}, {name}, {label}") for label, value in values.items()}
+            changes["score_kind"] = _one_of(
+                str(values.pop("kind", "P-score")), ("P-score", "SUCRA"), f"{place}, scores, kind"
+            )
+        numbers = {
+            treatment(label, f"{place}, {name}", ranked=True): _number(value, f"{place}, {name}, {label}")
+            for label, value in values.items()
+        }
         if numbers:
             changes[name] = numbers if name == "mean_ranks" else _as_fractions(numbers)
     rows = {}
@@ -344,8 +447,13 @@ def _with_lists(network: Network, entry: Mapping[str, Any], spelled: dict[str, s
         here = f"{place}, rank_probabilities, {label}"
         rows[treatment(label, here, ranked=True)] = {str(k): _number(value, here) for k, value in enumerate(values)}
     if rows:
-        percent = any(number.value > 1 or "%" in number.text for numbers in rows.values() for number in numbers.values())
-        changes["rank_probabilities"] = {label: tuple(number.over(100 if percent else 1) for number in numbers.values()) for label, numbers in rows.items()}
+        percent = any(
+            number.value > 1 or "%" in number.text for numbers in rows.values() for number in numbers.values()
+        )
+        changes["rank_probabilities"] = {
+            label: tuple(number.over(100 if percent else 1) for number in numbers.values())
+            for label, numbers in rows.items()
+        }
     tables = list(network.tables)
     for name, kind in (("p_values", "p"), ("z_values", "z")):
         for k, row in enumerate(entry.get(name) or []):
@@ -355,7 +463,9 @@ def _with_lists(network: Network, entry: Mapping[str, Any], spelled: dict[str, s
             tables = _with_value(tables, pair, kind, _number(row.get(kind, ""), here), here)
     changes["tables"] = tuple(tables)
     changes["predictions"] = tuple(
-        _prediction(row, treatment, f"{place}, predictions[{k + 1}]") for k, row in enumerate(entry.get("predictions") or []))
+        _prediction(row, treatment, f"{place}, predictions[{k + 1}]")
+        for k, row in enumerate(entry.get("predictions") or [])
+    )
     missing = [label for label in spelled.values() if label not in network.treatments]
     return replace(network, treatments=(*network.treatments, *missing), notes=tuple(notes), **changes)
 
@@ -384,6 +494,9 @@ def _prediction(row: Mapping[str, Any], treatment, place: str) -> Cell:
     if limits is None:
         raise ValueError(f"{place}, interval: {row.get('interval')!r} is not two limits such as -0.3 to 0.9")
     estimate = _number(row["estimate"], f"{place}, estimate") if "estimate" in row else Number("", float("nan"), 0)
-    return Cell(treatment(row.get("treat1"), place), treatment(row.get("treat2"), place), Triple(estimate, *limits, str(row["interval"])), place)
-
-
+    return Cell(
+        treatment(row.get("treat1"), place),
+        treatment(row.get("treat2"), place),
+        Triple(estimate, *limits, str(row["interval"])),
+        place,
+    )

@@ -59,7 +59,9 @@ def finding_table(findings: Iterable[Finding]) -> pd.DataFrame:
 
 def implied_table(implied: Iterable[Implied]) -> pd.DataFrame:
     """Implied quantities as a table, one row each."""
-    return pd.DataFrame([asdict(row) for row in implied], columns=["quantity", "where", "lower", "upper", "source"]).astype({"lower": float, "upper": float})
+    return pd.DataFrame(
+        [asdict(row) for row in implied], columns=["quantity", "where", "lower", "upper", "source"]
+    ).astype({"lower": float, "upper": float})
 
 
 def overlap(low1: float, high1: float, low2: float, high2: float) -> bool:

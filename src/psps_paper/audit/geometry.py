@@ -1,11 +1,13 @@
-"""The network behind a league table: the weight of the direct evidence of each comparison, with its interval by rounding.
+"""The network behind a league table: the weight of the direct evidence of each comparison, with its interval by
+rounding.
 
-The variances of all differences are the effective resistances of a graph whose conductances are the weights of the direct
-evidence (Rücker 2012). With D the variances and J the centring matrix, G = -J D J / 2 is the covariance of the centred
-effects and its pseudo-inverse L the Laplacian of the graph: minus its off-diagonal entries are the weights.
+The variances of all differences are the effective resistances of a graph whose conductances are the weights of the
+direct evidence (Rücker 2012). With D the variances and J the centring matrix, G = -J D J / 2 is the covariance of the
+centred effects and its pseudo-inverse L the Laplacian of the graph: minus its off-diagonal entries are the weights.
 
-For two matrices D0 and D, with L0 and L their Laplacians, L - L0 = L0 (D - D0) L / 2 holds exactly. Bounds of D and of L on
-the right give bounds of L on the left; repeated, they close in on the weights of every table that rounds to the print.
+For two matrices D0 and D, with L0 and L their Laplacians, L - L0 = L0 (D - D0) L / 2 holds exactly. Bounds of D and of
+L on the right give bounds of L on the left; repeated, they close in on the weights of every table that rounds to the
+print.
 """
 
 from __future__ import annotations
@@ -94,12 +96,16 @@ def weight_bounds(low: np.ndarray, high: np.ndarray) -> Weights:
         slack = 1e-9 * np.abs(base).max()
         if (new_bottom > new_top + slack).any():
             return Weights(-base * off, np.full((n, n), np.nan), np.full((n, n), np.nan), False)
-        gain = np.max((new_top - new_bottom) / np.maximum(top - bottom, 1e-300), where=(top - bottom) > slack, initial=0.0)
+        gain = np.max(
+            (new_top - new_bottom) / np.maximum(top - bottom, 1e-300), where=(top - bottom) > slack, initial=0.0
+        )
         change = np.max(np.abs(new_top - top)) + np.max(np.abs(new_bottom - bottom))
         bottom, top = new_bottom, new_top
         if change < _DONE * np.abs(base).max() or gain == 0.0:
             break
-    return Weights(-base * off, np.where(off, np.maximum(-top, 0.0), 0.0), np.where(off, np.maximum(-bottom, 0.0), 0.0), True)
+    return Weights(
+        -base * off, np.where(off, np.maximum(-top, 0.0), 0.0), np.where(off, np.maximum(-bottom, 0.0), 0.0), True
+    )
 
 
 def _open(n: int, low: np.ndarray, high: np.ndarray) -> Weights:
@@ -110,7 +116,8 @@ def _open(n: int, low: np.ndarray, high: np.ndarray) -> Weights:
 
 
 def _radius(base: np.ndarray, half: np.ndarray, centre: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    """Largest |L0 E L| / 2 over variances off by at most ``half`` (upper triangle) and L within ``centre`` and ``spread``."""
+    """Largest |L0 E L| / 2 over variances off by at most ``half`` (upper triangle) and L within ``centre`` and
+    ``spread``."""
     a, b = np.nonzero(half)
     size = half[a, b]
     left_a, left_b = base[:, a], base[:, b]

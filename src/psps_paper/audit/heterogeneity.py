@@ -29,13 +29,32 @@ def q_findings(network: Network) -> tuple[list[Finding], list[Implied]]:
     if "Q" in values and "df" in values:
         low, high = _i2_of(values["Q"], values["df"])
         if "I2" in values:
-            findings.append(_equal(network, "I2", values["I2"], low, high, "I2 is 1 - df / Q, or 0, within rounding.",
-                                   "Q and df give another I2; is it of another model, or is one of these numbers another?"))
+            findings.append(
+                _equal(
+                    network,
+                    "I2",
+                    values["I2"],
+                    low,
+                    high,
+                    "I2 is 1 - df / Q, or 0, within rounding.",
+                    "Q and df give another I2; is it of another model, or is one of these numbers another?",
+                )
+            )
         else:
             implied.append(Implied("I2", network.name, low, high, "Q and df"))
     if {"tau", "tau2"} <= set(values):
         low, high = (max(end, 0.0) ** 2 for end in values["tau"].bounds())
-        findings.append(_equal(network, "tau2", values["tau2"], low, high, "tau2 is the square of tau, within rounding.", "tau2 is not the square of tau; is one of them the other, or I2?"))
+        findings.append(
+            _equal(
+                network,
+                "tau2",
+                values["tau2"],
+                low,
+                high,
+                "tau2 is the square of tau, within rounding.",
+                "tau2 is not the square of tau; is one of them the other, or I2?",
+            )
+        )
     findings += _i2_and_tau2(network)
     implied += _df_of_i2(network)
     more, given = _df_of_studies(network)
@@ -49,28 +68,70 @@ def _equal(network: Network, check: str, number: Number, low: float, high: float
 
 def _q_and_p(network: Network, name: str, q: Number, df: Number, p: Number | None) -> list[Finding]:
     if df.value < 0 or df.value % 1:
-        return [Finding("degrees of freedom", f"{network.name}: {name}", df.text, 0.0, np.inf, "clash", "Degrees of freedom are whole and not negative; is this another quantity?")]
+        return [
+            Finding(
+                "degrees of freedom",
+                f"{network.name}: {name}",
+                df.text,
+                0.0,
+                np.inf,
+                "clash",
+                "Degrees of freedom are whole and not negative; is this another quantity?",
+            )
+        ]
     if p is None or df.value == 0:
         return []
     low, high = (float(chdtrc(df.value, max(end, 0.0))) for end in reversed(q.bounds()))
     where = f"{network.name}: {name}"
     if overlap(low, high, *p.bounds()):
-        return [Finding("p of Q", where, p.text, low, high, "holds", "p is the chi-squared tail of Q, within rounding.")]
-    near = [other for other in (df.value - 1, df.value + 1) if other > 0 and overlap(*(float(chdtrc(other, max(end, 0.0))) for end in reversed(q.bounds())), *p.bounds())]
-    hint = f"with {near[0]:g} degrees of freedom it would be; are those the degrees of freedom?" if near else "is one of the three numbers another?"
+        return [
+            Finding("p of Q", where, p.text, low, high, "holds", "p is the chi-squared tail of Q, within rounding.")
+        ]
+    near = [
+        other
+        for other in (df.value - 1, df.value + 1)
+        if other > 0 and overlap(*(float(chdtrc(other, max(end, 0.0))) for end in reversed(q.bounds())), *p.bounds())
+    ]
+    hint = (
+        f"with {near[0]:g} degrees of freedom it would be; are those the degrees of freedom?"
+        if near
+        else "is one of the three numbers another?"
+    )
     return [Finding("p of Q", where, p.text, low, high, "clash", f"p is not the chi-squared tail of Q; {hint}")]
 
 
 def _sum_of_q(network: Network) -> list[Finding]:
     rows = {name.lower(): (q, df) for name, q, df, _ in network.q_rows}
     total = next((rows[name] for name in rows if name.startswith("total")), None)
-    parts = [row for name, row in rows.items() if name.startswith(("within", "between", "heterogeneity", "inconsistency"))]
+    parts = [
+        row for name, row in rows.items() if name.startswith(("within", "between", "heterogeneity", "inconsistency"))
+    ]
     if total is None or len(parts) != 2:
         return []
     low, high = (sum(q.bounds()[side] for q, _ in parts) for side in (0, 1))
-    findings = [_equal(network, "parts of Q", total[0], low, high, "Within and between designs sum to the total Q.", "The parts of Q do not sum to its total; is one of them another?")]
+    findings = [
+        _equal(
+            network,
+            "parts of Q",
+            total[0],
+            low,
+            high,
+            "Within and between designs sum to the total Q.",
+            "The parts of Q do not sum to its total; is one of them another?",
+        )
+    ]
     freedom = sum(df.value for _, df in parts)
-    findings.append(_equal(network, "parts of df", total[1], freedom, freedom, "The degrees of freedom sum to their total.", "The degrees of freedom do not sum to their total."))
+    findings.append(
+        _equal(
+            network,
+            "parts of df",
+            total[1],
+            freedom,
+            freedom,
+            "The degrees of freedom sum to their total.",
+            "The degrees of freedom do not sum to their total.",
+        )
+    )
     return findings
 
 
@@ -85,9 +146,29 @@ def _i2_and_tau2(network: Network) -> list[Finding]:
         return []
     i2, tau2 = values["I2"], values["tau2"]
     if i2.bounds()[0] > 0.001 and tau2.bounds()[1] <= 0:
-        return [Finding("I2 and tau2", network.name, f"{i2.text}; {tau2.text}", _NAN, _NAN, "clash", "I2 is above 0 and tau2 is 0; are they of one model?")]
+        return [
+            Finding(
+                "I2 and tau2",
+                network.name,
+                f"{i2.text}; {tau2.text}",
+                _NAN,
+                _NAN,
+                "clash",
+                "I2 is above 0 and tau2 is 0; are they of one model?",
+            )
+        ]
     if i2.value == tau2.value and i2.value != 0 and i2.decimals == tau2.decimals:
-        return [Finding("I2 and tau2", network.name, f"{i2.text}; {tau2.text}", _NAN, _NAN, "cannot tell", "I2 and tau2 are the same number; is one of them printed twice?")]
+        return [
+            Finding(
+                "I2 and tau2",
+                network.name,
+                f"{i2.text}; {tau2.text}",
+                _NAN,
+                _NAN,
+                "cannot tell",
+                "I2 and tau2 are the same number; is one of them printed twice?",
+            )
+        ]
     return []
 
 
@@ -100,7 +181,9 @@ def _df_of_i2(network: Network) -> list[Implied]:
     if len({number.decimals for number in (i2, lower, upper)}) > 1:
         return []
     found = df_from_i2_interval(i2.value, lower.value, upper.value, decimals=i2.decimals, level=network.level)
-    return [Implied("df", network.name, float(min(found)), float(max(found)), "I2 and its interval")] if len(found) else []
+    return (
+        [Implied("df", network.name, float(min(found)), float(max(found)), "I2 and its interval")] if len(found) else []
+    )
 
 
 def _df_of_studies(network: Network) -> tuple[list[Finding], list[Implied]]:
@@ -115,12 +198,34 @@ def _df_of_studies(network: Network) -> tuple[list[Finding], list[Implied]]:
     else:
         low, high = studies - (n - 1), np.inf
     if low < 0 and "arms" in values:
-        return [Finding("degrees of freedom", network.name, values["arms"].text, 0.0, np.inf, "clash", "These arms and studies cannot connect all treatments; is one of the counts another?")], []
+        return [
+            Finding(
+                "degrees of freedom",
+                network.name,
+                values["arms"].text,
+                0.0,
+                np.inf,
+                "clash",
+                "These arms and studies cannot connect all treatments; is one of the counts another?",
+            )
+        ], []
     if "df" not in values:
-        return [], [Implied("df", network.name, max(low, 0.0), high, "studies and arms" if "arms" in values else "studies, each with two arms or more")]
+        return [], [
+            Implied(
+                "df",
+                network.name,
+                max(low, 0.0),
+                high,
+                "studies and arms" if "arms" in values else "studies, each with two arms or more",
+            )
+        ]
     df = values["df"]
     if low - 1e-9 <= df.value <= high + 1e-9:
-        why = "df follows from studies, arms and treatments." if "arms" in values else "df is possible: at least one for each study, less the treatments beyond the first."
+        why = (
+            "df follows from studies, arms and treatments."
+            if "arms" in values
+            else "df is possible: at least one for each study, less the treatments beyond the first."
+        )
         return [Finding("degrees of freedom", network.name, df.text, max(low, 0.0), high, "holds", why)], []
     verdict, why = "cannot tell", "df is below what so many studies give; were some studies left out of this analysis?"
     if "arms" in values and df.value > high:
@@ -189,26 +294,97 @@ def _prediction(network: Network, cell: Cell, prediction: Cell) -> tuple[Finding
     pair = ((cell.treat1, cell.treat2),)
     text = prediction.triple.text
     if half[1] < z * one.se_low * (1 - 1e-9):
-        return Finding("prediction interval", where, text, 2 * z * one.se_low, np.inf, "clash",
-                       "It is narrower than the confidence interval; are the two exchanged, or of different models?", pair), []
+        return (
+            Finding(
+                "prediction interval",
+                where,
+                text,
+                2 * z * one.se_low,
+                np.inf,
+                "clash",
+                "It is narrower than the confidence interval; are the two exchanged, or of different models?",
+                pair,
+            ),
+            [],
+        )
     if tau2 is None:
         low, high = (max((half[side] / z) ** 2 - (one.se_high, one.se_low)[side] ** 2, 0.0) for side in (0, 1))
-        finding = Finding("prediction interval", where, text, _NAN, _NAN, "cannot tell", "No tau2 is printed to check it with; it is at least as wide as the confidence interval.", pair)
-        return finding, [Implied("tau2", where, low, high, "prediction and confidence interval, by the normal distribution")]
+        finding = Finding(
+            "prediction interval",
+            where,
+            text,
+            _NAN,
+            _NAN,
+            "cannot tell",
+            "No tau2 is printed to check it with; it is at least as wide as the confidence interval.",
+            pair,
+        )
+        return finding, [
+            Implied("tau2", where, low, high, "prediction and confidence interval, by the normal distribution")
+        ]
     for name, df in _freedoms(network):
         t = z if np.isinf(df) else float(stdtrit(df, (1 + network.level) / 2))
         low, high = t * np.sqrt(one.se_low**2 + tau2[0]), t * np.sqrt(one.se_high**2 + tau2[1])
         if overlap(low, high, *half):
             verdict = "holds" if name in ("stated", "df - 1") else "explained"
-            return Finding("prediction interval", where, text, 2 * low, 2 * high, verdict, f"Its width follows from tau2 and the standard error, with t by {name}.", pair), []
+            return (
+                Finding(
+                    "prediction interval",
+                    where,
+                    text,
+                    2 * low,
+                    2 * high,
+                    verdict,
+                    f"Its width follows from tau2 and the standard error, with t by {name}.",
+                    pair,
+                ),
+                [],
+            )
     narrow, wide = z * np.sqrt(one.se_low**2 + tau2[0]), np.sqrt(one.se_high**2 + tau2[1])
     df = np.arange(1.0, 200.0)
     some = stdtrit(df, (1 + network.level) / 2)
     if half[1] >= narrow and half[0] <= some[0] * wide and network.framework != "frequentist":
-        return Finding("prediction interval", where, text, 2 * narrow, _NAN, "cannot tell", "Some degrees of freedom would give it, none that are in use here; a posterior predictive interval could.", pair), []
+        return (
+            Finding(
+                "prediction interval",
+                where,
+                text,
+                2 * narrow,
+                _NAN,
+                "cannot tell",
+                "Some degrees of freedom would give it, none that are in use here; a posterior predictive interval"
+                " could.",
+                pair,
+            ),
+            [],
+        )
     if half[1] >= narrow and half[0] <= some[0] * wide and "df_predict" not in network.heterogeneity:
-        return Finding("prediction interval", where, text, 2 * narrow, _NAN, "cannot tell", "Some degrees of freedom would give it; which were used?", pair), []
-    return Finding("prediction interval", where, text, 2 * narrow, _NAN, "clash", "Its width does not follow from tau2 and the standard error; is tau2 of another model, or is it tau or I2?", pair), []
+        return (
+            Finding(
+                "prediction interval",
+                where,
+                text,
+                2 * narrow,
+                _NAN,
+                "cannot tell",
+                "Some degrees of freedom would give it; which were used?",
+                pair,
+            ),
+            [],
+        )
+    return (
+        Finding(
+            "prediction interval",
+            where,
+            text,
+            2 * narrow,
+            _NAN,
+            "clash",
+            "Its width does not follow from tau2 and the standard error; is tau2 of another model, or is it tau or I2?",
+            pair,
+        ),
+        [],
+    )
 
 
 def _implied_prediction(network: Network, cell: Cell) -> Implied:
@@ -219,7 +395,13 @@ def _implied_prediction(network: Network, cell: Cell) -> Implied:
     widest = t * np.sqrt(one.se_high**2 + tau2[1])
     low, high = one.te_low - widest, one.te_high + widest
     low, high = (float(np.exp(low)), float(np.exp(high))) if network.scale == "ratio" else (float(low), float(high))
-    return Implied("prediction interval, at its widest", place(cell, network.name), low, high, f"tau2, interval and {df:g} degrees of freedom")
+    return Implied(
+        "prediction interval, at its widest",
+        place(cell, network.name),
+        low,
+        high,
+        f"tau2, interval and {df:g} degrees of freedom",
+    )
 
 
 # --- percentages --------------------------------------------------------------------------------------
@@ -239,12 +421,44 @@ def percentage_findings(percentages: tuple[tuple[Number, int], ...]) -> list[Fin
         nearest = count[np.argmin(np.abs(100 * count / people - number.value))] if len(count) else people
         text = f"{number.text} of {people}"
         if len(possible):
-            findings.append(Finding("percentage", text, number.text, float(possible.min()), float(possible.max()), "holds", "A whole number of people gives this percentage."))
+            findings.append(
+                Finding(
+                    "percentage",
+                    text,
+                    number.text,
+                    float(possible.min()),
+                    float(possible.max()),
+                    "holds",
+                    "A whole number of people gives this percentage.",
+                )
+            )
             continue
-        cut = (100 * count / people >= number.value - 1e-9) & (100 * count / people < number.value + 10.0**-number.decimals)
+        cut = (100 * count / people >= number.value - 1e-9) & (
+            100 * count / people < number.value + 10.0**-number.decimals
+        )
         if cut.any():
-            findings.append(Finding("percentage", text, number.text, float(nearest), float(nearest), "explained", "A whole number of people gives this percentage, cut off instead of rounded."))
+            findings.append(
+                Finding(
+                    "percentage",
+                    text,
+                    number.text,
+                    float(nearest),
+                    float(nearest),
+                    "explained",
+                    "A whole number of people gives this percentage, cut off instead of rounded.",
+                )
+            )
         else:
-            findings.append(Finding("percentage", text, number.text, float(nearest), float(nearest), "clash",
-                                    f"No whole number of {people} people gives this percentage; is the number of people in this row another, or were some missing?"))
+            findings.append(
+                Finding(
+                    "percentage",
+                    text,
+                    number.text,
+                    float(nearest),
+                    float(nearest),
+                    "clash",
+                    f"No whole number of {people} people gives this percentage; is the number of people in this row"
+                    " another, or were some missing?",
+                )
+            )
     return findings

@@ -14,7 +14,10 @@ EXPECTED = "an estimate with its interval, such as 0.45 (0.14, 0.76), or nothing
 _BEGINS = re.compile(r"^[-+]?\d*\.?\d+\s*[(\[]")
 _RANK = re.compile(r"^[\W_]*rank\s*#?\s*\d+[\W_]*$", re.IGNORECASE)
 _HEADS = {
-    "estimate": r"^(estimate|effect( size)?|te|b|beta|coef(ficient)?|s?md|wmd|or|rr|hr|irr|mean|median|hedges'? g)\b(?!.*(ci|lower|upper))",
+    "estimate": (
+        r"^(estimate|effect( size)?|te|b|beta|coef(ficient)?|s?md|wmd|or|rr|hr|irr|mean|median|hedges'?"
+        r" g)\b(?!.*(ci|lower|upper))"
+    ),
     "lower": r"^(ci[._ ]?lb|lower.*|lcl|lci|ll|low|2[.,]5\s*%?.*|ci[._ ]?low.*|l95.*)$",
     "upper": r"^(ci[._ ]?ub|upper.*|ucl|uci|ul|high|up|97[.,]5\s*%?.*|ci[._ ]?(up|high).*|u95.*)$",
     "p": r"^p[ .-]?(val(ue)?)?$",
@@ -55,7 +58,9 @@ class Raw:
     best: dict[str, Number] = field(default_factory=dict)
     worst: dict[str, Number] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    misplaced: tuple[tuple[str, str, str], ...] = ()  # treatment, text and place of estimates of a treatment against itself
+    misplaced: tuple[
+        tuple[str, str, str], ...
+    ] = ()  # treatment, text and place of estimates of a treatment against itself
 
 
 @dataclass(frozen=True)
@@ -82,8 +87,14 @@ def key(label: str) -> str:
     return re.sub(r"[^\w+./&-]+", "", spelled) or spelled
 
 
-def read_grid(grid: Grid, *, label_column: int | None = None, reference: str = "", decimals: int | None = None,
-              columns: dict[str, str] | None = None) -> list[Raw]:
+def read_grid(
+    grid: Grid,
+    *,
+    label_column: int | None = None,
+    reference: str = "",
+    decimals: int | None = None,
+    columns: dict[str, str] | None = None,
+) -> list[Raw]:
     """Every table of a grid, one for each group of rows (panel, outcome) that columns left of the names tell apart.
 
     Parameters
@@ -135,7 +146,12 @@ def _diagonal(grid: Grid, body: list[int]) -> list[str] | None:
     kinds = [[_kind(grid.rows[row][column]) for column in range(width)] for row in body]
     on = all(kinds[k][k] == "text" and not _RANK.match(grid.rows[body[k]][k]) for k in range(width))
     # a text that begins with a number is a cell that cannot be read, which its message says best
-    off = any(kinds[r][c] == "text" and not _BEGINS.match(plain(grid.rows[body[r]][c])) for r in range(width) for c in range(width) if r != c)
+    off = any(
+        kinds[r][c] == "text" and not _BEGINS.match(plain(grid.rows[body[r]][c]))
+        for r in range(width)
+        for c in range(width)
+        if r != c
+    )
     return [grid.rows[row][k].strip() for k, row in enumerate(body)] if on and not off else None
 
 
@@ -150,23 +166,42 @@ def _headed(grid: Grid, body: list[int], label_column: int | None, decimals: int
     if label_column is not None:
         labels = label_column - 1
         if not 0 <= labels < len(grid.rows[0]):
-            raise ValueError(f"{grid.file}: label column {label_column} is outside the table; expected 1 to {len(grid.rows[0])}")
+            raise ValueError(
+                f"{grid.file}: label column {label_column} is outside the table; expected 1 to {len(grid.rows[0])}"
+            )
     else:
-        candidates = [column for column in range(len(grid.rows[0])) if all(kinds[row][column] in ("text", "nothing", "number") for row in rows)]
+        candidates = [
+            column
+            for column in range(len(grid.rows[0]))
+            if all(kinds[row][column] in ("text", "nothing", "number") for row in rows)
+        ]
         shared = {key(name) for name in names.values() if name}
-        overlap = {column: len(shared & {key(grid.rows[row][column]) for row in rows}) for column in candidates if column <= holding[0]}
+        overlap = {
+            column: len(shared & {key(grid.rows[row][column]) for row in rows})
+            for column in candidates
+            if column <= holding[0]
+        }
         if not overlap:
             return None
         labels = max(overlap, key=lambda column: (overlap[column], -column))
         if overlap[labels] == 0 and not _same_by_position(grid, rows, labels, kinds):
             return None
-    over = [column for column in range(labels + 1, len(grid.rows[0])) if names[column] and column not in _not_treatments(names)]
+    over = [
+        column
+        for column in range(labels + 1, len(grid.rows[0]))
+        if names[column] and column not in _not_treatments(names)
+    ]
     groups = _groups(grid, rows, labels)
     return [_headed_group(grid, members, labels, over, names, name, decimals) for name, members in groups]
 
 
 def _not_treatments(names: dict[int, str]) -> set[int]:
-    return {column for column, name in names.items() for kind in ("p", "score", "best", "worst") if re.search(_HEADS[kind], plain(name), re.IGNORECASE)}
+    return {
+        column
+        for column, name in names.items()
+        for kind in ("p", "score", "best", "worst")
+        if re.search(_HEADS[kind], plain(name), re.IGNORECASE)
+    }
 
 
 def _same_by_position(grid: Grid, rows: list[int], labels: int, kinds: dict[int, list[str]]) -> bool:
@@ -185,7 +220,9 @@ def _groups(grid: Grid, rows: list[int], labels: int) -> list[tuple[str, list[in
     return list(groups.items())
 
 
-def _headed_group(grid: Grid, rows: list[int], labels: int, over: list[int], names: dict[int, str], name: str, decimals: int | None) -> Raw:
+def _headed_group(
+    grid: Grid, rows: list[int], labels: int, over: list[int], names: dict[int, str], name: str, decimals: int | None
+) -> Raw:
     row_names = [grid.rows[row][labels].strip() for row in rows]
     column_names = [names[column] for column in over]
     for k, row in enumerate(rows):
@@ -194,22 +231,34 @@ def _headed_group(grid: Grid, rows: list[int], labels: int, over: list[int], nam
     repeated = {key(label) for label in row_names if [key(other) for other in row_names].count(key(label)) > 1}
     if repeated:
         row = next(row for row in rows if key(grid.rows[row][labels]) in repeated)
-        raise grid.fault(row, labels, "names a treatment that another row names too; expected each once, or a column that tells panels apart")
+        raise grid.fault(
+            row,
+            labels,
+            "names a treatment that another row names too; expected each once, or a column that tells panels apart",
+        )
     notes: tuple[str, ...] = ()
     extra_rows = [label for label in row_names if key(label) not in {key(other) for other in column_names}]
     extra_columns = [label for label in column_names if key(label) not in {key(other) for other in row_names}]
     if extra_rows and extra_columns and max(len(extra_rows), len(extra_columns)) > 1:
         if len(row_names) != len(column_names) or len(extra_rows) < len(row_names):
             raise ValueError(
-                f"{grid.file}: the table is not square: {len(row_names)} rows and {len(column_names)} columns; "
-                f"no column is named {', '.join(extra_rows[:4])}, no row {', '.join(extra_columns[:4])}; expected the same names in both"
+                f"{grid.file}: the table is not square: {len(row_names)} rows and {len(column_names)} columns; no"
+                f" column is named {', '.join(extra_rows[:4])}, no row {', '.join(extra_columns[:4])}; expected the"
+                " same names in both"
             )
-        notes = (f"Names of rows and columns differ ({extra_rows[0]}, {extra_columns[0]}); columns are read in the order of the rows.",)
+        notes = (
+            (
+                f"Names of rows and columns differ ({extra_rows[0]}, {extra_columns[0]}); columns are read in the order"
+                " of the rows."
+            ),
+        )
         column_names = row_names
     elif max(len(extra_rows), len(extra_columns)) > 1:
         longer = "row" if extra_rows else "column"
-        raise ValueError(f"{grid.file}: the table is not square: no {'column' if extra_rows else 'row'} is named "
-                         f"{', '.join((extra_rows or extra_columns)[:4])}, which name a {longer}; expected the same names in both")
+        raise ValueError(
+            f"{grid.file}: the table is not square: no {'column' if extra_rows else 'row'} is named "
+            f"{', '.join((extra_rows or extra_columns)[:4])}, which name a {longer}; expected the same names in both"
+        )
     raw = _league(grid, rows, over, row_names, column_names, decimals)
     return replace(raw, name=name or grid.name, notes=(*notes, *raw.notes))
 
@@ -231,7 +280,14 @@ def _merged(first: list[str], second: list[str]) -> list[str]:
     return [names[name] for name in ordered]
 
 
-def _league(grid: Grid, rows: Sequence[int], columns: Sequence[int], row_names: list[str], column_names: list[str], decimals: int | None) -> Raw:
+def _league(
+    grid: Grid,
+    rows: Sequence[int],
+    columns: Sequence[int],
+    row_names: list[str],
+    column_names: list[str],
+    decimals: int | None,
+) -> Raw:
     treatments = _merged(row_names, column_names)
     position = {key(label): k for k, label in enumerate(treatments)}
     cells, misplaced = [], []
@@ -243,15 +299,28 @@ def _league(grid: Grid, rows: Sequence[int], columns: Sequence[int], row_names: 
                 if read_estimate(text) is not None:
                     misplaced.append((treatments[here], text.strip(), grid.place(row, column)))
                 continue
-            if is_nothing(text) or _RANK.match(plain(text)) or key(text) in position:  # a name that an exchanged row took along
+            if (
+                is_nothing(text) or _RANK.match(plain(text)) or key(text) in position
+            ):  # a name that an exchanged row took along
                 continue
             triple = _triple(grid, row, column, decimals)
-            cells.append(RawCell(treatments[here], treatments[there], "lower" if here > there else "upper", triple, grid.place(row, column)))
+            cells.append(
+                RawCell(
+                    treatments[here],
+                    treatments[there],
+                    "lower" if here > there else "upper",
+                    triple,
+                    grid.place(row, column),
+                )
+            )
     if not cells:
         raise ValueError(f"{grid.file}: no cell holds {EXPECTED}")
     notes = grid.notes
     if len(misplaced) == len(treatments):  # the diagonal holds something of its own, such as absolute risks
-        notes, misplaced = (*notes, "The numbers on the diagonal are not read: a comparison of a treatment with itself says nothing."), []
+        notes, misplaced = (
+            (*notes, "The numbers on the diagonal are not read: a comparison of a treatment with itself says nothing."),
+            [],
+        )
     return Raw(grid.name, "league", tuple(treatments), tuple(cells), notes=notes, misplaced=tuple(misplaced))
 
 
@@ -283,7 +352,9 @@ def trimmed(triple: Triple, decimals: int | None) -> Triple:
 # --- lists --------------------------------------------------------------------------------------------
 
 
-def _listed(grid: Grid, body: list[int], reference: str, decimals: int | None, columns: dict[str, str] | None) -> list[Raw]:
+def _listed(
+    grid: Grid, body: list[int], reference: str, decimals: int | None, columns: dict[str, str] | None
+) -> list[Raw]:
     """A list with one comparison a row: against one treatment, or between two that the row names."""
     head, rows = body[0], body[1:]
     names = [cell.strip() for cell in grid.rows[head]]
@@ -295,7 +366,11 @@ def _listed(grid: Grid, body: list[int], reference: str, decimals: int | None, c
                 if _kind(cell) == "text" and _BEGINS.match(plain(cell)):
                     _triple(grid, row, column, decimals)  # says why it is none
         row, column = _first_text(grid, body)
-        raise grid.fault(row, column, f"begins a table without any cell that is {EXPECTED}, and without columns named estimate, lower and upper")
+        raise grid.fault(
+            row,
+            column,
+            f"begins a table without any cell that is {EXPECTED}, and without columns named estimate, lower and upper",
+        )
     tables = []
     for group, members in _list_groups(grid, rows, roles["labels"], names):
         for column in estimates:
@@ -314,7 +389,10 @@ def _roles(grid: Grid, head: int, rows: list[int], names: list[str], columns: di
     by_name = {key(name): column for column, name in enumerate(names)}
     for role, name in (columns or {}).items():
         if key(str(name)) not in by_name:
-            raise ValueError(f"{grid.file}: no column is named {name!r} (for {role}); expected one of {', '.join(filter(None, names))}")
+            raise ValueError(
+                f"{grid.file}: no column is named {name!r} (for {role}); expected one of"
+                f" {', '.join(filter(None, names))}"
+            )
     given = {role: by_name[key(str(name))] for role, name in (columns or {}).items()}
     kinds = [[_kind(grid.rows[row][column]) for row in rows] for column in range(len(names))]
     for column, name in enumerate(names):
@@ -325,7 +403,10 @@ def _roles(grid: Grid, head: int, rows: list[int], names: list[str], columns: di
     estimates = [column for column in range(len(names)) if "estimate" in kinds[column]]
     alone = given.get("estimate")
     if alone is None and not estimates and roles["lower"] is not None and roles["upper"] is not None:
-        alone = next((column for column, name in enumerate(names) if re.search(_HEADS["estimate"], plain(name), re.IGNORECASE)), None)
+        alone = next(
+            (column for column, name in enumerate(names) if re.search(_HEADS["estimate"], plain(name), re.IGNORECASE)),
+            None,
+        )
     if alone is not None:
         estimates = [alone]
     roles["estimates"] = estimates
@@ -338,13 +419,17 @@ def _roles(grid: Grid, head: int, rows: list[int], names: list[str], columns: di
 
 
 def _list_groups(grid: Grid, rows: list[int], labels: list[int], names: list[str]) -> list[tuple[str, list[int]]]:
-    """Rows by the columns left of the last label, where these repeat: panels or outcomes. Two columns of names are pairs."""
+    """Rows by the columns left of the last label, where these repeat: panels or outcomes. Two columns of names are
+    pairs."""
     if len(labels) == 1:
         return [("", rows)]
     before, last = labels[:-1], labels[-1]
     firsts = {key(grid.rows[row][before[-1]]) for row in rows}
     seconds = {key(grid.rows[row][last]) for row in rows}
-    headed = all(re.search(_HEADS[role], plain(names[column]), re.IGNORECASE) for role, column in (("treat1", before[-1]), ("treat2", last)))
+    headed = all(
+        re.search(_HEADS[role], plain(names[column]), re.IGNORECASE)
+        for role, column in (("treat1", before[-1]), ("treat2", last))
+    )
     if headed or firsts & seconds or len(firsts) == len(rows):
         return [("", rows)]
     groups: dict[str, list[int]] = {}
@@ -354,7 +439,16 @@ def _list_groups(grid: Grid, rows: list[int], labels: list[int], names: list[str
     return list(groups.items())
 
 
-def _list_table(grid: Grid, rows: list[int], roles: dict, column: int, names: list[str], name: str, reference: str, decimals: int | None) -> Raw:
+def _list_table(
+    grid: Grid,
+    rows: list[int],
+    roles: dict,
+    column: int,
+    names: list[str],
+    name: str,
+    reference: str,
+    decimals: int | None,
+) -> Raw:
     labels = roles["labels"]
     lone = [row for row in rows if is_nothing(grid.rows[row][column])]
     versus = _VERSUS.split(names[column], maxsplit=1)
@@ -379,13 +473,25 @@ def _list_table(grid: Grid, rows: list[int], roles: dict, column: int, names: li
             raise grid.fault(row, column, f"compares {first} with itself; expected two treatments")
         triple = _list_triple(grid, row, column, roles, decimals)
         p, z = (_lone(grid, row, roles[role], role) for role in ("p", "z"))
-        cells.append(RawCell(treatments[key(first)], treatments[key(second)], "list", triple, grid.place(row, column), p, z))
+        cells.append(
+            RawCell(treatments[key(first)], treatments[key(second)], "list", triple, grid.place(row, column), p, z)
+        )
     if not cells:
         raise ValueError(f"{grid.file}: no row of {name or 'the list'} holds {EXPECTED}")
     kind = "" if roles["score"] is None else "SUCRA" if "sucra" in names[roles["score"]].lower() else "P-score"
     layout = "reference" if len({key(cell.column) for cell in cells}) == 1 and len(cells) > 1 else "pairs"
-    return Raw(name, layout, tuple(treatments.values()), tuple(cells), names[column], _fractions(columns["score"], names, roles["score"]), kind,
-               _fractions(columns["best"], names, roles["best"]), _fractions(columns["worst"], names, roles["worst"]), notes)
+    return Raw(
+        name,
+        layout,
+        tuple(treatments.values()),
+        tuple(cells),
+        names[column],
+        _fractions(columns["score"], names, roles["score"]),
+        kind,
+        _fractions(columns["best"], names, roles["best"]),
+        _fractions(columns["worst"], names, roles["worst"]),
+        notes,
+    )
 
 
 def _pair(grid: Grid, row: int, labels: list[int], reference: str) -> tuple[str, str]:
@@ -399,7 +505,9 @@ def _pair(grid: Grid, row: int, labels: list[int], reference: str) -> tuple[str,
     return first, second
 
 
-def _keep_columns(grid: Grid, row: int, treatment: str, roles: dict, columns: dict[str, dict[str, Number]], names: list[str]) -> None:
+def _keep_columns(
+    grid: Grid, row: int, treatment: str, roles: dict, columns: dict[str, dict[str, Number]], names: list[str]
+) -> None:
     for role, kept in columns.items():
         number = _lone(grid, row, roles[role], names[roles[role]] if roles[role] is not None else "")
         if number is not None:
@@ -419,13 +527,19 @@ def _fractions(numbers: dict[str, Number], names: list[str], column: int | None)
     """Fractions of what is printed in percent: a head or a number says so."""
     if not numbers:
         return numbers
-    percent = (column is not None and "%" in names[column]) or any(number.value > 1 or "%" in number.text for number in numbers.values())
+    percent = (column is not None and "%" in names[column]) or any(
+        number.value > 1 or "%" in number.text for number in numbers.values()
+    )
     return as_fractions(numbers, percent=percent)
 
 
 def as_fractions(numbers: dict[str, Number], *, percent: bool) -> dict[str, Number]:
     """The numbers as fractions; percentages that are all whole tens have the tens as their last digit."""
-    if percent and len(numbers) >= 5 and all(number.value % 10 == 0 and number.decimals == 0 for number in numbers.values()):
+    if (
+        percent
+        and len(numbers) >= 5
+        and all(number.value % 10 == 0 and number.decimals == 0 for number in numbers.values())
+    ):
         numbers = {treatment: replace(number, decimals=-1) for treatment, number in numbers.items()}
     return {treatment: number.over(100 if percent else 1) for treatment, number in numbers.items()}
 

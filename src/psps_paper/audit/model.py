@@ -10,9 +10,37 @@ from psps_paper.audit.numbers import SLACK, Number, Triple
 
 VERDICTS = ("holds", "explained", "cannot tell", "clash")
 Scale = Literal["ratio", "difference", ""]
-RATIOS = ("or", "rr", "hr", "irr", "rom", "rate ratio", "odds ratio", "risk ratio", "relative risk", "hazard ratio", "ratio", "ratio of means")
-DIFFERENCES = ("md", "smd", "wmd", "rd", "mean difference", "standardised mean difference", "standardized mean difference",
-               "risk difference", "difference", "hedges g", "cohen d", "log or", "log rr", "log hr", "log odds ratio")
+RATIOS = (
+    "or",
+    "rr",
+    "hr",
+    "irr",
+    "rom",
+    "rate ratio",
+    "odds ratio",
+    "risk ratio",
+    "relative risk",
+    "hazard ratio",
+    "ratio",
+    "ratio of means",
+)
+DIFFERENCES = (
+    "md",
+    "smd",
+    "wmd",
+    "rd",
+    "mean difference",
+    "standardised mean difference",
+    "standardized mean difference",
+    "risk difference",
+    "difference",
+    "hedges g",
+    "cohen d",
+    "log or",
+    "log rr",
+    "log hr",
+    "log odds ratio",
+)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
-"""Checks of a league table as a whole: scale, orientation, mirrored triangles, one vector of effects, one covariance."""
+"""Checks of a league table as a whole: scale, orientation, mirrored triangles, one vector of effects, one
+covariance."""
 
 from __future__ import annotations
 
@@ -50,23 +51,43 @@ def with_scale(network: Network) -> tuple[Network, list[Finding]]:
     cells = [cell for table in network.tables for cell in table.cells]
     if not cells:
         return network, []
-    negative = [cell for cell in cells if min(number.value for number in (cell.triple.estimate, cell.triple.lower, cell.triple.upper)) < 0]
+    negative = [
+        cell
+        for cell in cells
+        if min(number.value for number in (cell.triple.estimate, cell.triple.lower, cell.triple.upper)) < 0
+    ]
     if network.scale == "ratio" and negative:
         raise _mixed(network, negative[0], "the measure is a ratio")
     if network.scale:
         return network, []
-    fits = {scale: np.array([interval_of(cell, scale, network.level).middle for cell in cells]) for scale in ("ratio", "difference")}
+    fits = {
+        scale: np.array([interval_of(cell, scale, network.level).middle for cell in cells])
+        for scale in ("ratio", "difference")
+    }
     if negative:
         others = [k for k, cell in enumerate(cells) if cell not in negative]
-        if len(negative) <= 2 and len(others) >= 3 and fits["ratio"][others].all() and not fits["difference"][others].all():
+        if (
+            len(negative) <= 2
+            and len(others) >= 3
+            and fits["ratio"][others].all()
+            and not fits["difference"][others].all()
+        ):
             raise _mixed(network, negative[0], "the intervals of all other cells are symmetric as ratios")
         return _inferred(network, "difference", f"{len(negative)} of {len(cells)} cells have negative numbers")
     ratio, difference = fits["ratio"].sum(), fits["difference"].sum()
     if ratio > difference and ratio >= 0.8 * len(cells):
-        return _inferred(network, "ratio", f"no number is negative, and {ratio} of {len(cells)} estimates are the geometric middle of "
-                                           f"their interval, {difference} the arithmetic one")
+        return _inferred(
+            network,
+            "ratio",
+            f"no number is negative, and {ratio} of {len(cells)} estimates are the geometric middle of "
+            f"their interval, {difference} the arithmetic one",
+        )
     if difference > ratio and difference >= 0.8 * len(cells):
-        return _inferred(network, "difference", f"{difference} of {len(cells)} estimates are the middle of their interval, {ratio} the geometric one")
+        return _inferred(
+            network,
+            "difference",
+            f"{difference} of {len(cells)} estimates are the middle of their interval, {ratio} the geometric one",
+        )
     mirrored = {scale: _mirrored(replace(network, scale=scale)) for scale in ("ratio", "difference")}
     if mirrored["ratio"] != mirrored["difference"]:
         scale = "ratio" if mirrored["ratio"] else "difference"
@@ -75,7 +96,15 @@ def with_scale(network: Network) -> tuple[Network, list[Finding]]:
     if closes["ratio"] != closes["difference"]:
         scale = "ratio" if closes["ratio"] else "difference"
         return _inferred(network, scale, f"the table closes only as {scale}s")
-    question = Finding("scale", network.name, "", _NAN, _NAN, "cannot tell", "Ratios or differences? The numbers fit either; please state the measure.")
+    question = Finding(
+        "scale",
+        network.name,
+        "",
+        _NAN,
+        _NAN,
+        "cannot tell",
+        "Ratios or differences? The numbers fit either; please state the measure.",
+    )
     return network, [question]
 
 
@@ -85,7 +114,10 @@ def _inferred(network: Network, scale: str, why: str) -> tuple[Network, list[Fin
 
 
 def _mixed(network: Network, cell: Cell, why: str) -> ValueError:
-    return ValueError(f"{network.name}, {cell.where}: {cell.triple.text!r} is negative, but {why}; expected one scale; it would be read as a difference")
+    return ValueError(
+        f"{network.name}, {cell.where}: {cell.triple.text!r} is negative, but {why}; expected one scale; it would be"
+        " read as a difference"
+    )
 
 
 def _mirrored(network: Network) -> bool:
@@ -109,8 +141,10 @@ def _read_as(network: Network, first: Table, *others: Table) -> str:
     """The question which way a triangle is read, and how it was, where nothing says it for any."""
     if network.orientation_from or any(table.stated for table in (first, *others)):
         return ""
-    return f" Row versus column, or column versus row? The {first.area} triangle is read as {first.orientation}. {_WHICH_WAY}"
-
+    return (
+        f" Row versus column, or column versus row? The {first.area} triangle is read as {first.orientation}."
+        f" {_WHICH_WAY}"
+    )
 
 
 def arrange(network: Network) -> tuple[list[Analysis], list[Finding]]:
@@ -129,18 +163,51 @@ def arrange(network: Network) -> tuple[list[Analysis], list[Finding]]:
         if pairs and (2 * matched >= pairs or (lower.stated and upper.stated)):
             if turned and (matched or not upper.stated):
                 if upper.stated and lower.stated:
-                    findings.append(Finding("orientation", network.name, f"{upper.orientation}", _NAN, _NAN, "explained",
-                                            "Both triangles carry the same signs: each is read its own way, not both as stated."))
+                    findings.append(
+                        Finding(
+                            "orientation",
+                            network.name,
+                            f"{upper.orientation}",
+                            _NAN,
+                            _NAN,
+                            "explained",
+                            "Both triangles carry the same signs: each is read its own way, not both as stated.",
+                        )
+                    )
                 upper = upper.turned()
-            way = "the same signs: one triangle is row versus column, the other column versus row" if turned else "opposite signs: both are read the same way"
+            way = (
+                "the same signs: one triangle is row versus column, the other column versus row"
+                if turned
+                else "opposite signs: both are read the same way"
+            )
             if not (lower.stated and upper.stated):
-                findings.append(Finding("orientation", network.name, "", _NAN, _NAN, "holds", f"The two triangles hold the same comparisons with {way}.{_read_as(network, lower, upper)}"))
+                findings.append(
+                    Finding(
+                        "orientation",
+                        network.name,
+                        "",
+                        _NAN,
+                        _NAN,
+                        "holds",
+                        f"The two triangles hold the same comparisons with {way}.{_read_as(network, lower, upper)}",
+                    )
+                )
             findings += _mirror_findings(network, lower, upper)
             return [Analysis(network, "", (*lower.cells, *upper.cells), tuple(direct))], findings
         return _two_contents(network, lower, upper)
     if tables and not network.orientation_from and not any(table.stated for table in tables):
-        findings.append(Finding("orientation", network.name, "", _NAN, _NAN, "cannot tell",
-                                f"Row versus column, or column versus row? One triangle alone does not say; it is read as row versus column. {_WHICH_WAY}"))
+        findings.append(
+            Finding(
+                "orientation",
+                network.name,
+                "",
+                _NAN,
+                _NAN,
+                "cannot tell",
+                "Row versus column, or column versus row? One triangle alone does not say; it is read as row versus"
+                f" column. {_WHICH_WAY}",
+            )
+        )
     cells = tuple(cell for table in tables for cell in table.cells)
     return ([Analysis(network, "", cells, tuple(direct))] if cells or direct else []), findings
 
@@ -148,20 +215,33 @@ def arrange(network: Network) -> tuple[list[Analysis], list[Finding]]:
 def _relation(network: Network, lower: Table, upper: Table) -> tuple[bool, int, int]:
     """Whether the upper triangle must be turned to match the lower one, how many pairs match so, and of how many."""
     below = {frozenset((cell.treat1, cell.treat2)): cell for cell in lower.cells}
-    pairs = [(below[frozenset((cell.treat1, cell.treat2))], cell) for cell in upper.cells if frozenset((cell.treat1, cell.treat2)) in below]
+    pairs = [
+        (below[frozenset((cell.treat1, cell.treat2))], cell)
+        for cell in upper.cells
+        if frozenset((cell.treat1, cell.treat2)) in below
+    ]
     matches = {}
     for turned in (False, True):
-        matches[turned] = sum(not _apart(network, first, replace(second, treat1=second.treat2, treat2=second.treat1) if turned else second)
-                              for first, second in pairs)
+        matches[turned] = sum(
+            not _apart(
+                network, first, replace(second, treat1=second.treat2, treat2=second.treat1) if turned else second
+            )
+            for first, second in pairs
+        )
     turned = matches[True] > matches[False]
     return turned, matches[turned], len(pairs)
 
 
 def _apart(network: Network, first: Cell, second: Cell, draws: float = 0.0) -> list[str]:
-    """Which of the three numbers of two cells of one comparison cannot be the same, read in the direction of the first."""
+    """Which of the three numbers of two cells of one comparison cannot be the same, read in the direction of the
+    first."""
     one, other = first.triple, second.triple
     reverse = first.treat1 != second.treat1
-    names = {"estimate": ("estimate", "estimate"), "lower limit": ("lower", "upper" if reverse else "lower"), "upper limit": ("upper", "lower" if reverse else "upper")}
+    names = {
+        "estimate": ("estimate", "estimate"),
+        "lower limit": ("lower", "upper" if reverse else "lower"),
+        "upper limit": ("upper", "lower" if reverse else "upper"),
+    }
     extra = draws * interval_of(first, network.scale, network.level).se_high if draws else 0.0
     apart = []
     for name, (mine, theirs) in names.items():
@@ -186,27 +266,68 @@ def _mirror_findings(network: Network, lower: Table, upper: Table) -> list[Findi
         printed = f"{first.triple.text}; {cell.triple.text}"
         pair = ((first.treat1, first.treat2),)
         if not apart:
-            findings.append(Finding("mirrored triangles", where, printed, _NAN, _NAN, "holds", "The two cells are one comparison, within rounding.", pair))
+            findings.append(
+                Finding(
+                    "mirrored triangles",
+                    where,
+                    printed,
+                    _NAN,
+                    _NAN,
+                    "holds",
+                    "The two cells are one comparison, within rounding.",
+                    pair,
+                )
+            )
         elif network.framework != "frequentist" and not _apart(network, first, cell, DRAWS):
-            findings.append(Finding("mirrored triangles", where, printed, _NAN, _NAN, "explained", "The two agree within the simulation error of posterior draws.", pair))
+            findings.append(
+                Finding(
+                    "mirrored triangles",
+                    where,
+                    printed,
+                    _NAN,
+                    _NAN,
+                    "explained",
+                    "The two agree within the simulation error of posterior draws.",
+                    pair,
+                )
+            )
         else:
-            findings.append(Finding("mirrored triangles", where, printed, _NAN, _NAN, "clash",
-                                    f"The two cells of this comparison differ in {sentence_list(apart)}; which one is meant?", pair))
+            findings.append(
+                Finding(
+                    "mirrored triangles",
+                    where,
+                    printed,
+                    _NAN,
+                    _NAN,
+                    "clash",
+                    f"The two cells of this comparison differ in {sentence_list(apart)}; which one is meant?",
+                    pair,
+                )
+            )
     return findings
 
 
 def misplaced_findings(network: Network) -> list[Finding]:
     """Estimates on the diagonal of a table that has none there otherwise."""
-    return [Finding("diagonal", f"{network.name}: {treatment} ({where})", text, _NAN, _NAN, "clash",
-                    f"An estimate stands where {treatment} meets itself; are rows or columns exchanged?")
-            for treatment, text, where in network.misplaced]
+    return [
+        Finding(
+            "diagonal",
+            f"{network.name}: {treatment} ({where})",
+            text,
+            _NAN,
+            _NAN,
+            "clash",
+            f"An estimate stands where {treatment} meets itself; are rows or columns exchanged?",
+        )
+        for treatment, text, where in network.misplaced
+    ]
 
 
 def _exchanged(network: Network, lower: Table, upper: Table) -> tuple[str, str] | None:
     """Two treatments whose rows, exchanged back, make the triangles mirror each other; None if there are none.
 
-    A row is what stands right of and left of the diagonal in the table as printed: the cells of both triangles that are read
-    from one side.
+    A row is what stands right of and left of the diagonal in the table as printed: the cells of both triangles that are
+    read from one side.
     """
     if not lower.cells or len(lower.cells) != len(upper.cells) or len(network.treatments) > 8:
         return None
@@ -218,7 +339,9 @@ def _exchanged(network: Network, lower: Table, upper: Table) -> tuple[str, str] 
             other = {first: second, second: first}.get(row, row)
             target = (other, row) if other == column else (other, column)
             moved[target] = replace(cell, treat1=target[0], treat2=target[1])
-        if len(moved) == len(of) and all((b, a) in moved and not _apart(network, cell, moved[b, a]) for (a, b), cell in moved.items()):
+        if len(moved) == len(of) and all(
+            (b, a) in moved and not _apart(network, cell, moved[b, a]) for (a, b), cell in moved.items()
+        ):
             return first, second
     return None
 
@@ -227,18 +350,35 @@ def _two_contents(network: Network, lower: Table, upper: Table) -> tuple[list[An
     """Triangles that hold different things: the one that is full and closes is the network; the other may be direct."""
     rows = _exchanged(network, lower, upper)
     if rows is not None:
-        finding = Finding("mirrored triangles", network.name, "", _NAN, _NAN, "clash",
-                          f"With the rows of {rows[0]} and {rows[1]} exchanged, the two triangles would mirror each other; are these rows in each other's place?",
-                          (rows,))
+        finding = Finding(
+            "mirrored triangles",
+            network.name,
+            "",
+            _NAN,
+            _NAN,
+            "clash",
+            f"With the rows of {rows[0]} and {rows[1]} exchanged, the two triangles would mirror each other; are these"
+            " rows in each other's place?",
+            (rows,),
+        )
         return [Analysis(network, "", lower.cells)], [finding]
     n = len(network.treatments)
     complete = {table.area: len(table.cells) == n * (n - 1) // 2 for table in (lower, upper)}
     closes = {table.area: feasible(_estimate_bounds(network, table.cells)) for table in (lower, upper)}
     if all(complete.values()) and all(closes.values()) and n >= 3:
-        finding = Finding("orientation", network.name, "", _NAN, _NAN, "cannot tell",
-                          "The two triangles hold different estimates that close each by itself: two outcomes, or network and direct estimates? They are checked apart."
-                          + _read_as(network, lower, upper))
-        return [Analysis(network, "lower triangle", lower.cells), Analysis(network, "upper triangle", upper.cells)], [finding]
+        finding = Finding(
+            "orientation",
+            network.name,
+            "",
+            _NAN,
+            _NAN,
+            "cannot tell",
+            "The two triangles hold different estimates that close each by itself: two outcomes, or network and direct"
+            " estimates? They are checked apart." + _read_as(network, lower, upper),
+        )
+        return [Analysis(network, "lower triangle", lower.cells), Analysis(network, "upper triangle", upper.cells)], [
+            finding
+        ]
     first, second = lower, upper
     if (complete["upper"], closes["upper"]) > (complete["lower"], closes["lower"]):
         first, second = upper, lower
@@ -248,15 +388,27 @@ def _two_contents(network: Network, lower: Table, upper: Table) -> tuple[list[An
     for cell, sign in zip(second.cells, signs, strict=True):
         other = of.get(frozenset((cell.treat1, cell.treat2)))
         if other is not None:
-            agree += sign * np.sign(other.triple.estimate.value - (network.scale == "ratio")) * (1 if other.treat1 == cell.treat1 else -1)
+            agree += (
+                sign
+                * np.sign(other.triple.estimate.value - (network.scale == "ratio"))
+                * (1 if other.treat1 == cell.treat1 else -1)
+            )
     if agree < 0:
         second = second.turned()
     closing = "" if closes[second.area] else ", and they do not close, as direct estimates need not"
     otherwise = "If they are another outcome, please say so."
     if complete[second.area] and not closes[second.area]:
         otherwise = f"If they are another outcome, they clash: {_question_of(network, second)}"
-    finding = Finding("orientation", network.name, "", _NAN, _NAN, "cannot tell" if complete[second.area] else "holds",
-                      f"The {second.area} triangle holds other estimates than the {first.area} one{closing}; they are taken as direct estimates. {otherwise}{_read_as(network, first, second)}")
+    finding = Finding(
+        "orientation",
+        network.name,
+        "",
+        _NAN,
+        _NAN,
+        "cannot tell" if complete[second.area] else "holds",
+        f"The {second.area} triangle holds other estimates than the {first.area} one{closing}; they are taken as direct"
+        f" estimates. {otherwise}{_read_as(network, first, second)}",
+    )
     return [Analysis(network, "", first.cells, second.cells)], [finding]
 
 
@@ -269,7 +421,8 @@ def _question_of(network: Network, table: Table) -> str:
 
 
 def _estimate_bounds(network: Network, cells: Sequence[Cell], slack: float = SLACK, draws: float = 0.0) -> np.ndarray:
-    """Upper bounds of row minus column from the printed estimates alone; two cells of a pair as they are, if they agree."""
+    """Upper bounds of row minus column from the printed estimates alone; two cells of a pair as they are, if they
+    agree."""
     names = list(dict.fromkeys(label for cell in cells for label in (cell.treat1, cell.treat2)))
     position = {label: k for k, label in enumerate(sorted(names, key=network.treatments.index))}
     high = np.full((len(names), len(names)), np.inf)
@@ -286,7 +439,8 @@ def _estimate_bounds(network: Network, cells: Sequence[Cell], slack: float = SLA
 
 
 def consistency_findings(analysis: Analysis) -> list[Finding]:
-    """Whether one vector of effects gives every printed estimate; if not, the smallest set of cells that cannot hold together."""
+    """Whether one vector of effects gives every printed estimate; if not, the smallest set of cells that cannot hold
+    together."""
     network, cells = analysis.network, analysis.cells
     names = [label for label in network.treatments if any(label in (cell.treat1, cell.treat2) for cell in cells)]
     pairs = {frozenset((cell.treat1, cell.treat2)) for cell in cells}
@@ -296,21 +450,77 @@ def consistency_findings(analysis: Analysis) -> list[Finding]:
     high = _estimate_bounds(network, cells)
     printed = f"{len(pairs)} comparisons of {len(names)} treatments"
     if feasible(high):
-        return [Finding("consistency", where, printed, _NAN, _NAN, "holds", "One vector of effects gives every cell, within rounding.")]
+        return [
+            Finding(
+                "consistency",
+                where,
+                printed,
+                _NAN,
+                _NAN,
+                "holds",
+                "One vector of effects gives every cell, within rounding.",
+            )
+        ]
     if network.framework != "frequentist" and feasible(_estimate_bounds(network, cells, draws=DRAWS)):
-        return [Finding("consistency", where, printed, _NAN, _NAN, "explained",
-                        f"The cells close within {DRAWS:g} standard errors, as medians of posterior draws do.")]
+        return [
+            Finding(
+                "consistency",
+                where,
+                printed,
+                _NAN,
+                _NAN,
+                "explained",
+                f"The cells close within {DRAWS:g} standard errors, as medians of posterior draws do.",
+            )
+        ]
     if feasible(_estimate_bounds(network, cells, slack=CUT)):
-        return [Finding("consistency", where, printed, _NAN, _NAN, "explained", "The cells close if numbers were cut off instead of rounded, or rounded twice.")]
+        return [
+            Finding(
+                "consistency",
+                where,
+                printed,
+                _NAN,
+                _NAN,
+                "explained",
+                "The cells close if numbers were cut off instead of rounded, or rounded twice.",
+            )
+        ]
     cycle = smallest_cycle(high)
     set_ = [(names[i], names[j]) for i, j in zip(cycle, [*cycle[1:], cycle[0]], strict=True)]
     symmetric = all(interval_of(cell, network.scale, network.level).middle for cell in cells)
-    if network.scale == "ratio" and network.framework != "frequentist" and not symmetric and feasible(_estimate_bounds(network, cells, draws=MEANS)):
-        return [Finding("consistency", where, _named(cells, set_), _NAN, _NAN, "cannot tell",
-                        f"The cells close within {MEANS:g} standard errors only, as posterior means of ratios do; are these means?", tuple(set_))]
+    if (
+        network.scale == "ratio"
+        and network.framework != "frequentist"
+        and not symmetric
+        and feasible(_estimate_bounds(network, cells, draws=MEANS))
+    ):
+        return [
+            Finding(
+                "consistency",
+                where,
+                _named(cells, set_),
+                _NAN,
+                _NAN,
+                "cannot tell",
+                f"The cells close within {MEANS:g} standard errors only, as posterior means of ratios do; are these"
+                " means?",
+                tuple(set_),
+            )
+        ]
     last = next(cell for cell in cells if {cell.treat1, cell.treat2} == set(set_[-1]))
     low, upper = _left_by_others(high, cycle if last.treat1 == set_[-1][1] else cycle[::-1], network.scale)
-    return [Finding("consistency", where, _named(cells, set_), low, upper, "clash", _clash_sentence(analysis, high, names, set_), tuple(set_))]
+    return [
+        Finding(
+            "consistency",
+            where,
+            _named(cells, set_),
+            low,
+            upper,
+            "clash",
+            _clash_sentence(analysis, high, names, set_),
+            tuple(set_),
+        )
+    ]
 
 
 def _named(cells: Sequence[Cell], pairs: list[tuple[str, str]]) -> str:
@@ -342,7 +552,9 @@ def _clash_sentence(analysis: Analysis, high: np.ndarray, names: list[str], set_
         cells = " or ".join(named(pair) for pair in inverted)
         return f"{size}; turned round, {cells} would close with all others: is it printed the other way round?"
     if left_out:
-        return f"{size}; without {' or '.join(named(pair) for pair in left_out)} all others close: is this cell another?"
+        return (
+            f"{size}; without {' or '.join(named(pair) for pair in left_out)} all others close: is this cell another?"
+        )
     return f"{size}, and no single cell turned round or left out makes all others close; are rows or names exchanged?"
 
 
@@ -359,21 +571,65 @@ def covariance_findings(analysis: Analysis, square: Square) -> list[Finding]:
     printed = f"{int(square.printed.sum() // 2)} standard errors"
     result = covariance_exists(square.se_low**2, square.se_high**2)
     if result.exists:
-        return [Finding("covariance", where, printed, _NAN, _NAN, "holds", "One covariance matrix gives every interval, within rounding.")]
+        return [
+            Finding(
+                "covariance",
+                where,
+                printed,
+                _NAN,
+                _NAN,
+                "holds",
+                "One covariance matrix gives every interval, within rounding.",
+            )
+        ]
     if result.exists is None:
-        return [Finding("covariance", where, printed, _NAN, _NAN, "cannot tell", "Neither a covariance matrix for all intervals nor a proof against one was found.")]
+        return [
+            Finding(
+                "covariance",
+                where,
+                printed,
+                _NAN,
+                _NAN,
+                "cannot tell",
+                "Neither a covariance matrix for all intervals nor a proof against one was found.",
+            )
+        ]
     used = np.flatnonzero(np.abs(result.weights) > 1e-9)
     names = [square.treatments[k] for k in used]
     pairs = tuple((square.treatments[i], square.treatments[j]) for i in used for j in used if i < j)
     printed = f"intervals among {sentence_list(names)}"
     if network.framework == "bayesian" or not square.symmetric:
-        return [Finding("covariance", where, printed, _NAN, _NAN, "cannot tell", "No covariance matrix gives these intervals as normal ones; posterior intervals need not be.", pairs)]
+        return [
+            Finding(
+                "covariance",
+                where,
+                printed,
+                _NAN,
+                _NAN,
+                "cannot tell",
+                "No covariance matrix gives these intervals as normal ones; posterior intervals need not be.",
+                pairs,
+            )
+        ]
     if network.framework != "frequentist":
         wider = analysis.square(se_slack=DRAWS)
         if covariance_exists(wider.se_low**2, wider.se_high**2).exists is not False:
-            return [Finding("covariance", where, printed, _NAN, _NAN, "explained", "One covariance matrix fits within the simulation error of posterior draws.", pairs)]
-    why = (f"No covariance matrix gives these intervals: their variances miss by at least {100 * result.violation:.2g} %. "
-           "Is a limit another, or do the cells come from different models?")
+            return [
+                Finding(
+                    "covariance",
+                    where,
+                    printed,
+                    _NAN,
+                    _NAN,
+                    "explained",
+                    "One covariance matrix fits within the simulation error of posterior draws.",
+                    pairs,
+                )
+            ]
+    why = (
+        f"No covariance matrix gives these intervals: their variances miss by at least {100 * result.violation:.2g} %. "
+        "Is a limit another, or do the cells come from different models?"
+    )
     return [Finding("covariance", where, printed, _NAN, _NAN, "clash", why, pairs)]
 
 

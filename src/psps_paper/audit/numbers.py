@@ -28,11 +28,18 @@ ESTIMATE = re.compile(
     re.IGNORECASE,
 )
 _BARE = re.compile(
-    rf"^(?P<estimate>{NUMBER})\s*[,;:]?\s+{_LEAD}(?P<lower>{NUMBER})(?:\s*(?:to|;|,)\s*|\s*-\s*|\s+)(?P<upper>{NUMBER})$", re.IGNORECASE
+    rf"^(?P<estimate>{NUMBER})\s*[,;:]?\s+{_LEAD}(?P<lower>{NUMBER})(?:\s*(?:to|;|,)\s*|\s*-\s*|\s+)(?P<upper>{NUMBER})$",
+    re.IGNORECASE,
 )
-_ALONE = re.compile(rf"^\s*(?:p\s*)?(?P<relation>[<>=\u2264\u2265~]?)\s*(?P<value>{NUMBER})\s*(?P<percent>%?)\s*$", re.IGNORECASE)
-_INTERVAL = re.compile(rf"^\s*[(\[{{]?\s*{_LEAD}(?P<lower>{NUMBER})\s*%?{_BETWEEN}(?P<upper>{NUMBER})\s*%?\s*[)\]}}]?\s*$", re.IGNORECASE)
-NOTHING = frozenset({"", ".", "-", "--", "---", "na", "n/a", "n.a.", "nr", "ne", "nan", "none", "null", "reference", "ref", "x"})
+_ALONE = re.compile(
+    rf"^\s*(?:p\s*)?(?P<relation>[<>=\u2264\u2265~]?)\s*(?P<value>{NUMBER})\s*(?P<percent>%?)\s*$", re.IGNORECASE
+)
+_INTERVAL = re.compile(
+    rf"^\s*[(\[{{]?\s*{_LEAD}(?P<lower>{NUMBER})\s*%?{_BETWEEN}(?P<upper>{NUMBER})\s*%?\s*[)\]}}]?\s*$", re.IGNORECASE
+)
+NOTHING = frozenset(
+    {"", ".", "-", "--", "---", "na", "n/a", "n.a.", "nr", "ne", "nan", "none", "null", "reference", "ref", "x"}
+)
 
 
 @dataclass(frozen=True)
@@ -112,7 +119,11 @@ def _decimal_points(text: str) -> str:
         return text  # (3,9): one comma and nothing else between the two
     if re.fullmatch(r"\s*[-+]?\d+,\d+\s*,\s*[-+]?\d+,\d+\s*", parts):  # (0,14,0,76): the middle one separates
         first, second, third, fourth = [part.strip() for part in parts.split(",")]
-        return re.sub(r"(?<=\d),(?=\d)", ".", text[: inside.start(1)]) + f"{first}.{second}, {third}.{fourth}" + text[inside.end(1):]
+        return (
+            re.sub(r"(?<=\d),(?=\d)", ".", text[: inside.start(1)])
+            + f"{first}.{second}, {third}.{fourth}"
+            + text[inside.end(1) :]
+        )
     return re.sub(r"(?<=\d),(?=\d)", ".", text)
 
 
@@ -155,7 +166,7 @@ def read_estimate(text: str) -> Triple | None:
 
 def triple_from(found: re.Match, text: str) -> Triple:
     """The numbers of a match of :data:`ESTIMATE`."""
-    rest = (found.string[: found.start()] + " " + found.string[found.end():]).strip()
+    rest = (found.string[: found.start()] + " " + found.string[found.end() :]).strip()
     estimate = _number(re.sub(r"\s", "", found["estimate"]))
     return Triple(estimate, _number(found["lower"]), _number(found["upper"]), text.strip(), rest)
 

@@ -27,7 +27,10 @@ def read_pasted(text: str, file: str = "pasted text") -> list[Grid]:
     lines = [(number, line) for number, line in lines if not (_RULE.match(line) and line.strip())]
     if not any(ESTIMATE.search(plain(line)) for _, line in lines):
         first = next((line for _, line in lines if line.strip()), "")
-        raise ValueError(f"{file}: no estimate with its interval, such as 0.45 (0.14, 0.76), was found; the text begins {first[:60]!r}")
+        raise ValueError(
+            f"{file}: no estimate with its interval, such as 0.45 (0.14, 0.76), was found; the text begins"
+            f" {first[:60]!r}"
+        )
     divided = _divided(lines)
     if divided is not None:
         return [Grid(rows, file, first_row=first) for first, rows in divided]
@@ -40,7 +43,8 @@ def read_pasted(text: str, file: str = "pasted text") -> list[Grid]:
 
 
 def _divided(lines: list[tuple[int, str]]) -> list[tuple[int, list[list[str]]]] | None:
-    """Grids of lines whose cells are apart by tabs, bars or, failing these, two blanks; None if no separator does it."""
+    """Grids of lines whose cells are apart by tabs, bars or, failing these, two blanks; None if no separator does
+    it."""
     holding = [line for _, line in lines if ESTIMATE.search(plain(line))]
     for separator in ("\t", "|", "  "):
         if sum(line.count(separator) > 0 for line in holding) * 2 <= len(holding):
@@ -61,19 +65,28 @@ def _divided(lines: list[tuple[int, str]]) -> list[tuple[int, list[list[str]]]] 
             if not tables:
                 tables.append((number, []))
             tables[-1][1].append(cells)
-        kept = [(first, rows) for first, rows in tables if sum(read_estimate(cell) is not None for row in rows for cell in row) >= 1]
-        if any(sum(read_estimate(cell) is not None for cell in row) >= 1 and len(row) > 1 for _, rows in kept for row in rows):
+        kept = [
+            (first, rows)
+            for first, rows in tables
+            if sum(read_estimate(cell) is not None for row in rows for cell in row) >= 1
+        ]
+        if any(
+            sum(read_estimate(cell) is not None for cell in row) >= 1 and len(row) > 1
+            for _, rows in kept
+            for row in rows
+        ):
             return kept
     return None
 
 
 def _tokens(line: str) -> list[tuple[str, str]]:
-    """Labels, estimates and marks of empty cells of one line, in order; numbers of studies beside an estimate belong to it."""
+    """Labels, estimates and marks of empty cells of one line, in order; numbers of studies beside an estimate belong to
+    it."""
     spelled = plain(line)
     tokens: list[tuple[str, str]] = []
     last = 0
     for found in ESTIMATE.finditer(spelled):
-        tokens += _labels(spelled[last:found.start()])
+        tokens += _labels(spelled[last : found.start()])
         tokens.append(("estimate", found.group()))
         last = found.end()
     return tokens + _labels(spelled[last:])
@@ -84,7 +97,7 @@ def _labels(text: str) -> list[tuple[str, str]]:
     tokens: list[tuple[str, str]] = []
     last = 0
     for found in _EMPTY.finditer(text):
-        tokens += [("label", part) for part in [text[last:found.start()].strip(" ,;*")] if part]
+        tokens += [("label", part) for part in [text[last : found.start()].strip(" ,;*")] if part]
         tokens.append(("nothing", ""))
         last = found.end()
     rest = text[last:].strip(" ,;*")
@@ -119,7 +132,10 @@ def _blocks(lines: list[tuple[int, str]]) -> list[tuple[str, Block]]:
 def _is_heading(line: str, block: Block) -> bool:
     """A caption: it numbers a table, is code, or has more words than a name would."""
     spelled = line.strip()
-    numbered = re.match(r"^(table|figure|fig\.?|panel|appendix|supplement\w*)\b|^\(?\d*[A-Z]?[.)]\s", spelled, re.IGNORECASE) or "(" in spelled
+    numbered = (
+        re.match(r"^(table|figure|fig\.?|panel|appendix|supplement\w*)\b|^\(?\d*[A-Z]?[.)]\s", spelled, re.IGNORECASE)
+        or "(" in spelled
+    )
     return bool(numbered) or (not block and len(spelled.split()) > 5)
 
 
@@ -173,8 +189,9 @@ def _square(heading: str, block: Block, file: str) -> Grid | None:
 def _stream(heading: str, block: Block, file: str) -> Grid:
     """A square whose lines were broken: names on the diagonal say how many cells lie between two of them.
 
-    A gap that is short says that empty cells left no trace. The lower triangle, which must be full for a name to follow,
-    is counted from the right of each gap; what is left of it then fills the upper triangle only where nothing is missing.
+    A gap that is short says that empty cells left no trace. The lower triangle, which must be full for a name to
+    follow, is counted from the right of each gap; what is left of it then fills the upper triangle only where nothing
+    is missing.
     """
     tokens = [token for _, line in block for token in line]
     names = [text for kind, text in tokens if kind == "label"]
@@ -192,8 +209,10 @@ def _stream(heading: str, block: Block, file: str) -> Grid:
 def _from_gaps(heading: str, names: list[str], gaps: list[list[str]], file: str, first: int) -> Grid:
     n = len(names)
     if n < 2 or gaps[0]:
-        raise ValueError(f"{file}, line {first}: the cells cannot be given to rows and columns: {len(names)} names were found "
-                         f"({', '.join(names[:5])}); expected one name on the diagonal of each row, or cells apart by tabs")
+        raise ValueError(
+            f"{file}, line {first}: the cells cannot be given to rows and columns: {len(names)} names were found "
+            f"({', '.join(names[:5])}); expected one name on the diagonal of each row, or cells apart by tabs"
+        )
     rows = [[""] * n for _ in range(n)]
     unread: list[str] = []
     for k in range(n):
@@ -202,19 +221,23 @@ def _from_gaps(heading: str, names: list[str], gaps: list[list[str]], file: str,
     for k in range(n):
         gap = gaps[k + 1]
         if upper_only:
-            rows[k][k + 1:] = gap
+            rows[k][k + 1 :] = gap
             continue
         below, right = (k + 1 if k + 1 < n else 0), n - 1 - k
         if len(gap) == below + right:
-            rows[k][k + 1:] = gap[:right]
+            rows[k][k + 1 :] = gap[:right]
         elif len(gap) < below or len(gap) > below + right:
-            raise ValueError(f"{file}, line {first}: {len(gap)} cells follow the name {names[k]!r}; expected {right} to its right and {below} "
-                             f"in the next row; write the table with tabs between its cells")
+            raise ValueError(
+                f"{file}, line {first}: {len(gap)} cells follow the name {names[k]!r}; expected {right} to its right"
+                f" and {below} in the next row; write the table with tabs between its cells"
+            )
         else:
             unread += gap[: len(gap) - below]
         if below:
-            rows[k + 1][: k + 1] = gap[len(gap) - below:]
-    notes = (f"Empty cells left no trace, so the columns of {', '.join(unread)} are not known; these cells are not read.",) if unread else ()
+            rows[k + 1][: k + 1] = gap[len(gap) - below :]
+    notes = (
+        (f"Empty cells left no trace, so the columns of {', '.join(unread)} are not known; these cells are not read.",)
+        if unread
+        else ()
+    )
     return Grid(rows, file, heading, first, notes)
-
-

@@ -52,39 +52,80 @@ def score_findings(network: Network, square: Square) -> tuple[list[Finding], lis
     better = min(misses, key=lambda one: sum(misses[one].values()))
     findings = []
     if not network.better and abs(sum(misses["lower"].values()) - sum(misses["higher"].values())) > 1e-9:
-        findings.append(Finding("direction", network.name, network.score_kind, _NAN, _NAN, "holds", f"The {network.score_kind}s say that {better} is better."))
+        findings.append(
+            Finding(
+                "direction",
+                network.name,
+                network.score_kind,
+                _NAN,
+                _NAN,
+                "holds",
+                f"The {network.score_kind}s say that {better} is better.",
+            )
+        )
     elif network.better:
         other = _OTHER[network.better]
         reverse = _misses(network, square, other)
         if sum(reverse.values()) == 0 and any(miss > FEW_STUDIES for miss in misses[better].values()):
-            findings.append(Finding("direction", network.name, network.better, _NAN, _NAN, "clash",
-                                    f"The {network.score_kind}s fit if {other} is better; is the table read the other way round, or the order of ranks reversed?"))
+            findings.append(
+                Finding(
+                    "direction",
+                    network.name,
+                    network.better,
+                    _NAN,
+                    _NAN,
+                    "clash",
+                    f"The {network.score_kind}s fit if {other} is better; is the table read the other way round, or the"
+                    " order of ranks reversed?",
+                )
+            )
             better = other
             misses[other] = reverse
     low, high = score_bounds(square, better, len(network.treatments))
     tolerance = 0.0 if network.score_kind == "P-score" else SIMULATED
     for k, treatment in enumerate(square.treatments):
         if treatment in network.scores:
-            findings.append(_score_finding(network, treatment, network.scores[treatment], float(low[k]), float(high[k]), misses[better][treatment], tolerance))
+            findings.append(
+                _score_finding(
+                    network,
+                    treatment,
+                    network.scores[treatment],
+                    float(low[k]),
+                    float(high[k]),
+                    misses[better][treatment],
+                    tolerance,
+                )
+            )
     return findings, [], better
 
 
 def oriented_by_scores(network: Network) -> tuple[Network, list[Finding]]:
-    """The network read the way that its scores fit, where print says which direction is better but not how tables are read."""
+    """The network read the way that its scores fit, where print says which direction is better but not how tables are
+    read."""
     if not (network.better and network.scores and network.tables) or any(table.stated for table in network.tables):
         return network, []
     analyses, _ = arrange(network)
     if len(analyses) != 1 or not analyses[0].cells:  # two outcomes have a ranking each
         return network, []
     square = analyses[0].square()
-    as_read, turned = (sum(_misses(network, square, better).values()) for better in (network.better, _OTHER[network.better]))
+    as_read, turned = (
+        sum(_misses(network, square, better).values()) for better in (network.better, _OTHER[network.better])
+    )
     if abs(as_read - turned) <= 1e-9:
         return network, []
     if turned < as_read:
         network = replace(network, tables=tuple(table.turned() for table in network.tables))
     first = next(table for table in network.tables if table.holds == "network")
     where = f"{first.area} triangle" if first.area in ("lower", "upper") else "table"
-    finding = Finding("orientation", network.name, "", _NAN, _NAN, "holds", f"The {network.score_kind}s say that the {where} is read as {first.orientation}.")
+    finding = Finding(
+        "orientation",
+        network.name,
+        "",
+        _NAN,
+        _NAN,
+        "holds",
+        f"The {network.score_kind}s say that the {where} is read as {first.orientation}.",
+    )
     return replace(network, orientation_from="scores"), [finding]
 
 
@@ -98,7 +139,9 @@ def _misses(network: Network, square: Square, better: str) -> dict[str, float]:
     return misses
 
 
-def _score_finding(network: Network, treatment: str, number: Number, low: float, high: float, miss: float, tolerance: float) -> Finding:
+def _score_finding(
+    network: Network, treatment: str, number: Number, low: float, high: float, miss: float, tolerance: float
+) -> Finding:
     where, kind = f"{network.name}: {treatment}", network.score_kind
 
     def finding(verdict: str, why: str) -> Finding:
@@ -113,15 +156,25 @@ def _score_finding(network: Network, treatment: str, number: Number, low: float,
     if miss <= SIMULATED and network.framework != "frequentist":
         return finding("explained", f"The table gives it within {SIMULATED:g}, as ranks of posterior draws do.")
     if miss <= FEW_STUDIES:
-        return finding("cannot tell", f"It is {miss:.2g} from what the table gives; ranks by draws with few studies could do that, or a t distribution.")
-    return finding("clash", f"It is {miss:.2g} from what the table gives; are ranks in another order, or of another outcome or model?")
+        return finding(
+            "cannot tell",
+            f"It is {miss:.2g} from what the table gives; ranks by draws with few studies could do that, or a t"
+            " distribution.",
+        )
+    return finding(
+        "clash",
+        f"It is {miss:.2g} from what the table gives; are ranks in another order, or of another outcome or model?",
+    )
 
 
 def _implied(network: Network, square: Square) -> list[Implied]:
     if not network.better or not square.full:
         return []
     low, high = score_bounds(square, network.better, len(network.treatments))
-    return [Implied("P-score", f"{network.name}: {treatment}", float(low[k]), float(high[k]), "table") for k, treatment in enumerate(square.treatments)]
+    return [
+        Implied("P-score", f"{network.name}: {treatment}", float(low[k]), float(high[k]), "table")
+        for k, treatment in enumerate(square.treatments)
+    ]
 
 
 # --- sums ---------------------------------------------------------------------------------------------
@@ -132,10 +185,23 @@ def sum_findings(network: Network) -> list[Finding]:
     n = len(network.treatments)
     findings = []
     if n and len(network.scores) == n:
-        findings.append(_sum(network, f"sum of {network.score_kind}s", list(network.scores.values()), n / 2, "They average 1/2"))
+        findings.append(
+            _sum(network, f"sum of {network.score_kind}s", list(network.scores.values()), n / 2, "They average 1/2")
+        )
     if n and len(network.mean_ranks) == n:
-        findings.append(_sum(network, "sum of mean ranks", list(network.mean_ranks.values()), n * (n + 1) / 2, "They average (n + 1) / 2"))
-    for name, values in (("probabilities of being best", network.best), ("probabilities of being worst", network.worst)):
+        findings.append(
+            _sum(
+                network,
+                "sum of mean ranks",
+                list(network.mean_ranks.values()),
+                n * (n + 1) / 2,
+                "They average (n + 1) / 2",
+            )
+        )
+    for name, values in (
+        ("probabilities of being best", network.best),
+        ("probabilities of being worst", network.worst),
+    ):
         if n and len(values) == n:
             findings.append(_sum(network, f"sum of {name}", list(values.values()), 1.0, "They sum to 1"))
     table = network.rank_probabilities
@@ -144,7 +210,13 @@ def sum_findings(network: Network) -> list[Finding]:
             findings.append(_sum(network, f"rank probabilities of {treatment}", list(row), 1.0, "They sum to 1"))
     if n and len(table) == n and all(len(row) == n for row in table.values()):
         findings += [
-            _sum(network, f"probabilities of rank {rank + 1}", [row[rank] for row in table.values()], 1.0, "They sum to 1")
+            _sum(
+                network,
+                f"probabilities of rank {rank + 1}",
+                [row[rank] for row in table.values()],
+                1.0,
+                "They sum to 1",
+            )
             for rank in range(n)
         ]
         findings += _from_probabilities(network)
@@ -152,8 +224,17 @@ def sum_findings(network: Network) -> list[Finding]:
         for treatment in network.scores:
             if treatment in network.mean_ranks:
                 low, high = network.mean_ranks[treatment].bounds()
-                findings.append(_same(network, "SUCRA and mean rank", treatment, network.scores[treatment], (n - high) / (n - 1), (n - low) / (n - 1),
-                                      "mean rank"))
+                findings.append(
+                    _same(
+                        network,
+                        "SUCRA and mean rank",
+                        treatment,
+                        network.scores[treatment],
+                        (n - high) / (n - 1),
+                        (n - low) / (n - 1),
+                        "mean rank",
+                    )
+                )
     return findings
 
 
@@ -162,23 +243,53 @@ def _sum(network: Network, check: str, numbers: list[Number], total: float, rule
     printed = f"{sum(number.value for number in numbers):.6g}"
     if overlap(low, high, total, total):
         return Finding(check, network.name, printed, total, total, "holds", f"{rule}, within rounding.")
-    return Finding(check, network.name, printed, total, total, "clash", f"{rule}; the printed ones give {printed} where {total:g} is due. Is one of them another, or one left out?")
+    return Finding(
+        check,
+        network.name,
+        printed,
+        total,
+        total,
+        "clash",
+        f"{rule}; the printed ones give {printed} where {total:g} is due. Is one of them another, or one left out?",
+    )
 
 
 def _from_probabilities(network: Network) -> list[Finding]:
     """SUCRA and mean rank that the rank probabilities give, against those printed."""
     n, findings = len(network.treatments), []
     for treatment, row in network.rank_probabilities.items():
-        low, high = (sum((rank + 1) * max(number.bounds()[side], 0.0) for rank, number in enumerate(row)) for side in (0, 1))
+        low, high = (
+            sum((rank + 1) * max(number.bounds()[side], 0.0) for rank, number in enumerate(row)) for side in (0, 1)
+        )
         if treatment in network.mean_ranks:
             findings.append(_same(network, "mean rank", treatment, network.mean_ranks[treatment], low, high))
         if treatment in network.scores and network.score_kind == "SUCRA":
-            findings.append(_same(network, "SUCRA of rank probabilities", treatment, network.scores[treatment], (n - high) / (n - 1), (n - low) / (n - 1)))
+            findings.append(
+                _same(
+                    network,
+                    "SUCRA of rank probabilities",
+                    treatment,
+                    network.scores[treatment],
+                    (n - high) / (n - 1),
+                    (n - low) / (n - 1),
+                )
+            )
     return findings
 
 
-def _same(network: Network, check: str, treatment: str, number: Number, low: float, high: float,
-          source: str = "rank probabilities") -> Finding:
+def _same(
+    network: Network,
+    check: str,
+    treatment: str,
+    number: Number,
+    low: float,
+    high: float,
+    source: str = "rank probabilities",
+) -> Finding:
     holds = overlap(low, high, *number.bounds())
-    why = f"It follows from the {source}, within rounding." if holds else f"It does not follow from the {source}; is one of the numbers another?"
+    why = (
+        f"It follows from the {source}, within rounding."
+        if holds
+        else f"It does not follow from the {source}; is one of the numbers another?"
+    )
     return Finding(check, f"{network.name}: {treatment}", number.text, low, high, "holds" if holds else "clash", why)

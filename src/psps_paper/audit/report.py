@@ -47,13 +47,19 @@ def text_report(found: Audit, *, everything: bool = False) -> str:
         for row in rows.itertuples():
             allowed = _range(row.lower, row.upper)
             printed = f": printed {row.printed}" if row.printed else ""
-            lines.append(f"{verdict}: {row.check}, {row.where}{printed}{f', from the others {allowed}' if allowed else ''}. {row.why}")
+            lines.append(
+                f"{verdict}: {row.check}, {row.where}{printed}{f', from the others {allowed}' if allowed else ''}."
+                f" {row.why}"
+            )
     for row in found.implied.itertuples():
         lines.append(f"follows: {row.quantity}, {row.where}: {_range(row.lower, row.upper)} (from {row.source})")
     if len(found.weights):
         lines.append("weights of direct evidence, with outer bounds by rounding:")
         for row in found.weights.itertuples():
-            lines.append(f"  {row.network}: {row.treat1} vs {row.treat2}: {_digits(row.weight)} ({_range(row.lower, row.upper)}), direct: {row.direct}")
+            lines.append(
+                f"  {row.network}: {row.treat1} vs {row.treat2}: {_digits(row.weight)}"
+                f" ({_range(row.lower, row.upper)}), direct: {row.direct}"
+            )
     return "\n".join(lines)
 
 
@@ -64,9 +70,13 @@ def as_json(found: Audit) -> dict[str, Any]:
         return json.loads(table.replace([np.inf, -np.inf], np.nan).to_json(orient="records", double_precision=12))
 
     return {
-        "title": found.printed.title, "source": found.printed.source, "verdict": found.verdict,
+        "title": found.printed.title,
+        "source": found.printed.source,
+        "verdict": found.verdict,
         "counts": {verdict: int(count) for verdict, count in found.count().items()},
-        "findings": records(found.findings), "implied": records(found.implied), "weights": records(found.weights),
+        "findings": records(found.findings),
+        "implied": records(found.implied),
+        "weights": records(found.weights),
     }
 
 
@@ -83,37 +93,67 @@ _CLASS = {"clash": "clash", "cannot tell": "cannot", "explained": "explained", "
 
 
 def html_report(found: Audit) -> str:
-    """One page with the tables as read, cells marked by their gravest verdict, the findings, what follows and the recovered network.
+    """One page with the tables as read, cells marked by their gravest verdict, the findings, what follows and the
+    recovered network.
 
     The page asks for nothing outside itself.
     """
     counts = found.count()
     title = html.escape(found.printed.title)
     parts = [f"<h1>{title}</h1>", f"<p>{html.escape(found.printed.source)}</p>" if found.printed.source else ""]
-    parts.append("<p>" + ", ".join(f'<span class="{_CLASS[verdict]}">{counts[verdict]} {verdict}</span>' for verdict in VERDICTS) + "</p>")
+    parts.append(
+        "<p>"
+        + ", ".join(f'<span class="{_CLASS[verdict]}">{counts[verdict]} {verdict}</span>' for verdict in VERDICTS)
+        + "</p>"
+    )
     for analysis, shape in found.analyses:
         parts.append(_table_markup(found, analysis))
         if shape is not None:
             parts.append(_graph_markup(analysis, shape))
-    findings = found.findings.assign(order=found.findings["verdict"].map(_ORDER.index)).sort_values("order", kind="stable")
-    rows = [(row.verdict, row.check, row.where, row.printed, _range(row.lower, row.upper), row.why) for row in findings.itertuples()]
-    parts.append("<h2>Findings</h2>" + _rows_markup(("verdict", "check", "where", "printed", "from the others", "why"), rows, marked=True))
+    findings = found.findings.assign(order=found.findings["verdict"].map(_ORDER.index)).sort_values(
+        "order", kind="stable"
+    )
+    rows = [
+        (row.verdict, row.check, row.where, row.printed, _range(row.lower, row.upper), row.why)
+        for row in findings.itertuples()
+    ]
+    parts.append(
+        "<h2>Findings</h2>"
+        + _rows_markup(("verdict", "check", "where", "printed", "from the others", "why"), rows, marked=True)
+    )
     if len(found.implied):
-        rows = [(row.quantity, row.where, _range(row.lower, row.upper), row.source) for row in found.implied.itertuples()]
-        parts.append("<h2>What follows and was not printed</h2>" + _rows_markup(("quantity", "where", "interval", "from"), rows))
+        rows = [
+            (row.quantity, row.where, _range(row.lower, row.upper), row.source) for row in found.implied.itertuples()
+        ]
+        parts.append(
+            "<h2>What follows and was not printed</h2>" + _rows_markup(("quantity", "where", "interval", "from"), rows)
+        )
     if len(found.weights):
-        rows = [(row.network, row.treat1, row.treat2, _digits(row.weight), _range(row.lower, row.upper), row.direct) for row in found.weights.itertuples()]
-        parts.append("<h2>Weights of the direct evidence</h2><p>The intervals are outer bounds over all tables that round to the print.</p>"
-                     + _rows_markup(("network", "treatment 1", "treatment 2", "weight", "interval", "direct"), rows))
-    return (f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-            f"<title>{title}: audit</title><style>{_STYLE}</style></head><body><main>{''.join(parts)}</main></body></html>\n")
+        rows = [
+            (row.network, row.treat1, row.treat2, _digits(row.weight), _range(row.lower, row.upper), row.direct)
+            for row in found.weights.itertuples()
+        ]
+        parts.append(
+            "<h2>Weights of the direct evidence</h2><p>The intervals are outer bounds over all tables that round to the"
+            " print.</p>"
+            + _rows_markup(("network", "treatment 1", "treatment 2", "weight", "interval", "direct"), rows)
+        )
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport"'
+        f' content="width=device-width, initial-scale=1">'
+        f"<title>{title}:"
+        f" audit</title><style>{_STYLE}</style></head><body><main>{''.join(parts)}</main></body></html>\n"
+    )
 
 
 def _rows_markup(heads: tuple[str, ...], rows: list[tuple[str, ...]], *, marked: bool = False) -> str:
     head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in heads)
     body = "".join(
-        f'<tr{f" class={chr(34)}{_CLASS[row[0]]}{chr(34)}" if marked else ""}>' + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"
-        for row in rows)
+        f"<tr{f' class={chr(34)}{_CLASS[row[0]]}{chr(34)}' if marked else ''}>"
+        + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row)
+        + "</tr>"
+        for row in rows
+    )
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
@@ -129,7 +169,11 @@ def _table_markup(found: Audit, analysis: Analysis) -> str:
             if finding.verdict != "holds":
                 why = [*why, f"{finding.verdict}: {finding.why}"]
             grave[frozenset(pair)] = (min(verdict, finding.verdict, key=_ORDER.index), why)
-    names = [label for label in analysis.network.treatments if any(label in (cell.treat1, cell.treat2) for cell in analysis.cells)]
+    names = [
+        label
+        for label in analysis.network.treatments
+        if any(label in (cell.treat1, cell.treat2) for cell in analysis.cells)
+    ]
     of = {(cell.treat1, cell.treat2): cell.triple.text for cell in analysis.cells}
     rows = []
     for row in names:
@@ -137,16 +181,26 @@ def _table_markup(found: Audit, analysis: Analysis) -> str:
         for column in names:
             verdict, why = grave.get(frozenset((row, column)), ("holds", []))
             text = of.get((row, column), "")
-            mark = f' class="{_CLASS[verdict]}" title="{html.escape("; ".join(why), quote=True)}"' if text and verdict != "holds" else ""
+            mark = (
+                f' class="{_CLASS[verdict]}" title="{html.escape("; ".join(why), quote=True)}"'
+                if text and verdict != "holds"
+                else ""
+            )
             cells.append(f"<td{mark}>{html.escape(text)}</td>")
         rows.append(f'<tr><th scope="row">{html.escape(row)}</th>{"".join(cells)}</tr>')
     head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in names)
-    caption = html.escape(": ".join(part for part in (analysis.network.name, analysis.label) if part) + ", read as row versus column")
-    return f'<div class="scroll"><table><caption>{caption}</caption><thead><tr><td></td>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    caption = html.escape(
+        ": ".join(part for part in (analysis.network.name, analysis.label) if part) + ", read as row versus column"
+    )
+    return (
+        "<div"
+        f' class="scroll"><table><caption>{caption}</caption><thead><tr><td></td>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    )
 
 
 def _graph_markup(analysis: Analysis, shape: Geometry) -> str:
-    """The recovered network: a line where direct evidence is told, a dashed one where it cannot be; wider with more weight."""
+    """The recovered network: a line where direct evidence is told, a dashed one where it cannot be; wider with more
+    weight."""
     names = shape.square.treatments
     n = len(names)
     angle = [2 * math.pi * k / n - math.pi / 2 for k in range(n)]
@@ -157,16 +211,27 @@ def _graph_markup(analysis: Analysis, shape: Geometry) -> str:
         if row.direct == "no":
             continue
         (x1, y1), (x2, y2) = at[row.treat1], at[row.treat2]
-        width = 1 + 9 * math.sqrt(max(row.weight, 0.0) / largest) if row.direct == "yes" and row.weight == row.weight else 1
+        width = (
+            1 + 9 * math.sqrt(max(row.weight, 0.0) / largest) if row.direct == "yes" and row.weight == row.weight else 1
+        )
         style = 'stroke="#2f5d8a"' if row.direct == "yes" else 'stroke="#8a94a0" stroke-dasharray="4 4"'
-        lines.append(f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke-width="{width:.1f}" {style}/>')
+        lines.append(
+            f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke-width="{width:.1f}" {style}/>'
+        )
     labels = []
     for name, a in zip(names, angle, strict=True):
         x, y = at[name]
         anchor = "start" if math.cos(a) > 0.3 else "end" if math.cos(a) < -0.3 else "middle"
-        labels.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="6" fill="#1d2733"/>'
-                      f'<text x="{x + 14 * math.cos(a):.1f}" y="{y + 18 * math.sin(a) + 4:.1f}" text-anchor="{anchor}">{html.escape(name)}</text>')
+        labels.append(
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="6" fill="#1d2733"/><text x="{x + 14 * math.cos(a):.1f}"'
+            f' y="{y + 18 * math.sin(a) + 4:.1f}" text-anchor="{anchor}">{html.escape(name)}</text>'
+        )
     told = (shape.table["direct"] == "yes").sum()
-    label = html.escape(f"Recovered network of {analysis.network.name}: {told} comparisons with direct evidence", quote=True)
-    return (f'<figure><svg role="img" aria-label="{label}" viewBox="0 0 660 440" width="660" height="440">{"".join(lines)}{"".join(labels)}</svg>'
-            f"<figcaption>The network behind the table: lines where direct evidence is told, wider with more weight; dashed where it cannot be told.</figcaption></figure>")
+    label = html.escape(
+        f"Recovered network of {analysis.network.name}: {told} comparisons with direct evidence", quote=True
+    )
+    return (
+        f'<figure><svg role="img" aria-label="{label}" viewBox="0 0 660 440" width="660"'
+        f' height="440">{"".join(lines)}{"".join(labels)}</svg><figcaption>The network behind the table: lines where'
+        " direct evidence is told, wider with more weight; dashed where it cannot be told.</figcaption></figure>"
+    )

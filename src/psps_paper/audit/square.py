@@ -50,7 +50,9 @@ class Square:
         return f"{self.treatments[i]} vs {self.treatments[j]}"
 
 
-def make_square(network: Network, cells: Sequence[Cell], *, slack: float = SLACK, te_slack: float = 0.0, se_slack: float = 0.0) -> Square:
+def make_square(
+    network: Network, cells: Sequence[Cell], *, slack: float = SLACK, te_slack: float = 0.0, se_slack: float = 0.0
+) -> Square:
     """Bounds by rounding from the cells of one analysis; two cells of a pair are taken together where they agree.
 
     Parameters
@@ -63,7 +65,9 @@ def make_square(network: Network, cells: Sequence[Cell], *, slack: float = SLACK
     te_slack, se_slack : float
         Further slack of estimates and standard errors, in standard errors: simulation error of posterior draws.
     """
-    treatments = tuple(label for label in network.treatments if any(label in (cell.treat1, cell.treat2) for cell in cells))
+    treatments = tuple(
+        label for label in network.treatments if any(label in (cell.treat1, cell.treat2) for cell in cells)
+    )
     position = {label: k for k, label in enumerate(treatments)}
     n = len(treatments)
     te_high, se_low, se_high = np.full((n, n), np.inf), np.zeros((n, n)), np.full((n, n), np.inf)
@@ -108,7 +112,9 @@ def closed(network: Network, square: Square, *, slack: float = SLACK) -> Square 
     for cell in square.cells:
         i, j = position[cell.treat1], position[cell.treat2]
         one = Interval(-high[j, i], high[i, j], se_low[i, j], se_high[i, j], True, True, 0.0)
-        one = narrowed(one, bounds(cell.triple.lower, network.scale, slack), bounds(cell.triple.upper, network.scale, slack), z)
+        one = narrowed(
+            one, bounds(cell.triple.lower, network.scale, slack), bounds(cell.triple.upper, network.scale, slack), z
+        )
         se_low[i, j] = se_low[j, i] = one.se_low
         se_high[i, j] = se_high[j, i] = one.se_high
     return replace(square, te_high=high, se_low=se_low, se_high=se_high)

@@ -1,6 +1,6 @@
 """The description to fill in."""
 
-TEMPLATE = '''\
+TEMPLATE = """\
 # What a paper prints about its network meta-analysis, for `psps-paper audit`. Everything but `schema` is optional:
 # delete what is not printed. Copy numbers as they are printed, with their trailing zeros.
 schema: 1
@@ -37,4 +37,4 @@ networks:
     # Q: [{name: Total, Q: "21.44", df: 23, p: "0.5544"}, {name: Within, Q: "17.25", df: 15}, {name: Between, Q: "4.19", df: 8}]
 
 # percentages: [{percent: "33.3%", of: 12}]
-'''
+"""

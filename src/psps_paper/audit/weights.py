@@ -47,13 +47,17 @@ def geometry(analysis: Analysis, smallest: float | None = None) -> tuple[Geometr
     if not square.full:
         missing = int((~square.printed).sum() - len(square.printed)) // 2
         count = f"{missing} comparisons are" if missing > 1 else "One comparison is"
-        return None, [_note(where, f"{count} not printed; the weights of direct evidence follow only from a full table.")]
+        return None, [
+            _note(where, f"{count} not printed; the weights of direct evidence follow only from a full table.")
+        ]
     found = _bounds(analysis, square, ROUNDED)
     if not found.possible:
         found = _bounds(analysis, analysis.square(), None)
     if not found.possible:
-        text = ("No network whose weights are all at least 0 gives these intervals. Multi-arm studies with unequal arms, correlated estimates or "
-                "intervals of different models can do that; which of them is it?")
+        text = (
+            "No network whose weights are all at least 0 gives these intervals. Multi-arm studies with unequal arms,"
+            " correlated estimates or intervals of different models can do that; which of them is it?"
+        )
         return None, [Finding("direct evidence", where, "", _NAN, _NAN, "cannot tell", text)]
     if smallest is None:
         smallest = 1 / (IMPRECISE * float(square.se_high.max())) ** 2
@@ -61,7 +65,13 @@ def geometry(analysis: Analysis, smallest: float | None = None) -> tuple[Geometr
     table = _weight_table(network.name if not analysis.label else where, square, found, smallest, told)
     notes = []
     if not told:
-        notes.append(_note(where, "Weights are of normal intervals; posterior or asymmetric ones give them only nearly, so no comparison is told as direct or not."))
+        notes.append(
+            _note(
+                where,
+                "Weights are of normal intervals; posterior or asymmetric ones give them only nearly, so no comparison"
+                " is told as direct or not.",
+            )
+        )
     return Geometry(square, found, smallest, table), notes
 
 
@@ -87,7 +97,17 @@ def _weight_table(name: str, square: Square, found: Weights, smallest: float, to
         for j in range(i + 1, len(square.treatments)):
             low, high = float(found.low[i, j]), float(found.high[i, j])
             direct = "yes" if low > 0 else "no" if high < smallest else "cannot tell"
-            rows.append((name, treat1, square.treatments[j], float(np.clip(found.weight[i, j], low, high)), low, high, direct if told else "cannot tell"))
+            rows.append(
+                (
+                    name,
+                    treat1,
+                    square.treatments[j],
+                    float(np.clip(found.weight[i, j], low, high)),
+                    low,
+                    high,
+                    direct if told else "cannot tell",
+                )
+            )
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -107,20 +127,62 @@ def direct_findings(analysis: Analysis, shape: Geometry | None) -> list[Finding]
         low, high = _reciprocal(one.se_high), _reciprocal(one.se_low)
         row = told[pair]
         if row.direct == "no":
-            findings.append(Finding("direct weight", where, cell.triple.text, row.lower, row.upper, "cannot tell",
-                                    "A direct estimate is printed, and the network leaves it no weight; is it a part of this network?", marks))
+            findings.append(
+                Finding(
+                    "direct weight",
+                    where,
+                    cell.triple.text,
+                    row.lower,
+                    row.upper,
+                    "cannot tell",
+                    "A direct estimate is printed, and the network leaves it no weight; is it a part of this network?",
+                    marks,
+                )
+            )
         elif overlap(low, high, row.lower, row.upper):
-            findings.append(Finding("direct weight", where, cell.triple.text, row.lower, row.upper, "holds", "Its precision can be its weight in the network.", marks))
+            findings.append(
+                Finding(
+                    "direct weight",
+                    where,
+                    cell.triple.text,
+                    row.lower,
+                    row.upper,
+                    "holds",
+                    "Its precision can be its weight in the network.",
+                    marks,
+                )
+            )
         else:
-            findings.append(Finding("direct weight", where, cell.triple.text, row.lower, row.upper, "explained",
-                                    f"Its precision is {low:.3g} to {high:.3g}; a tau2 of its own, or multi-arm studies, give another weight in the network.", marks))
+            findings.append(
+                Finding(
+                    "direct weight",
+                    where,
+                    cell.triple.text,
+                    row.lower,
+                    row.upper,
+                    "explained",
+                    f"Its precision is {low:.3g} to {high:.3g}; a tau2 of its own, or multi-arm studies, give another"
+                    " weight in the network.",
+                    marks,
+                )
+            )
         findings += _only_direct(analysis, shape, cell, of.get(pair), one)
     if shape is not None and analysis.direct:
         for pair, row in told.items():
             if row.direct == "yes" and pair not in printed:
-                findings.append(Finding("direct weight", f"{network.name}: {row.treat1} vs {row.treat2}", "", row.lower, row.upper, "cannot tell",
-                                        "The network gives this comparison direct weight, and no direct estimate is printed; is one left out, or a multi-arm study?",
-                                        ((row.treat1, row.treat2),)))
+                findings.append(
+                    Finding(
+                        "direct weight",
+                        f"{network.name}: {row.treat1} vs {row.treat2}",
+                        "",
+                        row.lower,
+                        row.upper,
+                        "cannot tell",
+                        "The network gives this comparison direct weight, and no direct estimate is printed; is one"
+                        " left out, or a multi-arm study?",
+                        ((row.treat1, row.treat2),),
+                    )
+                )
     return findings
 
 
@@ -144,6 +206,23 @@ def _only_direct(analysis: Analysis, shape: Geometry, cell, network_cell, one) -
     where = place(cell, network.name, "direct")
     if network.scale == "ratio":
         low, high = float(np.exp(low)), float(np.exp(high))
-    why = "All evidence here is direct, and both estimates agree." if holds else \
-        "Nearly all evidence here is direct, and the two estimates differ; another tau2 can shift the weights of its trials."
-    return [Finding("only direct evidence", where, cell.triple.text, low, high, "holds" if holds else "explained", why, ((cell.treat1, cell.treat2),))]
+    why = (
+        "All evidence here is direct, and both estimates agree."
+        if holds
+        else (
+            "Nearly all evidence here is direct, and the two estimates differ; another tau2 can shift the weights of"
+            " its trials."
+        )
+    )
+    return [
+        Finding(
+            "only direct evidence",
+            where,
+            cell.triple.text,
+            low,
+            high,
+            "holds" if holds else "explained",
+            why,
+            ((cell.treat1, cell.treat2),),
+        )
+    ]

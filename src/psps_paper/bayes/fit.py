@@ -122,8 +122,13 @@ def fit_bayes(
     names = design.treatments
     basis, labels, members = _basis(names, used, reference, classes, separator, inactive)
     model = linear_model(
-        design, reduce_contrasts(design, te[None], se[None], correlation), basis,
-        effect_mean=effect_mean, effect_sd=effect_sd, classes=members, inconsistency_sd=inconsistency_sd,
+        design,
+        reduce_contrasts(design, te[None], se[None], correlation),
+        basis,
+        effect_mean=effect_mean,
+        effect_sd=effect_sd,
+        classes=members,
+        inconsistency_sd=inconsistency_sd,
     )
     if np.isinf(effect_sd):
         _check_identified(model)

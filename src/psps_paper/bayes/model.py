@@ -99,14 +99,18 @@ class LinearModel:
             b = np.linalg.solve(precision, (scale * right)[:, :, None])[:, :, 0]
         proper = self.precision > 0
         residual = y - (scale * b) @ self.x.T
-        log = -(
-            (len(y) - (~proper).sum()) * np.log(2 * np.pi)
-            + np.log(variance).sum(axis=1)
-            + 2 * np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1)
-            - np.log(self.precision[proper]).sum()
-            + (w * residual**2).sum(axis=1)
-            + b**2 @ self.precision
-        ) / 2 - self.log_jacobian
+        log = (
+            -(
+                (len(y) - (~proper).sum()) * np.log(2 * np.pi)
+                + np.log(variance).sum(axis=1)
+                + 2 * np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1)
+                - np.log(self.precision[proper]).sum()
+                + (w * residual**2).sum(axis=1)
+                + b**2 @ self.precision
+            )
+            / 2
+            - self.log_jacobian
+        )
         if not moments:
             return log, ()
         return log, (scale * b + self.mean, scale[:, :, None] * covariance * scale[:, None, :])

@@ -449,8 +449,11 @@ class Posterior:
         tau += [(f"tau, quantile {p:g}", self.tau_quantile(p)) for p in (q, 0.5, 1 - q)]
         if self.effects != "exchangeable":
             tau = []
-        within = [] if np.isnan(self.class_sd_mean) else [
-            ("SD within classes, mean", self.class_sd_mean), ("SD within classes, SD", self.class_sd_sd)]
+        within = (
+            []
+            if np.isnan(self.class_sd_mean)
+            else [("SD within classes, mean", self.class_sd_mean), ("SD within classes, SD", self.class_sd_sd)]
+        )
         rows = [
             ("treatments", len(self.treatments)),
             ("studies", self.contrasts["study"].nunique()),

@@ -24,20 +24,28 @@ TURNER_2015 = {
     "all-cause mortality": ((-3.95, -4.18, -4.17, -2.92, -3.50), (1.34, 1.41, 1.55, 1.02, 1.26)),
     "obstetric outcomes": ((-3.52, -3.75, -3.74, -2.49, -3.08), (1.74, 1.79, 1.91, 1.50, 1.68)),
     "cause-specific mortality / major morbidity event / composite (mortality or morbidity)": (
-        (-3.71, -3.95, -3.93, -2.68, -3.27), (1.74, 1.79, 1.91, 1.51, 1.68)),
+        (-3.71, -3.95, -3.93, -2.68, -3.27),
+        (1.74, 1.79, 1.91, 1.51, 1.68),
+    ),
     "resource use / hospital stay / process": ((-2.34, -2.58, -2.56, -1.31, -1.90), (1.74, 1.79, 1.91, 1.50, 1.68)),
     "surgical / device related success / failure": (
-        (-2.14, -2.37, -2.36, -1.11, -1.69), (1.74, 1.79, 1.91, 1.50, 1.68)),
+        (-2.14, -2.37, -2.36, -1.11, -1.69),
+        (1.74, 1.79, 1.91, 1.50, 1.68),
+    ),
     "withdrawals / drop-outs": ((-2.99, -3.23, -3.21, -1.96, -2.55), (1.74, 1.79, 1.91, 1.51, 1.68)),
     "internal / structure-related outcomes": ((-2.71, -2.94, -2.93, -1.67, -2.26), (1.74, 1.79, 1.92, 1.51, 1.68)),
     "general physical health indicators": ((-2.29, -2.53, -2.51, -1.26, -1.85), (1.53, 1.58, 1.72, 1.25, 1.46)),
     "adverse events": ((-1.87, -2.10, -2.10, -0.84, -1.43), (1.52, 1.58, 1.71, 1.24, 1.45)),
     "infection / onset of new disease": ((-2.49, -2.73, -2.71, -1.46, -2.05), (1.52, 1.58, 1.71, 1.24, 1.45)),
     "signs / symptoms reflecting continuation / end of condition": (
-        (-2.06, -2.29, -2.28, -1.03, -1.61), (1.51, 1.58, 1.71, 1.24, 1.45)),
+        (-2.06, -2.29, -2.28, -1.03, -1.61),
+        (1.51, 1.58, 1.71, 1.24, 1.45),
+    ),
     "pain": ((-1.83, -2.06, -2.05, -0.80, -1.38), (1.52, 1.58, 1.71, 1.25, 1.45)),
     "quality of life / functioning (dichotomized)": (
-        (-2.54, -2.78, -2.77, -1.51, -2.10), (1.54, 1.60, 1.73, 1.27, 1.47)),
+        (-2.54, -2.78, -2.77, -1.51, -2.10),
+        (1.54, 1.60, 1.73, 1.27, 1.47),
+    ),
     "mental health indicators": ((-2.12, -2.35, -2.34, -1.09, -1.67), (1.53, 1.60, 1.72, 1.27, 1.47)),
     "biological markers (dichotomized)": ((-1.77, -2.00, -1.99, -0.74, -1.33), (1.52, 1.58, 1.71, 1.24, 1.45)),
     "subjective outcomes (various)": ((-2.70, -2.93, -2.92, -1.67, -2.26), (1.52, 1.58, 1.71, 1.25, 1.45)),
@@ -55,8 +63,7 @@ _RESOURCE = "resource use and hospital stay / process"
 _STRUCTURE = "internal and external structure-related outcome"
 GENERAL_HEALTH = "general physical health and adverse event and pain and quality of life / functioning"
 _SIGNS = (
-    "signs / symptoms reflecting continuation / end of condition and infection / "
-    "onset of new acute / chronic disease"
+    "signs / symptoms reflecting continuation / end of condition and infection / onset of new acute / chronic disease"
 )
 _MENTAL, _MARKER, _SUBJECTIVE = "mental health outcome", "biological marker", "various subjectively measured outcomes"
 RHODES_2015 = {

@@ -222,8 +222,12 @@ def _rule(axes: list[Axis], log: np.ndarray, index: np.ndarray, carried: tuple, 
     total = weight.sum()
     values = np.stack([axis.at(step * row)[0] for axis, row in zip(axes, index, strict=True)])
     return Nodes(
-        values, weight / total, tuple(array[kept] for array in carried),
-        float(log.max() + np.log(total) + len(axes) * np.log(step)), index, step,
+        values,
+        weight / total,
+        tuple(array[kept] for array in carried),
+        float(log.max() + np.log(total) + len(axes) * np.log(step)),
+        index,
+        step,
     )
 
 

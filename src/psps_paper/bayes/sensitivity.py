@@ -42,10 +42,14 @@ def tau_curve(post: Posterior, points: int = 201) -> pd.DataFrame:
         raise ValueError(f"points={points!r}: expected at least 2")
     low, high = post.tau_prior.bounds[0], post.tau_quantile(0.995)
     tau = np.linspace(low + 1e-3 * (high - low), high, points)
-    return pd.DataFrame({
-        "tau": tau, "prior": np.exp(post.tau_prior.log_density(tau)),
-        "posterior": post.tau_density(tau), "below": post.tau_below(tau),
-    })
+    return pd.DataFrame(
+        {
+            "tau": tau,
+            "prior": np.exp(post.tau_prior.log_density(tau)),
+            "posterior": post.tau_density(tau),
+            "below": post.tau_below(tau),
+        }
+    )
 
 
 def prior_sensitivity(
@@ -95,9 +99,16 @@ def prior_sensitivity(
         median = post.tau_quantile(0.5)
         rows += [
             {
-                "treat1": pair[0], "treat2": pair[1], "factor": factor, "prior": repr(prior), "tau_median": median,
-                "te": post.te.at[pair], "lower": post.lower.at[pair], "upper": post.upper.at[pair],
-                "probability": better.at[pair], "probability_new": new.at[pair],
+                "treat1": pair[0],
+                "treat2": pair[1],
+                "factor": factor,
+                "prior": repr(prior),
+                "tau_median": median,
+                "te": post.te.at[pair],
+                "lower": post.lower.at[pair],
+                "upper": post.upper.at[pair],
+                "probability": better.at[pair],
+                "probability_new": new.at[pair],
             }
             for pair in pairs
         ]

@@ -23,8 +23,13 @@ def keeps_to_print() -> Shown | None:
     """For chapters on printed numbers: a sentence that says so where trial-level data are present, else nothing."""
     if not isinstance(book_state(), Trials):
         return None
-    text = "Trial-level data are in this copy. This page keeps to the numbers that the article printed; what the data change is on the page What changed."
-    return Shown(f'<p>{html.escape(text).replace("What changed", """<a href="what_changed.html">What changed</a>""")}</p>', text)
+    text = (
+        "Trial-level data are in this copy. This page keeps to the numbers that the article printed; what the data"
+        " change is on the page What changed."
+    )
+    return Shown(
+        f'<p>{html.escape(text).replace("What changed", """<a href="what_changed.html">What changed</a>""")}</p>', text
+    )
 
 
 def claim_span(claim: pd.Series) -> str:
@@ -42,8 +47,9 @@ def claim_span(claim: pd.Series) -> str:
     data = "".join(f' data-{name}="{html.escape(text)}"' for name, text in carried.items())
     short = " short" if len(claim["shown"]) < 3 else ""  # a single digit needs room around it to be pressed
     return (
-        f'<a class="claim verdict-{claim["verdict"].replace(" ", "-")}{short}" data-claim="{claim["id"]}" '
-        f'href="{address(claim)}" aria-label="{html.escape(claim["shown"])}, {claim["verdict"]}"{data}>{html.escape(claim["shown"])}</a>'
+        f'<a class="claim verdict-{claim["verdict"].replace(" ", "-")}{short}" data-claim="{claim["id"]}"'
+        f' href="{address(claim)}" aria-label="{html.escape(claim["shown"])},'
+        f' {claim["verdict"]}"{data}>{html.escape(claim["shown"])}</a>'
     )
 
 
@@ -74,11 +80,13 @@ def _checked(tables: str) -> pd.DataFrame:
 
 
 def claims_table(checked: pd.DataFrame) -> pd.DataFrame:
-    """Statements with their verdicts, as readers see them; those from :func:`statements` with all places that print them."""
+    """Statements with their verdicts, as readers see them; those from :func:`statements` with all places that print
+    them."""
     rows = [
         {
             "statement": Html(
-                f'{html.escape(claim["quantity"])} <span class="psps-place">{html.escape("; ".join(claim.get("places", [place(claim)])))}</span>'
+                f"{html.escape(claim['quantity'])} <span"
+                f' class="psps-place">{html.escape("; ".join(claim.get("places", [place(claim)])))}</span>'
             ),
             "printed": Html(_marked(claim["shown"], claim.get("ids", [claim["id"]]))),
             "found here": claim["computed"],
@@ -95,7 +103,8 @@ def claims_table(checked: pd.DataFrame) -> pd.DataFrame:
 
 
 def show_claims(chapter: str) -> Shown:
-    """Every printed number that a chapter mirrors, folded up: the row of each is its permanent address, which unfolds it.
+    """Every printed number that a chapter mirrors, folded up: the row of each is its permanent address, which unfolds
+    it.
 
     The caption counts distinct results, then the rest.
     """
@@ -103,7 +112,11 @@ def show_claims(chapter: str) -> Shown:
     rows = checked[checked["chapter"] == chapter]
     distinct = statements(rows)
     results = distinct["weight"] == "result"
-    counts = [f"{name}: {_counted(part['verdict'])}" for name, part in (("results", distinct[results]), ("methods and details", distinct[~results])) if len(part)]
+    counts = [
+        f"{name}: {_counted(part['verdict'])}"
+        for name, part in (("results", distinct[results]), ("methods and details", distinct[~results]))
+        if len(part)
+    ]
     table = show(
         claims_table(rows),
         caption=f"The article's numbers on this page. Of the {'; of the '.join(counts)}.",
@@ -119,7 +132,8 @@ def _claim_tier(claim: pd.Series) -> str:
 
 
 def how(claim: pd.Series) -> str:
-    """How a verdict came about: the values and remarks, what would settle it, and for a contradiction the authors' answer."""
+    """How a verdict came about: the values and remarks, what would settle it, and for a contradiction the authors'
+    answer."""
     parts = [claim["detail"]]
     if isinstance(claim["note"], str):
         parts.append(claim["note"])
@@ -137,7 +151,8 @@ def _answers() -> dict[str, str]:
 
 
 def _marked(text: str, ids: list[str]) -> str:
-    """A printed number that bears the identifiers of all places that print it; those after the first are anchors too."""
+    """A printed number that bears the identifiers of all places that print it; those after the first are anchors
+    too."""
     first, *others = ids
     inner = html.escape(text)
     for name in others:

@@ -35,12 +35,12 @@ def conclusions_table(conclusions: pd.DataFrame) -> pd.DataFrame:
                 "no counterexample under": row.holds_under or "none of them",
                 "data set": row.witness,
                 "what would settle it": settled_by(row.fails_under),
-                "SMD, widest prediction interval": formatting.estimate(row.te, row.predict_lower, row.predict_upper)
-                if has_contrast
-                else "",
-                "points of 0 to 10": formatting.estimate(row.points, row.points_lower, row.points_upper, 1)
-                if has_contrast
-                else "",
+                "SMD, widest prediction interval": (
+                    formatting.estimate(row.te, row.predict_lower, row.predict_upper) if has_contrast else ""
+                ),
+                "points of 0 to 10": (
+                    formatting.estimate(row.points, row.points_lower, row.points_upper, 1) if has_contrast else ""
+                ),
                 "minimal important difference": row.important if has_contrast else "",
             }
         )
@@ -107,7 +107,8 @@ def proved_texts() -> dict[str, str]:
 
 
 def open_texts(known: Proved) -> dict[str, str]:
-    """What the stored data sets leave open beside the conclusions: ``q`` and ``egger`` with one mean a study, and ``tau2``."""
+    """What the stored data sets leave open beside the conclusions: ``q`` and ``egger`` with one mean a study, and
+    ``tau2``."""
     once = known.found[known.found["counting"] == ONE_MEAN]
     tau2 = agreeing_tau2(known.witnesses)
     return {

@@ -148,7 +148,9 @@ def show(
         name = name or re.sub(r"[^a-z0-9]+", "-", caption.lower()).strip("-")[:40]
     kind = "figure" if isinstance(what, Drawing) else "table"
     remark = f'<p class="psps-note">{html.escape(note)}</p>' if note else ""
-    heading = f"<figcaption>{badges} {html.escape(caption)} {file_link(file) if file else csv_link(data, name)}</figcaption>"
+    heading = (
+        f"<figcaption>{badges} {html.escape(caption)} {file_link(file) if file else csv_link(data, name)}</figcaption>"
+    )
     inside = heading + body if kind == "table" else body + heading
     registry = " data-registry" if kind == "table" and 0 < short < len(what) else ""
     markup = f'<figure class="psps psps-{kind}" id="{kind}-{html.escape(name)}"{registry}>{inside}{remark}</figure>'
@@ -167,15 +169,19 @@ def sentence(text: str) -> Shown:
 
 
 def _figure_markup(drawing: Drawing) -> str:
-    """The drawing, and where it can be drawn narrow that too: the style sheet shows one of them, as wide as the screen allows.
+    """The drawing, and where it can be drawn narrow that too: the style sheet shows one of them, as wide as the screen
+    allows.
 
-    Both have the one text alternative, since a screen reader meets only the one that is shown. Without a style sheet that
-    is the wide one.
+    Both have the one text alternative, since a screen reader meets only the one that is shown. Without a style sheet
+    that is the wide one.
     """
     if drawing.narrow is None:
         return f'<div class="svg-wrap">{_inline_svg(drawing)}</div>'
     narrow = replace(drawing.narrow(), name=f"{drawing.name}-narrow")
-    return f'<div class="svg-wrap svg-wide">{_inline_svg(drawing)}</div><div class="svg-wrap svg-narrow" hidden>{_inline_svg(narrow)}</div>'
+    return (
+        f'<div class="svg-wrap svg-wide">{_inline_svg(drawing)}</div><div class="svg-wrap svg-narrow"'
+        f" hidden>{_inline_svg(narrow)}</div>"
+    )
 
 
 def _inline_svg(drawing: Drawing) -> str:
@@ -186,16 +192,24 @@ def _inline_svg(drawing: Drawing) -> str:
     return svg
 
 
-def table_markup(table: pd.DataFrame, *, label: str, index: bool = False, sortable: bool = False, view: Sequence[str] = (), whole: bool = False) -> str:
+def table_markup(
+    table: pd.DataFrame,
+    *,
+    label: str,
+    index: bool = False,
+    sortable: bool = False,
+    view: Sequence[str] = (),
+    whole: bool = False,
+) -> str:
     """A DataFrame as an HTML table; what Sphinx makes of ``view`` and ``whole`` is in :mod:`psps_paper.site.tables`."""
     unknown = [name for name in view if name not in table.columns]
     if unknown:
         raise ValueError(f"view: no column {unknown[0]!r}; expected some of {', '.join(map(str, table.columns))}")
     columns = ([table.index.name or ""] if index else []) + [heading(str(column)) for column in table.columns]
-    head = "".join(
-        f'<th scope="col">{html.escape(column)}</th>' if column else '<td></td>' for column in columns
+    head = "".join(f'<th scope="col">{html.escape(column)}</th>' if column else "<td></td>" for column in columns)
+    table = table.assign(
+        **{name: table[name].map(_with_study_labels) for name in ("study", "studies") if name in table.columns}
     )
-    table = table.assign(**{name: table[name].map(_with_study_labels) for name in ("study", "studies") if name in table.columns})
     aligned = [_is_numeric(table.iloc[:, position]) for position in range(table.shape[1])]
     rows = []
     # not iterrows(): it would turn the whole numbers of an all-numeric row into floats
@@ -236,7 +250,10 @@ def csv_link(data: pd.DataFrame, name: str) -> str:
 
 def file_link(file: str) -> str:
     """A link that downloads a table of ``data/``, which a built book has beside its pages."""
-    return f'<a class="psps-csv" download href="../data/{html.escape(file)}">CSV<span class="visually-hidden"> of {html.escape(file)}</span></a>'
+    return (
+        f'<a class="psps-csv" download href="../data/{html.escape(file)}">CSV<span class="visually-hidden"> of'
+        f" {html.escape(file)}</span></a>"
+    )
 
 
 def value_span(text: str, tier: str) -> str:
@@ -301,4 +318,8 @@ def _cell(value: Any, numeric: bool) -> str:
 
 def _plain(value: Any) -> Any:
     """A cell as data: what a style sheet sets below the rest is parted from it."""
-    return html.unescape(re.sub(r"<[^>]+>", "", re.sub(r'\s*<(?:span class="psps-place"|br)[^>]*>', "; ", value))) if isinstance(value, Html) else value
+    return (
+        html.unescape(re.sub(r"<[^>]+>", "", re.sub(r'\s*<(?:span class="psps-place"|br)[^>]*>', "; ", value)))
+        if isinstance(value, Html)
+        else value
+    )

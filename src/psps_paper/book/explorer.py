@@ -143,8 +143,8 @@ def explorer_data(
     -------
     dict
         ``comparisons`` (treat1, treat2, te, se, estimates, studies), ``pairs``, ``desirable``, ``scale_desirable``,
-        ``draws``, ``limits`` (of a new trial: :data:`LIMITS`), ``colours``, ``tau2`` (``allowed``: [low, high] of all printed numbers together; ``found``:
-        [low, high] of the agreeing sets) and ``settings``, the defaults.
+        ``draws``, ``limits`` (of a new trial: :data:`LIMITS`), ``colours``, ``tau2`` (``allowed``: [low, high] of all
+        printed numbers together; ``found``: [low, high] of the agreeing sets) and ``settings``, the defaults.
     """
     counts = comparisons.set_index(["treat1", "treat2"])
     rows = [
@@ -171,7 +171,9 @@ def explorer_data(
         "limits": LIMITS,
         "colours": {treatment: CLASS_COLOURS[treatment] for treatment in published.recovery.treatments},
         "tau2": {
-            "allowed": [round(float(bound), 3) for bound in (published.recovery.tau2_low, published.recovery.tau2_high)],
+            "allowed": [
+                round(float(bound), 3) for bound in (published.recovery.tau2_low, published.recovery.tau2_high)
+            ],
             "found": [round(float(bound), 3) for bound in (agreeing.min(), agreeing.max())],
         },
         "settings": asdict(settings) | {"keep": list(settings.keep)},
@@ -273,9 +275,7 @@ def explore(data: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     return result | {
         "treatments": fit.treatments,
         "df_predict": df,
-        "contrasts": [
-            _contrast(fit, pair, settings, df) for pair in data["pairs"] if set(pair) <= set(fit.treatments)
-        ],
+        "contrasts": [_contrast(fit, pair, settings, df) for pair in data["pairs"] if set(pair) <= set(fit.treatments)],
         "p_scores": p_scores(fit, desirable=data["desirable"]).tolist(),
         "p_scores_mid": _p_scores_beyond(fit, settings.mid, data["desirable"]).tolist(),
         "ranks": ranks.tolist(),
@@ -366,7 +366,11 @@ def _known(value: float) -> float | None:
 
 def forest_rows(data: Mapping[str, Any], settings: Settings) -> pd.DataFrame:
     """Contrasts of a view for :func:`psps_paper.figures.forest_network`; tier "implied" with the default settings."""
-    tier = "implied" if settings == replace(default_settings(data), mid=settings.mid, level=settings.level) else "simulated"
+    tier = (
+        "implied"
+        if settings == replace(default_settings(data), mid=settings.mid, level=settings.level)
+        else "simulated"
+    )
     contrasts = pd.DataFrame(explore(data, settings)["contrasts"])
     return contrasts.assign(
         label=contrasts["treat1"] + " against " + contrasts["treat2"], tier=tier, treatment_class=contrasts["treat2"]
@@ -381,11 +385,16 @@ def show_explorer(data: Mapping[str, Any], *, effect: str) -> Shown:
     settings = default_settings(data)
     static = show(
         forest_network(
-            forest_rows(data, settings), desirable=data["desirable"], name="explorer_forest",
-            first="the first-named treatment", second="the second-named treatment",
+            forest_rows(data, settings),
+            desirable=data["desirable"],
+            name="explorer_forest",
+            first="the first-named treatment",
+            second="the second-named treatment",
         ),
-        caption=f"All pairs of treatments before anything is changed: {effect} with 95 % confidence "
-        f"intervals (implied) and prediction intervals (simulated, for a between-study variance of {formatting.number(settings.tau2, 3)}).",
+        caption=(
+            f"All pairs of treatments before anything is changed: {effect} with 95 % confidence intervals (implied) and"
+            f" prediction intervals (simulated, for a between-study variance of {formatting.number(settings.tau2, 3)})."
+        ),
         tier="implied and simulated",
     )
     payload = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")

@@ -134,8 +134,10 @@ def _findings() -> tuple[Finding, ...]:
         "judged": judged,
         "rated": certainty.certainty_table(judged, published).set_index("contrast"),
         "predictions": basis.predictions.set_index(["treat1", "treat2"]),
-        "events": harms.harms_table(tables["harms"], facts, studies).merge(
-            studies[["study", "ref"]], on="ref", suffixes=("", "_id")
+        "events": (
+            harms.harms_table(tables["harms"], facts, studies).merge(
+                studies[["study", "ref"]], on="ref", suffixes=("", "_id")
+            )
         ),
         "counts": harms.harms_by_comparison(tables["harms"], studies),
         "funding": harms.funding_by_comparison(tables["funders"], studies, tables["sample_sizes"]),
@@ -159,18 +161,34 @@ def _finding(treat2: str, published: PublishedNetwork, shared: dict) -> Finding:
     predicted, money = shared["predictions"].loc[(centre, treat2)], shared["funding"].loc[treat2]
     studies, relief, events = shared["own"][treat2], shared["relief"], shared["events"]
     return Finding(
-        treat1=centre, treat2=treat2, place=shared["words"].index.get_loc(treat2) + 1, key=words["key"],
-        name=words["name"], gloss=words["gloss"] if isinstance(words["gloss"], str) else "",
-        outcome=shared["outcome"], te=row["te"], lower=lower, upper=upper, exact=exact, tier=row["tier"],
-        trials=int(money["trials"]), patients_low=int(money["patients low"]), patients_high=int(money["patients high"]),
-        sd=shared["scale"].sd, sd_low=shared["sd_low"], important=shared["scale"].important,
+        treat1=centre,
+        treat2=treat2,
+        place=shared["words"].index.get_loc(treat2) + 1,
+        key=words["key"],
+        name=words["name"],
+        gloss=words["gloss"] if isinstance(words["gloss"], str) else "",
+        outcome=shared["outcome"],
+        te=row["te"],
+        lower=lower,
+        upper=upper,
+        exact=exact,
+        tier=row["tier"],
+        trials=int(money["trials"]),
+        patients_low=int(money["patients low"]),
+        patients_high=int(money["patients high"]),
+        sd=shared["scale"].sd,
+        sd_low=shared["sd_low"],
+        important=shared["scale"].important,
         certainty=" or ".join(dict.fromkeys([rated["certainty at best"], rated["certainty at worst"]])),
-        lost=rated["levels lost"], reasons=dict(zip(own["domain"], own["judgement"], strict=True)),
+        lost=rated["levels lost"],
+        reasons=dict(zip(own["domain"], own["judgement"], strict=True)),
         prediction=(predicted["wide_lower"], predicted["wide_upper"]),
         sure_of_none=bool(predicted["narrow_lower"] <= 0 <= predicted["narrow_upper"]),
-        harms=harm_texts(events[events["study_id"].isin(studies)]), counts=shared["counts"].loc[treat2], funding=money,
+        harms=harm_texts(events[events["study_id"].isin(studies)]),
+        counts=shared["counts"].loc[treat2],
+        funding=money,
         relief=relief[relief["study"].isin(studies) & (relief["comparison"] == words["responders"])],
-    )  # fmt: skip
+    )
 
 
 def harm_texts(events: pd.DataFrame) -> list[tuple[str, str, float]]:
@@ -353,13 +371,16 @@ def note_texts(finding: Finding) -> dict[str, str]:
         else " The article prints no estimate; the widest interval that its other results allow is shown."
     )
     notes = {
-        "points": f"One SMD is taken as {number(finding.sd)} points, the largest standard deviation found in these "
-        "trials. "
-        "With the smallest, "
-        f"{number(finding.sd_low)}, the mean would be {number(abs(finding.exact[0] * finding.sd_low))}.{printed}",
+        "points": (
+            f"One SMD is taken as {number(finding.sd)} points, the largest standard deviation found in these "
+            "trials. "
+            "With the smallest, "
+            f"{number(finding.sd_low)}, the mean would be {number(abs(finding.exact[0] * finding.sd_low))}.{printed}"
+        ),
         "certainty": f"{finding.lost.capitalize()} levels lost. {why[0].upper()}{why[1:]}.",
-        "new setting": "In a new setting the SMD could be anywhere from "
-        f"{interval(*finding.prediction)} (prediction interval).",
+        "new setting": (
+            f"In a new setting the SMD could be anywhere from {interval(*finding.prediction)} (prediction interval)."
+        ),
     }
     if len(finding.relief):
         counts = sentence_list(

@@ -51,9 +51,11 @@ def paid_table(table: pd.DataFrame, words: pd.DataFrame) -> pd.DataFrame:
             {
                 "against": name.lower(),
                 "trials": table.at[treat2, "trials"],
-                "a device maker": f"{table.at[treat2, harms.MAKER]} ({table.at[treat2, 'makers']})"
-                if table.at[treat2, harms.MAKER]
-                else "0",
+                "a device maker": (
+                    f"{table.at[treat2, harms.MAKER]} ({table.at[treat2, 'makers']})"
+                    if table.at[treat2, harms.MAKER]
+                    else "0"
+                ),
                 "others": table.at[treat2, harms.OTHER],
                 "not found": table.at[treat2, harms.NOT_FOUND],
                 "patients in a device maker's trials": share(table.loc[treat2]),
@@ -174,9 +176,9 @@ def treatments_table(studies: pd.DataFrame) -> pd.DataFrame:
                 ),
                 "trials": len(own),
                 "at high risk of bias": int((own["rob_overall"] == "high").sum()),
-                "against other care or a placebo arm": sentence_list(parts)
-                if parts
-                else f"not tested: {untold} forms or additions",
+                "against other care or a placebo arm": (
+                    sentence_list(parts) if parts else f"not tested: {untold} forms or additions"
+                ),
                 "in the network": int((own["nma_status"] == "used").sum()),
             }
         )

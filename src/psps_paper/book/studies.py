@@ -24,17 +24,19 @@ def labelled_studies(studies: pd.DataFrame) -> pd.DataFrame:
 def registry_table(studies: pd.DataFrame) -> pd.DataFrame:
     """The registry of included studies with the columns that readers look for."""
     rows = labelled_studies(studies)
-    return pd.DataFrame({
-        "ref": rows["ref"].astype(str),
-        "study": rows["label"],
-        "journal": rows["journal"],
-        "class": rows["treatment_class"],
-        "comparison": rows["arms"].str.replace(" | ", " against ", regex=False),
-        "design": rows["design"],
-        "placebo arm": rows["placebo_arm"],
-        "risk of bias": rows["rob_overall"],
-        "in the network": rows["nma_status"],
-    })
+    return pd.DataFrame(
+        {
+            "ref": rows["ref"].astype(str),
+            "study": rows["label"],
+            "journal": rows["journal"],
+            "class": rows["treatment_class"],
+            "comparison": rows["arms"].str.replace(" | ", " against ", regex=False),
+            "design": rows["design"],
+            "placebo arm": rows["placebo_arm"],
+            "risk of bias": rows["rob_overall"],
+            "in the network": rows["nma_status"],
+        }
+    )
 
 
 def facts_table(facts: pd.DataFrame) -> pd.DataFrame:
@@ -48,23 +50,26 @@ def facts_table(facts: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame [study, field, value, arm, time, source, chosen, note]
-        A row for each row of ``facts`` that holds a value. The link bears the page's identifier, or else names its site.
+        A row for each row of ``facts`` that holds a value. The link bears the page's identifier, or else names its
+        site.
     """
     found = facts[facts["source_kind"] != "searched"]
     identifiers = found["identifier"].fillna("").str.strip()
-    return pd.DataFrame({
-        "study": [f"{study} (ref {ref})" for study, ref in zip(found["study"], found["ref"], strict=True)],
-        "field": found["field"].str.replace("_", " "),
-        "value": [value_text(row) for _, row in found.iterrows()],
-        "arm": found["arm"].fillna(""),
-        "time": found["time"].fillna(""),
-        "source": [
-            Html(f'<a href="{html.escape(url)}">{html.escape(identifier)}</a>') if identifier else url
-            for url, identifier in zip(found["source_url"], identifiers, strict=True)
-        ],
-        "chosen": found["chosen"],
-        "note": found["note"].fillna(""),
-    }).reset_index(drop=True)
+    return pd.DataFrame(
+        {
+            "study": [f"{study} (ref {ref})" for study, ref in zip(found["study"], found["ref"], strict=True)],
+            "field": found["field"].str.replace("_", " "),
+            "value": [value_text(row) for _, row in found.iterrows()],
+            "arm": found["arm"].fillna(""),
+            "time": found["time"].fillna(""),
+            "source": [
+                Html(f'<a href="{html.escape(url)}">{html.escape(identifier)}</a>') if identifier else url
+                for url, identifier in zip(found["source_url"], identifiers, strict=True)
+            ],
+            "chosen": found["chosen"],
+            "note": found["note"].fillna(""),
+        }
+    ).reset_index(drop=True)
 
 
 def directions_page(directions: pd.DataFrame) -> pd.DataFrame:
@@ -81,18 +86,22 @@ def directions_page(directions: pd.DataFrame) -> pd.DataFrame:
         The question and the study are named below its comparison, what a statement rests on or what the numbers are
         below each of them.
     """
+
     def below(text: str, more: str) -> Html:
         return Html(html.escape(text) + (f' <span class="psps-place">{html.escape(more)}</span>' if more else ""))
 
     rows = [row for _, row in directions.iterrows()]
-    return pd.DataFrame({
-        "comparison": [
-            below(f"{row['first-named arm']} against {row['other arms']}", f"{row['study']}: {row['group']}") for row in rows
-        ],
-        "stated": [below(row["stated direction"], row["what the statement rests on"]) for row in rows],
-        "own numbers": [below(row["numbers lean"], row["the numbers"]) for row in rows],
-        "risk of bias": directions["risk of bias"],
-    })
+    return pd.DataFrame(
+        {
+            "comparison": [
+                below(f"{row['first-named arm']} against {row['other arms']}", f"{row['study']}: {row['group']}")
+                for row in rows
+            ],
+            "stated": [below(row["stated direction"], row["what the statement rests on"]) for row in rows],
+            "own numbers": [below(row["numbers lean"], row["the numbers"]) for row in rows],
+            "risk of bias": directions["risk of bias"],
+        }
+    )
 
 
 def lean_sentence(directions: pd.DataFrame) -> str:
@@ -112,21 +121,29 @@ def lean_sentence(directions: pd.DataFrame) -> str:
     if stated == 0:
         return "No study here is said to show no difference."
     if stated > 1:
-        return f"Of {stated} studies said to show no difference, public numbers were found for {seen}; in {leaning} of these they lean one way."
+        return (
+            f"Of {stated} studies said to show no difference, public numbers were found for {seen}; in {leaning} of"
+            " these they lean one way."
+        )
     if seen == 0:
         return "Of the only study said to show no difference no public numbers were found."
-    return f"The only study said to show no difference leans {'one way' if leaning else 'no way'} in its own public numbers."
+    return (
+        f"The only study said to show no difference leans {'one way' if leaning else 'no way'} in its own public"
+        " numbers."
+    )
 
 
 def repeated_groups(tests: pd.DataFrame) -> pd.DataFrame:
-    """Sign tests of the groups with several studies, from :func:`psps_paper.article.swim.sign_tests`, columns without a study left out."""
+    """Sign tests of the groups with several studies, from :func:`psps_paper.article.swim.sign_tests`, columns without a
+    study left out."""
     rows = tests[tests["studies"] > 1]
     counted = ["favours intervention", "favours comparator", "no difference", "mixed", "not reported"]
     return rows.drop(columns=[name for name in counted if not rows[name].any()]).reset_index(drop=True)
 
 
 def summary_page(summary: pd.DataFrame, treatment_class: str) -> pd.DataFrame:
-    """The article's summary sentences on a class beside the directions of the studies that they cite, as readers see them.
+    """The article's summary sentences on a class beside the directions of the studies that they cite, as readers see
+    them.
 
     Parameters
     ----------
@@ -139,85 +156,141 @@ def summary_page(summary: pd.DataFrame, treatment_class: str) -> pd.DataFrame:
     DataFrame [the article's sentence, cited studies, agrees, every study on the question, remark]
     """
     rows = summary[summary["class"] == treatment_class]
-    counts = rows[["favours intervention", "favours comparator", "no difference", "other"]].astype(str).agg(" / ".join, axis=1)
-    return pd.DataFrame({
-        "the article's sentence": rows["claim"],
-        "cited studies": counts,
-        "agrees": rows["agrees"],
-        "every study on the question": rows["all of the group"] + ": " + rows["agrees over the group"],
-        "remark": rows["remark"],
-    }).reset_index(drop=True)
+    counts = (
+        rows[["favours intervention", "favours comparator", "no difference", "other"]]
+        .astype(str)
+        .agg(" / ".join, axis=1)
+    )
+    return pd.DataFrame(
+        {
+            "the article's sentence": rows["claim"],
+            "cited studies": counts,
+            "agrees": rows["agrees"],
+            "every study on the question": rows["all of the group"] + ": " + rows["agrees over the group"],
+            "remark": rows["remark"],
+        }
+    ).reset_index(drop=True)
 
 
 def pooled_responders_table(pooled: pd.DataFrame) -> pd.DataFrame:
-    """Pooled responder results as text: DataFrame [analysis, measure, pooled, Hartung-Knapp, prediction interval, ...]."""
-    def limits(row: pd.Series, low: str, high: str) -> str:
-        return formatting.interval(row[low], row[high], 2) if row[high] < 1000 else f"{formatting.number(row[low])} to above 1000"
+    """Pooled responder results as text: DataFrame [analysis, measure, pooled, Hartung-Knapp, prediction interval,
+    ...]."""
 
-    return pd.DataFrame([
-        {
-            "analysis": row["analysis"],
-            "measure": row["measure"],
-            "pooled (95 % CI)": formatting.estimate(row["estimate"], row["lower"], row["upper"]),
-            "Hartung-Knapp interval": limits(row, "Hartung-Knapp lower", "Hartung-Knapp upper"),
-            "prediction interval": limits(row, "prediction lower", "prediction upper"),
-            "I2": formatting.percent(row["I2"], 0),
-            "studies": str(row["studies"]),
-            "patients": str(row["patients"]),
-        }
-        for _, row in pooled.iterrows()
-    ])
+    def limits(row: pd.Series, low: str, high: str) -> str:
+        return (
+            formatting.interval(row[low], row[high], 2)
+            if row[high] < 1000
+            else f"{formatting.number(row[low])} to above 1000"
+        )
+
+    return pd.DataFrame(
+        [
+            {
+                "analysis": row["analysis"],
+                "measure": row["measure"],
+                "pooled (95 % CI)": formatting.estimate(row["estimate"], row["lower"], row["upper"]),
+                "Hartung-Knapp interval": limits(row, "Hartung-Knapp lower", "Hartung-Knapp upper"),
+                "prediction interval": limits(row, "prediction lower", "prediction upper"),
+                "I2": formatting.percent(row["I2"], 0),
+                "studies": str(row["studies"]),
+                "patients": str(row["patients"]),
+            }
+            for _, row in pooled.iterrows()
+        ]
+    )
 
 
 def _effect(row, stem: str = "", low: str = "lower", high: str = "upper") -> str:
     prefix = f"{stem} " if stem else ""
-    return formatting.estimate(row[f"{prefix}te" if stem != "difference" else "difference"], row[f"{prefix}{low}"], row[f"{prefix}{high}"])
+    return formatting.estimate(
+        row[f"{prefix}te" if stem != "difference" else "difference"], row[f"{prefix}{low}"], row[f"{prefix}{high}"]
+    )
 
 
 def beside_table(beside: pd.DataFrame) -> pd.DataFrame:
-    """Rows of :func:`psps_paper.article.reextracted.beside_published` as readers see them: estimates with their intervals."""
-    return pd.DataFrame([
-        {
-            "first": row["treat1"], "against": row["treat2"], "from public pages": _effect(row), "published": _effect(row, "published"),
-            "difference": _effect(row, "difference"), "studies": row["studies"], "estimates": row["estimates"],
-            "published estimates": row["published estimates"], "prediction interval": formatting.interval(row["predict lower"], row["predict upper"]),
-        }
-        for _, row in beside.iterrows()
-    ])  # fmt: skip
+    """Rows of :func:`psps_paper.article.reextracted.beside_published` as readers see them: estimates with their
+    intervals."""
+    return pd.DataFrame(
+        [
+            {
+                "first": row["treat1"],
+                "against": row["treat2"],
+                "from public pages": _effect(row),
+                "published": _effect(row, "published"),
+                "difference": _effect(row, "difference"),
+                "studies": row["studies"],
+                "estimates": row["estimates"],
+                "published estimates": row["published estimates"],
+                "prediction interval": formatting.interval(row["predict lower"], row["predict upper"]),
+            }
+            for _, row in beside.iterrows()
+        ]
+    )
 
 
 def beside_bayes_table(table: pd.DataFrame) -> pd.DataFrame:
     """Rows of :func:`psps_paper.article.reextracted.beside_bayes` as readers see them."""
-    return pd.DataFrame([
-        {
-            "against": row["treat2"], "SMD (95 % CI)": _effect(row), "Bayesian SMD (95 % interval)": _effect(row, "Bayesian"),
-            "P better": formatting.percent(row["P treat1 better (%)"] / 100, 0),
-            "P better in a new study": formatting.percent(row["P treat1 better in a new study (%)"] / 100, 0),
-        }
-        for _, row in table.iterrows()
-    ])  # fmt: skip
+    return pd.DataFrame(
+        [
+            {
+                "against": row["treat2"],
+                "SMD (95 % CI)": _effect(row),
+                "Bayesian SMD (95 % interval)": _effect(row, "Bayesian"),
+                "P better": formatting.percent(row["P treat1 better (%)"] / 100, 0),
+                "P better in a new study": formatting.percent(row["P treat1 better in a new study (%)"] / 100, 0),
+            }
+            for _, row in table.iterrows()
+        ]
+    )
 
 
 def contrasts_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Re-extracted contrasts as readers see them, from :func:`psps_paper.article.reextracted.contrasts`."""
-    return pd.DataFrame([
-        {
-            "study": row["study"], "against": row["treat2"], "outcome": f"{row['outcome']}, {row['time']}", "SMD (95 % CI)": _effect(row),
-            "conversion": row["conversion"], "ref": row["ref"], "method": row["method"], "assumption": row["assumption"], "sources": row["sources"],
-        }
-        for _, row in rows.iterrows()
-    ])  # fmt: skip
+    return pd.DataFrame(
+        [
+            {
+                "study": row["study"],
+                "against": row["treat2"],
+                "outcome": f"{row['outcome']}, {row['time']}",
+                "SMD (95 % CI)": _effect(row),
+                "conversion": row["conversion"],
+                "ref": row["ref"],
+                "method": row["method"],
+                "assumption": row["assumption"],
+                "sources": row["sources"],
+            }
+            for _, row in rows.iterrows()
+        ]
+    )
 
 
 def arms_table(arms: pd.DataFrame) -> pd.DataFrame:
     """Responders by arm as readers see them, from :func:`psps_paper.article.responders.arm_counts`."""
-    return pd.DataFrame({
-        "trial": arms["trial"], "arm": arms["arm"], "time": arms["time"],
-        "responders": [f"{row.events} of {row.randomised} ({formatting.percent(row.percent / 100, 0)})" for row in arms.itertuples()],
-        "definition": arms["definition"], "site": arms["site"], "ref": arms["ref"], "comparison": arms["comparison"],
-        "observed": [f"{row.observed_low}" if row.observed_low == row.observed_high else f"{row.observed_low} to {row.observed_high}" for row in arms.itertuples()],
-        "source": arms["source"], "note": arms["note"],
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "trial": arms["trial"],
+            "arm": arms["arm"],
+            "time": arms["time"],
+            "responders": [
+                f"{row.events} of {row.randomised} ({formatting.percent(row.percent / 100, 0)})"
+                for row in arms.itertuples()
+            ],
+            "definition": arms["definition"],
+            "site": arms["site"],
+            "ref": arms["ref"],
+            "comparison": arms["comparison"],
+            "observed": [
+                (
+                    f"{row.observed_low}"
+                    if row.observed_low == row.observed_high
+                    else f"{row.observed_low} to {row.observed_high}"
+                )
+                for row in arms.itertuples()
+            ],
+            "source": arms["source"],
+            "note": arms["note"],
+        }
+    )
 
 
 def reextracted_texts(beside: pd.DataFrame, shares: pd.DataFrame, *, undecided: str) -> dict[str, str]:
@@ -263,8 +336,10 @@ def bayes_texts(post: Posterior, table: pd.DataFrame, scales: pd.DataFrame, trea
     row = table[table["treat2"] == treat2].iloc[0]
     over = scales[scales["treat2"] == treat2]
     tau = (post.tau_quantile(p) for p in (0.5, 0.025, 0.975))
-    span = {name: f"{formatting.percent(over[name].min(), 0)} to {formatting.percent(over[name].max(), 0)}"
-            for name in ("probability", "probability_new")}
+    span = {
+        name: f"{formatting.percent(over[name].min(), 0)} to {formatting.percent(over[name].max(), 0)}"
+        for name in ("probability", "probability_new")
+    }
     return {
         "bayes_studies": str(post.contrasts["study"].nunique()),
         "bayes_tau": formatting.estimate(*tau),

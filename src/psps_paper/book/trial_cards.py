@@ -22,24 +22,38 @@ def show_cards(cards: list[TrialCard], treatment_class: str, *, hue: int) -> Sho
     """
     own = [card for card in cards if card.treatment_class == treatment_class]
     if not own:
-        raise ValueError(f"treatment_class={treatment_class!r}: expected one of {', '.join(sorted({card.treatment_class for card in cards}))}")
-    return Shown("".join(card_markup(card, hue=hue) for card in own), "\n".join(f"[{card.ref}] {card.name}: {card.lead}" for card in own))
+        raise ValueError(
+            f"treatment_class={treatment_class!r}: expected one of"
+            f" {', '.join(sorted({card.treatment_class for card in cards}))}"
+        )
+    return Shown(
+        "".join(card_markup(card, hue=hue) for card in own),
+        "\n".join(f"[{card.ref}] {card.name}: {card.lead}" for card in own),
+    )
 
 
 def card_markup(card: TrialCard, *, hue: int) -> str:
-    """One card. The anchor lies within what is closed, so that a browser opens it where a link leads there, without a script."""
+    """One card. The anchor lies within what is closed, so that a browser opens it where a link leads there, without a
+    script."""
     patients = "patients not known" if card.patients == NOT_FOUND else card.patients
     heading = (
-        f'<summary><strong class="psps-class">{html.escape(card.name)}</strong> <span class="psps-ref">[{card.ref}]</span> '
-        f'<span class="psps-label">{html.escape(card.compared)} · {patients} · {ROB[card.rob]}</span></summary>'
+        f'<summary><strong class="psps-class">{html.escape(card.name)}</strong> <span'
+        f' class="psps-ref">[{card.ref}]</span> <span class="psps-label">{html.escape(card.compared)} · {patients} ·'
+        f" {ROB[card.rob]}</span></summary>"
     )
-    blocks = [("Result", card.results), ("Harms", card.harms), ("How far to trust it", card.trust), ("What was done", card.design),
-              ("Where this edition uses it", card.used), ("Where the article and the sources differ", card.differences)]  # fmt: skip
+    blocks = [
+        ("Result", card.results),
+        ("Harms", card.harms),
+        ("How far to trust it", card.trust),
+        ("What was done", card.design),
+        ("Where this edition uses it", card.used),
+        ("Where the article and the sources differ", card.differences),
+    ]
     inside = "".join(_block(title, entries) for title, entries in blocks if entries)
     lead = f'<p class="psps-lead">{html.escape(card.lead)}</p>'
     return (
-        f'<details class="psps-card psps-hue-{hue}">{heading}<div class="psps-card-body" id="ref-{card.ref}">{lead}{inside}'
-        f"{_sources(card.sources)}</div></details>"
+        f'<details class="psps-card psps-hue-{hue}">{heading}<div class="psps-card-body"'
+        f' id="ref-{card.ref}">{lead}{inside}{_sources(card.sources)}</div></details>'
     )
 
 
@@ -50,7 +64,11 @@ def _block(title: str, entries: tuple[Entry, ...]) -> str:
 def _line(entry: Entry) -> str:
     text = html.escape(entry.text)
     if entry.page:
-        text = f'<a href="{entry.page}.html">{text}</a>' if len(text) < 60 else f'{text} <a href="{entry.page}.html">More</a>'
+        text = (
+            f'<a href="{entry.page}.html">{text}</a>'
+            if len(text) < 60
+            else f'{text} <a href="{entry.page}.html">More</a>'
+        )
     known = "" if entry.known else ' class="psps-unknown"'
     return f"<div><dt>{html.escape(entry.label)}</dt><dd{known}>{_bar(entry.percent)}{text}</dd></div>"
 
@@ -60,13 +78,19 @@ def _bar(percent: float | None) -> str:
     if percent is None:
         return ""
     return (
-        '<svg class="psps-bars" width="100%" height="8" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">'
-        f'<rect class="track" width="100" height="8"/><rect class="fill" width="{min(max(percent, 0), 100):.1f}" height="8"/></svg>'
+        '<svg class="psps-bars" width="100%" height="8" viewBox="0 0 100 8" preserveAspectRatio="none"'
+        ' aria-hidden="true"><rect class="track" width="100" height="8"/><rect class="fill"'
+        f' width="{min(max(percent, 0), 100):.1f}" height="8"/></svg>'
     )
 
 
 def _sources(sources: tuple[Source, ...]) -> str:
     if not sources:
         return f'<p class="psps-note">Sources: {NOT_FOUND}; what is here comes from the article.</p>'
-    links = "; ".join(f'<a href="{html.escape(source.url)}">{html.escape(source.label)}</a> ({source.kind})' for source in sources)
-    return f'<p class="psps-note">Read at: {links}. Each value with its page: <a class="psps-csv" download href="../data/study_facts.csv">study_facts.csv</a></p>'
+    links = "; ".join(
+        f'<a href="{html.escape(source.url)}">{html.escape(source.label)}</a> ({source.kind})' for source in sources
+    )
+    return (
+        f'<p class="psps-note">Read at: {links}. Each value with its page: <a class="psps-csv" download'
+        ' href="../data/study_facts.csv">study_facts.csv</a></p>'
+    )

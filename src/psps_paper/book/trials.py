@@ -14,7 +14,9 @@ from psps_paper.network import NetworkFit, split_evidence
 from psps_paper.network.sensitivity import comparison_adjusted_funnel
 
 
-def inconsistency_table(fit: NetworkFit, order: Sequence[str], number: Callable[[float], str] = formatting.number) -> pd.DataFrame:
+def inconsistency_table(
+    fit: NetworkFit, order: Sequence[str], number: Callable[[float], str] = formatting.number
+) -> pd.DataFrame:
     """Direct against indirect evidence by comparison, as text; one row saying so where no comparison has both.
 
     ``order`` holds every treatment; the one that comes first in it is named first. ``number`` writes an effect.
@@ -23,10 +25,23 @@ def inconsistency_table(fit: NetworkFit, order: Sequence[str], number: Callable[
     rank = {name: k for k, name in enumerate(order)}
     rows = []
     for row in split.itertuples():
-        sign, first, second = (1, row.treat1, row.treat2) if rank[row.treat1] < rank[row.treat2] else (-1, row.treat2, row.treat1)
-        numbers = {name: number(sign * value) for name, value in
-                   (("direct", row.direct_te), ("indirect", row.indirect_te), ("difference", row.difference))}
-        rows.append(((rank[first], rank[second]), {"comparison": f"{first} vs {second}", **numbers, "p": formatting.p_value(row.p)}))
+        sign, first, second = (
+            (1, row.treat1, row.treat2) if rank[row.treat1] < rank[row.treat2] else (-1, row.treat2, row.treat1)
+        )
+        numbers = {
+            name: number(sign * value)
+            for name, value in (
+                ("direct", row.direct_te),
+                ("indirect", row.indirect_te),
+                ("difference", row.difference),
+            )
+        }
+        rows.append(
+            (
+                (rank[first], rank[second]),
+                {"comparison": f"{first} vs {second}", **numbers, "p": formatting.p_value(row.p)},
+            )
+        )
     shown = [row for _, row in sorted(rows, key=lambda entry: entry[0])]
     return pd.DataFrame(shown or [{"comparison": "no comparison has both kinds of evidence"}])
 
@@ -40,12 +55,21 @@ def small_study_table(fit: NetworkFit, order: Sequence[str]) -> pd.DataFrame:
 
 def trial_funnel(fit: NetworkFit, order: Sequence[str], tier: str = "recomputed") -> Drawing:
     """The comparison-adjusted funnel plot of a network of trials; ``tier`` is that of their estimates."""
-    points = comparison_adjusted_funnel(fit, order).sort_values(["treat1", "treat2"], key=lambda names: names.map(list(order).index), kind="stable")
-    return funnel(points.assign(comparison=points["treat1"] + " vs " + points["treat2"], summary=points["centre"]), tier=tier)
+    points = comparison_adjusted_funnel(fit, order).sort_values(
+        ["treat1", "treat2"], key=lambda names: names.map(list(order).index), kind="stable"
+    )
+    return funnel(
+        points.assign(comparison=points["treat1"] + " vs " + points["treat2"], summary=points["centre"]), tier=tier
+    )
 
 
 def show_trials(
-    book: BookNetwork, make: Callable[[NetworkFit], pd.DataFrame | Drawing], *, caption: str, name: str = "", absent: str = ""
+    book: BookNetwork,
+    make: Callable[[NetworkFit], pd.DataFrame | Drawing],
+    *,
+    caption: str,
+    name: str = "",
+    absent: str = "",
 ) -> Shown | None:
     """Show a table or a figure that needs trial-level data.
 

@@ -49,16 +49,18 @@ def agreement_by_field(folder: Path | None = None) -> pd.DataFrame:
             continue  # other_references
         for row in fields.itertuples():
             compared = not row.reason
-            rows.append({
-                "reference": path.stem,
-                "software": software,
-                "field": row.field,
-                "cells": "" if pd.isna(row.cells) or not compared else str(row.cells),
-                "digits": _digits(row.max_rel_diff, required_digits(row.tolerance)) if compared else "",
-                "required digits": str(required_digits(row.tolerance)) if compared else "",
-                "agrees": {True: "yes", False: "no"}[bool(row.agrees)] if compared else "not compared",
-                "reason": row.reason,
-            })
+            rows.append(
+                {
+                    "reference": path.stem,
+                    "software": software,
+                    "field": row.field,
+                    "cells": "" if pd.isna(row.cells) or not compared else str(row.cells),
+                    "digits": _digits(row.max_rel_diff, required_digits(row.tolerance)) if compared else "",
+                    "required digits": str(required_digits(row.tolerance)) if compared else "",
+                    "agrees": {True: "yes", False: "no"}[bool(row.agrees)] if compared else "not compared",
+                    "reason": row.reason,
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -66,7 +68,9 @@ def agreement_by_reference(by_field: pd.DataFrame) -> pd.DataFrame:
     """Fields compared, agreeing and not compared for each reference: DataFrame [reference, software, ...]."""
     groups = by_field.groupby(["reference", "software"], sort=True)["agrees"]
     table = groups.value_counts().unstack(fill_value=0).reindex(columns=["yes", "no", "not compared"], fill_value=0)
-    table = table.rename(columns={"yes": "fields that agree", "no": "fields that differ", "not compared": "not compared"})
+    table = table.rename(
+        columns={"yes": "fields that agree", "no": "fields that differ", "not compared": "not compared"}
+    )
     return table.rename_axis(columns=None).reset_index()
 
 
@@ -76,8 +80,8 @@ def other_references(folder: Path | None = None) -> pd.DataFrame:
     Returns
     -------
     DataFrame [reference, software, cells compared, cells listed, tolerance, why listed, test]
-        As the tests wrote it (``agreement.csv`` beside the files), which fail where it is no longer so. ``tolerance`` is the
-        largest relative difference that any cell may have; most must be nearer.
+        As the tests wrote it (``agreement.csv`` beside the files), which fail where it is no longer so. ``tolerance``
+        is the largest relative difference that any cell may have; most must be nearer.
     """
     return pd.read_csv((folder or oracle_folder()) / "agreement.csv", dtype=str, keep_default_na=False)
 
@@ -102,4 +106,10 @@ def agreement_numbers() -> dict[str, str]:
 def _digits(relative_difference: float, required: int) -> str:
     agreeing = -math.log10(max(relative_difference, 1e-300))
     # between the required digits and the most the machine has a say, so the count is not shown
-    return f"{MOST_DIGITS} or more" if agreeing >= MOST_DIGITS else f"{required} or more" if agreeing >= required else str(math.floor(agreeing))
+    return (
+        f"{MOST_DIGITS} or more"
+        if agreeing >= MOST_DIGITS
+        else f"{required} or more"
+        if agreeing >= required
+        else str(math.floor(agreeing))
+    )

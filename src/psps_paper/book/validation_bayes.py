@@ -37,8 +37,8 @@ def compare_bayes(path: Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame [field, cells, max_abs_diff, max_rel_diff, tolerance, agrees, reason]
-        ``max_rel_diff`` is relative to the largest absolute value of a quantity. Fields of sampled or gridded results are not
-        compared here, with the reason; every numeric cell is in tests/test_bayes_oracles.py.
+        ``max_rel_diff`` is relative to the largest absolute value of a quantity. Fields of sampled or gridded results
+        are not compared here, with the reason; every numeric cell is in tests/test_bayes_oracles.py.
     """
     data = json.loads(path.read_text(encoding="utf-8"))
     if "exact" in data:
@@ -74,8 +74,14 @@ def _network(data: dict) -> list[tuple]:
     post = fit_bayes(rows, half_normal(data["meta"]["prior_tau_scale"]))
     exact, names = data["exact"], data["trts"]
     frames = {
-        "mean": post.te, "sd": post.sd, "q025": post.lower, "median": post.median, "q975": post.upper,
-        "prob_below_0": post.p_better("lower"), "pred_q025": post.predict_lower, "pred_q975": post.predict_upper,
+        "mean": post.te,
+        "sd": post.sd,
+        "q025": post.lower,
+        "median": post.median,
+        "q975": post.upper,
+        "prob_below_0": post.p_better("lower"),
+        "pred_q025": post.predict_lower,
+        "pred_q975": post.predict_upper,
     }
     table = exact["contrasts"]
     pairs = list(zip(table["treat1"], table["treat2"], strict=True))
@@ -99,10 +105,14 @@ def _comparison(part: dict) -> list[tuple]:
         own = post.study_effects()
         sd = post.sd.at["A", "B"]
         values = {
-            "mu": {"mean": post.te.at["A", "B"], "sd": sd}
-            | {q: post.quantile(p).at["A", "B"] for q, p in QUANTILES.items()},
-            "predictive": {"mean": post.te.at["A", "B"], "sd": np.hypot(sd, np.hypot(post.tau_mean, post.tau_sd))}
-            | {q: post.quantile(p, predictive=True).at["A", "B"] for q, p in QUANTILES.items()},
+            "mu": (
+                {"mean": post.te.at["A", "B"], "sd": sd}
+                | {q: post.quantile(p).at["A", "B"] for q, p in QUANTILES.items()}
+            ),
+            "predictive": (
+                {"mean": post.te.at["A", "B"], "sd": np.hypot(sd, np.hypot(post.tau_mean, post.tau_sd))}
+                | {q: post.quantile(p, predictive=True).at["A", "B"] for q, p in QUANTILES.items()}
+            ),
             "tau": _tau(post),
         }
         for what, numbers in values.items():

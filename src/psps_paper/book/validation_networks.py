@@ -71,9 +71,9 @@ def compare_with_oracle(path: str | Path) -> pd.DataFrame:
         source = path.with_name(path.name.replace("_gls", ""))
         contrasts = _contrasts(json.loads(source.read_text(encoding="utf-8")))
         ours = dict(_likelihood(reference, contrasts))
-    return pd.DataFrame(
-        _compare(field, value, ours) for field, value in _fields(reference)
-    ).astype({"agrees": "boolean"})
+    return pd.DataFrame(_compare(field, value, ours) for field, value in _fields(reference)).astype(
+        {"agrees": "boolean"}
+    )
 
 
 def _fields(reference: dict, prefix: str = "") -> Iterator[tuple[str, object]]:
@@ -166,10 +166,7 @@ def _network(reference: dict) -> Iterator[tuple[str, tuple[object, float]]]:
         "decomp.tau2_within": q.between_random["tau2"],
     }
     designs = q.designs.set_index("design")
-    names = [
-        ":".join(sorted(number[arm] for arm in design.split(":")))
-        for design in reference["decomp"]["design"]
-    ]
+    names = [":".join(sorted(number[arm] for arm in design.split(":"))) for design in reference["decomp"]["design"]]
     parts["decomp.Q_design"] = designs.loc[names, "q"]
     parts["decomp.df_design"] = designs.loc[names, "df"]
     for name, value in parts.items():
@@ -186,9 +183,7 @@ def _network(reference: dict) -> Iterator[tuple[str, tuple[object, float]]]:
     yield "contrib.random", (contribution_matrix(fit).loc[rows, columns], TOLERANCE_EVIDENCE)
 
 
-def _evidence(
-    reference: dict, fit: NetworkFit, number: dict[str, str]
-) -> Iterator[tuple[str, tuple[object, float]]]:
+def _evidence(reference: dict, fit: NetworkFit, number: dict[str, str]) -> Iterator[tuple[str, tuple[object, float]]]:
     both_ways = _both_directions(split_evidence(fit))
     n = len(number)
     for name, column in (
@@ -200,10 +195,7 @@ def _evidence(
         for (a, b), value in both_ways[column].items():
             matrix[int(a), int(b)] = value
         yield name, (matrix, TOLERANCE_EVIDENCE)
-    pairs = [
-        tuple(number[arm] for arm in pair.split(":"))
-        for pair in reference["netsplit"]["comparison"]
-    ]
+    pairs = [tuple(number[arm] for arm in pair.split(":")) for pair in reference["netsplit"]["comparison"]]
     for name, column in (
         ("TE", "difference"),
         ("seTE", "se_difference"),
@@ -226,9 +218,7 @@ def _both_directions(evidence: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([evidence, other]).set_index(["treat1", "treat2"])
 
 
-def _likelihood(
-    reference: dict, contrasts: pd.DataFrame
-) -> Iterator[tuple[str, tuple[object, float]]]:
+def _likelihood(reference: dict, contrasts: pd.DataFrame) -> Iterator[tuple[str, tuple[object, float]]]:
     """Our value and tolerance of each field of a metafor file."""
     for method in ("REML", "ML"):
         fit = fit_network(contrasts, method)

@@ -20,8 +20,8 @@ def verdict_texts(checked: pd.DataFrame) -> dict[str, str]:
     Returns
     -------
     dict
-        ``n_results`` distinct results, ``n_reproduces`` and so on of them; ``n_statements`` with methods and details, and
-        ``n_places`` places that print them.
+        ``n_results`` distinct results, ``n_reproduces`` and so on of them; ``n_statements`` with methods and details,
+        and ``n_places`` places that print them.
     """
     distinct = statements(checked)
     results = distinct.loc[distinct["weight"] == "result", "verdict"]
@@ -30,11 +30,14 @@ def verdict_texts(checked: pd.DataFrame) -> dict[str, str]:
 
 
 def verdict_counts(checked: pd.DataFrame, by: str) -> pd.DataFrame:
-    """Distinct statements and their verdicts with totals, ``by`` "weight" or, results alone, by what they were checked "against"."""
+    """Distinct statements and their verdicts with totals, ``by`` "weight" or, results alone, by what they were checked
+    "against"."""
     distinct = statements(checked)
     rows, first = {"weight": (WEIGHTS, "weight"), "against": (AGAINST, "results checked against")}[by]
     distinct = distinct if by == "weight" else distinct[distinct["weight"] == "result"]
-    table = pd.crosstab(distinct[by], distinct["verdict"]).reindex(index=list(rows), columns=list(VERDICTS), fill_value=0)
+    table = pd.crosstab(distinct[by], distinct["verdict"]).reindex(
+        index=list(rows), columns=list(VERDICTS), fill_value=0
+    )
     table = table[table.any(axis=1)]
     table.loc["all"] = table.sum()
     table["all"] = table.sum(axis=1)
@@ -42,7 +45,8 @@ def verdict_counts(checked: pd.DataFrame, by: str) -> pd.DataFrame:
 
 
 def number_texts(numbers: pd.DataFrame) -> dict[str, str]:
-    """Numbers of the article in all and those that a statement registers, as text: ``n_numbers`` and ``n_registered``."""
+    """Numbers of the article in all and those that a statement registers, as text: ``n_numbers`` and
+    ``n_registered``."""
     return {"n_numbers": str(len(numbers)), "n_registered": str(int(numbers["claims"].notna().sum()))}
 
 
@@ -50,19 +54,23 @@ def numbers_by_reason(numbers: pd.DataFrame) -> pd.DataFrame:
     """Numbers of the article by what they are: registered, or the reason why they state nothing, with examples."""
     kind = numbers["excluded"].fillna("registered")
     groups = numbers["token"].groupby(kind)
-    table = pd.DataFrame({"numbers": groups.size(), "examples": groups.agg(lambda tokens: "; ".join(tokens.unique()[:4]))})
+    table = pd.DataFrame(
+        {"numbers": groups.size(), "examples": groups.agg(lambda tokens: "; ".join(tokens.unique()[:4]))}
+    )
     return table.sort_values("numbers", ascending=False, kind="stable").rename_axis("what it is").reset_index()
 
 
 def page_title(stem: str) -> str:
-    """Title of a chapter, the heading at its top; where there are no chapters beside the data, its file's name in words."""
+    """Title of a chapter, the heading at its top; where there are no chapters beside the data, its file's name in
+    words."""
     path = data_folder().parent / "book" / f"{stem}.ipynb"
     found = re.search(r'"# (.+?)(?:\\n)?"', path.read_text(encoding="utf-8")[:4000]) if path.exists() else None
     return found.group(1) if found else stem.replace("_", " ").capitalize()
 
 
 def rules_table(rules: pd.DataFrame) -> pd.DataFrame:
-    """The table ``certainty_rules`` as readers see it: without the conditions' code, each threshold to at most two decimals."""
+    """The table ``certainty_rules`` as readers see it: without the conditions' code, each threshold to at most two
+    decimals."""
     return rules.drop(columns=["condition", "condition_label"]).assign(
         threshold=["" if pd.isna(value) else f"{round(value, 2):g}" for value in rules["threshold"]],
     )
@@ -77,7 +85,8 @@ def status_table(checked: pd.DataFrame, *, anchors: bool = True) -> pd.DataFrame
     table = claims_table(distinct)
     titles = {stem: page_title(stem) for stem in checked["chapter"].unique()}
     links = {
-        key: f'<a href="{claim["chapter"]}.html#claim-{claim["id"]}">{html.escape(titles[claim["chapter"]])}</a>' for key, claim in checked.iterrows()
+        key: f'<a href="{claim["chapter"]}.html#claim-{claim["id"]}">{html.escape(titles[claim["chapter"]])}</a>'
+        for key, claim in checked.iterrows()
     }
     table.insert(1, "chapter", [Html(", ".join(links[key] for key in ids)) for ids in distinct["ids"]])
     if not anchors:
@@ -94,20 +103,33 @@ def status_data(checked: pd.DataFrame) -> pd.DataFrame:
     DataFrame [id, statement, chapter, places, printed, found, verdict, tier, weight, checked against, how]
     """
     distinct = statements(checked)
-    return pd.DataFrame([
-        {
-            "id": key, "statement": claim["quantity"], "chapter": " ".join(dict.fromkeys(checked.loc[claim["ids"], "chapter"])),
-            "places": "; ".join(claim.get("places", [place(claim)])), "printed": claim["shown"], "found": claim["computed"],
-            "verdict": claim["verdict"], "tier": claim["tier"], "weight": claim["weight"], "checked against": claim["against"], "how": how(claim),
-        }
-        for key, claim in distinct.iterrows()
-    ])
+    return pd.DataFrame(
+        [
+            {
+                "id": key,
+                "statement": claim["quantity"],
+                "chapter": " ".join(dict.fromkeys(checked.loc[claim["ids"], "chapter"])),
+                "places": "; ".join(claim.get("places", [place(claim)])),
+                "printed": claim["shown"],
+                "found": claim["computed"],
+                "verdict": claim["verdict"],
+                "tier": claim["tier"],
+                "weight": claim["weight"],
+                "checked against": claim["against"],
+                "how": how(claim),
+            }
+            for key, claim in distinct.iterrows()
+        ]
+    )
 
 
 def linked_checklist(checklists: pd.DataFrame) -> pd.DataFrame:
     """Checklist items with a link to the place that meets each, and the words that stand there."""
     links = [
-        Html(f'<a href="{row.chapter}.html{f"#{row.anchor}" if isinstance(row.anchor, str) else ""}">{html.escape(page_title(row.chapter))}</a>')
+        Html(
+            f'<a href="{row.chapter}.html{f"#{row.anchor}" if isinstance(row.anchor, str) else ""}">'
+            f"{html.escape(page_title(row.chapter))}</a>"
+        )
         for row in checklists.itertuples()
     ]
     table = checklists.assign(chapter=links).drop(columns="anchor").rename(columns={"says": "the page says"})

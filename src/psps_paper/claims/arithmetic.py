@@ -67,8 +67,15 @@ def arithmetic(evidence: Evidence, claim: pd.Series) -> Finding:
 
     words = in_words(
         expression,
-        {box: f"{steps.at[box, 'n']:.0f} ({steps.at[box, 'label'][0].lower()}{steps.at[box, 'label'][1:]})" for box in steps.index},
-        {"claim": other_printed, "arms": lambda ref: f"{functions['arms'](ref):.0f} (arms of ref {ref})", "round": "{}, rounded".format},
+        {
+            box: f"{steps.at[box, 'n']:.0f} ({steps.at[box, 'label'][0].lower()}{steps.at[box, 'label'][1:]})"
+            for box in steps.index
+        },
+        {
+            "claim": other_printed,
+            "arms": lambda ref: f"{functions['arms'](ref):.0f} (arms of ref {ref})",
+            "round": "{}, rounded".format,
+        },
     )
     return _exactly(value, f"{words} = {found}", against)
 
@@ -153,5 +160,10 @@ def _source_of_number(evidence: Evidence, text: str) -> str:
 def _nearest_count(value: float, decimals: int, denominators: list[int]) -> tuple[int, int]:
     """The (k, n) whose percentage is nearest to ``value``; one that prints as it with digits cut off comes first."""
     counts = [(k, n) for n in denominators for k in (int(value * n / 100), int(value * n / 100) + 1)]
-    return min(counts, key=lambda count: (not _cut_off(value, decimals, 100 * count[0] / count[1], 100 * count[0] / count[1]),
-                                          abs(100 * count[0] / count[1] - value)))
+    return min(
+        counts,
+        key=lambda count: (
+            not _cut_off(value, decimals, 100 * count[0] / count[1], 100 * count[0] / count[1]),
+            abs(100 * count[0] / count[1] - value),
+        ),
+    )

@@ -105,7 +105,8 @@ def compare(tables: Tables) -> list[Disagreement]:
 
 @_rule("repeats", "claims")
 def repeated_cells(tables: Tables) -> Iterator[Disagreement]:
-    """Cells that repeat a statement of the registry: the value, and decimals, relation and unit where the table has them."""
+    """Cells that repeat a statement of the registry: the value, and decimals, relation and unit where the table has
+    them."""
     claims = tables["claims"].set_index("id", drop=False)
     linked: dict[tuple[str, str], set[int]] = {}
     for number_of_link, link in tables["repeats"].iterrows():
@@ -175,7 +176,8 @@ def printed_numerals(tables: Tables) -> Iterator[Disagreement]:
 
 @_rule("claims")
 def repeated_statements(tables: Tables) -> Iterator[Disagreement]:
-    """A place that repeats a statement prints the same: value, decimals, relation, unit, weight; and it repeats no repeat."""
+    """A place that repeats a statement prints the same: value, decimals, relation, unit, weight; and it repeats no
+    repeat."""
     claims = tables["claims"].set_index("id", drop=False)
     for row, claim in tables["claims"].dropna(subset="same_as").iterrows():
         if claim["same_as"] not in claims.index:

@@ -31,7 +31,8 @@ from psps_paper.tables.conditions import condition_in_words
 
 @_check("recomputed")
 def count(evidence: Evidence, claim: pd.Series) -> Finding:
-    """Count the rows of a table that meet a condition: ``table | condition``, or ``table | condition | wider condition``.
+    """Count the rows of a table that meet a condition: ``table | condition``, or ``table | condition | wider
+    condition``.
 
     With a wider condition, where it is open what the statement takes in, both counts bound it.
     """
@@ -51,7 +52,10 @@ def percent(evidence: Evidence, claim: pd.Series) -> Finding:
     A fourth argument is a wider condition; then both shares bound the statement.
     """
     table, numerator, denominator, *wider = _optional(claim, 3)
-    against, (part, *more) = _source(evidence, table, numerator, denominator, *wider), _select(evidence, table, numerator, *wider)
+    against, (part, *more) = (
+        _source(evidence, table, numerator, denominator, *wider),
+        _select(evidence, table, numerator, *wider),
+    )
     whole = len(_select(evidence, table, denominator)[0])
     if not more:
         return _exactly(100 * len(part) / whole, f"{len(part)} of {whole} rows of {table}.csv", against)
@@ -85,7 +89,12 @@ def citations(evidence: Evidence, claim: pd.Series) -> Finding:
         difference = f"cited only: {_listed(only_cited)}; registry only: {_listed(only_selected)}"
         return dataclasses.replace(_impossible(f"{detail}, not those of studies.csv ({difference})"), against=against)
     if more:
-        return _between(len(selected), len(widest), f"{detail}; studies.csv has {len(selected)}, and {len(widest)} if taken widely", against)
+        return _between(
+            len(selected),
+            len(widest),
+            f"{detail}; studies.csv has {len(selected)}, and {len(widest)} if taken widely",
+            against,
+        )
     return _exactly(len(cited), detail + ", the same as in studies.csv", against)
 
 
@@ -183,7 +192,11 @@ def _loops_by_trials(evidence: Evidence, word: str) -> Finding:
     else:
         split = split_evidence(fit).dropna(subset=["direct_te", "indirect_te"])
         names = [f"{row.treat1} vs {row.treat2}" for row in split.itertuples()]
-    return _by_trials(fit, len(names), "; ".join(names) or ("no closed loop" if word == "@loops" else "no comparison has both kinds of evidence"))
+    return _by_trials(
+        fit,
+        len(names),
+        "; ".join(names) or ("no closed loop" if word == "@loops" else "no comparison has both kinds of evidence"),
+    )
 
 
 def _counted_arms(studies: pd.DataFrame, word: str, rest: str) -> tuple[int, str]:

@@ -60,5 +60,7 @@ NUMBER_WORDS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
 
 def _needs_page_of_trial(row: pd.Series, name: str, where: str) -> None:
     if row["source_kind"] in ("article", "searched"):
-        raise TableError(f"{where}: {name} has source kind {row['source_kind']!r}, which checks nothing; "
-                         "expected a page of the trial")
+        raise TableError(
+            f"{where}: {name} has source kind {row['source_kind']!r}, which checks nothing; "
+            "expected a page of the trial"
+        )

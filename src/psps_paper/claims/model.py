@@ -26,7 +26,11 @@ STRONGEST_LAST = ("reproduces", "consistent", "not checkable", "truncated", "con
 WEIGHTS = ("result", "method", "detail")
 # What a statement was checked against; the first that a check draws on decides, since the weakest link does
 CODED, PRINTED, PAGE, TRIALS, NOTHING = AGAINST = (
-    "rows coded from the article", "another printed number", "an outside page", "trial-level data", "nothing",
+    "rows coded from the article",
+    "another printed number",
+    "an outside page",
+    "trial-level data",
+    "nothing",
 )
 ABOUT = 0.1  # a quantity stated in a word ("half") may differ by this share of its value
 
@@ -43,12 +47,13 @@ class Finding:
     detail : str
         How the value came about, in a few words with the numbers.
     determined : bool
-        True where the check rests on evidence that excludes the printed value, so that agreement of all that it allows means
-        that the statement reproduces; False where it can only say whether the printed value is possible.
+        True where the check rests on evidence that excludes the printed value, so that agreement of all that it allows
+        means that the statement reproduces; False where it can only say whether the printed value is possible.
     against : str
         What the statement was checked against, one of ``AGAINST``.
     from_trials : bool
-        True where the value comes from trial-level data in ``data/trials`` (tier "recomputed"), or would if they held enough.
+        True where the value comes from trial-level data in ``data/trials`` (tier "recomputed"), or would if they held
+        enough.
     settles : str
         What would settle a statement that cannot be checked, where the registry does not say it.
     """
@@ -83,7 +88,8 @@ class Evidence:
         return load_claims(self.folder)
 
     def source(self, table: str, *columns: str) -> str:
-        """What the named columns of a table rest on, as ``evidence_sources.csv`` declares: the weakest of their sources.
+        """What the named columns of a table rest on, as ``evidence_sources.csv`` declares: the weakest of their
+        sources.
 
         Raises
         ------
@@ -221,7 +227,11 @@ def _lacking(evidence: Evidence, *treatments: str, every: str = "") -> Finding |
         missing = lacking.treatments
     elif every == "comparisons":
         missing = [f"{treat1} against {treat2}" for treat1, treat2 in lacking.comparisons]
-    return _too_little(f"no estimate of {', '.join(missing)}", f"Estimates of {', '.join(missing)} from trials") if missing else None
+    return (
+        _too_little(f"no estimate of {', '.join(missing)}", f"Estimates of {', '.join(missing)} from trials")
+        if missing
+        else None
+    )
 
 
 def _too_little(detail: str, settles: str) -> Finding:

@@ -40,8 +40,11 @@ def network(evidence: Evidence, claim: pd.Series) -> Finding:
     lacking = _lacking(evidence, every="treatments") if quantity == "p_score" else _lacking(evidence, treat1, treat2)
     if lacking:
         return lacking
-    value = (evidence.trial_p_scores[treat1] if quantity == "p_score"
-             else _contrast_quantity(evidence.trial_fit, quantity, treat1, treat2))
+    value = (
+        evidence.trial_p_scores[treat1]
+        if quantity == "p_score"
+        else _contrast_quantity(evidence.trial_fit, quantity, treat1, treat2)
+    )
     return _by_trials(evidence.trial_fit, value, "network meta-analysis")
 
 
@@ -77,8 +80,9 @@ def trial_level(evidence: Evidence, claim: pd.Series) -> Finding:
     """What only trial-level data can tell: ``egger_p``, or ``within_designs | treat1 vs treat2 | ...``.
 
     ``egger_p`` is the p value of Egger's test on the comparison-adjusted funnel: each estimate less the random-effects
-    estimate of its comparison. ``within_designs`` counts those of the named comparisons whose estimates differ by more than
-    chance (p of Q within the design below 0.05); the article's word for it ("largely") allows no more than consistency.
+    estimate of its comparison. ``within_designs`` counts those of the named comparisons whose estimates differ by more
+    than chance (p of Q within the design below 0.05); the article's word for it ("largely") allows no more than
+    consistency.
 
     Source: Egger 1997; Chaimani & Salanti 2012; Krahn, Binder & König 2013.
     """
@@ -93,16 +97,26 @@ def trial_level(evidence: Evidence, claim: pd.Series) -> Finding:
             return lacking
         egger = comparison_adjusted_egger(fit, evidence.trial_order)
         if egger is None:
-            return _too_little(f"{fit.n_contrasts} estimates are too few for Egger's test", f"At least {ENOUGH_FOR_EGGER} estimates of unequal precision")
-        return _by_trials(fit, egger.p, f"Egger's test on the comparison-adjusted funnel, treatments in the order {', '.join(evidence.trial_order)}")
+            return _too_little(
+                f"{fit.n_contrasts} estimates are too few for Egger's test",
+                f"At least {ENOUGH_FOR_EGGER} estimates of unequal precision",
+            )
+        return _by_trials(
+            fit,
+            egger.p,
+            "Egger's test on the comparison-adjusted funnel, treatments in the order"
+            f" {', '.join(evidence.trial_order)}",
+        )
     designs = decompose_q(fit).designs.set_index("design")
     named = [":".join(sorted(name.split(" vs "))) for name in comparisons]
     missing = [name for name, design in zip(comparisons, named, strict=True) if design not in designs.index]
     if missing:
         return _too_little(f"no two-arm study of {', '.join(missing)}", f"Two-arm studies of {', '.join(missing)}")
     counted = sum(bool(designs.at[name, "p"] < 0.05) for name in named)
-    shown = "; ".join(f"{name}: Q {formatting.number(row['q'])}, df {row['df']:.0f}, p {formatting.p_value(row['p'])}"
-                      for name, row in designs.iterrows())
+    shown = "; ".join(
+        f"{name}: Q {formatting.number(row['q'])}, df {row['df']:.0f}, p {formatting.p_value(row['p'])}"
+        for name, row in designs.iterrows()
+    )
     return _by_trials(fit, counted, f"Q within designs ({shown})", determined=False)
 
 
@@ -134,7 +148,9 @@ def _heterogeneity_by_trials(evidence: Evidence, quantity: str, treat1: str, tre
         pair = {treat1, treat2}
         count = sum({row.treat1, row.treat2} == pair for row in fit.contrasts.itertuples())
         if count == 0:
-            return _too_little(f"no estimate of {treat1} against {treat2}", f"Estimates of {treat1} against {treat2} from trials")
+            return _too_little(
+                f"no estimate of {treat1} against {treat2}", f"Estimates of {treat1} against {treat2} from trials"
+            )
         return _by_trials(fit, count, f"estimates of {treat1} against {treat2}")
     if lacking := _lacking(evidence, every="comparisons"):
         return lacking
@@ -167,9 +183,16 @@ def _level_of_limits(published: PublishedNetwork) -> Finding:
         widths, ses = [], []
         for sign in (-1, 1):
             widths.append(upper["value"] - lower["value"] + sign * 2 * formatting.half_unit(upper["decimals"]))
-            ses.append((te["value"] + sign * formatting.half_unit(te["decimals"]))
-                       / (z["value"] - sign * formatting.half_unit(z["decimals"])))
-        levels.append([100 * (2 * scipy.special.ndtr(width / (2 * se)) - 1) for width, se in zip(widths, reversed(ses), strict=True)])
+            ses.append(
+                (te["value"] + sign * formatting.half_unit(te["decimals"]))
+                / (z["value"] - sign * formatting.half_unit(z["decimals"]))
+            )
+        levels.append(
+            [
+                100 * (2 * scipy.special.ndtr(width / (2 * se)) - 1)
+                for width, se in zip(widths, reversed(ses), strict=True)
+            ]
+        )
     low, high = max(level[0] for level in levels), min(level[1] for level in levels)
     return Finding(low, high, "from the printed limits, SMDs and z values")
 
@@ -196,7 +219,9 @@ def _quantity(claim: pd.Series) -> tuple[str, str, str]:
     return quantity, treat1, treat2
 
 
-def allowed_by_print(evidence: Evidence, claim: pd.Series, quantity: str, treat1: str = "", treat2: str = "") -> Finding:
+def allowed_by_print(
+    evidence: Evidence, claim: pd.Series, quantity: str, treat1: str = "", treat2: str = ""
+) -> Finding:
     """What the printed values, without the one in question, allow for a quantity of the network.
 
     Every check of the network rests on this function where there are no trial-level data: a statement reproduces where
@@ -208,8 +233,8 @@ def allowed_by_print(evidence: Evidence, claim: pd.Series, quantity: str, treat1
     claim : Series
         The statement; only its value is used, to tell which printed value it repeats.
     quantity : str
-        "te", "lower", "upper", "z", "p" or "p_score" (of a contrast or treatment), "rank", "n_estimates", "i2", "i2_lower",
-        "i2_upper", "level" (of the intervals) or "i2_level".
+        "te", "lower", "upper", "z", "p" or "p_score" (of a contrast or treatment), "rank", "n_estimates", "i2",
+        "i2_lower", "i2_upper", "level" (of the intervals) or "i2_level".
     treat1, treat2 : str
         Empty where the quantity has none.
     """
@@ -226,8 +251,11 @@ def allowed_by_print(evidence: Evidence, claim: pd.Series, quantity: str, treat1
     if quantity == "rank":
         return _rank_by_print(evidence.p_scores, published.printed, treat1)
     rows = published.without
-    row = rows[(rows["quantity"] == quantity) & (rows["treat1"] == treat1)
-               & ((rows["treat2"] == treat2) | (quantity == "p_score"))]
+    row = rows[
+        (rows["quantity"] == quantity)
+        & (rows["treat1"] == treat1)
+        & ((rows["treat2"] == treat2) | (quantity == "p_score"))
+    ]
     if row.empty:
         low, high = _bounds(published, quantity, treat1, treat2)
         return Finding(low, high, f"all printed values imply {_implied_text(quantity, low, high, 3)}")
@@ -253,9 +281,16 @@ def _rank_by_print(p_scores: pd.Series, printed: pd.DataFrame, treatment: str) -
     """
     rows = printed[printed["quantity"] == "p_score"].set_index("treat1")
     ahead = p_scores.drop(treatment) - p_scores[treatment]
-    units = sum(rows["decimals"].reindex(names).map(lambda decimals: 1.0 if pd.isna(decimals) else 2 * formatting.half_unit(decimals))
-                .to_numpy() for names in (ahead.index, [treatment] * len(ahead)))
-    detail = ", ".join(f"{name} {formatting.number(score, 3)}" for name, score in p_scores.sort_values(ascending=False).items())
+    units = sum(
+        rows["decimals"]
+        .reindex(names)
+        .map(lambda decimals: 1.0 if pd.isna(decimals) else 2 * formatting.half_unit(decimals))
+        .to_numpy()
+        for names in (ahead.index, [treatment] * len(ahead))
+    )
+    detail = ", ".join(
+        f"{name} {formatting.number(score, 3)}" for name, score in p_scores.sort_values(ascending=False).items()
+    )
     return Finding(1 + int((ahead > units).sum()), 1 + int((ahead >= -units).sum()), f"P-scores: {detail}")
 
 
@@ -271,8 +306,16 @@ def _i2_by_print(published: PublishedNetwork, quantity: str, treat1: str, treat2
         counts = [df + len(edges) - int(others) for df in fitting]
         if not counts:
             return _impossible("no degrees of freedom fit the printed I2 and its interval")
-        return Finding(min(counts), max(counts), f"the printed I2 and interval fit {', '.join(map(str, fitting))} degrees of freedom")
+        return Finding(
+            min(counts),
+            max(counts),
+            f"the printed I2 and interval fit {', '.join(map(str, fitting))} degrees of freedom",
+        )
     if degrees not in fitting:
         return _impossible(f"{degrees} degrees of freedom do not fit the printed I2 and its interval")
     low, high = (100 * rows.at[quantity, name] for name in ("implied_low", "implied_high"))
-    return Finding(low, high, f"the other printed I2 values with {degrees} degrees of freedom imply {formatting.interval(low, high, 2)}")
+    return Finding(
+        low,
+        high,
+        f"the other printed I2 values with {degrees} degrees of freedom imply {formatting.interval(low, high, 2)}",
+    )

@@ -36,11 +36,11 @@ def check_claims(folder: Path | None = None) -> pd.DataFrame:
     DataFrame
         The registry with the columns ``shown`` (the printed value as this edition writes it),
         ``computed`` (what the check found, formatted), ``low``, ``high``, ``detail``, ``verdict``,
-        ``as_expected`` (whether the verdict is the one of the last release), ``against`` (what the statement was checked
-        against, one of ``AGAINST``) and ``statement`` (the id of the place that names the statement, which several places
-        may repeat; see :func:`statements`). A statement that trial-level data
-        check has the tier "recomputed" and is expected to agree with them, or to be not checkable where they hold too little;
-        then ``settles`` says what they lack.
+        ``as_expected`` (whether the verdict is the one of the last release), ``against`` (what the statement was
+        checked against, one of ``AGAINST``) and ``statement`` (the id of the place that names the statement, which
+        several places may repeat; see :func:`statements`). A statement that trial-level data
+        check has the tier "recomputed" and is expected to agree with them, or to be not checkable where they hold too
+        little; then ``settles`` says what they lack.
     """
     evidence = Evidence(folder)
     claims = evidence.claims
@@ -48,16 +48,18 @@ def check_claims(folder: Path | None = None) -> pd.DataFrame:
     tiers, expected, settles = (claims[name].copy() for name in ("tier", "expected", "settles"))
     for _, claim in claims.iterrows():
         finding = find(evidence, claim)
-        rows.append({
-            "shown": shown(claim),
-            "computed": _computed(claim, finding),
-            "low": finding.low,
-            "high": finding.high,
-            "detail": finding.detail,
-            "verdict": verdict(claim, finding),
-            "against": finding.against,
-            "statement": _first_place(claim),
-        })
+        rows.append(
+            {
+                "shown": shown(claim),
+                "computed": _computed(claim, finding),
+                "low": finding.low,
+                "high": finding.high,
+                "detail": finding.detail,
+                "verdict": verdict(claim, finding),
+                "against": finding.against,
+                "statement": _first_place(claim),
+            }
+        )
         if finding.from_trials:
             tiers[claim["id"]] = "recomputed"
             found = "reproduces" if finding.determined else "consistent"
@@ -78,8 +80,9 @@ def statements(checked: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The row of the first place of each statement, with ``ids`` and ``places``: lists of the identifiers and, in words, of
-        the places that print it. Where the verdicts of the places differ, the one that speaks most against the statement stands.
+        The row of the first place of each statement, with ``ids`` and ``places``: lists of the identifiers and, in
+        words, of the places that print it. Where the verdicts of the places differ, the one that speaks most against
+        the statement stands.
 
     Examples
     --------
@@ -126,8 +129,8 @@ def verdict(claim: pd.Series, finding: Finding) -> str:
         The evidence that excludes the printed value gives one value, or none that prints otherwise, and it prints as
         printed (for ``<`` and ``>``: the relation holds).
     consistent
-        Some of what the check allows prints as printed; or the check rests on rows coded from the article itself, or on a
-        word ("half") and lies within a tenth of it.
+        Some of what the check allows prints as printed; or the check rests on rows coded from the article itself, or on
+        a word ("half") and lies within a tenth of it.
     truncated
         What the check allows prints otherwise when rounded, and as printed when the digits behind the last are cut off.
     contradicts
@@ -150,7 +153,11 @@ def verdict(claim: pd.Series, finding: Finding) -> str:
         slack = formatting.half_unit(claim["decimals"]) * (1 + 1e-6)
         may_hold = low <= value + slack and high >= value - slack
         holds = value - slack <= low and high <= value + slack
-        if not may_hold and (claim["decimals"] or claim["unit"] == "percent") and _cut_off(value, claim["decimals"], low, high):
+        if (
+            not may_hold
+            and (claim["decimals"] or claim["unit"] == "percent")
+            and _cut_off(value, claim["decimals"], low, high)
+        ):
             return "truncated"
     if holds and finding.determined:
         return "reproduces"
@@ -173,5 +180,3 @@ def _computed(claim: pd.Series, finding: Finding) -> str:
         ends = [formatting.number(end, decimals) for end in (finding.low, finding.high)]
         text = " to ".join(dict.fromkeys(ends))
     return text + formatting.UNIT_SUFFIX.get(claim["unit"], "")
-
-

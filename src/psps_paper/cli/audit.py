@@ -18,10 +18,27 @@ def audit_commands(commands) -> None:
         help="check what a network meta-analysis prints: what agrees, what clashes, what follows",
         description="Exit status 0: no clash; 1: a clash; 2: something cannot be read. Nothing leaves this machine.",
     )
-    parser.add_argument("files", nargs="*", metavar="FILE", help="YAML description, league table (.csv, .tsv, .xlsx) or text (.txt, .md); - reads pasted text")
-    parser.add_argument("--measure", default="", help="of tables alone: SMD, MD, OR, RR, HR ... (default: inferred where the numbers decide it)")
-    parser.add_argument("--smallest-weight", type=float, help="weight (1 / variance) below which no trial lies (default: that of 4 times the largest standard error)")
-    parser.add_argument("--json", action="store_true", help="findings as JSON: an object, or a list of several files; of one that cannot be read, its error")
+    parser.add_argument(
+        "files",
+        nargs="*",
+        metavar="FILE",
+        help="YAML description, league table (.csv, .tsv, .xlsx) or text (.txt, .md); - reads pasted text",
+    )
+    parser.add_argument(
+        "--measure",
+        default="",
+        help="of tables alone: SMD, MD, OR, RR, HR ... (default: inferred where the numbers decide it)",
+    )
+    parser.add_argument(
+        "--smallest-weight",
+        type=float,
+        help="weight (1 / variance) below which no trial lies (default: that of 4 times the largest standard error)",
+    )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="findings as JSON: an object, or a list of several files; of one that cannot be read, its error",
+    )
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with the marked table; of one input")
     parser.add_argument("--all", action="store_true", help="list also what holds")
     parser.add_argument("--template", action="store_true", help="print a description to fill in")
@@ -60,11 +77,16 @@ def _with_path(file: str, fault: str) -> str:
     """The message about a file, which may begin with its name, once and with its path."""
     for start in (file, Path(file).name):
         if fault.startswith((f"{start}:", f"{start},")):
-            return file + fault[len(start):]
+            return file + fault[len(start) :]
     return f"{file}: {fault}"
 
 
 def _one(file: str, options: argparse.Namespace) -> Audit:
     if file == "-":
-        return audit(sys.stdin.read() + "\n", measure=options.measure, smallest_weight=options.smallest_weight, name="pasted text")
+        return audit(
+            sys.stdin.read() + "\n",
+            measure=options.measure,
+            smallest_weight=options.smallest_weight,
+            name="pasted text",
+        )
     return audit(Path(file), measure=options.measure, smallest_weight=options.smallest_weight)

@@ -12,31 +12,74 @@ from psps_paper.tables.load import data_folder
 def living_commands(commands) -> None:
     """Register the subcommands; their modules are loaded only when one of them runs."""
     importing = commands.add_parser(
-        "import", help="read trial-level data and, with --write, put them into data/trials", epilog=limits(),
-        description="Reads contrasts or arms in the conventions of netmeta, CINeMA, MetaInsight or RevMan and reports what it "
-                    "found. Without --write nothing is written.",
-    )  # fmt: skip
+        "import",
+        help="read trial-level data and, with --write, put them into data/trials",
+        epilog=limits(),
+        description=(
+            "Reads contrasts or arms in the conventions of netmeta, CINeMA, MetaInsight or RevMan and reports what it "
+            "found. Without --write nothing is written."
+        ),
+    )
     importing.add_argument("file", type=Path, help="CSV, TSV, XLSX or XLS")
-    importing.add_argument("--kind", choices=["contrasts", "arms"], required=True, help="one effect a row, or arms of trials")
+    importing.add_argument(
+        "--kind", choices=["contrasts", "arms"], required=True, help="one effect a row, or arms of trials"
+    )
     importing.add_argument("--outcome", help="row of outcomes.csv (default: its first)")
-    importing.add_argument("--map", action="append", default=[], metavar="NAME=COLUMN",
-                           help="column of the file for study, treat1, treat2, te (or ratio), se (or lower and upper, or p), "
-                                "or treatment, n, mean, sd (or se), events, time, ...")
-    importing.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
-                           help="one value for all rows: treat1, treat2, treatment or study")
-    importing.add_argument("--label", action="append", default=[], metavar="OLD=NEW", help="rename a treatment; each of these four may be repeated")
+    importing.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="NAME=COLUMN",
+        help=(
+            "column of the file for study, treat1, treat2, te (or ratio), se (or lower and upper, or p), "
+            "or treatment, n, mean, sd (or se), events, time, ..."
+        ),
+    )
+    importing.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="one value for all rows: treat1, treat2, treatment or study",
+    )
+    importing.add_argument(
+        "--label",
+        action="append",
+        default=[],
+        metavar="OLD=NEW",
+        help="rename a treatment; each of these four may be repeated",
+    )
     importing.add_argument("--where", action="append", default=[], metavar="COLUMN=VALUE", help="use only these rows")
-    importing.add_argument("--measure", choices=["SMD", "MD", "OR", "RD", "RR", "HR", "IRR", "ROM"], help="state the measure; refused where it is not that of the outcome")
-    importing.add_argument("--reverse", action="store_true", help="contrasts in the other direction: turn the sign of te")
-    importing.add_argument("--no-imputation", action="store_true", help="leave out arms without an SD, also where their baseline SD is known")
-    importing.add_argument("--impute-sd", action="store_true", help="for arms without any SD take the mean SD of the other studies")
-    importing.add_argument("--decimal", choices=["comma", "point"], help="decimal sign, where a text file may be read in two ways")
+    importing.add_argument(
+        "--measure",
+        choices=["SMD", "MD", "OR", "RD", "RR", "HR", "IRR", "ROM"],
+        help="state the measure; refused where it is not that of the outcome",
+    )
+    importing.add_argument(
+        "--reverse", action="store_true", help="contrasts in the other direction: turn the sign of te"
+    )
+    importing.add_argument(
+        "--no-imputation",
+        action="store_true",
+        help="leave out arms without an SD, also where their baseline SD is known",
+    )
+    importing.add_argument(
+        "--impute-sd", action="store_true", help="for arms without any SD take the mean SD of the other studies"
+    )
+    importing.add_argument(
+        "--decimal", choices=["comma", "point"], help="decimal sign, where a text file may be read in two ways"
+    )
     importing.add_argument("--sheet", help="sheet of a workbook")
     importing.add_argument("--skip", type=int, default=0, metavar="LINES", help="lines above the header")
-    importing.add_argument("--add", action="store_true", help="add to the trials that are there, instead of replacing them")
+    importing.add_argument(
+        "--add", action="store_true", help="add to the trials that are there, instead of replacing them"
+    )
     importing.add_argument("--write", action="store_true", help="write data/trials")
-    importing.add_argument("--replace-printed", action="store_true",
-                           help="write also trials that would replace the printed network without holding all of it")
+    importing.add_argument(
+        "--replace-printed",
+        action="store_true",
+        help="write also trials that would replace the printed network without holding all of it",
+    )
     importing.add_argument("--data", type=Path, help="data folder (default: that of this checkout)")
     importing.set_defaults(run=_import)
 
@@ -52,9 +95,14 @@ def living_commands(commands) -> None:
     export.add_argument("--data", type=Path, help="data folder (default: that of this checkout)")
     export.set_defaults(run=_export)
 
-    new = commands.add_parser("new", help="begin a review of your own, or make its data anew from review.yml",
-                              description="In a new folder: a sample review that builds. In a review's folder: data/ anew, and the lines "
-                                          "that repeat title, author and repository.")
+    new = commands.add_parser(
+        "new",
+        help="begin a review of your own, or make its data anew from review.yml",
+        description=(
+            "In a new folder: a sample review that builds. In a review's folder: data/ anew, and the lines "
+            "that repeat title, author and repository."
+        ),
+    )
     new.add_argument("folder", type=Path)
     new.set_defaults(run=_new)
 
@@ -79,17 +127,32 @@ def _import(options: argparse.Namespace) -> int:
     folder = options.data or data_folder()
     if options.skip < 0:
         raise ValueError(f"--skip {options.skip}: expected a number of lines")
-    result = read_trials(options.file, Options(
-        kind=options.kind, outcome=options.outcome, mapping=_pairs("map", options.map), constants=_pairs("set", options.set),
-        labels=_pairs("label", options.label), where=_pairs("where", options.where), measure=options.measure,
-        reverse=options.reverse, impute=not options.no_imputation, impute_sd=options.impute_sd, decimal=options.decimal,
-        sheet=options.sheet, skip=options.skip,
-    ), folder)  # fmt: skip
+    result = read_trials(
+        options.file,
+        Options(
+            kind=options.kind,
+            outcome=options.outcome,
+            mapping=_pairs("map", options.map),
+            constants=_pairs("set", options.set),
+            labels=_pairs("label", options.label),
+            where=_pairs("where", options.where),
+            measure=options.measure,
+            reverse=options.reverse,
+            impute=not options.no_imputation,
+            impute_sd=options.impute_sd,
+            decimal=options.decimal,
+            sheet=options.sheet,
+            skip=options.skip,
+        ),
+        folder,
+    )
     print(report(beside_present(result, folder) if options.add else result))
     if options.write:
         if (folder.absolute().parent / "review.yml").is_file():
-            print("  note: psps-paper new, and with it make book, makes this folder again from review.yml; "
-                  "to keep the import, name its file and options there, under table of the outcome")  # fmt: skip
+            print(
+                "  note: psps-paper new, and with it make book, makes this folder again from review.yml; "
+                "to keep the import, name its file and options there, under table of the outcome"
+            )
         print(f"wrote {write_trials(result, folder, add=options.add, replace_printed=options.replace_printed)}")
     else:
         print("nothing was written; to write, add --write")

@@ -48,7 +48,8 @@ class _Printable:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a subcommand; 0 means all as expected, 1 a difference, 2 bad input, 141 that the reader of its output left."""
+    """Run a subcommand; 0 means all as expected, 1 a difference, 2 bad input, 141 that the reader of its output
+    left."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # not every terminal can write every character of a name
             stream.reconfigure(errors="replace")
@@ -63,7 +64,9 @@ def main(arguments: list[str] | None = None) -> int:
 
     tables = commands.add_parser("tables", help="validate every table of the data folder")
     tables.add_argument("--data", type=Path, help="data folder (default: that of this checkout)")
-    tables.add_argument("--record", action="store_true", help="write data/checksums.sha256 anew after a change made on purpose")
+    tables.add_argument(
+        "--record", action="store_true", help="write data/checksums.sha256 anew after a change made on purpose"
+    )
     tables.set_defaults(run=_tables)
 
     living_commands(commands)
@@ -71,9 +74,13 @@ def main(arguments: list[str] | None = None) -> int:
     audit_commands(commands)
 
     figures = commands.add_parser("figures", help="rebuild every figure of the book, with the data plotted in it")
-    figures.add_argument("--format", default="svg,pdf,png", help="one or more, separated by commas (default: svg,pdf,png)")
+    figures.add_argument(
+        "--format", default="svg,pdf,png", help="one or more, separated by commas (default: svg,pdf,png)"
+    )
     figures.add_argument("--dpi", type=int, default=300, help="of the png (default: 300)")
-    figures.add_argument("--width", choices=["single", "double"], default="double", help="single 90 mm, double 180 mm (default)")
+    figures.add_argument(
+        "--width", choices=["single", "double"], default="double", help="single 90 mm, double 180 mm (default)"
+    )
     figures.add_argument("--out", type=Path, default=Path("figures"), help="folder to write to (default: figures)")
     figures.set_defaults(run=_figures)
 
@@ -97,7 +104,10 @@ def _run(options: argparse.Namespace) -> int:
         print(f"psps-paper: {message}", file=sys.stderr)
         return 2
     except (MemoryError, RecursionError) as error:
-        print(f"psps-paper: {options.command}: the input is too large or too deep ({type(error).__name__})", file=sys.stderr)
+        print(
+            f"psps-paper: {options.command}: the input is too large or too deep ({type(error).__name__})",
+            file=sys.stderr,
+        )
         return 2
 
 
@@ -105,34 +115,70 @@ def _verify(options: argparse.Namespace) -> int:
     checked = check_claims(options.data)
     unexpected = checked[~checked["as_expected"]]
     if options.json:
-        columns = ["id", "statement", "weight", "against", "section", "paragraph", "quantity", "printed", "value", "unit", "relation", "tier", "check",
-                   "computed", "detail", "verdict", "expected", "as_expected", "settles", "note"]
+        columns = [
+            "id",
+            "statement",
+            "weight",
+            "against",
+            "section",
+            "paragraph",
+            "quantity",
+            "printed",
+            "value",
+            "unit",
+            "relation",
+            "tier",
+            "check",
+            "computed",
+            "detail",
+            "verdict",
+            "expected",
+            "as_expected",
+            "settles",
+            "note",
+        ]
         print(json.dumps(json.loads(checked[columns].to_json(orient="records")), indent=1))
     else:
         _tell_verdicts(checked)
     for _, row in unexpected.iterrows():
-        print(f"not as expected: {row['id']}: {row['verdict']}, expected {row['expected']}. Printed {row['shown']} ({place(row)}), "
-              f"found {row['computed']} ({row['detail']})", file=sys.stderr)
+        print(
+            f"not as expected: {row['id']}: {row['verdict']}, expected {row['expected']}. Printed {row['shown']}"
+            f" ({place(row)}), found {row['computed']} ({row['detail']})",
+            file=sys.stderr,
+        )
     differences = _tell_differences(options.data)
     return 1 if len(unexpected) or differences else 0
 
 
 def _tell_verdicts(checked: pd.DataFrame) -> None:
-    """Print how many statements have which verdict, distinct results first, and each number that does not print as it should."""
+    """Print how many statements have which verdict, distinct results first, and each number that does not print as it
+    should."""
     distinct = statements(checked)
     results = distinct[distinct["weight"] == "result"]
-    print(f"{len(results)} distinct results of {len(distinct)} statements, which are printed at {len(checked)} places\n")
-    tables = [("results checked against", results, "against", AGAINST), ("all statements by weight", distinct, "weight", WEIGHTS),
-              ("all statements checked against", distinct, "against", AGAINST)]
+    print(
+        f"{len(results)} distinct results of {len(distinct)} statements, which are printed at {len(checked)} places\n"
+    )
+    tables = [
+        ("results checked against", results, "against", AGAINST),
+        ("all statements by weight", distinct, "weight", WEIGHTS),
+        ("all statements checked against", distinct, "against", AGAINST),
+    ]
     for title, rows, by, names in tables:
         print(f"{title:<33}" + "".join(f"{verdict:>15}" for verdict in VERDICTS) + f"{'all':>6}")
         for name in [*(name for name in names if (rows[by] == name).any()), "all"]:
             verdicts = rows["verdict"] if name == "all" else rows.loc[rows[by] == name, "verdict"]
-            print(f"  {name:<31}" + "".join(f"{(verdicts == verdict).sum():>15}" for verdict in VERDICTS) + f"{len(verdicts):>6}")
+            print(
+                f"  {name:<31}"
+                + "".join(f"{(verdicts == verdict).sum():>15}" for verdict in VERDICTS)
+                + f"{len(verdicts):>6}"
+            )
         print()
     for _, row in distinct[distinct["verdict"].isin(["truncated", "contradicts"])].iterrows():
         note = f" {row['note']}" if isinstance(row["note"], str) else ""
-        print(f"{row['verdict']}: {row['id']}: printed {row['shown']} ({'; '.join(row['places'])}), found {row['computed']}: {row['detail']}.{note}")
+        print(
+            f"{row['verdict']}: {row['id']}: printed {row['shown']} ({'; '.join(row['places'])}), found"
+            f" {row['computed']}: {row['detail']}.{note}"
+        )
 
 
 def _tell_differences(folder: Path | None) -> bool:

@@ -96,13 +96,18 @@ class Basis:
         used = self.studies[self.studies["nma_status"] == "used"]
         row = self.rules.index[self.rules["domain"] == "indirectness"][0]
         where = f"certainty_rules.csv, row {row + 1}, column condition"
-        return 2 * meeting(used, condition, "studies.csv", where).sum() > len(used) and not meeting(own, condition, "studies.csv", where).any()
+        return (
+            2 * meeting(used, condition, "studies.csv", where).sum() > len(used)
+            and not meeting(own, condition, "studies.csv", where).any()
+        )
 
     def doubted(self, own: pd.DataFrame) -> list[str]:
         """Studies whose patients, design or class are in doubt by the sources, each with what is in doubt."""
         rows = self.differences[self.differences["matters_for"].str.contains(DOUBTS)]
         topics = rows.groupby("study")["topic"].agg(lambda topic: ", ".join(dict.fromkeys(topic)))
-        return [f"{row.first_author} {row.year} ({topics[row.study]})" for row in own.itertuples() if row.study in topics]
+        return [
+            f"{row.first_author} {row.year} ({topics[row.study]})" for row in own.itertuples() if row.study in topics
+        ]
 
     def intervals(self, treat1: str, treat2: str) -> tuple[list, list]:
         """Narrowest and widest confidence interval, then prediction interval, that the print allows for a pair."""
@@ -123,10 +128,15 @@ def published_basis(published: PublishedNetwork) -> Basis:
     """
     tau2 = tau2_range(published, tau2_routes())
     basis = Basis(
-        published, load_table("studies"), load_table("nma_published"), load_table("source_differences"),
-        follow_up_days(load_table("study_facts"), randomised=True), load_table("certainty_rules"),
-        tau2, implied_prediction_intervals(tau2.low, tau2.high),
-    )  # fmt: skip
+        published,
+        load_table("studies"),
+        load_table("nma_published"),
+        load_table("source_differences"),
+        follow_up_days(load_table("study_facts"), randomised=True),
+        load_table("certainty_rules"),
+        tau2,
+        implied_prediction_intervals(tau2.low, tau2.high),
+    )
     own = basis.rules["threshold"]
     derived = with_important(basis, clinical_scale(load_table("clinical_scale")).important_smd)
     return replace(basis, rules=basis.rules.assign(threshold=own.fillna(derived.rules["threshold"])))
@@ -136,7 +146,10 @@ def with_important(basis: Basis, important: float) -> Basis:
     """The basis with another smallest important SMD, for every rule that has one."""
     if not important > 0:
         raise ValueError(f"important={important}: expected an SMD above 0")
-    return replace(basis, rules=basis.rules.assign(threshold=basis.rules["threshold"].mask(basis.rules["unit"] == "SMD", important)))
+    return replace(
+        basis,
+        rules=basis.rules.assign(threshold=basis.rules["threshold"].mask(basis.rules["unit"] == "SMD", important)),
+    )
 
 
 def tau2_range(published: PublishedNetwork, routes: pd.DataFrame) -> Tau2Range:
@@ -182,14 +195,19 @@ def judgements(basis: Basis) -> pd.DataFrame:
     for treat1, treat2, path in basis.contrasts():
         for domain, judge in _JUDGES.items():
             judgement = judge(basis, treat1, treat2, path)
-            rows.append({
-                "treat1": treat1, "treat2": treat2,
-                "evidence": "direct" if len(path) == 1 else "indirect",
-                "domain": domain,
-                "judgement": judgement.text, "at best": judgement.low, "at worst": judgement.high,
-                "basis": judgement.basis,
-                "would settle": settles[domain],
-            })
+            rows.append(
+                {
+                    "treat1": treat1,
+                    "treat2": treat2,
+                    "evidence": "direct" if len(path) == 1 else "indirect",
+                    "domain": domain,
+                    "judgement": judgement.text,
+                    "at best": judgement.low,
+                    "at worst": judgement.high,
+                    "basis": judgement.basis,
+                    "would settle": settles[domain],
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -209,17 +227,21 @@ def certainty_table(table: pd.DataFrame, published: PublishedNetwork) -> pd.Data
     """
     rows = []
     for (treat1, treat2), group in table.groupby(["treat1", "treat2"], sort=False):
-        te, lower, upper = (frame.at[treat1, treat2] for frame in (published.fit.te, published.fit.lower, published.fit.upper))
+        te, lower, upper = (
+            frame.at[treat1, treat2] for frame in (published.fit.te, published.fit.lower, published.fit.upper)
+        )
         best, worst = levels_lost(group)
-        rows.append({
-            "contrast": f"{treat1} against {treat2}",
-            "SMD": estimate(te, lower, upper),
-            "evidence": group["evidence"].iloc[0],
-            **dict(zip(group["domain"], group["judgement"], strict=True)),
-            "levels lost": f"{best} to {worst}" if best < worst else str(best),
-            "certainty at best": rating(best),
-            "certainty at worst": rating(worst),
-        })
+        rows.append(
+            {
+                "contrast": f"{treat1} against {treat2}",
+                "SMD": estimate(te, lower, upper),
+                "evidence": group["evidence"].iloc[0],
+                **dict(zip(group["domain"], group["judgement"], strict=True)),
+                "levels lost": f"{best} to {worst}" if best < worst else str(best),
+                "certainty at best": rating(best),
+                "certainty at worst": rating(worst),
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -231,7 +253,9 @@ def levels_lost(group: pd.DataFrame) -> tuple[int, int]:
     """
     cost = {judgement: step for step, judgement in enumerate(STEPS)}
     worst = cost[MAJOR]
-    return int(group["at best"].map(cost | {UNKNOWN: 0}).sum()), int(group["at worst"].map(cost | {UNKNOWN: worst}).sum())
+    return int(group["at best"].map(cost | {UNKNOWN: 0}).sum()), int(
+        group["at worst"].map(cost | {UNKNOWN: worst}).sum()
+    )
 
 
 def rating(lost: int) -> str:
@@ -275,7 +299,10 @@ def by_threshold(basis: Basis, points: float, points_per_smd: Iterable[float]) -
     for sd in sorted(points_per_smd, reverse=True):
         table = judgements(with_important(basis, points / sd))
         rated = certainty_table(table, basis.published).set_index("contrast")
-        ends = [" to ".join(dict.fromkeys(row)) for row in rated[["certainty at best", "certainty at worst"]].itertuples(index=False)]
+        ends = [
+            " to ".join(dict.fromkeys(row))
+            for row in rated[["certainty at best", "certainty at worst"]].itertuples(index=False)
+        ]
         shown = rated[["imprecision", "heterogeneity"]].assign(certainty=ends).rename_axis(columns="what")
         columns[f"SMD {number(points / sd)} ({number(sd)} points per SMD)"] = shown.stack()
     return pd.DataFrame(columns).reset_index()
@@ -293,8 +320,10 @@ def threshold_texts(table: pd.DataFrame) -> dict[str, str]:
     rated = table["what"] == "certainty"
     changes = table.drop(columns=["contrast", "what"]).nunique(axis=1) > 1
     return {
-        "n_contrasts": str(int(rated.sum())), "n_rated_otherwise": str(int(changes[rated].sum())),
-        "n_judgements": str(int((~rated).sum())), "n_judged_otherwise": str(int(changes[~rated].sum())),
+        "n_contrasts": str(int(rated.sum())),
+        "n_rated_otherwise": str(int(changes[rated].sum())),
+        "n_judgements": str(int((~rated).sum())),
+        "n_judged_otherwise": str(int(changes[~rated].sum())),
     }
 
 
@@ -309,7 +338,8 @@ def high_risk_information(edges: pd.DataFrame, studies: pd.DataFrame) -> pd.Data
 
     Returns
     -------
-    DataFrame [treat1, treat2, studies, at high risk, estimates, least share of estimates, greatest share of estimates, note]
+    DataFrame [treat1, treat2, studies, at high risk, estimates, least share of estimates, greatest share of estimates,
+    note]
         One row a comparison, and one for the whole network. Weights are not published. By estimates, each study has at
         least one; how the rest are spread is open.
     """
@@ -318,22 +348,45 @@ def high_risk_information(edges: pd.DataFrame, studies: pd.DataFrame) -> pd.Data
         own = _used(studies, edge.treat1, edge.treat2)
         high = int((own["rob_overall"] == "high").sum())
         low, greatest = high_share_bounds(len(own), high, int(edge.estimates))
-        rows.append({
-            "treat1": edge.treat1, "treat2": edge.treat2, "studies": len(own), "at high risk": high,
-            "estimates": int(edge.estimates), "least share of estimates": low, "greatest share of estimates": greatest,
-            "note": "known exactly: all studies are at high risk" if high == len(own) else "the spread of estimates over studies is not published",
-        })
+        rows.append(
+            {
+                "treat1": edge.treat1,
+                "treat2": edge.treat2,
+                "studies": len(own),
+                "at high risk": high,
+                "estimates": int(edge.estimates),
+                "least share of estimates": low,
+                "greatest share of estimates": greatest,
+                "note": (
+                    "known exactly: all studies are at high risk"
+                    if high == len(own)
+                    else "the spread of estimates over studies is not published"
+                ),
+            }
+        )
     table = pd.DataFrame(rows)
     counts = table[["studies", "at high risk", "estimates"]].sum()
-    shares = {name: (table[name] * table["estimates"]).sum() / counts["estimates"] for name in ("least share of estimates", "greatest share of estimates")}
-    whole = {"treat1": "the whole network", "treat2": "", **counts, **shares, "note": "all comparisons together, each estimate counted once"}
+    shares = {
+        name: (table[name] * table["estimates"]).sum() / counts["estimates"]
+        for name in ("least share of estimates", "greatest share of estimates")
+    }
+    whole = {
+        "treat1": "the whole network",
+        "treat2": "",
+        **counts,
+        **shares,
+        "note": "all comparisons together, each estimate counted once",
+    }
     return pd.concat([table, pd.DataFrame([whole])], ignore_index=True)
 
 
 def high_share_bounds(n_studies: int, n_high: int, n_estimates: int) -> tuple[float, float]:
     """Least and greatest share of estimates from high-risk studies, each study having at least one estimate."""
     if not 0 <= n_high <= n_studies <= n_estimates:
-        raise ValueError(f"studies={n_studies}, at high risk={n_high}, estimates={n_estimates}: expected 0 <= high <= studies <= estimates")
+        raise ValueError(
+            f"studies={n_studies}, at high risk={n_high}, estimates={n_estimates}: expected 0 <= high <= studies <="
+            " estimates"
+        )
     spare = n_estimates - n_studies
     if n_high == 0:
         return 0.0, 0.0
@@ -345,7 +398,9 @@ def high_share_bounds(n_studies: int, n_high: int, n_estimates: int) -> tuple[fl
 def imprecision_step(lower: float, upper: float, important: float) -> str:
     """Judgement of an interval: important effects on both sides, on one side with zero inside, or neither."""
     if lower > upper or not important > 0:
-        raise ValueError(f"lower={lower}, upper={upper}, important={important}: expected lower <= upper and important > 0")
+        raise ValueError(
+            f"lower={lower}, upper={upper}, important={important}: expected lower <= upper and important > 0"
+        )
     if lower <= -important and upper >= important:
         return MAJOR
     if lower <= 0 <= upper and (lower <= -important or upper >= important):
@@ -385,7 +440,10 @@ def _reporting_bias(basis: Basis, treat1: str, treat2: str, path: list) -> Judge
     if least < threshold:
         return Judgement(UNKNOWN, UNKNOWN, f"{_counted(least)}; a funnel plot needs {threshold}")
     p = float(basis.nma_published.set_index("quantity").at["egger_p", "value"])
-    text = f"{_counted(least)}; the printed Egger test (p {number(p, 2)}) is over the whole network, and its estimates are not public"
+    text = (
+        f"{_counted(least)}; the printed Egger test (p {number(p, 2)}) is over the whole network, and its estimates are"
+        " not public"
+    )
     if p > EGGER_LEVEL:
         return Judgement(UNKNOWN, UNKNOWN, f"{text}: it says nothing of this comparison")
     return Judgement(SOME, SOME, f"{text}: asymmetry is a warning even so")
@@ -401,10 +459,16 @@ def _indirectness(basis: Basis, treat1: str, treat2: str, path: list) -> Judgeme
         limit = basis.threshold("indirectness") * len(own)
         sure = int(kinds > 1) + int(without_main)
         steps.append((sure + int(short > limit), sure + int(short + unknown > limit) + int(bool(doubted))))
-        reasons.append(f"against {edge.treat2}: {kinds} {'sub-class' if kinds == 1 else 'sub-classes'}, {short} of {_counted(len(own))} "
-                       f"comparing arms for at most {SHORT_DAYS} days ({unknown} unknown)"
-                       + (f", none with {basis.rules.set_index('domain').at['indirectness', 'condition_label']}" if without_main else "")
-                       + (f", sources raise doubts about {sentence_list(doubted)}" if doubted else ""))
+        reasons.append(
+            f"against {edge.treat2}: {kinds} {'sub-class' if kinds == 1 else 'sub-classes'}, {short} of"
+            f" {_counted(len(own))} comparing arms for at most {SHORT_DAYS} days ({unknown} unknown)"
+            + (
+                f", none with {basis.rules.set_index('domain').at['indirectness', 'condition_label']}"
+                if without_main
+                else ""
+            )
+            + (f", sources raise doubts about {sentence_list(doubted)}" if doubted else "")
+        )
     if len(path) > 1:
         reasons.append("no trial compares the two")
     low, high = (min(2, max(side)) for side in zip(*steps, strict=True))
@@ -423,11 +487,16 @@ def _imprecision(basis: Basis, treat1: str, treat2: str, path: list) -> Judgemen
 def _heterogeneity(basis: Basis, treat1: str, treat2: str, path: list) -> Judgement:
     important = basis.threshold("heterogeneity")
     confidence, prediction = basis.intervals(treat1, treat2)
-    plain, wider = ([STEPS.index(imprecision_step(*ends, important)) for ends in intervals] for intervals in (confidence, prediction))
+    plain, wider = (
+        [STEPS.index(imprecision_step(*ends, important)) for ends in intervals]
+        for intervals in (confidence, prediction)
+    )
     steps = [max(0, new - mean) for new in wider for mean in plain]
     narrow, wide = (interval(*ends) for ends in prediction)
-    text = (f"prediction interval {narrow} at its narrowest, {wide} at its widest "
-            f"(tau2 {interval(basis.tau2.low, basis.tau2.high, 3)}), important from {number(important)}")
+    text = (
+        f"prediction interval {narrow} at its narrowest, {wide} at its widest "
+        f"(tau2 {interval(basis.tau2.low, basis.tau2.high, 3)}), important from {number(important)}"
+    )
     return Judgement(STEPS[min(steps)], STEPS[max(steps)], text)
 
 

@@ -85,9 +85,11 @@ def threshold_analysis(
         )
         half = z_quantile(level) * row.se
         said = [
-            _said(effects + influence[:, k] * _beyond(shift, shifts), treatments, decision, important, at)
-            if np.isfinite(shift)
-            else ""
+            (
+                _said(effects + influence[:, k] * _beyond(shift, shifts), treatments, decision, important, at)
+                if np.isfinite(shift)
+                else ""
+            )
             for shift in (below, above)
         ]
         rows.append(

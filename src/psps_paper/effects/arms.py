@@ -114,9 +114,7 @@ def require_columns(table: pd.DataFrame, columns: list[str], source: str) -> Non
         raise TypeError(f"{source}: {type(table).__name__} given; expected a DataFrame with {', '.join(columns)}")
     missing = [c for c in columns if c not in table.columns]
     if missing:
-        raise ValueError(
-            f"{source}: no column {', '.join(missing)}; there are {', '.join(map(str, table.columns))}"
-        )
+        raise ValueError(f"{source}: no column {', '.join(missing)}; there are {', '.join(map(str, table.columns))}")
 
 
 def contrasts_from_arms(
@@ -192,9 +190,7 @@ def contrasts_from_arms(
             reasons[at[mine]] = reason
             continue
         first, second = np.array(list(combinations(range(len(mine)), 2))).T
-        effect = _study_effects(
-            numeric, first, second, measure, correction, variance, continuity, increment
-        )
+        effect = _study_effects(numeric, first, second, measure, correction, variance, continuity, increment)
         columns["study"] += [study] * len(first)
         columns["treat1"] += list(treatment[mine][first])
         columns["treat2"] += list(treatment[mine][second])
@@ -272,9 +268,7 @@ def _excluded(arms: pd.DataFrame, reasons: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame({"row": list(arms.index[out]), **labels, "reason": reasons[out]})
 
 
-def impute_sd(
-    arms: pd.DataFrame, *, by: str | None = None, source: str = "arms"
-) -> ImputedArms:
+def impute_sd(arms: pd.DataFrame, *, by: str | None = None, source: str = "arms") -> ImputedArms:
     """Post-treatment SDs completed by the review's rules, with a log.
 
     An arm without a post-treatment SD takes its baseline SD; without that, the mean of the SDs of

@@ -65,9 +65,7 @@ def require(
         return
     position = int(np.flatnonzero(~ok.ravel())[0])
     label = position if rows is None else rows[position]
-    raise ValueError(
-        f"{source}, row {label}, column {column}: {values.ravel()[position]} is not {expected}"
-    )
+    raise ValueError(f"{source}, row {label}, column {column}: {values.ravel()[position]} is not {expected}")
 
 
 def numbers(kinds: Mapping[str, str], values: Mapping[str, Any] | pd.DataFrame, **where: Any) -> list[np.ndarray]:
@@ -94,9 +92,7 @@ def numbers(kinds: Mapping[str, str], values: Mapping[str, Any] | pd.DataFrame, 
         arrays = np.broadcast_arrays(*(np.asarray(values[name], float) for name in kinds))
     except (TypeError, ValueError) as error:
         shapes = ", ".join(f"{name} {np.shape(values[name])}" for name in kinds)
-        raise ValueError(
-            f"the columns must be numbers of one length or single numbers: {shapes} ({error})"
-        ) from error
+        raise ValueError(f"the columns must be numbers of one length or single numbers: {shapes} ({error})") from error
     for (name, kind), array in zip(kinds.items(), arrays, strict=True):
         accepted, expected = EXPECTED[kind]
         require(accepted(array), array, name, expected, **where)

@@ -168,9 +168,7 @@ def smd(
     n1, mean1, sd1, n2, mean2, sd2 = _two_groups(locals())
     df = n1 + n2 - 2
     pooled = np.sqrt(((n1 - 1) * sd1**2 + (n2 - 1) * sd2**2) / df)
-    return standardise(
-        (mean1 - mean2) / pooled, 1 / n1 + 1 / n2, n1 + n2, df, correction, variance
-    )
+    return standardise((mean1 - mean2) / pooled, 1 / n1 + 1 / n2, n1 + n2, df, correction, variance)
 
 
 def mean_difference(n1, mean1, sd1, n2, mean2, sd2) -> Effect:
@@ -220,9 +218,7 @@ def smd_from_t(
     """
     t, n1, n2 = numbers({"t": "finite", "n1": "sample size", "n2": "sample size"}, locals())
     sampling = 1 / n1 + 1 / n2
-    return standardise(
-        t * np.sqrt(sampling), sampling, n1 + n2, n1 + n2 - 2, correction, variance
-    )
+    return standardise(t * np.sqrt(sampling), sampling, n1 + n2, n1 + n2 - 2, correction, variance)
 
 
 def smd_from_p(
@@ -250,9 +246,7 @@ def smd_from_p(
     Source: inversion of the t test, then :func:`smd_from_t`.  Checked against: scipy's t test on
     simulated samples.
     """
-    p, n1, n2, sign = numbers(
-        {"p": "probability", "n1": "sample size", "n2": "sample size", "sign": "sign"}, locals()
-    )
+    p, n1, n2, sign = numbers({"p": "probability", "n1": "sample size", "n2": "sample size", "sign": "sign"}, locals())
     # stdtrit of the lower tail keeps its digits for tiny p, where 1 - p/2 would lose them.
     t = -sign * scipy.special.stdtrit(n1 + n2 - 2, p / 2)
     return smd_from_t(t, n1, n2, correction=correction, variance=variance)
@@ -431,14 +425,10 @@ def crossover_mean_difference(n, mean1, sd1, mean2, sd2, correlation) -> Effect:
     Source: Elbourne 2002; Cochrane Handbook 5.1, 16.4.6.  Checked against: its example, 16.4.6.4.
     """
     n, mean1, sd1, mean2, sd2, correlation = _crossover(locals())
-    return _effect(
-        mean1 - mean2, (sd1**2 + sd2**2 - 2 * correlation * sd1 * sd2) / n
-    )
+    return _effect(mean1 - mean2, (sd1**2 + sd2**2 - 2 * correlation * sd1 * sd2) / n)
 
 
-def crossover_smd(
-    n, mean1, sd1, mean2, sd2, correlation, *, correction: Correction = "none"
-) -> Effect:
+def crossover_smd(n, mean1, sd1, mean2, sd2, correlation, *, correction: Correction = "none") -> Effect:
     """SMD of a crossover trial, comparable with that of parallel groups.
 
     Parameters
@@ -479,9 +469,7 @@ def correlation_from_sds(sd1, sd2, sd_difference) -> np.ndarray:
 
     Source: the variance of a difference.  Checked against: crossover_mean_difference().
     """
-    sd1, sd2, sd_difference = numbers(
-        dict.fromkeys(("sd1", "sd2", "sd_difference"), "positive"), locals()
-    )
+    sd1, sd2, sd_difference = numbers(dict.fromkeys(("sd1", "sd2", "sd_difference"), "positive"), locals())
     correlation = (sd1**2 + sd2**2 - sd_difference**2) / (2 * sd1 * sd2)
     require(
         np.abs(correlation) <= 1,

@@ -18,9 +18,7 @@ from psps_paper.effects.single_arm import proportion_values, rate_values
 from psps_paper.effects.tetrachoric import tetrachoric
 
 ContinuousMeasure = Literal["MD", "SMD", "SMDH", "SMD1", "SMD1H", "ROM", "CVR", "VR", "D2ORL", "D2ORN"]
-BinaryMeasure = Literal[
-    "OR", "RR", "RD", "AS", "PETO", "PBIT", "OR2DL", "OR2DN", "YUQ", "YUY", "PHI", "RTET"
-]
+BinaryMeasure = Literal["OR", "RR", "RD", "AS", "PETO", "PBIT", "OR2DL", "OR2DN", "YUQ", "YUY", "PHI", "RTET"]
 RateContrast = Literal["IRR", "IRD", "IRSD"]
 ContinuityRule = Literal["only0", "all", "if0all", "none", "treatment_arm"]
 SMDVariance = Literal["LS", "LS2", "UB", "AV", "RevMan", "HO"]
@@ -37,7 +35,10 @@ NO_CONTINUITY = {"AS", "PHI", "RTET", "IRSD"}
 # Ratio of the SD of a standard logistic variable to 1, and the constant of Cox & Snell 1989.
 LOGISTIC_SD, COX_SNELL = np.pi / np.sqrt(3), 1.65
 VARIANCES = {
-    "SMD": ("LS", "LS2", "UB", "AV", "RevMan"), "SMD1": ("LS", "RevMan"), "MD": ("LS", "HO"), "ROM": ("LS", "HO")
+    "SMD": ("LS", "LS2", "UB", "AV", "RevMan"),
+    "SMD1": ("LS", "RevMan"),
+    "MD": ("LS", "HO"),
+    "ROM": ("LS", "HO"),
 }
 
 

@@ -148,9 +148,7 @@ def mean_sd_from_quantiles(
     if not quartiles and not extremes:
         raise ValueError("a median alone has no SD: give q1 and q3, minimum and maximum, or all")
     ascending = [name for name in ("minimum", "q1", "median", "q3", "maximum") if name in given]
-    size, *values = numbers(
-        {"n": "sample size", **dict.fromkeys(ascending, "finite")}, {"n": n, **given}
-    )
+    size, *values = numbers({"n": "sample size", **dict.fromkeys(ascending, "finite")}, {"n": n, **given})
     require(size == np.floor(size), size, "n", "a whole number")
     require((size >= 3) | (not quartiles), size, "n", "at least 3, as quartiles need")
     for lower, upper in zip(range(len(values) - 1), range(1, len(values)), strict=True):

@@ -154,8 +154,17 @@ def correlation_effect(correlation, n, measure: CorrelationMeasure = "ZCOR") -> 
 
 
 def change_effect(
-    n, mean1, sd1, mean2, sd2, correlation, measure: ChangeMeasure = "SMCC", *,
-    divide_by: Literal["sd1", "sd2"] = "sd1", correction: Correction = "exact", borenstein: bool = False,
+    n,
+    mean1,
+    sd1,
+    mean2,
+    sd2,
+    correlation,
+    measure: ChangeMeasure = "SMCC",
+    *,
+    divide_by: Literal["sd1", "sd2"] = "sd1",
+    correction: Correction = "exact",
+    borenstein: bool = False,
 ) -> Effect:
     """Change of one group between two measurements, first minus second.
 
@@ -190,8 +199,14 @@ def change_effect(
     Checked against: metafor 3.8-1 escalc().
     """
     choice(measure, "measure", get_args(ChangeMeasure))
-    kinds = {"n": "sample size", "mean1": "finite", "sd1": "positive", "mean2": "finite", "sd2": "positive",
-             "correlation": "correlation"}
+    kinds = {
+        "n": "sample size",
+        "mean1": "finite",
+        "sd1": "positive",
+        "mean2": "finite",
+        "sd2": "positive",
+        "correlation": "correlation",
+    }
     n, mean1, sd1, mean2, sd2, r = numbers(kinds, locals())
     require(np.abs(r) < 1, r, "correlation", "between -1 and 1, ends excluded")
     require(n >= 3, n, "n", "at least 3")
@@ -248,9 +263,15 @@ def back_transform(te, measure: ProportionMeasure | RateMeasure | CorrelationMea
     """
     (te,) = numbers({"te": "finite"}, {"te": te})
     simple = {
-        "PR": lambda x: x, "PLN": np.exp, "PLO": scipy.special.expit, "PAS": _squared_sine,
-        "IR": lambda x: x, "IRLN": np.exp, "IRS": lambda x: np.maximum(x, 0.0) ** 2,
-        "COR": lambda x: x, "ZCOR": np.tanh,
+        "PR": lambda x: x,
+        "PLN": np.exp,
+        "PLO": scipy.special.expit,
+        "PAS": _squared_sine,
+        "IR": lambda x: x,
+        "IRLN": np.exp,
+        "IRS": lambda x: np.maximum(x, 0.0) ** 2,
+        "COR": lambda x: x,
+        "ZCOR": np.tanh,
     }
     choice(measure, "measure", (*simple, "PFT"))
     if measure != "PFT":

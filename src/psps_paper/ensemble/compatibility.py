@@ -53,8 +53,10 @@ def _decided(evidence: Evidence, setting: Setting, witnesses: Sequence[Witness],
         floor = dl_floor(evidence, setting.correlation[1] if setting.crossovers == "one correlation" else None)
         return {
             "verdict": "impossible",
-            "because": f"tau2 would be at least {floor:.3f}, and the printed standard errors allow at most "
-            f"{parallel_ceiling(evidence):.3f}",
+            "because": (
+                f"tau2 would be at least {floor:.3f}, and the printed standard errors allow at most "
+                f"{parallel_ceiling(evidence):.3f}"
+            ),
             "witness": "",
         }
     agreeing = [w.name for w in witnesses if _belongs(w, setting)]
@@ -171,9 +173,11 @@ def describe_compatibility(table: pd.DataFrame, readings: pd.DataFrame) -> pd.Da
         name = (
             row["unit"]
             if case == STUDY_UNIT
-            else "common effect"
-            if common
-            else f"{crossovers_label(row['crossovers'], row['correlation'])}; tau2 by {row['tau2_method']}"
+            else (
+                "common effect"
+                if common
+                else f"{crossovers_label(row['crossovers'], row['correlation'])}; tau2 by {row['tau2_method']}"
+            )
         )
         verdict = row["verdict"]
         if verdict == "not found":

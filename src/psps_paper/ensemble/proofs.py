@@ -106,7 +106,10 @@ def tau2_by_standard_error(
     ends = []
     for sizes, numerator, pooled in (("n_low", 4 + cap**2 / 2, se[0]), ("n_high", 4.0, se[1])):
         v = np.repeat(numerator / mine[sizes].to_numpy(), counts)
-        gap = lambda t, v=v, pooled=pooled: (1 / (v + t)).sum() - 1 / pooled**2  # noqa: E731
+
+        def gap(t: float, v: np.ndarray = v, pooled: float = pooled) -> float:
+            return float((1 / (v + t)).sum() - 1 / pooled**2)
+
         ends.append(float(scipy.optimize.brentq(gap, 0.0, 10.0)) if gap(0.0) > 0 else np.nan)
     low, high = ends
     return (0.0 if np.isnan(low) else low), high
@@ -129,7 +132,10 @@ def largest_estimate(evidence: Evidence, comparison: int) -> float:
     q = evidence.q_range[1] / (1 + freedom[list(evidence.heterogeneous)].sum() / freedom[comparison])
     te = printed_contrast(evidence, evidence.edges["treat2"].iloc[comparison])["te"]
     centre, n = max(abs(te.low), abs(te.high)), mine["n_low"].min()
-    gap = lambda m: m - centre - np.sqrt(2 * q * (4 + m**2 / 2) / n)  # noqa: E731
+
+    def gap(m: float) -> float:
+        return float(m - centre - np.sqrt(2 * q * (4 + m**2 / 2) / n))
+
     return float(scipy.optimize.brentq(gap, centre, 1e3)) if gap(1e3) > 0 else np.inf
 
 

@@ -69,7 +69,9 @@ def tau_posterior(
     axes.locator_params(axis="x", nbins=7 if width == "double" else 5)
     layout.name_horizontal_axis(axes, f"tau ({unit})", size)
     return Drawing(
-        name, figure, data,
+        name,
+        figure,
+        data,
         f"Posterior density of tau ({unit}) over its prior: median {number(median)}, "
         f"{share} interval {interval(low, high)}.",
     )
@@ -136,8 +138,10 @@ def prior_strip(
     told = [text.replace("\n(", " (").replace("\n", ", ") for text in numbers]
     alt = "; ".join(f"{label}: {text}" for label, text in zip(labels, told, strict=True))
     return Drawing(
-        name, figure, data,
-        f"Probability of each conclusion as fitted, and its range while the prior of tau is scaled from "
+        name,
+        figure,
+        data,
+        "Probability of each conclusion as fitted, and its range while the prior of tau is scaled from "
         f"{_factor(x.min())} to {_factor(x.max())} times. {alt}.",
     )
 

@@ -26,19 +26,30 @@ def rob_keys(judgements: list[str]) -> list[Key]:
 def draw_symbol(canvas, x: float, y: float, judgement: str, size: float) -> None:
     """A disc with the judgement's symbol, which reads without its colour."""
     canvas.plot(
-        x, y, marker="o", markersize=1.35 * size, markerfacecolor=ROB_COLOURS[judgement],
-        markeredgecolor=INK, markeredgewidth=0.6, linestyle="none",
+        x,
+        y,
+        marker="o",
+        markersize=1.35 * size,
+        markerfacecolor=ROB_COLOURS[judgement],
+        markeredgecolor=INK,
+        markeredgewidth=0.6,
+        linestyle="none",
     )
     layout.write(
-        canvas, x, y, ROB_SYMBOLS[judgement], size, ha="center", va="center_baseline",
-        color=palette.text_on(ROB_COLOURS[judgement]), weight="bold",
+        canvas,
+        x,
+        y,
+        ROB_SYMBOLS[judgement],
+        size,
+        ha="center",
+        va="center_baseline",
+        color=palette.text_on(ROB_COLOURS[judgement]),
+        weight="bold",
     )
 
 
 @style.styled
-def rob_stacked(
-    rob: pd.DataFrame, *, width: Width = "double", name: str = "rob_stacked"
-) -> Drawing:
+def rob_stacked(rob: pd.DataFrame, *, width: Width = "double", name: str = "rob_stacked") -> Drawing:
     """Share of studies with each judgement, one bar a domain.
 
     Parameters
@@ -120,35 +131,42 @@ def rob_stacked(
             fill = ROB_COLOURS[judgement]
             axes.add_patch(
                 Rectangle(
-                    (start, base), percent, bar, facecolor=fill, edgecolor=INK,
-                    linewidth=0.8, hatch=ROB_HATCHES[judgement],
+                    (start, base),
+                    percent,
+                    bar,
+                    facecolor=fill,
+                    edgecolor=INK,
+                    linewidth=0.8,
+                    hatch=ROB_HATCHES[judgement],
                 )
             )
             text = members["text"][judgement]
             inside = fits(text, percent)
             layout.write(
-                axes, start + percent / 2, base + (bar / 2 if inside else bar + 0.75 * size), text,
-                size, ha="center",
+                axes,
+                start + percent / 2,
+                base + (bar / 2 if inside else bar + 0.75 * size),
+                text,
+                size,
+                ha="center",
                 # The hatch would run through the digits without a plain patch behind them.
                 bbox={"facecolor": fill, "edgecolor": "none", "pad": 1.0} if inside else None,
                 color=palette.text_on(fill) if inside else INK,
             )
             start += percent
-        parts = [
-            f"{number(group[j], 1)}% {j}" for j in JUDGEMENTS if group.get(j, 0) > 0
-        ]
+        parts = [f"{number(group[j], 1)}% {j}" for j in JUDGEMENTS if group.get(j, 0) > 0]
         alt.append(f"{domain}: {style.listed(parts)}")
         top -= rows[domain]
     return Drawing(
-        name, figure, data.drop(columns="text"),
+        name,
+        figure,
+        data.drop(columns="text"),
         "Risk of bias by domain, percentage of studies. " + ". ".join(alt) + ".",
     )
 
 
 @style.styled
-def rob_by_study(
-    studies: pd.DataFrame, *, width: Width = "double", name: str = "rob_by_study"
-) -> Drawing:
+def rob_by_study(studies: pd.DataFrame, *, width: Width = "double", name: str = "rob_by_study") -> Drawing:
     """Overall risk of bias of each study, grouped by treatment class.
 
     Parameters
@@ -173,11 +191,13 @@ def rob_by_study(
     order = sorted(counts.index, key=lambda c: (-counts[c], c))
     data = data.sort_values(
         ["treatment_class", "rob_overall", "label"],
-        key=lambda column: column.map({c: i for i, c in enumerate(order)})
-        if column.name == "treatment_class"
-        else column.map({j: i for i, j in enumerate(JUDGEMENTS)})
-        if column.name == "rob_overall"
-        else column,
+        key=lambda column: (
+            column.map({c: i for i, c in enumerate(order)})
+            if column.name == "treatment_class"
+            else column.map({j: i for i, j in enumerate(JUDGEMENTS)})
+            if column.name == "rob_overall"
+            else column
+        ),
         ignore_index=True,
     )
 
@@ -213,8 +233,11 @@ def rob_by_study(
         y = top - 0.9 * step
         canvas.add_patch(
             Rectangle(
-                (1, y - 0.5 * size), 4, size,
-                facecolor=palette.class_colour(treatment_class), edgecolor="none",
+                (1, y - 0.5 * size),
+                4,
+                size,
+                facecolor=palette.class_colour(treatment_class),
+                edgecolor="none",
             )
         )
         layout.write(canvas, 9, y, headings[treatment_class], size, weight="bold")
@@ -227,9 +250,7 @@ def rob_by_study(
         top -= (1.6 + rows) * step
     alt = [_tally(data["rob_overall"], f"all {len(data)} studies")]
     alt += [_tally(members["rob_overall"], f"{c} ({len(members)})") for c, members, _ in blocks]
-    return Drawing(
-        name, figure, data, "Overall risk of bias of each study. " + ". ".join(alt) + "."
-    )
+    return Drawing(name, figure, data, "Overall risk of bias of each study. " + ". ".join(alt) + ".")
 
 
 def _tally(judgements: pd.Series, heading: str) -> str:

@@ -46,9 +46,7 @@ class Drawing:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_-]*", self.name):
-            raise ValueError(
-                f"drawing name {self.name!r}: expected lower-case letters, digits, '-' and '_'"
-            )
+            raise ValueError(f"drawing name {self.name!r}: expected lower-case letters, digits, '-' and '_'")
         if not self.alt.strip():
             raise ValueError(f"drawing {self.name!r} has no text alternative")
 
@@ -121,7 +119,9 @@ def save(drawing: Drawing, folder: Path, formats: tuple[str, ...] = FORMATS, dpi
             dateless = {"Software": None} if path.suffix == ".png" else {"CreationDate": None}
             with mpl.rc_context(RC), installed_typefaces(drawing.figure):
                 drawing.figure.savefig(
-                    path, dpi=dpi, metadata=dateless,
+                    path,
+                    dpi=dpi,
+                    metadata=dateless,
                     facecolor="white" if path.suffix == ".png" else "none",
                 )
     return paths

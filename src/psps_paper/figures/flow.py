@@ -21,9 +21,7 @@ def _count(box: pd.Series) -> str:
 
 
 @style.styled
-def prisma_flow(
-    prisma: pd.DataFrame, *, width: Width = "double", name: str = "prisma_flow"
-) -> Drawing:
+def prisma_flow(prisma: pd.DataFrame, *, width: Width = "double", name: str = "prisma_flow") -> Drawing:
     """Flow of records, from the search to the synthesis.
 
     Parameters
@@ -89,7 +87,10 @@ def prisma_flow(
     figure, canvas = layout.page(width, total_height)
     arrow_style = {
         "arrowstyle": "-|>,head_width=0.25,head_length=0.45",
-        "color": INK, "linewidth": 1.0, "shrinkA": 0, "shrinkB": 0,
+        "color": INK,
+        "linewidth": 1.0,
+        "shrinkA": 0,
+        "shrinkB": 0,
     }
 
     def connect(start: tuple[float, float], end: tuple[float, float]) -> None:
@@ -98,8 +99,12 @@ def prisma_flow(
     def box_at(left: float, top: float, box_width: float, box_height: float, text: str) -> None:
         canvas.add_patch(
             Rectangle(
-                (left, top - box_height), box_width, box_height,
-                facecolor="none", edgecolor=INK, linewidth=1.0,
+                (left, top - box_height),
+                box_width,
+                box_height,
+                facecolor="none",
+                edgecolor=INK,
+                linewidth=1.0,
             )
         )
         layout.write(canvas, left + pad, top - box_height / 2, text, size)
@@ -125,13 +130,23 @@ def prisma_flow(
     for stage, (upper, lower) in spans.items():
         canvas.add_patch(
             Rectangle(
-                (1, max(lower - arrow + 3, 1)), strip - 1, upper - max(lower - arrow + 3, 1),
-                facecolor="none", edgecolor=GRID, linewidth=1.0,
+                (1, max(lower - arrow + 3, 1)),
+                strip - 1,
+                upper - max(lower - arrow + 3, 1),
+                facecolor="none",
+                edgecolor=GRID,
+                linewidth=1.0,
             )
         )
         layout.write(
-            canvas, 0.5 * strip + 0.5, (upper + max(lower - arrow + 3, 1)) / 2, stage, size,
-            rotation=90, ha="center", va="center",
+            canvas,
+            0.5 * strip + 0.5,
+            (upper + max(lower - arrow + 3, 1)) / 2,
+            stage,
+            size,
+            rotation=90,
+            ha="center",
+            va="center",
         )
 
     def phrase(box: pd.Series) -> str:

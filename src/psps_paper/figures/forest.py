@@ -34,8 +34,14 @@ def _favours_height(wide: bool, sides: tuple[str, str], size: float) -> float:
 
 
 def _write_favours(
-    canvas: Axes, axes: Axes, sides: tuple[str, str], null: float, span: tuple[float, float],
-    y: float, size: float, wide: bool,
+    canvas: Axes,
+    axes: Axes,
+    sides: tuple[str, str],
+    null: float,
+    span: tuple[float, float],
+    y: float,
+    size: float,
+    wide: bool,
 ) -> None:
     """What each side of the null line favours: beside arrows that leave it, or on two lines."""
     left, width = span
@@ -94,7 +100,8 @@ def forest_network(
     first, second : str
         Names for the two ends of the axis.
     ratio : bool
-        ``te`` and the limits are logarithms of a ratio, which ``unit`` names: the ratio is shown, on a logarithmic axis.
+        ``te`` and the limits are logarithms of a ratio, which ``unit`` names: the ratio is shown, on a logarithmic
+        axis.
     level : float
         Of both intervals.
 
@@ -122,14 +129,23 @@ def forest_network(
     wide = width == "double"
     side_texts = tuple(layout.wrap(side, 0.4 * total_width, size) for side in sides) if wide else sides
     shown_number = ratio_number if ratio else number
-    estimates = [f"{shown_number(r.te)} ({shown_number(r.lower)} to {shown_number(r.upper)})" for r in data.itertuples()]
+    estimates = [
+        f"{shown_number(r.te)} ({shown_number(r.lower)} to {shown_number(r.upper)})" for r in data.itertuples()
+    ]
     predictions = [
-        "" if not predicted or pd.isna(r.predict_lower)
-        else f"PI {shown_number(r.predict_lower)} to {shown_number(r.predict_upper)}"
+        (
+            ""
+            if not predicted or pd.isna(r.predict_lower)
+            else f"PI {shown_number(r.predict_lower)} to {shown_number(r.predict_upper)}"
+        )
         for r in data.itertuples()
     ]
     any_prediction = any(predictions)
-    heading = f"SMD ({percent} CI)" if unit == "standardised mean difference" else f"{'Ratio' if ratio else 'Estimate'} ({percent} CI)"
+    heading = (
+        f"SMD ({percent} CI)"
+        if unit == "standardised mean difference"
+        else f"{'Ratio' if ratio else 'Estimate'} ({percent} CI)"
+    )
     number_width = max(layout.text_width(t, size) for t in [*estimates, *predictions, heading]) + 2
     label_width = 0.36 * total_width if wide else 0.0
     labels = [layout.wrap(t, (label_width or total_width) - 8, size) for t in data["label"]]
@@ -174,9 +190,7 @@ def forest_network(
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6 if wide else 4))
     top = axis_height + body
     bands = [(axis_height, top)] if wide else []
-    layout.write(
-        canvas, total_width - 1, top + 0.5 * heading_height, heading, size, ha="right", color=MUTED
-    )
+    layout.write(canvas, total_width - 1, top + 0.5 * heading_height, heading, size, ha="right", color=MUTED)
     for row, label, shown, prediction, row_space in zip(
         data.itertuples(), labels, estimates, predictions, row_heights, strict=True
     ):
@@ -191,37 +205,28 @@ def forest_network(
             bands.append((top - row_space, top - above - 0.5 * size))
         if prediction:
             _prediction_line(axes, row.predict_lower, row.predict_upper, y)
-        axes.plot([row.lower, row.upper], [y, y], color=colour, linewidth=3.4,
-                  solid_capstyle="butt", zorder=3)
+        axes.plot([row.lower, row.upper], [y, y], color=colour, linewidth=3.4, solid_capstyle="butt", zorder=3)
         marker, filled = style.TIER_MARKERS[row.tier]
         axes.plot(row.te, y, **layout.marker_style(marker, colour, filled, 7.5))
         numbers_y = y + (0.5 * line if prediction else 0)
         layout.write(canvas, total_width - 1, numbers_y, shown, size, ha="right")
         if prediction:
-            layout.write(
-                canvas, total_width - 1, y - 0.5 * line, prediction, size, ha="right", color=MUTED
-            )
+            layout.write(canvas, total_width - 1, y - 0.5 * line, prediction, size, ha="right", color=MUTED)
         top -= row_space
     _null_line(axes, 0.0, bands)
     axis_label = unit[0].upper() + unit[1:] + " (logarithmic axis)" * ratio
-    layout.write(
-        canvas, left + plot_width / 2, axis_height - 2.4 * size, axis_label, size, ha="center"
-    )
-    _write_favours(
-        canvas, axes, side_texts, 0.0, (left, plot_width), axis_height - 3.5 * size, size, wide
-    )
+    layout.write(canvas, left + plot_width / 2, axis_height - 2.4 * size, axis_label, size, ha="center")
+    _write_favours(canvas, axes, side_texts, 0.0, (left, plot_width), axis_height - 3.5 * size, size, wide)
     alt = [
-        f"{row.label} {shown}"
-        + (f", prediction interval {prediction[3:]}" if prediction else "")
-        + f" [{row.tier}]"
-        for row, shown, prediction in zip(
-            data.itertuples(), estimates, predictions, strict=True
-        )
+        f"{row.label} {shown}" + (f", prediction interval {prediction[3:]}" if prediction else "") + f" [{row.tier}]"
+        for row, shown, prediction in zip(data.itertuples(), estimates, predictions, strict=True)
     ]
     return Drawing(
-        name, figure, data,
-        f"Forest plot, {unit} with {percent} confidence interval. Values below {int(ratio)} {sides[0]}, above {int(ratio)} "
-        f"{sides[1]}: " + "; ".join(alt) + ".",
+        name,
+        figure,
+        data,
+        f"Forest plot, {unit} with {percent} confidence interval. Values below {int(ratio)} {sides[0]}, above"
+        f" {int(ratio)} {sides[1]}: " + "; ".join(alt) + ".",
     )
 
 
@@ -294,7 +299,9 @@ def forest_responders(
         summary = {"label": "Pooled, random effects", "pooled": True} | dict(pooled)
         style.check_numbers(
             pd.DataFrame([summary])[["label", "estimate", "lower", "upper"]],
-            ["estimate", "lower", "upper"], where, above=0,
+            ["estimate", "lower", "upper"],
+            where,
+            above=0,
         )
         data = pd.concat([data, pd.DataFrame([summary])], ignore_index=True)
     sides = favours_labels(first, second, desirable)
@@ -308,23 +315,16 @@ def forest_responders(
     estimates = [estimate(r.estimate, r.lower, r.upper) for r in data.itertuples()]
     has_prediction = "predict_lower" in data.columns
     prediction = (
-        f"PI {interval(data['predict_lower'].iloc[-1], data['predict_upper'].iloc[-1])}"
-        if has_prediction else ""
+        f"PI {interval(data['predict_lower'].iloc[-1], data['predict_upper'].iloc[-1])}" if has_prediction else ""
     )
     heading = f"{measure} ({percent} CI)"
     number_width = max(layout.text_width(t, size) for t in [*estimates, prediction, heading]) + 2
-    arms = [
-        ("", "") if r.pooled
-        else (f"{r.events1:g}/{r.n1:g}", f"{r.events2:g}/{r.n2:g}") for r in data.itertuples()
-    ]
+    arms = [("", "") if r.pooled else (f"{r.events1:g}/{r.n1:g}", f"{r.events2:g}/{r.n2:g}") for r in data.itertuples()]
     arm_headings = [layout.wrap(first, 8.5 * size, size), layout.wrap(second, 8.5 * size, size)]
     arm_width = [
-        max(layout.block_width(t, size) for t in [arm_headings[i], *(a[i] for a in arms)]) + size
-        for i in (0, 1)
+        max(layout.block_width(t, size) for t in [arm_headings[i], *(a[i] for a in arms)]) + size for i in (0, 1)
     ]
-    labels_room = (
-        total_width - number_width - sum(arm_width) - 15 * size if wide else total_width - 2
-    )
+    labels_room = total_width - number_width - sum(arm_width) - 15 * size if wide else total_width - 2
     if not wide:
         labels_room -= sum(arm_width)
     labels = [layout.wrap(t, labels_room - size, size) for t in data["label"]]
@@ -363,19 +363,19 @@ def forest_responders(
     bands = [(axis_height, top)] if wide else []
     for i in (0, 1):
         layout.write(
-            canvas, arm_left + sum(arm_width[: i + 1]), top + heading_height - 0.3 * size,
-            arm_headings[i], size, ha="right", va="top", color=MUTED,
+            canvas,
+            arm_left + sum(arm_width[: i + 1]),
+            top + heading_height - 0.3 * size,
+            arm_headings[i],
+            size,
+            ha="right",
+            va="top",
+            color=MUTED,
         )
-    layout.write(
-        canvas, total_width - 1, top + 0.6 * line, heading, size, ha="right", color=MUTED
-    )
-    for row, label, arm, shown, space in zip(
-        data.itertuples(), labels, arms, estimates, heights, strict=True
-    ):
+    layout.write(canvas, total_width - 1, top + 0.6 * line, heading, size, ha="right", color=MUTED)
+    for row, label, arm, shown, space in zip(data.itertuples(), labels, arms, estimates, heights, strict=True):
         text_y = top - space / 2 if wide else top - 0.3 * size - 0.5 * line * layout.line_count(label)
-        y = text_y if wide else top - space + 0.5 * size + 0.5 * line * (
-            2 if row.pooled and has_prediction else 1
-        )
+        y = text_y if wide else top - space + 0.5 * size + 0.5 * line * (2 if row.pooled and has_prediction else 1)
         if not wide:
             bands.append((top - space, top - layout.line_count(label) * line - 0.5 * size))
         weight = "bold" if row.pooled else "normal"
@@ -385,28 +385,32 @@ def forest_responders(
         if row.pooled:
             if has_prediction:
                 _prediction_line(axes, row.predict_lower, row.predict_upper, y)
-                layout.write(canvas, total_width - 1, y - 0.5 * line, prediction, size, ha="right",
-                            color=MUTED)
-            corners = [(row.lower, y), (row.estimate, y + 0.5 * size), (row.upper, y),
-                       (row.estimate, y - 0.5 * size)]
+                layout.write(canvas, total_width - 1, y - 0.5 * line, prediction, size, ha="right", color=MUTED)
+            corners = [(row.lower, y), (row.estimate, y + 0.5 * size), (row.upper, y), (row.estimate, y - 0.5 * size)]
             axes.add_patch(Polygon(corners, facecolor=INK, edgecolor=INK, zorder=4))
         else:
-            axes.plot([row.lower, row.upper], [y, y], color=INK, linewidth=1.6, zorder=3,
-                      solid_capstyle="butt")
+            axes.plot([row.lower, row.upper], [y, y], color=INK, linewidth=1.6, zorder=3, solid_capstyle="butt")
             axes.plot(row.estimate, y, **layout.marker_style("s", INK, True, 6))
         layout.write(
-            canvas, total_width - 1, y + (0.5 * line if row.pooled and has_prediction else 0),
-            shown, size, ha="right", weight=weight,
+            canvas,
+            total_width - 1,
+            y + (0.5 * line if row.pooled and has_prediction else 0),
+            shown,
+            size,
+            ha="right",
+            weight=weight,
         )
         top -= space
     _null_line(axes, 1.0, bands)
     layout.write(
-        canvas, left + plot_width / 2, axis_height - 2.4 * size,
-        f"{measure} (logarithmic axis)", size, ha="center",
+        canvas,
+        left + plot_width / 2,
+        axis_height - 2.4 * size,
+        f"{measure} (logarithmic axis)",
+        size,
+        ha="center",
     )
-    _write_favours(
-        canvas, axes, side_texts, 1.0, (left, plot_width), axis_height - 3.5 * size, size, wide
-    )
+    _write_favours(canvas, axes, side_texts, 1.0, (left, plot_width), axis_height - 3.5 * size, size, wide)
     alt = []
     for row, arm, shown in zip(data.itertuples(), arms, estimates, strict=True):
         events = "" if row.pooled else f" {arm[0]} against {arm[1]},"
@@ -414,7 +418,9 @@ def forest_responders(
     if prediction:
         alt[-1] += f", prediction interval {prediction[3:]}"
     return Drawing(
-        name, figure, data,
+        name,
+        figure,
+        data,
         f"Forest plot of responders, {first} against {second}, {measure.lower()} with {percent} "
         f"confidence interval; values below 1 {sides[0]}, above 1 {sides[1]}. " + "; ".join(alt) + ".",
     )
@@ -423,10 +429,7 @@ def forest_responders(
 def _ratio_ticks(low: float, high: float, most: int) -> list[float]:
     """Round numbers inside exp(low) to exp(high), no more than ``most``, always with 1."""
     for steps in ((1, 2, 5), (1, 3), (1,)):
-        ticks = [
-            m * 10.0**e for e in range(-6, 7) for m in steps
-            if low <= np.log(m * 10.0**e) <= high
-        ]
+        ticks = [m * 10.0**e for e in range(-6, 7) for m in steps if low <= np.log(m * 10.0**e) <= high]
         if len(ticks) <= most:
             break
     while len(ticks) > most:

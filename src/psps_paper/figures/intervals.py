@@ -36,8 +36,8 @@ def interval_strip(
     Returns
     -------
     Drawing
-        Data [label, low, high, printed, printed_low, printed_high, meets]: all values that print as ``printed`` lie from
-        ``printed_low`` to ``printed_high``; ``meets`` says whether these and the implied ones have any in common.
+        Data [label, low, high, printed, printed_low, printed_high, meets]: all values that print as ``printed`` lie
+        from ``printed_low`` to ``printed_high``; ``meets`` says whether these and the implied ones have any in common.
 
     Notes
     -----
@@ -78,20 +78,29 @@ def interval_strip(
     axes.locator_params(axis="x", nbins=6 if width == "double" else 4)
     for row, y in zip(data.itertuples(), centres, strict=True):
         axes.plot([low, high], [y, y], color=GRID, linewidth=0.8, zorder=1)
-        axes.plot([row.low, row.high], [y, y], color=GRID, linewidth=11, zorder=2,
-                  solid_capstyle="butt")
+        axes.plot([row.low, row.high], [y, y], color=GRID, linewidth=11, zorder=2, solid_capstyle="butt")
         # Limits of their own, so that an interval narrower than a marker is still seen.
-        axes.plot([row.low, row.high], [y, y], color=MUTED, linestyle="none", marker="|",
-                  markersize=13, markeredgewidth=1.6, zorder=3)
+        axes.plot(
+            [row.low, row.high],
+            [y, y],
+            color=MUTED,
+            linestyle="none",
+            marker="|",
+            markersize=13,
+            markeredgewidth=1.6,
+            zorder=3,
+        )
         if pd.notna(row.printed):
-            axes.plot([row.printed_low, row.printed_high], [y, y], color=INK, linewidth=1.6, zorder=4,
-                      solid_capstyle="butt")
+            axes.plot(
+                [row.printed_low, row.printed_high], [y, y], color=INK, linewidth=1.6, zorder=4, solid_capstyle="butt"
+            )
             axes.plot(row.printed, y, **layout.marker_style("o" if row.meets else "X", INK, True, 5))
-    alt = "; ".join(f"{r.label}: {n}".replace("\n", ", ")
-                    for r, n in zip(data.itertuples(), numbers, strict=True))
+    alt = "; ".join(f"{r.label}: {n}".replace("\n", ", ") for r, n in zip(data.itertuples(), numbers, strict=True))
     outside = int(data["meets"].eq(False).sum())
     return Drawing(
-        name, figure, data,
+        name,
+        figure,
+        data,
         f"Printed values against implied intervals ({unit}); {outside} of {int(given.sum())} printed values "
         f"outside even with their rounding. {alt}.",
     )
@@ -137,9 +146,7 @@ def funnel(
     if not given:
         weight = 1 / data["se"].astype(float) ** 2
         sums = (weight * data["te"]).groupby(data["comparison"]).sum()
-        data["summary"] = data["comparison"].map(
-            sums / weight.groupby(data["comparison"]).sum()
-        )
+        data["summary"] = data["comparison"].map(sums / weight.groupby(data["comparison"]).sum())
     data["adjusted"] = data["te"] - data["summary"]
     quantile = scipy.special.ndtri(0.975)
 
@@ -148,19 +155,17 @@ def funnel(
     counts = data["comparison"].value_counts()
     markers = dict(zip(comparisons, FUNNEL_MARKERS, strict=False))
     keys = [
-        Key(f"{c} ({counts[c]})", INK, marker=markers[c], filled=index % 2 == 0)
-        for index, c in enumerate(comparisons)
+        Key(f"{c} ({counts[c]})", INK, marker=markers[c], filled=index % 2 == 0) for index, c in enumerate(comparisons)
     ]
     note = layout.wrap(
         f"Points: {tier} estimates. Dashed: 95% of the estimates if only chance acts.",
-        total_width - 4, size,
+        total_width - 4,
+        size,
     )
     note_height = layout.line_count(note) * layout.line_height(size) + 0.5 * size
     legend_height = layout.legend_height(keys, total_width, size) + 0.4 * size
     left, plot = 4.8 * size, 24 * size
-    axis_label = layout.wrap(
-        f"Estimate minus summary of its comparison ({unit})", total_width - left - 8, size
-    )
+    axis_label = layout.wrap(f"Estimate minus summary of its comparison ({unit})", total_width - left - 8, size)
     bottom = 2.3 * size + layout.line_count(axis_label) * layout.line_height(size)
     height = legend_height + note_height + plot + bottom
     figure, canvas = layout.page(width, height)
@@ -173,8 +178,9 @@ def funnel(
     axes.locator_params(axis="x", nbins=7 if width == "double" else 5)
     axes.axvline(0, color=INK, linewidth=0.9, zorder=1)
     for side in (-1, 1):
-        axes.plot([0, side * quantile * deepest], [0, deepest], color=MUTED, linewidth=1.0,
-                  linestyle=(0, (4, 3)), zorder=1)
+        axes.plot(
+            [0, side * quantile * deepest], [0, deepest], color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1
+        )
     for key, comparison in zip(keys, comparisons, strict=True):
         group = data[data["comparison"] == comparison]
         axes.plot(group["adjusted"], group["se"], **layout.marker_style(key.marker, INK, key.filled, 6))
@@ -186,6 +192,4 @@ def funnel(
         f"{len(data)} lie inside the 95% limits; {int((data['adjusted'] < 0).sum())} left and "
         f"{int((data['adjusted'] > 0).sum())} right of the centre."
     )
-    return Drawing(
-        name, figure, data[["comparison", "te", "se", "summary", "adjusted"]], alt
-    )
+    return Drawing(name, figure, data[["comparison", "te", "se", "summary", "adjusted"]], alt)

@@ -27,13 +27,15 @@ def _characters(weight: str) -> frozenset[int]:
 
 
 def foreign(text: str, weight: str = "normal") -> str:
-    """The characters that the figures' own typeface lacks, each once; it has Latin, Greek, Cyrillic, Arabic, Hebrew and others."""
+    """The characters that the figures' own typeface lacks, each once; it has Latin, Greek, Cyrillic, Arabic, Hebrew and
+    others."""
     return "".join(sorted({c for c in text if ord(c) not in _characters(weight) and c.isprintable()}))
 
 
 @functools.cache
 def families(characters: str, entries: tuple[FontEntry, ...]) -> tuple[list[str], str]:
-    """Choose, for characters that the figures' own typeface lacks, from typefaces those that together have most of them.
+    """Choose, for characters that the figures' own typeface lacks, from typefaces those that together have most of
+    them.
 
     Parameters
     ----------
@@ -59,7 +61,11 @@ def families(characters: str, entries: tuple[FontEntry, ...]) -> tuple[list[str]
             # A placeholder, as matplotlib brings one, claims all of Unicode but draws one box for a whole script
             if len(set(glyphs.values())) > len(glyphs) / 10:
                 found[name] = missing & glyphs.keys()
-    while missing and (best := max(found, key=lambda name: len(found[name] & missing), default="")) and found[best] & missing:
+    while (
+        missing
+        and (best := max(found, key=lambda name: len(found[name] & missing), default=""))
+        and found[best] & missing
+    ):
         chosen.append(best)
         missing -= found[best]
     return chosen, "".join(map(chr, sorted(missing)))
@@ -67,9 +73,11 @@ def families(characters: str, entries: tuple[FontEntry, ...]) -> tuple[list[str]
 
 @contextlib.contextmanager
 def browser_finds_typefaces() -> Iterator[None]:
-    """Silence matplotlib's warning of characters that the figures' typeface lacks, and no other, while a file is written.
+    """Silence matplotlib's warning of characters that the figures' typeface lacks, and no other, while a file is
+    written.
 
-    An SVG keeps its text as text, for which the reader's browser finds a typeface: its bytes depend on no installed one.
+    An SVG keeps its text as text, for which the reader's browser finds a typeface: its bytes depend on no installed
+    one.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .*missing from", category=UserWarning)
@@ -86,7 +94,10 @@ def installed_typefaces(figure: Figure) -> Iterator[None]:
     before = {text: text.get_fontfamily() for text in lacking if lacking[text]}
     chosen, boxes = families("".join(sorted(set("".join(lacking.values())))), tuple(fontManager.ttflist))
     if boxes:
-        warnings.warn(f"no installed typeface has {boxes}: a PDF or PNG shows boxes; install one that has, or use the SVG", stacklevel=3)
+        warnings.warn(
+            f"no installed typeface has {boxes}: a PDF or PNG shows boxes; install one that has, or use the SVG",
+            stacklevel=3,
+        )
     log = logging.getLogger("matplotlib.font_manager")
     level = log.level
     log.setLevel(logging.ERROR)  # a typeface without bold serves for bold too
@@ -103,7 +114,8 @@ def installed_typefaces(figure: Figure) -> Iterator[None]:
 
 @functools.lru_cache(maxsize=4096)
 def text_width(text: str, size: float, weight: str = "normal") -> float:
-    """Width of one line in points, in the figures' own typeface; a character that it lacks counts as one em, as Chinese ones are."""
+    """Width of one line in points, in the figures' own typeface; a character that it lacks counts as one em, as Chinese
+    ones are."""
     if not text.strip():
         return 0.0
     font = FontProperties(family=FONT, weight=weight)
@@ -165,14 +177,10 @@ def page_width(width: Width) -> float:
     return WIDTH_MM[width] / 25.4 * 72
 
 
-def panel(
-    figure: Figure, left: float, bottom: float, width: float, height: float, size: float
-) -> Axes:
+def panel(figure: Figure, left: float, bottom: float, width: float, height: float, size: float) -> Axes:
     """Axes at a place given in points, with the style's ticks."""
     total_width, total_height = figure.get_size_inches() * 72
-    axes = figure.add_axes(
-        (left / total_width, bottom / total_height, width / total_width, height / total_height)
-    )
+    axes = figure.add_axes((left / total_width, bottom / total_height, width / total_width, height / total_height))
     axes.tick_params(labelsize=size, length=3, width=0.8, pad=2)
     axes.xaxis.label.set_fontsize(size)
     axes.yaxis.label.set_fontsize(size)
@@ -226,17 +234,20 @@ def legend_height(keys: Sequence[Key], width: float, size: float) -> float:
     return (_key_places(keys, width, size)[-1][0] + 1) * 1.5 * size
 
 
-def legend(
-    canvas: Axes, keys: Sequence[Key], left: float, top: float, width: float, size: float
-) -> None:
+def legend(canvas: Axes, keys: Sequence[Key], left: float, top: float, width: float, size: float) -> None:
     """Draw a legend in as many lines as the width asks for, downwards from ``top``."""
     for key, (row, x) in zip(keys, _key_places(keys, width, size), strict=True):
         y = top - (row + 0.5) * 1.5 * size
         if key.marker is None:
             canvas.add_patch(
                 Rectangle(
-                    (left + x, y - 0.45 * size), SWATCH, 0.9 * size,
-                    facecolor=key.colour, edgecolor=INK, linewidth=0.6, hatch=key.hatch,
+                    (left + x, y - 0.45 * size),
+                    SWATCH,
+                    0.9 * size,
+                    facecolor=key.colour,
+                    edgecolor=INK,
+                    linewidth=0.6,
+                    hatch=key.hatch,
                 )
             )
         else:

@@ -45,10 +45,10 @@ def network_graph(
 
     Notes
     -----
-    The largest subnetwork is drawn at the top; every other one below it with dashed lines. Names stand in the network where
-    they and the numbers fit without touching. Else treatments are dots on a ring with their names beside it (below it, by
-    number, where the figure is narrow), each line has its number of studies alone, and what has no room even then is left to
-    the data.
+    The largest subnetwork is drawn at the top; every other one below it with dashed lines. Names stand in the network
+    where they and the numbers fit without touching. Else treatments are dots on a ring with their names beside it
+    (below it, by number, where the figure is narrow), each line has its number of studies alone, and what has no room
+    even then is left to the data.
 
     Raises
     ------
@@ -73,9 +73,7 @@ def network_graph(
         graph.add_edge(row.treat1, row.treat2, studies=row.n_studies, estimates=row.n_estimates)
     colours = {t: palette.class_colour(c) for t, c in style.class_of(graph.nodes, classes).items()}
     parts = sorted(nx.connected_components(graph), key=lambda part: (-len(part), sorted(part)))
-    data["subnetwork"] = [
-        next(i for i, part in enumerate(parts, 1) if t in part) for t in data["treat1"]
-    ]
+    data["subnetwork"] = [next(i for i, part in enumerate(parts, 1) if t in part) for t in data["treat1"]]
 
     size = layout_module.font_size(width)
     total_width = layout_module.page_width(width)
@@ -88,8 +86,13 @@ def network_graph(
     for index, layout in enumerate(layouts):
         if index:
             layout_module.write(
-                canvas, total_width / 2, top - 0.65 * note,
-                "separate subnetwork, not connected to the others", size, ha="center", color=MUTED,
+                canvas,
+                total_width / 2,
+                top - 0.65 * note,
+                "separate subnetwork, not connected to the others",
+                size,
+                ha="center",
+                color=MUTED,
             )
             top -= note
         top -= layout.height
@@ -130,7 +133,9 @@ class _Text:
     size: Point
 
     def touches(self, other: _Text) -> bool:
-        return all(abs(a - b) < (m + n) / 2 for a, b, m, n in zip(self.place, other.place, self.size, other.size, strict=True))
+        return all(
+            abs(a - b) < (m + n) / 2 for a, b, m, n in zip(self.place, other.place, self.size, other.size, strict=True)
+        )
 
     def at(self, place: Point) -> _Text:
         return replace(self, place=place)
@@ -149,7 +154,14 @@ class _Layout:
 
 
 def _block(text: str, size: float, across: float, along: float) -> _Text:
-    return _Text(text, (0, 0), (layout_module.block_width(text, size) + across, layout_module.line_count(text) * layout_module.line_height(size) + along))
+    return _Text(
+        text,
+        (0, 0),
+        (
+            layout_module.block_width(text, size) + across,
+            layout_module.line_count(text) * layout_module.line_height(size) + along,
+        ),
+    )
 
 
 def _layout(part: nx.Graph, width: Width) -> _Layout:
@@ -157,8 +169,12 @@ def _layout(part: nx.Graph, width: Width) -> _Layout:
     framed = _framed(part, width)
     things = [*framed.names.values(), *(text for _, text in framed.lines.values())]
     clear = not any(one.touches(other) for one, other in itertools.combinations(things, 2))
-    passing = any(_passes(framed.nodes[first], framed.nodes[second], name) for first, second in framed.lines
-                  for treatment, name in framed.names.items() if treatment not in (first, second))
+    passing = any(
+        _passes(framed.nodes[first], framed.nodes[second], name)
+        for first, second in framed.lines
+        for treatment, name in framed.names.items()
+        if treatment not in (first, second)
+    )
     return framed if clear and not passing else _ring(part, width)
 
 
@@ -207,17 +223,26 @@ def _ring(part: nx.Graph, width: Width) -> _Layout:
     dots = {t: _Text("" if wide else str(k), nodes[t], (dot, dot)) for k, t in enumerate(treatments, 1)}
     lines = _numbered(part, nodes, list(dots.values()), size)
     left_out = sum(text is None for _, text in lines.values())
-    note = layout_module.wrap("On each line: number of studies" + (f"; {left_out} without room are in the data" if left_out else ""), total - 4, size)
+    note = layout_module.wrap(
+        "On each line: number of studies" + (f"; {left_out} without room are in the data" if left_out else ""),
+        total - 4,
+        size,
+    )
     names = {t: name.at((name.place[0], name.place[1] + lift)) for t, name in names.items()}
     return _Layout(lift + max(high, radius + dot), nodes, names, lines, dots, note)
 
 
-def _beside(around: dict[str, Point], radius: float, total: float, size: float) -> tuple[dict[str, _Text], float, float]:
-    """Names left and right of a ring around (total / 2, 0), in the order of their dots; and how far down and up they reach."""
+def _beside(
+    around: dict[str, Point], radius: float, total: float, size: float
+) -> tuple[dict[str, _Text], float, float]:
+    """Names left and right of a ring around (total / 2, 0), in the order of their dots; and how far down and up they
+    reach."""
     gap, names, low, high = 3 * size, {}, 0.0, 0.0
     room = total / 2 - radius - gap - 2
     for side in (-1, 1):
-        listed = sorted((t for t, (x, _) in around.items() if (x - total / 2 > 1e-9) == (side > 0)), key=lambda t: -around[t][1])
+        listed = sorted(
+            (t for t, (x, _) in around.items() if (x - total / 2 > 1e-9) == (side > 0)), key=lambda t: -around[t][1]
+        )
         blocks = {t: _block(layout_module.wrap(t, room, size), size, 0, 0.5 * size) for t in listed}
         places, limit = [], math.inf
         for t in listed:
@@ -242,9 +267,11 @@ def _below(around: dict[str, Point], reach: float, total: float, size: float) ->
     return names, low, reach
 
 
-def _numbered(part: nx.Graph, nodes: dict[str, Point], taken: list[_Text], size: float) -> dict[tuple[str, str], tuple[float, _Text | None]]:
-    """Number of studies of each line, as near to its middle as it touches nothing, and in a small network no other line;
-    short lines have the least choice and go first."""
+def _numbered(
+    part: nx.Graph, nodes: dict[str, Point], taken: list[_Text], size: float
+) -> dict[tuple[str, str], tuple[float, _Text | None]]:
+    """Number of studies of each line, as near to its middle as it touches nothing, and in a small network no other
+    line; short lines have the least choice and go first."""
     taken, lines, pairs = list(taken), {}, _pairs(part)
     for pair in sorted(pairs, key=lambda pair: (round(math.dist(nodes[pair[0]], nodes[pair[1]]), 6), pair)):
         studies = part.edges[pair]["studies"]
@@ -252,8 +279,11 @@ def _numbered(part: nx.Graph, nodes: dict[str, Point], taken: list[_Text], size:
         others = [other for other in pairs if other != pair] if len(pairs) <= SPARSE else []
         label = _block(str(int(studies)), size, 2 * PAD + 2, 2 * PAD + 2 - 0.3 * size)
         shares = [0.5 + sign * step / 40 for step in range(15) for sign in (-1, 1)]
-        free = [one for one in (label.at(tuple((start + share * (end - start)).tolist())) for share in shares)
-                if not any(one.touches(other) for other in taken)]  # fmt: skip
+        free = [
+            one
+            for one in (label.at(tuple((start + share * (end - start)).tolist())) for share in shares)
+            if not any(one.touches(other) for other in taken)
+        ]
         apart = (one for one in free if not any(_passes(nodes[first], nodes[second], one) for first, second in others))
         placed = next(apart, free[0] if free else None)
         taken += [placed] if placed else []
@@ -261,31 +291,60 @@ def _numbered(part: nx.Graph, nodes: dict[str, Point], taken: list[_Text], size:
     return {pair: lines[pair] for pair in pairs}
 
 
-def _draw_part(canvas: Axes, layout: _Layout, bottom: float, most: float, colours: dict[str, str], size: float, dashes) -> None:
+def _draw_part(
+    canvas: Axes, layout: _Layout, bottom: float, most: float, colours: dict[str, str], size: float, dashes
+) -> None:
     def up(place: Point) -> Point:
         return place[0], place[1] + bottom
 
     thick = 6.8 if layout.dots is None else min(3.8, 70 / len(layout.lines))
     for (first, second), (studies, label) in layout.lines.items():
         (x1, y1), (x2, y2) = up(layout.nodes[first]), up(layout.nodes[second])
-        canvas.plot([x1, x2], [y1, y2], color=MUTED, zorder=1, solid_capstyle="butt", linewidth=1.2 + thick * studies / most, linestyle=dashes)
+        canvas.plot(
+            [x1, x2],
+            [y1, y2],
+            color=MUTED,
+            zorder=1,
+            solid_capstyle="butt",
+            linewidth=1.2 + thick * studies / most,
+            linestyle=dashes,
+        )
         if label is not None:
-            layout_module.write(canvas, *up(label.place), label.text, size, ha="center", zorder=3,
-                        bbox={"facecolor": PAPER, "edgecolor": "none", "pad": PAD})  # fmt: skip
+            layout_module.write(
+                canvas,
+                *up(label.place),
+                label.text,
+                size,
+                ha="center",
+                zorder=3,
+                bbox={"facecolor": PAPER, "edgecolor": "none", "pad": PAD},
+            )
     for treatment in sorted(layout.nodes):
         (x, y), name = up(layout.nodes[treatment]), layout.names[treatment]
         (across, along), (left, level) = name.size, up(name.place)
         if layout.dots is None:
-            canvas.add_patch(FancyBboxPatch(
-                (x - across / 2, y - along / 2), across, along, boxstyle=f"round,pad=0,rounding_size={0.5 * size}",
-                facecolor=PAPER, edgecolor=colours[treatment], linewidth=2.6, zorder=2,
-            ))  # fmt: skip
+            canvas.add_patch(
+                FancyBboxPatch(
+                    (x - across / 2, y - along / 2),
+                    across,
+                    along,
+                    boxstyle=f"round,pad=0,rounding_size={0.5 * size}",
+                    facecolor=PAPER,
+                    edgecolor=colours[treatment],
+                    linewidth=2.6,
+                    zorder=2,
+                )
+            )
             layout_module.write(canvas, x, y, name.text, size, ha="center", zorder=3)
             continue
         dot = layout.dots[treatment]
-        canvas.add_patch(Circle((x, y), dot.size[0] / 2, facecolor=colours[treatment], edgecolor=PAPER, linewidth=1, zorder=2))
+        canvas.add_patch(
+            Circle((x, y), dot.size[0] / 2, facecolor=colours[treatment], edgecolor=PAPER, linewidth=1, zorder=2)
+        )
         if dot.text:
-            layout_module.write(canvas, x, y, dot.text, size, ha="center", zorder=3, color=palette.text_on(colours[treatment]))
+            layout_module.write(
+                canvas, x, y, dot.text, size, ha="center", zorder=3, color=palette.text_on(colours[treatment])
+            )
             layout_module.write(canvas, left - across / 2, level, name.text, size)
             continue
         right = left > x
@@ -334,9 +393,7 @@ def _places(part: nx.Graph, box: dict, total: float, height: float, size: float)
     places = {hub: centre} if hub is not None else {}
     for treatment, angle in zip(ring, angles, strict=True):
         x, y = math.cos(angle), math.sin(angle)
-        places[treatment] = (
-            centre[0] + reach[0] * x, centre[1] + reach[1] * (y if y > 0 else y / lowest)
-        )
+        places[treatment] = (centre[0] + reach[0] * x, centre[1] + reach[1] * (y if y > 0 else y / lowest))
     return places
 
 
@@ -387,7 +444,9 @@ def league_heat(
     treatments = list(te.index)
     records = [
         (r, c, float(te.loc[r, c]), float(lower.loc[r, c]), float(upper.loc[r, c]))
-        for r in treatments for c in treatments if r != c
+        for r in treatments
+        for c in treatments
+        if r != c
     ]
     data = pd.DataFrame(records, columns=["row", "column", "te", "lower", "upper"])
 
@@ -419,39 +478,42 @@ def league_heat(
             middle = (left + cell / 2, top - cell_height / 2)
             if row == column:
                 canvas.add_patch(
-                    Rectangle(corner, cell - 2, cell_height - 2, facecolor="none", edgecolor=INK,
-                              linewidth=0.8)
+                    Rectangle(corner, cell - 2, cell_height - 2, facecolor="none", edgecolor=INK, linewidth=0.8)
                 )
                 layout_module.write(canvas, *middle, texts[row], small, ha="center", weight=diagonal)
                 continue
             value, low, high = te.loc[row, column], lower.loc[row, column], upper.loc[row, column]
             toward_row = (value if favoured == "positive" else -value) / largest if largest else 0.0
             fill = NEUTRAL if pd.isna(value) else to_hex(shade(0.5 + 0.5 * toward_row))
-            canvas.add_patch(
-                Rectangle(corner, cell - 2, cell_height - 2, facecolor=fill, edgecolor="none")
-            )
+            canvas.add_patch(Rectangle(corner, cell - 2, cell_height - 2, facecolor=fill, edgecolor="none"))
             weight = "bold" if low * high > 0 else "normal"
             text = (
-                "not\nestimable" if pd.isna(value)
-                else f"{number(value)}\n"
-                + layout_module.wrap(interval(low, high), cell - 6, small, weight)
+                "not\nestimable"
+                if pd.isna(value)
+                else f"{number(value)}\n" + layout_module.wrap(interval(low, high), cell - 6, small, weight)
             )
             layout_module.write(
-                canvas, *middle, text, small, ha="center", color=palette.text_on(fill),
+                canvas,
+                *middle,
+                text,
+                small,
+                ha="center",
+                color=palette.text_on(fill),
                 weight=weight,
             )
     layout_module.write(canvas, 2, caption_height - size, caption, size, va="top", color=INK)
     alt = [
-        f"{r.row} minus {r.column} " + (
-            "not estimable" if pd.isna(r.te)
-            else f"{number(r.te)} ({interval(r.lower, r.upper)})"
-        )
-        for r in data.itertuples() if treatments.index(r.row) < treatments.index(r.column)
+        f"{r.row} minus {r.column} "
+        + ("not estimable" if pd.isna(r.te) else f"{number(r.te)} ({interval(r.lower, r.upper)})")
+        for r in data.itertuples()
+        if treatments.index(r.row) < treatments.index(r.column)
     ]
     return Drawing(
-        name, figure, data,
+        name,
+        figure,
+        data,
         f"League table, {unit} with {100 * level:g}% confidence interval; a value {word} 0 favours "
-        f"the first-named treatment: " + "; ".join(alt) + ".",
+        "the first-named treatment: " + "; ".join(alt) + ".",
     )
 
 

@@ -64,7 +64,8 @@ def _trial_treatments(place: pathlib.Path, source: bytes) -> frozenset[str]:
 
 
 def colour_from_name(name: str) -> str:
-    """A colour for a treatment that has none: its hue comes from the name, its luminance stands out on light and on dark pages."""
+    """A colour for a treatment that has none: its hue comes from the name, its luminance stands out on light and on
+    dark pages."""
     hue = int.from_bytes(hashlib.sha256(name.encode("utf-8")).digest()[:2], "big") / 2**16
     shades = (mpl.colors.to_hex(colorsys.hls_to_rgb(hue, lightness / 100, 0.45)) for lightness in range(20, 80))
     return min(shades, key=lambda shade: abs(relative_luminance(shade) - 0.18))
@@ -75,7 +76,10 @@ def _class_colours(folder: pathlib.Path) -> dict[str, str]:
     classes = load_table("treatment_classes", folder)
     for row, colour in enumerate(classes["colour"], start=1):
         if not re.fullmatch("#[0-9a-f]{6}", colour):
-            raise TableError(f"treatment_classes.csv, row {row}, column colour: {colour!r} is not a colour written #rrggbb in lower case")
+            raise TableError(
+                f"treatment_classes.csv, row {row}, column colour: {colour!r} is not a colour written #rrggbb in lower"
+                " case"
+            )
     return dict(zip(classes["treatment_class"], classes["colour"], strict=True))
 
 

@@ -17,14 +17,10 @@ def _check_probabilities(probabilities: pd.DataFrame, where: str) -> pd.DataFram
     """Rank probabilities with ranks 1 to the number of treatments, rows adding up to 1."""
     k = len(probabilities)
     if [int(c) for c in probabilities.columns] != list(range(1, k + 1)) or k < 2:
-        raise ValueError(
-            f"{where}: columns {list(probabilities.columns)} are not the ranks 1 to {k}"
-        )
+        raise ValueError(f"{where}: columns {list(probabilities.columns)} are not the ranks 1 to {k}")
     for treatment, row in probabilities.iterrows():
         if not (row.between(0, 1).all() and abs(row.sum() - 1) < 1e-6):
-            raise ValueError(
-                f"{where}: row {treatment!r}: {row.tolist()} are not probabilities that add up to 1"
-            )
+            raise ValueError(f"{where}: row {treatment!r}: {row.tolist()} are not probabilities that add up to 1")
     return probabilities.set_axis(range(1, k + 1), axis=1)
 
 
@@ -118,9 +114,7 @@ def rankogram(
         shares = probabilities.loc[treatment]
         listing = ", ".join(f"rank {rank} {_percent(share)}%" for rank, share in shares.items())
         alt.append(f"{treatment} (P-score {number(p_scores[treatment], 3)}): {listing}")
-    return Drawing(
-        name, figure, data, "Probability of each rank, rank 1 the best. " + "; ".join(alt) + "."
-    )
+    return Drawing(name, figure, data, "Probability of each rank, rank 1 the best. " + "; ".join(alt) + ".")
 
 
 def _share_labels(panels: list) -> None:
@@ -166,16 +160,27 @@ def cumulative_ranks(
                 axes.plot(cumulative.columns, 100 * cumulative.loc[other], color=GRID, linewidth=1.2)
         shares = cumulative.loc[treatment]
         axes.plot(
-            shares.index, 100 * shares, color=colours[treatment], linewidth=2.2, marker="o",
-            markersize=4.5, clip_on=False, zorder=4,
+            shares.index,
+            100 * shares,
+            color=colours[treatment],
+            linewidth=2.2,
+            marker="o",
+            markersize=4.5,
+            clip_on=False,
+            zorder=4,
         )
         # The last rank is 100% for every treatment.
         for rank, share in shares.iloc[:-1].items():
             above = share < 0.82
             layout.write(
-                axes, rank + (-0.08 if above else 0.05), 100 * share + (4 if above else -8),
-                _percent(share), size, ha="right" if above else "left",
-                va="bottom" if above else "top", zorder=3,
+                axes,
+                rank + (-0.08 if above else 0.05),
+                100 * share + (4 if above else -8),
+                _percent(share),
+                size,
+                ha="right" if above else "left",
+                va="bottom" if above else "top",
+                zorder=3,
                 bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.5},
             )
         axes.set(xlim=(0.3, len(shares) + 0.4), ylim=(0, 108))
@@ -190,7 +195,9 @@ def cumulative_ranks(
         for t in order
     ]
     return Drawing(
-        name, figure, data,
+        name,
+        figure,
+        data,
         "Cumulative probability of being among the best treatments. " + "; ".join(alt) + ".",
     )
 
@@ -271,12 +278,9 @@ def p_score_dots(
     style.check_numbers(data, ["p_score"], where, at_least=0, at_most=1)
     style.check_numbers(data, ["printed"], where, missing_allowed=True, at_least=0, at_most=1)
     data = data.sort_values("p_score", ascending=False, ignore_index=True)
-    colours = [
-        palette.class_colour(c) for c in style.class_of(data["treatment"], classes).values()
-    ]
+    colours = [palette.class_colour(c) for c in style.class_of(data["treatment"], classes).values()]
     numbers = [
-        (f"printed {number(r.printed, 3)}\n" if pd.notna(r.printed) else "")
-        + f"{tier} {number(r.p_score, 3)}"
+        (f"printed {number(r.printed, 3)}\n" if pd.notna(r.printed) else "") + f"{tier} {number(r.p_score, 3)}"
         for r in data.itertuples()
     ]
     marker = style.TIER_MARKERS[tier][0]
@@ -325,16 +329,29 @@ def rank_heat(
     order = list(p_scores.sort_values(ascending=False, kind="stable").index)
     colours = {t: palette.class_colour(c) for t, c in style.class_of(order, classes).items()}
     scores = [number(p_scores[treatment], 3) for treatment in order]
-    figure, axes, centres, size = _rows(width, order, scores, [], note="Area of a square: probability of the rank. Right: P-score.")
+    figure, axes, centres, size = _rows(
+        width, order, scores, [], note="Area of a square: probability of the rank. Right: P-score."
+    )
     k = len(order)
     axes.set(xlim=(0.4, k + 0.6), xlabel="Rank")
     axes.xaxis.set_major_locator(MultipleLocator(1 if k <= 12 else 5))
     heights = np.abs(np.diff(centres))
-    side = min(axes.get_window_extent().width * 72 / figure.dpi / (k + 0.2), heights.min() if len(heights) else size) * 0.94
+    side = (
+        min(axes.get_window_extent().width * 72 / figure.dpi / (k + 0.2), heights.min() if len(heights) else size)
+        * 0.94
+    )
     for treatment, y in zip(order, centres, strict=True):
         shares = probabilities.loc[treatment]
         axes.plot([1, k], [y, y], color=GRID, linewidth=0.6, zorder=1)
-        axes.scatter(shares.index, np.full(k, y), s=shares * side**2, marker="s", color=colours[treatment], linewidths=0, zorder=2)
+        axes.scatter(
+            shares.index,
+            np.full(k, y),
+            s=shares * side**2,
+            marker="s",
+            color=colours[treatment],
+            linewidths=0,
+            zorder=2,
+        )
     data = _tidy(probabilities.loc[order], "probability")
     data["p_score"] = data["treatment"].map(p_scores)
     alt = []
@@ -378,8 +395,13 @@ def rank_interval(
 
     data = pd.DataFrame(
         [
-            (t, quantile(t, (1 - level) / 2), quantile(t, 0.5), quantile(t, (1 + level) / 2),
-             float((probabilities.loc[t] * probabilities.columns).sum()))
+            (
+                t,
+                quantile(t, (1 - level) / 2),
+                quantile(t, 0.5),
+                quantile(t, (1 + level) / 2),
+                float((probabilities.loc[t] * probabilities.columns).sum()),
+            )
             for t in probabilities.index
         ],
         columns=["treatment", "low", "median", "high", "mean"],
@@ -390,11 +412,7 @@ def rank_interval(
     for row, y, colour in zip(data.itertuples(), centres, colours, strict=True):
         axes.plot([row.low, row.high], [y, y], color=colour, linewidth=2.0)
         axes.plot(row.median, y, **layout.marker_style("o", colour, True, 7.5))
-    axes.set(
-        xlim=(0.7, len(data) + 0.3), xlabel=f"Median rank ({100 * level:g}% interval), 1 = best"
-    )
+    axes.set(xlim=(0.7, len(data) + 0.3), xlabel=f"Median rank ({100 * level:g}% interval), 1 = best")
     axes.xaxis.set_major_locator(MultipleLocator(1))
     alt = "; ".join(f"{t} {n}" for t, n in zip(data["treatment"], numbers, strict=True))
-    return Drawing(
-        name, figure, data, f"Median rank with {100 * level:g}% interval, rank 1 the best. {alt}."
-    )
+    return Drawing(name, figure, data, f"Median rank with {100 * level:g}% interval, rank 1 the best. {alt}.")

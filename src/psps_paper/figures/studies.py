@@ -14,9 +14,7 @@ from psps_paper.figures.style import GRID, INK, MUTED, PAPER, Width
 
 
 @style.styled
-def studies_by_year(
-    studies: pd.DataFrame, *, width: Width = "double", name: str = "studies_by_year"
-) -> Drawing:
+def studies_by_year(studies: pd.DataFrame, *, width: Width = "double", name: str = "studies_by_year") -> Drawing:
     """Number of studies published each year, stacked by treatment class.
 
     Parameters
@@ -51,8 +49,13 @@ def studies_by_year(
     base = np.zeros(len(counts))
     for treatment_class in classes:
         axes.bar(
-            counts.index, counts[treatment_class], bottom=base, width=0.82,
-            color=palette.class_colour(treatment_class), edgecolor=PAPER, linewidth=0.8,
+            counts.index,
+            counts[treatment_class],
+            bottom=base,
+            width=0.82,
+            color=palette.class_colour(treatment_class),
+            edgecolor=PAPER,
+            linewidth=0.8,
         )
         base += counts[treatment_class].to_numpy()
     axes.set(xlabel="Year of publication", ylabel="Studies", xlim=(years[0] - 0.6, years[-1] + 0.6))
@@ -103,15 +106,19 @@ def _draw_direction(canvas, x: float, y: float, direction: str, n: float, size: 
     for index, marker in enumerate(markers):
         offset = (index - (len(markers) - 1) / 2) * (scale + 2.5)
         canvas.plot(
-            x + offset, y, marker=marker, markersize=scale, linestyle="none",
-            markerfacecolor=PAPER if pd.isna(n) else INK, markeredgecolor=INK, markeredgewidth=0.9,
+            x + offset,
+            y,
+            marker=marker,
+            markersize=scale,
+            linestyle="none",
+            markerfacecolor=PAPER if pd.isna(n) else INK,
+            markeredgecolor=INK,
+            markeredgewidth=0.9,
         )
 
 
 @style.styled
-def effect_direction(
-    rows: pd.DataFrame, *, width: Width = "double", name: str = "effect_direction"
-) -> Drawing:
+def effect_direction(rows: pd.DataFrame, *, width: Width = "double", name: str = "effect_direction") -> Drawing:
     """Effect direction plot: which arm each study favours, without any size of effect.
 
     Parameters
@@ -152,8 +159,7 @@ def effect_direction(
         members = data[data["subclass"] == subclass]
         heading = layout.wrap(subclass, x_arrow - 2.2 * size, size, "bold")
         blocks.append(
-            (heading, members, layout.line_count(heading) * layout.line_height(size) + 0.7 * size
-             + len(members) * step)
+            (heading, members, layout.line_count(heading) * layout.line_height(size) + 0.7 * size + len(members) * step)
         )
     split = _balance([block[2] for block in blocks]) if group_columns == 2 else len(blocks)
     columns_of_blocks = [part for part in (blocks[:split], blocks[split:]) if part]
@@ -164,8 +170,9 @@ def effect_direction(
     entries += [("size", label, scale) for _, label, scale in sizes]
     if lacks_n:
         entries.append(("hollow", "number of participants not known", None))
-    entries += [("rob", f"{j} risk" if j in ("low", "high") else j, j)
-                for j in JUDGEMENTS if j in set(data["rob_overall"])]
+    entries += [
+        ("rob", f"{j} risk" if j in ("low", "high") else j, j) for j in JUDGEMENTS if j in set(data["rob_overall"])
+    ]
     places, line, x = [], 0, 0.0
     previous = ""
     for kind, label, _ in entries:
@@ -196,14 +203,10 @@ def effect_direction(
         left = index * column_width
         top = height - legend_height
         for x, text in ((x_arrow, "direction"), (x_n, "n" if has_n else ""), (x_rob, "bias")):
-            layout.write(
-                canvas, left + x, top - 0.6 * header, text, size, ha="center", color=MUTED
-            )
+            layout.write(canvas, left + x, top - 0.6 * header, text, size, ha="center", color=MUTED)
         top -= header
         for heading, members, block_height in part:
-            canvas.plot(
-                [left + 1, left + column_width - 0.5 * size], [top, top], color=GRID, linewidth=0.8
-            )
+            canvas.plot([left + 1, left + column_width - 0.5 * size], [top, top], color=GRID, linewidth=0.8)
             layout.write(canvas, left + 1, top - 0.4 * size, heading, size, va="top", weight="bold")
             y = top - layout.line_count(heading) * layout.line_height(size) - 0.4 * size - 0.5 * step
             for study in members.itertuples():
@@ -221,13 +224,13 @@ def effect_direction(
         parts = [f"{counts[d]} {d}" for d in DIRECTIONS if d in counts]
         alt.append(f"{subclass}: {style.listed(parts)}")
     return Drawing(
-        name, figure, data,
+        name,
+        figure,
+        data,
         f"Direction of effect in {plural_studies(len(data))}. " + ". ".join(alt) + ".",
     )
 
 
 def _balance(heights: list[float]) -> int:
     """Where to cut a list of blocks so that the taller part is as low as can be."""
-    return min(
-        range(1, len(heights) + 1), key=lambda cut: max(sum(heights[:cut]), sum(heights[cut:]))
-    )
+    return min(range(1, len(heights) + 1), key=lambda cut: max(sum(heights[:cut]), sum(heights[cut:])))

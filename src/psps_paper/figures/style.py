@@ -96,7 +96,11 @@ def styled(draw: Callable) -> Callable:
             kwargs = {"width": REDRAW_WIDTH.get()} | kwargs
         with mpl.rc_context(RC):
             drawing = draw(*args, **kwargs)
-        return drawing if "width" in kwargs else replace(drawing, narrow=functools.partial(wrapper, *args, width="single", **kwargs))
+        return (
+            drawing
+            if "width" in kwargs
+            else replace(drawing, narrow=functools.partial(wrapper, *args, width="single", **kwargs))
+        )
 
     return wrapper
 
@@ -115,9 +119,7 @@ def table(frame: pd.DataFrame, columns: Iterable[str], where: str) -> pd.DataFra
     """A copy with a fresh index, after checking that the columns exist and that there are rows."""
     for column in columns:
         if column not in frame.columns:
-            raise ValueError(
-                f"{where}: column {column!r} is missing; found {', '.join(map(str, frame.columns))}"
-            )
+            raise ValueError(f"{where}: column {column!r} is missing; found {', '.join(map(str, frame.columns))}")
     if frame.empty:
         raise ValueError(f"{where}: no rows")
     return frame.reset_index(drop=True).copy()
@@ -127,16 +129,13 @@ def _row(frame: pd.DataFrame, position: int) -> str:
     return f"row {position + 1} ({frame.iloc[position, 0]})"
 
 
-def check_values(
-    frame: pd.DataFrame, column: str, allowed: Iterable[str], where: str
-) -> None:
+def check_values(frame: pd.DataFrame, column: str, allowed: Iterable[str], where: str) -> None:
     """Each value is one of ``allowed``; the error names row, column and value."""
     allowed = list(allowed)
     for position, value in enumerate(frame[column]):
         if value not in allowed:
             raise ValueError(
-                f"{where}: {_row(frame, position)}, column {column}: {value!r} is not one of "
-                f"{', '.join(allowed)}"
+                f"{where}: {_row(frame, position)}, column {column}: {value!r} is not one of {', '.join(allowed)}"
             )
 
 
@@ -167,10 +166,7 @@ def check_numbers(
                     f"at most {at_most:g}" if np.isfinite(at_most) else "",
                 ]
                 expected = " ".join(["a finite number", *filter(None, limits)])
-                raise ValueError(
-                    f"{where}: {_row(frame, position)}, column {column}: {value!r} is not "
-                    f"{expected}"
-                )
+                raise ValueError(f"{where}: {_row(frame, position)}, column {column}: {value!r} is not {expected}")
 
 
 def check_order(frame: pd.DataFrame, columns: Sequence[str], where: str) -> None:
@@ -195,7 +191,7 @@ def check_matrix(frame: pd.DataFrame, where: str) -> None:
 
 def class_of(treatments: Iterable[str], classes: dict[str, str] | None) -> dict[str, str]:
     """Treatment class of each treatment: the treatment itself, unless ``classes`` says otherwise."""
-    return {t: (classes[t] if classes is not None else t) for t in treatments}
+    return {t: classes[t] if classes is not None else t for t in treatments}
 
 
 def nice_limits(values: Iterable[float], margin: float = 0.06) -> tuple[float, float]:

@@ -16,26 +16,48 @@ from psps_paper.living.model import ARM_COLUMNS, LOG_MEASURES, Options, _one_ana
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.limits import MAX_ESTIMATES, MAX_ROWS
 
-HEDGES = {"exact": "Hedges' correction", "approximate": "Hedges' approximate correction", "none": "no small-sample correction"}
+HEDGES = {
+    "exact": "Hedges' correction",
+    "approximate": "Hedges' approximate correction",
+    "none": "no small-sample correction",
+}
 _ERRORS = ("se", "sem", "stderr", "standarderror")
 QUANTILES = ("median", "q1", "q3", "minimum", "maximum")
 _CONTINUOUS = ["n", "mean", "sd", "se", "sd_baseline", *QUANTILES]
 WANTED = {
-    "SMD": _CONTINUOUS, "MD": _CONTINUOUS, "ROM": _CONTINUOUS,
-    "OR": ["n", "events"], "RR": ["n", "events"], "RD": ["n", "events"], "IRR": ["events", "time"],
-}  # fmt: skip
+    "SMD": _CONTINUOUS,
+    "MD": _CONTINUOUS,
+    "ROM": _CONTINUOUS,
+    "OR": ["n", "events"],
+    "RR": ["n", "events"],
+    "RD": ["n", "events"],
+    "IRR": ["events", "time"],
+}
 
 
 def _from_arms(cells, layout, reader, options, outcome, listed, conversions):
     measure = outcome["measure"]
     if measure not in WANTED:
-        raise TableError(f"{reader.file}: outcome {outcome['outcome']} is measured as {measure}, and arms give {', '.join(WANTED)}; import contrasts")
+        raise TableError(
+            f"{reader.file}: outcome {outcome['outcome']} is measured as {measure}, and arms give {', '.join(WANTED)};"
+            " import contrasts"
+        )
     continuous = "mean" in WANTED[measure]
     wanted = WANTED[measure]
-    if measure == "IRR" and not all("time" in part for part in (layout.arms.values() or [layout.columns])):
-        raise TableError(f"{reader.file}: no column holds the person-time of each arm, which {measure} needs; name it with --map time=COLUMN")
-    if plain(next((part["sd"] for part in (layout.columns, *layout.arms.values()) if "sd" in part), "")).rstrip("0123456789") in _ERRORS:
-        raise TableError(f"{reader.file}: a column named as standard errors is mapped to sd; --map se=COLUMN reads them as such")
+    if measure == "IRR" and not all("time" in part for part in layout.arms.values() or [layout.columns]):
+        raise TableError(
+            f"{reader.file}: no column holds the person-time of each arm, which {measure} needs; name it with --map"
+            " time=COLUMN"
+        )
+    if (
+        plain(next((part["sd"] for part in (layout.columns, *layout.arms.values()) if "sd" in part), "")).rstrip(
+            "0123456789"
+        )
+        in _ERRORS
+    ):
+        raise TableError(
+            f"{reader.file}: a column named as standard errors is mapped to sd; --map se=COLUMN reads them as such"
+        )
     if layout.format == REVMAN_5:
         cells = _revman_5_studies(cells, layout, reader, options, listed)
     long = _long(cells, layout, reader, options, wanted, listed)
@@ -60,20 +82,36 @@ def _from_arms(cells, layout, reader, options, outcome, listed, conversions):
     for row, study, treatment, reason in excluded.to_numpy(object):
         listed.append((by_label[row], study, f"{treatment}: {'events not given' if reason == 'no events' else reason}"))
     used = long[~long.index.isin(excluded["row"])]
-    rows_of = {(study, treatment): rows for study, treatment, rows in zip(used["study"], used["treatment"], used["rows"], strict=True)}
+    rows_of = {
+        (study, treatment): rows
+        for study, treatment, rows in zip(used["study"], used["treatment"], used["rows"], strict=True)
+    }
     contrasts["rows"] = [
         ", ".join(dict.fromkeys([rows_of[study, treat1], rows_of[study, treat2]]))
         for study, treat1, treat2 in zip(contrasts["study"], contrasts["treat1"], contrasts["treat2"], strict=True)
     ]
     _say_added(used, measure, outcome, conversions)
-    conversions.append(f"{measure} of each pair of arms of a study, treat1 minus treat2" + (
-        f", SD pooled over its arms, {HEDGES[outcome['correction']]}" if measure == "SMD" else ", on the log scale" if measure in LOG_MEASURES else ""))
+    conversions.append(
+        f"{measure} of each pair of arms of a study, treat1 minus treat2"
+        + (
+            f", SD pooled over its arms, {HEDGES[outcome['correction']]}"
+            if measure == "SMD"
+            else ", on the log scale"
+            if measure in LOG_MEASURES
+            else ""
+        )
+    )
     if outcome["scale_desirable"] != outcome["te_desirable"]:
         contrasts["te"] = -contrasts["te"]
-        conversions.append(f"the sign of te was turned, because {outcome['scale_desirable']} values of the scale are desirable "
-                           f"and outcomes.csv wants {outcome['te_desirable']} te to favour the first-named treatment")
+        conversions.append(
+            f"the sign of te was turned, because {outcome['scale_desirable']} values of the scale are desirable "
+            f"and outcomes.csv wants {outcome['te_desirable']} te to favour the first-named treatment"
+        )
     given = {name: used[name].array for name in ARM_COLUMNS if name in used.columns}
-    arms = pd.DataFrame({"n": np.nan, "mean": np.nan, "sd": np.nan, "events": np.nan, "time": np.nan, "outcome": outcome["outcome"]} | given)
+    arms = pd.DataFrame(
+        {"n": np.nan, "mean": np.nan, "sd": np.nan, "events": np.nan, "time": np.nan, "outcome": outcome["outcome"]}
+        | given
+    )
     return contrasts, arms[ARM_COLUMNS], n_read
 
 
@@ -82,7 +120,10 @@ def _check_sizes(long: pd.DataFrame, file: str) -> None:
     sizes = long["study"].value_counts()
     pairs = sizes * (sizes - 1) // 2
     if pairs.iloc[0] > MAX_ESTIMATES:
-        raise TableError(f"{file}: study {sizes.index[0]!r} has {sizes.iloc[0]:,} arms, which give {pairs.iloc[0]:,} estimates; the limit is {MAX_ESTIMATES:,}")
+        raise TableError(
+            f"{file}: study {sizes.index[0]!r} has {sizes.iloc[0]:,} arms, which give {pairs.iloc[0]:,} estimates; the"
+            f" limit is {MAX_ESTIMATES:,}"
+        )
     if pairs.sum() > MAX_ROWS:
         raise TableError(f"{file}: the arms give {pairs.sum():,} contrasts, the limit is {MAX_ROWS:,}")
 
@@ -92,8 +133,14 @@ def _effects(long: pd.DataFrame, measure: str, outcome, file: str) -> tuple[pd.D
     increment = float(outcome["increment"])
     try:
         if measure in ("SMD", "MD", "OR", "RD"):
-            found = contrasts_from_arms(long, measure=measure, correction=outcome["correction"], continuity=outcome["continuity"],
-                                        increment=increment, source=file)  # fmt: skip
+            found = contrasts_from_arms(
+                long,
+                measure=measure,
+                correction=outcome["correction"],
+                continuity=outcome["continuity"],
+                increment=increment,
+                source=file,
+            )
             return found.table.copy(), found.excluded
         rule = {"zero_cells": "only0"}.get(outcome["continuity"], outcome["continuity"])
         options = {} if measure == "ROM" else {"continuity": rule, "increment": increment, "double_zero": "drop"}
@@ -102,9 +149,15 @@ def _effects(long: pd.DataFrame, measure: str, outcome, file: str) -> tuple[pd.D
         raise
     except ValueError as error:
         raise TableError(str(error)) from None
-    reasons = {(study, name): reason for study, *names, reason in table.excluded.to_numpy(object) for name in names if name}
+    reasons = {
+        (study, name): reason for study, *names, reason in table.excluded.to_numpy(object) for name in names if name
+    }
     kept = {(row.study, name) for row in table.itertuples() for name in (row.treat1, row.treat2)}
-    out = [(row, *arm, reasons.get(arm, "gives no estimate")) for row, arm in zip(long.index, zip(long["study"], long["treatment"], strict=True), strict=True) if arm not in kept]
+    out = [
+        (row, *arm, reasons.get(arm, "gives no estimate"))
+        for row, arm in zip(long.index, zip(long["study"], long["treatment"], strict=True), strict=True)
+        if arm not in kept
+    ]
     return table.to_frame().copy(), pd.DataFrame(out, columns=["row", "study", "treatment", "reason"])
 
 
@@ -116,8 +169,11 @@ def _say_added(used: pd.DataFrame, measure: str, outcome, conversions: list[str]
     studies = used["study"] if outcome["continuity"] == "all" else used.loc[empty, "study"]
     if len(studies):
         what = "for its variance only" if measure == "RD" else "before its logarithm is taken"
-        conversions.append(f"{float(outcome['increment']):g} was added to each cell of studies {'' if outcome['continuity'] == 'all' else 'with an empty cell '}"
-                           f"({outcome['continuity']} in outcomes.csv), {what}: {_some_rows(list(dict.fromkeys(studies)))}")  # fmt: skip
+        conversions.append(
+            f"{float(outcome['increment']):g} was added to each cell of studies"
+            f" {'' if outcome['continuity'] == 'all' else 'with an empty cell '}({outcome['continuity']} in"
+            f" outcomes.csv), {what}: {_some_rows(list(dict.fromkeys(studies)))}"
+        )
 
 
 def _convert_errors(long: pd.DataFrame, conversions: list[str]) -> pd.DataFrame:
@@ -127,14 +183,21 @@ def _convert_errors(long: pd.DataFrame, conversions: list[str]) -> pd.DataFrame:
     from_error = long["sd"].isna() & long["se"].notna() & long["n"].notna()
     both = long["sd"].notna() & long["se"].notna() & ((long["se"] * np.sqrt(long["n"]) / long["sd"]).sub(1).abs() > 0.1)
     if from_error.any():
-        conversions.append("SD from the standard error of the mean (SE times the root of n): row " + _some_rows(list(long.index[from_error])))
+        conversions.append(
+            "SD from the standard error of the mean (SE times the root of n): row "
+            + _some_rows(list(long.index[from_error]))
+        )
     if both.any():
-        conversions.append("SD was read where SD and standard error do not agree (SE times the root of n): row " + _some_rows(list(long.index[both])))
+        conversions.append(
+            "SD was read where SD and standard error do not agree (SE times the root of n): row "
+            + _some_rows(list(long.index[both]))
+        )
     return long.assign(sd=long["sd"].where(~from_error, long["se"] * np.sqrt(long["n"]))).drop(columns="se")
 
 
 def _suspected_errors(arms: pd.DataFrame) -> list[str]:
-    """Notes on studies whose SDs are so small beside the others', and so like them after multiplying by the root of n, that they may be SEs."""
+    """Notes on studies whose SDs are so small beside the others', and so like them after multiplying by the root of n,
+    that they may be SEs."""
     known = arms[arms["sd"].notna() & arms["n"].notna()]
     if known["study"].nunique() < 2:
         return []
@@ -149,8 +212,10 @@ def _suspected_errors(arms: pd.DataFrame) -> list[str]:
         if gap > np.log(3) and abs(float(as_error[mine].mean()) - others) < min(np.log(2), gap / 2):
             values, rest = (", ".join(f"{value:g}" for value in known.loc[part, "sd"][:4]) for part in (mine, ~mine))
             beside = _some_rows(list(dict.fromkeys(study[~mine]))[:3])
-            notes.append(f"the SDs of {name} ({values}) are about 1/{np.exp(gap):.0f} of those of {beside} ({rest}), and may be standard errors: "
-                         "if so, give them in a column se")  # fmt: skip
+            notes.append(
+                f"the SDs of {name} ({values}) are about 1/{np.exp(gap):.0f} of those of {beside} ({rest}), and may be"
+                " standard errors: if so, give them in a column se"
+            )
     return notes[:20]
 
 
@@ -166,11 +231,25 @@ def _long(cells, layout, reader, options, wanted, listed) -> pd.DataFrame:
             if layout.shape == "wide" and number > 2 and treatment.lower() in MISSING and not given:
                 continue
             if not constant and "treatment" not in columns:
-                raise TableError(f"{reader.file}: no column names the treatment of arm {number}; give it with --set treat{number}=NAME")
-            label = reader.label(row, columns.get("treatment", f"--set treat{number}"), constant or treatment, treatment=True)
-            values = {name: reader.number(row, columns[name], line[columns[name]], COLUMN_KINDS[name]) for name in wanted if name in columns}
+                raise TableError(
+                    f"{reader.file}: no column names the treatment of arm {number}; give it with --set"
+                    f" treat{number}=NAME"
+                )
+            label = reader.label(
+                row, columns.get("treatment", f"--set treat{number}"), constant or treatment, treatment=True
+            )
+            values = {
+                name: reader.number(row, columns[name], line[columns[name]], COLUMN_KINDS[name])
+                for name in wanted
+                if name in columns
+            }
             if values.get("events", 0) > values.get("n", math.inf):
-                reader.fail(row, columns["events"], line[columns["events"]], f"at most the number of people, {line[columns['n']]}")
+                reader.fail(
+                    row,
+                    columns["events"],
+                    line[columns["events"]],
+                    f"at most the number of people, {line[columns['n']]}",
+                )
             rows.append({"study": study, "treatment": label, **values, "rows": str(row)})
             index.append(f"{row}" if layout.shape == "long" else f"{row} (arm {number})")
     names = ["study", "treatment", *[name for name in ARM_NUMBERS if name in wanted], "rows"]
@@ -196,8 +275,9 @@ def _without_repeats(long: pd.DataFrame, reader: _Cells, listed: list) -> pd.Dat
         if not all(same):
             column = numbers[same.index(False)]
             raise TableError(
-                f"{reader.file}, row {label}, column {column}: {arm[column]:g} is not {before[column]:g}, the value of the same arm "
-                f"({arm['treatment']} of {arm['study']}) in row {first[key]}; several results of a study are imported as contrasts"
+                f"{reader.file}, row {label}, column {column}: {arm[column]:g} is not {before[column]:g}, the value of"
+                f" the same arm ({arm['treatment']} of {arm['study']}) in row {first[key]}; several results of a study"
+                " are imported as contrasts"
             )
         listed.append((arm["rows"], arm["study"], f"{arm['treatment']}: the same arm as in row {first[key]}"))
     return long.loc[keep]
@@ -214,7 +294,11 @@ def _convert_quantiles(long: pd.DataFrame, reader: _Cells, conversions: list[str
     done, flat = [], []
     for label, arm in long[lacking].iterrows():
         quartiles, extremes = quartile[label], extreme[label]
-        given = {name: arm[name] for name, ok in (("q1", quartiles), ("q3", quartiles), ("minimum", extremes), ("maximum", extremes)) if ok}
+        given = {
+            name: arm[name]
+            for name, ok in (("q1", quartiles), ("q3", quartiles), ("minimum", extremes), ("maximum", extremes))
+            if ok
+        }
         try:
             mean, sd = mean_sd_from_quantiles(arm["n"], arm["median"], **given)
         except ValueError as error:
@@ -228,8 +312,10 @@ def _convert_quantiles(long: pd.DataFrame, reader: _Cells, conversions: list[str
     if done:
         conversions.append("mean and SD from the median with quartiles or range (Wan 2014): row " + "; ".join(done))
     if flat:
-        conversions.append("mean from the median (Wan 2014); quartiles or range without width give an SD of 0, so the SD counts as missing: row "
-                           + "; ".join(flat))
+        conversions.append(
+            "mean from the median (Wan 2014); quartiles or range without width give an SD of 0, so the SD counts as"
+            " missing: row " + "; ".join(flat)
+        )
     return long
 
 
@@ -243,8 +329,14 @@ def _impute(long: pd.DataFrame, options: Options, conversions: list[str]) -> pd.
     log = imputed.log[imputed.log["row"].isin(long.index[lacking]) & imputed.log["rule"].isin(rules)]
     completed = long.assign(sd=np.where(long.index.isin(log["row"]), imputed.arms["sd"], long["sd"]))
     for entry in log.itertuples():
-        source = "its baseline SD" if entry.rule == "baseline" else f"the mean SD of {entry.n_donors} arms of other studies, taken to be on the same scale"
-        conversions.append(f"SD {entry.sd:.6g} imputed from {source}: row {entry.row} ({entry.study}, {entry.treatment})")
+        source = (
+            "its baseline SD"
+            if entry.rule == "baseline"
+            else f"the mean SD of {entry.n_donors} arms of other studies, taken to be on the same scale"
+        )
+        conversions.append(
+            f"SD {entry.sd:.6g} imputed from {source}: row {entry.row} ({entry.study}, {entry.treatment})"
+        )
     return completed
 
 
@@ -261,7 +353,9 @@ def _revman_5_studies(cells, layout, reader, options, listed) -> pd.DataFrame:
     for number in (1, 2):
         column = layout.arms[number].get("treatment")
         if column and len(studies):
-            label = next((label for *key, label in above[[*keys, column]].to_numpy() if tuple(key) == analyses[0] and label), "")
+            label = next(
+                (label for *key, label in above[[*keys, column]].to_numpy() if tuple(key) == analyses[0] and label), ""
+            )
             studies[column] = [own or label for own in studies[column]]
     for row in cells.index[is_heading]:
         listed.append((str(row), "", "a heading or total, no study"))

@@ -34,7 +34,9 @@ def changes_since_print(folder: Path | None = None) -> pd.DataFrame:
         return pd.DataFrame(columns=COLUMNS)
     with tempfile.TemporaryDirectory() as place:
         # The writer keeps trials in folders whose names begin with this one
-        before = Path(shutil.copytree(folder, Path(place) / "data", ignore=shutil.ignore_patterns(f"{TRIALS}*", f".{TRIALS}*")))
+        before = Path(
+            shutil.copytree(folder, Path(place) / "data", ignore=shutil.ignore_patterns(f"{TRIALS}*", f".{TRIALS}*"))
+        )
         return compare(review_results(before), review_results(folder))
 
 
@@ -43,5 +45,11 @@ def show_changes(changes: pd.DataFrame, *, caption: str, nothing: str) -> Shown:
     if changes.empty:
         return sentence(nothing)
     flips = int(changes["flips"].sum())
-    return show(diff_table(changes), caption=caption, tier="recomputed", name="changes", sortable=True,
-                note=f"Differences: {len(changes)}; of these flip a conclusion or a verdict: {flips}.")  # fmt: skip
+    return show(
+        diff_table(changes),
+        caption=caption,
+        tier="recomputed",
+        name="changes",
+        sortable=True,
+        note=f"Differences: {len(changes)}; of these flip a conclusion or a verdict: {flips}.",
+    )

@@ -58,7 +58,8 @@ def _from_contrasts(
 
 
 def _check_scale(layout: Layout, file: str, options: Options, outcome: Mapping) -> None:
-    """Refuse columns that by their name hold another measure than the outcome's, or a ratio where its logarithm is needed."""
+    """Refuse columns that by their name hold another measure than the outcome's, or a ratio where its logarithm is
+    needed."""
     measure = outcome["measure"]
     for target in ("te", "ratio", "se"):
         column = layout.columns.get(target, "")
@@ -69,18 +70,27 @@ def _check_scale(layout: Layout, file: str, options: Options, outcome: Mapping) 
                 name in LOGS[other] or (target == "se" and any(log in name for log in LOGS[other])),
             )
             if target == "te" and is_ratio:
-                raise TableError(f"{file}: column {column!r} by its name holds ratios, and te of {measure} is on the log scale; "
-                                 f"--map 'ratio={column}' takes its logarithm")  # fmt: skip
+                raise TableError(
+                    f"{file}: column {column!r} by its name holds ratios, and te of {measure} is on the log scale; "
+                    f"--map 'ratio={column}' takes its logarithm"
+                )
             if (is_ratio or is_log) and other != measure and options.mapping.get(target) != column:
-                raise TableError(f"{file}: column {column!r} by its name holds {'log ' * is_log}{other}, and outcome {outcome['outcome']} is measured as "
-                                 f"{measure} in outcomes.csv; choose another with --outcome, or say --map '{target}={column}'")  # fmt: skip
+                raise TableError(
+                    f"{file}: column {column!r} by its name holds {'log ' * is_log}{other}, and outcome"
+                    f" {outcome['outcome']} is measured as {measure} in outcomes.csv; choose another with --outcome, or"
+                    f" say --map '{target}={column}'"
+                )
     if "ratio" in layout.columns and measure not in LOG_MEASURES:
         raise TableError(
-            f"{file}: column {layout.columns['ratio']!r} holds ratios, and outcome {outcome['outcome']} is measured as {measure}"
+            f"{file}: column {layout.columns['ratio']!r} holds ratios, and outcome {outcome['outcome']} is measured as"
+            f" {measure}"
         )
     if "ratio" in layout.columns and not {"lower", "upper"} <= set(layout.columns) and "p" not in layout.columns:
-        raise TableError(f"{file}: beside the ratios in {layout.columns['ratio']!r}, column {layout.columns['se']!r} may be of the ratio or of its logarithm; "
-                         "give the limits of the interval (lower, upper) instead, or the logarithm as te")  # fmt: skip
+        raise TableError(
+            f"{file}: beside the ratios in {layout.columns['ratio']!r}, column {layout.columns['se']!r} may be of the"
+            " ratio or of its logarithm; give the limits of the interval (lower, upper) instead, or the logarithm"
+            " as te"
+        )
 
 
 def _value(reader: _Cells, layout: Layout, row: object, line: Mapping[str, str], name: str) -> float:
@@ -133,8 +143,11 @@ def _relative(cells: pd.DataFrame, layout: Layout, reader: _Cells, options: Opti
     for study, mine in arms.items():
         baselines = [arm for arm in mine if math.isnan(arm["te"])]
         if len(baselines) != 1 or len(mine) == 1:
-            raise TableError(f"{reader.file}: study {study!r} has {len(baselines)} of {len(mine)} rows without {layout.columns['te']} "
-                             f"(row {_some_rows([arm['row'] for arm in mine])}); expected one, its baseline arm, and others")  # fmt: skip
+            raise TableError(
+                f"{reader.file}: study {study!r} has {len(baselines)} of {len(mine)} rows without"
+                f" {layout.columns['te']} (row {_some_rows([arm['row'] for arm in mine])}); expected one, its baseline"
+                " arm, and others"
+            )
         base = baselines[0]
         for arm in mine:
             if arm is base:
@@ -170,8 +183,10 @@ def _check_ratios(rows: list[dict], layout: Layout, file: str, outcome: Mapping)
     as_ratio = np.abs(np.log(te) - np.log(lower * upper) / 2) / np.log(upper / lower)
     if plainly.mean() > 2 * as_ratio.mean():
         column = layout.columns["te"]
-        raise TableError(f"{file}: the intervals around column {column!r} are symmetric on the log scale, so it seems to hold ratios, not logarithms; "
-                         f"--map 'ratio={column}' takes the logarithm")  # fmt: skip
+        raise TableError(
+            f"{file}: the intervals around column {column!r} are symmetric on the log scale, so it seems to hold"
+            f" ratios, not logarithms; --map 'ratio={column}' takes the logarithm"
+        )
 
 
 def _effect(row: dict, layout: Layout, reader: _Cells, said: dict[str, list[object]]) -> list[str]:
@@ -204,7 +219,8 @@ def _effect(row: dict, layout: Layout, reader: _Cells, said: dict[str, list[obje
         said.setdefault(sentence, []).append(label)
         if not 1e-9 <= row["se"] <= 1e9:
             raise TableError(
-                f"{reader.file}, row {label}: a standard error of {row['se']:g} follows, which is not of a believable size"
+                f"{reader.file}, row {label}: a standard error of {row['se']:g} follows, which is not of a believable"
+                " size"
             )
     return []
 
@@ -214,7 +230,10 @@ def _spread(row: dict, given: float, scale: str, columns: Mapping[str, str]) -> 
     if not math.isnan(row["lower"]) and not math.isnan(row["upper"]):
         row["se"] = float(effect_from_interval(row["lower"], row["upper"], te=given, scale=scale).se)
         logs = "the logarithms of " if scale == "ratio" else ""
-        return f"se was taken from {logs}the limits of the 95 % interval, (upper - lower) / 3.92: column {columns['lower']} and {columns['upper']}"
+        return (
+            f"se was taken from {logs}the limits of the 95 % interval, (upper - lower) / 3.92: column"
+            f" {columns['lower']} and {columns['upper']}"
+        )
     if not math.isnan(row["p"]):
         row["se"] = float(effect_from_p(given, row["p"], scale=scale).se)
         return f"se was taken from the two-sided p-value: column {columns['p']}"

@@ -1,4 +1,5 @@
-"""Decimal commas, and signs between thousands: decided for a whole column, and said; what could be either is refused."""
+"""Decimal commas, and signs between thousands: decided for a whole column, and said; what could be either is
+refused."""
 
 from __future__ import annotations
 
@@ -46,7 +47,8 @@ class Decimals:
         self.signs: dict[str, tuple[str, str]] = {}  # column: (thousands, decimal)
         if not separator and asked:
             raise TableError(
-                f"{file}: --decimal {asked}: a workbook holds numbers, not their signs; where one is text, correct it there"
+                f"{file}: --decimal {asked}: a workbook holds numbers, not their signs; where one is text, correct it"
+                " there"
             )
         if separator in ("", ",") and asked is None:
             return

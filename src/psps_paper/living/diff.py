@@ -12,8 +12,15 @@ from psps_paper.living.results import HETEROGENEITY, conclusion, read_results
 
 COLUMNS = ["outcome", "what", "item", "old", "new", "change", "flips"]
 WORDS = {1: "{first} is better than {second}", -1: "{second} is better than {first}", 0: "no difference shown"}
-NAMES = {"tau2": "tau2", "q": "Q", "df_q": "degrees of freedom of Q", "p_q": "p of Q", "i2": "I2", "i2_lower": "lower limit of I2",
-         "i2_upper": "upper limit of I2"}  # fmt: skip
+NAMES = {
+    "tau2": "tau2",
+    "q": "Q",
+    "df_q": "degrees of freedom of Q",
+    "p_q": "p of Q",
+    "i2": "I2",
+    "i2_lower": "lower limit of I2",
+    "i2_upper": "upper limit of I2",
+}
 NO_CHANGE = 1e-9  # relative; below it two computers may differ in the order of their additions
 
 
@@ -28,10 +35,11 @@ def compare(old: dict, new: dict) -> pd.DataFrame:
     Returns
     -------
     DataFrame [outcome, what, item, old, new, change, flips]
-        ``outcome`` is its name, empty for data and verdicts. ``what`` is "data", "outcome", "network", "estimate", "interval",
-        "rank", "P-score", "heterogeneity", "verdict" or "conclusion"; ``old`` and ``new`` numbers or text, None where there
-        is none; ``change`` is new minus old for numbers; ``flips`` is true where a conclusion or a verdict is another one,
-        or an outcome went and took its conclusions along. Empty where nothing changed. Rows that flip come first.
+        ``outcome`` is its name, empty for data and verdicts. ``what`` is "data", "outcome", "network", "estimate",
+        "interval", "rank", "P-score", "heterogeneity", "verdict" or "conclusion"; ``old`` and ``new`` numbers or text,
+        None where there is none; ``change`` is new minus old for numbers; ``flips`` is true where a conclusion or a
+        verdict is another one, or an outcome went and took its conclusions along. Empty where nothing changed. Rows
+        that flip come first.
 
     Raises
     ------
@@ -40,7 +48,9 @@ def compare(old: dict, new: dict) -> pd.DataFrame:
     """
     before, after = map(_by_definition, (old, new))
     if not comparable(old, new):
-        raise ValueError(f"the old results are of {'; '.join(before)}, the new ones of {'; '.join(after)}: nothing to compare")
+        raise ValueError(
+            f"the old results are of {'; '.join(before)}, the new ones of {'; '.join(after)}: nothing to compare"
+        )
     rows = _data(old, new)
     for definition in [*before, *(definition for definition in after if definition not in before)]:
         sides = before.get(definition), after.get(definition)
@@ -62,7 +72,10 @@ def comparable(old: dict, new: dict) -> bool:
 
 def _by_definition(results: dict) -> dict[str, dict]:
     """Outcomes by what they must share with others to be compared with them."""
-    return {"{name} ({measure}, {te_desirable} te is desirable)".format(**entry["outcome"]): entry for entry in results["outcomes"]}
+    return {
+        "{name} ({measure}, {te_desirable} te is desirable)".format(**entry["outcome"]): entry
+        for entry in results["outcomes"]
+    }
 
 
 def compare_paths(old: Path, new: Path) -> pd.DataFrame:
@@ -77,26 +90,36 @@ def diff_text(changes: pd.DataFrame) -> str:
     flips = changes["flips"]
     lines = [f"Differences: {len(changes)}; of these flip a conclusion or a verdict: {flips.sum()}"]
     for heading, rows in (("flips", changes[flips]), ("moves", changes[~flips])):
-        lines += [f"{heading}: {f'{row.outcome}: ' if row.outcome else ''}{row.what}: {row.item}: {shown(row.old)} -> {shown(row.new)}" for row in rows.itertuples()]
+        lines += [
+            f"{heading}: {f'{row.outcome}: ' if row.outcome else ''}{row.what}: {row.item}: {shown(row.old)} ->"
+            f" {shown(row.new)}"
+            for row in rows.itertuples()
+        ]
     return "\n".join(lines)
 
 
 def diff_json(changes: pd.DataFrame) -> str:
     """The differences as a JSON list of objects, numbers unrounded."""
-    rows = [{key: None if value is None or value != value else value for key, value in row.items()} for row in changes.to_dict("records")]
+    rows = [
+        {key: None if value is None or value != value else value for key, value in row.items()}
+        for row in changes.to_dict("records")
+    ]
     return json.dumps(rows, indent=1, allow_nan=False)
 
 
 def diff_table(changes: pd.DataFrame) -> pd.DataFrame:
-    """The differences as readers see them on the page "What changed": DataFrame [outcome, what, item, before, after, flips]."""
-    return pd.DataFrame({
-        "outcome": changes["outcome"],
-        "what": changes["what"],
-        "item": changes["item"],
-        "before": [shown(value) for value in changes["old"]],
-        "after": [shown(value) for value in changes["new"]],
-        "flips": ["yes" if flips else "" for flips in changes["flips"]],
-    })
+    """The differences as readers see them on the page "What changed": DataFrame [outcome, what, item, before, after,
+    flips]."""
+    return pd.DataFrame(
+        {
+            "outcome": changes["outcome"],
+            "what": changes["what"],
+            "item": changes["item"],
+            "before": [shown(value) for value in changes["old"]],
+            "after": [shown(value) for value in changes["new"]],
+            "flips": ["yes" if flips else "" for flips in changes["flips"]],
+        }
+    )
 
 
 def shown(value: object) -> str:
@@ -113,7 +136,15 @@ def shown(value: object) -> str:
 
 def _row(what: str, item: str, old, new, *, flips: bool = False) -> dict:
     numbers = isinstance(old, (int, float)) and isinstance(new, (int, float))
-    return {"outcome": "", "what": what, "item": item, "old": old, "new": new, "change": new - old if numbers else None, "flips": flips}
+    return {
+        "outcome": "",
+        "what": what,
+        "item": item,
+        "old": old,
+        "new": new,
+        "change": new - old if numbers else None,
+        "flips": flips,
+    }
 
 
 def _differ(old, new) -> bool:
@@ -137,21 +168,35 @@ def _state(old: dict, new: dict) -> list[dict]:
 
 def _network(old: dict, new: dict) -> list[dict]:
     before, after = old["network"], new["network"]
-    rows = [_row("network", name, before[name], after[name]) for name in ("tier", "method", "studies", "estimates", "excluded")
-            if _differ(before[name], after[name])]
+    rows = [
+        _row("network", name, before[name], after[name])
+        for name in ("tier", "method", "studies", "estimates", "excluded")
+        if _differ(before[name], after[name])
+    ]
     rows += [
-        _row("network", f"treatment {name}", "in" if name in before["treatments"] else None, "in" if name in after["treatments"] else None)
+        _row(
+            "network",
+            f"treatment {name}",
+            "in" if name in before["treatments"] else None,
+            "in" if name in after["treatments"] else None,
+        )
         for name in sorted(set(before["treatments"]) ^ set(after["treatments"]))
     ]
-    rows += [_row("heterogeneity", NAMES[name], before[name], after[name]) for name in HETEROGENEITY if _differ(before[name], after[name])]
+    rows += [
+        _row("heterogeneity", NAMES[name], before[name], after[name])
+        for name in HETEROGENEITY
+        if _differ(before[name], after[name])
+    ]
     return rows
 
 
 def _contrasts(old: dict, new: dict) -> list[dict]:
     by_pair = [{(row["treat1"], row["treat2"]): row for row in results["contrasts"]} for results in (old, new)]
     # The declared order may have changed in between
-    by_pair[0] = {pair if pair[::-1] not in by_pair[1] else pair[::-1]: row if pair[::-1] not in by_pair[1] else _turned(row)
-                  for pair, row in by_pair[0].items()}
+    by_pair[0] = {
+        pair if pair[::-1] not in by_pair[1] else pair[::-1]: row if pair[::-1] not in by_pair[1] else _turned(row)
+        for pair, row in by_pair[0].items()
+    }
     desirable = new["outcome"]["te_desirable"]
     rows = []
     for pair in sorted(set(by_pair[0]) | set(by_pair[1])):
@@ -160,9 +205,15 @@ def _contrasts(old: dict, new: dict) -> list[dict]:
         if before is None or after is None:
             rows.append(_row("estimate", item, before and before["te"], after and after["te"]))
             continue
-        for what, names in (("estimate", ("te", "se")), ("interval", ("lower", "upper", "predict_lower", "predict_upper"))):
-            rows += [_row(what, f"{item}, {name.replace('_', ' ')}", before[name], after[name]) for name in names
-                     if _differ(before[name], after[name])]
+        for what, names in (
+            ("estimate", ("te", "se")),
+            ("interval", ("lower", "upper", "predict_lower", "predict_upper")),
+        ):
+            rows += [
+                _row(what, f"{item}, {name.replace('_', ' ')}", before[name], after[name])
+                for name in names
+                if _differ(before[name], after[name])
+            ]
         verdicts = [conclusion(row["te"], row["lower"], row["upper"], desirable=desirable) for row in (before, after)]
         if verdicts[0] != verdicts[1]:
             words = [WORDS[verdict].format(first=pair[0], second=pair[1]) for verdict in verdicts]
@@ -172,9 +223,20 @@ def _contrasts(old: dict, new: dict) -> list[dict]:
 
 def _turned(row: dict) -> dict:
     """A contrast in the other direction."""
-    signs = {name: None if row[name] is None else -row[name] for name in ("te", "lower", "upper", "predict_lower", "predict_upper")}
-    return {**row, "treat1": row["treat2"], "treat2": row["treat1"], "te": signs["te"], "lower": signs["upper"], "upper": signs["lower"],
-            "predict_lower": signs["predict_upper"], "predict_upper": signs["predict_lower"]}
+    signs = {
+        name: None if row[name] is None else -row[name]
+        for name in ("te", "lower", "upper", "predict_lower", "predict_upper")
+    }
+    return {
+        **row,
+        "treat1": row["treat2"],
+        "treat2": row["treat1"],
+        "te": signs["te"],
+        "lower": signs["upper"],
+        "upper": signs["lower"],
+        "predict_lower": signs["predict_upper"],
+        "predict_upper": signs["predict_lower"],
+    }
 
 
 def _ranks(old: dict, new: dict) -> list[dict]:

@@ -63,7 +63,10 @@ def export_files(folder: Path, *, outcome: str | None = None) -> dict[str, bytes
         "schema": SCHEMA,
         "versions": versions(),
         "outcomes": outcomes,
-        "files": {file: {"meaning": meaning[file], "sha256": hashlib.sha256(content).hexdigest()} for file, content in files.items()},
+        "files": {
+            file: {"meaning": meaning[file], "sha256": hashlib.sha256(content).hexdigest()}
+            for file, content in files.items()
+        },
         "not written": absent,
         "left out of the fit": left_out,
     }
@@ -72,35 +75,63 @@ def export_files(folder: Path, *, outcome: str | None = None) -> dict[str, bytes
     return files
 
 
-def _outcome_files(folder: Path, results: dict, book: BookNetwork) -> tuple[dict[str, tuple[bytes, str]], dict[str, str]]:
+def _outcome_files(
+    folder: Path, results: dict, book: BookNetwork
+) -> tuple[dict[str, tuple[bytes, str]], dict[str, str]]:
     """Files of one outcome, each with what it is; and why others are not there."""
     files = {
-        "results_contrasts.csv": (csv_bytes(contrasts_table(results)), "each pair of treatments, te first minus second"),
+        "results_contrasts.csv": (
+            csv_bytes(contrasts_table(results)),
+            "each pair of treatments, te first minus second",
+        ),
         "results_ranking.csv": (csv_bytes(pd.DataFrame(results["ranks"])), "P-scores"),
     }
     if not isinstance(book.state, Trials):
         reason = "there are no trial-level data, only printed numbers"
-        return files, dict.fromkeys(["contrasts.csv", "netmeta.csv", "netmeta.R", "cinema.csv", "metainsight.csv"], reason)
+        return files, dict.fromkeys(
+            ["contrasts.csv", "netmeta.csv", "netmeta.R", "cinema.csv", "metainsight.csv"], reason
+        )
     contrasts = book.fit.contrasts[["study", "treat1", "treat2", "te", "se"]]
     outcome = results["outcome"]
     script = netmeta_script(book.fit, measure=outcome["measure"], desirable=outcome["te_desirable"])
     without = "".join(f"; leaves out {what}" for what in left_out_of_netmeta(book.fit))
     files |= {
-        "contrasts.csv": (csv_bytes(contrasts), "the estimates in the fit; psps-paper import --kind contrasts reads it"),
-        "netmeta.csv": (csv_bytes(contrasts.set_axis(["studlab", "treat1", "treat2", "TE", "seTE"], axis=1)), "the same with netmeta's column names"),
-        "netmeta.R": (script.encode("utf-8"), f"fits them with netmeta and stops where the numbers differ from this package's{without}"),
-        "cinema.csv": (csv_bytes(cinema_table(contrasts)), "the same for CINeMA (inverse variance); fill in rob and indirectness "
-                                                           "(1, 2 or 3) of each study, in a copy outside this folder"),
-    }  # fmt: skip
+        "contrasts.csv": (
+            csv_bytes(contrasts),
+            "the estimates in the fit; psps-paper import --kind contrasts reads it",
+        ),
+        "netmeta.csv": (
+            csv_bytes(contrasts.set_axis(["studlab", "treat1", "treat2", "TE", "seTE"], axis=1)),
+            "the same with netmeta's column names",
+        ),
+        "netmeta.R": (
+            script.encode("utf-8"),
+            f"fits them with netmeta and stops where the numbers differ from this package's{without}",
+        ),
+        "cinema.csv": (
+            csv_bytes(cinema_table(contrasts)),
+            (
+                "the same for CINeMA (inverse variance); fill in rob and indirectness "
+                "(1, 2 or 3) of each study, in a copy outside this folder"
+            ),
+        ),
+    }
     arms = load_arms(folder)
     arms = arms[arms["outcome"] == outcome["name"]].drop(columns="outcome")
     without = sorted(set(contrasts["study"]) - set(arms["study"]))
     if arms.empty:
         return files, {"metainsight.csv": "MetaInsight takes arms of trials, and the data were imported as contrasts"}
     some = f"; not those of {', '.join(without)}, imported as contrasts" if without else ""
-    files["arms.csv"] = (csv_bytes(arms.drop(columns="rows")), f"the arms behind the estimates; psps-paper import --kind arms reads it{some}")
+    files["arms.csv"] = (
+        csv_bytes(arms.drop(columns="rows")),
+        f"the arms behind the estimates; psps-paper import --kind arms reads it{some}",
+    )
     if without:
-        return files, {"metainsight.csv": f"MetaInsight takes arms of trials, and these were imported as contrasts: {', '.join(without)}"}
+        return files, {
+            "metainsight.csv": (
+                f"MetaInsight takes arms of trials, and these were imported as contrasts: {', '.join(without)}"
+            )
+        }
     files["metainsight.csv"] = (csv_bytes(metainsight_table(arms)), "the same in MetaInsight's long format")
     return files, {}
 
@@ -140,23 +171,36 @@ def export(folder: Path, target: Path, *, outcome: str | None = None) -> list[st
 
 def _check_replaceable(target: Path) -> None:
     """Whether a folder holds an export as it was written, and nothing else."""
-    present = {path.relative_to(target).as_posix(): path for path in target.rglob("*") if path.is_symlink() or not path.is_dir()}
+    present = {
+        path.relative_to(target).as_posix(): path
+        for path in target.rglob("*")
+        if path.is_symlink() or not path.is_dir()
+    }
     if not present:
         return
     try:
         manifest = json.loads(present[MANIFEST].read_bytes())
-        written = {name: entry["sha256"] for name, entry in manifest["files"].items()} if manifest["schema"] == SCHEMA else None
+        written = (
+            {name: entry["sha256"] for name, entry in manifest["files"].items()}
+            if manifest["schema"] == SCHEMA
+            else None
+        )
     except (KeyError, ValueError, TypeError, AttributeError, OSError):
         written = None
     if written is None:
         raise TableError(f"{target}: holds files that are no export; name a new folder")
     if manifest.pop("sha256", None) == _digest(manifest):
         del present[MANIFEST]
-    kept = [name for name, path in sorted(present.items())
-            if path.is_symlink() or not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != written.get(name)]
+    kept = [
+        name
+        for name, path in sorted(present.items())
+        if path.is_symlink() or not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != written.get(name)
+    ]
     if kept:
-        raise TableError(f"{target}: not replaced, for it holds what no export wrote, or what was changed since: {', '.join(kept)}; "
-                         "move this elsewhere, or name a new folder")
+        raise TableError(
+            f"{target}: not replaced, for it holds what no export wrote, or what was changed since: {', '.join(kept)}; "
+            "move this elsewhere, or name a new folder"
+        )
 
 
 def _digest(manifest: dict) -> str:
@@ -192,15 +236,21 @@ def left_out_of_netmeta(fit: NetworkFit) -> list[str]:
     design, te, se, _, _ = prepare(fit.contrasts, repeats=fit.correlation is not None)
     said = []
     if fit.method in ("REML", "ML") and fit.df_q > 0:
-        said.append(f"the search for tau2 by {fit.method}: netmeta is given this package's tau2, since it takes the contrasts of a "
-                    "multi-arm study as independent there and stops at the first maximum")  # fmt: skip
+        said.append(
+            f"the search for tau2 by {fit.method}: netmeta is given this package's tau2, since it takes the contrasts"
+            " of a multi-arm study as independent there and stops at the first maximum"
+        )
     negative = list(negative_arms(design, te, se))
     if negative:
-        said.append(f"the studies {', '.join(map(_r_text, negative))}, of which an arm would have a negative variance; "
-                    "so no number is compared")  # fmt: skip
+        said.append(
+            f"the studies {', '.join(map(_r_text, negative))}, of which an arm would have a negative variance; "
+            "so no number is compared"
+        )
     if fit.correlation and design.repeated:
-        said.append(f"the correlation {fit.correlation:g} of several estimates of one study, which netmeta takes as independent; "
-                    "so no number is compared")  # fmt: skip
+        said.append(
+            f"the correlation {fit.correlation:g} of several estimates of one study, which netmeta takes as"
+            " independent; so no number is compared"
+        )
     return said
 
 
@@ -228,7 +278,10 @@ def netmeta_script(fit: NetworkFit, *, measure: str, desirable: str) -> str:
     rows = used.assign(te=closed_estimates(design, te, se), se=se).astype({"study": str, "treat1": str, "treat2": str})
     rows = rows[~rows["study"].isin(list(negative_arms(design, te, se)))]
     lines = [
-        f"# {len(rows)} estimates of {rows['study'].nunique()} studies, fitted with netmeta and compared with psps-paper {versions()['psps-paper']}.",
+        (
+            f"# {len(rows)} estimates of {rows['study'].nunique()} studies, fitted with netmeta and compared with"
+            f" psps-paper {versions()['psps-paper']}."
+        ),
         "# Written by psps-paper export. Needs R with the package netmeta (2.8 or later).",
         *[f"# Left out: {what}." for what in left_out],
     ]
@@ -245,7 +298,9 @@ def _netmeta_call(fit: NetworkFit, rows: pd.DataFrame, measure: str, desirable: 
     estimated = fit.method == "DL" or (fit.method in ("REML", "ML") and fit.df_q == 0)
     tau = "method.tau = " + _r_text(fit.method) if estimated else f"tau.preset = {_r_number(fit.tau)}"
     treatments = sorted(set(rows["treat1"]) | set(rows["treat2"]))
-    separator = next(sign for sign in (":", "~", ";", "=", joiner(treatments)) if not any(sign in name for name in treatments))
+    separator = next(
+        sign for sign in (":", "~", ";", "=", joiner(treatments)) if not any(sign in name for name in treatments)
+    )
     columns = {"treat1": _r_text, "treat2": _r_text, "te": _r_number, "se": _r_number}
     names = {"te": "TE", "se": "seTE"}
     data = [f"{names.get(name, name)} = {_r_vector(map(write, rows[name]))}" for name, write in columns.items()]
@@ -257,7 +312,10 @@ def _netmeta_call(fit: NetworkFit, rows: pd.DataFrame, measure: str, desirable: 
         ")",
         "",
         f"fit <- netmeta(TE, seTE, treat1, treat2, studlab, data = contrasts, sm = {_r_text(measure)}, {tau},",
-        f"               common = TRUE, random = TRUE, level.ma = {_r_number(fit.level)}, sep.trts = {_r_text(separator)},",
+        (
+            f"               common = TRUE, random = TRUE, level.ma = {_r_number(fit.level)}, sep.trts ="
+            f" {_r_text(separator)},"
+        ),
         f"               seq = {_r_vector(map(_r_text, treatments))})",
         "print(fit)",
         f"print(netrank(fit, small.values = {_r_text('bad' if desirable == 'higher' else 'good')}))",

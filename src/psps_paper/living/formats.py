@@ -14,34 +14,95 @@ Shape = Literal["contrasts", "relative", "long", "wide"]
 
 # What a cell of a column must be; see cells.EXPECTED.
 COLUMN_KINDS = {
-    "study": "label", "treat1": "label", "treat2": "label", "treatment": "label",
-    "te": "number", "ratio": "positive", "se": "positive", "lower": "number", "upper": "number", "p": "p-value", "se_baseline": "positive",
-    "n": "sample size", "mean": "number", "sd": "positive", "events": "count", "time": "positive",
-    "sd_baseline": "positive", "median": "number", "q1": "number", "q3": "number", "minimum": "number", "maximum": "number", "year": "label",
-}  # fmt: skip
+    "study": "label",
+    "treat1": "label",
+    "treat2": "label",
+    "treatment": "label",
+    "te": "number",
+    "ratio": "positive",
+    "se": "positive",
+    "lower": "number",
+    "upper": "number",
+    "p": "p-value",
+    "se_baseline": "positive",
+    "n": "sample size",
+    "mean": "number",
+    "sd": "positive",
+    "events": "count",
+    "time": "positive",
+    "sd_baseline": "positive",
+    "median": "number",
+    "q1": "number",
+    "q3": "number",
+    "minimum": "number",
+    "maximum": "number",
+    "year": "label",
+}
 CONTRAST_COLUMNS = ("study", "treat1", "treat2", "te", "se")
 # What an arm may report beside its label; the first names are those of the package.
 ARM_NUMBERS = ("n", "mean", "sd", "se", "events", "time", "sd_baseline", "median", "q1", "q3", "minimum", "maximum")
 OPTIONAL_NUMBERS = {
-    "se": ("se", "sem", "stderr", "standarderror"), "time": ("time", "persontime", "personyears", "patientyears", "py", "exposure", "e"),
-    "sd_baseline": ("sdbaseline", "baselinesd"), "median": ("median",), "q1": ("q1",), "q3": ("q3",),
-    "minimum": ("min", "minimum"), "maximum": ("max", "maximum"),
-}  # fmt: skip
-PERSON_TIME = ("persontime", "personyears", "patientyears", "py", "exposure", "e")  # "time" may be the moment of measurement
-_LIMITS = {end: (end, f"{end}limit", f"ci{end}", f"{end}ci", f"{end}bound", f"conf{other}", f"95%ci{end}", f"{end}95%ci", f"95ci{end}", f"{end}95", f"ci95{end}", *short)
-           for end, other, short in (("lower", "low", ("ll", "lcl", "lci", "cilow", "cilb", "low")), ("upper", "high", ("ul", "ucl", "uci", "cihigh", "ciub", "high")))}  # fmt: skip
+    "se": ("se", "sem", "stderr", "standarderror"),
+    "time": ("time", "persontime", "personyears", "patientyears", "py", "exposure", "e"),
+    "sd_baseline": ("sdbaseline", "baselinesd"),
+    "median": ("median",),
+    "q1": ("q1",),
+    "q3": ("q3",),
+    "minimum": ("min", "minimum"),
+    "maximum": ("max", "maximum"),
+}
+PERSON_TIME = (
+    "persontime",
+    "personyears",
+    "patientyears",
+    "py",
+    "exposure",
+    "e",
+)  # "time" may be the moment of measurement
+_LIMITS = {
+    end: (
+        end,
+        f"{end}limit",
+        f"ci{end}",
+        f"{end}ci",
+        f"{end}bound",
+        f"conf{other}",
+        f"95%ci{end}",
+        f"{end}95%ci",
+        f"95ci{end}",
+        f"{end}95",
+        f"ci95{end}",
+        *short,
+    )
+    for end, other, short in (
+        ("lower", "low", ("ll", "lcl", "lci", "cilow", "cilb", "low")),
+        ("upper", "high", ("ul", "ucl", "uci", "cihigh", "ciub", "high")),
+    )
+}
 # Columns whose names say that they hold ratios, or logarithms of ratios
 RATIOS = {
-    "OR": ("or", "oddsratio"), "RR": ("rr", "riskratio", "relativerisk"), "HR": ("hr", "hazardratio"),
-    "IRR": ("irr", "rateratio", "incidencerateratio"), "ROM": ("rom", "ratioofmeans"),
-}  # fmt: skip
+    "OR": ("or", "oddsratio"),
+    "RR": ("rr", "riskratio", "relativerisk"),
+    "HR": ("hr", "hazardratio"),
+    "IRR": ("irr", "rateratio", "incidencerateratio"),
+    "ROM": ("rom", "ratioofmeans"),
+}
 LOGS = {measure: tuple(f"{log}{name}" for log in ("log", "ln") for name in names) for measure, names in RATIOS.items()}
-_LOG_SE = {measure: tuple(form for name in names for form in (f"se{name}", f"{name}se", f"selog{name[3:] if name.startswith('log') else name[2:]}"))
-           for measure, names in LOGS.items()}  # fmt: skip
+_LOG_SE = {
+    measure: tuple(
+        form
+        for name in names
+        for form in (f"se{name}", f"{name}se", f"selog{name[3:] if name.startswith('log') else name[2:]}")
+    )
+    for measure, names in LOGS.items()
+}
 _EFFECTS = {
     "ratio": tuple(name for names in RATIOS.values() for name in names),
-    "lower": _LIMITS["lower"], "upper": _LIMITS["upper"], "p": ("p", "pvalue", "pval"), "se_baseline": ("sebaseline", "baselinese", "serefarm"),
-}  # fmt: skip
+    "lower": _LIMITS["lower"],
+    "upper": _LIMITS["upper"],
+    "p": ("p", "pvalue", "pval"),
+    "se_baseline": ("sebaseline", "baselinese", "serefarm"),
+}
 
 
 @dataclass(frozen=True)
@@ -52,8 +113,8 @@ class Format:
     ----------
     name : str
     shape : {"contrasts", "relative", "long", "wide"}
-        Rows are contrasts, effects against a baseline arm that has a row of its own, arms, or studies (or pairs of arms)
-        with numbered columns.
+        Rows are contrasts, effects against a baseline arm that has a row of its own, arms, or studies (or pairs of
+        arms) with numbered columns.
     names : mapping of str to tuple of str
         For each column of this package the names it has there, without case and punctuation; for "wide" without
         the arm's number.
@@ -71,19 +132,40 @@ class Format:
         return "contrasts" if self.shape in ("contrasts", "relative") else "arms"
 
 
-def _contrasts(name: str, study: tuple[str, ...], treat: tuple[str, ...], te: tuple[str, ...], se: tuple[str, ...]) -> Format:
+def _contrasts(
+    name: str, study: tuple[str, ...], treat: tuple[str, ...], te: tuple[str, ...], se: tuple[str, ...]
+) -> Format:
     logs = tuple(log for names in LOGS.values() for log in names)
     log_se = tuple(form for names in _LOG_SE.values() for form in names)
-    return Format(name, "contrasts", {"study": study, "treat1": tuple(f"{t}1" for t in treat), "treat2": tuple(f"{t}2" for t in treat),
-                                      "te": (*te, *logs), "se": (*se, *log_se), **_EFFECTS})  # fmt: skip
+    return Format(
+        name,
+        "contrasts",
+        {
+            "study": study,
+            "treat1": tuple(f"{t}1" for t in treat),
+            "treat2": tuple(f"{t}2" for t in treat),
+            "te": (*te, *logs),
+            "se": (*se, *log_se),
+            **_EFFECTS,
+        },
+    )
 
 
 def _relative(name: str, study: tuple[str, ...], treatment: tuple[str, ...], te: str, se: str) -> Format:
     return Format(name, "relative", {"study": study, "treatment": treatment, "te": (te,), "se": (se,)})
 
 
-def _arms(name: str, shape: Shape, study: tuple[str, ...], treatment: tuple[str, ...], mean: tuple[str, ...],
-          events: tuple[str, ...], signs: tuple[str, ...] = (), n: tuple[str, ...] = ("n",), sd: tuple[str, ...] = ("sd",)) -> Format:
+def _arms(
+    name: str,
+    shape: Shape,
+    study: tuple[str, ...],
+    treatment: tuple[str, ...],
+    mean: tuple[str, ...],
+    events: tuple[str, ...],
+    signs: tuple[str, ...] = (),
+    n: tuple[str, ...] = ("n",),
+    sd: tuple[str, ...] = ("sd",),
+) -> Format:
     numbers = {"n": n, "mean": mean, "sd": sd, "events": events, **OPTIONAL_NUMBERS}
     return Format(name, shape, {"study": study, "treatment": treatment, **numbers}, signs)
 
@@ -96,25 +178,50 @@ FORMATS = (
     _contrasts("CINeMA, inverse variance", ("study", "id"), ("t",), ("effect",), ("se",)),
     _relative("gemtc, relative effects", ("study",), ("treatment",), "diff", "stderr"),
     _relative("multinma, relative effects", ("study", "studyn"), ("trt", "trtc", "trtn"), "y", "se"),
-    _arms("netmeta pairwise, long arms", "long", ("studlab", "study"), ("treat", "treatment"), ("mean", "y"), ("event", "events")),
+    _arms(
+        "netmeta pairwise, long arms",
+        "long",
+        ("studlab", "study"),
+        ("treat", "treatment"),
+        ("mean", "y"),
+        ("event", "events"),
+    ),
     _arms("CINeMA, long", "long", ("study", "id"), ("t",), ("y",), ("r",), signs=("rob", "indirectness")),
     _arms("CINeMA, long", "long", ("study", "id"), ("t",), ("y",), ()),
     _arms("MetaInsight, long", "long", ("study", "studyid"), ("t",), ("mean",), ("r",)),
-    _arms("gemtc, arms", "long", ("study",), ("treatment",), ("mean",), ("responders",), n=("samplesize",), sd=("stddev",)),
+    _arms(
+        "gemtc, arms", "long", ("study",), ("treatment",), ("mean",), ("responders",), n=("samplesize",), sd=("stddev",)
+    ),
     _arms("multinma, arms", "long", ("study", "studyn"), ("trt", "trtc", "trtn"), ("y",), ("r",)),
-    _arms("netmeta pairwise, wide arms", "wide", ("studlab", "study"), ("treat", "treatment"), ("mean", "y"), ("event", "events")),
+    _arms(
+        "netmeta pairwise, wide arms",
+        "wide",
+        ("studlab", "study"),
+        ("treat", "treatment"),
+        ("mean", "y"),
+        ("event", "events"),
+    ),
     _arms("CINeMA, pairs of arms", "wide", ("study", "id"), ("t",), ("y",), ("r",), signs=("rob", "indirectness")),
     _arms("MetaInsight, wide", "wide", ("study", "studyid"), ("t",), ("mean",), ("r",)),
 )
 # What is not looked for where one of these was found
 _INSTEAD = {
-    "te": ("ratio",), "se": ("lower", "upper", "p"), "sd": ("se", "sd_baseline", "median", "q1", "q3", "minimum", "maximum"),
-    "mean": ("events", "time", "median", "q1", "q3", "minimum", "maximum"), "events": ("mean", "sd", "se", "sd_baseline", *OPTIONAL_NUMBERS),
-}  # fmt: skip
+    "te": ("ratio",),
+    "se": ("lower", "upper", "p"),
+    "sd": ("se", "sd_baseline", "median", "q1", "q3", "minimum", "maximum"),
+    "mean": ("events", "time", "median", "q1", "q3", "minimum", "maximum"),
+    "events": ("mean", "sd", "se", "sd_baseline", *OPTIONAL_NUMBERS),
+}
 REVMAN_5 = "RevMan 5 CSV"
 REVMAN_WEB = "RevMan Web CSV"
 _REVMAN_5_ARMS = {"n": "total", "mean": "mean", "sd": "sd", "events": "events", "treatment": "grouplabel"}
-_REVMAN_WEB_ARMS = {"n": ("n", "total"), "mean": ("mean",), "sd": ("sd",), "events": ("cases", "events"), "treatment": ("intervention",)}
+_REVMAN_WEB_ARMS = {
+    "n": ("n", "total"),
+    "mean": ("mean",),
+    "sd": ("sd",),
+    "events": ("cases", "events"),
+    "treatment": ("intervention",),
+}
 
 
 @dataclass(frozen=True)
@@ -139,7 +246,9 @@ class Layout:
 
     def named(self) -> dict[str, str]:
         """Column of this package, numbered for an arm of a wide file, to column of the file."""
-        return self.columns | {f"{name}{number}": column for number, arm in self.arms.items() for name, column in arm.items()}
+        return self.columns | {
+            f"{name}{number}": column for number, arm in self.arms.items() for name, column in arm.items()
+        }
 
     def used(self) -> list[str]:
         """Columns of the file that are read."""
@@ -147,7 +256,8 @@ class Layout:
 
 
 def plain(name: str) -> str:
-    """A column name without case and harmless punctuation: ``T.1`` and ``t1`` are the same, ``-te``, ``se²`` and ``n (%)`` are kept."""
+    """A column name without case and harmless punctuation: ``T.1`` and ``t1`` are the same, ``-te``, ``se²`` and ``n
+    (%)`` are kept."""
     text = name.strip().lower()
     text = re.sub(r"(?<=[^\W\d_])-(?=[^\W\d_])", "", text)  # between letters a hyphen is no minus
     return re.sub(r"[\s._:,;'\"()\[\]]", "", text)
@@ -158,7 +268,9 @@ def _stripped(name: str) -> str:
     return re.sub(r"[^0-9a-z]", "", name.lower())
 
 
-def recognise(columns: Sequence[str], kind: Kind, mapping: Mapping[str, str], constants: Mapping[str, str], file: str) -> Layout:
+def recognise(
+    columns: Sequence[str], kind: Kind, mapping: Mapping[str, str], constants: Mapping[str, str], file: str
+) -> Layout:
     """Find the convention of a header.
 
     Parameters
@@ -167,7 +279,8 @@ def recognise(columns: Sequence[str], kind: Kind, mapping: Mapping[str, str], co
         The header.
     kind : {"contrasts", "arms"}
     mapping : mapping of str to str
-        Column of this package (numbered, as in ``mean2``, for wide arms) to column of the file; goes before any convention.
+        Column of this package (numbered, as in ``mean2``, for wide arms) to column of the file; goes before any
+        convention.
     constants : mapping of str to str
         Columns of this package that have one value in all rows; they need no column in the file.
     file : str
@@ -189,14 +302,17 @@ def recognise(columns: Sequence[str], kind: Kind, mapping: Mapping[str, str], co
     _check_signs(columns, layout, kind, mapping, file)
     if layout is None:
         raise TableError(
-            f"{file}: the columns ({_few(columns)}) fit no known convention for {kind}:\n" + "\n".join(dict.fromkeys(lacks))
+            f"{file}: the columns ({_few(columns)}) fit no known convention for {kind}:\n"
+            + "\n".join(dict.fromkeys(lacks))
             + "\nName the columns yourself, for example --map study=Author --map te=SMD"
         )
     _check_options(layout, kind, mapping, constants, file)
     return _unambiguous(layout, columns, mapping, file)
 
 
-def _find(columns: Sequence[str], kind: Kind, mapping: Mapping[str, str], constants: Mapping[str, str]) -> tuple[Layout | None, list[str]]:
+def _find(
+    columns: Sequence[str], kind: Kind, mapping: Mapping[str, str], constants: Mapping[str, str]
+) -> tuple[Layout | None, list[str]]:
     """The layout of the first convention that fits, or what each lacks."""
     if kind == "arms":
         revman = _revman_5(columns) or _revman_web(columns, constants)
@@ -211,7 +327,9 @@ def _find(columns: Sequence[str], kind: Kind, mapping: Mapping[str, str], consta
     return None, lacks
 
 
-def _check_signs(columns: Sequence[str], layout: Layout | None, kind: Kind, mapping: Mapping[str, str], file: str) -> None:
+def _check_signs(
+    columns: Sequence[str], layout: Layout | None, kind: Kind, mapping: Mapping[str, str], file: str
+) -> None:
     """Refuse a column that would be needed but for a sign in its name, such as minus or a square."""
     forms = [form for form in FORMATS if form.kind == kind]
     known = {name: target for form in forms for target, names in form.names.items() for name in names}
@@ -222,39 +340,65 @@ def _check_signs(columns: Sequence[str], layout: Layout | None, kind: Kind, mapp
         target = known.get(bare) or known.get(bare.rstrip("0123456789"))
         # A word in brackets, a unit or a moment, is an ordinary name; a sign at the name itself is not
         if target and target not in found and plain(column) != bare and column not in mapping.values():
-            raise TableError(f"{file}: column {column!r} is not read as {target}, for its name holds more than letters: it may be the opposite, "
-                             f"a square, a root, a percentage or an inverse; if it is {target}, say --map '{target}={column}'")  # fmt: skip
+            raise TableError(
+                f"{file}: column {column!r} is not read as {target}, for its name holds more than letters: it may be"
+                f" the opposite, a square, a root, a percentage or an inverse; if it is {target}, say --map"
+                f" '{target}={column}'"
+            )
 
 
-def _check_options(layout: Layout, kind: Kind, mapping: Mapping[str, str], constants: Mapping[str, str], file: str) -> None:
+def _check_options(
+    layout: Layout, kind: Kind, mapping: Mapping[str, str], constants: Mapping[str, str], file: str
+) -> None:
     """Refuse options that would be ignored."""
     named = layout.named()
     for target, column in mapping.items():
         arm = _arm_column(target)
         if column not in (named.get(target), named.get(f"{arm[0]}{arm[1]}") if arm else None):
             arms = f", whose arms are {', '.join(map(str, layout.arms))}" if layout.arms else ""
-            raise TableError(f"{file}: --map {target}={column}: there is no {target} in {kind} of the convention {layout.format}{arms}")
-    allowed = {"contrasts": ("study", "treat1", "treat2"), "relative": ("study",), "long": ("study", "treatment"),
-               "wide": ("study", "treat1", "treat2", "treatment")}[layout.shape]  # fmt: skip
+            raise TableError(
+                f"{file}: --map {target}={column}: there is no {target} in {kind} of the convention"
+                f" {layout.format}{arms}"
+            )
+    allowed = {
+        "contrasts": ("study", "treat1", "treat2"),
+        "relative": ("study",),
+        "long": ("study", "treatment"),
+        "wide": ("study", "treat1", "treat2", "treatment"),
+    }[layout.shape]
     for name, value in constants.items():
         if name in ("study", "treat1", "treat2", "treatment") and name not in allowed:
-            raise TableError(f"{file}: --set {name}={value}: there is no {name} in {kind} of the convention {layout.format}; expected {' or '.join(allowed)}")
+            raise TableError(
+                f"{file}: --set {name}={value}: there is no {name} in {kind} of the convention {layout.format};"
+                f" expected {' or '.join(allowed)}"
+            )
 
 
 def _unambiguous(layout: Layout, columns: Sequence[str], mapping: Mapping[str, str], file: str) -> Layout:
     read_as: dict[str, str] = {}
     for target, column in layout.named().items():
         if column in read_as:
-            raise TableError(f"{file}: column {column!r} would be read as {read_as[column]} and as {target}; name another with --map {target}=COLUMN")
+            raise TableError(
+                f"{file}: column {column!r} would be read as {read_as[column]} and as {target}; name another with --map"
+                f" {target}=COLUMN"
+            )
         read_as[column] = target
-        twins = [] if column in mapping.values() else [other for other in columns if other != column and plain(other) == plain(column)]
+        twins = (
+            []
+            if column in mapping.values()
+            else [other for other in columns if other != column and plain(other) == plain(column)]
+        )
         if twins:
-            raise TableError(f"{file}: columns {column!r} and {twins[0]!r} differ in case or punctuation only; say which is meant, "
-                             f"for example --map '{target}={column}'")
+            raise TableError(
+                f"{file}: columns {column!r} and {twins[0]!r} differ in case or punctuation only; say which is meant, "
+                f"for example --map '{target}={column}'"
+            )
     return layout
 
 
-def _fit(form: Format, columns: Sequence[str], mapping: Mapping[str, str], constants: Mapping[str, str]) -> tuple[Layout | None, list[str]]:
+def _fit(
+    form: Format, columns: Sequence[str], mapping: Mapping[str, str], constants: Mapping[str, str]
+) -> tuple[Layout | None, list[str]]:
     by_name = {}
     for column in columns:
         by_name.setdefault(plain(column), column)
@@ -266,10 +410,16 @@ def _fit(form: Format, columns: Sequence[str], mapping: Mapping[str, str], const
         return _fit_wide(form, by_name, mapping, constants, shared)
     found = dict(shared)
     for target, names in form.names.items():
-        column = mapping.get(target) or next((by_name[name] for name in names if name in by_name and by_name[name] not in mapping.values()), None)
+        column = mapping.get(target) or next(
+            (by_name[name] for name in names if name in by_name and by_name[name] not in mapping.values()), None
+        )
         if column and target not in found:
             found[target] = column
-    needed = {"contrasts": ("study", "treat1", "treat2"), "relative": ("study", "treatment", "te", "se"), "long": ("study", "treatment")}[form.shape]
+    needed = {
+        "contrasts": ("study", "treat1", "treat2"),
+        "relative": ("study", "treatment", "te", "se"),
+        "long": ("study", "treatment"),
+    }[form.shape]
     missing = [_wanted(form, target) for target in needed if target not in found and target not in constants]
     if form.shape == "contrasts":
         missing += _missing_effect(form, found)
@@ -301,7 +451,13 @@ def _missing_size(form: Format, found: Mapping[str, str]) -> list[str]:
     return [] if "n" in found or {"events", "time"} <= set(found) else [form.names["n"][0]]
 
 
-def _fit_wide(form: Format, by_name: Mapping[str, str], mapping: Mapping[str, str], constants: Mapping[str, str], shared: dict[str, str]):
+def _fit_wide(
+    form: Format,
+    by_name: Mapping[str, str],
+    mapping: Mapping[str, str],
+    constants: Mapping[str, str],
+    shared: dict[str, str],
+):
     arms: dict[int, dict[str, str]] = {}
     for target, names in form.names.items():
         if target == "study":
@@ -359,7 +515,11 @@ def _revman_5(columns: Sequence[str]) -> Layout | None:
     if not {"comparisonnumber", "outcomenumber", "subgroupnumber", "name"} <= set(by_name):
         return None
     arms = {
-        number: {target: by_name[f"{name}{number}"] for target, name in _REVMAN_5_ARMS.items() if f"{name}{number}" in by_name}
+        number: {
+            target: by_name[f"{name}{number}"]
+            for target, name in _REVMAN_5_ARMS.items()
+            if f"{name}{number}" in by_name
+        }
         for number in (1, 2)
     }
     return Layout(REVMAN_5, "wide", {"study": by_name["name"]}, arms)
@@ -373,7 +533,9 @@ def _revman_web(columns: Sequence[str], constants: Mapping[str, str]) -> Layout 
     for number, prefixes in ((1, ("experimental",)), (2, ("control", "comparator"))):
         arms[number] = {}
         for target, names in _REVMAN_WEB_ARMS.items():
-            column = next((by_name[prefix + name] for prefix in prefixes for name in names if prefix + name in by_name), None)
+            column = next(
+                (by_name[prefix + name] for prefix in prefixes for name in names if prefix + name in by_name), None
+            )
             if column:
                 arms[number][target] = column
     if not all("n" in arm and not _missing_outcome(arm) for arm in arms.values()):

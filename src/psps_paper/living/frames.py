@@ -9,9 +9,16 @@ from psps_paper.living.formats import plain
 from psps_paper.network.completion import complete_contrasts
 
 _GEMTC = {
-    "study": "study", "treatment": "treatment", "mean": "mean", "stddev": "sd", "stderr": "se", "samplesize": "n", "responders": "events",
-    "exposure": "time", "diff": "te",
-}  # fmt: skip
+    "study": "study",
+    "treatment": "treatment",
+    "mean": "mean",
+    "stddev": "sd",
+    "stderr": "se",
+    "samplesize": "n",
+    "responders": "events",
+    "exposure": "time",
+    "diff": "te",
+}
 
 
 def from_netmeta(data: pd.DataFrame) -> pd.DataFrame:
@@ -20,8 +27,8 @@ def from_netmeta(data: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     data : DataFrame
-        With ``studlab`` (or ``study``), ``treat1``, ``treat2``, ``TE`` and ``seTE``; other columns are left out. Save it in R with
-        ``write.csv(net$data)`` or ``write.csv(pairwise(...))``.
+        With ``studlab`` (or ``study``), ``treat1``, ``treat2``, ``TE`` and ``seTE``; other columns are left out. Save
+        it in R with ``write.csv(net$data)`` or ``write.csv(pairwise(...))``.
 
     Returns
     -------
@@ -40,7 +47,13 @@ def from_netmeta(data: pd.DataFrame) -> pd.DataFrame:
     [['Ko', 'A', 'B', -0.3, 0.2]]
     """
     by_name = {plain(str(name)): name for name in data.columns}
-    names = {"study": ("studlab", "study"), "treat1": ("treat1",), "treat2": ("treat2",), "te": ("te",), "se": ("sete",)}
+    names = {
+        "study": ("studlab", "study"),
+        "treat1": ("treat1",),
+        "treat2": ("treat2",),
+        "te": ("te",),
+        "se": ("sete",),
+    }
     found = {ours: next((by_name[name] for name in theirs if name in by_name), None) for ours, theirs in names.items()}
     missing = [theirs[0] for ours, theirs in names.items() if found[ours] is None]
     if missing:
@@ -51,14 +64,16 @@ def from_netmeta(data: pd.DataFrame) -> pd.DataFrame:
 
 
 def from_gemtc(data: pd.DataFrame, measure: str | None = None) -> pd.DataFrame:
-    """Take contrasts from a data frame of gemtc: ``data.re`` (relative effects) or ``data.ab`` (arms) of ``mtc.network()``.
+    """Take contrasts from a data frame of gemtc: ``data.re`` (relative effects) or ``data.ab`` (arms) of
+    ``mtc.network()``.
 
     Parameters
     ----------
     data : DataFrame
-        Relative effects: ``study, treatment, diff, std.err``; ``diff`` is missing in the row of each study's baseline arm, whose
-        ``std.err``, if given, completes a study of three or more arms. Arms: ``study, treatment`` and ``mean, std.dev, sampleSize``
-        (or ``std.err`` for ``std.dev``), or ``responders, sampleSize``, or ``responders, exposure``.
+        Relative effects: ``study, treatment, diff, std.err``; ``diff`` is missing in the row of each study's baseline
+        arm, whose ``std.err``, if given, completes a study of three or more arms. Arms: ``study, treatment`` and
+        ``mean, std.dev, sampleSize`` (or ``std.err`` for ``std.dev``), or ``responders, sampleSize``, or ``responders,
+        exposure``.
     measure : str, optional
         Needed for arms, as in :func:`psps_paper.effects.effect_sizes`.
 
@@ -73,7 +88,8 @@ def from_gemtc(data: pd.DataFrame, measure: str | None = None) -> pd.DataFrame:
 
     Examples
     --------
-    >>> rows = pd.DataFrame({"study": ["Ko", "Ko"], "treatment": ["P", "A"], "diff": [None, -0.3], "std.err": [None, 0.2]})
+    >>> arms = {"study": ["Ko", "Ko"], "treatment": ["P", "A"], "diff": [None, -0.3], "std.err": [None, 0.2]}
+    >>> rows = pd.DataFrame(arms)
     >>> from_gemtc(rows).values.tolist()
     [['Ko', 'A', 'P', -0.3, 0.2]]
     """
@@ -93,9 +109,14 @@ def from_gemtc(data: pd.DataFrame, measure: str | None = None) -> pd.DataFrame:
     for study, arms in table.groupby("study", sort=False):
         base = arms[arms["te"].isna()]
         if len(base) != 1 or len(arms) == 1:
-            raise ValueError(f"gemtc data, study {study!r}: {len(base)} of {len(arms)} rows without diff; expected one, its baseline arm, and others")
-        (second, shared), = base[["treatment", "se"]].itertuples(index=False)
-        rows += [(study, arm.treatment, second, float(arm.te), arm.se, shared) for arm in arms.drop(base.index).itertuples()]
+            raise ValueError(
+                f"gemtc data, study {study!r}: {len(base)} of {len(arms)} rows without diff; expected one, its baseline"
+                " arm, and others"
+            )
+        ((second, shared),) = base[["treatment", "se"]].itertuples(index=False)
+        rows += [
+            (study, arm.treatment, second, float(arm.te), arm.se, shared) for arm in arms.drop(base.index).itertuples()
+        ]
     contrasts = pd.DataFrame(rows, columns=["study", "treat1", "treat2", "te", "se", "se_baseline"])
     _complete(contrasts, ["se"], "gemtc data", "give it")
     contrasts = contrasts.astype({"te": float, "se": float, "se_baseline": float})

@@ -46,8 +46,10 @@ def convert(raw: RawTable, options: Options, folder: Path) -> Import:
     """As :func:`read_trials`, from a table that was read."""
     outcome = _outcome(folder, options.outcome)
     if options.measure not in (None, outcome["measure"]):
-        raise TableError(f"{raw.file}: --measure {options.measure}: outcome {outcome['outcome']} is measured as {outcome['measure']} in outcomes.csv; "
-                         "choose another with --outcome, or give it a row there")
+        raise TableError(
+            f"{raw.file}: --measure {options.measure}: outcome {outcome['outcome']} is measured as {outcome['measure']}"
+            " in outcomes.csv; choose another with --outcome, or give it a row there"
+        )
     if options.impute_sd and not options.impute:
         raise TableError(f"{raw.file}: --impute-sd and --no-imputation exclude each other")
     layout = recognise(raw.columns, options.kind, options.mapping, options.constants, raw.file)
@@ -56,10 +58,20 @@ def convert(raw: RawTable, options: Options, folder: Path) -> Import:
     for name in options.constants:
         if name not in ("study", "treat1", "treat2", "treatment"):
             raise TableError(f"--set {name}: only study, treat1, treat2 and treatment can be set for all rows")
-    cells = pd.DataFrame(raw.rows, columns=raw.columns, index=pd.RangeIndex(1, len(raw.rows) + 1, name="row"), dtype=object)
+    cells = pd.DataFrame(
+        raw.rows, columns=raw.columns, index=pd.RangeIndex(1, len(raw.rows) + 1, name="row"), dtype=object
+    )
     listed: list[tuple[str, str, str]] = []
     cells = _selected(cells, raw.file, options.where, listed)
-    cells = _one_outcome(cells, layout, raw.file, options.outcome, outcome["outcome"], set(load_table("outcomes", folder)["outcome"]), listed)
+    cells = _one_outcome(
+        cells,
+        layout,
+        raw.file,
+        options.outcome,
+        outcome["outcome"],
+        set(load_table("outcomes", folder)["outcome"]),
+        listed,
+    )
     conversions: list[str] = [*raw.conversions, *_set_instead(options, layout)]
     reader = _Cells(raw.file, _decimals(raw, cells, layout, options, conversions), options.labels, conversions)
     if options.kind == "contrasts":
@@ -75,7 +87,10 @@ def convert(raw: RawTable, options: Options, folder: Path) -> Import:
     conversions += reader.said()
     unknown = [label for label in options.labels if label not in reader.labels_seen]
     if unknown:
-        raise TableError(f"{raw.file}: --label {unknown[0]}=...: no treatment {unknown[0]!r}; there are {', '.join(sorted(reader.treatments_seen))}")
+        raise TableError(
+            f"{raw.file}: --label {unknown[0]}=...: no treatment {unknown[0]!r}; there are"
+            f" {', '.join(sorted(reader.treatments_seen))}"
+        )
     contrasts.insert(0, "outcome", outcome["outcome"])
     for table in (contrasts, arms):
         table["rows"] = table["rows"].astype(str)
@@ -85,7 +100,11 @@ def convert(raw: RawTable, options: Options, folder: Path) -> Import:
         reasons = "; ".join(f"{count} {reason}" for reason, count in table["reason"].value_counts().head(3).items())
         raise TableError(f"{raw.file}: nothing of {n_read} {unit} can be used ({reasons})")
     _check_limits(contrasts, raw.file, outcome["measure"])
-    own = [*raw.notes, *_label_notes(contrasts, options, layout, raw.columns, outcome["measure"]), *_suspected_errors(arms)]
+    own = [
+        *raw.notes,
+        *_label_notes(contrasts, options, layout, raw.columns, outcome["measure"]),
+        *_suspected_errors(arms),
+    ]
     warnings = [*own, *_without_sd(table, options), *_notes(contrasts, raw.file, outcome["outcome"], folder)]
     source = {
         "outcome": outcome["outcome"],
@@ -94,9 +113,17 @@ def convert(raw: RawTable, options: Options, folder: Path) -> Import:
         "kind": options.kind,
         "measure": outcome["measure"],
         "format": layout.format,
-        "columns": {name: column for name, column in layout.named().items() if name.replace("treatment", "treat") not in _set(options)},
+        "columns": {
+            name: column
+            for name, column in layout.named().items()
+            if name.replace("treatment", "treat") not in _set(options)
+        },
         "not read": [column for column in raw.columns if column not in layout.used() and column not in options.where],
-        "options": {key: value for key, value in dataclasses.asdict(options).items() if value and key not in ("kind", "outcome", "mapping")},
+        "options": {
+            key: value
+            for key, value in dataclasses.asdict(options).items()
+            if value and key not in ("kind", "outcome", "mapping")
+        },
         "unit": unit,
         "read": n_read,
         "used": n_used,
@@ -120,15 +147,27 @@ def _set_instead(options: Options, layout: Layout) -> list[str]:
     said = []
     for name, value in options.constants.items():
         short = name.replace("treatment", "treat")
-        columns = [column for ours, column in named.items() if ours == short or (short == "treat" and ours.startswith("treat"))]
+        columns = [
+            column for ours, column in named.items() if ours == short or (short == "treat" and ours.startswith("treat"))
+        ]
         if columns:
-            said.append(f"{name} is {value!r} in all rows, as --set says, instead of what column {', '.join(columns)} holds")
+            said.append(
+                f"{name} is {value!r} in all rows, as --set says, instead of what column {', '.join(columns)} holds"
+            )
     return said
 
 
 def _decimals(raw: RawTable, cells: pd.DataFrame, layout: Layout, options: Options, conversions: list[str]) -> Decimals:
-    numeric = [column for part in (layout.columns, *layout.arms.values()) for name, column in part.items() if COLUMN_KINDS[name] != "label"]
-    columns = {column: [(row, cell) for row, cell in zip(cells.index, cells[column], strict=True) if cell] for column in dict.fromkeys(numeric)}
+    numeric = [
+        column
+        for part in (layout.columns, *layout.arms.values())
+        for name, column in part.items()
+        if COLUMN_KINDS[name] != "label"
+    ]
+    columns = {
+        column: [(row, cell) for row, cell in zip(cells.index, cells[column], strict=True) if cell]
+        for column in dict.fromkeys(numeric)
+    }
     return Decimals(raw.file, raw.separator, options.decimal, columns, conversions)
 
 
@@ -139,11 +178,15 @@ def _check_limits(contrasts: pd.DataFrame, file: str, measure: str) -> None:
         raise TableError(f"{file}: {n_treatments:,} treatments, the limit is {MAX_TREATMENTS}")
     sizes = contrasts["study"].value_counts()
     if sizes.iloc[0] > MAX_ESTIMATES:
-        raise TableError(f"{file}: study {sizes.index[0]!r} has {sizes.iloc[0]:,} estimates, the limit is {MAX_ESTIMATES:,}")
+        raise TableError(
+            f"{file}: study {sizes.index[0]!r} has {sizes.iloc[0]:,} estimates, the limit is {MAX_ESTIMATES:,}"
+        )
     if measure in LOG_MEASURES and contrasts["te"].abs().max() > LARGEST_LOG:
         row = contrasts.loc[contrasts["te"].abs().idxmax()]
-        raise TableError(f"{file}, row {row['rows']}: te {row['te']:g} of {row['study']} is not the logarithm of a ratio of a believable size "
-                         f"(at most {LARGEST_LOG:g})")  # fmt: skip
+        raise TableError(
+            f"{file}, row {row['rows']}: te {row['te']:g} of {row['study']} is not the logarithm of a ratio of a"
+            f" believable size (at most {LARGEST_LOG:g})"
+        )
 
 
 def report(result: Import) -> str:
@@ -151,7 +194,8 @@ def report(result: Import) -> str:
     source = result.source
     lines = [
         f"{source['file']}: {source['kind']} in the convention {source['format']}",
-        f"  outcome {source['outcome']}; columns " + ", ".join(f"{ours} from {theirs}" for ours, theirs in source["columns"].items()),
+        f"  outcome {source['outcome']}; columns "
+        + ", ".join(f"{ours} from {theirs}" for ours, theirs in source["columns"].items()),
         *([f"  columns not read: {', '.join(source['not read'])}"] if source["not read"] else []),
         f"  read {source['read']} {source['unit']}, used {source['used']}, listed below {len(result.listed)}",
         f"  gives {source['contrasts']} contrasts of {source['studies']} studies and "
@@ -159,7 +203,10 @@ def report(result: Import) -> str:
         + ", ".join(sorted(set(result.contrasts["treat1"]) | set(result.contrasts["treat2"]))),
     ]
     lines += [f"  converted: {sentence}" for sentence in result.conversions]
-    lines += [f"  not used: row {row.row}" + (f" ({row.study})" if row.study else "") + f": {row.reason}" for row in result.listed.itertuples()]
+    lines += [
+        f"  not used: row {row.row}" + (f" ({row.study})" if row.study else "") + f": {row.reason}"
+        for row in result.listed.itertuples()
+    ]
     lines += [f"  note: {warning}" for warning in result.warnings]
     return "\n".join(lines)
 
@@ -177,7 +224,9 @@ def _outcome(folder: Path, name: str | None) -> pd.Series:
 def _selected(cells: pd.DataFrame, file: str, where: Mapping[str, str], listed: list) -> pd.DataFrame:
     for column in where:
         if column not in cells.columns:
-            raise TableError(f"{file}: --where {column}={where[column]}: no column {column!r}; there are {', '.join(cells.columns)}")
+            raise TableError(
+                f"{file}: --where {column}={where[column]}: no column {column!r}; there are {', '.join(cells.columns)}"
+            )
     blank = (cells.to_numpy() == "").all(axis=1)
     chosen = ~blank
     for column, value in where.items():
@@ -186,11 +235,17 @@ def _selected(cells: pd.DataFrame, file: str, where: Mapping[str, str], listed: 
     return cells[chosen]
 
 
-def _one_outcome(cells: pd.DataFrame, layout: Layout, file: str, asked: str | None, outcome: str, known: set[str], listed: list) -> pd.DataFrame:
+def _one_outcome(
+    cells: pd.DataFrame, layout: Layout, file: str, asked: str | None, outcome: str, known: set[str], listed: list
+) -> pd.DataFrame:
     """The rows of one outcome and one analysis; a file that holds several is refused unless one was chosen."""
     by_name = {plain(column): column for column in cells.columns if column not in layout.used()}
     if layout.format == REVMAN_WEB:
-        _one_analysis(cells, [by_name[name] for name in ("analysisgroup", "analysisnumber", "analysis", "outcome") if name in by_name], file)
+        _one_analysis(
+            cells,
+            [by_name[name] for name in ("analysisgroup", "analysisnumber", "analysis", "outcome") if name in by_name],
+            file,
+        )
     column = by_name.get("outcome")
     if column is None:
         return cells
@@ -202,5 +257,8 @@ def _one_outcome(cells: pd.DataFrame, layout: Layout, file: str, asked: str | No
         ways = [f"--outcome {value}" if value in known else f"--where {f'{column}={value}'!r}" for value in values[:10]]
         raise TableError(f"{file}: column {column!r} holds {len(values)} outcomes; choose one: {'; '.join(ways)}")
     if known & set(values) - {outcome}:
-        raise TableError(f"{file}: column {column!r} says {values[0]!r}, and {outcome!r} is to be read; choose it with --outcome {values[0]}")
+        raise TableError(
+            f"{file}: column {column!r} says {values[0]!r}, and {outcome!r} is to be read; choose it with --outcome"
+            f" {values[0]}"
+        )
     return cells

@@ -14,16 +14,28 @@ MEASURES = ("SMD", "MD", "OR", "RD", "RR", "HR", "IRR", "ROM")
 LOG_MEASURES = ("OR", "RR", "HR", "IRR", "ROM")  # te is the logarithm of a ratio
 
 MEASURE_NAMES = {
-    "SMD": "standardised mean difference", "MD": "mean difference", "OR": "odds ratio", "RD": "risk difference", "RR": "risk ratio",
-    "HR": "hazard ratio", "IRR": "rate ratio", "ROM": "ratio of means",
-}  # fmt: skip
+    "SMD": "standardised mean difference",
+    "MD": "mean difference",
+    "OR": "odds ratio",
+    "RD": "risk difference",
+    "RR": "risk ratio",
+    "HR": "hazard ratio",
+    "IRR": "rate ratio",
+    "ROM": "ratio of means",
+}
 
 CONTRASTS_DICTIONARY = [
     ("outcome", "text", "none", "no", "Outcome, a row of outcomes.csv"),
     ("study", "text", "none", "no", "Study; several estimates of a study share its label"),
     ("treat1", "text", "none", "no", "First-named treatment"),
     ("treat2", "text", "none", "no", "Second-named treatment"),
-    ("te", "number", "see outcomes.csv", "no", "Effect, treat1 minus treat2, in the direction that outcomes.csv states"),
+    (
+        "te",
+        "number",
+        "see outcomes.csv",
+        "no",
+        "Effect, treat1 minus treat2, in the direction that outcomes.csv states",
+    ),
     ("se", "number", "see outcomes.csv", "no", "Its standard error"),
     ("rows", "text", "none", "no", "Rows of the imported file behind it, counted from 1 below the header"),
 ]
@@ -35,7 +47,13 @@ ARMS_DICTIONARY = [
     ("treatment", "text", "none", "no", "Treatment of the arm"),
     ("n", "number", "people", "yes", "People analysed"),
     ("mean", "number", "the scale of the study", "yes", "Mean, converted where source.json says so"),
-    ("sd", "number", "the scale of the study", "yes", "Standard deviation, converted or imputed where source.json says so"),
+    (
+        "sd",
+        "number",
+        "the scale of the study",
+        "yes",
+        "Standard deviation, converted or imputed where source.json says so",
+    ),
     ("events", "number", "people", "yes", "People with the event, or events where time is given"),
     ("time", "number", "person-time", "yes", "Person-time in which the events were counted"),
     ("rows", "text", "none", "no", "Row of the imported file, counted from 1 below the header"),
@@ -67,9 +85,11 @@ class Options:
     impute : bool
         Where an arm has no SD, take its baseline SD.
     impute_sd : bool
-        Where it has no baseline SD either, take the mean SD of the other studies of the file. They should have measured on one scale.
+        Where it has no baseline SD either, take the mean SD of the other studies of the file. They should have measured
+        on one scale.
     decimal : {"comma", "point"}, optional
-        The decimal sign of a text file; by default what its columns show, and an error where they could be read in two ways.
+        The decimal sign of a text file; by default what its columns show, and an error where they could be read in two
+        ways.
     sheet, skip
         As in :func:`psps_paper.living.reading.read_table`.
     """
@@ -118,6 +138,9 @@ class Import:
 def _one_analysis(cells: pd.DataFrame, keys: list[str], file: str) -> list[tuple]:
     analyses = sorted(set(cells[keys].itertuples(index=False, name=None)))
     if len(analyses) > 1:
-        ways = "; ".join(" ".join(f"--where {f'{key}={value}'!r}" for key, value in zip(keys, analysis, strict=True)) for analysis in analyses[:10])
+        ways = "; ".join(
+            " ".join(f"--where {f'{key}={value}'!r}" for key, value in zip(keys, analysis, strict=True))
+            for analysis in analyses[:10]
+        )
         raise TableError(f"{file}: holds {len(analyses)} analyses; choose one: {ways}")
     return analyses

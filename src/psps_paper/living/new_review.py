@@ -34,10 +34,9 @@ COLOURS = ("#0072b2", "#009e73", "#d55e00", "#7d6000", "#c0679a", "#8a5fd0", "#7
 LUMINANCES = (0.15, 0.21, 0.28)  # of further ones; between 0.12 and 0.3 the contrast is 3:1 on both
 
 
-# Files with lines that repeat review.yml; each placeholder is the last thing in its line, and what stands before it finds the line again
+# Files with lines that repeat review.yml; each placeholder is the last thing in its line, and what stands before it
+# finds the line again
 TITLED = ("_config.yml", "README.md", "book/index.md")
-
-
 
 
 DICTIONARIES = {
@@ -49,13 +48,43 @@ DICTIONARIES = {
         ("scale_desirable", "choice", "none", "no", "lower|higher", "Desirable direction of the scale"),
         ("te_desirable", "choice", "none", "no", "lower|higher", "Desirable direction of te, treat1 minus treat2"),
         ("reference", "text", "none", "no", "", "Treatment with which forest plots compare"),
-        ("order", "text", "none", "no", "", "Treatments, separated by a vertical bar between blanks, those that small studies may favour first; "
-         "it gives every comparison its direction"),
+        (
+            "order",
+            "text",
+            "none",
+            "no",
+            "",
+            (
+                "Treatments, separated by a vertical bar between blanks, those that small studies may favour first; "
+                "it gives every comparison its direction"
+            ),
+        ),
         ("tau2", "choice", "none", "no", "DL|REML|ML", "Estimator of the between-study variance"),
-        ("correlation", "number", "none", "no", "", "Correlation of several estimates of one comparison by one study; 0 counts each as a study"),
-        ("continuity", "choice", "none", "no", "zero_cells|all|treatment_arm|none", "Which studies get a continuity correction of counts"),
+        (
+            "correlation",
+            "number",
+            "none",
+            "no",
+            "",
+            "Correlation of several estimates of one comparison by one study; 0 counts each as a study",
+        ),
+        (
+            "continuity",
+            "choice",
+            "none",
+            "no",
+            "zero_cells|all|treatment_arm|none",
+            "Which studies get a continuity correction of counts",
+        ),
         ("increment", "number", "people", "no", "", "Continuity correction, added to each cell"),
-        ("correction", "choice", "none", "no", "exact|approximate|none", "Small-sample correction of a standardised mean difference"),
+        (
+            "correction",
+            "choice",
+            "none",
+            "no",
+            "exact|approximate|none",
+            "Small-sample correction of a standardised mean difference",
+        ),
         ("level", "number", "none", "no", "", "Level of all intervals"),
     ],
     "treatment_classes": [
@@ -96,10 +125,17 @@ def new_review(folder: Path, *, tell: Callable[[str], None] = lambda text: None)
         with only_writer(folder):
             for name in ("data", *TITLED):
                 if (folder / name).is_symlink():
-                    raise TableError(f"{folder / name}: is a symbolic link, and nothing is written through one; put a file or folder of its own there")
+                    raise TableError(
+                        f"{folder / name}: is a symbolic link, and nothing is written through one; put a file or folder"
+                        " of its own there"
+                    )
             finish_replacing(folder / "data")
             made = build_data(folder, tell=tell)
-            titled = _titled(templates, {name: (folder / name).read_bytes() for name in TITLED if (folder / name).is_file()}, read_settings(folder))
+            titled = _titled(
+                templates,
+                {name: (folder / name).read_bytes() for name in TITLED if (folder / name).is_file()},
+                read_settings(folder),
+            )
             replace_folder(folder / "data", made, also=titled)
         return ["data", *titled]
     if folder.is_dir() and any(folder.iterdir()):
@@ -123,8 +159,13 @@ def _titled(templates: Mapping[str, bytes], files: Mapping[str, bytes], settings
     title, author, repository = (" ".join(settings.get(name, "").split()) for name in ("title", "author", "repository"))
     # The theme refuses an address of which it cannot tell what serves it
     linked = repository if re.fullmatch(r"https://[^/]*(github|gitlab|bitbucket)[^/]*/.+/[^/]+", repository) else ""
-    values = {"TITLE": title, "AUTHOR": author, "REPOSITORY": linked, "BUTTON": "true" if linked else "false",
-              "HOME": repository or "not public yet"}  # fmt: skip
+    values = {
+        "TITLE": title,
+        "AUTHOR": author,
+        "REPOSITORY": linked,
+        "BUTTON": "true" if linked else "false",
+        "HOME": repository or "not public yet",
+    }
     changed = {}
     for name in TITLED:
         text = files.get(name, b"").decode("utf-8")
@@ -132,7 +173,9 @@ def _titled(templates: Mapping[str, bytes], files: Mapping[str, bytes], settings
             value = json.dumps(values[key], ensure_ascii=False) if quoted else values[key]
             if name.endswith(".md") and key == "TITLE":  # a title is text, whatever Markdown would make of it
                 value = re.sub(r"[\\`*_{}\[\]<>$&#|~]", r"\\\g<0>", value)
-            text = re.sub(rf"^{re.escape(start)}.*$", lambda _: start + value, text, count=1, flags=re.MULTILINE)  # noqa: B023
+            text = re.sub(
+                rf"^{re.escape(start)}.*$", lambda _, line=start + value: line, text, count=1, flags=re.MULTILINE
+            )
         if text.encode("utf-8") != files.get(name, b""):
             changed[name] = text.encode("utf-8")
     return changed
@@ -168,22 +211,42 @@ def build_data(folder: Path, *, tell: Callable[[str], None] = lambda text: None)
         treatments = [entry["name"] for entry in settings["treatments"]]
         for outcome in settings["outcomes"]:
             table = outcome["table"]
-            result = read_trials(folder / table["file"], Options(
-                kind=table["kind"], outcome=outcome["name"], mapping=table.get("map", {}), constants=table.get("set", {}),
-                labels=table.get("labels", {}), where=table.get("where", {}), measure=table.get("measure"), reverse=table.get("reverse", False),
-                impute=table.get("impute", True), impute_sd=table.get("impute_sd", False),
-                decimal=table.get("decimal"), sheet=table.get("sheet"), skip=table.get("skip", 0),
-            ), data)  # fmt: skip
+            result = read_trials(
+                folder / table["file"],
+                Options(
+                    kind=table["kind"],
+                    outcome=outcome["name"],
+                    mapping=table.get("map", {}),
+                    constants=table.get("set", {}),
+                    labels=table.get("labels", {}),
+                    where=table.get("where", {}),
+                    measure=table.get("measure"),
+                    reverse=table.get("reverse", False),
+                    impute=table.get("impute", True),
+                    impute_sd=table.get("impute_sd", False),
+                    decimal=table.get("decimal"),
+                    sheet=table.get("sheet"),
+                    skip=table.get("skip", 0),
+                ),
+                data,
+            )
             named = set(result.contrasts["treat1"]) | set(result.contrasts["treat2"])
             unknown = sorted(named - set(treatments))
             if unknown:
-                raise TableError(f"{result.source['file']}: treatment {unknown[0]!r} is not in {CONFIG} ({', '.join(treatments)})")
+                raise TableError(
+                    f"{result.source['file']}: treatment {unknown[0]!r} is not in {CONFIG} ({', '.join(treatments)})"
+                )
             if outcome["reference"] not in named:
-                raise TableError(f"{CONFIG}, outcome {outcome['name']}: reference {outcome['reference']!r} is not in {result.source['file']}")
+                raise TableError(
+                    f"{CONFIG}, outcome {outcome['name']}: reference {outcome['reference']!r} is not in"
+                    f" {result.source['file']}"
+                )
             tell(report(result))
             write_trials(result, data)
         record_checksums(data)
-        return {path.relative_to(data).as_posix(): path.read_bytes() for path in sorted(data.rglob("*")) if path.is_file()}
+        return {
+            path.relative_to(data).as_posix(): path.read_bytes() for path in sorted(data.rglob("*")) if path.is_file()
+        }
 
 
 def _templates() -> dict[str, bytes]:
@@ -201,7 +264,10 @@ def _templates() -> dict[str, bytes]:
 
 
 def _dictionary(name: str) -> pd.DataFrame:
-    rows = [(column, kind, unit, "no", unique, "", "", allowed, meaning, CONFIG) for column, kind, unit, unique, allowed, meaning in DICTIONARIES[name]]
+    rows = [
+        (column, kind, unit, "no", unique, "", "", allowed, meaning, CONFIG)
+        for column, kind, unit, unique, allowed, meaning in DICTIONARIES[name]
+    ]
     return pd.DataFrame(rows, columns=DICTIONARY_COLUMNS)
 
 
@@ -211,15 +277,23 @@ def _outcomes(settings: dict) -> pd.DataFrame:
     for entry in settings["outcomes"]:
         # As listed, but the reference last: small studies may favour what is compared with it
         order = entry.get("order") or [*(name for name in names if name != entry["reference"]), entry["reference"]]
-        rows.append({"outcome" if field == "name" else field: entry[field] for field in OUTCOME_FIELDS} | {"order": BETWEEN.join(order)}
-                    | {field: entry.get(field, default) for field, default in DEFAULTS.items()})
+        rows.append(
+            {"outcome" if field == "name" else field: entry[field] for field in OUTCOME_FIELDS}
+            | {"order": BETWEEN.join(order)}
+            | {field: entry.get(field, default) for field, default in DEFAULTS.items()}
+        )
     return pd.DataFrame(rows)
 
 
 def _classes(settings: dict) -> pd.DataFrame:
     given = {entry["colour"] for entry in settings["treatments"] if "colour" in entry}
     free = (colour for colour in colours() if colour not in given)
-    return pd.DataFrame([{"treatment_class": entry["name"], "colour": entry.get("colour") or next(free)} for entry in settings["treatments"]])
+    return pd.DataFrame(
+        [
+            {"treatment_class": entry["name"], "colour": entry.get("colour") or next(free)}
+            for entry in settings["treatments"]
+        ]
+    )
 
 
 def colours() -> Iterator[str]:
@@ -229,7 +303,9 @@ def colours() -> Iterator[str]:
     for number in itertools.count():
         # By the golden ratio, so that hues never come round to where they were
         hue, wanted = number * 0.6180339887 % 1, LUMINANCES[number % len(LUMINANCES)]
-        colour = _colour(bisect.bisect_left(range(256), wanted, key=lambda light: relative_luminance(_colour(light, hue))), hue)
+        colour = _colour(
+            bisect.bisect_left(range(256), wanted, key=lambda light: relative_luminance(_colour(light, hue))), hue
+        )
         if colour not in used:
             used.add(colour)
             yield colour

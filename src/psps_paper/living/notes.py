@@ -22,37 +22,54 @@ def _without_sd(listed: pd.DataFrame, options: Options) -> list[str]:
     lacking = int(listed["reason"].str.endswith(": no sd").sum())
     if not lacking or not options.impute or options.impute_sd:
         return []
-    return [f"{lacking} arms have a mean and no SD; --impute-sd would take the mean SD of the other studies, which is right on one scale only"]
+    return [
+        f"{lacking} arms have a mean and no SD; --impute-sd would take the mean SD of the other studies, which is right"
+        " on one scale only"
+    ]
 
 
 def _notes(contrasts: pd.DataFrame, file: str, outcome: str, folder: Path) -> list[str]:
     """What a user should know of all contrasts of an outcome."""
     treatments = set(contrasts["treat1"]) | set(contrasts["treat2"])
     reference = load_outcome(folder, outcome).reference
-    return [*check_network(contrasts, file, reference), *contrast_notes(main_part(contrasts, reference)[0]),
-            *_look_alikes(treatments, "treatments"), *_look_alikes(set(contrasts["study"]), "studies"),
-            *_beside_print(contrasts, treatments, outcome, folder), *_without_class(treatments, folder),
-            *_without_order(treatments, outcome, folder)]
+    return [
+        *check_network(contrasts, file, reference),
+        *contrast_notes(main_part(contrasts, reference)[0]),
+        *_look_alikes(treatments, "treatments"),
+        *_look_alikes(set(contrasts["study"]), "studies"),
+        *_beside_print(contrasts, treatments, outcome, folder),
+        *_without_class(treatments, folder),
+        *_without_order(treatments, outcome, folder),
+    ]
 
 
 def _without_order(treatments: set[str], outcome: str, folder: Path) -> list[str]:
     new = load_outcome(folder, outcome).undeclared(treatments)
     if not new:
         return []
-    return [f"{', '.join(new)}: not in the order of treatments of {outcome} in outcomes.csv, so small-study effects are asked in the order of "
-            "the fitted ranking; for your own add the names to column order and run psps-paper tables --record"]
+    return [
+        f"{', '.join(new)}: not in the order of treatments of {outcome} in outcomes.csv, so small-study effects are"
+        " asked in the order of the fitted ranking; for your own add the names to column order and run psps-paper"
+        " tables --record"
+    ]
 
 
 # Letters of other scripts that look like Latin ones
-_LOOK = str.maketrans("\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u0501\u04bb\u03bf\u03b1\u03c1\u03bd\u0131", "aeopcyxijsdhoapvi")
+_LOOK = str.maketrans(
+    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u0501\u04bb\u03bf\u03b1\u03c1\u03bd\u0131",
+    "aeopcyxijsdhoapvi",
+)
 _MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 _DATE = re.compile(rf"\d{{1,2}}[-. ]?({_MONTHS})|({_MONTHS})[-. ]?\d{{2}}", re.IGNORECASE)
 
 
 def _look(label: str) -> str:
-    """A label without what a reader hardly sees: case, accents' encoding, kinds of hyphens and blanks, look-alike letters."""
+    """A label without what a reader hardly sees: case, accents' encoding, kinds of hyphens and blanks, look-alike
+    letters."""
     text = unicodedata.normalize("NFKC", label).casefold()
-    return "".join(c for c in text if unicodedata.category(c) not in ("Pd", "Zs", "Pc", "Cf") and c != "\N{MINUS SIGN}").translate(_LOOK)
+    return "".join(
+        c for c in text if unicodedata.category(c) not in ("Pd", "Zs", "Pc", "Cf") and c != "\N{MINUS SIGN}"
+    ).translate(_LOOK)
 
 
 def _look_alikes(labels: set[str], what: str) -> list[str]:
@@ -66,43 +83,88 @@ def _look_alikes(labels: set[str], what: str) -> list[str]:
         case = len({label.casefold() for label in group}) == 1
         differ = "upper and lower case" if case else "hyphens, blanks, case or look-alike letters"
         kept = ([label for label in group if label.isascii()] or group)[-1]
-        hint = "; if they are one, add " + " ".join(f"--label '{other}={kept}'" for other in group if other != kept) if what == "treatments" else ""
-        notes.append(f"{what} {' and '.join(map(ascii, group))} differ in {differ} only and count as {len(group)}{hint}")
+        hint = (
+            "; if they are one, add " + " ".join(f"--label '{other}={kept}'" for other in group if other != kept)
+            if what == "treatments"
+            else ""
+        )
+        notes.append(
+            f"{what} {' and '.join(map(ascii, group))} differ in {differ} only and count as {len(group)}{hint}"
+        )
     return notes
 
 
-def _label_notes(contrasts: pd.DataFrame, options: Options, layout: Layout, columns: list[str], measure: str) -> list[str]:
+def _label_notes(
+    contrasts: pd.DataFrame, options: Options, layout: Layout, columns: list[str], measure: str
+) -> list[str]:
     """What names and columns let suspect."""
     dates = sorted({study for study in contrasts["study"] if _DATE.fullmatch(study)})
-    notes = [f"study {', '.join(map(repr, dates))} looks like a date that a spreadsheet made of a name, such as 'Mar 02'; check it"] if dates else []
+    notes = (
+        [
+            f"study {', '.join(map(repr, dates))} looks like a date that a spreadsheet made of a name, such as 'Mar"
+            " 02'; check it"
+        ]
+        if dates
+        else []
+    )
     times = [column for column in columns if plain(column) in PERSON_TIME and column not in layout.used()]
-    if measure != "IRR" and (times or (layout.shape in ("long", "wide") and any("time" in part and plain(part["time"]) in PERSON_TIME
-                                                                                for part in (layout.columns, *layout.arms.values())))):  # fmt: skip
-        notes.append(f"person-time is in the file and {measure} takes no account of it; where follow-up differs, an outcome of measure IRR does")
-    if options.kind == "contrasts" and measure in LOG_MEASURES and "ratio" not in layout.columns and len(contrasts) > 2 and (contrasts["te"] > 0).all():
-        notes.append(f"every te is above 0; if these are ratios and not logarithms, say --map 'ratio={layout.columns['te']}'")
+    if measure != "IRR" and (
+        times
+        or (
+            layout.shape in ("long", "wide")
+            and any(
+                "time" in part and plain(part["time"]) in PERSON_TIME
+                for part in (layout.columns, *layout.arms.values())
+            )
+        )
+    ):
+        notes.append(
+            f"person-time is in the file and {measure} takes no account of it; where follow-up differs, an outcome of"
+            " measure IRR does"
+        )
+    if (
+        options.kind == "contrasts"
+        and measure in LOG_MEASURES
+        and "ratio" not in layout.columns
+        and len(contrasts) > 2
+        and (contrasts["te"] > 0).all()
+    ):
+        notes.append(
+            f"every te is above 0; if these are ratios and not logarithms, say --map 'ratio={layout.columns['te']}'"
+        )
     return notes
 
 
 def _beside_print(contrasts: pd.DataFrame, treatments: set[str], outcome: str, folder: Path) -> list[str]:
-    """Treatments and comparisons in which the data and the printed results differ, because there no printed number can be checked."""
+    """Treatments and comparisons in which the data and the printed results differ, because there no printed number can
+    be checked."""
     if not (folder / "nma_published.csv").is_file() or outcome != load_table("outcomes", folder)["outcome"].iloc[0]:
         return []
-    lacking = lacking_print(main_part(contrasts, load_outcome(folder, outcome).reference)[0], load_table("nma_published", folder))
+    lacking = lacking_print(
+        main_part(contrasts, load_outcome(folder, outcome).reference)[0], load_table("nma_published", folder)
+    )
     notes = []
     unknown = sorted(treatments - lacking.known)
     if unknown:
-        notes.append(f"{', '.join(unknown)}: not among the treatments of nma_published.csv ({', '.join(sorted(lacking.known))}); "
-                     f"if these are other names for them, add --label '{unknown[0]}=NAME'")
+        notes.append(
+            f"{', '.join(unknown)}: not among the treatments of nma_published.csv ({', '.join(sorted(lacking.known))});"
+            f" if these are other names for them, add --label '{unknown[0]}=NAME'"
+        )
     if lacking.treatments:
-        notes.append(f"no estimate of {', '.join(lacking.treatments)}: what is printed of them, and ranks, cannot be checked")
+        notes.append(
+            f"no estimate of {', '.join(lacking.treatments)}: what is printed of them, and ranks, cannot be checked"
+        )
     if lacking.comparisons:
-        notes.append(f"no estimate of {'; '.join(f'{a} against {b}' for a, b in lacking.comparisons)}: what is printed of the whole network cannot be checked")
+        notes.append(
+            f"no estimate of {'; '.join(f'{a} against {b}' for a, b in lacking.comparisons)}: what is printed of the"
+            " whole network cannot be checked"
+        )
     return notes
 
 
 def printed_losses(contrasts: pd.DataFrame, outcome: str, folder: Path) -> str:
-    """What pages would no longer show if these contrasts stood in place of the printed network; empty where they hold all of it.
+    """What pages would no longer show if these contrasts stood in place of the printed network; empty where they hold
+    all of it.
 
     Parameters
     ----------
@@ -118,15 +180,26 @@ def printed_losses(contrasts: pd.DataFrame, outcome: str, folder: Path) -> str:
     inside = main_part(contrasts, load_outcome(folder, outcome).reference)[0]
     lacking = lacking_print(inside, printed)
     found = Counter(frozenset(pair) for pair in zip(inside["treat1"], inside["treat2"], strict=True))
-    fewer = [(edge.treat1, edge.treat2, found[frozenset((edge.treat1, edge.treat2))], edge.estimates)
-             for edge in published_edges(printed).itertuples() if found[frozenset((edge.treat1, edge.treat2))] < edge.estimates]
+    fewer = [
+        (edge.treat1, edge.treat2, found[frozenset((edge.treat1, edge.treat2))], edge.estimates)
+        for edge in published_edges(printed).itertuples()
+        if found[frozenset((edge.treat1, edge.treat2))] < edge.estimates
+    ]
     if not (lacking.treatments or fewer):
         return ""
     parts = [f"treatments: {', '.join(lacking.treatments)}"] if lacking.treatments else []
     parts.append("estimates: " + "; ".join(f"{a} against {b}, {count} of {most}" for a, b, count, most in fewer))
-    values = printed[printed["quantity"].isin(["te", "lower", "upper"])].set_index(["treat1", "treat2", "quantity"])["value"].unstack()
+    values = (
+        printed[printed["quantity"].isin(["te", "lower", "upper"])]
+        .set_index(["treat1", "treat2", "quantity"])["value"]
+        .unstack()
+    )
     lost = {frozenset(edge[:2]) for edge in fewer}
-    conclusions = [f"{a} against {b} {row.te:g} ({row.lower:g} to {row.upper:g})" for (a, b), row in values.iterrows() if frozenset((a, b)) in lost]
+    conclusions = [
+        f"{a} against {b} {row.te:g} ({row.lower:g} to {row.upper:g})"
+        for (a, b), row in values.iterrows()
+        if frozenset((a, b)) in lost
+    ]
     if conclusions:
         parts.append("conclusions: " + "; ".join(conclusions))
     return "; ".join([*parts, "P-scores and ranks, and the heterogeneity of the whole"])
@@ -138,5 +211,8 @@ def _without_class(treatments: set[str], folder: Path) -> list[str]:
     new = sorted(treatments - set(load_table("treatment_classes", folder)["treatment_class"]))
     if not new:
         return []
-    return [f"{', '.join(new)}: no row in treatment_classes.csv, so figures choose a colour and nothing describes the class; for your own add a row "
-            "(treatment_class, a colour written #rrggbb, network_note if any) and run psps-paper tables --record"]
+    return [
+        f"{', '.join(new)}: no row in treatment_classes.csv, so figures choose a colour and nothing describes the"
+        " class; for your own add a row (treatment_class, a colour written #rrggbb, network_note if any) and run"
+        " psps-paper tables --record"
+    ]

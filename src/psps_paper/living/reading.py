@@ -1,4 +1,5 @@
-"""Reading tables that others made: CSV, TSV and XLSX as text cells, within limits, nothing evaluated, nothing fetched."""
+"""Reading tables that others made: CSV, TSV and XLSX as text cells, within limits, nothing evaluated, nothing
+fetched."""
 
 from __future__ import annotations
 
@@ -26,7 +27,17 @@ from psps_paper.tables.workbook import NEW_WORKBOOK, OLD_WORKBOOK, NotText, work
 # Beside what is always control: signs that turn the direction of the text around them
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _SEP = re.compile(r"sep=([,;\t|])\s*", re.IGNORECASE)
-__all__ = ["MAX_BYTES", "MAX_CELL", "MAX_COLUMNS", "MAX_PARTS", "MAX_ROWS", "MAX_UNPACKED_BYTES", "RawTable", "read_table", "table_from_bytes"]
+__all__ = [
+    "MAX_BYTES",
+    "MAX_CELL",
+    "MAX_COLUMNS",
+    "MAX_PARTS",
+    "MAX_ROWS",
+    "MAX_UNPACKED_BYTES",
+    "RawTable",
+    "read_table",
+    "table_from_bytes",
+]
 SEPARATORS = ",;\t|"
 SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".xls")
 
@@ -45,8 +56,8 @@ class RawTable:
     sha256 : str
         Of the file's bytes.
     separator : str
-        Of the cells: a comma, semicolon, tab, bar or blank; empty for a workbook. Where it is no comma, a comma may be a
-        decimal sign.
+        Of the cells: a comma, semicolon, tab, bar or blank; empty for a workbook. Where it is no comma, a comma may be
+        a decimal sign.
     notes : tuple of str
         What a user should know of the table: columns without a name that were left out, hidden rows that were read.
     conversions : tuple of str
@@ -120,7 +131,11 @@ def without_invisible(text: str) -> str:
     """A text without characters that have no width, such as U+200B; joiners inside of words of other scripts stay."""
     if text.isascii():
         return text
-    kept = "".join(c for c in text if c in "\u200c\u200d" or (c not in "\u034f\u115f\u1160\u3164\uffa0" and unicodedata.category(c) != "Cf"))
+    kept = "".join(
+        c
+        for c in text
+        if c in "\u200c\u200d" or (c not in "\u034f\u115f\u1160\u3164\uffa0" and unicodedata.category(c) != "Cf")
+    )
     return kept.strip("\u200c\u200d")
 
 
@@ -149,7 +164,8 @@ def _decoded(name: str, content: bytes) -> tuple[str, list[str]]:
 
 
 def _text_lines(name: str, text: str, skip: int) -> tuple[list[list[str]], str]:
-    """Lines below the skipped ones as cells, and what separates them: that of the header, for a caption has its own commas."""
+    """Lines below the skipped ones as cells, and what separates them: that of the header, for a caption has its own
+    commas."""
     file = io.StringIO(text, newline="")
     first = file.readline()
     given = _SEP.fullmatch(first)
@@ -172,7 +188,8 @@ def _text_lines(name: str, text: str, skip: int) -> tuple[list[list[str]], str]:
     n_lines = 0
     try:
         for line in reader:
-            # The header and blank lines below the table come on top; they are not stored, so that they cannot fill the memory
+            # The header and blank lines below the table come on top; they are not stored, so that they cannot fill the
+            # memory
             n_lines += 1
             if len(lines) <= MAX_ROWS:
                 lines.append(line)
@@ -181,7 +198,9 @@ def _text_lines(name: str, text: str, skip: int) -> tuple[list[list[str]], str]:
             elif any(cell.strip() for cell in line):
                 raise TableError(f"{name}: more than {MAX_ROWS:,} rows, the limit")
     except csv.Error as error:
-        raise TableError(f"{name}, line {reader.line_num + skip}: {error}; expected cells separated by {separator!r}") from None
+        raise TableError(
+            f"{name}, line {reader.line_num + skip}: {error}; expected cells separated by {separator!r}"
+        ) from None
     if blanks and len(lines) > 1 and all(len(line) == len(lines[0]) + 1 for line in lines[1:] if line):
         lines[0].insert(0, "")  # as R writes row names
     return lines, separator
@@ -202,9 +221,13 @@ def _checked(name: str, lines: list[list[str]]) -> tuple[list[str], list[list[st
         raise TableError(f"{name}: the header line is blank; is there a caption above it? then use --skip")
     for number, column in enumerate(header, start=1):
         if _CONTROL.search(column):
-            raise TableError(f"{name}: column {number} of the header, {_shown(column)}, holds a control character; expected text")
+            raise TableError(
+                f"{name}: column {number} of the header, {_shown(column)}, holds a control character; expected text"
+            )
         if len(column) > MAX_CELL:
-            raise TableError(f"{name}: column {number} of the header has {len(column):,} characters, the limit is {MAX_CELL:,}")
+            raise TableError(
+                f"{name}: column {number} of the header has {len(column):,} characters, the limit is {MAX_CELL:,}"
+            )
     repeated = sorted({column for column in header if column and header.count(column) > 1})
     if repeated:
         raise TableError(f"{name}: column {', '.join(map(_shown, repeated))} occurs more than once in the header")
@@ -218,7 +241,7 @@ def _checked(name: str, lines: list[list[str]]) -> tuple[list[str], list[list[st
     workbook = name.lower().endswith((".xlsx", ".xls"))  # which drop blank cells at the end of a row
     rows = []
     for number, line in enumerate(body, start=1):
-        if any(cell.strip() for cell in line[len(header):]):
+        if any(cell.strip() for cell in line[len(header) :]):
             hint = "; is there a caption above the header? then use --skip" if len(header) == 1 else ""
             raise TableError(f"{name}, row {number}: {len(line)} cells where the header has {len(header)}{hint}")
         if line and len(line) < len(header) and not workbook:
@@ -227,15 +250,22 @@ def _checked(name: str, lines: list[list[str]]) -> tuple[list[str], list[list[st
         cells += [""] * (len(header) - len(cells))
         for column, cell in zip(header, cells, strict=True):
             if len(cell) > MAX_CELL:
-                raise TableError(f"{name}, row {number}, column {_shown(column)}: {len(cell):,} characters, the limit is {MAX_CELL:,}")
+                raise TableError(
+                    f"{name}, row {number}, column {_shown(column)}: {len(cell):,} characters, the limit is"
+                    f" {MAX_CELL:,}"
+                )
             if _CONTROL.search(cell):
-                raise TableError(f"{name}, row {number}, column {_shown(column)}: {_shown(cell)} holds a control character; expected text")
+                raise TableError(
+                    f"{name}, row {number}, column {_shown(column)}: {_shown(cell)} holds a control character; expected"
+                    " text"
+                )
         rows.append(cells)
     return header, rows
 
 
 def _named_columns(name: str, header: list[str], rows: list[list[str]]) -> tuple[list[str], list[list[str]], list[str]]:
-    """Header and rows without columns that have no name and are empty or hold R's row numbers, and what was left out."""
+    """Header and rows without columns that have no name and are empty or hold R's row numbers, and what was left
+    out."""
     kept = [number for number, column in enumerate(header) if column]
     notes = []
     for number in range(len(header)):
@@ -243,9 +273,13 @@ def _named_columns(name: str, header: list[str], rows: list[list[str]]) -> tuple
             continue
         cells = [row[number] for row in rows if row[number]]
         if cells and (number or not all(cell.isascii() and cell.isdigit() for cell in cells)):
-            raise TableError(f"{name}: column {number + 1} has no name and holds {_shown(cells[0])}; name it, "
-                             "or, if there is a caption above the header, use --skip")
-        notes.append(f"column {number + 1} has no name and " + ("holds row numbers; it is not read" if cells else "is empty"))
+            raise TableError(
+                f"{name}: column {number + 1} has no name and holds {_shown(cells[0])}; name it, "
+                "or, if there is a caption above the header, use --skip"
+            )
+        notes.append(
+            f"column {number + 1} has no name and " + ("holds row numbers; it is not read" if cells else "is empty")
+        )
     if not notes:
         return header, rows, notes
     return [header[number] for number in kept], [[row[number] for number in kept] for row in rows], notes

@@ -35,10 +35,10 @@ def review_results(folder: Path, *, outcome: str | None = None) -> dict:
     Returns
     -------
     dict
-        ``schema``, ``versions``, ``data`` (checksums), ``outcomes``, ``claims``. Each entry of ``outcomes``, in the order of
-        ``outcomes.csv``, holds ``outcome`` (name, measure, desirable direction), ``state``, ``network`` (tier, counts,
-        heterogeneity), ``contrasts`` (each pair of treatments once, in the declared order, te first minus second) and ``ranks``. Numbers are
-        unrounded; unknown ones are None.
+        ``schema``, ``versions``, ``data`` (checksums), ``outcomes``, ``claims``. Each entry of ``outcomes``, in the
+        order of ``outcomes.csv``, holds ``outcome`` (name, measure, desirable direction), ``state``, ``network`` (tier,
+        counts, heterogeneity), ``contrasts`` (each pair of treatments once, in the declared order, te first minus
+        second) and ``ranks``. Numbers are unrounded; unknown ones are None.
 
     Raises
     ------
@@ -49,11 +49,19 @@ def review_results(folder: Path, *, outcome: str | None = None) -> dict:
     if (folder / "claims.csv").is_file():
         checked = check_claims(folder)
         claims = [
-            {"id": claim.id, "printed": claim.shown, "computed": claim.computed, "verdict": claim.verdict, "tier": claim.tier}
+            {
+                "id": claim.id,
+                "printed": claim.shown,
+                "computed": claim.computed,
+                "verdict": claim.verdict,
+                "tier": claim.tier,
+            }
             for claim in checked.itertuples()
         ]
     state = network_state(folder)
-    digests = {name: str(digest) for name, digest in checksums(folder).items() if not str(name).startswith("dictionaries/")}
+    digests = {
+        name: str(digest) for name, digest in checksums(folder).items() if not str(name).startswith("dictionaries/")
+    }
     if isinstance(state, Trials):
         digests |= {f"trials/{name}": digest for name, digest in state.source["files"].items()}
     return {
@@ -111,7 +119,8 @@ def read_results(path: Path) -> dict:
 
 
 def contrasts_table(results: dict) -> pd.DataFrame:
-    """The contrasts of an outcome's results: DataFrame [treat1, treat2, te, se, lower, upper, predict_lower, predict_upper, p]."""
+    """The contrasts of an outcome's results: DataFrame [treat1, treat2, te, se, lower, upper, predict_lower,
+    predict_upper, p]."""
     return pd.DataFrame(results["contrasts"], columns=["treat1", "treat2", *CONTRAST_NUMBERS])
 
 
@@ -128,15 +137,24 @@ def _outcome(folder: Path, name: str) -> dict:
         "state": book.state.label,
         "network": _network(book),
         "contrasts": _contrasts(book),
-        "ranks": [{"treatment": treatment, "rank": rank, "p_score": float(score)} for rank, (treatment, score) in enumerate(scores.items(), start=1)],
+        "ranks": [
+            {"treatment": treatment, "rank": rank, "p_score": float(score)}
+            for rank, (treatment, score) in enumerate(scores.items(), start=1)
+        ],
     }
 
 
 def _network(book: BookNetwork) -> dict:
     fit = book.fit
     known = isinstance(book.state, Trials)
-    printed = {} if known else {row.quantity: row.value for row in book.published.printed.itertuples() if row.quantity.startswith("i2")}
-    values = {name: _known(getattr(fit, name)) if known else _known(printed.get(name, math.nan)) for name in HETEROGENEITY}
+    printed = (
+        {}
+        if known
+        else {row.quantity: row.value for row in book.published.printed.itertuples() if row.quantity.startswith("i2")}
+    )
+    values = {
+        name: _known(getattr(fit, name)) if known else _known(printed.get(name, math.nan)) for name in HETEROGENEITY
+    }
     return {
         "tier": book.tier,
         "method": fit.method,
@@ -153,7 +171,7 @@ def _contrasts(book: BookNetwork) -> list[dict]:
     fit, rows = book.fit, []
     order = book.outcome.ordered(fit.treatments)
     for k, treat1 in enumerate(order):
-        for treat2 in order[k + 1:]:
+        for treat2 in order[k + 1 :]:
             numbers = {name: _known(getattr(fit, name).at[treat1, treat2]) for name in CONTRAST_NUMBERS if name != "p"}
             numbers["p"] = float(2 * scipy.special.ndtr(-abs(numbers["te"] / numbers["se"])))
             rows.append({"treat1": treat1, "treat2": treat2, **numbers})

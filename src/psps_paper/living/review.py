@@ -92,10 +92,16 @@ class Review:
         return self._outcome(outcome)["te_desirable"]
 
     def direction(self, outcome: str) -> dict[str, str | float | bool]:
-        """Arguments of a forest plot that say which side favours what, in which unit, on which scale, and the level of its intervals."""
-        return {"desirable": self.te_desirable(outcome), "first": "the treatment", "second": self.reference(outcome), "ratio": self.is_ratio(outcome),
-                "unit": self.measure(outcome) if self.is_ratio(outcome) else self._outcome(outcome)["unit"],
-                "level": self.network(outcome).outcome.level}
+        """Arguments of a forest plot that say which side favours what, in which unit, on which scale, and the level of
+        its intervals."""
+        return {
+            "desirable": self.te_desirable(outcome),
+            "first": "the treatment",
+            "second": self.reference(outcome),
+            "ratio": self.is_ratio(outcome),
+            "unit": self.measure(outcome) if self.is_ratio(outcome) else self._outcome(outcome)["unit"],
+            "level": self.network(outcome).outcome.level,
+        }
 
     def measure(self, outcome: str) -> str:
         """What te measures, in words; te itself is the logarithm of a ratio."""
@@ -115,8 +121,10 @@ class Review:
         table = league_table(fit, order=self.order(outcome), number=self.number(outcome))
         if self.is_ratio(outcome):
             table.index.name = "row to column"
-            table.attrs["orientation"] = (f"Each cell is the {self.measure(outcome)} of the treatment of its row to that of its column, "
-                                          f"with the {fit.level:.0%} confidence interval.")  # fmt: skip
+            table.attrs["orientation"] = (
+                f"Each cell is the {self.measure(outcome)} of the treatment of its row to that of its column, "
+                f"with the {fit.level:.0%} confidence interval."
+            )
         return table
 
     def level(self, outcome: str) -> str:
@@ -125,8 +133,11 @@ class Review:
 
     def question_table(self) -> pd.DataFrame:
         """The question with its treatments and outcomes: DataFrame [what, this review]."""
-        rows = [("question", self.settings["question"]), ("treatments", ", ".join(self.treatments)),
-                ("outcomes", ", ".join(map(self.label, self.outcomes)))]
+        rows = [
+            ("question", self.settings["question"]),
+            ("treatments", ", ".join(self.treatments)),
+            ("outcomes", ", ".join(map(self.label, self.outcomes))),
+        ]
         if self.settings.get("note"):
             rows.append(("note", str(self.settings["note"])))
         return pd.DataFrame(rows, columns=["what", "this review"])
@@ -136,8 +147,15 @@ class Review:
         rows = []
         for outcome in self.outcomes:
             fit = self.network(outcome).fit
-            rows.append({"outcome": self.label(outcome), "studies": str(fit.contrasts["study"].nunique()), "estimates": str(fit.n_contrasts),
-                         "treatments": str(len(fit.treatments)), "first by P-score": self.order(outcome)[0]})
+            rows.append(
+                {
+                    "outcome": self.label(outcome),
+                    "studies": str(fit.contrasts["study"].nunique()),
+                    "estimates": str(fit.n_contrasts),
+                    "treatments": str(len(fit.treatments)),
+                    "first by P-score": self.order(outcome)[0],
+                }
+            )
         return pd.DataFrame(rows)
 
     def edges(self, outcome: str) -> pd.DataFrame:
@@ -147,11 +165,20 @@ class Review:
     def forest(self, outcome: str) -> pd.DataFrame:
         """Each treatment against the reference: DataFrame [label, te, lower, upper, tier, treatment_class]."""
         fit, reference = self.network(outcome).fit, self.reference(outcome)
-        return pd.DataFrame([
-            {"label": name, "te": fit.te.at[name, reference], "lower": fit.lower.at[name, reference], "upper": fit.upper.at[name, reference],
-             "tier": "recomputed", "treatment_class": name}
-            for name in self.order(outcome) if name != reference
-        ])
+        return pd.DataFrame(
+            [
+                {
+                    "label": name,
+                    "te": fit.te.at[name, reference],
+                    "lower": fit.lower.at[name, reference],
+                    "upper": fit.upper.at[name, reference],
+                    "tier": "recomputed",
+                    "treatment_class": name,
+                }
+                for name in self.order(outcome)
+                if name != reference
+            ]
+        )
 
     def order(self, outcome: str) -> list[str]:
         """Treatments by P-score, the best first."""
@@ -164,19 +191,24 @@ class Review:
 
     def ranks(self, outcome: str) -> pd.DataFrame:
         """Probability of each rank: DataFrame [treatment x rank]."""
-        return rank_probabilities(self.network(outcome).fit, desirable=self.te_desirable(outcome), draws=100_000, seed=1)
+        return rank_probabilities(
+            self.network(outcome).fit, desirable=self.te_desirable(outcome), draws=100_000, seed=1
+        )
 
     def heterogeneity(self) -> pd.DataFrame:
         """Heterogeneity by outcome, as text."""
         return self._by_outcome(lambda book: heterogeneity_table(book.fit))
 
     def inconsistency(self) -> pd.DataFrame:
-        """Direct against indirect evidence by outcome and comparison, as text; one row saying so where there is none."""
+        """Direct against indirect evidence by outcome and comparison, as text; one row saying so where there is
+        none."""
         tables = {}
         for outcome in self.outcomes:
             book = self.network(outcome)
             made = inconsistency_table(book.fit, book.order, self.number(outcome))
-            tables[self.label(outcome)] = made.rename(columns={"difference": "ratio of the two"}) if self.is_ratio(outcome) else made
+            tables[self.label(outcome)] = (
+                made.rename(columns={"difference": "ratio of the two"}) if self.is_ratio(outcome) else made
+            )
         return _together(tables)
 
     def small_studies(self) -> pd.DataFrame:
@@ -192,19 +224,39 @@ class Review:
 
     def sources(self) -> pd.DataFrame:
         """Tables with what was read: DataFrame [outcome, file, convention, read, used, listed, SHA-256]."""
-        return pd.DataFrame([
-            {"outcome": self.label(outcome), "file": entry["file"], "convention": entry["format"], "read": f"{entry['read']} {entry['unit']}",
-             "used": str(entry["used"]), "listed": str(len(entry["listed"])), "SHA-256": entry["sha256"][:12]}
-            for outcome in self.outcomes for entry in self.sources_of(outcome)
-        ])
+        return pd.DataFrame(
+            [
+                {
+                    "outcome": self.label(outcome),
+                    "file": entry["file"],
+                    "convention": entry["format"],
+                    "read": f"{entry['read']} {entry['unit']}",
+                    "used": str(entry["used"]),
+                    "listed": str(len(entry["listed"])),
+                    "SHA-256": entry["sha256"][:12],
+                }
+                for outcome in self.outcomes
+                for entry in self.sources_of(outcome)
+            ]
+        )
 
     def listed(self) -> pd.DataFrame:
-        """What was read and not used, what was converted, and what to know of the data: DataFrame [file, row, study, what]."""
+        """What was read and not used, what was converted, and what to know of the data: DataFrame [file, row, study,
+        what]."""
         rows = []
         for entry in load_source(self.data)["sources"]:
-            rows += [{"file": entry["file"], "row": row["row"], "study": row["study"], "what": f"not used: {row['reason']}"} for row in entry["listed"]]
-            rows += [{"file": entry["file"], "row": "", "study": "", "what": f"converted: {text}"} for text in entry["conversions"]]
-            rows += [{"file": entry["file"], "row": "", "study": "", "what": f"note: {text}"} for text in entry.get("notes", [])]
+            rows += [
+                {"file": entry["file"], "row": row["row"], "study": row["study"], "what": f"not used: {row['reason']}"}
+                for row in entry["listed"]
+            ]
+            rows += [
+                {"file": entry["file"], "row": "", "study": "", "what": f"converted: {text}"}
+                for text in entry["conversions"]
+            ]
+            rows += [
+                {"file": entry["file"], "row": "", "study": "", "what": f"note: {text}"}
+                for text in entry.get("notes", [])
+            ]
         for outcome in self.outcomes:
             files = ", ".join(entry["file"] for entry in self.sources_of(outcome))
             notes = check_network(self._estimates(outcome), files, self.reference(outcome))
@@ -216,22 +268,37 @@ class Review:
         return table[table["outcome"] == outcome]
 
     def contrasts(self) -> pd.DataFrame:
-        """Every estimate, as text: DataFrame [outcome, study, first, second, measure, estimate, se, in the fit]; the last says why one is not.
+        """Every estimate, as text: DataFrame [outcome, study, first, second, measure, estimate, se, in the fit]; the
+        last says why one is not.
 
-        Comparisons are named in the declared order of treatments. A ratio is shown as such, and its logarithm's standard error beside it.
+        Comparisons are named in the declared order of treatments. A ratio is shown as such, and its logarithm's
+        standard error beside it.
         """
-        parts = [orient(part, self.network(outcome).outcome.order) for outcome in self.outcomes
-                 for part in main_part(self._estimates(outcome), self.reference(outcome))]  # fmt: skip
+        parts = [
+            orient(part, self.network(outcome).outcome.order)
+            for outcome in self.outcomes
+            for part in main_part(self._estimates(outcome), self.reference(outcome))
+        ]
         table = pd.concat([part for part in parts if len(part)]).sort_index()
         reason = table["reason"] if "reason" in table else pd.Series(index=table.index, dtype=object)
-        return pd.DataFrame({
-            "outcome": table["outcome"].map(self.label), "study": table["study"], "first": table["treat1"], "second": table["treat2"],
-            "measure": table["outcome"].map(self.measure),
-            "estimate": [formatting.ratio_number(te) if self.is_ratio(outcome) else formatting.number(te, 3)
-                         for outcome, te in zip(table["outcome"], table["te"], strict=True)],
-            "se": [formatting.number(se, 3) + " (log)" * self.is_ratio(outcome) for outcome, se in zip(table["outcome"], table["se"], strict=True)],
-            "in the fit": reason.map(lambda text: "yes" if pd.isna(text) else f"no: {text}"),
-        }).reset_index(drop=True)
+        return pd.DataFrame(
+            {
+                "outcome": table["outcome"].map(self.label),
+                "study": table["study"],
+                "first": table["treat1"],
+                "second": table["treat2"],
+                "measure": table["outcome"].map(self.measure),
+                "estimate": [
+                    formatting.ratio_number(te) if self.is_ratio(outcome) else formatting.number(te, 3)
+                    for outcome, te in zip(table["outcome"], table["te"], strict=True)
+                ],
+                "se": [
+                    formatting.number(se, 3) + " (log)" * self.is_ratio(outcome)
+                    for outcome, se in zip(table["outcome"], table["se"], strict=True)
+                ],
+                "in the fit": reason.map(lambda text: "yes" if pd.isna(text) else f"no: {text}"),
+            }
+        ).reset_index(drop=True)
 
     def changes(self) -> pd.DataFrame | None:
         """What differs from ``release/results.json``, as from :func:`psps_paper.living.diff.compare`.
@@ -248,10 +315,15 @@ class Review:
         """The changes as a table, or a sentence that says that there are none, or nothing to compare with."""
         changes = self.changes()
         if changes is None:
-            return sentence("There is no earlier release of this review with one of these outcomes, so there is nothing to compare with. "
-                            "To make one: make release.")
-        return show_changes(changes, caption="Differences from the last release; conclusions that flip come first.",
-                            nothing="Nothing has changed since the last release.")
+            return sentence(
+                "There is no earlier release of this review with one of these outcomes, so there is nothing to compare"
+                " with. To make one: make release."
+            )
+        return show_changes(
+            changes,
+            caption="Differences from the last release; conclusions that flip come first.",
+            nothing="Nothing has changed since the last release.",
+        )
 
 
 def _together(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

@@ -14,8 +14,21 @@ from psps_paper.tables.yaml_text import load_yaml
 CONFIG = "review.yml"
 OUTCOME_FIELDS = ("name", "label", "measure", "unit", "scale_desirable", "te_desirable", "reference")
 OUTCOME_NUMBERS = tuple(name for name, value in DEFAULTS.items() if isinstance(value, float))
-TABLE_FIELDS = {"file": str, "kind": str, "map": dict, "set": dict, "labels": dict, "where": dict, "measure": str, "reverse": bool,
-                "impute": bool, "impute_sd": bool, "decimal": str, "sheet": str, "skip": int}  # fmt: skip
+TABLE_FIELDS = {
+    "file": str,
+    "kind": str,
+    "map": dict,
+    "set": dict,
+    "labels": dict,
+    "where": dict,
+    "measure": str,
+    "reverse": bool,
+    "impute": bool,
+    "impute_sd": bool,
+    "decimal": str,
+    "sheet": str,
+    "skip": int,
+}
 
 
 def read_settings(folder: Path) -> dict:
@@ -40,10 +53,16 @@ def read_settings(folder: Path) -> dict:
     for number, entry in enumerate(_list(settings, "treatments"), start=1):
         where = f"treatments, entry {number}"
         names.append(_text(_mapping(entry, where), "name", f"{CONFIG}, {where}"))
-        if "colour" in entry and not (isinstance(entry["colour"], str) and re.fullmatch("#[0-9a-f]{6}", entry["colour"])):
-            raise TableError(f"{CONFIG}, {where}, colour: {_shown(entry['colour'])} is not written #rrggbb in lower case, in quotes")
+        if "colour" in entry and not (
+            isinstance(entry["colour"], str) and re.fullmatch("#[0-9a-f]{6}", entry["colour"])
+        ):
+            raise TableError(
+                f"{CONFIG}, {where}, colour: {_shown(entry['colour'])} is not written #rrggbb in lower case, in quotes"
+            )
         if BETWEEN in names[-1]:
-            raise TableError(f"{CONFIG}, {where}, name: {names[-1]!r} holds {BETWEEN!r}, which separates names in outcomes.csv")
+            raise TableError(
+                f"{CONFIG}, {where}, name: {names[-1]!r} holds {BETWEEN!r}, which separates names in outcomes.csv"
+            )
     _unique(names, "treatments")
     outcomes = []
     for number, entry in enumerate(_list(settings, "outcomes"), start=1):
@@ -51,7 +70,11 @@ def read_settings(folder: Path) -> dict:
         entry = _mapping(entry, where)
         for field in OUTCOME_FIELDS:
             _text(entry, field, f"{CONFIG}, {where}")
-        for field, choices in (("measure", MEASURES), ("scale_desirable", ("lower", "higher")), ("te_desirable", ("lower", "higher"))):
+        for field, choices in (
+            ("measure", MEASURES),
+            ("scale_desirable", ("lower", "higher")),
+            ("te_desirable", ("lower", "higher")),
+        ):
             _choice(entry, field, choices, f"{CONFIG}, {where}")
         if entry["reference"] not in names:
             raise TableError(f"{CONFIG}, {where}, reference: {entry['reference']!r} is not one of {', '.join(names)}")
@@ -61,7 +84,9 @@ def read_settings(folder: Path) -> dict:
             if field not in TABLE_FIELDS:
                 raise TableError(f"{CONFIG}, {where}, table: {_shown(field)} is not one of {', '.join(TABLE_FIELDS)}")
             if not isinstance(value, TABLE_FIELDS[field]):
-                raise TableError(f"{CONFIG}, {where}, table, {field}: {_shown(value)} is not a {TABLE_FIELDS[field].__name__}")
+                raise TableError(
+                    f"{CONFIG}, {where}, table, {field}: {_shown(value)} is not a {TABLE_FIELDS[field].__name__}"
+                )
             if isinstance(value, dict) and not all(isinstance(part, str) for pair in value.items() for part in pair):
                 raise TableError(f"{CONFIG}, {where}, table, {field}: expected text: text pairs; put numbers in quotes")
         _text(table, "file", f"{CONFIG}, {where}, table")
@@ -80,8 +105,14 @@ def _analysis(entry: dict, names: list[str], where: str) -> None:
         if field not in known:
             raise TableError(f"{where}: {_shown(field)} is not one of {', '.join(sorted(known))}")
     order = entry.get("order", names)
-    if not isinstance(order, list) or not all(isinstance(name, str) for name in order) or sorted(order) != sorted(names):
-        raise TableError(f"{where}, order: {_shown(order)} is not a list of all treatments, each once ({', '.join(names)})")
+    if (
+        not isinstance(order, list)
+        or not all(isinstance(name, str) for name in order)
+        or sorted(order) != sorted(names)
+    ):
+        raise TableError(
+            f"{where}, order: {_shown(order)} is not a list of all treatments, each once ({', '.join(names)})"
+        )
     for field in OUTCOME_NUMBERS:
         value = entry.get(field, DEFAULTS[field])
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -113,7 +144,9 @@ def _text(entry: dict, name: str, where: str) -> str:
 
 def _shown(value: object) -> str:
     """A value as messages repeat it; long or nested lists and mappings, which aliases make endless, by their kind."""
-    flat = isinstance(value, list) and len(value) <= 10 and not any(isinstance(v, (list, dict, set, tuple)) for v in value)
+    flat = (
+        isinstance(value, list) and len(value) <= 10 and not any(isinstance(v, (list, dict, set, tuple)) for v in value)
+    )
     if not flat and isinstance(value, (list, dict, set, tuple)):
         return f"a {type(value).__name__}"
     text = repr(value)

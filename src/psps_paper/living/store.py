@@ -41,14 +41,16 @@ def write_trials(result: Import, folder: Path, *, add: bool = False, replace_pri
     Raises
     ------
     TableError
-        Another process writes there; ``add`` without trials to add to, or with a study that is there; something printed would
-        be lost and ``replace_printed`` is not given.
+        Another process writes there; ``add`` without trials to add to, or with a study that is there; something printed
+        would be lost and ``replace_printed`` is not given.
     """
     outcome = result.source["outcome"]
     lost = "" if add or replace_printed else printed_losses(result.contrasts, outcome, folder)
     if lost:
-        raise TableError(f"{result.source['file']}: these trials would stand in place of the printed network on every page, and lose of it {lost}; "
-                         "to do so all the same: --replace-printed")
+        raise TableError(
+            f"{result.source['file']}: these trials would stand in place of the printed network on every page, and lose"
+            f" of it {lost}; to do so all the same: --replace-printed"
+        )
     with only_writer(folder):
         if add:
             beside_present(result, folder)
@@ -59,9 +61,15 @@ def write_trials(result: Import, folder: Path, *, add: bool = False, replace_pri
             contrasts = pd.concat([kept, contrasts], ignore_index=True)
             sources = [entry for entry in source["sources"] if add or entry["outcome"] != outcome]
             old_arms = load_arms(folder)
-            arms = pd.concat([table for table in (old_arms if add else old_arms[old_arms["outcome"] != outcome], arms) if len(table)]
-                             or [old_arms], ignore_index=True)
-        files = {CONTRASTS: csv_bytes(contrasts), "dictionaries/contrasts.csv": csv_bytes(_dictionary(CONTRASTS_DICTIONARY))}
+            arms = pd.concat(
+                [table for table in (old_arms if add else old_arms[old_arms["outcome"] != outcome], arms) if len(table)]
+                or [old_arms],
+                ignore_index=True,
+            )
+        files = {
+            CONTRASTS: csv_bytes(contrasts),
+            "dictionaries/contrasts.csv": csv_bytes(_dictionary(CONTRASTS_DICTIONARY)),
+        }
         if len(arms):
             files |= {"arms.csv": csv_bytes(arms), "dictionaries/arms.csv": csv_bytes(_dictionary(ARMS_DICTIONARY))}
         record = {
@@ -92,7 +100,8 @@ def beside_present(result: Import, folder: Path) -> Import:
     Raises
     ------
     TableError
-        There are no trials of the outcome, they hold one of the studies, they have another measure, or both together cannot be fitted.
+        There are no trials of the outcome, they hold one of the studies, they have another measure, or both together
+        cannot be fitted.
     """
     source = result.source
     file, outcome = source["file"], source["outcome"]
@@ -102,13 +111,21 @@ def beside_present(result: Import, folder: Path) -> Import:
         raise TableError(f"{file}: --add needs trials of outcome {outcome} to add to; import the review's own first")
     for entry in load_source(folder)["sources"]:
         if entry["outcome"] == outcome and entry.get("measure", source["measure"]) != source["measure"]:
-            raise TableError(f"{file}: gives {source['measure']}, and {entry['file']}, which is there, gave {entry['measure']}; one network has one measure")
+            raise TableError(
+                f"{file}: gives {source['measure']}, and {entry['file']}, which is there, gave {entry['measure']}; one"
+                " network has one measure"
+            )
     shared = sorted(set(result.contrasts["study"]) & set(present["study"]))
     if shared:
-        raise TableError(f"{file}: study {shared[0]!r} is in contrasts.csv already; import the whole table again, or rename the study")
+        raise TableError(
+            f"{file}: study {shared[0]!r} is in contrasts.csv already; import the whole table again, or rename the"
+            " study"
+        )
     together = pd.concat([present, result.contrasts], ignore_index=True)
     own = _notes(result.contrasts, file, outcome, folder)
-    notes = [note for note in result.warnings if note not in own] + _notes(together, "contrasts.csv with the addition", outcome, folder)
+    notes = [note for note in result.warnings if note not in own] + _notes(
+        together, "contrasts.csv with the addition", outcome, folder
+    )
     arms = pd.concat([table for table in (load_arms(folder), result.arms) if len(table)] or [result.arms])
     unarmed = sorted(set(together["study"]) - set(arms.loc[arms["outcome"] == outcome, "study"]))
     if len(arms) and unarmed:
@@ -118,7 +135,8 @@ def beside_present(result: Import, folder: Path) -> Import:
 
 
 def load_arms(folder: Path) -> pd.DataFrame:
-    """Arms behind the contrasts, where arms were imported: DataFrame [outcome, study, treatment, n, mean, sd, events, rows]."""
+    """Arms behind the contrasts, where arms were imported: DataFrame [outcome, study, treatment, n, mean, sd, events,
+    rows]."""
     place = trials_folder(folder)
     if place is None or not (place / "arms.csv").is_file():
         return pd.DataFrame(columns=ARM_COLUMNS)
@@ -134,5 +152,22 @@ def versions() -> dict[str, str]:
 
 
 def _dictionary(columns: list[tuple]) -> pd.DataFrame:
-    rows = [(*row[:4], "no", "", "", "", row[4], "the imported file" if row[0] != "outcome" else "outcomes.csv") for row in columns]
-    return pd.DataFrame(rows, columns=["name", "type", "unit", "nullable", "unique", "minimum", "maximum", "allowed", "meaning", "provenance"])
+    rows = [
+        (*row[:4], "no", "", "", "", row[4], "the imported file" if row[0] != "outcome" else "outcomes.csv")
+        for row in columns
+    ]
+    return pd.DataFrame(
+        rows,
+        columns=[
+            "name",
+            "type",
+            "unit",
+            "nullable",
+            "unique",
+            "minimum",
+            "maximum",
+            "allowed",
+            "meaning",
+            "provenance",
+        ],
+    )

@@ -111,8 +111,10 @@ class BinaryNetworkFit(Result):
     def summary(self) -> str:
         """Log odds ratios, inconsistency and what was left out, as text."""
         lines = [
-            f"Network meta-analysis by {METHOD_NAMES[self.method]} of {self.n_studies} studies "
-            f"({self.n_arms} arms, {self.n_designs} designs), log odds ratios, treat1 against treat2",
+            (
+                f"Network meta-analysis by {METHOD_NAMES[self.method]} of {self.n_studies} studies "
+                f"({self.n_arms} arms, {self.n_designs} designs), log odds ratios, treat1 against treat2"
+            ),
             "",
             self.to_frame().to_string(index=False, float_format=as_text),
             "",
@@ -431,7 +433,8 @@ def _design_estimates(
     covariance[np.diag_indices(size)] = within.sum(axis=(1, 2))
     if np.linalg.eigvalsh(covariance)[1] <= 0:
         raise ValueError(
-            f"design {name}: the Mantel-Haenszel estimates have no positive definite covariance; expected more events, or method NCH"
+            f"design {name}: the Mantel-Haenszel estimates have no positive definite covariance; expected more events,"
+            " or method NCH"
         )
     return log_or / size, covariance / size**2
 

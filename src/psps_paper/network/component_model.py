@@ -144,8 +144,10 @@ class ComponentFit(Result):
             if not np.isnan(q)
         ]
         lines = [
-            f"Additive component network meta-analysis of {self.n_studies} studies, {len(self.treatments)} treatments, "
-            f"{len(self.components)} components ({parts}; inactive: {self.inactive or 'none'})",
+            (
+                f"Additive component network meta-analysis of {self.n_studies} studies, {len(self.treatments)}"
+                f" treatments, {len(self.components)} components ({parts}; inactive: {self.inactive or 'none'})"
+            ),
             "",
             f"Components (random effects, {self.level:.0%} interval):",
             self.components[shown].to_string(float_format=as_text),

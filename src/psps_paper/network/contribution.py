@@ -168,9 +168,7 @@ def _ways(
     return onward, back
 
 
-def _distances(
-    back: list[list[tuple[int, int]]], left: list[float], sink: int, n: int
-) -> list[int]:
+def _distances(back: list[list[tuple[int, int]]], left: list[float], sink: int, n: int) -> list[int]:
     """Comparisons on the shortest way to the sink; more than n where there is none."""
     distance = [2 * n] * n
     distance[sink] = 0
@@ -184,9 +182,7 @@ def _distances(
     return distance
 
 
-def _random_walk(
-    flow: np.ndarray, tails: list[int], heads: list[int], source: int, sink: int, n: int
-) -> np.ndarray:
+def _random_walk(flow: np.ndarray, tails: list[int], heads: list[int], source: int, sink: int, n: int) -> np.ndarray:
     """Sum over paths of probability / length, without listing the paths.
 
     The flow has no cycle, so the number of paths that reach a treatment after so many steps

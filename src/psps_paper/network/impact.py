@@ -69,7 +69,8 @@ def net_impact(fit: NetworkFit) -> pd.DataFrame:
     --------
     >>> from psps_paper.network import fit_network
     >>> rows = [("1", "A", "P", 0.9, 0.2), ("2", "A", "P", 0.5, 0.1), ("3", "B", "P", 0.3, 0.2)]
-    >>> net_impact(fit_network(pd.DataFrame(rows, columns=["study", "treat1", "treat2", "te", "se"]), 0)).round(2).loc["2"].to_dict()
+    >>> fit = fit_network(pd.DataFrame(rows, columns=["study", "treat1", "treat2", "te", "se"]), 0)
+    >>> net_impact(fit).round(2).loc["2"].to_dict()
     {'A:B': 0.4, 'A:P': 0.8, 'B:P': 0.0}
     """
     design, _ = rows_of(fit)

@@ -122,9 +122,7 @@ def decompose_q(fit: NetworkFit) -> QDecomposition:
     for k, name in enumerate(rows.names):
         q, used = _q(_detach(rows, [k]), rows.y, w)
         if used > rank:
-            detached.append(
-                {"design": name, **_test(q - within, len(rows.y) - used - df_within)}
-            )
+            detached.append({"design": name, **_test(q - within, len(rows.y) - used - df_within)})
     return QDecomposition(
         total=_test(total, len(rows.y) - rank),
         within=_test(within, df_within),
@@ -166,15 +164,12 @@ def _between_random(rows: DesignRows, df_within: int, df_between: int) -> dict[s
     w = 1 / (rows.d + tau2)
     network = _q(rows.x, rows.y, w)[0]
     within = sum(
-        _q(rows.x[mine], rows.y[mine], w[mine])[0]
-        for mine in (rows.design == k for k in range(len(rows.names)))
+        _q(rows.x[mine], rows.y[mine], w[mine])[0] for mine in (rows.design == k for k in range(len(rows.names)))
     )
     return _test(network - within, df_between, tau2=tau2)
 
 
-def split_evidence(
-    fit: NetworkFit, method: Literal["back-calculation", "SIDDE"] = "back-calculation"
-) -> pd.DataFrame:
+def split_evidence(fit: NetworkFit, method: Literal["back-calculation", "SIDDE"] = "back-calculation") -> pd.DataFrame:
     """Direct and indirect evidence for every comparison (node-splitting).
 
     Parameters
@@ -287,9 +282,7 @@ def _direct_rows(
     for group in design.repeated:
         plain[group.rows] = False
     sign = np.where(design.treat1 < design.treat2, 1.0, -1.0)
-    parts = [
-        (low[plain] * n + high[plain], (sign * te)[plain], np.ones(plain.sum()), se[plain] ** 2)
-    ]
+    parts = [(low[plain] * n + high[plain], (sign * te)[plain], np.ones(plain.sum()), se[plain] ** 2)]
     studies = [design.study[plain]]
     if design.repeated:
         again = np.isin(rows.study, np.concatenate([group.studies for group in design.repeated]))
@@ -339,10 +332,7 @@ def net_heat(fit: NetworkFit, *, random: bool = False) -> pd.DataFrame:
         return np.bincount(rows.design, part, minlength=len(rows.names)) - within
 
     within = np.array(
-        [
-            _q(rows.x[mine], rows.y[mine], w[mine])[0]
-            for mine in (rows.design == k for k in range(len(rows.names)))
-        ]
+        [_q(rows.x[mine], rows.y[mine], w[mine])[0] for mine in (rows.design == k for k in range(len(rows.names)))]
     )
     whole = contributions(rows.x)
     kept, columns = [], []

@@ -97,11 +97,15 @@ class LeagueWithDirect(Result):
         te, lower, upper = (getattr(self, name).to_numpy() for name in ("te", "lower", "upper"))
         cells = [
             [
-                self.order[i]
-                if i == j
-                else "."
-                if np.isnan(te[i, j])
-                else f"{number(te[i, j])} ({number(lower[i, j])} to {number(upper[i, j])})"
+                (
+                    self.order[i]
+                    if i == j
+                    else (
+                        "."
+                        if np.isnan(te[i, j])
+                        else f"{number(te[i, j])} ({number(lower[i, j])} to {number(upper[i, j])})"
+                    )
+                )
                 for j in range(len(self.order))
             ]
             for i in range(len(self.order))
@@ -111,8 +115,9 @@ class LeagueWithDirect(Result):
     def summary(self) -> str:
         """The table as text, and what its cells are."""
         return (
-            f"{self.text().to_string(index=False, header=False)}\n\nBelow the diagonal network estimates, above it direct "
-            f"ones, each the treatment that comes first minus the one that comes later, with {self.level:.0%} intervals."
+            f"{self.text().to_string(index=False, header=False)}\n\nBelow the diagonal network estimates, above it"
+            f" direct ones, each the treatment that comes first minus the one that comes later, with {self.level:.0%}"
+            " intervals."
         )
 
 

@@ -438,9 +438,7 @@ def fit_networks(
     """
     check_table(contrasts)
     te, se = (
-        np.atleast_2d(
-            real_numbers(values, f"{name}: {np.asarray(values).dtype} given; expected real numbers")
-        )
+        np.atleast_2d(real_numbers(values, f"{name}: {np.asarray(values).dtype} given; expected real numbers"))
         for name, values in (("te", te), ("se", se))
     )
     lengths = {len(values) for values in (te, se)} | {
@@ -468,9 +466,7 @@ def fit_networks(
     if beyond_precision(te, se).any():
         raise ValueError(f"te and se: {PRECISION}")
     if correlation is not None:
-        correlation = real_numbers(
-            correlation, f"correlation={correlation!r}: expected numbers in [0, 1)"
-        )
+        correlation = real_numbers(correlation, f"correlation={correlation!r}: expected numbers in [0, 1)")
         if not ((correlation >= 0) & (correlation < 1)).all():
             raise ValueError("correlation: expected numbers in [0, 1)")
     labelled = contrasts.assign(te=te[0], se=se[0])

@@ -70,9 +70,7 @@ def p_score_values(te: np.ndarray, se: np.ndarray, *, desirable: Desirable) -> n
     return (wins.sum(axis=-1) - 0.5) / (n - 1)
 
 
-def rank_probabilities(
-    fit: NetworkFit, *, desirable: Desirable, draws: int = 100_000, seed: int = 0
-) -> pd.DataFrame:
+def rank_probabilities(fit: NetworkFit, *, desirable: Desirable, draws: int = 100_000, seed: int = 0) -> pd.DataFrame:
     """Probability that each treatment has each rank, rank 1 being the best.
 
     Effects are drawn from the multivariate normal distribution of the random-effects estimates.
@@ -109,9 +107,7 @@ def rank_probabilities(
     # One count for all cells: treatment * n + rank.
     cells = best_first * n + np.arange(n)
     counts = np.bincount(cells.ravel(), minlength=n * n).reshape(n, n)
-    table = pd.DataFrame(
-        counts / draws, index=fit.treatments, columns=pd.RangeIndex(1, n + 1, name="rank")
-    )
+    table = pd.DataFrame(counts / draws, index=fit.treatments, columns=pd.RangeIndex(1, n + 1, name="rank"))
     p = table.to_numpy()
     table.attrs = {
         "draws": draws,

@@ -117,9 +117,7 @@ def read_contrasts(
     if not contrasts.columns.is_unique:
         twice = [name for name in COLUMNS if list(contrasts.columns).count(name) > 1]
         if twice:
-            raise ValueError(
-                f"contrasts: column(s) {twice} appear more than once; expected one of each"
-            )
+            raise ValueError(f"contrasts: column(s) {twice} appear more than once; expected one of each")
     study, treat1, treat2 = (_labels(contrasts, name) for name in COLUMNS[:3])
     one_spelling("study", study)
     one_spelling("treatment", treat1 + treat2)
@@ -131,10 +129,7 @@ def read_contrasts(
             f"(study '{study[row]}'); expected a finite te and a finite se > 0"
         )
     for row in np.flatnonzero(beyond_precision(te, se)):
-        raise ValueError(
-            f"{_place(contrasts, row)}: te={te[row]}, se={se[row]} (study '{study[row]}'): "
-            f"{PRECISION}"
-        )
+        raise ValueError(f"{_place(contrasts, row)}: te={te[row]}, se={se[row]} (study '{study[row]}'): {PRECISION}")
     if len(set(treat1) | set(treat2)) == 1:
         raise ValueError(
             f"contrasts: the only treatment is '{treat1[0]}', compared with itself in all "
@@ -142,10 +137,7 @@ def read_contrasts(
         )
     for row, (first, second) in enumerate(zip(treat1, treat2, strict=True)):
         if first == second:
-            raise ValueError(
-                f"{_place(contrasts, row)} (study '{study[row]}'): "
-                f"'{first}' is compared with itself"
-            )
+            raise ValueError(f"{_place(contrasts, row)} (study '{study[row]}'): '{first}' is compared with itself")
     return study, treat1, treat2, te, se
 
 
@@ -168,9 +160,7 @@ def check_ratio(se: np.ndarray) -> None:
 def check_table(contrasts: object) -> None:
     """TypeError unless it is a DataFrame."""
     if not isinstance(contrasts, pd.DataFrame):
-        raise TypeError(
-            f"contrasts: {type(contrasts).__name__} given; expected a DataFrame with columns {COLUMNS}"
-        )
+        raise TypeError(f"contrasts: {type(contrasts).__name__} given; expected a DataFrame with columns {COLUMNS}")
 
 
 def real_numbers(values: object, message: str) -> np.ndarray:
@@ -368,7 +358,7 @@ def _way_out(treatments: list[str], arms: list[int], pairs: list[tuple[int, int]
     if len(pairs) != len(arms) - 1 or len(shared) != 1:
         return ""
     return (
-        f"; complete_contrasts gives them from the standard error of the arm that the others share, "
+        "; complete_contrasts gives them from the standard error of the arm that the others share, "
         f"{treatments[shared[0]]} (column se_baseline)"
     )
 
@@ -448,9 +438,7 @@ def contrast_basis(arms: int) -> np.ndarray:
     return basis
 
 
-def _squares(
-    group: StudyGroup, te: np.ndarray, se: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _squares(group: StudyGroup, te: np.ndarray, se: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Effects, row minus column, and variances of each study [B x studies x arms x arms]."""
     arms = group.arms.shape[1]
     first, second = np.triu_indices(arms, 1)
@@ -518,9 +506,7 @@ def negative_arms(design: Design, te: np.ndarray, se: np.ndarray) -> dict[str, d
     return found
 
 
-def multi_arm_notes(
-    design: Design, te: np.ndarray, se: np.ndarray, tolerance: float | None
-) -> tuple[str, ...]:
+def multi_arm_notes(design: Design, te: np.ndarray, se: np.ndarray, tolerance: float | None) -> tuple[str, ...]:
     """What is odd in multi-arm studies of one data set (te, se [m]) and yet accepted, one sentence each."""
     notes = []
     for group in design.multi_arm:
@@ -585,8 +571,7 @@ def _raise_contradiction(
     )
     where = f" (data set {data_set})" if len(te) > 1 else ""
     raise ValueError(
-        f"study '{design.studies[group.studies[which]]}'{where}: {what}, contrasts are "
-        f"inconsistent: {numbers}{more}"
+        f"study '{design.studies[group.studies[which]]}'{where}: {what}, contrasts are inconsistent: {numbers}{more}"
     )
 
 

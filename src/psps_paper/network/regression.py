@@ -118,8 +118,10 @@ class NetworkMetaRegression(Result):
     def summary(self) -> str:
         """Coefficients and tests, as text."""
         lines = [
-            f"Network meta-regression on {self.covariate} (centre {as_text(self.centre)}; {self.interaction} slopes; "
-            f"reference {self.reference}; tau2: {self.tau2_method})",
+            (
+                f"Network meta-regression on {self.covariate} (centre {as_text(self.centre)}; {self.interaction}"
+                f" slopes; reference {self.reference}; tau2: {self.tau2_method})"
+            ),
             "",
             self.coefficients.to_string(float_format=as_text),
             "",
@@ -177,7 +179,8 @@ def network_meta_regression(
 
     Examples
     --------
-    >>> rows = [("1", "A", "P", 0.9, 0.2), ("2", "A", "P", 0.5, 0.2), ("3", "B", "P", 0.3, 0.2), ("4", "A", "B", 0.4, 0.2)]
+    >>> rows = [("1", "A", "P", 0.9, 0.2), ("2", "A", "P", 0.5, 0.2)]
+    >>> rows += [("3", "B", "P", 0.3, 0.2), ("4", "A", "B", 0.4, 0.2)]
     >>> contrasts = pd.DataFrame(rows, columns=["study", "treat1", "treat2", "te", "se"])
     >>> fit = network_meta_regression(contrasts, {"1": 60, "2": 50, "3": 50, "4": 40}, reference="P", tau2=0)
     >>> fit.coefficients["estimate"].round(3).to_dict()
@@ -240,7 +243,8 @@ class _Model:
 
     @property
     def unit(self) -> float:
-        """Largest distance from the centre: in this unit the covariate is fitted, so that rounding is the same in any."""
+        """Largest distance from the centre: in this unit the covariate is fitted, so that rounding is the same in
+        any."""
         return float(np.abs(self.values - self.centre).max())
 
 

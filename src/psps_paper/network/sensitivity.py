@@ -45,25 +45,16 @@ def leave_one_study_out(fit: NetworkFit) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def _refit(
-    fit: NetworkFit, rest: pd.DataFrame, tau2: str | float, pairs: list[tuple[str, str]]
-) -> dict[str, object]:
+def _refit(fit: NetworkFit, rest: pd.DataFrame, tau2: str | float, pairs: list[tuple[str, str]]) -> dict[str, object]:
     matrices, numbers = ["te", "se", "lower", "upper"], ["tau2", "q", "df_q", "i2"]
     parts = subnetworks(rest) if len(rest) else []
     if len(parts) != 1:
-        note = (
-            f"network falls apart: {'; '.join(str(sorted(part)) for part in parts)}"
-            if parts
-            else "no study left"
-        )
+        note = f"network falls apart: {'; '.join(str(sorted(part)) for part in parts)}" if parts else "no study left"
         return dict.fromkeys(matrices + numbers, np.nan) | {"note": note}
     refit = fit_network(rest, tau2, fit.level, fit.correlation, loop_tolerance=fit.loop_tolerance)
     lost = sorted(set(fit.treatments) - parts[0])
     values: dict[str, object] = {
-        name: [
-            np.nan if lost and {a, b} & set(lost) else getattr(refit, name).at[a, b]
-            for a, b in pairs
-        ]
+        name: [np.nan if lost and {a, b} & set(lost) else getattr(refit, name).at[a, b] for a, b in pairs]
         for name in matrices
     }
     note = [f"not compared: {', '.join(lost)}" if {a, b} & set(lost) else "" for a, b in pairs]
@@ -100,9 +91,7 @@ def comparison_adjusted_funnel(fit: NetworkFit, order: Sequence[str]) -> pd.Data
     if sorted(order) != fit.treatments:
         raise ValueError(f"order={order}: expected each of {fit.treatments} once")
     direct = split_evidence(fit).set_index(["treat1", "treat2"])["direct_te"]
-    rows = fit.contrasts[["study", "treat1", "treat2", "te", "se"]].astype(
-        {"treat1": str, "treat2": str}
-    )
+    rows = fit.contrasts[["study", "treat1", "treat2", "te", "se"]].astype({"treat1": str, "treat2": str})
     rows = orient(rows, order)
     centre = [
         direct[a, b] if (a, b) in direct.index else -direct[b, a]

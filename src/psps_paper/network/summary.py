@@ -139,8 +139,8 @@ def league_table(
     Returns
     -------
     DataFrame [treatment x treatment] of str
-        "te (lower to upper)", or "te (no interval)" where there is none; the diagonal is empty. The orientation is stated in the name of
-        the index and, as a sentence, in ``attrs["orientation"]``.
+        "te (lower to upper)", or "te (no interval)" where there is none; the diagonal is empty. The orientation is
+        stated in the name of the index and, as a sentence, in ``attrs["orientation"]``.
     """
     check_fit(fit)
     order = list(fit.treatments if order is None else order)
@@ -155,10 +155,14 @@ def league_table(
     lower, upper = bounds[limits]
     cells = [
         [
-            ""
-            if row == column
-            else f"{number(fit.te.at[row, column])} "
-            f"({_interval(lower.at[row, column], upper.at[row, column], number)})"
+            (
+                ""
+                if row == column
+                else (
+                    f"{number(fit.te.at[row, column])}"
+                    f" ({_interval(lower.at[row, column], upper.at[row, column], number)})"
+                )
+            )
             for column in order
         ]
         for row in order

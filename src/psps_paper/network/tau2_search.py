@@ -223,9 +223,7 @@ def _beyond(squares: np.ndarray, d: np.ndarray, p: int) -> np.ndarray:
     return np.minimum(squares, (squares + root) / (2 * df)) - floor
 
 
-def tau2_maxima(
-    x: np.ndarray, y: np.ndarray, d: np.ndarray, *, restricted: bool, heights: bool = False
-) -> Tau2Maxima:
+def tau2_maxima(x: np.ndarray, y: np.ndarray, d: np.ndarray, *, restricted: bool, heights: bool = False) -> Tau2Maxima:
     """Local maxima of the REML or ML likelihood of each data set; the first of each is global.
 
     Parameters

@@ -328,9 +328,7 @@ class _Search:
     def __init__(self, model):
         self.model, self.likelihood = model, _Integrated(model)
 
-    def given_tau(
-        self, tau: float, start: tuple[float, np.ndarray | None]
-    ) -> tuple[_Point, float, np.ndarray | None]:
+    def given_tau(self, tau: float, start: tuple[float, np.ndarray | None]) -> tuple[_Point, float, np.ndarray | None]:
         """Damped Newton steps in theta and the intercepts: a concave problem."""
         theta, alpha = start
         point = self.likelihood.at(theta, tau, alpha)
@@ -424,16 +422,35 @@ def _fit(model, name: str, measure: str, k: int, level: float) -> BinomialNormal
     lower, upper, p = interval(float(te), se, level)
     q = max(0.0, 2 * (model.saturated() - common.value))
     return BinomialNormalFit(
-        model=name, measure=measure, te=float(te), se=se, lower=lower, upper=upper, p=p, tau2=float(tau**2),
-        log_likelihood=point.value, te_common=float(te_common), se_common=_standard_error(common, 0.0),
-        log_likelihood_common=common.value, q=q, df_q=used - 1,
-        p_q=float(scipy.special.chdtrc(used - 1, q)) if used > 1 else np.nan, k=k, k_used=used,
+        model=name,
+        measure=measure,
+        te=float(te),
+        se=se,
+        lower=lower,
+        upper=upper,
+        p=p,
+        tau2=float(tau**2),
+        log_likelihood=point.value,
+        te_common=float(te_common),
+        se_common=_standard_error(common, 0.0),
+        log_likelihood_common=common.value,
+        q=q,
+        df_q=used - 1,
+        p_q=float(scipy.special.chdtrc(used - 1, q)) if used > 1 else np.nan,
+        k=k,
+        k_used=used,
         maxima=tuple((float(t**2), float(s[1]), s[0].value) for t, s in maxima),
     )
 
 
 def binomial_normal(
-    events1, n1, events2, n2, measure: Literal["OR", "IRR"] = "OR", model: Model = "conditional", *,
+    events1,
+    n1,
+    events2,
+    n2,
+    measure: Literal["OR", "IRR"] = "OR",
+    model: Model = "conditional",
+    *,
     level: float = 0.95,
 ) -> BinomialNormalFit:
     """Random-effects meta-analysis by the exact likelihood of the counts: no correction of empty cells.

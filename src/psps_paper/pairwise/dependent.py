@@ -218,8 +218,7 @@ class _Nested:
         step, between, height = self.inner(grid)
         score = self.score(between, grid[step])
         found = [
-            Sigma2Maximum(float(between[k]), 0.0, float(height[k]))
-            for k in np.flatnonzero((step == 0) & (score <= 0))
+            Sigma2Maximum(float(between[k]), 0.0, float(height[k])) for k in np.flatnonzero((step == 0) & (score <= 0))
         ]
         starts = np.searchsorted(step, np.arange(len(grid) + 1))
         for k in np.flatnonzero((score > 0) & (step < len(grid) - 1)):
@@ -230,9 +229,7 @@ class _Nested:
                 found += self._polish(*ends, between[k], between[ahead][nearest])
         return tuple(sorted(found, key=lambda one: -one.log_likelihood))
 
-    def _polish(
-        self, low: float, high: float, at_low: float, at_high: float
-    ) -> list[Sigma2Maximum]:
+    def _polish(self, low: float, high: float, at_low: float, at_high: float) -> list[Sigma2Maximum]:
         """The maximum between two steps of the grid; none where the branch of maxima ends there."""
         floor = self.v.min()
 
@@ -254,9 +251,7 @@ class _Nested:
         return [Sigma2Maximum(float(between), within, float(height))]
 
 
-def robust_meta_analysis(
-    te, se, study: Sequence, *, rho: float = 0.8, level: float = 0.95
-) -> RobustFit:
+def robust_meta_analysis(te, se, study: Sequence, *, rho: float = 0.8, level: float = 0.95) -> RobustFit:
     """Meta-analysis of correlated estimates with a cluster-robust standard error.
 
     Each estimate of study j weighs 1 / (k_j (mean of se^2 in j + tau2)), tau2 by the method of

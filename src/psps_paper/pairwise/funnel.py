@@ -82,8 +82,14 @@ def _slope_side(te: np.ndarray, se: np.ndarray) -> str:
 
 
 def trim_and_fill(
-    te, se, tau2: TrimTau2 | float = "REML", estimator: Literal["L0", "R0"] = "L0", side: Side | None = None, *,
-    trim_tau2: TrimTau2 | float | None = None, level: float = 0.95,
+    te,
+    se,
+    tau2: TrimTau2 | float = "REML",
+    estimator: Literal["L0", "R0"] = "L0",
+    side: Side | None = None,
+    *,
+    trim_tau2: TrimTau2 | float | None = None,
+    level: float = 0.95,
 ) -> TrimAndFill:
     """Duval and Tweedie's trim and fill.
 
@@ -141,9 +147,22 @@ def trim_and_fill(
     fit = meta_analysis(*both, _numeric(tau2), level=level)
     se_k0 = np.sqrt(2 * k0 + 2) if estimator == "R0" else 4 * np.sqrt(_rank_sum_variance(k, raw)) / (2 * k - 1)
     return TrimAndFill(
-        k0=k0, side=side, estimator=estimator, te=fit.te, se=fit.se, lower=fit.lower, upper=fit.upper, p=fit.p,
-        tau2=fit.tau2, te_common=fit.te_common, se_common=fit.se_common, q=fit.q, se_k0=float(se_k0),
-        p_k0=0.5 ** (k0 + 1) if estimator == "R0" else np.nan, filled=filled, k=k,
+        k0=k0,
+        side=side,
+        estimator=estimator,
+        te=fit.te,
+        se=fit.se,
+        lower=fit.lower,
+        upper=fit.upper,
+        p=fit.p,
+        tau2=fit.tau2,
+        te_common=fit.te_common,
+        se_common=fit.se_common,
+        q=fit.q,
+        se_k0=float(se_k0),
+        p_k0=0.5 ** (k0 + 1) if estimator == "R0" else np.nan,
+        filled=filled,
+        k=k,
     )
 
 
@@ -289,14 +308,27 @@ def pet_peese(te, se, method: PetMethod = "WLS", *, test: Test = "z", level: flo
     pet, peese = (_precision(te, se, x, method, test, level) for x in (se, se**2))
     chosen = peese if pet.p < 0.1 else pet
     return PetPeese(
-        pet, peese, "PEESE" if chosen is peese else "PET", chosen.te, chosen.se, chosen.lower, chosen.upper, chosen.p,
+        pet,
+        peese,
+        "PEESE" if chosen is peese else "PET",
+        chosen.te,
+        chosen.se,
+        chosen.lower,
+        chosen.upper,
+        chosen.p,
         method,
     )
 
 
 def _precision(te, se, x, method: str, test: str, level: float) -> Precision:
-    fit = meta_regression(te, se, pd.DataFrame({"x": x}), "FE" if method == "WLS" else method,
-                          "z" if method == "WLS" else test, level=level)
+    fit = meta_regression(
+        te,
+        se,
+        pd.DataFrame({"x": x}),
+        "FE" if method == "WLS" else method,
+        "z" if method == "WLS" else test,
+        level=level,
+    )
     sigma, df, likelihood = 1.0, fit.df_moderators[1], fit.log_likelihood
     estimate, error = (fit.coefficients[c].tolist() for c in ("estimate", "se"))
     if method == "WLS":
@@ -503,10 +535,23 @@ def limit_meta_analysis(
     q, rest = random.q, plain.q_residual
     k = len(te)
     return LimitMetaAnalysis(
-        float(mean), float(error), *interval(float(mean), float(error), level), adjustment, float(alpha), float(beta),
-        between, q, max(0.0, q - rest), rest, float(p_of_q(np.array([q - rest]), 1)[0]),
-        float(p_of_q(np.array([rest]), k - 2)[0]), _g2(limit, se, on_limit.q_residual), random.te, random.se,
-        pd.DataFrame({"te": te, "se": se, "te_limit": limit}), k,
+        float(mean),
+        float(error),
+        *interval(float(mean), float(error), level),
+        adjustment,
+        float(alpha),
+        float(beta),
+        between,
+        q,
+        max(0.0, q - rest),
+        rest,
+        float(p_of_q(np.array([q - rest]), 1)[0]),
+        float(p_of_q(np.array([rest]), k - 2)[0]),
+        _g2(limit, se, on_limit.q_residual),
+        random.te,
+        random.se,
+        pd.DataFrame({"te": te, "se": se, "te_limit": limit}),
+        k,
     )
 
 

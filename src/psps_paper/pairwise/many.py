@@ -153,9 +153,7 @@ def _pool(te: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, ...]:
     return mean, 1 / np.sqrt(sums), (w * (te - mean[:, None]) ** 2).sum(axis=1), w / sums[:, None]
 
 
-def _tau2(
-    te: np.ndarray, v: np.ndarray, tau2: Tau2Method | float | np.ndarray
-) -> tuple[np.ndarray, Tau2Maxima | None]:
+def _tau2(te: np.ndarray, v: np.ndarray, tau2: Tau2Method | float | np.ndarray) -> tuple[np.ndarray, Tau2Maxima | None]:
     n_sets, k = te.shape
     if not isinstance(tau2, str):
         if np.ndim(tau2) == 0:

@@ -169,8 +169,14 @@ def kenward_roger(te, se, *, tau2: float | None = None) -> tuple[float, float]:
 
 
 def small_sample_meta_analysis(
-    te, se, tau2: RegressionTau2 | float = "REML", method: MeanInterval = "hartung-knapp", *,
-    ad_hoc: AdHoc = "none", prediction: Prediction | None = None, level: float = 0.95,
+    te,
+    se,
+    tau2: RegressionTau2 | float = "REML",
+    method: MeanInterval = "hartung-knapp",
+    *,
+    ad_hoc: AdHoc = "none",
+    prediction: Prediction | None = None,
+    level: float = 0.95,
 ) -> SmallSampleFit:
     """Random-effects meta-analysis with the intervals proposed for few studies.
 
@@ -235,12 +241,32 @@ def small_sample_meta_analysis(
     reach = critical_value(level, df_new) * spread if df_new > 0 else np.nan
     q = float(fit_at(x, te, v, 0.0).q[0])
     return SmallSampleFit(
-        te=mean, se=chosen, lower=lower, upper=upper, p=p, df=df, tau2=estimate.tau2, se_tau2=estimate.se,
-        tau2_method=tau2 if isinstance(tau2, str) else "given", method=method, ad_hoc=ad_hoc, prediction=prediction,
-        se_classic=classic, se_hartung_knapp=knapp, se_kenward_roger=kr[0], df_kenward_roger=kr[1],
-        predict_lower=mean - reach, predict_upper=mean + reach, df_predict=float(df_new),
-        se_predict=spread if df_new > 0 else np.nan, q=q, df_q=k - 1, h=float(np.sqrt(max(1.0, q / (k - 1)))),
-        rb=_share(te, v, estimate.tau2), k=k, level=level,
+        te=mean,
+        se=chosen,
+        lower=lower,
+        upper=upper,
+        p=p,
+        df=df,
+        tau2=estimate.tau2,
+        se_tau2=estimate.se,
+        tau2_method=tau2 if isinstance(tau2, str) else "given",
+        method=method,
+        ad_hoc=ad_hoc,
+        prediction=prediction,
+        se_classic=classic,
+        se_hartung_knapp=knapp,
+        se_kenward_roger=kr[0],
+        df_kenward_roger=kr[1],
+        predict_lower=mean - reach,
+        predict_upper=mean + reach,
+        df_predict=float(df_new),
+        se_predict=spread if df_new > 0 else np.nan,
+        q=q,
+        df_q=k - 1,
+        h=float(np.sqrt(max(1.0, q / (k - 1)))),
+        rb=_share(te, v, estimate.tau2),
+        k=k,
+        level=level,
     )
 
 
@@ -437,8 +463,14 @@ def generalised_q_meta_analysis(
     error = float(np.sqrt((a**2 * (v + tau2)).sum()) / a.sum())
     limits = tau2_interval(te, np.sqrt(v), "J" if weights == "1/se" else "BJ", "DL", level=level)
     return GeneralisedQFit(
-        mean, error, *interval(mean, error, level), float(tau2), limits.lower, limits.upper,
-        float(fit_at(x, te, v, 0.0).q[0]), len(te),
+        mean,
+        error,
+        *interval(mean, error, level),
+        float(tau2),
+        limits.lower,
+        limits.upper,
+        float(fit_at(x, te, v, 0.0).q[0]),
+        len(te),
     )
 
 

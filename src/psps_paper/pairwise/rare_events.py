@@ -137,8 +137,15 @@ def pool_about(te, se, centre: float, *, df: int | None = None) -> tuple[float, 
 
 
 def mantel_haenszel(
-    events1, n1, events2, n2, measure: MHMeasure = "OR", *,
-    increment: float = 0.0, variance: RDVariance = "Sato", level: float = 0.95,
+    events1,
+    n1,
+    events2,
+    n2,
+    measure: MHMeasure = "OR",
+    *,
+    increment: float = 0.0,
+    variance: RDVariance = "Sato",
+    level: float = 0.95,
 ) -> RareEventsFit:
     """Mantel-Haenszel meta-analysis of two-by-two tables or of rates.
 
@@ -256,10 +263,27 @@ def _fit(method, measure, te, v, effects, use, tests, level: float) -> RareEvent
     q, tau2, te_random, se_random = pool_about(study_te[use], np.sqrt(study_v[use]), te)
     lower_random, upper_random, _ = interval(te_random, se_random, level)
     return RareEventsFit(
-        method=method, measure=measure, te=te, se=se, lower=lower, upper=upper, p=p, q=q, df_q=df,
-        p_q=float(p_of_q(np.array([q]), df)[0]), k=len(use), k_used=int(use.sum()),
-        te_random=te_random, se_random=se_random, lower_random=lower_random, upper_random=upper_random, tau2=tau2,
-        cmh=tests[0], p_cmh=tests[1], tarone=tests[2], p_tarone=tests[3],
+        method=method,
+        measure=measure,
+        te=te,
+        se=se,
+        lower=lower,
+        upper=upper,
+        p=p,
+        q=q,
+        df_q=df,
+        p_q=float(p_of_q(np.array([q]), df)[0]),
+        k=len(use),
+        k_used=int(use.sum()),
+        te_random=te_random,
+        se_random=se_random,
+        lower_random=lower_random,
+        upper_random=upper_random,
+        tau2=tau2,
+        cmh=tests[0],
+        p_cmh=tests[1],
+        tarone=tests[2],
+        p_tarone=tests[3],
         studies=pd.DataFrame({"te": study_te, "se": np.sqrt(study_v)}),
     )
 

@@ -95,14 +95,22 @@ class MetaRegression(Result):
         first, second = self.df_moderators
         df = f"{first}" if np.isinf(second) else f"{first} and {second:g}"
         lines = [
-            f"Meta-regression of {self.k} studies (tau2: {self.tau2_method}; test: {self.test})", "",
-            self.coefficients.to_string(float_format=as_text), "",
-            f"tau2 {as_text(self.tau2)} (without moderators {as_text(self.tau2_without_moderators)}), "
-            f"R2 {as_text(self.r2)}, residual I2 {as_text(self.i2)}",
-            f"Moderators: {'F' if np.isfinite(second) else 'Q'} = {as_text(self.q_moderators)}, df {df}, "
-            f"p {as_text(self.p_moderators)}",
-            f"Residual heterogeneity: Q = {as_text(self.q_residual)}, df {self.df_residual}, "
-            f"p {as_text(self.p_residual)}",
+            f"Meta-regression of {self.k} studies (tau2: {self.tau2_method}; test: {self.test})",
+            "",
+            self.coefficients.to_string(float_format=as_text),
+            "",
+            (
+                f"tau2 {as_text(self.tau2)} (without moderators {as_text(self.tau2_without_moderators)}), "
+                f"R2 {as_text(self.r2)}, residual I2 {as_text(self.i2)}"
+            ),
+            (
+                f"Moderators: {'F' if np.isfinite(second) else 'Q'} = {as_text(self.q_moderators)}, df {df}, "
+                f"p {as_text(self.p_moderators)}"
+            ),
+            (
+                f"Residual heterogeneity: Q = {as_text(self.q_residual)}, df {self.df_residual}, "
+                f"p {as_text(self.p_residual)}"
+            ),
         ]
         if len(self.tau2_maxima) > 1:
             lines.append(f"The likelihood of tau2 has {len(self.tau2_maxima)} local maxima; the highest is used.")
@@ -220,7 +228,12 @@ def independent_columns(x: pd.DataFrame) -> None:
 
 
 def meta_regression(
-    te, se, moderators: pd.DataFrame | None, tau2: RegressionTau2 | float = "REML", test: Test = "z", *,
+    te,
+    se,
+    moderators: pd.DataFrame | None,
+    tau2: RegressionTau2 | float = "REML",
+    test: Test = "z",
+    *,
     level: float = 0.95,
 ) -> MetaRegression:
     """Regress effects on characteristics of the studies, with residual between-study variance.
@@ -299,14 +312,28 @@ def _fit(te, se, x: pd.DataFrame, table, levels, method, test: str, level: float
     weight = fit.w[0] / fit.w[0].sum()
     data = pd.DataFrame({"te": te, "se": se, "weight": weight, "fitted": x.to_numpy() @ b})
     return MetaRegression(
-        coefficients=coefficients, covariance=pd.DataFrame(covariance, x.columns, x.columns), tau2=estimate.tau2,
-        se_tau2=estimate.se, tau2_method=method if isinstance(method, str) else "given", test=test,
-        q_moderators=q_moderators, df_moderators=(p - 1, df), p_moderators=p_moderators,
-        q_residual=q, df_residual=df_q, p_residual=float(p_of_q(np.array([q]), df_q)[0]),
+        coefficients=coefficients,
+        covariance=pd.DataFrame(covariance, x.columns, x.columns),
+        tau2=estimate.tau2,
+        se_tau2=estimate.se,
+        tau2_method=method if isinstance(method, str) else "given",
+        test=test,
+        q_moderators=q_moderators,
+        df_moderators=(p - 1, df),
+        p_moderators=p_moderators,
+        q_residual=q,
+        df_residual=df_q,
+        p_residual=float(p_of_q(np.array([q]), df_q)[0]),
         r2=max(0.0, 1 - estimate.tau2 / without) if without > 0 and isinstance(method, str) else np.nan,
-        tau2_without_moderators=without, i2=i2, h2=h2,
+        tau2_without_moderators=without,
+        i2=i2,
+        h2=h2,
         log_likelihood=full_log_likelihood(x.to_numpy(), te, v, estimate.tau2, restricted=method == "REML"),
-        tau2_maxima=estimate.maxima, k=k, level=level, levels=levels, data=pd.concat([data, table], axis=1),
+        tau2_maxima=estimate.maxima,
+        k=k,
+        level=level,
+        levels=levels,
+        data=pd.concat([data, table], axis=1),
     )
 
 

@@ -178,8 +178,13 @@ def _interval_ends(steps: Sequence[float], weights: Sequence[float] | None) -> n
 
 
 def selection_model(
-    te, se, steps: Sequence[float] = (0.025,), alternative: Alternative = "greater", *,
-    weights: Sequence[float] | None = None, level: float = 0.95,
+    te,
+    se,
+    steps: Sequence[float] = (0.025,),
+    alternative: Alternative = "greater",
+    *,
+    weights: Sequence[float] | None = None,
+    level: float = 0.95,
 ) -> SelectionModel:
     """Random-effects meta-analysis in which publication depends on the p-value by steps, by maximum likelihood.
 
@@ -253,12 +258,23 @@ def _fit(model: _Steps, te, se, ends, counts, sign, unit, alternative, weights, 
     te_mean, te_error = float(sign * unit * point[0]), float(unit * errors[0])
     lrt, df = max(0.0, 2 * (value - shift - unadjusted)), len(model.fixed) - 1
     return SelectionModel(
-        te_mean, te_error, *interval(te_mean, te_error, level), float((unit * tau) ** 2),
-        float(2 * unit**2 * tau * errors[1]) if tau > 0 else np.nan, weight, table, value - shift,
-        lrt if weights is None else np.nan, df if weights is None else 0,
+        te_mean,
+        te_error,
+        *interval(te_mean, te_error, level),
+        float((unit * tau) ** 2),
+        float(2 * unit**2 * tau * errors[1]) if tau > 0 else np.nan,
+        weight,
+        table,
+        value - shift,
+        lrt if weights is None else np.nan,
+        df if weights is None else 0,
         float(scipy.special.chdtrc(df, lrt)) if weights is None else np.nan,
-        float((w * te).sum() / w.sum()), plain, unadjusted, alternative,
-        tuple((float(sign * unit * x[0]), float((unit * x[1]) ** 2), f - shift) for x, f in maxima), k,
+        float((w * te).sum() / w.sum()),
+        plain,
+        unadjusted,
+        alternative,
+        tuple((float(sign * unit * x[0]), float((unit * x[1]) ** 2), f - shift) for x, f in maxima),
+        k,
     )
 
 

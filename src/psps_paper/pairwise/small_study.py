@@ -45,8 +45,8 @@ def egger_test(te, se) -> EggerTest:
     Parameters
     ----------
     te, se : array (k,)
-        At least three studies whose se are not all equal, rounding (1e-9) aside. With fewer than ten the test has little
-        power (Sterne 2011).
+        At least three studies whose se are not all equal, rounding (1e-9) aside. With fewer than ten the test has
+        little power (Sterne 2011).
 
     Raises
     ------
@@ -101,7 +101,7 @@ def copas_jackson_bound(se, published, tau2: float = 0.0) -> np.ndarray:
 
 def _shift(published: np.ndarray) -> np.ndarray:
     """Mean of a standard normal of which only the upper end, this fraction, is seen."""
-    return np.exp(-scipy.special.ndtri(published) ** 2 / 2) / np.sqrt(2 * np.pi) / published
+    return np.exp(-(scipy.special.ndtri(published) ** 2) / 2) / np.sqrt(2 * np.pi) / published
 
 
 def _leverage(se: np.ndarray, tau2: float | np.ndarray) -> np.ndarray:

@@ -56,16 +56,26 @@ class SubgroupAnalysis(Result):
     def summary(self) -> str:
         """Groups and test of their difference, as text."""
         tau2 = f"one tau2 for all, {as_text(self.tau2_within)}" if self.common_tau2 else "each its own tau2"
-        return "\n".join([
-            f"Subgroups of {int(self.groups['k'].sum())} studies ({self.tau2_method}; {tau2})", "",
-            self.groups.to_string(float_format=as_text), "",
-            f"Between groups: Q = {as_text(self.q_between)}, df {self.df_between}, p {as_text(self.p_between)}",
-        ])
+        return "\n".join(
+            [
+                f"Subgroups of {int(self.groups['k'].sum())} studies ({self.tau2_method}; {tau2})",
+                "",
+                self.groups.to_string(float_format=as_text),
+                "",
+                f"Between groups: Q = {as_text(self.q_between)}, df {self.df_between}, p {as_text(self.p_between)}",
+            ]
+        )
 
 
 def subgroup_analysis(
-    te, se, by: Sequence, tau2: RegressionTau2 = "REML", common_tau2: bool = False, *,
-    hartung_knapp: bool = False, level: float = 0.95,
+    te,
+    se,
+    by: Sequence,
+    tau2: RegressionTau2 = "REML",
+    common_tau2: bool = False,
+    *,
+    hartung_knapp: bool = False,
+    level: float = 0.95,
 ) -> SubgroupAnalysis:
     """Pool each group of studies and test whether the groups differ.
 
@@ -119,9 +129,17 @@ def subgroup_analysis(
     q_common = _spread(groups["te_common"], groups["se_common"])
     df = len(names) - 1
     return SubgroupAnalysis(
-        groups=groups, q_between=q_between, df_between=df, p_between=_p(q_between, df), q_between_common=q_common,
-        p_between_common=_p(q_common, df), q_within=float(groups["q"].sum()), tau2_within=within, tau2_method=str(tau2),
-        common_tau2=common_tau2, hartung_knapp=hartung_knapp,
+        groups=groups,
+        q_between=q_between,
+        df_between=df,
+        p_between=_p(q_between, df),
+        q_between_common=q_common,
+        p_between_common=_p(q_common, df),
+        q_within=float(groups["q"].sum()),
+        tau2_within=within,
+        tau2_method=str(tau2),
+        common_tau2=common_tau2,
+        hartung_knapp=hartung_knapp,
         overall=meta_analysis(te, se, tau2, hartung_knapp=hartung_knapp and len(te) > 1, level=level),
     )
 

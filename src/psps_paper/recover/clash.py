@@ -32,7 +32,8 @@ def _satisfied(
 
 
 def _smallest_clash(
-    rows: Sequence[int], satisfied: Callable[[Iterable[int], np.ndarray | None], tuple[set[int], np.ndarray | None] | None]
+    rows: Sequence[int],
+    satisfied: Callable[[Iterable[int], np.ndarray | None], tuple[set[int], np.ndarray | None] | None],
 ) -> list[int]:
     """Smallest subset of ``rows`` that cannot hold together, by implicit hitting sets.
 
@@ -46,9 +47,11 @@ def _smallest_clash(
     while True:
         if complements:
             chosen = scipy.optimize.milp(
-                np.ones(len(rows)), integrality=np.ones(len(rows)), bounds=scipy.optimize.Bounds(0, 1),
+                np.ones(len(rows)),
+                integrality=np.ones(len(rows)),
+                bounds=scipy.optimize.Bounds(0, 1),
                 constraints=scipy.optimize.LinearConstraint(np.array(complements), lb=1),
-            ).x  # fmt: skip
+            ).x
             candidate = {row for row, x in zip(rows, chosen, strict=True) if x > 0.5}
         else:
             candidate = set()

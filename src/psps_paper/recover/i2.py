@@ -66,8 +66,7 @@ def q_interval(printed: pd.DataFrame, df: int, level: float = 0.95) -> tuple[flo
 def _i2_grid(rows: pd.DataFrame, level: float):
     """I2 and its limits on a fine grid of I2 for each df [df x grid], and where they fit all ``rows``."""
     limits = {
-        row["quantity"]: rounding_interval(row["value"], row["decimals"], row["relation"])
-        for _, row in rows.iterrows()
+        row["quantity"]: rounding_interval(row["value"], row["decimals"], row["relation"]) for _, row in rows.iterrows()
     }
     low, high = limits.get("i2", (0.0, 0.9999))
     # without a printed I2 the grid must cover all of it, so fewer df are tried

@@ -164,9 +164,14 @@ class _Region:
         last = np.zeros(len(start))
         last[-1] = 1.0
         out = scipy.optimize.minimize(
-            lambda u: u[-1], start, jac=lambda u: last, bounds=[*span, (-1e3, None)], method="SLSQP",
-            constraints={"type": "ineq", "fun": slack, "jac": slope}, options={"maxiter": 200, "ftol": 1e-10},
-        )  # fmt: skip
+            lambda u: u[-1],
+            start,
+            jac=lambda u: last,
+            bounds=[*span, (-1e3, None)],
+            method="SLSQP",
+            constraints={"type": "ineq", "fun": slack, "jac": slope},
+            options={"maxiter": 200, "ftol": 1e-10},
+        )
         best, best_misfit = x0, float(self.misfit(self.functions(x0[None], jacobian=False)[0])[0])
         if np.all(np.isfinite(out.x)):
             x = np.clip(x0 + unit * out.x[:-1], tree.low, tree.high)
@@ -250,12 +255,22 @@ class _Region:
 
         span = list(zip((tree.low - x0) / unit, (tree.high - x0) / unit, strict=True))
         out = scipy.optimize.minimize(
-            objective, np.zeros(tree.n), jac=True, bounds=span, method="SLSQP",
-            constraints={
-                "type": "ineq", "fun": lambda u: self._room(at(u)[0])[0], "jac": lambda u: self._room_slope(at(u)[1])[0],
-            } if self.spec else (),
+            objective,
+            np.zeros(tree.n),
+            jac=True,
+            bounds=span,
+            method="SLSQP",
+            constraints=(
+                {
+                    "type": "ineq",
+                    "fun": lambda u: self._room(at(u)[0])[0],
+                    "jac": lambda u: self._room_slope(at(u)[1])[0],
+                }
+                if self.spec
+                else ()
+            ),
             options={"maxiter": 100, "ftol": 1e-9},
-        )  # fmt: skip
+        )
         if not np.all(np.isfinite(out.x)):
             return x0
         return np.clip(x0 + unit * out.x, tree.low, tree.high)

@@ -96,7 +96,9 @@ class _Tree:
                 low, high = max(low, 0.0), max(high, 0.0)
                 floor = np.exp(self.low[-1])
                 low, high = np.log(max(low, floor)), np.log(max(high, floor)) if np.isfinite(high) else np.inf
-                rows.append(("tau2", 0, 1.0, -np.inf if low <= self.low[-1] else low, high, max((high - low) / 2, 1e-3)))
+                rows.append(
+                    ("tau2", 0, 1.0, -np.inf if low <= self.low[-1] else low, high, max((high - low) / 2, 1e-3))
+                )
                 continue
             pair = (row["treat1"], row["treat2"])
             if pair not in self.index:

@@ -1,4 +1,5 @@
-"""A picture of every page, at two widths and in both themes, on one sheet: ``python -m psps_paper.site.contact_sheet _build/html``.
+"""A picture of every page, at two widths and in both themes, on one sheet: ``python -m psps_paper.site.contact_sheet
+_build/html``.
 
 Needs Chromium and playwright, which building the book does not.
 """
@@ -20,8 +21,8 @@ WIDTHS = (1280, 360)
 THEMES = ("light", "dark")
 TALLEST = 4000  # pixels of a page that are shown
 _STYLE = (
-    "body { font: 14px sans-serif; margin: 1rem } section { display: flex; gap: 1rem; align-items: flex-start; margin-bottom: 2rem } "
-    "img { border: 1px solid #999 } h2 { font-size: 1rem }"
+    "body { font: 14px sans-serif; margin: 1rem } section { display: flex; gap: 1rem; align-items: flex-start;"
+    " margin-bottom: 2rem } img { border: 1px solid #999 } h2 { font-size: 1rem }"
 )
 
 
@@ -39,13 +40,20 @@ def sheet(stems: list[str]) -> str:
     4
     """
     rows = "".join(
-        f"<h2>{html.escape(stem)}</h2><section>" + "".join(
-            f'<img src="{stem}-{width}-{theme}.jpg" width="{width // 4 if width > 600 else width // 3}" alt="{stem}, {width} px, {theme}">'
-            for width in WIDTHS for theme in THEMES
-        ) + "</section>"
+        f"<h2>{html.escape(stem)}</h2><section>"
+        + "".join(
+            f'<img src="{stem}-{width}-{theme}.jpg" width="{width // 4 if width > 600 else width // 3}" alt="{stem},'
+            f' {width} px, {theme}">'
+            for width in WIDTHS
+            for theme in THEMES
+        )
+        + "</section>"
         for stem in stems
     )
-    return f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Contact sheet</title><style>{_STYLE}</style>{rows}</html>'
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Contact'
+        f" sheet</title><style>{_STYLE}</style>{rows}</html>"
+    )
 
 
 def photograph(built: Path, stems: list[str], folder: Path) -> None:
@@ -67,8 +75,13 @@ def photograph(built: Path, stems: list[str], folder: Path) -> None:
                     for stem in stems:
                         page.goto(f"http://127.0.0.1:{server.server_port}/book/{stem}.html", wait_until="load")
                         height = min(page.evaluate("document.documentElement.scrollHeight"), TALLEST)
-                        page.screenshot(path=folder / f"{stem}-{width}-{theme}.jpg", type="jpeg", quality=60, full_page=True,
-                                        clip={"x": 0, "y": 0, "width": width, "height": height})
+                        page.screenshot(
+                            path=folder / f"{stem}-{width}-{theme}.jpg",
+                            type="jpeg",
+                            quality=60,
+                            full_page=True,
+                            clip={"x": 0, "y": 0, "width": width, "height": height},
+                        )
                     page.close()
             browser.close()
     finally:
@@ -82,7 +95,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("built", type=Path, help="folder of the built pages")
     parser.add_argument("pages", nargs="*", help="stems of pages (default: all)")
     parser.add_argument("--source", type=Path, default=Path(), help="folder of _toc.yml (default: here)")
-    parser.add_argument("--to", type=Path, help="folder of the pictures (default: contact_sheet beside the pages' folder)")
+    parser.add_argument(
+        "--to", type=Path, help="folder of the pictures (default: contact_sheet beside the pages' folder)"
+    )
     options = parser.parse_args(arguments)
     folder = options.to or options.built.parent / "contact_sheet"
     try:

@@ -120,7 +120,8 @@ SWITCH = (
 
 
 def one_switch(body: str) -> str:
-    """Put one switch for the code of all cells at the end of a page, in place of a toggle at each; the style sheet obeys it.
+    """Put one switch for the code of all cells at the end of a page, in place of a toggle at each; the style sheet
+    obeys it.
 
     Example
     -------
@@ -133,14 +134,16 @@ def one_switch(body: str) -> str:
 
 
 def tidy_body(body: str) -> str:
-    """Mend in a page's body what axe-core reports: pandas' empty header cells and docutils' citation roles; let what unfolds
-    code be called as it reads (MyST-NB calls all of it the same); let long words of tables break."""
+    """Mend in a page's body what axe-core reports: pandas' empty header cells and docutils' citation roles; let what
+    unfolds code be called as it reads (MyST-NB calls all of it the same); let long words of tables break."""
     body = body.replace('<summary aria-label="Toggle hidden content">', "<summary>")
     body = re.sub(r"<th([^>]*)></th>", r"<td\1></td>", body)
     # A list of numbers is no number to be kept on one line.
     body = re.sub(r'<td class="number">(\d+(?:, \d+){2,})</td>', r"<td>\1</td>", body)
     body = re.sub(r"(?<=<td>)[^<]*[^<\s]{25}[^<]*", lambda cell: _LONG.sub(r"\g<0><wbr>", cell[0]), body)
-    return formulas.joined(roomy_tables(tables.arranged(one_switch(body))).replace(' role="doc-biblioentry"', ' role="listitem"'))
+    return formulas.joined(
+        roomy_tables(tables.arranged(one_switch(body))).replace(' role="doc-biblioentry"', ' role="listitem"')
+    )
 
 
 def adapt_page(app, pagename: str, templatename: str, context: dict, doctree) -> None:
@@ -153,9 +156,15 @@ def adapt_page(app, pagename: str, templatename: str, context: dict, doctree) ->
         ]
     body = xray.with_bar(tidy_body(context.get("body", "")))
     if not xray.claims_in(body):
-        context["script_files"] = [asset for asset in context["script_files"] if xray.SCRIPT not in str(getattr(asset, "filename", asset))]
+        context["script_files"] = [
+            asset for asset in context["script_files"] if xray.SCRIPT not in str(getattr(asset, "filename", asset))
+        ]
     # The reference list is titles of other people's works; the glossary explains itself.
-    if f"book/{PAGE}" in app.env.found_docs and pagename.startswith("book/") and Path(pagename).name not in ("references", PAGE):
+    if (
+        f"book/{PAGE}" in app.env.found_docs
+        and pagename.startswith("book/")
+        and Path(pagename).name not in ("references", PAGE)
+    ):
         body = explained(body, app.psps_glossary)
     context["body"] = body
     # The theme writes the heading of the printed page as if a title could hold no "<".
@@ -163,7 +172,8 @@ def adapt_page(app, pagename: str, templatename: str, context: dict, doctree) ->
 
 
 def escape_titles(app, pagename: str, templatename: str, context: dict, doctree) -> None:
-    """Let the site's title and author be text wherever the theme writes them; what is escaped here is not escaped twice."""
+    """Let the site's title and author be text wherever the theme writes them; what is escaped here is not escaped
+    twice."""
     for name in ("docstitle", "shorttitle", "project", "root_title", "author", "copyright"):
         if isinstance(context.get(name), str):
             context[name] = markupsafe.escape(context[name])
@@ -179,7 +189,8 @@ LOOK = "psps.css"  # the one style sheet of this edition and of every review, in
 
 
 def use_assets(app, config) -> None:
-    """Give every book that loads this extension the package's look, and formulas as MathML with the font that they need."""
+    """Give every book that loads this extension the package's look, and formulas as MathML with the font that they
+    need."""
     config.html_math_renderer = "mathml"
     config.html_static_path.append(str(formulas.ASSETS))
 
@@ -226,26 +237,35 @@ def failed_cell(message: str) -> str:
 
 
 def tell_failures(app, error: Exception | None) -> None:
-    """At the very end of a build, name each chapter that failed with its cell and what it raised, and let the build fail."""
+    """At the very end of a build, name each chapter that failed with its cell and what it raised, and let the build
+    fail."""
     if error is not None or not app.psps_strict:
         return
     data = {name: NbMetadataCollector.get_exec_data(app.env, name) for name in sorted(app.env.found_docs)}
     for name, run in data.items():
         if run and not run["succeeded"]:
             app.statuscode = 1
-            print(f"\n{app.env.doc2path(name, base=False)}: this cell failed:\n{failed_cell(run['traceback'])}", file=sys.stderr, flush=True)
+            print(
+                f"\n{app.env.doc2path(name, base=False)}: this cell failed:\n{failed_cell(run['traceback'])}",
+                file=sys.stderr,
+                flush=True,
+            )
 
 
 def finish(app, error: Exception | None) -> None:
-    """After the build: make the sidebar a landmark and name what unfolds in it, put the data beside the pages, prune what the theme brings."""
+    """After the build: make the sidebar a landmark and name what unfolds in it, put the data beside the pages, prune
+    what the theme brings."""
     if error is not None or app.builder.format != "html":
         return
     output = Path(app.outdir)
     for page in output.rglob("*.html"):
         plain = page.read_text(encoding="utf-8")
         marked = plain.replace(
-            'class="bd-sidebar-primary bd-sidebar', 'role="complementary" aria-label="Book" class="bd-sidebar-primary bd-sidebar'
-        ).replace('<summary><span class="toctree-toggle"', '<summary aria-label="Pages below"><span class="toctree-toggle"')
+            'class="bd-sidebar-primary bd-sidebar',
+            'role="complementary" aria-label="Book" class="bd-sidebar-primary bd-sidebar',
+        ).replace(
+            '<summary><span class="toctree-toggle"', '<summary aria-label="Pages below"><span class="toctree-toggle"'
+        )
         if marked != plain:
             page.write_text(marked, encoding="utf-8")
     # PDFs of an earlier build would show earlier numbers, and the front page, written anew, does not link to them.

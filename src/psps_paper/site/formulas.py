@@ -1,7 +1,7 @@
 r"""Formulas of the book as MathML, which browsers draw and screen readers read without a script.
 
-:mod:`psps_paper.site.extension` registers the renderer with Sphinx. latex2mathml turns LaTeX into MathML; what it passes over in
-silence (an unknown command, a missing argument, a line break outside a table) stops the build here.
+:mod:`psps_paper.site.extension` registers the renderer with Sphinx. latex2mathml turns LaTeX into MathML; what it
+passes over in silence (an unknown command, a missing argument, a line break outside a table) stops the build here.
 
 The font ``assets/stix-two-math.woff`` holds the letters, operators and stretched forms that statistics need, not all of
 STIX Two Math; ``tests/test_formulas.py`` finds a formula with another character.
@@ -54,7 +54,9 @@ def mathml(latex: str, *, display: bool = False) -> str:
         raise ValueError(f"formula {latex!r}: the environment {min(unknown)!r} has no MathML")
     try:
         # latex2mathml loses the upright face of a single letter in braces.
-        markup = convert(re.sub(r"\\mathrm\{(\w)\}", r"\\mathrm \1 ", latex), xmlns="", display="block" if display else "inline")
+        markup = convert(
+            re.sub(r"\\mathrm\{(\w)\}", r"\\mathrm \1 ", latex), xmlns="", display="block" if display else "inline"
+        )
         formula = ElementTree.fromstring(markup.replace(' xmlns=""', "", 1))
     except Exception as error:  # latex2mathml's exceptions have no common base, and some input ends in an IndexError
         raise ValueError(f"formula {latex!r}: {type(error).__name__} {error}".rstrip()) from error
@@ -74,7 +76,9 @@ def _mend(element: ElementTree.Element) -> None:
     text = element.text or ""
     if element.tag == "mo" and ((text.isalpha() and len(text) > 1) or text == "∞"):
         element.tag = "mi"
-    elif element.tag == "mi" and text and not unicodedata.category(text[0]).startswith(("L", "N")) and text not in "∞…%":
+    elif (
+        element.tag == "mi" and text and not unicodedata.category(text[0]).startswith(("L", "N")) and text not in "∞…%"
+    ):
         element.tag, element.text = "mo", "∼" if text == "~" else text
     elif element.tag == "mi" and re.fullmatch("[Α-Ω]", text):
         element.set("mathvariant", "normal")
@@ -104,7 +108,11 @@ def _problem(element: ElementTree.Element) -> str:
 
 def joined(body: str) -> str:
     """A page's body in which no line ends between a formula and the comma after it."""
-    return re.sub(r'(<span class="math [^>]*><math(?:(?!</math>).)*</math></span>)([.,;:)]+)', r'<span class="with-comma">\1\2</span>', body)
+    return re.sub(
+        r'(<span class="math [^>]*><math(?:(?!</math>).)*</math></span>)([.,;:)]+)',
+        r'<span class="with-comma">\1\2</span>',
+        body,
+    )
 
 
 def _rendered(latex: str, translator, node: nodes.Node, *, display: bool) -> str:

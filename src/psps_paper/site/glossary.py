@@ -14,15 +14,44 @@ import yaml
 from docutils import nodes
 from docutils.parsers.rst import Directive
 
-PARTS = {"clinical": "Treatments and measures", "statistics": "Statistics and methods", "technical": "Files, registers and software"}
+PARTS = {
+    "clinical": "Treatments and measures",
+    "statistics": "Statistics and methods",
+    "technical": "Files, registers and software",
+}
 PAGE = "glossary"
 # A comment or a tag; an attribute may hold ">".
 _TAG = re.compile(r"""(<!--.*?-->|<(?:[^>"']|"[^"]*"|'[^']*')*>)""", re.DOTALL)
 _NAME = re.compile(r"</?([a-zA-Z][a-zA-Z0-9]*)")
 # A link would stand inside a link or a heading's anchor, or what is written there is code, a formula or a drawing.
-_UNTOUCHED = frozenset(["a", "abbr", "button", "code", "h1", "h2", "h3", "h4", "h5", "h6", "label", "math", "option", "pre", "script", "select", "style", "summary", "svg", "textarea"])
+_UNTOUCHED = frozenset(
+    [
+        "a",
+        "abbr",
+        "button",
+        "code",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "label",
+        "math",
+        "option",
+        "pre",
+        "script",
+        "select",
+        "style",
+        "summary",
+        "svg",
+        "textarea",
+    ]
+)
 _SCOPES = frozenset(["section", "table", "figure", "aside"])
-_VOID = frozenset(["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"])
+_VOID = frozenset(
+    ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"]
+)
 
 
 @dataclass(frozen=True)
@@ -74,7 +103,8 @@ def load_glossary(path: Path) -> dict[str, Term]:
 
 
 def explained(body: str, terms: dict[str, Term]) -> str:
-    """A page's body in which each abbreviation, where a section, table, figure or note first uses it, says what it means.
+    """A page's body in which each abbreviation, where a section, table, figure or note first uses it, says what it
+    means.
 
     The full form is the title of an ``abbr``, for a mouse and a screen reader, and a link to the glossary page around
     it takes the keyboard's focus and a finger's tap. In the head of a table, which a script may turn into buttons,
@@ -82,7 +112,9 @@ def explained(body: str, terms: dict[str, Term]) -> str:
     """
     if not terms:
         return body
-    words = re.compile(r"(?<![\w/.&-])(" + "|".join(sorted(map(re.escape, terms), key=len, reverse=True)) + r")(?![\w/]|[.-]\w)")
+    words = re.compile(
+        r"(?<![\w/.&-])(" + "|".join(sorted(map(re.escape, terms), key=len, reverse=True)) + r")(?![\w/]|[.-]\w)"
+    )
     pieces: list[str] = []
     seen: set[str] = set()
     head = False
@@ -95,7 +127,9 @@ def explained(body: str, terms: dict[str, Term]) -> str:
         seen.add(term.short)
         full = html.escape(term.long)
         marked = f'<abbr title="{full}">{term.short}</abbr>'
-        return marked if head else f'<a class="psps-abbr" href="{PAGE}.html#{term.anchor}" data-full="{full}">{marked}</a>'
+        return (
+            marked if head else f'<a class="psps-abbr" href="{PAGE}.html#{term.anchor}" data-full="{full}">{marked}</a>'
+        )
 
     for piece in _TAG.split(body):
         if not piece.startswith("<"):
@@ -114,7 +148,11 @@ def explained(body: str, terms: dict[str, Term]) -> str:
         elif not closing:
             if name in _SCOPES:
                 seen.clear()
-            if (name in _UNTOUCHED or 'class="math' in piece or 'class="sig' in piece) and name not in _VOID and not piece.endswith("/>"):
+            if (
+                (name in _UNTOUCHED or 'class="math' in piece or 'class="sig' in piece)
+                and name not in _VOID
+                and not piece.endswith("/>")
+            ):
                 untouched, depth = name, 1
         if name == "thead":
             head = not closing

@@ -109,9 +109,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     chapters = [
-        chapter
-        for path in options.paths
-        for chapter in (sorted(path.glob("*.ipynb")) if path.is_dir() else [path])
+        chapter for path in options.paths for chapter in (sorted(path.glob("*.ipynb")) if path.is_dir() else [path])
     ]
     if not chapters:
         parser.error(f"no chapter (*.ipynb) in {', '.join(map(str, options.paths))}")

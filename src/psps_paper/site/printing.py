@@ -1,8 +1,8 @@
 """The built book as a PDF, and the summary for clinicians as one of two pages.
 
-``python -m psps_paper.site.printing _build/html`` joins the pages of a built book into one, which Chromium prints: contents
-with page numbers, links within the file, wide tables on landscape pages. The PDFs stand beside the pages, and only then
-does the front page link to them. Needs Chromium, which building the book does not.
+``python -m psps_paper.site.printing _build/html`` joins the pages of a built book into one, which Chromium prints:
+contents with page numbers, links within the file, wide tables on landscape pages. The PDFs stand beside the pages, and
+only then does the front page link to them. Needs Chromium, which building the book does not.
 """
 
 from __future__ import annotations
@@ -125,9 +125,10 @@ def document(built: Path, body: str, *, title: str, kind: str) -> str:
     source = (built / "book" / "methods.html").read_text(encoding="utf-8")
     styles = re.findall(r'<link[^>]*rel="stylesheet"[^>]*/>', source)
     return (
-        f'<!doctype html><html lang="en" data-theme="light" data-mode="light"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f'{"".join(styles)}<link rel="stylesheet" href="../_static/psps-print.css"></head>'
-        f'<body class="{kind}"><main class="bd-content"><div class="bd-article-container"><div class="bd-article">{body}</div></div></main></body></html>'
+        '<!doctype html><html lang="en" data-theme="light" data-mode="light"><head><meta'
+        f' charset="utf-8"><title>{html.escape(title)}</title>{"".join(styles)}<link rel="stylesheet"'
+        f' href="../_static/psps-print.css"></head><body class="{kind}"><main class="bd-content"><div'
+        f' class="bd-article-container"><div class="bd-article">{body}</div></div></main></body></html>'
     )
 
 
@@ -138,25 +139,42 @@ def book_document(built: Path, listed: list[Chapter], title: str, pages: dict[st
     for chapter in listed:
         parts.setdefault(chapter.part, []).append(chapter)
     lines = "".join(
-        f"<li>{html.escape(part)}<ol>" + "".join(
-            f'<li><a href="#{chapter.stem}">{chapter.title}</a><span class="page">{pages.get(chapter.stem, "")}</span></li>'
+        f"<li>{html.escape(part)}<ol>"
+        + "".join(
+            f'<li><a href="#{chapter.stem}">{chapter.title}</a><span'
+            f' class="page">{pages.get(chapter.stem, "")}</span></li>'
             for chapter in group
-        ) + "</ol></li>"
+        )
+        + "</ol></li>"
         for part, group in parts.items()
     )
     text = "".join(
-        f'<section class="chapter" id="{chapter.stem}">{within_one_page(article(built, chapter.stem), chapter.stem, stems)}</section>'
+        '<section class="chapter"'
+        f' id="{chapter.stem}">{within_one_page(article(built, chapter.stem), chapter.stem, stems)}</section>'
         for chapter in listed
     )
     front = f'<section class="title-page"><h1>{html.escape(title)}</h1><p>Version {version("psps-paper")}</p></section>'
-    return document(built, f'{front}<nav class="printed-contents"><h1>Contents</h1><ol>{lines}</ol></nav>{text}', title=title, kind="book")
+    return document(
+        built,
+        f'{front}<nav class="printed-contents"><h1>Contents</h1><ol>{lines}</ol></nav>{text}',
+        title=title,
+        kind="book",
+    )
 
 
 def summary_document(built: Path, listed: list[Chapter]) -> str:
-    """The summary for clinicians as a page of its own; what leads into the book is plain text, and numbers bear their tier's letter."""
-    text = re.sub(r'<a class="claim[^>]*>(.*?)</a>', r'<span class="claim">\1</span>', article(built, SUMMARY_PAGE), flags=re.DOTALL)
+    """The summary for clinicians as a page of its own; what leads into the book is plain text, and numbers bear their
+    tier's letter."""
+    text = re.sub(
+        r'<a class="claim[^>]*>(.*?)</a>',
+        r'<span class="claim">\1</span>',
+        article(built, SUMMARY_PAGE),
+        flags=re.DOTALL,
+    )
     text = re.sub(r'<a class="(?:psps-abbr|reference internal)"[^>]*>(.*?)</a>', r"\1", text, flags=re.DOTALL)
-    letters = ", ".join(f"<sup>{tier[0]}</sup> {tier} ({TIERS[tier]})" for tier in ("printed", "implied", "re-extracted"))
+    letters = ", ".join(
+        f"<sup>{tier[0]}</sup> {tier} ({TIERS[tier]})" for tier in ("printed", "implied", "re-extracted")
+    )
     text += f'<p class="letters">Numbers in the text: {letters}.</p>'
     title = next(chapter.title for chapter in listed if chapter.stem == SUMMARY_PAGE)
     return document(built, text, title=title, kind="summary")
@@ -164,13 +182,17 @@ def summary_document(built: Path, listed: list[Chapter]) -> str:
 
 @contextmanager
 def printer(built: Path) -> Iterator:
-    """A function that prints a document to PDF bytes; it raises where something would be cut off at the right margin."""
+    """A function that prints a document to PDF bytes; it raises where something would be cut off at the right
+    margin."""
     from playwright.sync_api import sync_playwright
 
     chromium = find_chromium()
     if chromium is None:
         raise FileNotFoundError("no Chromium here: apt-get install chromium, or set PSPS_CHROMIUM")
-    footer = '<div style="width:100%;font:8px sans-serif;color:#55606d;text-align:center"><span class="pageNumber"></span> / <span class="totalPages"></span></div>'
+    footer = (
+        '<div style="width:100%;font:8px sans-serif;color:#55606d;text-align:center"><span class="pageNumber"></span> /'
+        ' <span class="totalPages"></span></div>'
+    )
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
 
@@ -183,7 +205,10 @@ def printer(built: Path) -> Iterator:
                 if address.path == "/book/print.html":
                     route.fulfill(body=text, content_type="text/html; charset=utf-8")
                 elif route.request.url.startswith(_ORIGIN) and file.is_file():
-                    route.fulfill(body=file.read_bytes(), content_type=mimetypes.guess_type(file.name)[0] or "application/octet-stream")
+                    route.fulfill(
+                        body=file.read_bytes(),
+                        content_type=mimetypes.guess_type(file.name)[0] or "application/octet-stream",
+                    )
                 else:
                     route.abort()
 
@@ -195,8 +220,13 @@ def printer(built: Path) -> Iterator:
             if cut:
                 raise RuntimeError("too wide for the paper:\n" + "\n".join(cut))
             printed = page.pdf(
-                prefer_css_page_size=True, print_background=True, display_header_footer=True,
-                header_template="<span></span>", footer_template=footer, outline=True, tagged=True,
+                prefer_css_page_size=True,
+                print_background=True,
+                display_header_footer=True,
+                header_template="<span></span>",
+                footer_template=footer,
+                outline=True,
+                tagged=True,
             )
             page.close()
             return printed
@@ -212,9 +242,17 @@ def page_count(pdf: bytes) -> int:
 
 def page_numbers(pdf: bytes) -> dict[str, int]:
     """Page on which each named destination of a PDF by Chromium stands, counted from 1."""
-    objects = [int(number) for number, body in re.findall(rb"(?m)^(\d+) 0 obj\b(.*?)endobj", pdf, re.DOTALL) if re.search(rb"/Type\s*/Page\b(?!s)", body)]
+    objects = [
+        int(number)
+        for number, body in re.findall(rb"(?m)^(\d+) 0 obj\b(.*?)endobj", pdf, re.DOTALL)
+        if re.search(rb"/Type\s*/Page\b(?!s)", body)
+    ]
     order = {number: position for position, number in enumerate(_in_order(pdf, objects), start=1)}
-    return {name.decode(): order[int(page)] for name, page in re.findall(rb"/([\w-]+)\s*\[(\d+) 0 R\s*/XYZ", pdf) if int(page) in order}
+    return {
+        name.decode(): order[int(page)]
+        for name, page in re.findall(rb"/([\w-]+)\s*\[(\d+) 0 R\s*/XYZ", pdf)
+        if int(page) in order
+    }
 
 
 def _in_order(pdf: bytes, pages: list[int]) -> list[int]:
@@ -231,7 +269,11 @@ def _in_order(pdf: bytes, pages: list[int]) -> list[int]:
         for kid in kids.get(number, []):
             yield from walk(kid)
 
-    trees = [number for number, group in kids.items() if number not in children and any(kid in known or kid in kids for kid in group)]
+    trees = [
+        number
+        for number, group in kids.items()
+        if number not in children and any(kid in known or kid in kids for kid in group)
+    ]
     return [page for tree in trees for page in walk(tree)]
 
 
@@ -239,7 +281,9 @@ def link_pdfs(built: Path) -> None:
     """Show the links to the PDFs on the front page; where a PDF is missing its link is too."""
     sizes = {name: path.stat().st_size for name in (SUMMARY, BOOK) if (path := built / FOLDER / name).exists()}
     words = {SUMMARY: "Summary for clinicians, two pages", BOOK: "The whole book"}
-    links = " · ".join(f'<a href="../{FOLDER}/{name}">{words[name]} (PDF, {size / 1e6:.1f} MB)</a>' for name, size in sizes.items())
+    links = " · ".join(
+        f'<a href="../{FOLDER}/{name}">{words[name]} (PDF, {size / 1e6:.1f} MB)</a>' for name, size in sizes.items()
+    )
     front = built / "book" / "index.html"
     text = front.read_text(encoding="utf-8")
     marked = _MARK.sub(f'<p class="psps-pdf">{links}</p>', text)
@@ -270,12 +314,17 @@ def main(arguments: list[str] | None = None) -> int:
     """Print a built book; return 1 where it is missing or Chromium is."""
     parser = argparse.ArgumentParser(prog="python -m psps_paper.site.printing", description=main.__doc__)
     parser.add_argument("built", type=Path, help="folder of the built pages")
-    parser.add_argument("--source", type=Path, default=Path(), help="folder of _toc.yml and _config.yml (default: here)")
+    parser.add_argument(
+        "--source", type=Path, default=Path(), help="folder of _toc.yml and _config.yml (default: here)"
+    )
     options = parser.parse_args(arguments)
     try:
         title = yaml.safe_load((options.source / "_config.yml").read_text(encoding="utf-8"))["title"]
         for name, pages in print_all(options.built, options.source / "_toc.yml", title).items():
-            print(f"{options.built / FOLDER / name}: {pages} pages, {(options.built / FOLDER / name).stat().st_size / 1e6:.1f} MB")
+            print(
+                f"{options.built / FOLDER / name}: {pages} pages,"
+                f" {(options.built / FOLDER / name).stat().st_size / 1e6:.1f} MB"
+            )
     except (OSError, RuntimeError) as error:
         print(f"psps-paper: {error}", file=sys.stderr)
         return 1

@@ -40,10 +40,13 @@ _MARKUP = [
     (re.compile(r"^```\{[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE), r"\n\1\n"),
     (re.compile(r"^```[\w+-]*\n.*?^```$", re.DOTALL | re.MULTILINE), ""),
     (re.compile(r"^(?:`{3,}|:{3,}).*$|^:\w+:.*$", re.MULTILINE), "\n"),
-    (re.compile(r"(?<!\{glue\})`[^`]*`"), ""), (re.compile(r"\{(?!glue)[\w:.-]+\}"), ""),
+    (re.compile(r"(?<!\{glue\})`[^`]*`"), ""),
+    (re.compile(r"\{(?!glue)[\w:.-]+\}"), ""),
     (re.compile(r"\$\$.*?\$\$", re.DOTALL), ""),
-    (re.compile(r"\]\([^)\s]*\)"), "]"), (re.compile(r"https?://\S+|<[^<>]+>"), ""), (re.compile(r"[*\[\]]"), ""),
-]  # fmt: skip
+    (re.compile(r"\]\([^)\s]*\)"), "]"),
+    (re.compile(r"https?://\S+|<[^<>]+>"), ""),
+    (re.compile(r"[*\[\]]"), ""),
+]
 _BREAKS = re.compile(
     r"\n\s*\n|\n(?=[-#|:`]|\s*\d+\. )|(?<=[.!?])(?<!\bFig\.)(?<!\bref\.)(?<!\be\.g\.)\s+(?=[^a-z\s])|"
     r"(?<=[\u3002\uff01\uff1f\uff1b])|^\s*[-#>]+ |^\s*(?:#+ )?\d+\. ",
@@ -179,9 +182,11 @@ def _says(text: str, own: re.Match, pattern: str, rivals: set[str]) -> bool:
 
 def _pattern(words: str) -> str:
     parts = (
-        r"\N{LEFT-POINTING ANGLE BRACKET}[^\N{RIGHT-POINTING ANGLE BRACKET}]+\N{RIGHT-POINTING ANGLE BRACKET}"
-        if word == OTHER
-        else re.escape(word)
+        (
+            r"\N{LEFT-POINTING ANGLE BRACKET}[^\N{RIGHT-POINTING ANGLE BRACKET}]+\N{RIGHT-POINTING ANGLE BRACKET}"
+            if word == OTHER
+            else re.escape(word)
+        )
         for word in re.findall(r"#|[^\s#]+", words.lower())
     )
     return r"\s*".join(parts)

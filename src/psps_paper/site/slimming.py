@@ -12,7 +12,9 @@ from pathlib import Path
 from fontTools.subset import Options, Subsetter
 from fontTools.ttLib import TTFont
 
-_ICON = re.compile(r'(?:"(?P<quoted>[a-z0-9-]+)"|\b(?P<plain>[a-z0-9]+)):\[\d+,\d+,\[(?P<aliases>[^\]]*)\],"[0-9a-f]+",(?:"[^"]*"|\["[^"]*","[^"]*"\])\],?')
+_ICON = re.compile(
+    r'(?:"(?P<quoted>[a-z0-9-]+)"|\b(?P<plain>[a-z0-9]+)):\[\d+,\d+,\[(?P<aliases>[^\]]*)\],"[0-9a-f]+",(?:"[^"]*"|\["[^"]*","[^"]*"\])\],?'
+)
 _RULE = re.compile(r"(?P<selectors>[^{}@;]+)\{(?P<body>[^{}]*)\}")
 _EMPTY = re.compile(r"@(?:media|supports|container)[^{}]*\{\s*\}")
 _LICENCE, _COMMENT = re.compile(r"/\*!.*?\*/", re.DOTALL), re.compile(r"/\*.*?\*/", re.DOTALL)
@@ -31,10 +33,13 @@ def without_unused_icons(script: str, used: set[str]) -> str:
 
 
 def without_unused_rules(css: str, used: set[str]) -> str:
-    """A style sheet without the rules for classes that are not among ``used``; its licences stay, its comments don't."""
+    """A style sheet without the rules for classes that are not among ``used``; its licences stay, its comments
+    don't."""
 
     def kept(rule: re.Match) -> str:
-        selectors = [selector.strip() for selector in re.split(r",(?![^(]*\))", rule["selectors"]) if _concerns(selector, used)]
+        selectors = [
+            selector.strip() for selector in re.split(r",(?![^(]*\))", rule["selectors"]) if _concerns(selector, used)
+        ]
         return f"{','.join(selectors)}{{{rule['body']}}}" if selectors else ""
 
     rules, before = _RULE.sub(kept, _COMMENT.sub("", css)), ""
@@ -71,7 +76,11 @@ def slim(output: Path, *, own: frozenset[str] = frozenset(), search_as_you_type:
     for file in [*output.rglob("*.html"), *(file for file in output.rglob("*.js") if file not in data)]:
         text = file.read_text(encoding="utf-8")
         used.update(re.findall(r"[\w-]+", text))
-        slimmer = text if search_as_you_type or file.suffix == ".js" or file.name == "search.html" else _OPTIONAL.sub("", text)
+        slimmer = (
+            text
+            if search_as_you_type or file.suffix == ".js" or file.name == "search.html"
+            else _OPTIONAL.sub("", text)
+        )
         if slimmer != text:
             file.write_text(slimmer, encoding="utf-8")
     if icons.exists():

@@ -13,7 +13,9 @@ SHORT = 14  # characters of a cell that needs little room
 LONG = 12  # rows of a table that is read at once; a longer one opens below its caption
 MOST_SHORT = 8  # columns that fit a desk where all cells after the first are that short
 
-_TABLE = re.compile(r'<table class="(psps|table)"((?: [\w-]+(?:="[^"]*")?)*)>(.*?)</table>', re.DOTALL)  # "table": written in Markdown
+_TABLE = re.compile(
+    r'<table class="(psps|table)"((?: [\w-]+(?:="[^"]*")?)*)>(.*?)</table>', re.DOTALL
+)  # "table": written in Markdown
 _VIEW = re.compile(r' data-view="([^"]*)"')
 _ROW = re.compile(r"<tr([^>]*)>(.*?)</tr>", re.DOTALL)
 _CELL = re.compile(r"<(t[hd])([^>]*)>(.*?)</\1>", re.DOTALL)
@@ -33,12 +35,12 @@ def plain(markup: str) -> str:
 def arranged(body: str) -> str:
     """Each table of a page's body with at most ``IN_VIEW`` columns in view, the others in a row below that opens.
 
-    A table whose cells are all short may show ``MOST_SHORT``. ``data-view="0 2 5"`` names the columns in view by position.
-    Each cell carries its heading (``data-head``), which the style sheet shows where rows become cards. Rows keep their
-    anchors; cells and rows are parted by white space, so that a search finds words.
+    A table whose cells are all short may show ``MOST_SHORT``. ``data-view="0 2 5"`` names the columns in view by
+    position. Each cell carries its heading (``data-head``), which the style sheet shows where rows become cards. Rows
+    keep their anchors; cells and rows are parted by white space, so that a search finds words.
 
-    A table of more than ``LONG`` rows is closed, unless ``data-whole`` or something around it that is closed says otherwise; an
-    address that leads to a row opens it.
+    A table of more than ``LONG`` rows is closed, unless ``data-whole`` or something around it that is closed says
+    otherwise; an address that leads to a row opens it.
     """
 
     def table(found: re.Match) -> str:
@@ -56,13 +58,21 @@ def _arranged_table(kind: str, attributes: str, inside: str, *, within: bool) ->
     heads = [plain(content) for *_, content in head]
     named = _VIEW.search(attributes)
     view = [int(position) for position in named[1].split()] if named else _view(heads, lines)
-    top = " ".join(_tag(name if heads[position] else "td", marks, content) for position, (name, marks, content) in ((position, head[position]) for position in view))
+    top = " ".join(
+        _tag(name if heads[position] else "td", marks, content)
+        for position, (name, marks, content) in ((position, head[position]) for position in view)
+    )
     body = "\n".join(_line(marks, cells, heads, view) for marks, cells in lines)
     opens = " psps-opens" if len(view) < len(heads) else ""
     whole = within or kind == "table" or " data-whole" in attributes or len(lines) <= LONG
-    around = ("", "") if whole else (f'<details class="psps-long"><summary>All {len(lines)} rows</summary>', "</details>")
+    around = (
+        ("", "") if whole else (f'<details class="psps-long"><summary>All {len(lines)} rows</summary>', "</details>")
+    )
     own = _VIEW.sub("", attributes).replace(" data-whole", "")
-    return f'{around[0]}<table class="{kind} psps-rows{opens}"{own}><thead><tr>{top}</tr></thead>\n<tbody>{body}</tbody></table>{around[1]}'
+    return (
+        f'{around[0]}<table class="{kind}'
+        f' psps-rows{opens}"{own}><thead><tr>{top}</tr></thead>\n<tbody>{body}</tbody></table>{around[1]}'
+    )
 
 
 def _view(heads: list[str], lines: list[tuple[str, list[tuple[str, str, str]]]]) -> list[int]:
@@ -78,16 +88,26 @@ def _tag(name: str, marks: str, content: str) -> str:
 
 def _line(marks: str, cells: list[tuple[str, str, str]], heads: list[str], view: list[int]) -> str:
     shown = " ".join(
-        _tag(name, f' data-head="{html.escape(heads[position])}"{own}' if name == "td" and heads[position] else own, content)
-        for position in view if position < len(cells) for name, own, content in [cells[position]]
+        _tag(
+            name,
+            f' data-head="{html.escape(heads[position])}"{own}' if name == "td" and heads[position] else own,
+            content,
+        )
+        for position in view
+        if position < len(cells)
+        for name, own, content in [cells[position]]
     )
-    rest = [(heads[position], content) for position, (*_, content) in enumerate(cells) if position not in view and plain(content)]
+    rest = [
+        (heads[position], content)
+        for position, (*_, content) in enumerate(cells)
+        if position not in view and plain(content)
+    ]
     row = f"<tr{marks}>{shown}</tr>"
     if not rest:
         return row
     facts = "".join(f"<div><dt>{html.escape(head)}</dt><dd>{content}</dd></div> " for head, content in rest)
     of = plain(cells[view[0]][2])[:60]
     return (
-        f'{row}\n<tr class="psps-rest"><td colspan="{len(view)}"><details><summary>More<span class="visually-hidden"> of {html.escape(of)}</span></summary>'
-        f'<dl class="psps-facts">{facts}</dl></details></td></tr>'
+        f'{row}\n<tr class="psps-rest"><td colspan="{len(view)}"><details><summary>More<span class="visually-hidden">'
+        f' of {html.escape(of)}</span></summary><dl class="psps-facts">{facts}</dl></details></td></tr>'
     )

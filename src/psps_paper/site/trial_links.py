@@ -42,7 +42,11 @@ def link_trials(body: str, refs: frozenset[int]) -> str:
         return body
 
     def link(number: str, attributes: str = "") -> str:
-        return f'<a class="psps-trial" href="{PAGE}.html#ref-{number}"{attributes}>{number}</a>' if int(number) in refs else number
+        return (
+            f'<a class="psps-trial" href="{PAGE}.html#ref-{number}"{attributes}>{number}</a>'
+            if int(number) in refs
+            else number
+        )
 
     def numbers(text: str) -> str:
         return re.sub(r"\d+", lambda found: link(found[0]), text)
@@ -58,5 +62,9 @@ def link_trials(body: str, refs: frozenset[int]) -> str:
 
 def lead_to_cards(app, pagename: str, templatename: str, context: dict, doctree) -> None:
     """Before a page is written: link the trials that it names, where the book has the page of cards."""
-    if f"book/{PAGE}" in app.env.found_docs and pagename.startswith("book/") and Path(pagename).name not in (PAGE, "references"):
+    if (
+        f"book/{PAGE}" in app.env.found_docs
+        and pagename.startswith("book/")
+        and Path(pagename).name not in (PAGE, "references")
+    ):
         context["body"] = link_trials(context.get("body", ""), trial_references(Path(app.srcdir) / "data"))

@@ -1,7 +1,8 @@
 """Words by page of a built book: what a reader meets before opening anything.
 
-``python -m psps_paper.site.words _build/html`` counts the text of each page's article. What is closed, code, downloads and
-drawings do not count; nor do, in the sum of the readers' pages, the developers' pages, the glossary and the references.
+``python -m psps_paper.site.words _build/html`` counts the text of each page's article. What is closed, code, downloads
+and drawings do not count; nor do, in the sum of the readers' pages, the developers' pages, the glossary and the
+references.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from psps_paper.site.paths import DEVELOPERS
 
 LIMIT = 25_000  # of the readers' pages together
 APART = ("glossary", "references")
-_NOT_READ = "details:not([open]) > :not(summary), script, style, svg, .psps-csv, .psps-code, .psps-code-switch, .headerlink, .visually-hidden, [hidden]"
+_NOT_READ = (
+    "details:not([open]) > :not(summary), script, style, svg, .psps-csv, .psps-code, .psps-code-switch, .headerlink,"
+    " .visually-hidden, [hidden]"
+)
 
 
 def words(page: str) -> int:
@@ -25,7 +29,8 @@ def words(page: str) -> int:
 
     Example
     -------
-    >>> words('<article class="bd-article"><p>Two words</p><details><summary>More</summary><p>not read</p></details></article>')
+    >>> page = '<p>Two words</p><details><summary>More</summary><p>not read</p></details>'
+    >>> words(f'<article class="bd-article">{page}</article>')
     3
     """
     article = BeautifulSoup(page, "html.parser").select_one("article.bd-article")

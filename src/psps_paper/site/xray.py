@@ -1,6 +1,7 @@
 """The verdicts of a page in one quiet line: how many of each, where the first stands, and a switch that colours all.
 
-What a number carries is in its link (:func:`psps_paper.book.claims.claim_span`) and opens in place with ``psps-xray.js``.
+What a number carries is in its link (:func:`psps_paper.book.claims.claim_span`) and opens in place with
+``psps-xray.js``.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from psps_paper.claims.model import VERDICTS
 SCRIPT = "psps-xray.js"
 _CLAIM = re.compile(r'<a class="claim verdict-(?P<verdict>[a-z-]+)(?P<short> short)?" (?=data-claim=)')
 _WORDS = {
-    "reproduces": ("reproduces", "reproduce"), "consistent": ("is consistent", "are consistent"),
+    "reproduces": ("reproduces", "reproduce"),
+    "consistent": ("is consistent", "are consistent"),
     "truncated": ("is cut off", "are cut off"),
-    "contradicts": ("contradicts", "contradict"), "not checkable": ("not checkable", "not checkable"),
-}  # fmt: skip
+    "contradicts": ("contradicts", "contradict"),
+    "not checkable": ("not checkable", "not checkable"),
+}
 _MIRRORS = re.compile(r"<p><em>Mirrors: .*?</em></p>\n?", re.DOTALL)
 
 

@@ -33,13 +33,16 @@ def recorded_checksums(folder: Path | None = None) -> pd.Series:
     for number, line in enumerate(path.read_bytes().decode("utf-8", "replace").splitlines(), start=1):
         digest, gap, name = line.partition("  ")
         if not (gap and name and re.fullmatch("[0-9a-f]{64}", digest)):
-            raise TableError(f"{CHECKSUMS}, line {number}: {shortened(line)} is not a SHA-256 checksum, two blanks and a file")
+            raise TableError(
+                f"{CHECKSUMS}, line {number}: {shortened(line)} is not a SHA-256 checksum, two blanks and a file"
+            )
         recorded[name] = digest
     return pd.Series(recorded, dtype=str)
 
 
 def changed_files(folder: Path | None = None) -> list[str]:
-    """Sentences that name each file of the data folder that is not what ``checksums.sha256`` recorded; none if all are."""
+    """Sentences that name each file of the data folder that is not what ``checksums.sha256`` recorded; none if all
+    are."""
     folder = folder or data_folder()
     remedy = "if on purpose: psps-paper tables --record"
     if not (folder / CHECKSUMS).is_file():

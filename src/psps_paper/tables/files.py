@@ -54,14 +54,16 @@ def write_atomically(path: Path, content: bytes) -> None:
 def current_folder(path: Path) -> Path | None:
     """Where the content of a folder written by :func:`replace_folder` is now, or None where there is none.
 
-    Where the system cannot exchange two folders in one step, an update that was killed between its two renames leaves the
-    old state under a name with ``.previous``; readers go on with it and the next writer puts it back.
+    Where the system cannot exchange two folders in one step, an update that was killed between its two renames leaves
+    the old state under a name with ``.previous``; readers go on with it and the next writer puts it back.
     """
     if path.is_dir():
         return path
     path = _followed(path)
     # Only between the renames are both there, and both complete
-    return next((old for old in _leftovers(path, "previous") if old.is_dir() and old.with_suffix(".new").is_dir()), None)
+    return next(
+        (old for old in _leftovers(path, "previous") if old.is_dir() and old.with_suffix(".new").is_dir()), None
+    )
 
 
 def replace_folder(path: Path, files: Mapping[str, bytes], *, also: Mapping[str, bytes] | None = None) -> None:
@@ -74,8 +76,8 @@ def replace_folder(path: Path, files: Mapping[str, bytes], *, also: Mapping[str,
     files : mapping of str to bytes
         Names may hold slashes.
     also : mapping of str to bytes, optional
-        Files beside the folder that go with it, by their names from its parent, whose own folders exist. A writer that is
-        killed after the folder was replaced leaves them to :func:`finish_replacing`.
+        Files beside the folder that go with it, by their names from its parent, whose own folders exist. A writer that
+        is killed after the folder was replaced leaves them to :func:`finish_replacing`.
     """
     path = _followed(path)
     finish_replacing(path)
@@ -90,7 +92,9 @@ def replace_folder(path: Path, files: Mapping[str, bytes], *, also: Mapping[str,
             journal.mkdir()
             names = {str(k): name for k, name in enumerate(also)}
             record = {"files": names, "digest": _digest(files)}
-            _write_all(journal, {**{k: also[name] for k, name in names.items()}, "record.json": json.dumps(record).encode()})
+            _write_all(
+                journal, {**{k: also[name] for k, name in names.items()}, "record.json": json.dumps(record).encode()}
+            )
         _switch(new, path)
     except BaseException:
         previous = new.with_suffix(".previous")
@@ -110,7 +114,8 @@ def replace_folder(path: Path, files: Mapping[str, bytes], *, also: Mapping[str,
 
 
 def finish_replacing(path: Path) -> None:
-    """Put right what a killed :func:`replace_folder` left: the old state again, or the new one with all files that go with it."""
+    """Put right what a killed :func:`replace_folder` left: the old state again, or the new one with all files that go
+    with it."""
     path = _followed(path)
     found = current_folder(path)
     if found is not None and found != path:
@@ -157,7 +162,9 @@ def _exchange(one: Path, other: Path) -> bool:
     """Exchange two names in one step; whether the system can."""
     call = {"linux": "renameat2", "darwin": "renameatx_np"}.get(sys.platform)
     function = getattr(ctypes.CDLL(None, use_errno=True), call, None) if call else None
-    here = {"linux": -100, "darwin": -2}.get(sys.platform)  # paths from the working directory; the flag, 2, is the same on both
+    here = {"linux": -100, "darwin": -2}.get(
+        sys.platform
+    )  # paths from the working directory; the flag, 2, is the same on both
     return function is not None and function(here, os.fsencode(one), here, os.fsencode(other), 2) == 0
 
 
@@ -176,7 +183,9 @@ def _leftovers(path: Path, *kinds: str) -> list[Path]:
     if not path.parent.is_dir():
         return []
     with os.scandir(path.parent) as entries:
-        return sorted(path.parent / entry.name for entry in entries if name.fullmatch(entry.name) and not entry.is_symlink())
+        return sorted(
+            path.parent / entry.name for entry in entries if name.fullmatch(entry.name) and not entry.is_symlink()
+        )
 
 
 def _remove_leftovers(path: Path, *kinds: str) -> None:
@@ -223,8 +232,8 @@ def _flush_folder(folder: Path) -> None:
 def only_writer(folder: Path) -> Iterator[None]:
     """Hold the right to write below a folder; another process that holds it is an error, not a wait.
 
-    The lock is on the folder itself: there is no lock file to be left behind, and the system lifts it when the process ends,
-    however it ends. It needs a system with ``flock`` (Linux, macOS) and a local disk.
+    The lock is on the folder itself: there is no lock file to be left behind, and the system lifts it when the process
+    ends, however it ends. It needs a system with ``flock`` (Linux, macOS) and a local disk.
 
     Raises
     ------
@@ -240,7 +249,9 @@ def only_writer(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             from psps_paper.tables.errors import TableError  # whose module keeps what it has read by means of this one
 
-            raise TableError(f"{folder}: another process is writing here; nothing was changed, try again when it has finished") from None
+            raise TableError(
+                f"{folder}: another process is writing here; nothing was changed, try again when it has finished"
+            ) from None
         yield
     finally:
         os.close(handle)

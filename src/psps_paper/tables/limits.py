@@ -26,9 +26,10 @@ READING_SECONDS = 5  # of the processor
 def limits() -> str:
     """All limits in words, for the help of the command line."""
     return (
-        f"Limits: a file {MAX_BYTES:,} bytes, {MAX_ROWS:,} rows ({MAX_LINES:,} lines with blank ones), {MAX_COLUMNS} columns, {MAX_CELL:,} characters a cell, "
-        f"{MAX_TREATMENTS} treatments, {MAX_ESTIMATES:,} estimates of one study; a workbook {MAX_UNPACKED_BYTES:,} bytes unpacked, "
-        f"{MAX_PARTS:,} parts, {MAX_SHEET_TAGS:,} tags a sheet or list of texts, {MAX_PART_TAGS:,} tags any other part, "
-        f"{READING_SECONDS} seconds and {READING_BYTES:,} bytes of memory to read it; review.yml {MAX_YAML_BYTES:,} bytes, "
-        f"{MAX_YAML_DEPTH} levels, {MAX_OUTCOMES} outcomes; a condition or formula in a table {LONGEST:,} characters, {DEEPEST} levels."
+        f"Limits: a file {MAX_BYTES:,} bytes, {MAX_ROWS:,} rows ({MAX_LINES:,} lines with blank ones), {MAX_COLUMNS}"
+        f" columns, {MAX_CELL:,} characters a cell, {MAX_TREATMENTS} treatments, {MAX_ESTIMATES:,} estimates of one"
+        f" study; a workbook {MAX_UNPACKED_BYTES:,} bytes unpacked, {MAX_PARTS:,} parts, {MAX_SHEET_TAGS:,} tags a"
+        f" sheet or list of texts, {MAX_PART_TAGS:,} tags any other part, {READING_SECONDS} seconds and"
+        f" {READING_BYTES:,} bytes of memory to read it; review.yml {MAX_YAML_BYTES:,} bytes, {MAX_YAML_DEPTH} levels,"
+        f" {MAX_OUTCOMES} outcomes; a condition or formula in a table {LONGEST:,} characters, {DEEPEST} levels."
     )

@@ -109,7 +109,9 @@ def _checked(name: str, *contents: bytes) -> pd.DataFrame:
     return once(f"table-{name}", digests, lambda: _checked_now(name, *contents))
 
 
-def _checked_now(name: str, content: bytes, dictionary: bytes, rules: bytes | None = None, rules_dictionary: bytes = b"") -> pd.DataFrame:
+def _checked_now(
+    name: str, content: bytes, dictionary: bytes, rules: bytes | None = None, rules_dictionary: bytes = b""
+) -> pd.DataFrame:
     file_name = f"{name}.csv"
     raw = _text_table(content, file_name)
     table = validate_table(raw, _dictionary(dictionary, f"dictionaries/{file_name}"), file_name)
@@ -179,14 +181,18 @@ def _shared_key(raw: pd.DataFrame, columns: list[str], row: int, file_name: str)
     same = (raw[columns] == raw.loc[row, columns]).all(axis=1)
     rows = ", ".join(str(number + 1) for number in raw.index[same])
     values = ", ".join(repr(raw.loc[row, column]) for column in columns)
-    return TableError(f"{file_name}, {row_name(raw, row)}, columns {', '.join(columns)}: {values} occur together more than once "
-                      f"(rows {rows}); expected one row for each")
+    return TableError(
+        f"{file_name}, {row_name(raw, row)}, columns {', '.join(columns)}: {values} occur together more than once "
+        f"(rows {rows}); expected one row for each"
+    )
 
 
 @lru_cache(maxsize=8)
 def _rules(content: bytes, dictionary: bytes) -> pd.DataFrame:
     file_name = f"{ROW_RULES}.csv"
-    return validate_table(_text_table(content, file_name), _dictionary(dictionary, f"dictionaries/{file_name}"), file_name)
+    return validate_table(
+        _text_table(content, file_name), _dictionary(dictionary, f"dictionaries/{file_name}"), file_name
+    )
 
 
 def _check_rules(raw: pd.DataFrame, table: pd.DataFrame, name: str, rules: pd.DataFrame) -> None:
@@ -195,12 +201,16 @@ def _check_rules(raw: pd.DataFrame, table: pd.DataFrame, name: str, rules: pd.Da
         where = f"{ROW_RULES}.csv, row {number + 1}, column"
         if rule["column"] not in raw:
             raise TableError(f"{where} column: {shortened(rule['column'])} is not a column of {name}.csv")
-        applies = meeting(table, rule["rows"], f"{name}.csv", f"{where} rows") if isinstance(rule["rows"], str) else True
+        applies = (
+            meeting(table, rule["rows"], f"{name}.csv", f"{where} rows") if isinstance(rule["rows"], str) else True
+        )
         broken = applies & ~meeting(table, rule["holds"], f"{name}.csv", f"{where} holds")
         if broken.any():
             row = int(broken.idxmax())
-            raise TableError(f"{name}.csv, {row_name(raw, row)}, column {rule['column']}: {shortened(raw.at[row, rule['column']])} "
-                             f"is not {rule['expected']}")
+            raise TableError(
+                f"{name}.csv, {row_name(raw, row)}, column {rule['column']}: {shortened(raw.at[row, rule['column']])} "
+                f"is not {rule['expected']}"
+            )
 
 
 def meeting(table: pd.DataFrame, condition: str, file_name: str, where: str) -> pd.Series:
@@ -286,8 +296,10 @@ def _not_utf8(error: UnicodeDecodeError, file_name: str) -> str:
             if _ESCAPED.search(cell):
                 written = cell.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
                 name = row_name(pd.DataFrame([dict(zip(header, row, strict=False))], index=[number]), number)
-                return (f"{file_name}, line {line}, {name}, column {column}: '{written[:80]}' "
-                        f"holds byte {content[error.start]:#04x}, which is not UTF-8")
+                return (
+                    f"{file_name}, line {line}, {name}, column {column}: '{written[:80]}' "
+                    f"holds byte {content[error.start]:#04x}, which is not UTF-8"
+                )
     return fault
 
 

@@ -10,9 +10,26 @@ if TYPE_CHECKING:
     import pandera.pandas as pa
 
 DICTIONARY_COLUMNS = [
-    "name", "type", "unit", "nullable", "unique", "minimum", "maximum", "allowed", "meaning", "provenance",
+    "name",
+    "type",
+    "unit",
+    "nullable",
+    "unique",
+    "minimum",
+    "maximum",
+    "allowed",
+    "meaning",
+    "provenance",
 ]
-DTYPES = {"text": "str", "choice": "str", "url": "str", "doi": "str", "date": "str", "integer": "Int64", "number": "float64"}
+DTYPES = {
+    "text": "str",
+    "choice": "str",
+    "url": "str",
+    "doi": "str",
+    "date": "str",
+    "integer": "Int64",
+    "number": "float64",
+}
 # "together": the columns so marked form one key, which no two rows share
 DICTIONARY_CHOICES = {"type": list(DTYPES), "nullable": ["yes", "no"], "unique": ["yes", "no", "together"]}
 
@@ -32,9 +49,14 @@ def expectation(column: pd.Series) -> str:
     kind = column["type"]
     if kind == "choice":
         return "one of " + ", ".join(allowed_values(column))
-    words = {"text": "text", "url": "a web address starting with http:// or https://",
-             "doi": "a DOI such as 10.1000/182",
-             "date": "a date written YYYY-MM-DD", "integer": "a whole number", "number": "a number"}[kind]
+    words = {
+        "text": "text",
+        "url": "a web address starting with http:// or https://",
+        "doi": "a DOI such as 10.1000/182",
+        "date": "a date written YYYY-MM-DD",
+        "integer": "a whole number",
+        "number": "a number",
+    }[kind]
     if column["minimum"]:
         words += f", at least {column['minimum']}"
     if column["maximum"]:

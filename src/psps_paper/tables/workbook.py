@@ -1,7 +1,8 @@
 """Workbooks that others made, as text cells: within limits, nothing evaluated, nothing fetched, nothing dropped unsaid.
 
-The parts of an XLSX file are counted before anything parses them; the sheet's own XML then tells what a reader of values
-does not: formulas, errors, hidden rows and columns, cells out of order. The values are read in a process of its own.
+The parts of an XLSX file are counted before anything parses them; the sheet's own XML then tells what a reader of
+values does not: formulas, errors, hidden rows and columns, cells out of order. The values are read in a process of its
+own.
 """
 
 from __future__ import annotations
@@ -99,7 +100,8 @@ def workbook_lines(
     Raises
     ------
     TableError
-        The file is damaged or beyond a limit, or holds what no spreadsheet program writes; the sheet is not there or not named.
+        The file is damaged or beyond a limit, or holds what no spreadsheet program writes; the sheet is not there or
+        not named.
     """
     if content.startswith(OLD_WORKBOOK) or (name.lower().endswith(".xls") and not content.startswith(NEW_WORKBOOK)):
         return _old_workbook(name, content, sheet)
@@ -238,7 +240,9 @@ def check_package(name: str, content: bytes) -> None:
                 raise TableError(f"{name}: unpacks to {size:,} bytes, the limit is {MAX_UNPACKED_BYTES:,}")
             # zipfile unpacks no more than the declared size, so the sum above holds
             if sum(_check_part(name, part.filename, package.read(part)) for part in parts) > 2 * MAX_SHEET_TAGS:
-                raise TableError(f"{name}: more than {2 * MAX_SHEET_TAGS:,} tags in all parts of the workbook, the limit")
+                raise TableError(
+                    f"{name}: more than {2 * MAX_SHEET_TAGS:,} tags in all parts of the workbook, the limit"
+                )
     except TableError:
         raise
     except Exception as error:  # zipfile fails on damaged archives in many ways
@@ -247,13 +251,18 @@ def check_package(name: str, content: bytes) -> None:
 
 def _check_part(name: str, part: str, xml: bytes) -> int:
     """Refuse a part that declares entities or an unusual encoding, or is beyond a limit; how many tags it has."""
-    if any(word.encode(code) in xml for word in ("<!DOCTYPE", "<!ENTITY") for code in ("utf-8", "utf-16-le", "utf-16-be")):
+    if any(
+        word.encode(code) in xml for word in ("<!DOCTYPE", "<!ENTITY") for code in ("utf-8", "utf-16-le", "utf-16-be")
+    ):
         raise TableError(f"{name}: {part} declares XML entities, which no spreadsheet program writes")
     if not part.lower().endswith((".xml", ".rels")):
         return 0
     encoding = re.match(rb"""[^<]{0,4}<\?xml[^>]*?encoding\s*=\s*["']([^"']*)""", xml)
     if encoding and encoding[1].lower() not in (b"utf-8", b"utf-16", b"us-ascii", b"iso-8859-1"):
-        raise TableError(f"{name}: {part} is in the encoding {encoding[1][:20].decode('ascii', 'replace')}, which no spreadsheet program writes")
+        raise TableError(
+            f"{name}: {part} is in the encoding {encoding[1][:20].decode('ascii', 'replace')}, which no spreadsheet"
+            " program writes"
+        )
     limit = MAX_SHEET_TAGS if _CONTENT.fullmatch(part) else MAX_PART_TAGS
     n_tags = xml.count(b"<")
     if n_tags > limit:
@@ -330,8 +339,10 @@ class _Scan:
     def start_row(self, given: dict[str, str]) -> None:
         number = int(given.get("r", self.row + 1))
         if number <= self.row:
-            raise TableError(f"{self.name}: row {number} of the sheet stands after row {self.row}, as no spreadsheet program writes it; "
-                             "open the workbook and save it again")  # fmt: skip
+            raise TableError(
+                f"{self.name}: row {number} of the sheet stands after row {self.row}, as no spreadsheet program writes"
+                " it; open the workbook and save it again"
+            )
         self.row, self.column = number, 0
         if given.get("hidden") in ("1", "true"):
             self.found.hidden_rows.append(number)
@@ -344,12 +355,14 @@ class _Scan:
             match = _PLACE.fullmatch(place)
             if not match or int(match[2]) != self.row:
                 raise TableError(
-                    f"{self.name}: row {self.row} of the sheet holds a cell {place[:20]!r}, as no spreadsheet program writes it"
+                    f"{self.name}: row {self.row} of the sheet holds a cell {place[:20]!r}, as no spreadsheet program"
+                    " writes it"
                 )
             column = _number(match[1])
         if column <= self.column:
             raise TableError(
-                f"{self.name}: row {self.row} of the sheet: cell {_letters(column)}{self.row} is given twice or out of order"
+                f"{self.name}: row {self.row} of the sheet: cell {_letters(column)}{self.row} is given twice or out of"
+                " order"
             )
         self.column, self.kind, self.formula, self.value, self.size = column, given.get("t", "n"), None, None, 0
 
@@ -360,7 +373,8 @@ class _Scan:
         self.size += len(text)
         if self.size > MAX_CELL:
             raise TableError(
-                f"{self.name}: cell {_letters(self.column)}{self.row} of the sheet holds more than {MAX_CELL:,} characters, the limit"
+                f"{self.name}: cell {_letters(self.column)}{self.row} of the sheet holds more than {MAX_CELL:,}"
+                " characters, the limit"
             )
 
     def end(self, tag: str) -> None:
@@ -400,8 +414,10 @@ class _Scan:
             )
         number = (self.value or "").strip()
         if self.kind == "s" and not (number.isascii() and number.isdigit() and int(number[:9]) < self.n_texts):
-            raise TableError(f"{self.name}: cell {place} (row {self.row} of the sheet) points to text {number[:20]} "
-                             f"of {self.n_texts}, which is not there")  # fmt: skip
+            raise TableError(
+                f"{self.name}: cell {place} (row {self.row} of the sheet) points to text {number[:20]} "
+                f"of {self.n_texts}, which is not there"
+            )
 
 
 # --- values -------------------------------------------------------------------------------------------
@@ -417,7 +433,9 @@ def _values(name: str, content: bytes, number: int) -> dict:
     if done.returncode:
         last = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2].partition(":")[0].rpartition(".")[2]
         if done.returncode < 0 or last == "MemoryError":
-            raise TableError(f"{name}: takes more than {READING_BYTES:,} bytes or {READING_SECONDS} seconds to read, the limits")
+            raise TableError(
+                f"{name}: takes more than {READING_BYTES:,} bytes or {READING_SECONDS} seconds to read, the limits"
+            )
         raise _unreadable(name, last if last.isidentifier() else f"reader ended with {done.returncode}")
     return json.loads(done.stdout)
 
@@ -446,7 +464,8 @@ def _old_workbook(name: str, content: bytes, sheet: str | None) -> tuple[list[li
         for (top, left), (bottom, right) in values["merged"]
     ]
     notes = [
-        "formulas are read as the values that the XLS file holds, and hidden rows and columns like the others; save it as XLSX to have them named"
+        "formulas are read as the values that the XLS file holds, and hidden rows and columns like the others; save it"
+        " as XLSX to have them named"
     ]
     return _trimmed(lines), notes, _fill_merged(name, lines, areas)
 

@@ -1,4 +1,5 @@
-"""Cells of one sheet of a workbook as JSON, in a process of its own: a file that makes the reader fail takes nothing else along.
+"""Cells of one sheet of a workbook as JSON, in a process of its own: a file that makes the reader fail takes nothing
+else along.
 
 Run by :mod:`psps_paper.tables.workbook` by path, so that nothing of the package is imported here: the workbook comes on
 standard input, the number of the sheet and the limits of memory and time as arguments.

@@ -11,12 +11,15 @@ from psps_paper.tables.limits import MAX_YAML_BYTES, MAX_YAML_DEPTH
 
 
 class _SafeLoader(yaml.SafeLoader):
-    """The safe loader, with an error of its own, and a line, for whatever a tag makes of its text, and without merge keys."""
+    """The safe loader, with an error of its own, and a line, for whatever a tag makes of its text, and without merge
+    keys."""
 
     def flatten_mapping(self, node):
         for key, _ in node.value:
             if key.tag == "tag:yaml.org,2002:merge":  # merges of merges double what they hold, again and again
-                raise yaml.constructor.ConstructorError(None, None, "<< is not used here; write the entries out", key.start_mark)
+                raise yaml.constructor.ConstructorError(
+                    None, None, "<< is not used here; write the entries out", key.start_mark
+                )
 
     def construct_object(self, node, deep=False):
         try:
@@ -25,7 +28,9 @@ class _SafeLoader(yaml.SafeLoader):
             raise
         except Exception:  # a tag such as !!float on what is none fails in any way
             shown = f" {node.value[:40]!r}" if isinstance(node.value, str) else ""
-            raise yaml.constructor.ConstructorError(None, None, f"{node.tag.rpartition(':')[2]}{shown} cannot be read", node.start_mark) from None
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{node.tag.rpartition(':')[2]}{shown} cannot be read", node.start_mark
+            ) from None
 
 
 def load_yaml(path: Path, name: str, *, as_text: bool = False) -> object:
@@ -68,9 +73,19 @@ def _check_depth(text: str) -> None:
     """Refuse what is nested beyond the limit, by its tokens."""
     depth = 0
     for token in yaml.scan(text, Loader=yaml.SafeLoader):
-        if isinstance(token, (yaml.FlowSequenceStartToken, yaml.FlowMappingStartToken, yaml.BlockSequenceStartToken, yaml.BlockMappingStartToken)):
+        if isinstance(
+            token,
+            (
+                yaml.FlowSequenceStartToken,
+                yaml.FlowMappingStartToken,
+                yaml.BlockSequenceStartToken,
+                yaml.BlockMappingStartToken,
+            ),
+        ):
             depth += 1
         elif isinstance(token, (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)):
             depth -= 1
         if depth > MAX_YAML_DEPTH:
-            raise yaml.composer.ComposerError(None, None, f"more than {MAX_YAML_DEPTH} levels, the limit", token.start_mark)
+            raise yaml.composer.ComposerError(
+                None, None, f"more than {MAX_YAML_DEPTH} levels, the limit", token.start_mark
+            )

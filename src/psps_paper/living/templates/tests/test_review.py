@@ -21,7 +21,11 @@ CHAPTERS = ["book/index", *[chapter["file"] for chapter in yaml.safe_load((ROOT 
 
 def test_data_are_made_from_review_yml_and_the_tables():
     made = build_data(ROOT)
-    present = {path.relative_to(ROOT / "data").as_posix(): path.read_bytes() for path in (ROOT / "data").rglob("*") if path.is_file()}
+    present = {
+        path.relative_to(ROOT / "data").as_posix(): path.read_bytes()
+        for path in (ROOT / "data").rglob("*")
+        if path.is_file()
+    }
     assert present == made, "run psps-paper new . after a change of review.yml or tables/"
 
 

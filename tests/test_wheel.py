@@ -1,5 +1,5 @@
 """A wheel of the package holds all that an installed package needs, above all the files that ``psps-paper new``
-copies."""
+copies; and the engine needs no more than the core dependencies, the commands no more than their extra."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
+import venv
 import zipfile
+from collections.abc import Iterable
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
-from helpers import ROOT
+from helpers import DATA, ROOT
+from psps_paper.cli.main import COMMANDS
 
 SRC = ROOT / "src"
 
@@ -71,3 +77,129 @@ def test_a_review_begun_from_the_wheel_is_the_one_begun_from_the_checkout(wheel,
             path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
         }
     assert made["wheel"] == made["checkout"] and len(made["wheel"]) > 15
+
+
+# --- installed with the core dependencies alone, and with one extra -----------------------------------
+
+
+def closure(requirements: Iterable[str]) -> set[str]:
+    """Names of the distributions that requirements bring in, directly or not, on this machine."""
+    found: set[str] = set()
+    waiting = [(Requirement(text), frozenset({""})) for text in requirements]
+    while waiting:
+        requirement, extras = waiting.pop()
+        applies = requirement.marker is None or any(requirement.marker.evaluate({"extra": extra}) for extra in extras)
+        if applies and requirement.name not in found:
+            found.add(requirement.name)
+            own = frozenset(requirement.extras | {""})
+            waiting += [(Requirement(text), own) for text in distribution(requirement.name).requires or ()]
+    return found
+
+
+def environment(folder: Path, wheel: Path, *extras: str) -> Path:
+    """A virtual environment that sees only what the wheel declares, linked from this one; its folder of programs."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [*project["dependencies"], *(text for name in extras for text in project["optional-dependencies"][name])]
+    venv.create(folder, with_pip=False, symlinks=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    for name in closure(wanted):
+        for file in distribution(name).files or ():
+            top = file.parts[0]
+            if top != ".." and not (site / top).exists():
+                (site / top).symlink_to(distribution(name).locate_file(top))
+    pip = [sys.executable, "-m", "pip", "--python", str(folder), "install", "--quiet", "--no-deps", "--no-index"]
+    done = subprocess.run([*pip, wheel], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder / "bin"
+
+
+@pytest.fixture(scope="module")
+def core(wheel, tmp_path_factory) -> Path:
+    return environment(tmp_path_factory.mktemp("core") / "venv", wheel)
+
+
+@pytest.fixture(scope="module")
+def with_files(wheel, tmp_path_factory) -> Path:
+    return environment(tmp_path_factory.mktemp("files") / "venv", wheel, "files")
+
+
+def run_in(folder: Path, *command: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a program with no variable of this machine but PATH, in a folder without data."""
+    return subprocess.run(
+        list(map(str, command)),
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONUTF8": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_the_core_dependencies_are_few(core):
+    (site,) = core.parent.glob("lib/python*/site-packages")
+    present = {path.name for path in site.iterdir() if path.suffix != ".dist-info" and path.name != "__pycache__"}
+    assert {"numpy", "scipy", "pandas", "networkx", "psps_paper"} <= present
+    assert not present & {"pandera", "yaml", "matplotlib", "sphinx", "IPython", "openpyxl", "joblib"}
+
+
+def test_the_installed_command_says_its_version(core, tmp_path):
+    done = run_in(tmp_path, core / "psps-paper", "--version")
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"psps-paper {version}\n", "")
+
+
+def test_a_network_is_fitted_with_the_core_dependencies(core, tmp_path):
+    """Two studies of A and B with equal weights, one of B and C: by hand, A - B is the mean and A - C the sum."""
+    script = """
+import pandas as pd, psps_paper
+from psps_paper.network import fit_network
+rows = [("s1", "A", "B", 0.2, 0.1), ("s2", "A", "B", 0.4, 0.1), ("s3", "B", "C", 0.5, 0.2)]
+fit = fit_network(pd.DataFrame(rows, columns=["study", "treat1", "treat2", "te", "se"]), tau2=0.0)
+print(psps_paper.__file__)
+print(f"{fit.te.loc['A', 'B']:.6f} {fit.te.loc['A', 'C']:.6f} {fit.se.loc['A', 'C'] ** 2:.6f}")
+"""
+    done = run_in(tmp_path, core / "python", "-c", script)
+    assert done.returncode == 0, done.stderr
+    file, numbers = done.stdout.splitlines()
+    assert Path(file).is_relative_to(core.parent) and numbers == "0.300000 0.800000 0.045000"
+
+
+def test_every_example_of_the_engine_runs_with_the_core_dependencies(core, tmp_path):
+    script = """
+import doctest, importlib, pkgutil
+tried = 0
+for room in ("effects", "network", "pairwise", "bayes", "recover", "formatting"):
+    package = importlib.import_module(f"psps_paper.{room}")
+    names = [package.__name__, *(f"{package.__name__}.{m.name}" for m in pkgutil.iter_modules(getattr(package, "__path__", [])))]
+    for name in names:
+        failed, count = doctest.testmod(importlib.import_module(name))
+        assert not failed, name
+        tried += count
+print(tried)
+"""
+    done = run_in(tmp_path, core / "python", "-c", script)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert int(done.stdout) > 60
+
+
+# One command of each module
+@pytest.mark.parametrize("name", {command.module: name for name, command in COMMANDS.items()}.values())
+def test_a_command_runs_or_says_in_one_line_which_extra_it_needs(core, with_files, tmp_path, name):
+    extra = COMMANDS[name].extra
+    needs = f"is not installed; install what it needs with pip install 'psps-paper[{extra}]'\n"
+    for programs, suffices in ((core, False), (with_files, extra == "files")):
+        done = run_in(tmp_path, programs / "psps-paper", name, "--help")
+        if done.returncode == 0:
+            assert f"usage: psps-paper {name}" in done.stdout
+        else:
+            assert not suffices, done.stderr
+            assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+            assert done.stderr.startswith(f"psps-paper: {name} needs ") and done.stderr.endswith(needs)
+
+
+def test_statements_are_checked_and_files_audited_with_the_extra_for_files(with_files, tmp_path):
+    done = run_in(tmp_path, with_files / "psps-paper", "verify", "--data", DATA)
+    assert done.returncode == 0 and " distinct results of " in done.stdout, done.stderr
+    done = run_in(tmp_path, with_files / "psps-paper", "tables", "--data", DATA)
+    assert done.returncode == 0 and "claims.csv: " in done.stdout, done.stderr

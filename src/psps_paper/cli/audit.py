@@ -12,11 +12,10 @@ from psps_paper.audit.report import as_json
 from psps_paper.tables.files import write_atomically
 
 
-def audit_commands(commands) -> None:
-    parser = commands.add_parser(
-        "audit",
-        help="check what a network meta-analysis prints: what agrees, what clashes, what follows",
-        description="Exit status 0: no clash; 1: a clash; 2: something cannot be read. Nothing leaves this machine.",
+def add_audit(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``psps-paper audit``."""
+    parser.description = (
+        "Exit status 0: no clash; 1: a clash; 2: something cannot be read. Nothing leaves this machine."
     )
     parser.add_argument(
         "files",

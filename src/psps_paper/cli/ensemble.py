@@ -13,23 +13,19 @@ from psps_paper.ensemble.witnesses import conclusions_by_refit
 from psps_paper.tables.files import write_atomically
 
 
-def ensemble_commands(commands) -> None:
-    witness = commands.add_parser(
-        "witness",
-        help="refit a data set that agrees with the print: every printed value, and each conclusion",
-        description="Exit 0 if every printed value is obtained again, 1 if not.",
-    )
+def add_witness(witness: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``psps-paper witness``."""
+    witness.description = "Exit 0 if every printed value is obtained again, 1 if not."
     witness.add_argument("name", nargs="?", help="of a data set; without it, all are listed")
     witness.add_argument(
         "--csv", type=Path, help="write the data set to this file as well: study, treat1, treat2, te, se"
     )
     witness.set_defaults(run=_witness)
 
-    ranges = commands.add_parser(
-        "ranges",
-        help="search for the data sets that are least and most favourable to each conclusion",
-        description="Takes some twenty minutes of a processor. Another may round differently and find other sets.",
-    )
+
+def add_ranges(ranges: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``psps-paper ranges``."""
+    ranges.description = "Takes some twenty minutes of a processor. Another may round differently and find other sets."
     ranges.add_argument("folder", type=Path, help="folder to write witnesses.csv and range_searches.csv to")
     ranges.add_argument(
         "--tau2", choices=METHODS, action="append", help="estimator of tau2; may be repeated (default: all)"

@@ -9,16 +9,12 @@ from psps_paper.tables.limits import limits
 from psps_paper.tables.load import data_folder
 
 
-def living_commands(commands) -> None:
-    """Register the subcommands; their modules are loaded only when one of them runs."""
-    importing = commands.add_parser(
-        "import",
-        help="read trial-level data and, with --write, put them into data/trials",
-        epilog=limits(),
-        description=(
-            "Reads contrasts or arms in the conventions of netmeta, CINeMA, MetaInsight or RevMan and reports what it "
-            "found. Without --write nothing is written."
-        ),
+def add_import(importing: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``psps-paper import``."""
+    importing.epilog = limits()
+    importing.description = (
+        "Reads contrasts or arms in the conventions of netmeta, CINeMA, MetaInsight or RevMan and reports what it "
+        "found. Without --write nothing is written."
     )
     importing.add_argument("file", type=Path, help="CSV, TSV, XLSX or XLS")
     importing.add_argument(
@@ -83,25 +79,28 @@ def living_commands(commands) -> None:
     importing.add_argument("--data", type=Path, help="data folder (default: that of this checkout)")
     importing.set_defaults(run=_import)
 
-    diff = commands.add_parser("diff", help="what an update changes: numbers, ranks, verdicts, conclusions that flip")
+
+def add_diff(diff: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``psps-paper diff``."""
     diff.add_argument("old", type=Path, help="data folder, or results.json of an export")
     diff.add_argument("new", type=Path, help="data folder, or results.json of an export")
     diff.add_argument("--json", action="store_true", help="as JSON")
     diff.set_defaults(run=_diff)
 
-    export = commands.add_parser("export", help="data and results for R, CINeMA, MetaInsight and spreadsheets")
+
+def add_export(export: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``psps-paper export``."""
     export.add_argument("target", type=Path, help="a new folder, or one with an earlier export and nothing else")
     export.add_argument("--outcome", help="row of outcomes.csv (default: all that there are results of)")
     export.add_argument("--data", type=Path, help="data folder (default: that of this checkout)")
     export.set_defaults(run=_export)
 
-    new = commands.add_parser(
-        "new",
-        help="begin a review of your own, or make its data anew from review.yml",
-        description=(
-            "In a new folder: a sample review that builds. In a review's folder: data/ anew, and the lines "
-            "that repeat title, author and repository."
-        ),
+
+def add_new(new: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``psps-paper new``."""
+    new.description = (
+        "In a new folder: a sample review that builds. In a review's folder: data/ anew, and the lines "
+        "that repeat title, author and repository."
     )
     new.add_argument("folder", type=Path)
     new.set_defaults(run=_new)

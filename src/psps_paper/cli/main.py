@@ -4,33 +4,47 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import io
-import json
 import os
 import re
 import sys
 from importlib.metadata import version
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from psps_paper.claims.consistency import disagreements
-from psps_paper.claims.model import AGAINST, VERDICTS, WEIGHTS, place
-from psps_paper.claims.registry import check_claims, statements
-from psps_paper.cli.audit import audit_commands
-from psps_paper.cli.ensemble import ensemble_commands
-from psps_paper.cli.living import living_commands
-from psps_paper.tables.checksums import changed_files, record_checksums
-from psps_paper.tables.errors import TableError
-from psps_paper.tables.files import only_writer
-from psps_paper.tables.load import data_folder, load_table, table_names
-
-if TYPE_CHECKING:
-    import pandas as pd
+from typing import NamedTuple
 
 # What moves a terminal's cursor, changes its colours or turns the direction of its text
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]")
 LONGEST_MESSAGE = 2_000  # characters; it may repeat names from a file
 CLOSED_EARLY = 141  # as a shell reports a process that wrote to a closed pipe
+
+
+class Command(NamedTuple):
+    """A subcommand: the module that declares and runs it, the extra with what that module imports, one line of help."""
+
+    module: str
+    extra: str
+    help: str
+
+
+# In the order of the help. A module is imported only when its command is asked for.
+COMMANDS = {
+    "verify": Command("statements", "files", "check every printed number and give its verdict"),
+    "tables": Command("statements", "files", "validate every table of the data folder"),
+    "import": Command("living", "files", "read trial-level data and, with --write, put them into data/trials"),
+    "diff": Command("living", "files", "what an update changes: numbers, ranks, verdicts, conclusions that flip"),
+    "export": Command("living", "files", "data and results for R, CINeMA, MetaInsight and spreadsheets"),
+    "new": Command("living", "files", "begin a review of your own, or make its data anew from review.yml"),
+    "witness": Command(
+        "ensemble", "files", "refit a data set that agrees with the print: every printed value, and each conclusion"
+    ),
+    "ranges": Command(
+        "ensemble", "files", "search for the data sets that are least and most favourable to each conclusion"
+    ),
+    "audit": Command(
+        "audit", "files", "check what a network meta-analysis prints: what agrees, what clashes, what follows"
+    ),
+    "figures": Command("figures", "book", "rebuild every figure of the book, with the data plotted in it"),
+}
 
 
 class _Printable:
@@ -53,39 +67,35 @@ def main(arguments: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # not every terminal can write every character of a name
             stream.reconfigure(errors="replace")
+    given = sys.argv[1:] if arguments is None else arguments
+    asked = next((argument for argument in given if not argument.startswith("-")), "")
+    try:
+        parser = _parser(asked)
+        with contextlib.redirect_stdout(_Printable(sys.stdout)), contextlib.redirect_stderr(_Printable(sys.stderr)):
+            return _run(parser.parse_args(given))
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing == "psps_paper" or asked not in COMMANDS:
+            raise
+        print(
+            f"psps-paper: {asked} needs {missing}, which is not installed; install what it needs with"
+            f" pip install 'psps-paper[{COMMANDS[asked].extra}]'",
+            file=sys.stderr,
+        )
+        return 2
+
+
+def _parser(asked: str) -> argparse.ArgumentParser:
+    """Parser that knows the names of all commands, and the arguments of the one that is asked for."""
     parser = argparse.ArgumentParser(prog="psps-paper", description="Executable edition of a systematic review.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {version('psps-paper')}")
     commands = parser.add_subparsers(dest="command", required=True)
-
-    verify = commands.add_parser("verify", help="check every printed number and give its verdict")
-    verify.add_argument("--json", action="store_true", help="all statements as JSON")
-    verify.add_argument("--data", type=Path, help="data folder (default: that of this checkout)")
-    verify.set_defaults(run=_verify)
-
-    tables = commands.add_parser("tables", help="validate every table of the data folder")
-    tables.add_argument("--data", type=Path, help="data folder (default: that of this checkout)")
-    tables.add_argument(
-        "--record", action="store_true", help="write data/checksums.sha256 anew after a change made on purpose"
-    )
-    tables.set_defaults(run=_tables)
-
-    living_commands(commands)
-    ensemble_commands(commands)
-    audit_commands(commands)
-
-    figures = commands.add_parser("figures", help="rebuild every figure of the book, with the data plotted in it")
-    figures.add_argument(
-        "--format", default="svg,pdf,png", help="one or more, separated by commas (default: svg,pdf,png)"
-    )
-    figures.add_argument("--dpi", type=int, default=300, help="of the png (default: 300)")
-    figures.add_argument(
-        "--width", choices=["single", "double"], default="double", help="single 90 mm, double 180 mm (default)"
-    )
-    figures.add_argument("--out", type=Path, default=Path("figures"), help="folder to write to (default: figures)")
-    figures.set_defaults(run=_figures)
-
-    with contextlib.redirect_stdout(_Printable(sys.stdout)), contextlib.redirect_stderr(_Printable(sys.stderr)):
-        return _run(parser.parse_args(arguments))
+    for name, command in COMMANDS.items():
+        own = commands.add_parser(name, help=command.help)
+        if name == asked:
+            module = importlib.import_module(f"psps_paper.cli.{command.module}")
+            getattr(module, f"add_{name}")(own)
+    return parser
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -97,7 +107,7 @@ def _run(options: argparse.Namespace) -> int:
         # The interpreter flushes once more when it ends, and would complain
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLOSED_EARLY
-    except (TableError, ValueError, OSError) as error:
+    except (ValueError, OSError) as error:
         message = "; ".join(line.strip().removesuffix(":") for line in str(error).splitlines())
         if len(message) > LONGEST_MESSAGE:
             message = message[: LONGEST_MESSAGE - 1] + "\N{HORIZONTAL ELLIPSIS}"
@@ -109,103 +119,6 @@ def _run(options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 2
-
-
-def _verify(options: argparse.Namespace) -> int:
-    checked = check_claims(options.data)
-    unexpected = checked[~checked["as_expected"]]
-    if options.json:
-        columns = [
-            "id",
-            "statement",
-            "weight",
-            "against",
-            "section",
-            "paragraph",
-            "quantity",
-            "printed",
-            "value",
-            "unit",
-            "relation",
-            "tier",
-            "check",
-            "computed",
-            "detail",
-            "verdict",
-            "expected",
-            "as_expected",
-            "settles",
-            "note",
-        ]
-        print(json.dumps(json.loads(checked[columns].to_json(orient="records")), indent=1))
-    else:
-        _tell_verdicts(checked)
-    for _, row in unexpected.iterrows():
-        print(
-            f"not as expected: {row['id']}: {row['verdict']}, expected {row['expected']}. Printed {row['shown']}"
-            f" ({place(row)}), found {row['computed']} ({row['detail']})",
-            file=sys.stderr,
-        )
-    differences = _tell_differences(options.data)
-    return 1 if len(unexpected) or differences else 0
-
-
-def _tell_verdicts(checked: pd.DataFrame) -> None:
-    """Print how many statements have which verdict, distinct results first, and each number that does not print as it
-    should."""
-    distinct = statements(checked)
-    results = distinct[distinct["weight"] == "result"]
-    print(
-        f"{len(results)} distinct results of {len(distinct)} statements, which are printed at {len(checked)} places\n"
-    )
-    tables = [
-        ("results checked against", results, "against", AGAINST),
-        ("all statements by weight", distinct, "weight", WEIGHTS),
-        ("all statements checked against", distinct, "against", AGAINST),
-    ]
-    for title, rows, by, names in tables:
-        print(f"{title:<33}" + "".join(f"{verdict:>15}" for verdict in VERDICTS) + f"{'all':>6}")
-        for name in [*(name for name in names if (rows[by] == name).any()), "all"]:
-            verdicts = rows["verdict"] if name == "all" else rows.loc[rows[by] == name, "verdict"]
-            print(
-                f"  {name:<31}"
-                + "".join(f"{(verdicts == verdict).sum():>15}" for verdict in VERDICTS)
-                + f"{len(verdicts):>6}"
-            )
-        print()
-    for _, row in distinct[distinct["verdict"].isin(["truncated", "contradicts"])].iterrows():
-        note = f" {row['note']}" if isinstance(row["note"], str) else ""
-        print(
-            f"{row['verdict']}: {row['id']}: printed {row['shown']} ({'; '.join(row['places'])}), found"
-            f" {row['computed']}: {row['detail']}.{note}"
-        )
-
-
-def _tell_differences(folder: Path | None) -> bool:
-    """Say which tables contradict each other and which are not what was recorded."""
-    sentences = [f"disagrees: {found}" for found in disagreements(folder)] + changed_files(folder)
-    for sentence in sentences:
-        print(sentence, file=sys.stderr)
-    return bool(sentences)
-
-
-def _tables(options: argparse.Namespace) -> int:
-    for name in table_names(options.data):
-        print(f"{name}.csv: {len(load_table(name, options.data))} rows")
-    if options.record:
-        with only_writer(options.data or data_folder()):
-            print(f"wrote {record_checksums(options.data)}")
-    return 1 if _tell_differences(options.data) else 0
-
-
-def _figures(options: argparse.Namespace) -> int:
-    # Needs the book's packages, which the other commands do without.
-    from psps_paper.site.figures import export_figures
-
-    formats = tuple(part.strip() for part in options.format.split(","))
-    for paths in export_figures(options.out, formats=formats, dpi=options.dpi, width=options.width):
-        print(", ".join(map(str, paths)))
-    return 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,28 @@
+"""Command line: ``psps-paper figures`` draws every figure of the book to files."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from psps_paper.site.figures import export_figures
+
+
+def add_figures(figures: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``psps-paper figures``."""
+    figures.add_argument(
+        "--format", default="svg,pdf,png", help="one or more, separated by commas (default: svg,pdf,png)"
+    )
+    figures.add_argument("--dpi", type=int, default=300, help="of the png (default: 300)")
+    figures.add_argument(
+        "--width", choices=["single", "double"], default="double", help="single 90 mm, double 180 mm (default)"
+    )
+    figures.add_argument("--out", type=Path, default=Path("figures"), help="folder to write to (default: figures)")
+    figures.set_defaults(run=_figures)
+
+
+def _figures(options: argparse.Namespace) -> int:
+    formats = tuple(part.strip() for part in options.format.split(","))
+    for paths in export_figures(options.out, formats=formats, dpi=options.dpi, width=options.width):
+        print(", ".join(map(str, paths)))
+    return 0

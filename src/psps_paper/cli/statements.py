@@ -1,0 +1,120 @@
+"""Command line: ``psps-paper verify`` and ``psps-paper tables`` check what is stored."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from psps_paper.claims.consistency import disagreements
+from psps_paper.claims.model import AGAINST, VERDICTS, WEIGHTS, place
+from psps_paper.claims.registry import check_claims, statements
+from psps_paper.tables.checksums import changed_files, record_checksums
+from psps_paper.tables.files import only_writer
+from psps_paper.tables.load import data_folder, load_table, table_names
+
+
+def add_verify(verify: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``psps-paper verify``."""
+    verify.add_argument("--json", action="store_true", help="all statements as JSON")
+    verify.add_argument("--data", type=Path, help="data folder (default: that of this checkout)")
+    verify.set_defaults(run=_verify)
+
+
+def add_tables(tables: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``psps-paper tables``."""
+    tables.add_argument("--data", type=Path, help="data folder (default: that of this checkout)")
+    tables.add_argument(
+        "--record", action="store_true", help="write data/checksums.sha256 anew after a change made on purpose"
+    )
+    tables.set_defaults(run=_tables)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    checked = check_claims(options.data)
+    unexpected = checked[~checked["as_expected"]]
+    if options.json:
+        columns = [
+            "id",
+            "statement",
+            "weight",
+            "against",
+            "section",
+            "paragraph",
+            "quantity",
+            "printed",
+            "value",
+            "unit",
+            "relation",
+            "tier",
+            "check",
+            "computed",
+            "detail",
+            "verdict",
+            "expected",
+            "as_expected",
+            "settles",
+            "note",
+        ]
+        print(json.dumps(json.loads(checked[columns].to_json(orient="records")), indent=1))
+    else:
+        _tell_verdicts(checked)
+    for _, row in unexpected.iterrows():
+        print(
+            f"not as expected: {row['id']}: {row['verdict']}, expected {row['expected']}. Printed {row['shown']}"
+            f" ({place(row)}), found {row['computed']} ({row['detail']})",
+            file=sys.stderr,
+        )
+    differences = _tell_differences(options.data)
+    return 1 if len(unexpected) or differences else 0
+
+
+def _tell_verdicts(checked: pd.DataFrame) -> None:
+    """Print how many statements have which verdict, distinct results first, and each number that does not print as it
+    should."""
+    distinct = statements(checked)
+    results = distinct[distinct["weight"] == "result"]
+    print(
+        f"{len(results)} distinct results of {len(distinct)} statements, which are printed at {len(checked)} places\n"
+    )
+    tables = [
+        ("results checked against", results, "against", AGAINST),
+        ("all statements by weight", distinct, "weight", WEIGHTS),
+        ("all statements checked against", distinct, "against", AGAINST),
+    ]
+    for title, rows, by, names in tables:
+        print(f"{title:<33}" + "".join(f"{verdict:>15}" for verdict in VERDICTS) + f"{'all':>6}")
+        for name in [*(name for name in names if (rows[by] == name).any()), "all"]:
+            verdicts = rows["verdict"] if name == "all" else rows.loc[rows[by] == name, "verdict"]
+            print(
+                f"  {name:<31}"
+                + "".join(f"{(verdicts == verdict).sum():>15}" for verdict in VERDICTS)
+                + f"{len(verdicts):>6}"
+            )
+        print()
+    for _, row in distinct[distinct["verdict"].isin(["truncated", "contradicts"])].iterrows():
+        note = f" {row['note']}" if isinstance(row["note"], str) else ""
+        print(
+            f"{row['verdict']}: {row['id']}: printed {row['shown']} ({'; '.join(row['places'])}), found"
+            f" {row['computed']}: {row['detail']}.{note}"
+        )
+
+
+def _tell_differences(folder: Path | None) -> bool:
+    """Say which tables contradict each other and which are not what was recorded."""
+    sentences = [f"disagrees: {found}" for found in disagreements(folder)] + changed_files(folder)
+    for sentence in sentences:
+        print(sentence, file=sys.stderr)
+    return bool(sentences)
+
+
+def _tables(options: argparse.Namespace) -> int:
+    for name in table_names(options.data):
+        print(f"{name}.csv: {len(load_table(name, options.data))} rows")
+    if options.record:
+        with only_writer(options.data or data_folder()):
+            print(f"wrote {record_checksums(options.data)}")
+    return 1 if _tell_differences(options.data) else 0

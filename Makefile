@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book pdf test fuzz notebooks lock clean
+.PHONY: help book pdf lint check test long fuzz notebooks chapter lock clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || command -v python)
 VENV ?= .venv
@@ -42,11 +42,15 @@ book test: export PSPS_BUILD_CACHE := $(CURDIR)/_build/checked
 SOURCES := $(shell find book/. data/. src/. \( -name '__pycache__' -o -name '*.egg-info' -o -name '.ipynb_checkpoints' \) -prune -o -print)
 
 help:
-	@echo 'make book       build the book into _build/html, executing every chapter'
+	@echo 'make book       build the book into _build/html; each chapter is executed and compared with its stored output'
 	@echo 'make pdf        print the whole book, and two pages for clinicians, into _build/html/pdf (needs Chromium)'
-	@echo 'make test       build the book, then run every test and compare every chapter with its stored output'
+	@echo 'make check      style, spelling, imports between rooms, types and the fast tests; no book needed'
+	@echo 'make test       make lint, build the book and run every test'
+	@echo 'make test FILE=tests/test_x.py   run one file, or book/NAME.ipynb, or several in quotes'
+	@echo 'make long       the same kinds of test as in make test on many more cases (about 10 minutes)'
 	@echo 'make fuzz       import random files for MINUTES (30), each compared with another reading of it'
 	@echo 'make notebooks  execute the chapters in place; a second run changes no byte'
+	@echo 'make chapter NAME=x              begin the chapter book/x.ipynb from a template'
 	@echo 'make lock       resolve pyproject.toml into requirements.lock (needs uv)'
 	@echo 'make clean      remove all that was built or installed here'
 
@@ -61,9 +65,11 @@ $(INSTALLED): pyproject.toml requirements.lock
 	touch $@
 
 # --all and -W --keep-going: nothing stale is kept, and each warning (a missing reference, citation or glue) is an error.
+# The chapters are executed here and nowhere else; a stored output that is not what this gave is an error too.
 $(BUILT): $(INSTALLED) $(SOURCES) _config.yml _toc.yml
 	rm -rf _build
 	$(VENV)/bin/jupyter-book build . --all -W --keep-going
+	$(PY) -m psps_paper.site.executed _build/jupyter_execute/book book
 	touch $@
 
 book: $(BUILT)
@@ -72,9 +78,31 @@ book: $(BUILT)
 pdf: $(BUILT)
 	$(PY) -m psps_paper.site.printing _build/html
 
-# --complete: a skip without leave, a test file or a chapter from which nothing ran, is a failure.
-test: $(BUILT)
-	$(PY) -m pytest tests book --nbval --nbval-current-env --complete -n $(JOBS) --dist loadscope --no-loadscope-reorder
+# Settings of each tool stand in pyproject.toml.
+lint: $(INSTALLED)
+	$(VENV)/bin/ruff check --quiet .
+	$(VENV)/bin/ruff format --check --quiet .
+	$(VENV)/bin/codespell
+	$(VENV)/bin/lint-imports --no-logo
+	$(VENV)/bin/mypy
+
+# Of the files that no mark sets apart, what needs neither the book nor Chromium
+FAST = $(shell grep -L '^pytestmark' tests/test_*.py)
+check: lint
+	$(PY) -m pytest $(FAST) -m 'not slow and not built and not browser' -q -n 2 --dist loadscope
+
+# --complete: a skip without leave, or a test file from which nothing ran, is a failure.
+ifdef FILE
+test: $(INSTALLED)
+	$(PY) -m pytest $(FILE) --nbval --nbval-current-env
+else
+test: lint $(BUILT)
+	$(PY) -m pytest tests --complete -n $(JOBS) --dist loadscope --no-loadscope-reorder
+endif
+
+# PSPS_LONG gives the tests marked long their full number of cases.
+long: $(INSTALLED)
+	PSPS_LONG=1 $(PY) -m pytest tests -m long -n $(JOBS) --dist load
 
 MINUTES := 30
 fuzz: $(INSTALLED)
@@ -83,6 +111,10 @@ fuzz: $(INSTALLED)
 notebooks: $(INSTALLED)
 	$(PY) -m psps_paper.site.notebooks book --jobs $(JOBS)
 
+chapter: $(INSTALLED)
+	@if [ -z "$(NAME)" ]; then echo 'Name the chapter: make chapter NAME=harms_by_age' >&2; exit 1; fi
+	$(PY) -m psps_paper.site.new_chapter "$(NAME)"
+
 lock:
 	@command -v uv >/dev/null || { echo 'make lock needs uv: pip install uv' >&2; exit 1; }
 	uv lock
@@ -90,5 +122,5 @@ lock:
 	sed -i.bak "s/ ; python_full_version < '3.12'$$//; s/python_full_version < '3.12' and //" requirements.lock && rm requirements.lock.bak
 
 clean:
-	rm -rf _build $(VENV) .pytest_cache .hypothesis
+	rm -rf _build $(VENV) .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
 	find . -name '__pycache__' -prune -exec rm -rf {} +

@@ -17,6 +17,8 @@ from psps_paper.pairwise import (
 )
 from test_against_escalc import aligned, arms_of
 
+pytestmark = pytest.mark.slow
+
 # README of the reference results: closed forms 1e-9; GLMM 1e-3 against R's optimiser; the own maximum 1e-6, its se
 # 1e-4.
 CLOSED, GLMM, OWN, OWN_SE = 1e-9, 1e-3, 1e-6, 1e-4

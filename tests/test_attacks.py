@@ -24,6 +24,8 @@ from limited import RAW, Done, run_limited
 from psps_paper.living.new_review import new_review
 from psps_paper.tables import cache
 
+pytestmark = pytest.mark.slow
+
 ATTACKS = ROOT / "tests" / "attacks"
 LISTED = json.loads((ATTACKS / "attacks.json").read_text(encoding="utf-8"))
 

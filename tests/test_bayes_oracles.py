@@ -18,6 +18,8 @@ import scipy
 from psps_paper.bayes import fit_bayes, half_cauchy, half_normal, uniform
 from psps_paper.book.validation_bayes import compare_bayes
 
+pytestmark = pytest.mark.slow
+
 ORACLES = Path(__file__).parent / "oracles"
 NETWORKS = ["bayes_nma_senn2013", "bayes_nma_twoarm"]
 QUANTILES = {"q025": 0.025, "median": 0.5, "q975": 0.975}

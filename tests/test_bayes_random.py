@@ -23,6 +23,8 @@ from bayes_reference import (
 )
 from psps_paper.bayes import fit_bayes, half_normal
 
+pytestmark = pytest.mark.slow
+
 EVERYDAY = 40
 
 

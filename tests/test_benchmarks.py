@@ -8,6 +8,8 @@ import pytest
 
 from helpers import ROOT
 
+pytestmark = pytest.mark.slow
+
 BENCHMARK = runpy.run_path(str(ROOT / "benchmarks" / "network.py"))
 
 

@@ -22,6 +22,8 @@ from psps_paper.living.review import open_review
 from psps_paper.network import fit_network
 from psps_paper.tables.errors import TableError
 
+pytestmark = pytest.mark.slow
+
 CASES = ROOT / "tests" / "cases"
 MD_SE = math.sqrt(2.5**2 / 40 + 2.2**2 / 41)  # of two means: root of the sum of sd^2 / n
 

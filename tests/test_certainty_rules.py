@@ -16,6 +16,8 @@ from psps_paper.conclusions.robustness import clinical_scale
 from psps_paper.ensemble import compatibility_map, implied_prediction_intervals, published_evidence, tau2_routes
 from psps_paper.tables.load import load_table
 
+pytestmark = pytest.mark.slow
+
 DOMAINS = ["within-study bias", "reporting bias", "indirectness", "imprecision", "heterogeneity", "incoherence"]
 HUB, SHAM, USUAL, BOTH = "neuromodulation", "placebo/sham", "conservative", "conservative + minimally invasive"
 

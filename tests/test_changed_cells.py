@@ -17,6 +17,8 @@ from psps_paper.tables.conditions import select
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.load import load_table, row_name, table_names
 
+pytestmark = pytest.mark.slow
+
 REPEATING = ["nma_published", "prisma", "responders", "rob_domains"]
 
 

@@ -21,6 +21,8 @@ from psps_paper.tables.checksums import checksums, recorded_checksums
 from psps_paper.tables.files import only_writer
 from psps_paper.tables.load import table_names
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def folder(tmp_path):

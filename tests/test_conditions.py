@@ -34,6 +34,8 @@ from psps_paper.tables.conditions import (
     select,
 )
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = json.loads((ROOT / "tests" / "hostile" / "conditions.json").read_text(encoding="utf-8"))
 # Every table and column that holds conditions, and the table that they select from (a column's name where it is named
 # there)

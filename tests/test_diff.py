@@ -19,6 +19,8 @@ from psps_paper.living.results import conclusion, review_results
 from psps_paper.living.store import write_trials
 from psps_paper.tables.errors import TableError
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = examples()
 
 

@@ -246,7 +246,7 @@ def test_a_width_that_is_named_is_the_only_one(width):
     assert len(parsed(show(drawing, caption="Judgements.", tier="recomputed")).select("svg")) == 1
 
 
-# --- plain text, which nbval compares -----------------------------------------------------------------
+# --- plain text, which stored outputs are compared by ------------------------------------------------
 
 
 def test_text_of_a_table_is_stable_and_without_markup(numbers):

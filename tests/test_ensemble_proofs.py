@@ -23,6 +23,8 @@ from psps_paper.ensemble.proofs import (
 )
 from psps_paper.network import fit_network
 
+pytestmark = pytest.mark.slow
+
 EVIDENCE = published_evidence()
 PLACEBO, COMBINED, CONSERVATIVE = EVIDENCE.edges["treat2"]
 

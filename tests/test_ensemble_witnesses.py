@@ -17,6 +17,8 @@ from psps_paper.network import fit_network
 from psps_paper.network.ranking import p_scores
 from psps_paper.pairwise import egger_test
 
+pytestmark = pytest.mark.slow
+
 HUB = "neuromodulation"
 EVIDENCE = published_evidence()
 WITNESSES = load_witnesses(EVIDENCE)

@@ -14,6 +14,8 @@ from psps_paper.article.studies import included
 from psps_paper.book.studies import facts_table
 from psps_paper.tables.load import data_folder, load_dictionary, load_table
 
+pytestmark = pytest.mark.slow
+
 ONE_VALUE = [
     "country",
     "design",

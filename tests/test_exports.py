@@ -23,6 +23,8 @@ from psps_paper.living.store import load_arms, write_trials
 from psps_paper.network import fit_network
 from psps_paper.tables.errors import TableError
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = examples()
 ORDER = [LABELS[name] for name in ORACLE["trts"]]
 

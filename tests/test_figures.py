@@ -49,6 +49,8 @@ from figure_examples import (
 from psps_paper import figures
 from psps_paper.figures import Drawing, layout, palette, save, style, to_svg
 
+pytestmark = pytest.mark.slow
+
 LIGHT_PAGE, DARK_PAGE = "#ffffff", "#121212"
 WIDTHS = ("single", "double")
 every_drawing = pytest.mark.parametrize("name", EXAMPLES)

@@ -15,6 +15,8 @@ from psps_paper.cli.main import main
 from psps_paper.figures.style import REDRAW_WIDTH, WIDTH_MM
 from psps_paper.site.figures import chapter_figures, export_figures
 
+pytestmark = pytest.mark.slow
+
 POINTS_PER_MM = 72 / 25.4
 
 
@@ -31,7 +33,6 @@ def stored_figures() -> dict[str, str]:
     return found
 
 
-@pytest.mark.slow
 def test_every_figure_of_the_book_is_rebuilt_with_its_data(tmp_path):
     written = list(export_figures(tmp_path, formats=("svg",), width="single"))
     stored = stored_figures()

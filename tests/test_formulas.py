@@ -14,6 +14,8 @@ from fontTools.ttLib import TTFont
 from conftest import chapters
 from psps_paper.site.formulas import ASSETS, joined, mathml
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("latex", "markup"),

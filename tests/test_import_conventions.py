@@ -23,6 +23,8 @@ from psps_paper.network import fit_network
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.load import load_table
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = examples()
 
 

@@ -17,6 +17,8 @@ from psps_paper.living.model import Options
 from psps_paper.living.reading import read_table
 from psps_paper.tables.errors import TableError
 
+pytestmark = pytest.mark.slow
+
 INVALID = ROOT / "tests" / "living_data" / "invalid"
 # fmt: off
 MESSAGES = {

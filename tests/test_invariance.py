@@ -86,6 +86,8 @@ from psps_paper.pairwise import (
     trim_and_fill,
 )
 
+pytestmark = pytest.mark.slow
+
 COLUMNS = ["study", "treat1", "treat2", "te", "se"]
 ORDER = ("delta", "alpha", "gamma", "beta")
 CASE = ROOT / "tests" / "cases" / "egger_row_direction"

@@ -16,6 +16,8 @@ from psps_paper.network import fit_network, fit_networks, tau2_search
 from psps_paper.pairwise import estimate_tau2, meta_analysis, three_level
 from psps_paper.pairwise.random_effects import log_likelihood
 
+pytestmark = pytest.mark.slow
+
 LISTED_PEAKS = {
     "*/te": "the data",
     "*/se": "the data",

@@ -39,6 +39,8 @@ from test_browser import (  # noqa: F401  (fixtures)
     settle,
 )
 
+pytestmark = pytest.mark.slow
+
 NOT_MADE = ("_build", "__pycache__", ".pytest_cache", ".hypothesis", ".git", ".venv", "node_modules")
 
 
@@ -113,7 +115,6 @@ def build(folder: Path) -> None:
     run_in(folder, ["bash", "-e", "-c", recipe.replace("\t", "")])
 
 
-@pytest.mark.slow
 def test_the_sample_builds_green_and_passes_its_own_tests(sample):
     build(sample)
     assert re.search(r"\b17 passed", run_in(sample, [sys.executable, "-m", "pytest", "-q", "tests"]).stdout)
@@ -378,7 +379,6 @@ def page_of(folder: Path, name: str) -> BeautifulSoup:
     )
 
 
-@pytest.mark.slow
 def test_names_in_any_script_stay_text_in_figures_and_tables(strange):
     """The build that came before is the test that no cell writes to stderr, as matplotlib does for characters that it
     lacks."""
@@ -389,7 +389,6 @@ def test_names_in_any_script_stay_text_in_figures_and_tables(strange):
         assert all(word in drawn for word in name.split()) and name in tables, name
 
 
-@pytest.mark.slow
 def test_a_title_is_shown_as_it_is_typed_and_the_footer_names_no_year(strange):
     page = page_of(strange, "index")
     assert [heading.get_text().rstrip("#") for heading in page.select("h1")] == [STRANGE_TITLE] * 2
@@ -426,7 +425,6 @@ def faint_texts(page) -> list[tuple[str, float]]:
 SCHEMES = {"light": ("light", "light"), "dark": ("dark", "dark"), "switched to dark": ("light", "dark")}
 
 
-@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium, or set PSPS_CHROMIUM")
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -456,7 +454,6 @@ STICKS_OUT = """() => [...document.querySelectorAll("main *")].filter(e => e.che
   && e.getBoundingClientRect().right > innerWidth + 1).slice(0, 5).map(e => e.outerHTML.slice(0, 120))"""
 
 
-@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium, or set PSPS_CHROMIUM")
 def test_nothing_of_a_review_is_cut_off_on_a_telephone(strange, reader):

@@ -1,6 +1,6 @@
 """Every chapter is stored as it ran: all cells, in order, with output, without error, byte-stable.
 
-``pytest --nbval`` passes a cell without an execution count unchecked, so it alone proves nothing.
+Whether the outputs are still what the cells give, test_executed.py tells.
 """
 
 from __future__ import annotations

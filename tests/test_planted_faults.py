@@ -8,6 +8,8 @@ import pytest
 
 from planted_faults import FAULTS, copy, found, run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

@@ -10,6 +10,8 @@ from scipy.stats import nchypergeom_fisher
 from psps_paper.pairwise import binomial_normal, binomial_normal_proportion, mantel_haenszel, peto
 from psps_paper.pairwise.rare_events import _expected_at_odds_ratio
 
+pytestmark = pytest.mark.slow
+
 MEASURES = ("OR", "RR", "RD", "IRR", "IRD")
 TABLES = st.lists(
     st.tuples(st.integers(1, 60), st.integers(1, 60), st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=7

@@ -17,6 +17,9 @@ from psps_paper.recover.contrasts import implied_without, leave_one_out, recover
 from psps_paper.recover.i2 import df_from_i2_interval
 from psps_paper.recover.printed import I2_QUANTITIES, rounding_interval
 from psps_paper.recover.region import PooledRegion
+from sizes import cases
+
+pytestmark = pytest.mark.slow
 
 ORACLES = Path(__file__).parent / "oracles"
 N, P, CM, C = "neuromodulation", "placebo", "conservative + minimally invasive", "conservative"
@@ -108,13 +111,13 @@ def _one_random_star(seed):
     return recovery.feasible, outside(recovery, te, se) if recovery.feasible else None
 
 
-@pytest.mark.slow
-def test_truth_within_bounds_in_500_random_star_networks():
-    seeds = np.random.SeedSequence(20250305).spawn(500)
+@pytest.mark.long
+def test_truth_within_bounds_in_random_star_networks():
+    seeds = np.random.SeedSequence(20250305).spawn(cases(50, 500))
     results = [_one_random_star(seed) for seed in seeds]
     assert all(feasible for feasible, _ in results)
     missed = [found for _, found in results if found]
-    assert len(missed) <= 5, missed  # at least 99 %
+    assert len(missed) <= len(seeds) // 100, missed  # at least 99 %
 
 
 def test_star_demo_printed_as_in_a_paper_is_recovered():

@@ -17,6 +17,8 @@ from bs4 import BeautifulSoup
 from conftest import BOOK, ROOT, chapters
 from helpers import copy_data
 
+pytestmark = pytest.mark.slow
+
 PAGE = (BOOK / "reviewers.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^    (\S.*)$", PAGE, re.MULTILINE)
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
@@ -51,7 +53,6 @@ def run(tmp_path):
     return run
 
 
-@pytest.mark.slow
 def test_the_commands_of_the_page_end_as_it_says(run):
     rerun, verify, change, verify_again, compare, undo, verify_at_last = COMMANDS
     assert verify == verify_again == verify_at_last == "psps-paper verify"

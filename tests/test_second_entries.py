@@ -9,6 +9,8 @@ from helpers import table
 from psps_paper.claims.consistency import compare, total_of
 from psps_paper.tables.load import table_names
 
+pytestmark = pytest.mark.slow
+
 TABLES = {name: table(name) for name in table_names()}
 
 

@@ -16,6 +16,8 @@ from psps_paper.figures.studies import effect_direction
 from psps_paper.tables.conditions import select
 from psps_paper.tables.load import load_table
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def studies():

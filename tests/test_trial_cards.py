@@ -9,6 +9,8 @@ from psps_paper.book.trial_cards import card_markup, show_cards
 from psps_paper.site.trial_links import link_trials, trial_references
 from psps_paper.tables.load import data_folder, load_table
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def tables():

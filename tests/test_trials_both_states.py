@@ -47,6 +47,8 @@ from psps_paper.pairwise import egger_test
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.trials import trials_folder
 
+pytestmark = pytest.mark.slow
+
 ORDER = [LABELS[name] for name in ORACLE["trts"]]
 # Statements that Supplementary Data 2 settles, and what the oracle in its place says of them
 SETTLED = {
@@ -219,13 +221,12 @@ def said(data: list[dict]) -> str:
 
 @pytest.fixture(scope="module")
 def executed(printed, trials):
-    """Chapters in both states. They are stored as of the printed numbers, which nbval proves, unless an author put
+    """Chapters in both states. They are stored as of the printed numbers, which a build proves, unless an author put
     trials into data/."""
     stored = None if trials_folder(ROOT / "data") is None else printed
     return {name: (outputs(name, stored), outputs(name, trials)) for name in SWITCHED}
 
 
-@pytest.mark.slow
 def test_with_trials_the_network_chapter_shows_their_fit(executed, trials):
     printed, recomputed = map(markup, executed["network_meta_analysis"])
     fit = book_network(trials).fit
@@ -250,7 +251,6 @@ def test_with_trials_the_network_chapter_shows_their_fit(executed, trials):
     assert "from 25 estimates in trials/contrasts.csv" in recomputed
 
 
-@pytest.mark.slow
 def test_with_trials_the_heterogeneity_chapter_shows_theirs_and_the_funnel(executed):
     printed, recomputed = map(markup, executed["what_print_allows"])
     assert "points are not available here" in printed and 'id="figure-funnel"' not in printed
@@ -304,7 +304,6 @@ def test_pages_on_printed_numbers_say_so_where_there_are_trials(printed, trials,
     assert 'the page <a href="what_changed.html">What changed</a>.' in keeps_to_print().markup
 
 
-@pytest.mark.slow
 def test_with_trials_prose_speaks_of_them(executed):
     for chapter in ("abstract", "network_meta_analysis"):
         before, after = map(said, executed[chapter])
@@ -316,13 +315,11 @@ def test_with_trials_prose_speaks_of_them(executed):
     assert "This page keeps to the numbers" in after and "This page keeps to the numbers" not in before
 
 
-@pytest.mark.slow
 def test_with_trials_the_abstract_shows_their_forest_plot(executed):
     printed, recomputed = map(markup, executed["abstract"])
     assert "hollow: implied by the other printed numbers" in printed and "From the trial-level data." in recomputed
 
 
-@pytest.mark.slow
 def test_the_page_what_changed_names_every_change_or_says_that_there_is_none(executed, trials):
     printed, recomputed = map(markup, executed["what_changed"])
     assert "Nothing has changed since print" in printed and "<table" not in printed

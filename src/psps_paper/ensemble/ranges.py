@@ -215,11 +215,11 @@ def chosen(evidence: Evidence, found: Sequence[Found], *, tolerance: float = 0.4
     said = findings(candidates)
     switches = pd.DataFrame([w.switches for w in candidates], index=[w.name for w in candidates])
     margins = said.groupby(["conclusion", "counting", "witness"])["margin"].agg(["min", "max"])
-    margins = [part.droplevel([0, 1]) for _, part in margins.groupby(level=["conclusion", "counting"])]
+    by_conclusion = [part.droplevel([0, 1]) for _, part in margins.groupby(level=["conclusion", "counting"])]
     statistics = said[said["counting"] == ONE_MEAN].groupby("witness")[["q", "egger_t"]].first()
     kept: list[str] = []
     for members, slack in _groups(switches, tolerance):
-        for part in margins:
+        for part in by_conclusion:
             inside = part.reindex(members).dropna()
             kept += _ends(inside["min"], inside["max"], kept, slack, (-1.0, 0.0, 1.0))
         for name, room in (("q", 30.0), ("egger_t", 3.0)):

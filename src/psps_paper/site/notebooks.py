@@ -1,7 +1,7 @@
 """Execute the chapters in place so that a second run changes no byte.
 
 Run as ``python -m psps_paper.site.notebooks book``. The stored outputs are what readers see on the repository's
-pages and what ``pytest --nbval`` compares a fresh run with, so nothing in a stored chapter may depend on
+pages and what a build compares a fresh run with (``site.executed``), so nothing in a stored chapter may depend on
 when, where or how often it ran.
 """
 

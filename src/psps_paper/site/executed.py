@@ -1,0 +1,96 @@
+"""Compare what a build executed with what is stored.
+
+Run as ``python -m psps_paper.site.executed _build/jupyter_execute/book book``. A build executes every chapter for its
+pages; readers of the repository see the outputs that are stored. Both are the same bytes, or the chapter and its cell
+are named.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from psps_paper.site.notebooks import normalise
+
+_GLUED = "application/papermill.record/"
+
+
+def stale_outputs(executed: Path, stored: Path) -> list[str]:
+    """Cells of a stored chapter whose outputs are not those of the build.
+
+    Parameters
+    ----------
+    executed : Path
+        The chapter as the build executed it, in ``_build/jupyter_execute``; its glued values stand beside it in
+        ``NAME.glue.json``.
+    stored : Path
+        The chapter in ``book/``.
+
+    Returns
+    -------
+    list of str
+        One sentence a cell or glued value; empty where all outputs are the same, to the last byte.
+    """
+    if not executed.is_file():
+        return [f"{stored.name}: the build did not execute it"]
+    notebooks = [nbformat.read(path, as_version=4) for path in (executed, stored)]
+    fresh, kept = (normalise(notebook, stored.stem).cells for notebook in notebooks)
+    beside = executed.with_name(f"{stored.stem}.glue.json")
+    glued = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
+    found = []
+    mine: dict[str, Any] = {}
+    for position, (new, old) in enumerate(zip_longest(fresh, kept)):
+        mine |= dict(_glued(old))
+        if new is None or old is None or new.source != old.source:
+            found.append(f"{stored.name}, cell {position}: changed since the build")
+        elif new.get("outputs", []) != _shown(old):
+            found.append(f"{stored.name}, cell {position}: the stored output is not what it gives now")
+    given = {name: output["data"] for name, output in glued.items()}
+    return found + [
+        f"{stored.name}: the stored value of {name} is not what its cell gives now"
+        for name in sorted(given.keys() | mine.keys())
+        if mine.get(name) != given.get(name)
+    ]
+
+
+def _shown(cell: Any) -> list[Any]:
+    """Outputs of a cell but for values that it glues, which a build takes out."""
+    return [output for output in cell.get("outputs", []) if "scrapbook" not in output.get("metadata", {})]
+
+
+def _glued(cell: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Name and content of each value that a stored cell glues."""
+    for output in cell.get("outputs", []) if cell else []:
+        if "scrapbook" in output.get("metadata", {}):
+            yield (
+                output.metadata["scrapbook"]["name"],
+                {kind.removeprefix(_GLUED): content for kind, content in output.data.items()},
+            )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Name every stored output that is not what the build gave; return 1 where there is one."""
+    parser = argparse.ArgumentParser(prog="python -m psps_paper.site.executed", description=main.__doc__)
+    parser.add_argument("executed", type=Path, help="folder of the chapters that the build executed")
+    parser.add_argument("stored", type=Path, help="folder of the stored chapters")
+    options = parser.parse_args(arguments)
+    chapters = sorted(options.stored.glob("*.ipynb"))
+    if not chapters:
+        parser.error(f"no chapter (*.ipynb) in {options.stored}")
+    found = [sentence for path in chapters for sentence in stale_outputs(options.executed / path.name, path)]
+    for sentence in found:
+        print(sentence, file=sys.stderr)
+    if found:
+        print("make notebooks executes the chapters and stores their outputs", file=sys.stderr)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import functools
 import io
+import multiprocessing
 import os
 import random
 import re
@@ -110,6 +111,23 @@ def test_a_folder_is_old_or_new_wherever_the_writer_is_killed(tmp_path, before):
         assert contents(folder) == new and [path.name for path in folder.parent.iterdir()] == ["trials"]
     assert step > 8 and states[-1] == new
     assert all(state in (before, new) for state in states) and before in states
+
+
+def test_writers_of_one_file_at_the_same_time_each_succeed(tmp_path):
+    """As the chapters of a build do, which run in parallel and keep the same results in its cache."""
+    file = tmp_path / "kept.pickle"
+
+    def write(mine: bytes) -> None:
+        for _ in range(150):
+            write_atomically(file, mine)
+
+    writers = [multiprocessing.get_context("fork").Process(target=write, args=(bytes([k]) * 1000,)) for k in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0] * 4
+    assert len(file.read_bytes()) == 1000 and [path.name for path in tmp_path.iterdir()] == [file.name]
 
 
 def test_a_folder_and_the_files_that_go_with_it_are_old_or_new_together(tmp_path):

@@ -18,6 +18,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 _RUNS = re.compile(r"'*[=+\-@\t\r]")
 _PROTECTED = re.compile(r"'+[=+\-@\t\r]")
@@ -34,10 +35,9 @@ def write_atomically(path: Path, content: bytes) -> None:
     mode is what the user's umask gives. What a writer that was killed left behind is removed.
     """
     _remove_leftovers(path, "part")
-    temporary = _beside(path, "part")
+    temporary, file = _new_and_held(path)
     try:
-        with temporary.open("xb") as file:
-            _hold(file.fileno())
+        with file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -175,6 +175,24 @@ def _followed(path: Path) -> Path:
 def _beside(path: Path, kind: str) -> Path:
     """A new name beside a file or folder."""
     return path.with_name(f".{path.name}.{secrets.token_hex(8)}.{kind}")
+
+
+def _new_and_held(path: Path) -> tuple[Path, BinaryIO]:
+    """A new file beside another, open and locked.
+
+    Before it is locked, a second writer of the same file may take it for what a killed writer left and remove it: then
+    the next name is tried.
+    """
+    while True:
+        temporary = _beside(path, "part")
+        try:
+            file = temporary.open("xb")
+        except OSError as error:
+            raise type(error)(error.errno, error.strerror, str(path)) from None
+        if _hold(file.fileno()) and os.fstat(file.fileno()).st_nlink:
+            return temporary, file
+        file.close()
+        temporary.unlink(missing_ok=True)
 
 
 def _leftovers(path: Path, *kinds: str) -> list[Path]:

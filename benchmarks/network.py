@@ -91,15 +91,24 @@ def whole_fit(table: pd.DataFrame) -> list[pd.DataFrame]:
 
 
 def single_fit(sizes: Sizes) -> list[tuple[str, float, str, bool]]:
+    """The same table again and again, and with labels that no fit has met: designs are kept for the next fit."""
     table = contrasts_of("senn2013")
-    ours = seconds(lambda: whole_fit(table), 300 * sizes.repeats)
-    theirs = seconds(lambda: by_pimeta(table), 300 * sizes.repeats)
-    ratio = theirs / ours
-    rows = [
-        ("Senn2013, one fit, ms", 1e3 * ours, f"pimeta {1e3 * theirs:.2f} ms", True),
-        ("Senn2013, times faster than pimeta", ratio, "promised: 3.5", ratio >= 3.5),
-    ]
+    many = max(1, round(300 * sizes.repeats))
+    unmet = iter([renamed(table, k) for k in range(many)])
+    ours = seconds(lambda: whole_fit(table), many)
+    first = seconds(lambda: whole_fit(next(unmet)), many)
+    theirs = seconds(lambda: by_pimeta(table), many)
+    rows = [("Senn2013, one fit, ms", 1e3 * ours, f"pimeta {1e3 * theirs:.2f} ms", True)]
+    for name, time_taken, promise in (("", ours, 8), (", labels never met before", first, 5)):
+        ratio = theirs / time_taken
+        name = f"Senn2013{name}, times faster than pimeta"
+        rows.append((name, ratio, f"promised: {promise}", ratio >= promise))
     return rows + single_fit_in_r(table, ours)
+
+
+def renamed(table: pd.DataFrame, k: int) -> pd.DataFrame:
+    """The same network with other names of treatments and studies."""
+    return table.assign(**{name: table[name] + f" {k}" for name in ("study", "treat1", "treat2")})
 
 
 def single_fit_in_r(table: pd.DataFrame, ours: float) -> list[tuple[str, float, str, bool]]:
@@ -162,26 +171,28 @@ def many_likelihoods(sizes: Sizes) -> list[tuple[str, float, str, bool]]:
 
 
 def pairwise(sizes: Sizes) -> list[tuple[str, float, str, bool]]:
-    """One meta-analysis of 13 studies and many of them."""
+    """One meta-analysis of 13 studies, over many data sets since a search takes longer in some; and all at once."""
     rng = np.random.default_rng(0)
     te, se = rng.normal(0, 0.4, (sizes.pooled, 13)), rng.uniform(0.1, 0.5, (sizes.pooled, 13))
+    timed = range(min(100, sizes.pooled))
     rows = []
-    for method, single, batch in (("DL", 1.5, 100), ("REML", 1.2, 50)):
-        repeats = 100 * sizes.repeats
-        ours = seconds(partial(meta_analysis, te[0], se[0], method), repeats)
-        theirs = seconds(partial(pimeta.rma, yi=te[0], sei=se[0], method=method), repeats)
-        many = seconds(partial(meta_analyses, te, se, method), 3 * sizes.repeats) / sizes.pooled
+    for method, single, batch in (("DL", 2, 100), ("REML", 2, 100)):
+
+        def each(run: Callable[..., object], method: str = method) -> float:
+            repeats = 3 * sizes.repeats
+            return seconds(lambda: [run(te[k], se[k], method=method) for k in timed], repeats) / len(timed)
+
+        ours = each(lambda te, se, method: meta_analysis(te, se, method))
+        theirs = each(lambda te, se, method: pimeta.rma(yi=te, sei=se, method=method))
+        many = seconds(partial(meta_analyses, te, se, method), 5 * sizes.repeats) / sizes.pooled
         name = f"meta-analysis by {method}"
-        ratio = theirs / ours
-        rows += [
-            (f"{name}, times faster than pimeta", ratio, f"promised: {single}", ratio >= single),
-            (
-                f"{name}, {sizes.pooled} at once, times faster",
-                theirs / many,
-                f"promised: {batch}",
-                theirs / many >= batch,
-            ),
-        ]
+        for what, ratio, promise in (
+            (f"{name}, times faster than pimeta", theirs / ours, single),
+            (f"{name}, {sizes.pooled} at once, times faster than a loop of pimeta", theirs / many, batch),
+        ):
+            rows.append((what, ratio, f"promised: {promise}", ratio >= promise))
+        what = f"{name}, {sizes.pooled} at once, times faster than our own loop"
+        rows.append((what, ours / many, f"{1e6 * ours:.0f} and {1e6 * many:.1f} microseconds", True))
     return rows
 
 
@@ -307,7 +318,7 @@ def main(arguments: list[str] | None = None) -> int:
     rows = [row for part in PARTS for row in part(sizes)]
     for name, value, note, kept in rows:
         shown = "-" if np.isnan(value) else f"{value:.3g}"
-        print(f"{name:66} {shown:>8}  {note}{'' if kept or options.quick else '  NOT KEPT'}")
+        print(f"{name:74} {shown:>8}  {note}{'' if kept or options.quick else '  NOT KEPT'}")
     return int(options.check and not all(kept for *_, kept in rows))
 
 

@@ -50,10 +50,10 @@ def least_squares(x: np.ndarray, y: np.ndarray, d: np.ndarray, tau2: np.ndarray)
     w = 1 / (d + tau2[:, None])
     weighted = x.swapaxes(-1, -2) * w[:, None, :]
     cov = np.linalg.inv(weighted @ x)
-    cov = (cov + cov.swapaxes(-1, -2)) / 2  # symmetric to the last digit
+    cov = (cov + cov.swapaxes(-1, -2)) * 0.5  # symmetric to the last digit
     b = cov @ (weighted @ y[:, :, None])
     residual = y - (x @ b)[:, :, 0]
-    return LeastSquares(w, residual, cov, b[:, :, 0], (w * residual**2).sum(axis=1))
+    return LeastSquares(w, residual, cov, b[:, :, 0], (w * residual * residual).sum(axis=1))
 
 
 def tau2_dl(x: np.ndarray, common: LeastSquares, df: int) -> np.ndarray:
@@ -65,9 +65,9 @@ def tau2_dl(x: np.ndarray, common: LeastSquares, df: int) -> np.ndarray:
     if df == 0:
         return np.zeros(len(common.q))
     w = common.w
-    trace = w.sum(axis=1) - (common.cov * weighted_cross(x, w**2)).sum(axis=(1, 2))
-    uneven = w.max(axis=1) > UNEVEN * w.min(axis=1)
-    if uneven.any():
+    trace = w.sum(axis=1) - (common.cov * weighted_cross(x, w * w)).sum(axis=(1, 2))
+    if w.max() > UNEVEN * w.min():
+        uneven = w.max(axis=1) > UNEVEN * w.min(axis=1)
         w = w[uneven]
         basis = np.linalg.qr(np.sqrt(w)[:, :, None] * (x if x.ndim == 2 else x[uneven]))[0]
         trace[uneven] = (w * (1 - (basis**2).sum(axis=2))).sum(axis=1)
@@ -97,17 +97,24 @@ def i_squared(q: np.ndarray, df: int | np.ndarray, level: float) -> tuple[np.nda
     Source: Higgins & Thompson 2002, I2 with the test-based interval of H.
     Checked against: netmeta 2.8-2.
     """
-    q, df = np.asarray(q, float), np.asarray(df, float)
-    df = np.where(df > 0, df, np.nan)
-    i2 = 1 - df / np.maximum(q, df)
-    df = np.where(df > 1, df, np.nan)
-    log_h = np.log(np.maximum(q, df) / df) / 2
+    df = _more_than(df, 0)
+    at_least = np.maximum(q, df)
+    i2 = 1 - df / at_least
+    df = _more_than(df, 1)
+    log_h2 = np.log(at_least / df)  # ln of H squared
     many = np.maximum(q, df + 1)
-    se_many = (np.log(many) - np.log(df)) / (2 * (np.sqrt(2 * many) - np.sqrt(2 * df - 1)))
-    se_few = np.sqrt(1 / (2 * (df - 1)) * (1 - 1 / (3 * (df - 1) ** 2)))
+    se_many = np.log(many / df) / (np.sqrt(2 * many) - np.sqrt(2 * df - 1))
+    se_few = 2 * np.sqrt(1 / (2 * (df - 1)) * (1 - 1 / (3 * (df - 1) ** 2)))
     reach = scipy.special.ndtri((1 + level) / 2) * np.where(q > df + 1, se_many, se_few)
-    lower, upper = (1 - np.exp(-2 * np.maximum(0.0, log_h + side * reach)) for side in (-1, 1))
+    lower, upper = (-np.expm1(-np.maximum(0.0, limit)) for limit in (log_h2 - reach, log_h2 + reach))
     return i2, lower, upper
+
+
+def _more_than(df: int | float | np.ndarray, least: int) -> float | np.ndarray:
+    """Degrees of freedom, NaN where they are not more."""
+    if np.ndim(df) == 0:
+        return float(df) if df > least else np.nan
+    return np.where(df > least, df, np.nan)
 
 
 def p_of_q(q: np.ndarray, df: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Literal, get_args
 
@@ -97,10 +97,6 @@ class NetworkFit:
     method: str
     q: float
     df_q: float
-    p_q: float
-    i2: float
-    i2_lower: float
-    i2_upper: float
     df_predict: float
     log_likelihood: float
     level: float
@@ -108,24 +104,32 @@ class NetworkFit:
     n_studies: int
     n_contrasts: int
     contrasts: pd.DataFrame
-    excluded: pd.DataFrame
+    left_out: pd.DataFrame | None = field(default=None, repr=False)
     tau2_maxima: tuple[Tau2Maximum, ...] = ()
     loop_tolerance: float | None = None
     predict_scale: float = 1.0
 
     def _square(self, values: np.ndarray) -> pd.DataFrame:
-        return pd.DataFrame(values, index=self._labels, columns=self._labels)
+        return pd.DataFrame(values, self._index, self._index, copy=False)
 
     @cached_property
-    def _labels(self) -> pd.Index:
-        return pd.Index(self.treatments)
+    def _index(self) -> pd.Index:
+        return _labels(tuple(self.treatments))
+
+    @cached_property
+    def _te(self) -> np.ndarray:
+        return differences(self.effects)
+
+    @cached_property
+    def _se(self) -> np.ndarray:
+        return standard_errors(self.covariance)
 
     def _limit(self, side: int) -> pd.DataFrame:
-        return self._square(self.te.to_numpy() + side * z_quantile(self.level) * self.se.to_numpy())
+        return self._square(self._te + side * z_quantile(self.level) * self._se)
 
     def _prediction_limit(self, side: int) -> pd.DataFrame:
-        spread = np.sqrt((self.predict_scale * self.se.to_numpy()) ** 2 + self.tau2)
-        limit = self.te.to_numpy() + side * t_quantile(self.level, self.df_predict) * spread
+        spread = np.sqrt((self.predict_scale * self._se) ** 2 + self.tau2)
+        limit = self._te + side * t_quantile(self.level, self.df_predict) * spread
         np.fill_diagonal(limit, 0.0)
         return self._square(limit)
 
@@ -133,6 +137,30 @@ class NetworkFit:
     def tau(self) -> float:
         """Square root of ``tau2``."""
         return float(np.sqrt(self.tau2))
+
+    @cached_property
+    def p_q(self) -> float:
+        return float(p_of_q(np.array(self.q), self.df_q))
+
+    @cached_property
+    def _i_squared(self) -> tuple[float, ...]:
+        return tuple(map(float, i_squared(np.array(self.q), self.df_q, self.level)))
+
+    @property
+    def i2(self) -> float:
+        return self._i_squared[0]
+
+    @property
+    def i2_lower(self) -> float:
+        return self._i_squared[1]
+
+    @property
+    def i2_upper(self) -> float:
+        return self._i_squared[2]
+
+    @cached_property
+    def excluded(self) -> pd.DataFrame:
+        return nothing_excluded(self.contrasts) if self.left_out is None else self.left_out
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
@@ -144,11 +172,11 @@ class NetworkFit:
 
     @cached_property
     def te(self) -> pd.DataFrame:
-        return self._square(differences(self.effects))
+        return self._square(self._te.copy())
 
     @cached_property
     def se(self) -> pd.DataFrame:
-        return self._square(standard_errors(self.covariance))
+        return self._square(self._se.copy())
 
     @cached_property
     def lower(self) -> pd.DataFrame:
@@ -207,10 +235,6 @@ class NetworkFits:
     covariance_common: np.ndarray
     tau2: np.ndarray
     q: np.ndarray
-    p_q: np.ndarray
-    i2: np.ndarray
-    i2_lower: np.ndarray
-    i2_upper: np.ndarray
     log_likelihood: np.ndarray
     predict_scale: np.ndarray
     maxima: Tau2Maxima | None
@@ -224,6 +248,26 @@ class NetworkFits:
         diagonal = np.arange(len(self.treatments))
         limit[:, diagonal, diagonal] = 0.0
         return limit
+
+    @cached_property
+    def p_q(self) -> np.ndarray:
+        return p_of_q(self.q, self.df_q)
+
+    @cached_property
+    def _i_squared(self) -> tuple[np.ndarray, ...]:
+        return i_squared(self.q, self.df_q, self.level)
+
+    @property
+    def i2(self) -> np.ndarray:
+        return self._i_squared[0]
+
+    @property
+    def i2_lower(self) -> np.ndarray:
+        return self._i_squared[1]
+
+    @property
+    def i2_upper(self) -> np.ndarray:
+        return self._i_squared[2]
 
     @cached_property
     def te(self) -> np.ndarray:
@@ -277,7 +321,7 @@ def differences(effects: np.ndarray) -> np.ndarray:
 
 def standard_errors(covariance: np.ndarray) -> np.ndarray:
     """Standard errors of all differences from the covariance of the effects [..., n, n]."""
-    diagonal = np.diagonal(covariance, axis1=-2, axis2=-1)
+    diagonal = covariance.diagonal(0, -2, -1)
     variance = diagonal[..., :, None] + diagonal[..., None, :] - 2 * covariance
     return np.sqrt(np.maximum(variance, 0.0))
 
@@ -368,12 +412,12 @@ def fit_network(
         wrong = f"correlation={correlation!r}: expected a number in [0, 1)"
         if not (np.ndim(correlation) == 0 and 0 <= real_numbers(correlation, wrong) < 1):
             raise ValueError(wrong)
-    design, te, se, used, excluded = prepare(contrasts, repeats=correlation is not None)
+    design, te, se, used, left_out = _prepare(contrasts, repeats=correlation is not None)
     if loop_tolerance is not None:
         loop_tolerance = one_number(loop_tolerance, "loop_tolerance", "not negative")
     fits = _fit(design, te[None], se[None], tau2, level, correlation, df_predict, loop_tolerance)
     return NetworkFit(
-        treatments=design.treatments,
+        treatments=list(design.treatments),
         effects=fits.effects[0],
         covariance=fits.covariance[0],
         effects_common=fits.effects_common[0],
@@ -382,10 +426,6 @@ def fit_network(
         method=tau2 if isinstance(tau2, str) else "fixed",
         q=float(fits.q[0]),
         df_q=fits.df_q,
-        p_q=float(fits.p_q[0]),
-        i2=float(fits.i2[0]),
-        i2_lower=float(fits.i2_lower[0]),
-        i2_upper=float(fits.i2_upper[0]),
         df_predict=fits.df_predict,
         log_likelihood=float(fits.log_likelihood[0]),
         level=level,
@@ -393,7 +433,7 @@ def fit_network(
         n_studies=len(design.studies),
         n_contrasts=len(used),
         contrasts=used,
-        excluded=excluded,
+        left_out=left_out,
         tau2_maxima=() if fits.maxima is None else fits.maxima.of(0),
         loop_tolerance=loop_tolerance,
         predict_scale=float(fits.predict_scale[0]),
@@ -511,25 +551,48 @@ def fit_networks(
     )
 
 
+def nothing_excluded(contrasts: pd.DataFrame) -> pd.DataFrame:
+    """An empty table of excluded rows."""
+    return pd.DataFrame({name: pd.Series(dtype=object) for name in (*contrasts.columns, "reason")})
+
+
 @lru_cache(maxsize=32)
-def _nothing_excluded(columns: tuple) -> pd.DataFrame:
-    """An empty table of excluded rows; making one takes as long as a small fit."""
-    return pd.DataFrame({name: pd.Series(dtype=object) for name in (*columns, "reason")})
+def _labels(treatments: tuple[str, ...]) -> pd.Index:
+    """Of rows and columns. An Index can't change, so that fits of the same treatments share it."""
+    return pd.Index(treatments)
+
+
+@lru_cache(maxsize=8)
+def _same_design(
+    study: tuple[str, ...], treat1: tuple[str, ...], treat2: tuple[str, ...], repeats: bool, connected: bool
+) -> Design:
+    """The design of these labels, kept for the next fit of the same network: other values, another estimator."""
+    return make_design(study, treat1, treat2, repeats=repeats, connected=connected)
 
 
 def prepare(
     contrasts: pd.DataFrame, *, repeats: bool, connected: bool = True
 ) -> tuple[Design, np.ndarray, np.ndarray, pd.DataFrame, pd.DataFrame]:
     """Design, te [m] and se [m] of the rows with both; those rows; and the others with reasons."""
+    design, te, se, used, left_out = _prepare(contrasts, repeats=repeats, connected=connected)
+    # Lists of its own, since results hand them out.
+    design = replace(design, treatments=list(design.treatments), studies=list(design.studies))
+    return design, te, se, used, nothing_excluded(contrasts) if left_out is None else left_out
+
+
+def _prepare(
+    contrasts: pd.DataFrame, *, repeats: bool, connected: bool = True
+) -> tuple[Design, np.ndarray, np.ndarray, pd.DataFrame, pd.DataFrame | None]:
+    """As :func:`prepare`, with None where no row is left out."""
     study, treat1, treat2, te, se = read_contrasts(contrasts)
+    # A sum is NaN where a part of it is; te and se are finite or NaN, and far from overflow.
+    if study and not np.isnan(te.sum() + se.sum()):
+        design = _same_design(tuple(study), tuple(treat1), tuple(treat2), repeats, connected)
+        return design, te, se, contrasts.copy(deep=False), None
     no_te, no_se = np.isnan(te), np.isnan(se)
     out = no_te | no_se
     if out.all():
         raise ValueError(f"contrasts: none of {len(contrasts)} rows has both te and se")
-    if not out.any():
-        empty = _nothing_excluded(tuple(contrasts.columns)).copy(deep=False)
-        design = make_design(study, treat1, treat2, repeats=repeats, connected=connected)
-        return design, te, se, contrasts.copy(deep=False), empty
     keep = np.flatnonzero(~out)
     design = make_design(
         [study[k] for k in keep],
@@ -593,9 +656,10 @@ def _fit(
     loop_tolerance: float | None,
 ) -> NetworkFits:
     choice(df_predict, "df_predict", get_args(PredictionDf))
-    wrong = f"level={level!r}: expected a number between 0 and 1"
-    if not (np.ndim(level) == 0 and 0 < real_numbers(level, wrong) < 1):
-        raise ValueError(wrong)
+    if not (isinstance(level, float) and 0 < level < 1):
+        wrong = f"level={level!r}: expected a number between 0 and 1"
+        if not (np.ndim(level) == 0 and 0 < real_numbers(level, wrong) < 1):
+            raise ValueError(wrong)
     check_ratio(se)
     rows = reduce_contrasts(design, te, se, correlation, loop_tolerance)
     x, y, d = rows.x[..., 1:], rows.y, rows.d
@@ -606,7 +670,6 @@ def _fit(
     random = common if not value.any() else least_squares(x, y, d, value)
     likelihood = log_likelihood(random, restricted=isinstance(tau2, str) and tau2 == "REML")
     likelihood = likelihood - rows.log_jacobian
-    i2, i2_lower, i2_upper = i_squared(common.q, df, level)
     scale = np.ones(len(y))
     if df_predict == "partlett-riley":
         scale = np.sqrt(random.q / df) if df > 0 else np.full(len(y), np.nan)
@@ -618,10 +681,6 @@ def _fit(
         covariance_common=_with_reference(common.cov, 2),
         tau2=value,
         q=common.q,
-        p_q=p_of_q(common.q, df),
-        i2=i2,
-        i2_lower=i2_lower,
-        i2_upper=i2_upper,
         log_likelihood=likelihood,
         maxima=None if maxima is None else maxima.at(likelihood),
         predict_scale=scale,
@@ -667,8 +726,11 @@ def _joined(maxima: list[Tau2Maxima | None], starts: list[int]) -> Tau2Maxima | 
 
 
 def _with_reference(values: np.ndarray, axes: int) -> np.ndarray:
-    """Add the reference's zeros in front of the last axes."""
-    shape = values.shape[:-axes] + tuple(size + 1 for size in values.shape[-axes:])
-    padded = np.zeros(shape)
-    padded[(..., *[slice(1, None)] * axes)] = values
+    """Add the reference's zeros in front of the last axes, 1 or 2, of values [B x ...]."""
+    n = values.shape[-1] + 1
+    padded = np.zeros((len(values), n) if axes == 1 else (len(values), n, n))
+    if axes == 1:
+        padded[:, 1:] = values
+    else:
+        padded[:, 1:, 1:] = values
     return padded

@@ -12,9 +12,13 @@ in the generalised least squares form of Franchini et al. 2012; the change of ba
 
 from __future__ import annotations
 
+import math
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
+from functools import cached_property, lru_cache
+from itertools import chain, combinations
+from operator import eq
 
 import numpy as np
 import pandas as pd
@@ -61,6 +65,16 @@ class Design:
     single: np.ndarray  # rows of studies with one contrast
     multi_arm: tuple[StudyGroup, ...]  # one group for each number of arms
     repeated: tuple[StudyGroup, ...]  # one group for each number of estimates of one comparison
+
+    @cached_property
+    def x_single(self) -> np.ndarray:
+        """Rows of x of the studies with one contrast [N x n]."""
+        rows = self.single
+        x = np.zeros((rows.size, len(self.treatments)))
+        each = np.arange(rows.size)
+        x[each, self.treat1[rows]] = 1.0
+        x[each, self.treat2[rows]] = -1.0
+        return x
 
     @property
     def n_rows(self) -> int:
@@ -111,18 +125,34 @@ def read_contrasts(
         named.
     """
     check_table(contrasts)
-    absent = [name for name in COLUMNS if name not in contrasts.columns]
+    columns = contrasts.columns
+    absent = [name for name in COLUMNS if name not in columns]
     if absent:
         raise ValueError(f"contrasts: column(s) {absent} missing; expected {COLUMNS}")
-    if not contrasts.columns.is_unique:
-        twice = [name for name in COLUMNS if list(contrasts.columns).count(name) > 1]
+    if not columns.is_unique:
+        twice = [name for name in COLUMNS if list(columns).count(name) > 1]
         if twice:
             raise ValueError(f"contrasts: column(s) {twice} appear more than once; expected one of each")
     study, treat1, treat2 = (_labels(contrasts, name) for name in COLUMNS[:3])
     one_spelling("study", study)
     one_spelling("treatment", treat1 + treat2)
     te, se = (_numbers(contrasts, name) for name in COLUMNS[3:])
-    row: int | np.integer
+    # One test of all, true for nearly every table, before the search for the row at fault.
+    if not (np.abs(te) <= LARGEST).all() or not ((se >= SMALLEST) & (se <= LARGEST)).all():
+        _check_numbers(contrasts, study, te, se)
+    if len(set(treat1) | set(treat2)) == 1:
+        raise ValueError(
+            f"contrasts: the only treatment is '{treat1[0]}', compared with itself in all "
+            f"{len(treat1)} rows; a network needs at least two treatments"
+        )
+    if any(map(eq, treat1, treat2)):
+        row = list(map(eq, treat1, treat2)).index(True)
+        raise ValueError(f"{_place(contrasts, row)} (study '{study[row]}'): '{treat1[row]}' is compared with itself")
+    return study, treat1, treat2, te, se
+
+
+def _check_numbers(contrasts: pd.DataFrame, study: list[str], te: np.ndarray, se: np.ndarray) -> None:
+    """ValueError for the first te or se that is infinite, not positive or beyond double precision."""
     for row in np.flatnonzero(np.isinf(te) | np.isinf(se) | (se <= 0)):
         raise ValueError(
             f"{_place(contrasts, row)}: te={te[row]}, se={se[row]} "
@@ -130,15 +160,6 @@ def read_contrasts(
         )
     for row in np.flatnonzero(beyond_precision(te, se)):
         raise ValueError(f"{_place(contrasts, row)}: te={te[row]}, se={se[row]} (study '{study[row]}'): {PRECISION}")
-    if len(set(treat1) | set(treat2)) == 1:
-        raise ValueError(
-            f"contrasts: the only treatment is '{treat1[0]}', compared with itself in all "
-            f"{len(treat1)} rows; a network needs at least two treatments"
-        )
-    for row, (first, second) in enumerate(zip(treat1, treat2, strict=True)):
-        if first == second:
-            raise ValueError(f"{_place(contrasts, row)} (study '{study[row]}'): '{first}' is compared with itself")
-    return study, treat1, treat2, te, se
 
 
 def beyond_precision(te: np.ndarray, se: np.ndarray) -> np.ndarray:
@@ -148,6 +169,8 @@ def beyond_precision(te: np.ndarray, se: np.ndarray) -> np.ndarray:
 
 def check_ratio(se: np.ndarray) -> None:
     """ValueError where the standard errors of a data set [B x m] are too unequal."""
+    if se.max() <= LARGEST_RATIO * se.min():
+        return
     smallest, largest = se.min(axis=1), se.max(axis=1)
     for k in np.flatnonzero(largest > LARGEST_RATIO * smallest):
         where = f" (data set {k})" if len(se) > 1 else ""
@@ -177,6 +200,8 @@ def real_numbers(values: object, message: str) -> np.ndarray:
 def _labels(contrasts: pd.DataFrame, name: str) -> list[str]:
     values = contrasts[name].tolist()
     if set(map(type, values)) == {str}:
+        if all(map(str.strip, set(values))):
+            return values
         missing = [False] * len(values)
         labels = values
     else:
@@ -191,7 +216,10 @@ def _labels(contrasts: pd.DataFrame, name: str) -> list[str]:
 def one_spelling(what: str, labels: list[str], source: str = "contrasts") -> None:
     """Refuse labels that look alike, which would silently be two studies or treatments."""
     spelling: dict[str, str] = {}
-    for label in set(labels):
+    different = set(labels)
+    if all(map(str.isascii, different)) and len({" ".join(label.split()) for label in different}) == len(different):
+        return
+    for label in different:
         composed = label if label.isascii() else unicodedata.normalize("NFC", label)
         plain = " ".join(composed.split())
         other = spelling.setdefault(plain, label)
@@ -206,6 +234,8 @@ def one_spelling(what: str, labels: list[str], source: str = "contrasts") -> Non
 
 def _numbers(contrasts: pd.DataFrame, name: str) -> np.ndarray:
     column = contrasts[name]
+    if column.dtype == float:
+        return column.to_numpy()
     if column.dtype.kind not in "iufO":
         raise ValueError(f"contrasts, column {name}: {column.dtype} given; expected real numbers")
     try:
@@ -218,7 +248,7 @@ def _place(contrasts: pd.DataFrame, row: int | np.integer) -> str:
     return f"contrasts, row {contrasts.index[row]}"
 
 
-def connected_parts(treat1: list[str], treat2: list[str]) -> list[set[str]]:
+def connected_parts(treat1: Sequence[str], treat2: Sequence[str]) -> list[set[str]]:
     """Sets of treatments that comparisons connect, the largest first."""
     parts: dict[str, set[str]] = {}
     for first, second in set(zip(treat1, treat2, strict=True)):
@@ -233,6 +263,23 @@ def connected_parts(treat1: list[str], treat2: list[str]) -> list[set[str]]:
                 parts[name] = one
     found = {id(part): part for part in parts.values()}
     return sorted(found.values(), key=lambda part: (-len(part), min(part)))
+
+
+def _connected(n: int, first: list[int], second: list[int]) -> bool:
+    """Whether comparisons of these positions connect n treatments; stops as soon as they do."""
+    root = list(range(n))
+    apart = n - 1
+    for one, other in zip(first, second, strict=True):
+        while root[one] != one:
+            one = root[one] = root[root[one]]
+        while root[other] != other:
+            other = root[other] = root[root[other]]
+        if one != other:
+            root[one] = other
+            apart -= 1
+            if not apart:
+                return True
+    return not apart
 
 
 def joiner(treatments: list[str]) -> str:
@@ -251,7 +298,7 @@ def pair_names(treatments: list[str], first: np.ndarray, second: np.ndarray) -> 
 
 
 def make_design(
-    study: list[str], treat1: list[str], treat2: list[str], *, repeats: bool, connected: bool = True
+    study: Sequence[str], treat1: Sequence[str], treat2: Sequence[str], *, repeats: bool, connected: bool = True
 ) -> Design:
     """Sort studies by kind and check that they form one network.
 
@@ -277,31 +324,35 @@ def make_design(
     studies = sorted(set(study))
     number = {name: k for k, name in enumerate(studies)}
     code = np.array([number[name] for name in study])
-    parts = connected_parts(treat1, treat2) if connected else []
-    if len(parts) > 1:
+    if connected and not _connected(len(treatments), i.tolist(), j.tolist()):
+        parts = connected_parts(treat1, treat2)
         raise ValueError(
             f"contrasts: the network is not connected; it has {len(parts)} parts: "
             + "; ".join(str(sorted(part)) for part in parts)
         )
-    count = np.bincount(code, minlength=len(studies))
+    single = np.arange(len(study))
     multi_arm: dict[int, list] = {}
     repeated: dict[int, list] = {}
-    order = np.argsort(code, kind="stable")
-    start = np.concatenate([[0], np.cumsum(count)])
-    for k in np.flatnonzero(count > 1):
-        rows = order[start[k] : start[k + 1]]
-        arms, canonical = _study_rows(studies[k], rows, i, j, treatments, repeats=repeats)
-        kind = repeated if len(arms) == 2 else multi_arm
-        size = len(canonical) if len(arms) == 2 else len(arms)
-        sign = np.where(i[canonical] < j[canonical], 1.0, -1.0)
-        kind.setdefault(size, []).append((canonical, sign, arms, k))
+    if len(studies) < len(study):
+        count = np.bincount(code)
+        single = np.flatnonzero(count[code] == 1)
+        rows_of: dict[str, list[int]] = {}
+        for row, name in enumerate(study):
+            rows_of.setdefault(name, []).append(row)
+        for k in np.flatnonzero(count > 1).tolist():
+            name = studies[k]
+            arms, canonical = _study_rows(name, rows_of[name], i, j, treatments, repeats=repeats)
+            kind = repeated if len(arms) == 2 else multi_arm
+            size = len(canonical) if len(arms) == 2 else len(arms)
+            sign = [1.0 if i[row] < j[row] else -1.0 for row in canonical]
+            kind.setdefault(size, []).append((canonical, sign, arms, k))
     return Design(
         treatments=treatments,
         studies=studies,
         treat1=i,
         treat2=j,
         study=code,
-        single=np.flatnonzero(count[code] == 1),
+        single=single,
         multi_arm=_groups(multi_arm),
         repeated=_groups(repeated),
     )
@@ -313,7 +364,7 @@ def _groups(kinds: dict[int, list]) -> tuple[StudyGroup, ...]:
 
 def _study_rows(
     name: str,
-    rows: np.ndarray,
+    rows: list[int],
     i: np.ndarray,
     j: np.ndarray,
     treatments: list[str],
@@ -322,14 +373,16 @@ def _study_rows(
 ) -> tuple[list[int], list[int]]:
     """Arms of one study and its rows in the order of the pairs of arms."""
     pairs: dict[tuple[int, int], list[int]] = {}
-    for row in rows:
-        pair = (min(i[row], j[row]), max(i[row], j[row]))
-        pairs.setdefault(pair, []).append(row)
+    for row, first, second in zip(rows, i[rows].tolist(), j[rows].tolist(), strict=True):
+        pairs.setdefault((first, second) if first < second else (second, first), []).append(row)
     arms = sorted({arm for pair in pairs for arm in pair})
+    expected = list(combinations(arms, 2))
+    if len(arms) > 2 and len(rows) == len(expected) == len(pairs):
+        return arms, [pairs[pair][0] for pair in expected]
     named = {pair: f"{treatments[pair[0]]} vs {treatments[pair[1]]}" for pair in pairs}
     twice = [pair for pair, where in pairs.items() if len(where) > 1]
     if len(pairs) == 1 and repeats:
-        return arms, list(rows)
+        return arms, rows
     if twice and len(pairs) == 1:
         raise ValueError(
             f"study '{name}' has {len(rows)} rows for {named[twice[0]]}: pass correlation= to treat "
@@ -341,15 +394,12 @@ def _study_rows(
             f"study '{name}' has {len(arms)} treatments and {len(pairs[twice[0]])} rows for "
             f"{named[twice[0]]}; expected one row for each comparison of a multi-arm study"
         )
-    expected = [(a, b) for n, a in enumerate(arms) for b in arms[n + 1 :]]
     absent = [f"{treatments[a]} vs {treatments[b]}" for a, b in expected if (a, b) not in pairs]
-    if absent:
-        raise ValueError(
-            f"study '{name}' compares {len(arms)} treatments "
-            f"({', '.join(treatments[a] for a in arms)}) and needs {len(expected)} contrasts, has "
-            f"{len(rows)}; missing: {', '.join(absent)}{_way_out(treatments, arms, list(pairs))}"
-        )
-    return arms, [pairs[pair][0] for pair in expected]
+    raise ValueError(
+        f"study '{name}' compares {len(arms)} treatments "
+        f"({', '.join(treatments[a] for a in arms)}) and needs {len(expected)} contrasts, has "
+        f"{len(rows)}; missing: {', '.join(absent)}{_way_out(treatments, arms, list(pairs))}"
+    )
 
 
 def _way_out(treatments: list[str], arms: list[int], pairs: list[tuple[int, int]]) -> str:
@@ -388,15 +438,12 @@ def reduce_contrasts(
     """
     n_sets = len(te)
     n = len(design.treatments)
-    rows = design.single
-    x = np.zeros((rows.size, n))
-    x[np.arange(rows.size), design.treat1[rows]] = 1.0
-    x[np.arange(rows.size), design.treat2[rows]] = -1.0
+    rows, x = design.single, design.x_single
     ys, ds, study = [te[:, rows]], [se[:, rows] ** 2], [design.study[rows]]
     log_jacobian = np.zeros(n_sets)
     if not design.multi_arm and not design.repeated:
         return Reduced(ys[0], ds[0], x, study[0], log_jacobian)
-    xs = [np.broadcast_to(x, (n_sets, *x.shape))]
+    xs = [x[None] if n_sets == 1 else np.broadcast_to(x, (n_sets, *x.shape))]
     for group in design.multi_arm:
         y, d, part = _reduce_multi_arm(design, group, te, se, loop_tolerance)
         n_studies, arms = group.arms.shape
@@ -406,7 +453,7 @@ def reduce_contrasts(
         ds.append(d.reshape(n_sets, -1))
         xs.append(block.reshape(n_sets, -1, n))
         study.append(np.repeat(group.studies, arms - 1))
-        log_jacobian += n_studies * (np.log(arms) - (arms - 1) * np.log(2)) / 2
+        log_jacobian += n_studies * (math.log(arms) - (arms - 1) * math.log(2)) / 2
     for group in design.repeated:
         y, d, loading, log_det = _reduce_repeated(group, te, se, correlation)
         n_studies, size = group.rows.shape
@@ -428,6 +475,7 @@ def reduce_contrasts(
     )
 
 
+@lru_cache
 def contrast_basis(arms: int) -> np.ndarray:
     """(arms - 1) orthogonal contrasts of squared length 2, so that tau2 enters as tau2 * I."""
     basis = np.zeros((arms - 1, arms))
@@ -435,19 +483,29 @@ def contrast_basis(arms: int) -> np.ndarray:
         basis[k - 1, :k] = 1.0
         basis[k - 1, k] = -k
         basis[k - 1] *= np.sqrt(2 / (k * (k + 1)))
+    basis.flags.writeable = False
     return basis
+
+
+@lru_cache
+def _places(arms: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which contrast of a study, in the order of the pairs of arms, stands in each cell of its square; its sign."""
+    places = np.zeros((arms, arms), int)
+    first, second = np.triu_indices(arms, 1)
+    places[first, second] = places[second, first] = np.arange(first.size)
+    side = np.sign(np.arange(arms) - np.arange(arms)[:, None])
+    places.flags.writeable = side.flags.writeable = False
+    return places, side
 
 
 def _squares(group: StudyGroup, te: np.ndarray, se: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Effects, row minus column, and variances of each study [B x studies x arms x arms]."""
     arms = group.arms.shape[1]
-    first, second = np.triu_indices(arms, 1)
-    shape = (len(te), len(group.arms), arms, arms)
-    effect, variance = np.zeros(shape), np.zeros(shape)
-    signed = te[:, group.rows] * group.sign
-    effect[..., first, second] = signed
-    effect[..., second, first] = -signed
-    variance[..., first, second] = variance[..., second, first] = se[:, group.rows] ** 2
+    places, side = _places(arms)
+    rows = group.rows[:, places]
+    effect = te[:, rows] * (group.sign[:, places] * side)
+    variance = se[:, rows] ** 2
+    variance[..., np.arange(arms), np.arange(arms)] = 0.0
     return effect, variance
 
 
@@ -465,7 +523,7 @@ def _gap_limits(
         return np.full(gaps.shape, tolerance)
     smallest = se[:, group.rows].min(axis=-1)
     limits = LOOP_SHARE * smallest
-    if not (gaps > limits).any():
+    if (gaps <= limits).all():
         return limits
     for data_set, which in np.argwhere(gaps > limits):
         scaled = np.abs(te[data_set, group.rows[which]]) * 10.0 ** np.arange(MOST_DECIMALS)[:, None]
@@ -532,7 +590,7 @@ def _reduce_multi_arm(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     arms = group.arms.shape[1]
     effect, variance = _squares(group, te, se)
-    mean = effect.mean(axis=-1)
+    mean = effect.sum(axis=-1) / arms
     gaps = _gaps(effect)
     limits = _gap_limits(group, te, se, gaps, tolerance)
     basis = contrast_basis(arms)

@@ -100,10 +100,6 @@ def network_from_pooled(
         method="pooled",
         q=np.nan,
         df_q=np.nan,
-        p_q=np.nan,
-        i2=np.nan,
-        i2_lower=np.nan,
-        i2_upper=np.nan,
         df_predict=float(df_predict),
         log_likelihood=np.nan,
         level=level,
@@ -111,7 +107,6 @@ def network_from_pooled(
         n_studies=0,
         n_contrasts=len(pooled),
         contrasts=pooled.copy(),
-        excluded=pooled.iloc[:0].assign(reason=pd.Series(dtype=str)),
     )
 
 

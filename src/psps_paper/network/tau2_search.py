@@ -17,6 +17,7 @@ ML a is larger still, since the d interlace the lambda.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -25,14 +26,16 @@ import numpy as np
 
 # First intervals: (d + tau2) grows by this power of e at most; wider where there are many data sets,
 # since there the number of evaluations counts and not the number of calls. Then they split in so many.
-FIRST, FIRST_OF_MANY, MANY, SPLIT = 0.15, 0.5, 50, 4
+FIRST, FIRST_OF_MANY, MANY, SPLIT = 0.15, 0.9, 50, 2
 # Intervals over which d + tau2 grows by less than this share are not split further.
 FINEST = 1e-7
+# By this share a tangent has to lie above a chord, so that rounding can't decide.
+MARGIN = 1e-9
 # Newton's steps stop below this share of tau2, or of d + tau2 for a tau2 far below d.
 NEWTON, RESOLUTION = 1e-8, 1e-16
 MAX_STEPS = 100
 # Work in pieces of about this many numbers.
-PIECE = 1_000_000
+PIECE = 50_000
 # Up to so many rows beyond x's columns, eigenvalues cost less than repeated least squares.
 FEW = 150
 # From this ratio of variances on, small eigenvalues are taken from singular values.
@@ -139,36 +142,50 @@ class Spectral:
 
 
 class OneMean:
-    """By weighted means, where x is a column of ones."""
+    """By weighted means, where x is a column of ones.
+
+    Studies run along the first axis, so that sums over them add whole rows of data sets.
+    """
 
     def __init__(self, y: np.ndarray, d: np.ndarray, *, restricted: bool):
-        self.y, self.d, self.restricted = y - y.mean(axis=1, keepdims=True), d, restricted
-        self.floor = d.min(axis=1)
-        self.top = _beyond((self.y**2).sum(axis=1), d, 1)
-        self.size = d.shape[1]
+        self.y = np.ascontiguousarray((y - (y.sum(axis=1) / y.shape[1])[:, None]).T)
+        self.d, self.restricted = np.ascontiguousarray(d.T), restricted
+        self.floor = self.d.min(axis=0)
+        self.top = _beyond((self.y * self.y).sum(axis=0), d, 1)
+        self.size = len(self.d)
+
+    def _of(self, tau2: np.ndarray, index: np.ndarray) -> tuple:
+        """tau2, floor, y and d, [k x R] or for a single tau2 [k], and the inner product of such arrays."""
+        if len(tau2) == 1:
+            which = index[0]
+            return tau2[0], self.floor[which], self.y[:, which], self.d[:, which], np.dot
+        if self.floor.size == 1:
+            return tau2, self.floor, self.y, self.d, _inner
+        return tau2, self.floor[index], self.y.take(index, axis=1), self.d.take(index, axis=1), _inner
 
     def parts(self, tau2: np.ndarray, index: np.ndarray) -> np.ndarray:
-        s = self.floor[index] + tau2
-        w = s[:, None] / (self.d[index] + tau2[:, None])
-        y = self.y[index]
-        total = w.sum(axis=1)
-        residual = w * (y - (np.einsum("ij,ij->i", w, y) / total)[:, None])
+        t, floor, y, d, inner = self._of(tau2, index)
+        s = floor + t
+        w = s / (d + t)
+        total = np.add.reduce(w)
+        residual = w * (y - inner(w, y) / total)
         square, weighted = w * w, w * residual
-        c = np.einsum("ij,ij->i", residual, residual)
-        c2 = np.einsum("ij,ij->i", weighted, residual) - weighted.sum(axis=1) ** 2 / total
-        a, a2 = total, square.sum(axis=1)
+        pull = np.add.reduce(weighted)
+        c, c2 = inner(residual, residual), inner(weighted, residual) - pull * pull / total
+        a, a2 = total, np.add.reduce(square)
         if self.restricted:
             share = a2 / total
-            a, a2 = a - share, a2 - 2 * np.einsum("ij,ij->i", square, w) / total + share**2
-        return np.array([c / s, a, c2 / s, a2])
+            a, a2 = a - share, a2 - 2 * inner(square, w) / total + share * share
+        return np.array([c / s, a, c2 / s, a2]).reshape(4, -1)
 
     def value(self, tau2: np.ndarray, index: np.ndarray) -> np.ndarray:
-        variance, y = self.d[index] + tau2[:, None], self.y[index]
+        t, _, y, d, inner = self._of(tau2, index)
+        variance = d + t
         w = 1 / variance
-        total = w.sum(axis=1)
-        residual = y - ((w * y).sum(axis=1) / total)[:, None]
-        value = np.log(variance).sum(axis=1) + (w * residual**2).sum(axis=1)
-        return -(value + np.log(total) if self.restricted else value) / 2
+        total = np.add.reduce(w)
+        residual = y - inner(w, y) / total
+        value = np.add.reduce(np.log(variance)) + inner(w * residual, residual)
+        return np.reshape(-(value + np.log(total) if self.restricted else value) / 2, -1)
 
 
 class Direct:
@@ -211,6 +228,11 @@ class Direct:
         if self.restricted:
             value += np.linalg.slogdet(information)[1]
         return -value / 2
+
+
+def _inner(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Inner products of columns [k x R], where one side may be one column."""
+    return np.einsum("ij,ij->j", a, b)
 
 
 def _beyond(squares: np.ndarray, d: np.ndarray, p: int) -> np.ndarray:
@@ -270,6 +292,8 @@ def local_maxima(likelihood: Likelihood, *, heights: bool = False) -> Tau2Maxima
     if several.any():
         found = tau2[several], data_set[several]
         value[several] = _in_pieces(likelihood.value, likelihood.size, *found)
+    if len(tau2) == 1:
+        return Tau2Maxima(data_set, tau2, value)
     order = np.lexsort((tau2, -value, data_set))
     return Tau2Maxima(data_set[order], tau2[order], value[order])
 
@@ -292,36 +316,80 @@ def _brackets(likelihood: Likelihood) -> tuple[np.ndarray, ...]:
     counts = np.ceil(reach / width).astype(int)
     first = np.concatenate([[0], np.cumsum(counts + 1)])
     index = np.repeat(np.arange(len(floor)), counts + 1)
-    step = np.arange(first[-1]) - first[index]
-    tau2 = floor[index] * np.expm1(reach[index] * step / counts[index])
+    step = np.arange(first[-1]) - np.repeat(first[:-1], counts + 1)
+    tau2 = floor[index] * np.expm1(np.repeat(reach / counts, counts + 1) * step)
     parts = _in_pieces(likelihood.parts, likelihood.size, tau2, index)
     start = first[:-1]
     falls = np.flatnonzero(parts[0, start] <= parts[1, start])
-    inner = np.delete(np.arange(len(index)), first[1:] - 1)
-    index, low, high = index[inner], tau2[inner], tau2[inner + 1]
-    at_low, at_high = parts[:, inner], parts[:, inner + 1]
+    low, high, at_low, at_high = tau2[:-1], tau2[1:], parts[:, :-1], parts[:, 1:]
+    # All intervals but those from the end of one data set to the start of the next.
+    inner = np.flatnonzero(index[1:] == index[:-1])
+    index = index[inner]
+    if len(floor) > 1:
+        low, high, at_low, at_high = low[inner], high[inner], parts.take(inner, axis=1), parts.take(inner + 1, axis=1)
     found: list[tuple] = []
     while index.size:
-        growth = (floor[index] + high) / (floor[index] + low)
-        settled = _settled(at_low, at_high, growth) | (growth - 1 < FINEST)
-        peak = settled & (at_low[0] > at_low[1]) & (at_high[0] <= at_high[1])
-        found.append((index[peak], low[peak], high[peak], _between(at_low[:, peak], at_high[:, peak])))
-        again = ~settled
-        if not again.any():
+        settled = _settled(at_low, at_high, floor[index] + low, floor[index] + high)
+        peak = np.flatnonzero(settled & (at_low[0] > at_low[1]) & (at_high[0] <= at_high[1]))
+        share = _between(at_low.take(peak, axis=1), at_high.take(peak, axis=1))
+        found.append((index[peak], low[peak], high[peak], share))
+        again = np.flatnonzero(~settled)
+        if not again.size:
             break
         index, low, high, at_low, at_high = _split(
-            likelihood, index[again], low[again], high[again], at_low[:, again], at_high[:, again]
+            likelihood,
+            index[again],
+            low[again],
+            high[again],
+            at_low.take(again, axis=1),
+            at_high.take(again, axis=1),
         )
     return *(np.concatenate(part) for part in zip(*found, strict=True)), falls
 
 
-def _settled(low: np.ndarray, high: np.ndarray, growth: np.ndarray) -> np.ndarray:
-    """Where the ends of an interval show that it holds no or one stationary point."""
+def _settled(low: np.ndarray, high: np.ndarray, s_low: np.ndarray, s_high: np.ndarray) -> np.ndarray:
+    """Where the ends of an interval show that it holds no or one stationary point, or is too short to split.
+
+    Parameters
+    ----------
+    low, high : ndarray [4 x R]
+        c, a, c2 and a2 as :class:`Likelihood` scales them.
+    s_low, s_high : ndarray [R]
+        floor + tau2.
+    """
+    growth = s_high / s_low
     rises = high[0] > low[1] * growth
     falls = low[0] * growth < high[1]
     concave = 2 * high[2] > low[3] * growth**2
     convex = high[3] > 2 * low[2] * growth**2
-    return rises | falls | concave | convex
+    settled = rises | falls | concave | convex | (growth - 1 < FINEST)
+    rest = np.flatnonzero(~settled)
+    if rest.size:
+        ends = (end.take(rest, axis=1) for end in (low, high))
+        settled[rest] = _one_sign(*ends, s_low[rest], s_high[rest])
+    return settled
+
+
+def _one_sign(low: np.ndarray, high: np.ndarray, s_low: np.ndarray, s_high: np.ndarray) -> np.ndarray:
+    """Where c - a keeps its sign, since both are convex: the larger lies above its tangents, the other below its chord.
+
+    At both ends, and where the two tangents meet, the tangent has to lie beyond the chord.
+    """
+    above = low[0] > low[1]
+    sign_kept = above == (high[0] > high[1])
+    c_low, c_high = low[0] / s_low, high[0] / s_high
+    a_low, a_high = low[1] / s_low, high[1] / s_high
+    # Falls per unit of tau2: 2 c2 and a2.
+    c_fall_low, c_fall_high = 2 * low[2] / s_low**2, 2 * high[2] / s_high**2
+    a_fall_low, a_fall_high = low[3] / s_low**2, high[3] / s_high**2
+    top_low, top_high = np.where(above, c_low, a_low), np.where(above, c_high, a_high)
+    fall_low, fall_high = np.where(above, c_fall_low, a_fall_low), np.where(above, c_fall_high, a_fall_high)
+    under_low, under_high = np.where(above, a_low, c_low), np.where(above, a_high, c_high)
+    width = s_high - s_low
+    with np.errstate(divide="ignore", invalid="ignore"):
+        meet = (top_low - top_high - fall_high * width) / (fall_low - fall_high)
+        chord = under_low + (under_high - under_low) * meet / width
+        return sign_kept & (top_low - fall_low * meet > chord * (1 + MARGIN))
 
 
 def _between(low: np.ndarray, high: np.ndarray) -> np.ndarray:
@@ -362,23 +430,42 @@ def _polish(
     likelihood: Likelihood, index: np.ndarray, low: np.ndarray, high: np.ndarray, share: np.ndarray
 ) -> np.ndarray:
     """The stationary point between low, where the likelihood rises, and high: Newton, bisection."""
-    low, high = low.copy(), high.copy()
-    tau2 = low + (high - low) * share
-    active = np.arange(tau2.size)
-    for _ in range(MAX_STEPS):
-        if active.size == 0:
-            break
-        here, which = tau2[active], index[active]
-        c, a, c2, a2 = _in_pieces(likelihood.parts, likelihood.size, here, which)
-        s = likelihood.floor[which] + here
-        low[active] = np.where(c > a, here, low[active])
-        high[active] = np.where(c > a, high[active], here)
-        with np.errstate(divide="ignore", invalid="ignore"):
+    if index.size == 1:
+        ends = float(low[0]), float(high[0]), float(share[0])
+        return np.array([_polish_one(likelihood, index, *ends)])
+    here, which, at = low + (high - low) * share, index, np.arange(index.size)
+    found = here.copy()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for _ in range(MAX_STEPS):
+            if not at.size:
+                break
+            c, a, c2, a2 = _in_pieces(likelihood.parts, likelihood.size, here, which)
+            s = likelihood.floor[which] + here
+            rises = c > a
+            low, high = np.where(rises, here, low), np.where(rises, high, here)
             proposal = here + (c - a) * s / (2 * c2 - a2)
-        inside = (proposal >= low[active]) & (proposal <= high[active])
-        proposal = np.where(inside, proposal, (low[active] + high[active]) / 2)
-        tau2[active] = proposal
-        # The error that is left is about the square of Newton's last step.
-        last = NEWTON * np.sqrt(proposal * s) + RESOLUTION * s
-        active = active[np.abs(proposal - here) > last]
-    return tau2
+            inside = (proposal >= low) & (proposal <= high)
+            if not inside.all():
+                proposal = np.where(inside, proposal, (low + high) / 2)
+            # The error that is left is about the square of Newton's last step.
+            going = np.abs(proposal - here) > NEWTON * np.sqrt(proposal * s) + RESOLUTION * s
+            found[at] = here = proposal
+            if not going.all():
+                at, here, which, low, high = (part[going] for part in (at, here, which, low, high))
+    return found
+
+
+def _polish_one(likelihood: Likelihood, index: np.ndarray, low: float, high: float, share: float) -> float:
+    """The same for one point: single numbers cost less than arrays of one."""
+    floor, here = float(likelihood.floor[index[0]]), low + (high - low) * share
+    for _ in range(MAX_STEPS):
+        c, a, c2, a2 = likelihood.parts(np.array([here]), index)[:, 0].tolist()
+        s, slope = floor + here, 2 * c2 - a2
+        low, high = (here, high) if c > a else (low, here)
+        proposal = here + (c - a) * s / slope if slope else math.nan
+        if not low <= proposal <= high:
+            proposal = (low + high) / 2
+        step, here = abs(proposal - here), proposal
+        if step <= NEWTON * math.sqrt(here * s) + RESOLUTION * s:
+            break
+    return here

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -11,9 +12,10 @@ import pandas as pd
 import scipy
 
 from psps_paper.effects.checks import LARGEST_RATIO, choice, numbers, one_number, require
-from psps_paper.network.heterogeneity import i_squared, least_squares, p_of_q, tau2_dl
-from psps_paper.network.tau2_search import Tau2Maximum, tau2_maxima
+from psps_paper.network.heterogeneity import UNEVEN, i_squared, least_squares, p_of_q, tau2_dl
+from psps_paper.network.tau2_search import OneMean, Tau2Maximum, local_maxima
 
+LOG_2PI = math.log(2 * math.pi)
 Tau2Method = Literal["DL", "REML", "ML", "PM", "SJ", "HE"]
 PredictionDf = Literal["k-2", "k-1", "normal"]
 
@@ -134,6 +136,10 @@ def estimate_tau2(te, se, method: Tau2Method = "DL") -> float:
     """
     te, se = study_estimates(te, se)
     choice(method, "tau2", get_args(Tau2Method))
+    return _estimate_tau2(te, se, method)
+
+
+def _estimate_tau2(te: np.ndarray, se: np.ndarray, method: str) -> float:
     k, v = len(te), se**2
     if k == 1:
         return 0.0
@@ -144,33 +150,47 @@ def estimate_tau2(te, se, method: Tau2Method = "DL") -> float:
     if method == "SJ":
         return _sidik_jonkman(te, v)
     if method == "DL":
-        x, y, d = np.ones((k, 1)), te[None], v[None]
-        return float(tau2_dl(x, least_squares(x, y, d, np.zeros(1)), k - 1)[0])
+        return _dersimonian_laird(te, v)
     return _likelihood_maxima(te, se, method)[0].tau2
+
+
+def _dersimonian_laird(te: np.ndarray, v: np.ndarray) -> float:
+    w = 1 / v
+    if w.max() > UNEVEN * w.min():
+        x, y, d = np.ones((len(te), 1)), te[None], v[None]
+        return float(tau2_dl(x, least_squares(x, y, d, np.zeros(1)), len(te) - 1)[0])
+    total = float(w.sum())
+    return max(0.0, (_pool(te, v)[2] - (len(te) - 1)) / (total - float(w @ w) / total))
 
 
 def _likelihood_maxima(te: np.ndarray, se: np.ndarray, method: str) -> tuple[Tau2Maximum, ...]:
     """All local maxima under REML or ML, the highest first."""
-    found = tau2_maxima(np.ones((len(te), 1)), te[None], se[None] ** 2, restricted=method == "REML")
-    highest = log_likelihood(te, se, found.tau2[0], restricted=method == "REML")
-    return found.at(np.array([highest])).of(0)
+    restricted = method == "REML"
+    if len(te) == 1:
+        return (Tau2Maximum(0.0, log_likelihood(te, se, 0.0, restricted=restricted)),)
+    found = local_maxima(OneMean(te[None], se[None] ** 2, restricted=restricted))
+    heights = found.log_likelihood - found.log_likelihood[0]
+    heights += log_likelihood(te, se, float(found.tau2[0]), restricted=restricted)
+    return tuple(map(Tau2Maximum, found.tau2.tolist(), heights.tolist()))
 
 
 def log_likelihood(te: np.ndarray, se: np.ndarray, tau2: float, *, restricted: bool) -> float:
     """Of te ~ N(mean, se^2 + tau2) at the best mean, with all constants (metafor's convention)."""
     k, total = len(te), se**2 + tau2
     _, standard_error, q = _pool(te, total)
-    value = np.log(total).sum() + q + k * np.log(2 * np.pi)
+    value = float(np.log(total).sum()) + q + k * LOG_2PI
     if restricted:
-        value -= 2 * np.log(standard_error) + np.log(k) + np.log(2 * np.pi)
-    return float(-value / 2)
+        value -= 2 * math.log(standard_error) + math.log(k) + LOG_2PI
+    return -value / 2
 
 
 def _pool(te: np.ndarray, total: np.ndarray) -> tuple[float, float, float]:
     """Mean weighted by 1/total, its standard error, and the weighted sum of squares around it."""
     w = 1 / total
-    mean = (w * te).sum() / w.sum()
-    return float(mean), float(1 / np.sqrt(w.sum())), float((w * (te - mean) ** 2).sum())
+    sum_w = float(w.sum())
+    mean = float((w * te).sum()) / sum_w
+    residual = te - mean
+    return mean, sum_w**-0.5, float((w * residual * residual).sum())
 
 
 def _paule_mandel(te: np.ndarray, v: np.ndarray) -> float:
@@ -247,16 +267,18 @@ def meta_analysis(
     total = se**2 + between
     mean, standard_error, q_random = _pool(te, total)
     if hartung_knapp:
-        standard_error *= np.sqrt(q_random / df)
+        standard_error *= math.sqrt(q_random / df)
+    precision = 1 / total
+    height = maxima[0].log_likelihood if maxima else log_likelihood(te, se, between, restricted=False)
     df_test = df if hartung_knapp else np.inf
     reach = critical_value(level, df_test) * standard_error
     new_df = {"k-2": k - 2, "k-1": k - 1, "normal": np.inf}[prediction_df]
     new_reach = np.nan
     if new_df > 0:
-        new_reach = critical_value(level, new_df) * np.sqrt(between + standard_error**2)
-    i2, i2_lower, i2_upper = (float(x[0]) for x in i_squared(np.array([q]), df, level))
+        new_reach = critical_value(level, new_df) * math.sqrt(between + standard_error**2)
+    i2, i2_lower, i2_upper = map(float, i_squared(q, df, level))
     with np.errstate(divide="ignore", invalid="ignore"):
-        statistic = np.divide(mean, standard_error)
+        statistic = float(np.divide(mean, standard_error))
     return PairwiseFit(
         k=k,
         te=mean,
@@ -272,7 +294,7 @@ def meta_analysis(
         level=level,
         q=q,
         df_q=df,
-        p_q=float(p_of_q(np.array([q]), df)[0]),
+        p_q=float(p_of_q(np.array(q), df)),
         i2=i2,
         i2_lower=i2_lower,
         i2_upper=i2_upper,
@@ -280,8 +302,8 @@ def meta_analysis(
         predict_lower=mean - new_reach,
         predict_upper=mean + new_reach,
         prediction_df=new_df,
-        weights=(1 / total) / (1 / total).sum(),
-        log_likelihood=log_likelihood(te, se, between, restricted=method == "REML"),
+        weights=precision / precision.sum(),
+        log_likelihood=height,
         tau2_maxima=maxima,
     )
 
@@ -306,7 +328,8 @@ def _resolve_tau2(
     """Method, value and, under REML and ML, all maxima of the likelihood."""
     if isinstance(tau2, str):
         if tau2 not in ("REML", "ML"):
-            return tau2, estimate_tau2(te, se, tau2), ()
+            choice(tau2, "tau2", get_args(Tau2Method))
+            return tau2, _estimate_tau2(te, se, tau2), ()
         maxima = _likelihood_maxima(te, se, tau2)
         return tau2, maxima[0].tau2, maxima
     return "fixed", one_number(tau2, "tau2", "not negative"), ()

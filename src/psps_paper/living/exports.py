@@ -11,6 +11,8 @@ from pathlib import Path
 import pandas as pd
 
 from psps_paper.article.trials import BookNetwork, Trials, book_network
+from psps_paper.living.metafor_script import metafor_script
+from psps_paper.living.r_text import r_matrix, r_number, r_text, r_vector
 from psps_paper.living.results import contrasts_table, results_json, review_results
 from psps_paper.living.store import load_arms, versions
 from psps_paper.network import NetworkFit, subnetworks
@@ -41,8 +43,8 @@ def export_files(folder: Path, *, outcome: str | None = None) -> dict[str, bytes
     dict of str to bytes
         Always ``results.json``, ``results_contrasts.csv``, ``results_ranking.csv`` and ``manifest.json``, which says
         of each other file what it is or why it is not there. With trial-level data also ``contrasts.csv``,
-        ``netmeta.csv``, ``netmeta.R`` and ``cinema.csv``; with arms also ``arms.csv`` and, where every study has arms,
-        ``metainsight.csv``. Files of the second outcome and of further ones are in folders of their own.
+        ``netmeta.csv``, ``netmeta.R``, ``metafor.R`` and ``cinema.csv``; with arms also ``arms.csv`` and, where every
+        study has arms, ``metainsight.csv``. Files of the second outcome and of further ones are in folders of their own.
     """
     results = review_results(folder, outcome=outcome)
     files = {"results.json": results_json(results)}
@@ -89,7 +91,7 @@ def _outcome_files(
     if not isinstance(book.state, Trials):
         reason = "there are no trial-level data, only printed numbers"
         return files, dict.fromkeys(
-            ["contrasts.csv", "netmeta.csv", "netmeta.R", "cinema.csv", "metainsight.csv"], reason
+            ["contrasts.csv", "netmeta.csv", "netmeta.R", "metafor.R", "cinema.csv", "metainsight.csv"], reason
         )
     contrasts = book.fit.contrasts[["study", "treat1", "treat2", "te", "se"]]
     outcome = results["outcome"]
@@ -107,6 +109,10 @@ def _outcome_files(
         "netmeta.R": (
             script.encode("utf-8"),
             f"fits them with netmeta and stops where the numbers differ from this package's{without}",
+        ),
+        "metafor.R": (
+            metafor_script(book.fit).encode("utf-8"),
+            "fits them in base R, and with metafor under REML and ML, and stops where the numbers differ",
         ),
         "cinema.csv": (
             csv_bytes(cinema_table(contrasts)),
@@ -243,7 +249,7 @@ def left_out_of_netmeta(fit: NetworkFit) -> list[str]:
     negative = list(negative_arms(design, te, se))
     if negative:
         said.append(
-            f"the studies {', '.join(map(_r_text, negative))}, of which an arm would have a negative variance; "
+            f"the studies {', '.join(map(r_text, negative))}, of which an arm would have a negative variance; "
             "so no number is compared"
         )
     if fit.correlation and design.repeated:
@@ -296,29 +302,29 @@ def netmeta_script(fit: NetworkFit, *, measure: str, desirable: str) -> str:
 def _netmeta_call(fit: NetworkFit, rows: pd.DataFrame, measure: str, desirable: str) -> list[str]:
     """Lines that fit these rows."""
     estimated = fit.method == "DL" or (fit.method in ("REML", "ML") and fit.df_q == 0)
-    tau = "method.tau = " + _r_text(fit.method) if estimated else f"tau.preset = {_r_number(fit.tau)}"
+    tau = "method.tau = " + r_text(fit.method) if estimated else f"tau.preset = {r_number(fit.tau)}"
     treatments = sorted(set(rows["treat1"]) | set(rows["treat2"]))
     separator = next(
         sign for sign in (":", "~", ";", "=", joiner(treatments)) if not any(sign in name for name in treatments)
     )
-    columns = {"treat1": _r_text, "treat2": _r_text, "te": _r_number, "se": _r_number}
+    columns = {"treat1": r_text, "treat2": r_text, "te": r_number, "se": r_number}
     names = {"te": "TE", "se": "seTE"}
-    data = [f"{names.get(name, name)} = {_r_vector(map(write, rows[name]))}" for name, write in columns.items()]
+    data = [f"{names.get(name, name)} = {r_vector(map(write, rows[name]))}" for name, write in columns.items()]
     return [
         "library(netmeta)",
         "",
         "contrasts <- data.frame(",
-        ",\n".join(f"  {line}" for line in [f"studlab = {_r_vector(map(_r_text, _own_labels(rows)))}", *data]),
+        ",\n".join(f"  {line}" for line in [f"studlab = {r_vector(map(r_text, _own_labels(rows)))}", *data]),
         ")",
         "",
-        f"fit <- netmeta(TE, seTE, treat1, treat2, studlab, data = contrasts, sm = {_r_text(measure)}, {tau},",
+        f"fit <- netmeta(TE, seTE, treat1, treat2, studlab, data = contrasts, sm = {r_text(measure)}, {tau},",
         (
-            f"               common = TRUE, random = TRUE, level.ma = {_r_number(fit.level)}, sep.trts ="
-            f" {_r_text(separator)},"
+            f"               common = TRUE, random = TRUE, level.ma = {r_number(fit.level)}, sep.trts ="
+            f" {r_text(separator)},"
         ),
-        f"               seq = {_r_vector(map(_r_text, treatments))})",
+        f"               seq = {r_vector(map(r_text, treatments))})",
         "print(fit)",
-        f"print(netrank(fit, small.values = {_r_text('bad' if desirable == 'higher' else 'good')}))",
+        f"print(netrank(fit, small.values = {r_text('bad' if desirable == 'higher' else 'good')}))",
     ]
 
 
@@ -347,40 +353,14 @@ def _comparison(fit: NetworkFit) -> list[str]:
     return [
         "",
         "# What psps-paper computed, row minus column",
-        f"treatments <- {_r_vector(map(_r_text, fit.treatments))}",
-        *[f"expected_{name} <- {_r_matrix(frame)}" for name, frame in (("TE", fit.te), ("seTE", fit.se))],
-        *[f"expected_{name} <- {_r_number(value)}" for name, _, value in known],
+        f"treatments <- {r_vector(map(r_text, fit.treatments))}",
+        *[f"expected_{name} <- {r_matrix(frame)}" for name, frame in (("TE", fit.te), ("seTE", fit.se))],
+        *[f"expected_{name} <- {r_number(value)}" for name, _, value in known],
         "agree <- function(found, expected) {",
-        f"  stopifnot(isTRUE(all.equal(unname(found), unname(expected), tolerance = {_r_number(TOLERANCE)})))",
+        f"  stopifnot(isTRUE(all.equal(unname(found), unname(expected), tolerance = {r_number(TOLERANCE)})))",
         "}",
         "agree(fit$TE.random[treatments, treatments], expected_TE)",
         "agree(fit$seTE.random[treatments, treatments], expected_seTE)",
         *[f"agree(fit${field}, expected_{name})" for name, field, _ in known],
         'cat("netmeta", as.character(packageVersion("netmeta")), "agrees with psps-paper\\n")',
     ]
-
-
-def _r_text(text: str) -> str:
-    """An R string that reads the same in any locale."""
-    short = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
-    signs = [
-        short.get(c) or (c if " " <= c <= "~" else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}")
-        for c in str(text)
-    ]
-    return '"' + "".join(signs) + '"'
-
-
-def _r_number(value: float) -> str:
-    value = float(value)
-    if value != value:
-        return "NA_real_"
-    return format(value, ".17g")
-
-
-def _r_vector(items) -> str:
-    return "c(" + ", ".join(items) + ")"
-
-
-def _r_matrix(frame: pd.DataFrame) -> str:
-    cells = [_r_number(value) for row in frame.to_numpy() for value in row]
-    return f"matrix({_r_vector(cells)}, nrow = {len(frame)}, byrow = TRUE)"

@@ -44,7 +44,7 @@ def export_files(folder: Path, *, outcome: str | None = None) -> dict[str, bytes
         Always ``results.json``, ``results_contrasts.csv``, ``results_ranking.csv`` and ``manifest.json``, which says
         of each other file what it is or why it is not there. With trial-level data also ``contrasts.csv``,
         ``netmeta.csv``, ``netmeta.R``, ``metafor.R`` and ``cinema.csv``; with arms also ``arms.csv`` and, where every
-        study has arms, ``metainsight.csv``. Files of the second outcome and of further ones are in folders of their own.
+        study has arms, ``metainsight.csv``. Files of the second outcome and of further ones have folders of their own.
     """
     results = review_results(folder, outcome=outcome)
     files = {"results.json": results_json(results)}

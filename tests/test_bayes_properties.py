@@ -31,7 +31,6 @@ from psps_paper.bayes import (
 )
 from psps_paper.bayes.presets import DOUBTFUL, RHODES_2015, TURNER_2012, TURNER_2015
 from psps_paper.network import fit_network
-from sizes import LONG
 
 pytestmark = pytest.mark.slow
 
@@ -294,15 +293,15 @@ def test_classes_by_quadrature_over_both_deviations():
     )
 
 
-@pytest.mark.long  # a prior that ends within the range of the data takes a hundred times the nodes
-@pytest.mark.parametrize("within", [half_cauchy(0.5), *([uniform(2)] if LONG else []), log_t(-3, 2.0)])
+@pytest.mark.parametrize("within", [half_cauchy(0.5), uniform(2), uniform(90, 110), log_t(-3, 2.0)])
 def test_classes_whose_members_may_coincide_or_lie_far_apart(within):
     rng = np.random.default_rng(4)
     table = random_network(rng, 4).assign(class1="x", class2="x")
     for side in "12":
         table.loc[table[f"treat{side}"] == "t0", f"class{side}"] = "control"
     post = fit_bayes(table, half_normal(0.5), classes="class", class_sd_prior=within)
-    assert post.error_bound < 1e-8 and 0 < post.class_sd_mean < np.inf
+    # A prior that ends within reach of the data is integrated up to its end: cut short, it took 2.7 million nodes.
+    assert post.error_bound < 1e-9 and 0 < post.class_sd_mean < np.inf and post.nodes < 60_000
     # Both limits of the SD within classes: one common effect of the class, and unrelated members.
     assert (post.lower < post.median).to_numpy()[np.triu_indices(4, 1)].all()
     narrow = fit_bayes(table, half_normal(0.5), classes="class", class_sd_prior=half_normal(1e-6))

@@ -79,9 +79,10 @@ def place_axes(
     largest : list of float
         For each, the value beyond which nothing is computed.
     """
+    axes = [Axis(*prior.bounds) for prior in priors]
     axes = [
-        Axis(*prior.bounds, largest=min(LARGEST_LOG, np.log(limit)))
-        for prior, limit in zip(priors, largest, strict=True)
+        replace(axis, largest=min(LARGEST_LOG, float(axis.unscaled(np.array(limit)))))
+        for axis, limit in zip(axes, largest, strict=True)
     ]
     spans = []
     for prior, axis, guess in zip(priors, axes, guesses, strict=True):

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from psps_paper import figures
-from psps_paper.pairwise import meta_regression
+from psps_paper.network import decompose_q, fit_network, league_with_direct, partial_order, split_evidence
+from psps_paper.pairwise import meta_analysis, meta_regression
 
 TREATMENTS = ["neuromodulation", "conservative", "placebo/sham", "conservative + minimally invasive"]
 
@@ -246,6 +247,29 @@ PRIOR_STRIP = pd.DataFrame(
     columns=["conclusion", "factor", "probability", "probability_new"],
 )
 
+
+def _network() -> pd.DataFrame:
+    """Four treatments with loops and a three-arm study."""
+    rows = [
+        ("Kumar 2007", "neuromodulation", "conservative", 0.41, 0.15),
+        ("North 2005", "neuromodulation", "conservative", 0.22, 0.18),
+        ("Rigoard 2019", "neuromodulation", "placebo/sham", 0.62, 0.12),
+        ("van de Minkelis 2017", "conservative", "placebo/sham", 0.05, 0.16),
+        ("Al-Kaisy 2018", "neuromodulation", "placebo/sham", 0.30, 0.14),
+        ("Al-Kaisy 2018", "conservative", "placebo/sham", 0.12, 0.13),
+        ("Al-Kaisy 2018", "neuromodulation", "conservative", 0.18, 0.15),
+        ("Tan 2020", "conservative + minimally invasive", "conservative", 0.25, 0.2),
+        ("Eldabe 2019", "conservative + minimally invasive", "placebo/sham", 0.11, 0.22),
+    ]
+    return pd.DataFrame(rows, columns=["study", "treat1", "treat2", "te", "se"])
+
+
+NETWORK = fit_network(_network())
+DIRECT = NETWORK.contrasts.iloc[:2]
+SCORES = pd.DataFrame(
+    {"pain": [0.9, 0.6, 0.3, 0.2], "quality of life": [0.8, 0.4, 0.5, 0.1]}, index=pd.Index(sorted(NETWORK.treatments))
+)
+
 EXAMPLES = {
     "prisma_flow": partial(figures.prisma_flow, PRISMA),
     "rob_stacked": partial(figures.rob_stacked, ROB),
@@ -282,4 +306,18 @@ EXAMPLES = {
     "prior_strip": partial(figures.prior_strip, PRIOR_STRIP),
     "identified_ranges": partial(figures.identified_ranges, RANGES, unit="standardised mean difference"),
     "threshold_forest": partial(figures.threshold_forest, THRESHOLDS, unit="standardised mean difference"),
+    "forest_pairwise": partial(
+        figures.forest_pairwise,
+        meta_analysis(DIRECT["te"], DIRECT["se"]),
+        DIRECT,
+        desirable="higher",
+        first="neuromodulation",
+        second="conservative",
+    ),
+    "forest_comparisons": partial(figures.forest_comparisons, NETWORK, desirable="higher"),
+    "node_split_forest": partial(
+        figures.node_split_forest, split_evidence(NETWORK), desirable="higher", overall=decompose_q(NETWORK)
+    ),
+    "hasse_diagram": partial(figures.hasse_diagram, partial_order(SCORES)),
+    "league_direct": partial(figures.league_direct, league_with_direct(NETWORK), desirable="higher"),
 }

@@ -26,12 +26,14 @@ from matplotlib.patches import Circle, Rectangle
 from matplotlib.text import Annotation, Text
 
 from figure_examples import (
+    DIRECT,
     DIRECTIONS,
     EDGES,
     EXAMPLES,
     FOREST,
     INTERVALS,
     LOWER,
+    NETWORK,
     P_SCORES,
     P_TABLE,
     POINTS,
@@ -48,6 +50,8 @@ from figure_examples import (
 )
 from psps_paper import figures
 from psps_paper.figures import Drawing, layout, palette, save, style, to_svg
+from psps_paper.network import fit_network, league_with_direct, partial_order, split_evidence
+from psps_paper.pairwise import meta_analysis
 
 pytestmark = pytest.mark.slow
 
@@ -288,7 +292,7 @@ def foreign_colours(name: str) -> set[str]:
     return set(re.findall(r"#[0-9a-f]{6}\b", svg_of(name))) - known
 
 
-@pytest.mark.parametrize("name", [name for name in EXAMPLES if name != "league_heat"])
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in ("league_heat", "league_direct")])
 def test_svg_has_no_colours_but_the_style_s_own(name):
     assert foreign_colours(name) == set()
 
@@ -520,6 +524,17 @@ def test_save_refuses_an_unknown_format(tmp_path):
                 "unchanged 0.36 to no limit",
             ],
         ),
+        (
+            "forest_pairwise",
+            ["Kumar 2007 0.41 (0.12 to 0.70), weight 59.0 %", "Pooled, random effects 0.33", "df 1, p = "],
+        ),
+        ("forest_comparisons", ["Al-Kaisy 2018 0.30 (0.03 to 0.57), weight 47.5 %", "Q = 3.01, df 1", "Network 0.46"]),
+        (
+            "node_split_forest",
+            ["vs neuromodulation, p = 0.082; direct −0.28 (−0.45 to −0.10); indirect −0.63", "Q = 4.26"],
+        ),
+        ("hasse_diagram", ["4 treatments by pain and quality of life", "conservative above neuromodulation"]),
+        ("league_direct", ["neuromodulation against placebo/sham, direct, 0.48 (0.31 to 0.66)"]),
     ],
 )
 def test_alt_tells_the_numbers(name, expected):
@@ -1104,3 +1119,78 @@ def test_tau_posterior_refuses_a_curve_that_goes_back():
     curve = drawn("tau_posterior").data
     with pytest.raises(ValueError, match="tau and below increase"):
         figures.tau_posterior(curve.iloc[::-1], unit="SMD")
+
+
+# ---------------------------------------------------------------- figures of results
+
+
+def test_forests_of_results_show_the_fit_and_its_studies():
+    fit = meta_analysis(DIRECT["te"], DIRECT["se"])
+    data = drawn("forest_pairwise").data
+    assert data["weight"].dropna().tolist() == pytest.approx(fit.weights.tolist())
+    summary = data[data["kind"] == "summary"].iloc[0]
+    assert summary[["te", "lower", "upper"]].tolist() == pytest.approx([fit.te, fit.lower, fit.upper])
+    with pytest.raises(ValueError, match="1 studies, but 2 were pooled"):
+        figures.forest_pairwise(fit, DIRECT.iloc[:1], desirable="higher")
+
+
+def test_the_forest_by_comparison_holds_every_estimate_once_and_the_network_s_own():
+    data = drawn("forest_comparisons").data
+    estimates, networks = data[data["kind"] == "estimate"], data[data["label"] == "Network"]
+    assert len(estimates) == NETWORK.n_contrasts and len(networks) == data["comparison"].nunique() == 5
+    assert estimates.groupby("comparison")["weight"].sum().tolist() == pytest.approx([1] * 5)
+    for row in networks.itertuples():
+        assert row.te == pytest.approx(NETWORK.te.at[*row.comparison.split(" vs ")])
+    with pytest.raises(ValueError, match="no study compares 'neuromodulation' with 'conservative \\+ minimally"):
+        figures.forest_comparisons(
+            NETWORK, [("neuromodulation", "conservative + minimally invasive")], desirable="higher"
+        )
+
+
+def test_pages_of_the_forest_share_out_the_comparisons_and_none_is_too_long():
+    pages = figures.forest_pages(NETWORK, lines=12)
+    assert len(pages) == 3 and len({pair for page in pages for pair in page}) == 5
+    heights = [
+        figures.forest_comparisons(NETWORK, page, desirable="higher").figure.get_size_inches()[1]
+        for page in figures.forest_pages(NETWORK)
+    ]
+    assert max(heights) * 25.4 <= 247  # millimetres: the height of a page of Nature Portfolio's journals
+
+
+def test_the_node_split_forest_shows_what_split_evidence_found():
+    split = split_evidence(NETWORK).dropna(subset=["direct_te", "indirect_te"])
+    data = drawn("node_split_forest").data
+    for kind in ("direct", "indirect"):
+        assert data[data["label"] == kind]["te"].tolist() == pytest.approx(split[f"{kind}_te"].tolist())
+    tree = split_evidence(fit_network(NETWORK.contrasts.iloc[[0, 2]]))
+    with pytest.raises(ValueError, match="no comparison has direct and indirect evidence"):
+        figures.node_split_forest(tree, desirable="higher")
+
+
+@every_width
+@pytest.mark.parametrize("n", [4, 20, 33])
+def test_a_league_table_with_direct_evidence_has_room_for_many_treatments(n, width):
+    names = [f"treatment with name {k:02d}" for k in range(n)]
+    rows = [(f"s{k}", names[k], names[0], 0.1 * k, 0.2) for k in range(1, n)]
+    rows += [(f"t{k}", names[k], names[k - 1], 0.1, 0.15) for k in range(2, n)]
+    fit = fit_network(pd.DataFrame(rows, columns=["study", "treat1", "treat2", "te", "se"]))
+    drawing = figures.league_direct(league_with_direct(fit), desirable="higher", width=width)
+    assert len(drawing.data) == n * (n - 1) / 2 + len(rows)
+    assert drawing.figure.get_size_inches()[1] * 25.4 <= 247
+    right, top = drawing.figure.get_size_inches() * 72
+    boxes = text_boxes(drawing.figure)
+    assert all(min(x0, y0, right - x1, top - y1) > -0.5 for _, (x0, y0, x1, y1) in boxes)
+    assert not any(overlap(a, b) >= 1 for (_, a), (_, b) in itertools.combinations(boxes, 2))
+
+
+@every_width
+def test_a_hasse_diagram_of_thirty_three_treatments_keeps_its_boxes_apart(width):
+    rng = np.random.default_rng(1)
+    scores = pd.DataFrame(rng.dirichlet(np.ones(33), 2).T * 16.5, [f"treatment {k:02d}" for k in range(33)], ["a", "b"])
+    order = partial_order(scores)
+    drawing = figures.hasse_diagram(order, width=width)
+    boxes = text_boxes(drawing.figure)
+    assert not any(overlap(a, b) >= 1 for (_, a), (_, b) in itertools.combinations(boxes, 2))
+    assert set(drawing.data["better"]) | set(drawing.data["worse"].dropna()) == set(scores.index)
+    lines = drawing.data.dropna()
+    assert (lines["level_better"] < lines["level_worse"]).all()

@@ -7,10 +7,12 @@ from psps_paper.figures.flow import prisma_flow
 from psps_paper.figures.forest import forest_network, forest_responders
 from psps_paper.figures.intervals import funnel, interval_strip
 from psps_paper.figures.network import league_heat, network_graph
+from psps_paper.figures.orders import hasse_diagram, league_direct
 from psps_paper.figures.ranks import cumulative_ranks, p_score_dots, rank_heat, rank_interval, rankogram
 from psps_paper.figures.robustness import identified_ranges, threshold_forest
 from psps_paper.figures.small_study import bubble, contour_funnel
 from psps_paper.figures.studies import effect_direction, studies_by_year
+from psps_paper.figures.studies_forest import forest_comparisons, forest_pages, forest_pairwise, node_split_forest
 
 __all__ = [
     "Drawing",
@@ -18,13 +20,19 @@ __all__ = [
     "contour_funnel",
     "cumulative_ranks",
     "effect_direction",
+    "forest_comparisons",
     "forest_network",
+    "forest_pages",
+    "forest_pairwise",
     "forest_responders",
     "funnel",
+    "hasse_diagram",
     "identified_ranges",
     "interval_strip",
+    "league_direct",
     "league_heat",
     "network_graph",
+    "node_split_forest",
     "p_score_dots",
     "prior_strip",
     "prisma_flow",

@@ -14,13 +14,14 @@ from psps_paper.effects.checks import choice
 from psps_paper.network.heterogeneity import least_squares, p_of_q
 from psps_paper.network.model import METHODS, NetworkFit, fit_network, rows_of, subnetworks
 from psps_paper.network.reduction import Design, Reduced, joiner
+from psps_paper.network.results import Result, as_text
 
 # A direct proportion this close to 1 leaves no indirect evidence.
 NO_INDIRECT = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
-class QDecomposition:
+class QDecomposition(Result):
     """Q by design, and tests of inconsistency between designs.
 
     A design is the set of treatments that a study compares.
@@ -46,6 +47,26 @@ class QDecomposition:
     between_random: dict[str, float]
     designs: pd.DataFrame
     detached: pd.DataFrame
+
+    @property
+    def title(self) -> str:
+        return "Q of the network by design"
+
+    def to_frame(self) -> pd.DataFrame:
+        """Total, within designs, between designs (common and random effects): part, q, df, p, tau2."""
+        parts = ("total", "within", "between", "between_random")
+        rows = [{"part": part, **getattr(self, part)} for part in parts]
+        return pd.DataFrame(rows, columns=["part", "q", "df", "p", "tau2"])
+
+    def summary(self) -> str:
+        """The parts, then the designs, as text."""
+        tables = {
+            self.title: self.to_frame(),
+            "Within each design": self.designs,
+            "Between designs, without one": self.detached,
+        }
+        shown = (f"{title}:\n{x.to_string(index=False, float_format=as_text)}" for title, x in tables.items() if len(x))
+        return "\n\n".join(shown)
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,6 +27,7 @@ from psps_paper.network.reduction import (
     real_numbers,
     reduce_contrasts,
 )
+from psps_paper.network.results import Result, as_text, pairs_frame, with_limits
 from psps_paper.network.tau2_search import Tau2Maxima, Tau2Maximum, tau2_maxima
 
 Desirable = Literal["lower", "higher"]
@@ -37,7 +38,7 @@ PIECE = 2_000_000
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkFit:
+class NetworkFit(Result):
     """Result of a network meta-analysis.
 
     Every DataFrame ``[treatment x treatment]`` is row minus column, in the unit of the input; its
@@ -206,9 +207,68 @@ class NetworkFit:
     def cov(self) -> pd.DataFrame:
         return self._square(self.covariance)
 
+    def to_frame(self) -> pd.DataFrame:
+        """All pairs of treatments: treat1, treat2, te, se, lower, upper, p, predict_lower, ..., se_common."""
+        p = with_limits(self.te.to_numpy(), self.se.to_numpy(), self.level)["p"]
+        names = ["te", "se", "lower", "upper", "predict_lower", "predict_upper", "te_common", "se_common"]
+        frame = pairs_frame(self.treatments, {name: getattr(self, name) for name in names} | {"p": self._square(p)})
+        return frame[["treat1", "treat2", *names[:4], "p", *names[4:]]]
+
+    def summary(self, reference: str | None = None) -> str:
+        """Counts, each treatment against the reference, heterogeneity and the tests of Q, as text.
+
+        Parameters
+        ----------
+        reference : str, optional
+            Default: the first treatment.
+
+        Raises
+        ------
+        ValueError
+            ``reference`` is no treatment of the fit.
+        """
+        reference = self.treatments[0] if reference is None else reference
+        choice(reference, "reference", self.treatments)
+        rows = self.treatments
+        columns = {name: getattr(self, name)[reference] for name in ("te", "se", "lower", "upper")}
+        p = with_limits(columns["te"].to_numpy(), columns["se"].to_numpy(), self.level)["p"]
+        shown = pd.DataFrame(columns, index=rows).assign(p=p)
+        shown[["predict_lower", "predict_upper"]] = np.column_stack(
+            [self.predict_lower[reference], self.predict_upper[reference]]
+        )
+        common = pd.DataFrame({"te": self.te_common[reference], "se": self.se_common[reference]}, index=rows)
+        share = [f"{100 * x:.1f}%" for x in (self.i2, self.i2_lower, self.i2_upper)]
+        lines = [
+            f"Studies {self.n_studies}, pairwise comparisons {self.n_contrasts}, treatments {len(self.treatments)}",
+            "",
+            f"Random effects, treatment minus {reference}, with {self.level:.0%} confidence and prediction intervals:",
+            shown.drop(index=reference).to_string(float_format=as_text),
+            "",
+            f"Common effect, treatment minus {reference}:",
+            common.drop(index=reference).to_string(float_format=as_text),
+            "",
+            f"tau2 {as_text(self.tau2)} ({self.method}), tau {as_text(self.tau)}, I2 {share[0]} ({share[1]} to"
+            f" {share[2]})",
+            "",
+            "Heterogeneity within designs and inconsistency between them:",
+            self._tests().to_string(float_format=as_text),
+        ]
+        return "\n".join([*lines, *self.notes])
+
+    def _tests(self) -> pd.DataFrame:
+        """Q of the network, and its parts where the fit is of trials."""
+        from psps_paper.network.inconsistency import decompose_q
+
+        parts = {"total": {"q": self.q, "df": self.df_q, "p": self.p_q}}
+        if self.method != "pooled":
+            found = decompose_q(self)
+            parts |= {"within designs": found.within, "between designs": found.between}
+        table = pd.DataFrame(parts).T[["q", "df", "p"]]
+        return table.assign(df=[f"{df:g}" for df in table["df"]])
+
 
 @dataclass(frozen=True, eq=False)
-class NetworkFits:
+class NetworkFits(Result):
     """Results for B data sets of one design, as arrays; see :class:`NetworkFit`.
 
     Attributes
@@ -300,6 +360,16 @@ class NetworkFits:
     @property
     def predict_upper(self) -> np.ndarray:
         return self._prediction_limit(1)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a data set: tau2, q, p_q, i2, i2_lower, i2_upper."""
+        return pd.DataFrame({name: getattr(self, name) for name in ("tau2", "q", "p_q", "i2", "i2_lower", "i2_upper")})
+
+    def summary(self) -> str:
+        """Quantiles of what :meth:`to_frame` holds, as text."""
+        quantiles = self.to_frame().quantile([0, 0.25, 0.5, 0.75, 1])
+        head = f"{len(self.tau2)} networks of {len(self.treatments)} treatments, quantiles:"
+        return f"{head}\n{quantiles.to_string(float_format=as_text)}"
 
 
 def z_quantile(level: float) -> float:

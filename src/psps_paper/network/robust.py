@@ -10,13 +10,14 @@ import scipy
 
 from psps_paper.network.heterogeneity import least_squares
 from psps_paper.network.model import NetworkFit, rows_of
+from psps_paper.network.results import Result, as_text, pairs_frame
 
 # Eigenvalues of I - H below this are zero: the study alone determines a contrast.
 LEVERAGE_TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
-class RobustFit:
+class RobustFit(Result):
     """Cluster-robust inference; DataFrames [treatment x treatment], row minus column.
 
     ``df`` are Satterthwaite degrees of freedom of t, of which ``lower`` and ``upper`` make use.
@@ -28,6 +29,15 @@ class RobustFit:
     df: pd.DataFrame
     lower: pd.DataFrame
     upper: pd.DataFrame
+
+    def to_frame(self) -> pd.DataFrame:
+        """All pairs of treatments: treat1, treat2, te, se, df, lower, upper."""
+        return pairs_frame(list(self.te.index), {n: getattr(self, n) for n in ("te", "se", "df", "lower", "upper")})
+
+    def summary(self) -> str:
+        """All pairs, as text."""
+        head = "Cluster-robust network meta-analysis (CR2), treat1 minus treat2"
+        return f"{head}\n\n{self.to_frame().to_string(index=False, float_format=as_text)}"
 
 
 def cluster_robust(fit: NetworkFit) -> RobustFit:

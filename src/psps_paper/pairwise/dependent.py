@@ -10,6 +10,7 @@ import pandas as pd
 import scipy
 
 from psps_paper.effects.checks import one_number
+from psps_paper.network.results import Result
 from psps_paper.network.tau2_search import tau2_maxima
 from psps_paper.pairwise.random_effects import critical_value, study_estimates, two_sided_p
 
@@ -29,7 +30,7 @@ class Sigma2Maximum:
 
 
 @dataclass(frozen=True, eq=False)
-class ThreeLevelFit:
+class ThreeLevelFit(Result):
     """Result of :func:`three_level`.
 
     Attributes
@@ -62,9 +63,13 @@ class ThreeLevelFit:
     weights: np.ndarray
     sigma2_maxima: tuple[Sigma2Maximum, ...]
 
+    @property
+    def title(self) -> str:
+        return "Three-level meta-analysis (REML)"
+
 
 @dataclass(frozen=True)
-class RobustFit:
+class RobustFit(Result):
     """Result of :func:`robust_meta_analysis`.
 
     Attributes
@@ -87,6 +92,10 @@ class RobustFit:
     rho: float
     n_studies: int
     n_estimates: int
+
+    @property
+    def title(self) -> str:
+        return "Meta-analysis with robust variance"
 
 
 def _codes(groups: Sequence, k: int, name: str) -> tuple[np.ndarray, int]:

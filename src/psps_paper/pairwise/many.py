@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import get_args
 
 import numpy as np
+import pandas as pd
 import scipy
 
 from psps_paper.effects.checks import LARGEST_RATIO, choice, numbers, one_number, require
 from psps_paper.network.heterogeneity import i_squared, least_squares, p_of_q, tau2_dl
+from psps_paper.network.results import Result, as_text
 from psps_paper.network.tau2_search import Tau2Maxima, tau2_maxima
 from psps_paper.pairwise.random_effects import PredictionDf, Tau2Method, critical_value
 
@@ -19,7 +21,7 @@ MAX_STEPS = 200
 
 
 @dataclass(frozen=True, eq=False)
-class PairwiseFits:
+class PairwiseFits(Result):
     """Results of B meta-analyses as arrays [B]; see :class:`PairwiseFit`.
 
     Attributes
@@ -54,6 +56,18 @@ class PairwiseFits:
     prediction_df: float
     weights: np.ndarray
     maxima: Tau2Maxima | None
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a data set: te, se, lower, upper, p, tau2, q, p_q, i2, predict_lower, predict_upper."""
+        names = ("te", "se", "lower", "upper", "p", "tau2", "q", "p_q", "i2", "predict_lower", "predict_upper")
+        return pd.DataFrame({name: getattr(self, name) for name in names})
+
+    def summary(self) -> str:
+        """Quantiles of what :meth:`to_frame` holds, as text."""
+        quantiles = self.to_frame().quantile([0, 0.25, 0.5, 0.75, 1])
+        return (
+            f"{len(self.te)} meta-analyses of {self.k} studies, quantiles:\n{quantiles.to_string(float_format=as_text)}"
+        )
 
 
 def meta_analyses(

@@ -13,6 +13,7 @@ import scipy
 
 from psps_paper.effects.checks import LARGEST_RATIO, choice, numbers, one_number, require
 from psps_paper.network.heterogeneity import UNEVEN, i_squared, least_squares, p_of_q, tau2_dl
+from psps_paper.network.results import Result, as_text
 from psps_paper.network.tau2_search import OneMean, Tau2Maximum, local_maxima
 
 LOG_2PI = math.log(2 * math.pi)
@@ -21,7 +22,7 @@ PredictionDf = Literal["k-2", "k-1", "normal"]
 
 
 @dataclass(frozen=True, eq=False)
-class PairwiseFit:
+class PairwiseFit(Result):
     """Result of :func:`meta_analysis`.
 
     Attributes
@@ -82,6 +83,33 @@ class PairwiseFit:
     weights: np.ndarray
     log_likelihood: float
     tau2_maxima: tuple[Tau2Maximum, ...]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Common and random effects, then the prediction interval: model, te, se, lower, upper, p."""
+        reach = critical_value(self.level) * self.se_common
+        common = [self.te_common, self.se_common, self.te_common - reach, self.te_common + reach]
+        rows = [
+            ("common", *common, two_sided_p(self.te_common / self.se_common)),
+            ("random", self.te, self.se, self.lower, self.upper, self.p),
+            ("prediction", self.te, np.nan, self.predict_lower, self.predict_upper, np.nan),
+        ]
+        return pd.DataFrame(rows, columns=["model", "te", "se", "lower", "upper", "p"])
+
+    def summary(self) -> str:
+        """Number of studies, both models, heterogeneity and its test, as text."""
+        share = [f"{100 * x:.1f}%" for x in (self.i2, self.i2_lower, self.i2_upper)]
+        method = f"{self.tau2_method}{', Hartung-Knapp' if self.hartung_knapp else ''}"
+        table = self.to_frame().to_string(index=False, float_format=as_text, na_rep="")
+        return "\n".join(
+            [
+                f"Studies {self.k}, {self.level:.0%} intervals",
+                "",
+                table,
+                "",
+                f"tau2 {as_text(self.tau2)} ({method}), I2 {share[0]} ({share[1]} to {share[2]})",
+                f"Heterogeneity: Q = {as_text(self.q)}, df {self.df_q}, p {as_text(self.p_q)}",
+            ]
+        )
 
 
 def study_estimates(te, se, *, at_least: int = 1) -> tuple[np.ndarray, np.ndarray]:

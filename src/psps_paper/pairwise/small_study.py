@@ -8,6 +8,7 @@ import numpy as np
 import scipy
 
 from psps_paper.effects.checks import numbers
+from psps_paper.network.results import Result
 from psps_paper.pairwise.random_effects import study_estimates, two_sided_p
 
 # Standard errors that differ by less than this share are equal but for rounding.
@@ -15,7 +16,7 @@ SAME_SE = 1e-9
 
 
 @dataclass(frozen=True)
-class EggerTest:
+class EggerTest(Result):
     """Result of :func:`egger_test`.
 
     Attributes
@@ -34,6 +35,10 @@ class EggerTest:
     df: int
     p: float
     limit: float
+
+    @property
+    def title(self) -> str:
+        return "Egger's test of funnel-plot asymmetry"
 
 
 def egger_test(te, se) -> EggerTest:

@@ -250,7 +250,7 @@ class NetworkFit(Result):
             f"tau2 {as_text(self.tau2)} ({self.method}), tau {as_text(self.tau)}, I2 {share[0]} ({share[1]} to"
             f" {share[2]})",
             "",
-            "Heterogeneity within designs and inconsistency between them:",
+            "Tests of heterogeneity and inconsistency:",
             self._tests().to_string(float_format=as_text),
         ]
         return "\n".join([*lines, *self.notes])

@@ -10,6 +10,7 @@ from psps_paper.ensemble import load_witnesses, published_evidence
 from psps_paper.ensemble.model import CAPS, METHODS
 from psps_paper.ensemble.ranges import SEED, Searched, chosen, search_ranges, search_table
 from psps_paper.ensemble.witnesses import conclusions_by_refit
+from psps_paper.parallel import workers
 from psps_paper.tables.files import write_atomically
 
 
@@ -33,6 +34,8 @@ def add_ranges(ranges: argparse.ArgumentParser) -> None:
     ranges.add_argument(
         "--cap", type=float, choices=CAPS, action="append", help="largest absolute SMD; may be repeated (default: all)"
     )
+    ranges.add_argument("--jobs", type=int, help="processes (default: one a processor); the result is the same")
+    ranges.add_argument("--cluster", metavar="ADDRESS", help="of a Dask scheduler that does the work (extra: cluster)")
     ranges.add_argument("--seed", type=int, default=SEED, help=f"(default: {SEED})")
     ranges.set_defaults(run=_ranges)
 
@@ -77,10 +80,9 @@ def _ranges(options: argparse.Namespace) -> int:
             flush=True,
         )
 
-    found, searched = [], []
-    for method in options.tau2 or METHODS:
-        more, tried = search_ranges(evidence, method, seed=options.seed, caps=options.cap or CAPS, report=report)
-        found, searched = found + more, searched + tried
+    methods = list(dict.fromkeys(options.tau2 or METHODS))
+    with workers(options.jobs, options.cluster):
+        found, searched = search_ranges(evidence, methods, seed=options.seed, caps=options.cap or CAPS, report=report)
     for name, table in (("witnesses", chosen(evidence, found)), ("range_searches", search_table(searched))):
         path = options.folder / f"{name}.csv"
         write_atomically(path, table.to_csv(index=False, lineterminator="\n").encode())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from psps_paper.ensemble.model import CAPS, CROSSOVERS, METHODS, Evidence, Metho
 from psps_paper.ensemble.proofs import impossible
 from psps_paper.ensemble.search import Problem, Target, approach, push, settle
 from psps_paper.ensemble.witnesses import SPREADS, SWITCHES, belongs, findings, load_witnesses
+from psps_paper.parallel import each
 
 SEED = 20250305
 FIXED_CORRELATIONS = (0.25, 0.5, 0.75, 0.9)
@@ -174,27 +176,74 @@ def contains(wide: Setting, narrow: Setting) -> bool:
 
 def search_ranges(
     evidence: Evidence,
-    method: Method,
+    methods: Method | Sequence[Method],
     *,
     seed: int = SEED,
     caps: Sequence[float] = CAPS,
     report: Callable[[Searched], None] | None = None,
+    **limits: Any,
 ) -> tuple[list[Found], list[Searched]]:
-    """Search the settings of one estimator with these caps; each has a stream of random numbers of its own."""
-    found, searched, earlier = [], [], []
-    for number, setting in enumerate(settings(method)):
-        if setting.cap not in caps or impossible(evidence, setting):
-            continue
-        rng = np.random.default_rng([seed, ("DL", "REML", "ML").index(method), number])
-        alone = setting.crossovers == "independent groups" or setting.correlation[0] == setting.correlation[1]
-        limits = {"starts": FIXED_STARTS, "points": FIXED_POINTS, "again": 1.0} if alone else {}
-        more, what, points = explore(evidence, setting, carried(evidence, setting, earlier), rng, **limits)
-        found += more
-        searched.append(what)
-        earlier.append((setting, points))
-        if report is not None:
-            report(what)
-    return found, searched
+    """Search the settings of one or several estimators with these caps.
+
+    Each setting has a stream of random numbers of its own and starts from the points of those that it contains, so
+    that the result is the same in one process, in several and on a cluster (:func:`psps_paper.parallel.workers`).
+
+    Parameters
+    ----------
+    evidence : Evidence
+    methods : {"DL", "REML", "ML"} or a sequence of them
+    seed : int
+    caps : sequence of float
+        Largest absolute SMD.
+    report : callable, optional
+        Called with each :class:`Searched`, setting by setting.
+    **limits
+        Of :func:`explore`: ``starts``, ``points``, ``again`` and ``kinds``, in every setting.
+
+    Returns
+    -------
+    list of Found, list of Searched
+        By estimator, then by setting.
+    """
+    waiting = [
+        (method, number, setting)
+        for method in ([methods] if isinstance(methods, str) else methods)
+        for number, setting in enumerate(settings(method))
+        if setting.cap in caps and not impossible(evidence, setting)
+    ]
+    order = [(method, number) for method, number, _ in waiting]
+    done: dict[tuple[str, int], tuple] = {}
+    while waiting:
+        behind = [(setting, number) for _, number, setting in waiting]
+        ready = [
+            one for one in waiting if not any(k < one[1] and contains(one[2], other) for other, k in behind)
+        ]  # of the same estimator, since others contain nothing of it
+        known = [
+            [
+                (done[key][1].setting, done[key][2])
+                for key in order
+                if key in done and key[0] == method and key[1] < number
+            ]
+            for method, number, _ in ready
+        ]
+        arguments = [(evidence, one, earlier, seed, limits) for one, earlier in zip(ready, known, strict=True)]
+        for (method, number, _), result in zip(ready, each(_search_setting, arguments), strict=True):
+            done[method, number] = result
+            if report is not None:
+                report(result[1])
+        waiting = [one for one in waiting if one not in ready]
+    return [found for key in order for found in done[key][0]], [done[key][1] for key in order]
+
+
+def _search_setting(
+    evidence: Evidence, which: tuple[Method, int, Setting], earlier: Sequence[tuple], seed: int, limits: dict[str, Any]
+) -> tuple[list[Found], Searched, list[tuple[np.ndarray, np.ndarray]]]:
+    """One setting, from the points of the earlier ones that it contains."""
+    method, number, setting = which
+    rng = np.random.default_rng([seed, ("DL", "REML", "ML").index(method), number])
+    alone = setting.crossovers == "independent groups" or setting.correlation[0] == setting.correlation[1]
+    usual = {"starts": FIXED_STARTS, "points": FIXED_POINTS, "again": 1.0} if alone else {}
+    return explore(evidence, setting, carried(evidence, setting, earlier), rng, **(usual | limits))
 
 
 # --- what is kept -------------------------------------------------------------------------------------

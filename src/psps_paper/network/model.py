@@ -29,12 +29,15 @@ from psps_paper.network.reduction import (
 )
 from psps_paper.network.results import Result, as_text, pairs_frame, with_limits
 from psps_paper.network.tau2_search import Tau2Maxima, Tau2Maximum, tau2_maxima
+from psps_paper.parallel import count, each
 
 Desirable = Literal["lower", "higher"]
 METHODS = ("DL", "REML", "ML")
 PredictionDf = Literal["q-1", "q", "normal", "partlett-riley"]
 # fit_networks works through B data sets in pieces of about this many numbers.
 PIECE = 2_000_000
+# Data sets that are worth another process.
+FEWEST = 1_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -523,6 +526,8 @@ def fit_networks(
 ) -> NetworkFits:
     """Fit B data sets that share studies and comparisons; the numbers of a loop, much faster.
 
+    Inside :func:`psps_paper.parallel.workers`, thousands of data sets are shared out among processes or a cluster.
+
     Parameters
     ----------
     contrasts : DataFrame [study, treat1, treat2]
@@ -584,14 +589,15 @@ def fit_networks(
     design = make_design(study, treat1, treat2, repeats=correlation is not None)
     shape = (n_sets, te.shape[1])
     te, se = np.broadcast_to(te, shape), np.broadcast_to(se, shape)
-    size = max(1, PIECE // (design.n_rows * len(design.treatments)))
+    share = max(FEWEST, -(-n_sets // count()))
+    size = max(1, min(share, PIECE // (design.n_rows * len(design.treatments))))
     pieces = [slice(k, k + size) for k in range(0, n_sets, size)]
 
     def of_piece(value, piece):
         return value[piece] if np.size(value) > 1 and np.ndim(value) == 1 else value
 
-    fits = [
-        _fit(
+    arguments = [
+        (
             design,
             te[piece],
             se[piece],
@@ -603,6 +609,7 @@ def fit_networks(
         )
         for piece in pieces
     ]
+    fits = each(_fit, arguments) if len(pieces) > 1 else [_fit(*arguments[0])]
     if len(fits) == 1:
         return fits[0]
     joined = {

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
-import joblib
+# Inside workers; each of them works alone again.
+_SHARED: ContextVar[bool] = ContextVar("shared", default=False)
 
 
 @contextmanager
@@ -24,7 +26,7 @@ def workers(jobs: int | None = None, cluster: str | None = None) -> Iterator[Non
     Raises
     ------
     ValueError
-        ``jobs`` below 1, or a cluster that cannot be reached or without the extra.
+        ``jobs`` below 1, no joblib (extra ``files``), or a cluster that cannot be reached or without the extra.
 
     Examples
     --------
@@ -34,8 +36,15 @@ def workers(jobs: int | None = None, cluster: str | None = None) -> Iterator[Non
     """
     if jobs is not None and jobs < 1:
         raise ValueError(f"jobs: {jobs} given; expected at least 1")
+    try:
+        import joblib
+    except ImportError as error:
+        raise ValueError("several processes need joblib; install psps-paper with the extra [files]") from error
     if cluster is None:
-        with joblib.parallel_config(backend="loky", n_jobs=jobs or joblib.cpu_count(), inner_max_num_threads=1):
+        with (
+            _shared(),
+            joblib.parallel_config(backend="loky", n_jobs=jobs or joblib.cpu_count(), inner_max_num_threads=1),
+        ):
             yield
         return
     try:
@@ -46,12 +55,25 @@ def workers(jobs: int | None = None, cluster: str | None = None) -> Iterator[Non
         client = Client(cluster, timeout="10s")
     except (OSError, ValueError) as error:
         raise ValueError(f"cluster {cluster!r}: no Dask scheduler answers there ({error})") from error
-    with client, joblib.parallel_config(backend="dask"):
+    with client, _shared(), joblib.parallel_config(backend="dask"):
         yield
+
+
+@contextmanager
+def _shared() -> Iterator[None]:
+    before = _SHARED.set(True)
+    try:
+        yield
+    finally:
+        _SHARED.reset(before)
 
 
 def count() -> int:
     """How many do the work at a time: 1 outside :func:`workers`."""
+    if not _SHARED.get():
+        return 1
+    import joblib
+
     return joblib.effective_n_jobs(joblib.Parallel().n_jobs)
 
 
@@ -60,4 +82,8 @@ def each(function: Callable[..., Any], arguments: Iterable[tuple]) -> list:
 
     The function and what it takes and gives must be picklable where other processes or a cluster do the work.
     """
+    if not _SHARED.get():
+        return [function(*given) for given in arguments]
+    import joblib
+
     return list(joblib.Parallel()(joblib.delayed(function)(*given) for given in arguments))

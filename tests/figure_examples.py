@@ -318,6 +318,8 @@ EXAMPLES = {
     "node_split_forest": partial(
         figures.node_split_forest, split_evidence(NETWORK), desirable="higher", overall=decompose_q(NETWORK)
     ),
+    "forest_treatments": partial(figures.forest_treatments, NETWORK, "placebo/sham", desirable="higher"),
+    "network_of": partial(figures.network_of, NETWORK),
     "hasse_diagram": partial(figures.hasse_diagram, partial_order(SCORES)),
     "league_direct": partial(figures.league_direct, league_with_direct(NETWORK), desirable="higher"),
 }

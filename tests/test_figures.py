@@ -292,7 +292,9 @@ def foreign_colours(name: str) -> set[str]:
     return set(re.findall(r"#[0-9a-f]{6}\b", svg_of(name))) - known
 
 
-@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in ("league_heat", "league_direct")])
+@pytest.mark.parametrize(
+    "name", [name for name in EXAMPLES if name not in ("league_heat", "league_direct", "network_of")]
+)
 def test_svg_has_no_colours_but_the_style_s_own(name):
     assert foreign_colours(name) == set()
 
@@ -533,6 +535,11 @@ def test_save_refuses_an_unknown_format(tmp_path):
             "node_split_forest",
             ["vs neuromodulation, p = 0.082; direct −0.28 (−0.45 to −0.10); indirect −0.63", "Q = 4.26"],
         ),
+        (
+            "forest_treatments",
+            ["against placebo/sham", "neuromodulation 0.46 (0.30 to 0.62), prediction interval", "tau² "],
+        ),
+        ("network_of", ["neuromodulation versus placebo/sham (2 studies, 2 estimates)"]),
         ("hasse_diagram", ["4 treatments by pain and quality of life", "conservative above neuromodulation"]),
         ("league_direct", ["neuromodulation against placebo/sham, direct, 0.48 (0.31 to 0.66)"]),
     ],

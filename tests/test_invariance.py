@@ -437,6 +437,7 @@ def test_results_of_contrasts_do_not_depend_on_how_they_are_written(name, seed, 
 IN_ORDER = {"outcomes", "treatment_classes", "article_numbers", "claims", "witnesses"}
 # Chapters whose numbers do not come from rows of tables
 NOT_OF_ROWS = {
+    "coming_from_netmeta": "shows public reviews that come with the package, and reference results",
     "data_dictionary": "shows the tables themselves, and their checksums",
     "validation": "compares with reference results, each of its own file",
 }

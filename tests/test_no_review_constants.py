@@ -22,6 +22,8 @@ FILES = sorted(
 )
 # The names that the papers of Turner and Rhodes give to outcomes and comparisons of any review
 PUBLISHED_NAMES = {"bayes/presets.py"}
+# Other people's reviews, whose arms have names that some of this one's have too
+OTHER_REVIEWS = {"assets/dong2013.csv", "assets/public_reviews.csv", "book/coming_from_netmeta.py"}
 # Not a treatment of this review but a kind of arm in any; also a column of studies.csv
 ANY_REVIEW = r"placebo[_ ]arm"
 # What the article's condition, treatments and supplements are called, beyond what the tables name
@@ -71,7 +73,7 @@ def findings(text: str) -> list[str]:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(SRC).as_posix())
 def test_the_package_names_nothing_of_this_review(path):
     assert path.is_relative_to(SRC)
-    if path.relative_to(SRC / "psps_paper").as_posix() not in PUBLISHED_NAMES:
+    if path.relative_to(SRC / "psps_paper").as_posix() not in PUBLISHED_NAMES | OTHER_REVIEWS:
         assert findings(path.read_text(encoding="utf-8")) == []
 
 

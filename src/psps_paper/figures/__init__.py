@@ -6,13 +6,19 @@ from psps_paper.figures.drawing import Drawing, save, to_svg
 from psps_paper.figures.flow import prisma_flow
 from psps_paper.figures.forest import forest_network, forest_responders
 from psps_paper.figures.intervals import funnel, interval_strip
-from psps_paper.figures.network import league_heat, network_graph
+from psps_paper.figures.network import league_heat, network_graph, network_of
 from psps_paper.figures.orders import hasse_diagram, league_direct
 from psps_paper.figures.ranks import cumulative_ranks, p_score_dots, rank_heat, rank_interval, rankogram
 from psps_paper.figures.robustness import identified_ranges, threshold_forest
 from psps_paper.figures.small_study import bubble, contour_funnel
 from psps_paper.figures.studies import effect_direction, studies_by_year
-from psps_paper.figures.studies_forest import forest_comparisons, forest_pages, forest_pairwise, node_split_forest
+from psps_paper.figures.studies_forest import (
+    forest_comparisons,
+    forest_pages,
+    forest_pairwise,
+    forest_treatments,
+    node_split_forest,
+)
 
 __all__ = [
     "Drawing",
@@ -25,6 +31,7 @@ __all__ = [
     "forest_pages",
     "forest_pairwise",
     "forest_responders",
+    "forest_treatments",
     "funnel",
     "hasse_diagram",
     "identified_ranges",
@@ -32,6 +39,7 @@ __all__ = [
     "league_direct",
     "league_heat",
     "network_graph",
+    "network_of",
     "node_split_forest",
     "p_score_dots",
     "prior_strip",

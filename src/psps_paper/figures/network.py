@@ -17,6 +17,8 @@ from psps_paper.figures import palette, style
 from psps_paper.figures.drawing import Drawing
 from psps_paper.figures.style import INK, MUTED, PAPER, Width
 from psps_paper.formatting import interval, number
+from psps_paper.network.model import NetworkFit
+from psps_paper.network.orientation import orient
 
 if TYPE_CHECKING:
     import networkx as nx  # each function that needs it imports it: it is slow to load
@@ -408,6 +410,26 @@ def _middle(first, first_box, second, second_box) -> tuple[float, float]:
 
     share = (leave(first_box) + 1 - leave(second_box)) / 2
     return tuple(float(v) for v in start + share * step)
+
+
+def network_of(fit: NetworkFit, *, name: str = "network_of", **options) -> Drawing:
+    """The network graph of a fit, of any treatments.
+
+    Parameters
+    ----------
+    fit : NetworkFit
+        Of trials.
+    options
+        As in :func:`network_graph`; ``classes`` may give each treatment a colour (#rrggbb) in place of the one for all.
+
+    Returns
+    -------
+    Drawing
+        As from :func:`network_graph`.
+    """
+    pairs = orient(fit.contrasts, fit.treatments).groupby(["treat1", "treat2"])["study"]
+    edges = pairs.agg(n_studies="nunique", n_estimates="size").reset_index()
+    return network_graph(edges, name=name, **{"classes": dict.fromkeys(fit.treatments, TOWARDS_ROW)} | options)
 
 
 @style.styled

@@ -91,7 +91,9 @@ def __getattr__(name: str) -> dict[str, str]:
 
 
 def class_colour(treatment_class: str) -> str:
-    """Colour of a treatment class; an unknown class is an error."""
+    """Colour of a treatment class; an unknown class is an error. A colour written #rrggbb is its own."""
+    if re.fullmatch("#[0-9a-f]{6}", treatment_class):
+        return treatment_class
     colours = class_colours()
     if treatment_class not in colours:
         raise ValueError(f"treatment class {treatment_class!r} is not one of {', '.join(colours)}")

@@ -24,7 +24,7 @@ from psps_paper.figures.forest import (
 )
 from psps_paper.figures.style import INK, MUTED, PAPER, Width
 from psps_paper.formatting import number, p_value, ratio_number
-from psps_paper.network import NetworkFit, QDecomposition, fit_network, orient
+from psps_paper.network import BinaryNetworkFit, NetworkFit, QDecomposition, fit_network, orient, p_scores_from
 from psps_paper.pairwise import PairwiseFit
 
 COLUMNS = ["comparison", "kind", "label", "te", "lower", "upper", "weight", "predict_lower", "predict_upper", "text"]
@@ -76,6 +76,58 @@ def forest_pairwise(
     rows.append({"kind": "note", "text": heterogeneity_line(fit.tau2, fit.i2, fit.q, fit.df_q, fit.p_q)})
     table = pd.DataFrame(rows, columns=COLUMNS).assign(comparison=f"{first} vs {second}")
     return _drawing(table, name, width, desirable, (first, second), unit, ratio, fit.level, "Forest plot")
+
+
+@style.styled
+def forest_treatments(
+    fit: NetworkFit | BinaryNetworkFit,
+    reference: str,
+    *,
+    desirable: str,
+    unit: str = "effect",
+    ratio: bool = False,
+    width: Width = "double",
+    name: str = "forest_treatments",
+) -> Drawing:
+    """Each treatment of a network against a reference, the best first, with prediction intervals.
+
+    Parameters
+    ----------
+    fit : NetworkFit or BinaryNetworkFit
+        The latter has a common effect, and no prediction intervals.
+    reference : str
+        One of its treatments; te is treatment minus reference.
+    desirable, unit, ratio
+        As in :func:`forest_pairwise`.
+
+    Returns
+    -------
+    Drawing
+        Data as in :func:`forest_pairwise`, the last row being tau2, I2 and Q of the network.
+
+    Raises
+    ------
+    ValueError
+        ``reference`` is no treatment of the fit.
+    """
+    if reference not in fit.treatments:
+        raise ValueError(f"forest_treatments: {reference!r} is not one of {', '.join(fit.treatments)}")
+    names = {name: name for name in ("te", "lower", "upper", "predict_lower", "predict_upper")}
+    se = "se"
+    if isinstance(fit, BinaryNetworkFit):
+        names, se = {name: f"{name}_common" for name in ("te", "lower", "upper")}, "se_common"
+    order = p_scores_from(getattr(fit, names["te"]), getattr(fit, se), desirable=desirable)
+    rows = [
+        {"kind": "estimate", "label": treatment}
+        | {ours: getattr(fit, theirs).at[treatment, reference] for ours, theirs in names.items()}
+        for treatment in order.sort_values(ascending=False, kind="stable").index
+        if treatment != reference
+    ]
+    if isinstance(fit, NetworkFit):
+        rows.append({"kind": "note", "text": heterogeneity_line(fit.tau2, fit.i2, fit.q, fit.df_q, fit.p_q)})
+    table = pd.DataFrame(rows, columns=COLUMNS).assign(comparison=f"treatment vs {reference}")
+    what = f"Forest plot of treatments against {reference}"
+    return _drawing(table, name, width, desirable, ("the treatment", reference), unit, ratio, fit.level, what)
 
 
 @style.styled

@@ -24,6 +24,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from audit_examples import ERRORS, Example, description, direct_pairs, random_example, text_of
 from psps_paper.audit import audit
 from psps_paper.network import fit_network
+from psps_paper.tables.files import write_atomically
 
 PUBLIC = {"senn2013": False, "franchini2012": False, "linde2015": True, "smoking": True}
 SIZES = {"3 to 5": range(3, 6), "6 to 10": range(6, 11), "11 to 20": range(11, 21)}
@@ -136,8 +137,8 @@ def main() -> None:
     unharmed(counts, round(2000 * options.share))
     print(f"networks as fitted after {time.monotonic() - start:.0f} s", flush=True)
     harmed(counts, round(150 * options.share))
-    counts.power_table().to_csv(options.out / "audit_power.csv", index=False, lineterminator="\n")
-    counts.geometry_table().to_csv(options.out / "audit_geometry.csv", index=False, lineterminator="\n")
+    for name, table in (("audit_power", counts.power_table()), ("audit_geometry", counts.geometry_table())):
+        write_atomically(options.out / f"{name}.csv", table.to_csv(index=False, lineterminator="\n").encode())
     print(f"wrote audit_power.csv and audit_geometry.csv after {time.monotonic() - start:.0f} s")
 
 

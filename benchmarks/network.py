@@ -41,6 +41,7 @@ from psps_paper.network import (
     rank_probabilities,
 )
 from psps_paper.pairwise import meta_analyses, meta_analysis
+from psps_paper.tables.files import write_atomically
 
 ORACLES = Path(__file__).resolve().parent.parent / "tests" / "oracles"
 
@@ -118,7 +119,7 @@ def single_fit_in_r(table: pd.DataFrame, ours: float) -> list[tuple[str, float, 
         return [("Senn2013, netmeta", np.nan, "R with netmeta not present: not timed", True)]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "senn2013.csv"
-        table.to_csv(path, index=False)
+        write_atomically(path, table.to_csv(index=False).encode())
         script = (
             "suppressMessages(library(netmeta)); p <- read.csv(commandArgs(TRUE)[1]); "
             "f <- function() netmeta(te, se, treat1, treat2, study, data = p); f(); "

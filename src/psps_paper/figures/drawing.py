@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from psps_paper.figures.layout import browser_finds_typefaces, installed_typefaces
 from psps_paper.figures.style import FONT_STACK, RC
+from psps_paper.tables.files import write_atomically
 
 SVG = "http://www.w3.org/2000/svg"
 XLINK = "http://www.w3.org/1999/xlink"
@@ -111,17 +112,21 @@ def save(drawing: Drawing, folder: Path, formats: tuple[str, ...] = FORMATS, dpi
     paths = [folder / f"{drawing.name}.{extension}" for extension in (*formats, "csv")]
     for path in paths:
         if path.suffix == ".svg":
-            path.write_text(to_svg(drawing) + "\n", encoding="utf-8")
+            content = (to_svg(drawing) + "\n").encode()
         elif path.suffix == ".csv":
-            for_csv(drawing.data).to_csv(path, index=False, lineterminator="\n")
+            content = for_csv(drawing.data).to_csv(index=False, lineterminator="\n").encode()
         else:
             # A date or a version in the file would change its bytes with every build.
             dateless = {"Software": None} if path.suffix == ".png" else {"CreationDate": None}
             with mpl.rc_context(RC), installed_typefaces(drawing.figure):
+                buffer = io.BytesIO()
                 drawing.figure.savefig(
-                    path,
+                    buffer,
+                    format=path.suffix[1:],
                     dpi=dpi,
                     metadata=dateless,
                     facecolor="white" if path.suffix == ".png" else "none",
                 )
+                content = buffer.getvalue()
+        write_atomically(path, content)
     return paths

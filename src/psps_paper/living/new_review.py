@@ -206,8 +206,8 @@ def build_data(folder: Path, *, tell: Callable[[str], None] = lambda text: None)
             if name == "outcomes":
                 for number, row in table.iterrows():
                     outcome_of(row, f"{CONFIG}, outcomes, entry {number + 1}")
-            (data / f"{name}.csv").write_bytes(csv_bytes(table))
-            (data / "dictionaries" / f"{name}.csv").write_bytes(csv_bytes(dictionary))
+            write_atomically(data / f"{name}.csv", csv_bytes(table))
+            write_atomically(data / "dictionaries" / f"{name}.csv", csv_bytes(dictionary))
         treatments = [entry["name"] for entry in settings["treatments"]]
         for outcome in settings["outcomes"]:
             table = outcome["table"]

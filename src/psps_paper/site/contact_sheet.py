@@ -16,6 +16,7 @@ from pathlib import Path
 
 from psps_paper.site.printing import ARGUMENTS, find_chromium
 from psps_paper.site.words import parts
+from psps_paper.tables.files import write_atomically
 
 WIDTHS = (1280, 360)
 THEMES = ("light", "dark")
@@ -75,18 +76,18 @@ def photograph(built: Path, stems: list[str], folder: Path) -> None:
                     for stem in stems:
                         page.goto(f"http://127.0.0.1:{server.server_port}/book/{stem}.html", wait_until="load")
                         height = min(page.evaluate("document.documentElement.scrollHeight"), TALLEST)
-                        page.screenshot(
-                            path=folder / f"{stem}-{width}-{theme}.jpg",
+                        picture = page.screenshot(
                             type="jpeg",
                             quality=60,
                             full_page=True,
                             clip={"x": 0, "y": 0, "width": width, "height": height},
                         )
+                        write_atomically(folder / f"{stem}-{width}-{theme}.jpg", picture)
                     page.close()
             browser.close()
     finally:
         server.shutdown()
-    (folder / "index.html").write_text(sheet(stems), encoding="utf-8")
+    write_atomically(folder / "index.html", sheet(stems).encode())
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -28,6 +28,7 @@ from psps_paper.site import formulas, paths, tables, xray
 from psps_paper.site.glossary import PAGE, GlossaryDirective, explained, load_glossary
 from psps_paper.site.slimming import slim
 from psps_paper.site.trial_links import lead_to_cards
+from psps_paper.tables.files import write_atomically
 
 
 def reference_number(key: str) -> int | None:
@@ -267,13 +268,13 @@ def finish(app, error: Exception | None) -> None:
             '<summary><span class="toctree-toggle"', '<summary aria-label="Pages below"><span class="toctree-toggle"'
         )
         if marked != plain:
-            page.write_text(marked, encoding="utf-8")
+            write_atomically(page, marked.encode())
     # PDFs of an earlier build would show earlier numbers, and the front page, written anew, does not link to them.
     shutil.rmtree(output / "pdf", ignore_errors=True)
     data = output / "data"
     data.mkdir(exist_ok=True)
     for table in sorted((Path(app.srcdir) / "data").glob("*.csv")):
-        shutil.copyfile(table, data / table.name)
+        write_atomically(data / table.name, table.read_bytes())
     # Extensions add their folders to the book's by full paths.
     folders = [Path(app.srcdir) / folder for folder in app.config.html_static_path if not Path(folder).is_absolute()]
     own = frozenset({LOOK}.union(sheet.name for folder in folders for sheet in folder.glob("*.css")))

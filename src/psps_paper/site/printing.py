@@ -24,6 +24,7 @@ from urllib.parse import unquote, urlsplit
 import yaml
 
 from psps_paper.book.display import TIERS
+from psps_paper.tables.files import write_atomically
 
 # No request leaves the machine, whatever a page asks for.
 ARGUMENTS = [
@@ -289,7 +290,7 @@ def link_pdfs(built: Path) -> None:
     marked = _MARK.sub(f'<p class="psps-pdf">{links}</p>', text)
     if marked == text and not _MARK.search(text):
         raise RuntimeError(f"{front.name} has no place for the links to the PDFs")
-    front.write_text(marked, encoding="utf-8")
+    write_atomically(front, marked.encode())
 
 
 def print_all(built: Path, toc: Path, title: str) -> dict[str, int]:
@@ -304,7 +305,7 @@ def print_all(built: Path, toc: Path, title: str) -> dict[str, int]:
     target = built / FOLDER
     target.mkdir(exist_ok=True)
     for name, content in ((SUMMARY, summary), (BOOK, book)):
-        (target / name).write_bytes(content)
+        write_atomically(target / name, content)
         counts[name] = page_count(content)
     link_pdfs(built)
     return counts

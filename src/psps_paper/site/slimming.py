@@ -6,11 +6,14 @@ page or a script of this book names.
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 
 from fontTools.subset import Options, Subsetter
 from fontTools.ttLib import TTFont
+
+from psps_paper.tables.files import write_atomically
 
 _ICON = re.compile(
     r'(?:"(?P<quoted>[a-z0-9-]+)"|\b(?P<plain>[a-z0-9]+)):\[\d+,\d+,\[(?P<aliases>[^\]]*)\],"[0-9a-f]+",(?:"[^"]*"|\["[^"]*","[^"]*"\])\],?'
@@ -82,17 +85,17 @@ def slim(output: Path, *, own: frozenset[str] = frozenset(), search_as_you_type:
             else _OPTIONAL.sub("", text)
         )
         if slimmer != text:
-            file.write_text(slimmer, encoding="utf-8")
+            write_atomically(file, slimmer.encode())
     if icons.exists():
         named = {word.removeprefix("fa-") for word in used if word.startswith("fa-")}
-        icons.write_text(without_unused_icons(icons.read_text(encoding="utf-8"), named), encoding="utf-8")
+        write_atomically(icons, without_unused_icons(icons.read_text(encoding="utf-8"), named).encode())
     drawn: set[int] = set()
     for sheet in (sheet for sheet in static.rglob("*.css") if sheet.name not in own):
         css = without_unused_rules(sheet.read_text(encoding="utf-8"), used)
         drawn |= {int(code, 16) for code in re.findall(r"\\([ef][0-9a-f]{3})\b", css)}
         # One format of the theme's fonts is enough; every browser reads it.
         css = re.sub(r'url\([^)]*/webfonts/[^)]*\.woff2\) format\("woff2"\),', "", css)
-        sheet.write_text(css, encoding="utf-8")
+        write_atomically(sheet, css.encode())
     for path in static.rglob("webfonts/*"):
         if path.suffix == ".ttf":
             _keep_characters(path, drawn)
@@ -104,8 +107,10 @@ def slim(output: Path, *, own: frozenset[str] = frozenset(), search_as_you_type:
 
 def _keep_characters(path: Path, characters: set[int]) -> None:
     """Cut a font down to some characters, in its place."""
+    content = io.BytesIO()
     with TTFont(path) as font:
         subsetter = Subsetter(Options(hinting=False))
         subsetter.populate(unicodes=characters)
         subsetter.subset(font)
-        font.save(path)
+        font.save(content)
+    write_atomically(path, content.getvalue())

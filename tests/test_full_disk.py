@@ -1,0 +1,141 @@
+"""A disk that fills while something is written: nothing is lost, nothing is cut off, nothing is left beside.
+
+The disk is a stand-in that takes so many bytes and no more. All writing goes through ``tables/files.py``
+(test_writing.py), so that is where it stands.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from helpers import copy_data
+from living_examples import examples
+from psps_paper.cli.main import main
+from psps_paper.living.exports import export
+from psps_paper.living.importing import convert
+from psps_paper.living.new_review import new_review
+from psps_paper.living.reading import table_from_bytes
+from psps_paper.living.store import write_trials
+from psps_paper.site import notebooks
+
+pytestmark = pytest.mark.slow
+
+LEVELS = 14
+_OPEN = Path.open
+
+
+class Disk:
+    """So many bytes and no more; ``taken`` counts them."""
+
+    def __init__(self, room: float):
+        self.room, self.taken = room, 0
+
+    def open(self, path: Path, mode: str = "r", *args, **kwargs):
+        return _Limited(path, self) if mode == "xb" else _OPEN(path, mode, *args, **kwargs)
+
+
+class _Limited(io.FileIO):
+    def __init__(self, path: Path, disk: Disk):
+        super().__init__(path, "xb")
+        self.disk = disk
+
+    def write(self, content) -> int:
+        fits = int(min(len(content), max(0, self.disk.room - self.disk.taken)))
+        self.disk.taken += super().write(content[:fits])
+        if fits < len(content):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return fits
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def _record_checksums(folder: Path) -> Callable[[], object]:
+    data = copy_data(folder)
+    recorded = data / "checksums.sha256"
+    recorded.write_bytes(recorded.read_bytes().partition(b"\n")[2])  # one table is not recorded yet
+    return lambda: main(["tables", "--record", "--data", str(data)])
+
+
+def _import(folder: Path) -> Callable[[], object]:
+    data = copy_data(folder)
+    name, content, options = examples()["netmeta"]
+    result = convert(table_from_bytes(name, content), options, data)
+    return lambda: write_trials(result, data, replace_printed=True)
+
+
+def _export(folder: Path) -> Callable[[], object]:
+    (folder / "source").mkdir()
+    add_trials = _import(folder / "source")
+    data = folder / "source" / "data"
+    export(data, folder / "out")
+    add_trials()
+    return lambda: export(data, folder / "out")
+
+
+def _review(folder: Path) -> Callable[[], object]:
+    new_review(folder / "mine")
+    settings = folder / "mine" / "review.yml"
+    text = settings.read_text(encoding="utf-8")
+    title = next(line for line in text.splitlines() if line.startswith("title:"))
+    settings.write_text(text.replace(title, "title: Another"), encoding="utf-8")
+    return lambda: new_review(folder / "mine")
+
+
+def _chapter(folder: Path) -> Callable[[], object]:
+    cells = [nbformat.v4.new_code_cell("print('x' * 300_000)")]
+    path = folder / "a.ipynb"
+    path.write_bytes(notebooks.serialise(nbformat.v4.new_notebook(cells=cells), "a"))
+    return lambda: notebooks.execute(path)
+
+
+class _Client:
+    """In place of a kernel: the cell prints."""
+
+    def __init__(self, notebook, **_):
+        self.notebook = notebook
+
+    def execute(self) -> None:
+        output = nbformat.v4.new_output("stream", name="stdout", text="x" * 300_000)
+        self.notebook.cells[0].update(execution_count=1, outputs=[output])
+
+
+@pytest.mark.parametrize("prepare", [_record_checksums, _import, _export, _review, _chapter])
+def test_no_file_is_lost_at_any_fill_level(tmp_path, monkeypatch, capsys, prepare):
+    monkeypatch.setattr(notebooks, "NotebookClient", _Client)
+    start = tmp_path / "start"
+    start.mkdir()
+    act = prepare(start)
+    before = contents(start)
+    kept = Path(shutil.copytree(start, tmp_path / "kept", symlinks=True))
+
+    def on(disk: Disk) -> bool:
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "open", lambda path, *args, **kwargs: disk.open(path, *args, **kwargs))
+            try:
+                return act() != 2
+            except OSError as error:
+                assert error.errno == errno.ENOSPC and error.filename, "the message names the file"
+                return False
+
+    whole = Disk(float("inf"))
+    assert on(whole)
+    after = contents(start)
+    assert after != before and whole.taken > 100
+    for level in range(LEVELS):
+        shutil.rmtree(start)
+        shutil.copytree(kept, start, symlinks=True)
+        assert not on(Disk(whole.taken * level / LEVELS))
+        assert contents(start) == before, f"at {level} of {LEVELS}"
+        assert not [path for path in start.rglob(".*") if path.suffix in {".part", ".new", ".previous", ".also"}]
+    assert on(Disk(whole.taken)) and contents(start) == after
+    if prepare is _record_checksums:
+        assert "No space left on device" in capsys.readouterr().err

@@ -42,8 +42,16 @@ def test_verdicts_are_those_of_the_last_release(checked):
     assert checked.loc[~checked["as_expected"], ["verdict", "expected"]].to_dict("index") == {}
 
 
+def unused(checked) -> list[str]:
+    """For each check that no statement gets, what is missing and where to put it."""
+    return [
+        f"no statement gets the check {name}: name it in column check of a row of data/claims.csv, or delete it"
+        for name in sorted(set(CHECKS) - set(checked["check"]))
+    ]
+
+
 def test_every_check_is_used(checked):
-    assert set(checked["check"]) == set(CHECKS)
+    assert unused(checked) == []
 
 
 # What the other printed values leave for each, worked out by hand from the intervals of the print where two of them
@@ -566,10 +574,29 @@ def test_check_sees_a_changed_print(check, arguments, value, decimals, expected)
     assert verdict_of(made_claim(check, arguments, value, decimals=decimals)) == expected
 
 
-def test_every_check_has_a_case():
+def without_case() -> list[str]:
+    """For each check that no case tries, what is missing and where to put it."""
     cases = {case[0]["check"] for case in test_check_sees_a_changed_input.pytestmark[0].args[1]}
     cases |= {case[0] for case in test_check_sees_a_changed_print.pytestmark[0].args[1]}
-    assert cases == set(CHECKS)
+    return [
+        f"the check {name} has no case: add one where it holds and one where it does not to"
+        " test_check_sees_a_changed_print in tests/test_claims.py, or, where it reads a table, a changed table to"
+        " test_check_sees_a_changed_input"
+        for name in sorted(set(CHECKS) - cases)
+    ]
+
+
+def test_every_check_has_a_case():
+    assert without_case() == []
+
+
+def test_a_new_check_is_told_what_it_still_needs(checked, monkeypatch):
+    monkeypatch.setitem(CHECKS, "age_of_the_moon", CHECKS["rank"])
+    (case,), (use,) = without_case(), unused(checked)
+    assert case.startswith("the check age_of_the_moon has no case: add one") and "tests/test_claims.py" in case
+    assert use.startswith(
+        "no statement gets the check age_of_the_moon: name it in column check of a row of data/claims.csv"
+    )
 
 
 def test_citations_name_what_differs():

@@ -87,7 +87,7 @@ lint: $(INSTALLED)
 	$(VENV)/bin/mypy
 
 # Of the files that no mark sets apart, what needs neither the book nor Chromium
-FAST = $(shell grep -L '^pytestmark' tests/test_*.py)
+FAST ?= $(shell grep -L '^pytestmark' tests/test_*.py)
 check: lint
 	$(PY) -m pytest $(FAST) -m 'not slow and not built and not browser' -q -n 2 --dist loadscope
 

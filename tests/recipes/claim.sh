@@ -1,15 +1,16 @@
-# A claim with a new check: the day of the last search, which nothing checked, is now a day that its month has
+# A claim with a new check: a threshold in percent, which nothing checked, is now what a word elsewhere says
 cat >>src/psps_paper/claims/counts.py <<'END'
 
 
 @_check("recomputed")
-def day_of_month(evidence: Evidence, claim: pd.Series) -> Finding:
-    """Whether a printed day is one that the named month has; arguments: year | month."""
-    year, month = map(int, _arguments(claim, 2))
-    return Finding(1, pd.Period(f"{year}-{month}").days_in_month, "days of the month", determined=False)
+def share_in_words(evidence: Evidence, claim: pd.Series) -> Finding:
+    """Percent that a word says; arguments: half, a third or a quarter."""
+    (word,) = _arguments(claim, 1)
+    share = 100 * {"half": 1 / 2, "a third": 1 / 3, "a quarter": 1 / 4}[word]
+    return Finding(share, share, f"{word} of 100", determined=False)
 END
-sed -i '/^abstract.search_day,/s/printed,unavailable,,abstract,Supplementary Methods 1,not checkable/recomputed,day_of_month,2023 | 12,abstract,Supplementary Methods 1,consistent/' data/claims.csv
-sed -i 's/^        ("unavailable", None, 7/        ("day_of_month", "2023 | 2", 28, 0, "consistent"),\n        ("day_of_month", "2023 | 2", 29, 0, "contradicts"),\n&/' tests/test_claims.py
+sed -i '/^discussion.relief_threshold_upper,/s/printed,unavailable,,discussion,[^,]*,not checkable/recomputed,share_in_words,half,discussion,,consistent/' data/claims.csv
+sed -i 's/^        ("unavailable", None, 7/        ("share_in_words", "half", 50, 0, "consistent"),\n        ("share_in_words", "a third", 34, 0, "contradicts"),\n&/' tests/test_claims.py
 psps-paper tables --record
 psps-paper verify
 make notebooks

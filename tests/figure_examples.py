@@ -238,6 +238,11 @@ TAU["prior"] = 1.5957691216 * np.exp(-2 * TAU["tau"] ** 2)
 TAU["posterior"] = 10_000 / 6 * TAU["tau"] ** 3 * np.exp(-10 * TAU["tau"])
 TAU["below"] = 1 - np.exp(-10 * TAU["tau"]) * (1 + 10 * TAU["tau"] + 50 * TAU["tau"] ** 2 + 500 / 3 * TAU["tau"] ** 3)
 
+GROWTH = pd.DataFrame(
+    [(n, m, n * m / 3000) for n in (10, 100, 300) for m in (300, 3000, 20000)],
+    columns=["treatments", "studies", "times_smallest"],
+)
+
 PRIOR_STRIP = pd.DataFrame(
     [
         (f"neuromodulation better than {other}", factor, p - slope * np.log2(factor), 0.5 + (p - 0.5) / 2)
@@ -304,6 +309,7 @@ EXAMPLES = {
     "effect_direction": partial(figures.effect_direction, DIRECTIONS),
     "tau_posterior": partial(figures.tau_posterior, TAU, unit="standardised mean difference"),
     "prior_strip": partial(figures.prior_strip, PRIOR_STRIP),
+    "time_growth": partial(figures.time_growth, GROWTH),
     "identified_ranges": partial(figures.identified_ranges, RANGES, unit="standardised mean difference"),
     "threshold_forest": partial(figures.threshold_forest, THRESHOLDS, unit="standardised mean difference"),
     "forest_pairwise": partial(

@@ -508,6 +508,7 @@ def test_save_refuses_an_unknown_format(tmp_path):
                 ),
             ],
         ),
+        ("time_growth", ["10 treatments, 1.0 to 66.7", "300 treatments, 30.0 to 2000.0"]),
         (
             "identified_ranges",
             [
@@ -1126,6 +1127,19 @@ def test_tau_posterior_refuses_a_curve_that_goes_back():
     curve = drawn("tau_posterior").data
     with pytest.raises(ValueError, match="tau and below increase"):
         figures.tau_posterior(curve.iloc[::-1], unit="SMD")
+
+
+def test_time_growth_plots_a_line_for_each_number_of_treatments():
+    drawing = drawn("time_growth")
+    (axes,) = drawing.figure.axes[1:]
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+    spans = [(x, y) for x, y in lines(axes) if len(x) == 3]
+    expected = [
+        (part["studies"].tolist(), part["times_smallest"].tolist()) for _, part in drawing.data.groupby("treatments")
+    ]
+    assert sorted(spans, key=str) == sorted(expected, key=str)
+    with pytest.raises(ValueError, match="same two or more numbers of studies"):
+        figures.time_growth(drawing.data.iloc[1:])
 
 
 # ---------------------------------------------------------------- figures of results

@@ -3,6 +3,7 @@
 from psps_paper.figures.bayes import prior_strip, tau_posterior
 from psps_paper.figures.bias import rob_by_study, rob_stacked
 from psps_paper.figures.drawing import Drawing, save, to_svg
+from psps_paper.figures.engine import time_growth
 from psps_paper.figures.flow import prisma_flow
 from psps_paper.figures.forest import forest_network, forest_responders
 from psps_paper.figures.intervals import funnel, interval_strip
@@ -53,5 +54,6 @@ __all__ = [
     "studies_by_year",
     "tau_posterior",
     "threshold_forest",
+    "time_growth",
     "to_svg",
 ]

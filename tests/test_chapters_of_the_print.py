@@ -118,8 +118,11 @@ def test_routes_cannot_meet_below_the_stated_correlation(routes):
 
 
 def test_every_prediction_interval_includes_zero(intervals):
-    assert prediction_texts(intervals) == {"n_intervals": "6", "n_zero": "6"}
-    assert prediction_texts(intervals.assign(narrow_lower=[0.1, *intervals["narrow_lower"][1:]]))["n_zero"] == "5"
+    assert prediction_texts(intervals) == {"zero_of": "all 6"}
+    assert (
+        prediction_texts(intervals.assign(narrow_lower=[0.1, *intervals["narrow_lower"][1:]]))["zero_of"]
+        == "5 of the 6"
+    )
 
 
 def test_each_combination_counts_once():

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from helpers import DATA, table
 from psps_paper.book import claims, display
 from psps_paper.book.claims import claim_span, claims_table
-from psps_paper.book.display import Html, Shown, show, table_markup, tier_badge, value_span, verdict_chip
+from psps_paper.book.display import Html, Shown, heading, show, table_markup, tier_badge, value_span, verdict_chip
 from psps_paper.book.verdicts import rules_table, status_table
 from psps_paper.claims.registry import check_claims, statements
 from psps_paper.figures import Drawing, rob_stacked
@@ -67,12 +67,17 @@ def test_any_text_survives_cell_header_and_caption(text):
     shown = show(pd.DataFrame({f"c{text}": [f"x{text}"]}), caption=f"Caption {text}.", tier="printed", name="t")
     soup = parsed(shown)
     assert soup.find("td").get_text() == f"x{text}"
-    assert soup.find("th").get_text() == f"c{text}".replace("_", " "), "a header reads as words"
+    assert soup.find("th").get_text() == heading(f"c{text}")
     assert f"Caption {text}." in soup.find("figcaption").get_text()
     assert soup.find(class_="table-wrap")["aria-label"] == f"Caption {text}."
     assert len(soup.find_all(True)) == len(
         parsed(show(pd.DataFrame({"c": ["x"]}), caption="C.", tier="printed", name="t")).find_all(True)
     )
+
+
+def test_headings_are_words():
+    assert heading("treat1") == "first treatment" and heading("se") == "standard error"
+    assert heading("n_studies") == "studies" and heading("why_not") == "why not" and heading("seen") == "seen"
 
 
 def test_html_cells_stand_as_they_are(numbers):

@@ -247,10 +247,11 @@ def test_the_page_states_how_much_nobody_looked_for(facts, studies):
         for output in cell.get("outputs", [])
         if "scrapbook" in output["metadata"]
     }
-    assert int(stored["n_not_looked"]) == evidence.cells_not_looked_for(facts, studies)
+    not_looked = evidence.cells_not_looked_for(facts, studies)
+    assert stored["not_looked_of"] == out_of(not_looked, evidence.coverage(facts, studies).size)
     assert int(stored["n_sourced"]) == len(evidence.sourced_studies(facts, studies))
     prose = " ".join("".join(cell["source"]) for cell in chapter["cells"] if cell["cell_type"] == "markdown")
-    assert "{glue}`n_not_looked`" in prose and "{glue}`n_sourced`" in prose
+    assert "{glue}`not_looked_of`" in prose and "{glue}`n_sourced`" in prose
 
 
 def test_every_fact_is_shown_with_its_value_and_its_page(facts):

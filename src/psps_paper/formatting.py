@@ -95,6 +95,18 @@ def printed_value(value: float, decimals: int, relation: str = "=", unit: str = 
     return sign + text + UNIT_SUFFIX.get(unit, "")
 
 
+def out_of(found: int, total: int) -> str:
+    """How many of several, as in a sentence.
+
+    Examples
+    --------
+    >>> [out_of(found, 5) for found in (0, 3, 5)]
+    ['none of the 5', '3 of the 5', 'all 5']
+    """
+    several = number(total, 0)
+    return {0: f"none of the {several}", total: f"all {several}"}.get(found, f"{number(found, 0)} of the {several}")
+
+
 def references(refs: Sequence[int | str]) -> str:
     """Reference numbers as tables and details name them: the word and the numbers, separated by commas."""
     return f"ref{'s' * (len(refs) != 1)} {', '.join(map(str, refs))}"

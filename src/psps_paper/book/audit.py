@@ -108,11 +108,9 @@ def simulation_texts(power: pd.DataFrame, geometry: pd.DataFrame) -> dict[str, s
         + geometry.loc[geometry["evidence"] == "none", "yes"].sum()
     )
     return {
-        "unharmed": formatting.number(int(unharmed["tables"].sum()), 0),
-        "false_alarms": formatting.number(int(unharmed["clash"].sum()), 0),
+        "false_alarms": formatting.out_of(int(unharmed["clash"].sum()), int(unharmed["tables"].sum())),
         "least_found": formatting.percent(float((gross["clash"] / gross["tables"]).min()), 0),
-        "told_of": formatting.number(int(random["comparisons"].sum()), 0),
-        "told_wrongly": formatting.number(int(wrong), 0),
+        "told_wrongly": formatting.out_of(int(wrong), int(random["comparisons"].sum())),
     }
 
 

@@ -81,14 +81,16 @@ def conclusions_texts(conclusions: pd.DataFrame, ranges: pd.DataFrame, witnesses
     Returns
     -------
     dict
-        ``n_conclusions``; ``n_open`` (may hold or fail under some way of counting) and ``n_open_once`` (where each
-        study counts once); ``n_sets`` (data sets) and ``n_searches``; ``open_once`` and ``closed_once`` (conclusions
-        that a data set overturns where each study counts once, and the others).
+        ``n_conclusions``; ``n_open`` (may hold or fail under some way of counting), the same in words as ``open_of``,
+        and ``n_open_once`` (where each study counts once); ``n_sets`` (data sets) and ``n_searches``; ``open_once`` and
+        ``closed_once`` (conclusions that a data set overturns where each study counts once, and the others).
     """
+    may_fail = int((conclusions["fails_under"] != "").sum())
     once = ranges[(ranges["counting"] == ONE_MEAN) & (ranges["verdict"] == OPEN)]["conclusion"]
     return {
         "n_conclusions": str(len(conclusions)),
-        "n_open": str(int((conclusions["fails_under"] != "").sum())),
+        "n_open": str(may_fail),
+        "open_of": formatting.out_of(may_fail, len(conclusions)),
         "n_open_once": str(len(once)),
         "n_sets": str(len(witnesses)),
         "n_searches": f"{int(ranges['searches'].max()):,}",

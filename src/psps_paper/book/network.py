@@ -113,4 +113,4 @@ def tau2_route_texts(routes: pd.DataFrame, evidence: Evidence) -> dict[str, str]
 def prediction_texts(intervals: pd.DataFrame) -> dict[str, str]:
     """How many prediction intervals that the print allows include zero even at their narrowest."""
     zero = (intervals["narrow_lower"] <= 0) & (intervals["narrow_upper"] >= 0)
-    return {"n_intervals": str(len(intervals)), "n_zero": str(int(zero.sum()))}
+    return {"zero_of": formatting.out_of(int(zero.sum()), len(intervals))}

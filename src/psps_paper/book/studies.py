@@ -133,6 +133,28 @@ def lean_sentence(directions: pd.DataFrame) -> str:
     )
 
 
+def audit_sentence(audit: pd.DataFrame) -> str:
+    """Which references are cited under another author's name, as a sentence.
+
+    Parameters
+    ----------
+    audit : DataFrame
+        From :func:`psps_paper.article.studies.citation_audit`.
+
+    Examples
+    --------
+    >>> pairs = pd.DataFrame({"named": ["A", "C"], "ref": [1, 2], "first_author": ["B", "C"], "agrees": [False, True]})
+    >>> audit_sentence(pairs.assign(place="Here"))[56:]
+    'in the narrative, these do not match: A with reference 1, which is by B (Here).'
+    """
+    wrong = [
+        f"{row.named} with reference {row.ref}, which is by {row.first_author} ({row.place})"
+        for row in audit[~audit["agrees"]].itertuples()
+    ]
+    of = f"Of the {len(audit)} pairs of author and reference in the narrative, "
+    return of + (f"these do not match: {formatting.sentence_list(wrong)}." if wrong else "each matches.")
+
+
 def repeated_groups(tests: pd.DataFrame) -> pd.DataFrame:
     """Sign tests of the groups with several studies, from :func:`psps_paper.article.swim.sign_tests`, columns without a
     study left out."""
@@ -310,11 +332,9 @@ def reextracted_texts(beside: pd.DataFrame, shares: pd.DataFrame, *, undecided: 
     return {
         "undecided": _effect(finding),
         "undecided_published": _effect(finding, "published"),
-        "n_comparisons": str(len(beside)),
-        "n_same_side": str((beside["same side"] == "yes").sum()),
-        "n_larger": str((beside["difference"] > 0).sum()),
+        "same_side_of": formatting.out_of(int((beside["same side"] == "yes").sum()), len(beside)),
+        "larger_of": formatting.out_of(int((beside["difference"] > 0).sum()), len(beside)),
         "differences": ", ".join(map(formatting.number, beside["difference"])),
-        "n_apart": str(len(apart)),
         "apart": ", ".join(apart["treat2"]) or "none",
         "n_counts": str(((shares["method"] == "log odds ratio") & (shares["share"] > 1 - 1e-9)).sum()),
         "middle": formatting.number(reextracted.CORRELATION, 1),

@@ -11,7 +11,7 @@ from psps_paper.article.facts import follow_up_days
 from psps_paper.article.published import PublishedNetwork
 from psps_paper.conclusions.robustness import clinical_scale
 from psps_paper.ensemble import implied_prediction_intervals, tau2_routes
-from psps_paper.formatting import estimate, interval, number, sentence_list
+from psps_paper.formatting import estimate, interval, number, sentence_list, out_of
 from psps_paper.tables.load import load_table, meeting
 
 NONE, SOME, MAJOR, UNKNOWN = "no concerns", "some concerns", "major concerns", "cannot be judged"
@@ -314,14 +314,13 @@ def threshold_texts(table: pd.DataFrame) -> dict[str, str]:
     Returns
     -------
     dict
-        ``n_contrasts`` and ``n_rated_otherwise`` (contrasts, and those whose certainty changes), ``n_judgements`` and
+        ``rated_otherwise_of`` (for how many of the contrasts the certainty changes), ``n_judgements`` and
         ``n_judged_otherwise`` (judgements of imprecision and heterogeneity, and those that change).
     """
     rated = table["what"] == "certainty"
     changes = table.drop(columns=["contrast", "what"]).nunique(axis=1) > 1
     return {
-        "n_contrasts": str(int(rated.sum())),
-        "n_rated_otherwise": str(int(changes[rated].sum())),
+        "rated_otherwise_of": out_of(int(changes[rated].sum()), int(rated.sum())),
         "n_judgements": str(int((~rated).sum())),
         "n_judged_otherwise": str(int(changes[~rated].sum())),
     }

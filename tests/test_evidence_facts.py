@@ -12,6 +12,7 @@ import pytest
 from psps_paper.article import facts as evidence
 from psps_paper.article.studies import included
 from psps_paper.book.studies import facts_table
+from psps_paper.formatting import out_of
 from psps_paper.tables.load import data_folder, load_dictionary, load_table
 
 pytestmark = pytest.mark.slow

@@ -46,7 +46,6 @@ def test_developers_pages_and_lists_are_apart():
     )
 
 
-@pytest.mark.xfail(reason="26,754 words: to be cut", strict=True)
 @pytest.mark.built
 def test_the_readers_pages_have_at_most_25000_words(built, capsys):
     assert words.main([str(built), "--source", str(ROOT)]) == 0, capsys.readouterr().out

@@ -144,8 +144,8 @@ def audit_sentence(audit: pd.DataFrame) -> str:
     Examples
     --------
     >>> pairs = pd.DataFrame({"named": ["A", "C"], "ref": [1, 2], "first_author": ["B", "C"], "agrees": [False, True]})
-    >>> audit_sentence(pairs.assign(place="Here"))[56:]
-    'in the narrative, these do not match: A with reference 1, which is by B (Here).'
+    >>> audit_sentence(pairs.assign(place="Here"))[55:].strip()
+    ', these do not match: A with reference 1, which is by B (Here).'
     """
     wrong = [
         f"{row.named} with reference {row.ref}, which is by {row.first_author} ({row.place})"

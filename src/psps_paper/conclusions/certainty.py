@@ -11,7 +11,7 @@ from psps_paper.article.facts import follow_up_days
 from psps_paper.article.published import PublishedNetwork
 from psps_paper.conclusions.robustness import clinical_scale
 from psps_paper.ensemble import implied_prediction_intervals, tau2_routes
-from psps_paper.formatting import estimate, interval, number, sentence_list, out_of
+from psps_paper.formatting import estimate, interval, number, out_of, sentence_list
 from psps_paper.tables.load import load_table, meeting
 
 NONE, SOME, MAJOR, UNKNOWN = "no concerns", "some concerns", "major concerns", "cannot be judged"

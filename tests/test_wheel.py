@@ -15,14 +15,18 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 
+from engine import engine_tests
 from helpers import DATA, ROOT
 from psps_paper.cli.main import COMMANDS
+from sizes import LONG
 
 pytestmark = pytest.mark.slow
 
 SRC = ROOT / "src"
+TOOLS = ("pytest", "hypothesis", "mpmath", "pyyaml")  # of the engine's tests
 
 
 @pytest.fixture(scope="module")
@@ -98,10 +102,11 @@ def closure(requirements: Iterable[str]) -> set[str]:
     return found
 
 
-def environment(folder: Path, wheel: Path, *extras: str) -> Path:
+def environment(folder: Path, wheel: Path, *extras: str, tools: tuple[str, ...] = ()) -> Path:
     """A virtual environment that sees only what the wheel declares, linked from this one; its folder of programs."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = [*project["dependencies"], *(text for name in extras for text in project["optional-dependencies"][name])]
+    added = [text for name in extras for text in project["optional-dependencies"][name]]
+    wanted = [*project["dependencies"], *added, *tools]
     venv.create(folder, with_pip=False, symlinks=True)
     (site,) = folder.glob("lib/python*/site-packages")
     for name in closure(wanted):
@@ -127,7 +132,7 @@ def with_files(wheel, tmp_path_factory) -> Path:
     return environment(tmp_path_factory.mktemp("files") / "venv", wheel, "files")
 
 
-def run_in(folder: Path, *command: str | Path) -> subprocess.CompletedProcess[str]:
+def run_in(folder: Path, *command: str | Path, seconds: int = 120) -> subprocess.CompletedProcess[str]:
     """Run a program with no variable of this machine but PATH, in a folder without data."""
     return subprocess.run(
         list(map(str, command)),
@@ -135,7 +140,7 @@ def run_in(folder: Path, *command: str | Path) -> subprocess.CompletedProcess[st
         env={"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONUTF8": "1"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=seconds,
         check=False,
     )
 
@@ -207,3 +212,25 @@ def test_statements_are_checked_and_files_audited_with_the_extra_for_files(with_
     assert done.returncode == 0 and " distinct results of " in done.stdout, done.stderr
     done = run_in(tmp_path, with_files / "psps-paper", "tables", "--data", DATA)
     assert done.returncode == 0 and "claims.csv: " in done.stdout, done.stderr
+
+
+@pytest.mark.long
+def test_the_engine_passes_its_tests_as_installed(wheel, tmp_path):
+    """A few of its test files, all in make long; CI runs all on each Python from 3.11 on."""
+    files = engine_tests()
+    few = ("test_components.py", "test_multi_arm.py", "test_network_input.py", "test_pairwise_small_samples.py")
+    chosen = [path for path in files if LONG or path.name in few]
+    assert len(files) > 30 and len(chosen) >= len(few)
+    programs = environment(tmp_path / "venv", wheel, tools=TOOLS)
+    command = [programs / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", ROOT, *chosen]
+    done = run_in(tmp_path, *command, seconds=1200)
+    assert done.returncode == 0 and " passed" in done.stdout, done.stdout[-3000:] + done.stderr
+
+
+def test_ci_installs_the_wheel_and_tests_the_engine_on_each_python():
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8"))
+    job = workflow["jobs"]["engine"]
+    assert job["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13", "3.14"]
+    commands = "\n".join(step.get("run", "") for step in job["steps"])
+    assert f"pip install dist/*.whl {' '.join(TOOLS)}\n" in commands + "\n"
+    assert "psps-paper --version" in commands and "$(python tests/engine.py)" in commands

@@ -16,6 +16,7 @@ import pandas as pd
 from network import by_pimeta, seconds, whole_fit
 
 from psps_paper.network.model import _same_design
+from psps_paper.tables.files import write_atomically
 
 TREATMENTS, STUDIES = (10, 30, 100, 300), (300, 1_000, 3_000, 10_000, 20_000)
 # Largest network for which pimeta is timed: beyond it, it takes minutes and more memory than most machines have.
@@ -68,4 +69,4 @@ def growth(
 if __name__ == "__main__":
     made = growth()
     if len(sys.argv) > 1:
-        made.to_csv(Path(sys.argv[1]), index=False, lineterminator="\n")
+        write_atomically(Path(sys.argv[1]), made.to_csv(index=False, lineterminator="\n").encode())

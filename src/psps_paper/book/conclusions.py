@@ -9,7 +9,15 @@ import pandas as pd
 from psps_paper import formatting
 from psps_paper.article.published import published_network
 from psps_paper.article.trials import te_desirable
-from psps_paper.conclusions.robustness import OPEN, Proved, article_conclusions, proved, settled_by
+from psps_paper.conclusions.robustness import (
+    ALWAYS_FAILS,
+    NONE_FOUND,
+    OPEN,
+    Proved,
+    article_conclusions,
+    proved,
+    settled_by,
+)
 from psps_paper.ensemble import agreeing_tau2
 from psps_paper.ensemble.compatibility import crossovers_label
 from psps_paper.ensemble.countings import AS_PRINTED, ONE_MEAN
@@ -141,6 +149,30 @@ def ranges_table(ranges: pd.DataFrame) -> pd.DataFrame:
                 "rank": span(row, "rank", 0),
                 "holds in": row.holds_in,
                 "fails in": row.fails_in,
+            }
+            for row in ranges.itertuples()
+        ]
+    )
+
+
+def bayes_table(ranges: pd.DataFrame) -> pd.DataFrame:
+    """Conclusions under the Bayesian model, from :func:`psps_paper.ensemble.bayesian.bayesian_ranges`.
+
+    Returns
+    -------
+    DataFrame [conclusion, estimates of a study, verdict, probability, over all scales, holds in, fails in]
+    """
+    verdicts = {(True, True): OPEN, (True, False): NONE_FOUND, (False, True): ALWAYS_FAILS}
+    return pd.DataFrame(
+        [
+            {
+                "conclusion": row.conclusion,
+                "estimates of a study": row.counting,
+                "verdict": verdicts[not pd.isna(row.holds_in), not pd.isna(row.fails_in)],
+                "probability": formatting.interval(row.low, row.high, 2),
+                "over all scales": formatting.interval(row.least, row.most, 2),
+                "holds in": "" if pd.isna(row.holds_in) else row.holds_in,
+                "fails in": "" if pd.isna(row.fails_in) else row.fails_in,
             }
             for row in ranges.itertuples()
         ]

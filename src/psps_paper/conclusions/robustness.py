@@ -12,7 +12,8 @@ import scipy
 
 from psps_paper.article.published import PublishedNetwork
 from psps_paper.ensemble import findings, implied_prediction_intervals, load_witnesses, published_evidence, tau2_routes
-from psps_paper.ensemble.countings import AS_PRINTED, COUNTINGS, ROBUST, WITHOUT, Conclusion, conclusions
+from psps_paper.ensemble.bayesian import FACTORS, bayesian_conclusions
+from psps_paper.ensemble.countings import AS_PRINTED, COUNTINGS, ONE_MEAN, ROBUST, WITHOUT, Conclusion, conclusions
 from psps_paper.ensemble.model import CAPS, CROSSOVERS, METHODS, Evidence
 from psps_paper.ensemble.proofs import as_printed, impossible_switches
 from psps_paper.ensemble.witnesses import SPREADS, SWITCHES, Witness, belongs, identified_range
@@ -64,6 +65,20 @@ class Proved:
     found: pd.DataFrame
     searches: pd.DataFrame
     ranges: pd.DataFrame
+
+
+@cache
+def under_bayes(known: Proved) -> pd.DataFrame:
+    """Conclusions in every stored data set under the Bayesian model, from :func:`bayesian_conclusions`.
+
+    With one mean a study over five scales of the prior of tau, with each estimate by itself over three of them.
+    """
+
+    def compute() -> pd.DataFrame:
+        by_itself = bayesian_conclusions(known.witnesses, AS_PRINTED, factors=(FACTORS[0], 1.0, FACTORS[-1]))
+        return pd.concat([by_itself, bayesian_conclusions(known.witnesses, ONE_MEAN)], ignore_index=True)
+
+    return once("under_bayes", "".join(witness.rows.to_csv() for witness in known.witnesses), compute)
 
 
 @cache

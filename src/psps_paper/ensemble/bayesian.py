@@ -1,0 +1,131 @@
+"""The article's conclusions in every stored data set under the Bayesian model, and as its prior of tau is scaled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from psps_paper.bayes import fit_bayes
+from psps_paper.bayes.posterior import Posterior
+from psps_paper.bayes.priors import HalfNormal, TauPrior
+from psps_paper.ensemble.countings import AS_PRINTED, ONE_MEAN, Conclusion, conclusions
+from psps_paper.ensemble.witnesses import Witness
+
+FACTORS = (1 / 8, 1 / 2, 1.0, 2.0, 8.0)
+
+
+def bayesian_conclusions(
+    witnesses: Iterable[Witness],
+    counting: str,
+    tau_prior: TauPrior = HalfNormal(0.5),
+    *,
+    factors: Iterable[float] = FACTORS,
+) -> pd.DataFrame:
+    """Each conclusion in each data set, fitted exactly, under priors of tau narrower and wider by known factors.
+
+    Parameters
+    ----------
+    witnesses : iterable of Witness
+    counting : str
+        Each estimate by itself (``AS_PRINTED``) or one mean a study (``ONE_MEAN``).
+    tau_prior : TauPrior
+        Of the SD between studies, as a standardised mean difference.
+    factors : iterable of float
+        Of the prior's scale.
+
+    Returns
+    -------
+    DataFrame [witness, counting, factor, conclusion, holds, probability, probability_new]
+        ``holds``: the credible interval lies above zero
+        (better) or includes it (no difference), or the order by SUCRA gives the rank. ``probability`` is that of the
+        hub being better on average, and ``probability_new`` in a new study; for a rank both are the SUCRA.
+
+    Raises
+    ------
+    ValueError
+        Another counting.
+
+    Source: as :func:`psps_paper.bayes.fit_bayes`; SUCRA by Salanti 2011 as the mean probability of beating a rival.
+    """
+    if counting not in (AS_PRINTED, ONE_MEAN):
+        raise ValueError(f"counting={counting!r}: expected {AS_PRINTED!r} or {ONE_MEAN!r}")
+    factors, rows = list(factors), []
+    for witness in witnesses:
+        contrasts, correlation = witness.contrasts, 0.0
+        if counting == ONE_MEAN:
+            contrasts = contrasts.groupby(["study", "treat1", "treat2"], as_index=False, sort=False).mean()
+        for factor in factors:
+            post = fit_bayes(contrasts, tau_prior.scaled(factor), correlation=correlation)
+            rows += [
+                {"witness": witness.name, "counting": counting, "factor": factor, "conclusion": name, **found}
+                for name, found in _concluded(post, witness).items()
+            ]
+    return pd.DataFrame(rows)
+
+
+def _concluded(post: Posterior, witness: Witness) -> dict[str, dict[str, object]]:
+    """What one posterior says of each conclusion."""
+    evidence = witness.evidence
+    hub, others = evidence.edges["treat1"].iloc[0], list(evidence.edges["treat2"])
+    better, new = (post.p_better(evidence.desirable, predictive=predictive) for predictive in (False, True))
+    sucra = better.mean(axis=1)  # the diagonal is missing: no rival
+    found: dict[str, dict[str, object]] = {}
+    for conclusion in conclusions(evidence):
+        treatment = hub if conclusion.at < 0 else others[conclusion.at]
+        if conclusion.kind == "rank":
+            holds = 1 + int((sucra > sucra[treatment]).sum()) == conclusion.rank
+            values = (sucra[treatment], sucra[treatment])
+        else:
+            holds = _interval_says(
+                conclusion, post.lower.at[hub, treatment], post.upper.at[hub, treatment], evidence.desirable
+            )
+            values = (better.at[hub, treatment], new.at[hub, treatment])
+        found[conclusion.name] = {"holds": holds, "probability": float(values[0]), "probability_new": float(values[1])}
+    return found
+
+
+def _interval_says(conclusion: Conclusion, lower: float, upper: float, desirable: str) -> bool:
+    if conclusion.kind == "no difference":
+        return bool(lower <= 0 <= upper)
+    return bool(lower > 0 if desirable == "higher" else upper < 0)
+
+
+def bayesian_ranges(found: pd.DataFrame) -> pd.DataFrame:
+    """Extremes over the data sets, as fitted and over all scales of the prior.
+
+    Parameters
+    ----------
+    found : DataFrame
+        From :func:`bayesian_conclusions`.
+
+    Returns
+    -------
+    DataFrame [conclusion, counting, holds_in, fails_in, low, high, least, most]
+        ``holds_in`` and ``fails_in`` name the first data set in which it does, under the prior as it is; ``low`` and
+        ``high`` are the ends of ``probability`` there, ``least`` and ``most`` those over all factors.
+    """
+    rows = []
+    for (conclusion, counting), part in found.groupby(["conclusion", "counting"], sort=False):
+        given = part[part["factor"] == 1]
+        named = {
+            name: next(iter(given.loc[given["holds"] == value, "witness"]), None)
+            for name, value in (("holds_in", True), ("fails_in", False))
+        }
+        ends = {"low": given["probability"].min(), "high": given["probability"].max()}
+        all_scales = {"least": part["probability"].min(), "most": part["probability"].max()}
+        rows.append({"conclusion": conclusion, "counting": counting, **named, **ends, **all_scales})
+    return pd.DataFrame(rows)
+
+
+def least_by_scale(found: pd.DataFrame, counting: str = ONE_MEAN) -> pd.DataFrame:
+    """The least probability over the data sets that the hub is better, by the prior's scale.
+
+    Returns
+    -------
+    DataFrame [conclusion, factor, probability, probability_new]
+        Of the conclusions that the hub is better.
+    """
+    part = found[(found["counting"] == counting) & found["conclusion"].str.contains(" better than ")]
+    least = part.groupby(["conclusion", "factor"], sort=False)[["probability", "probability_new"]].min()
+    return least.reset_index()

@@ -10,6 +10,7 @@ import http.server
 import io
 import shutil
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -175,16 +176,24 @@ def contrast_violations(page, known: set[str] = frozenset()) -> tuple[list[tuple
     return page.evaluate(AXE, [{"include": [["html"]]}, {"runOnly": [CONTRAST]}]), looks
 
 
+def until(page, condition: str) -> None:
+    """Wait for a condition; Playwright's own way makes the page evaluate text, which the policy forbids."""
+    end = time.monotonic() + 30
+    while not page.evaluate(condition):
+        assert time.monotonic() < end, f"after 30 s not yet: {condition}"
+        page.wait_for_timeout(20)
+
+
 def settle(page) -> None:
     """Wait for colours: the theme fades them in, and half-way they have no contrast."""
-    page.wait_for_function("document.getAnimations().every(animation => animation.playState !== 'running')")
+    until(page, "document.getAnimations().every(animation => animation.playState !== 'running')")
 
 
 TOO_WIDE = """() => document.documentElement.scrollWidth <= 360 ? [] : ["page", ...[...document.querySelectorAll("body *")]
 .filter(e => e.getBoundingClientRect().right > 361 && !e.closest(".table-wrap, pre")).slice(0, 5).map(e => e.outerHTML.slice(0, 120))]"""
 
 # The theme says some time after a change of width which blocks of code a key must reach.
-KEYS_REACH = """() => [...document.querySelectorAll("pre")].every(e => e.scrollWidth <= e.clientWidth || !e.checkVisibility() || e.tabIndex === 0)"""
+KEYS_REACH = """[...document.querySelectorAll("pre")].every(e => e.scrollWidth <= e.clientWidth || !e.checkVisibility() || e.tabIndex === 0)"""
 
 SCROLLS_SIDEWAYS = """() => [...document.querySelectorAll("body *")].filter(
   e => e.scrollWidth > e.clientWidth + 1 && ["auto", "scroll"].includes(getComputedStyle(e).overflowX) && e.checkVisibility()
@@ -218,7 +227,7 @@ def test_page_is_sound_in_light_and_dark_at_a_desk_and_on_a_telephone(open_page,
     found = {"axe": axe_violations(page)}
     page.set_viewport_size({"width": 360, "height": 900})
     found["wider than a telephone"] = page.evaluate(TOO_WIDE)
-    page.wait_for_function(KEYS_REACH)
+    until(page, KEYS_REACH)
     found["scrolls sideways on a telephone"] = page.evaluate(SCROLLS_SIDEWAYS)
     found["too small on a telephone"] = page.evaluate(TOO_SMALL)
     found["cut off on a telephone"] = page.evaluate(CUT_OFF)
@@ -228,7 +237,7 @@ def test_page_is_sound_in_light_and_dark_at_a_desk_and_on_a_telephone(open_page,
     page.set_viewport_size({"width": 1280, "height": 900})
     found["contrast, light"], light = contrast_violations(page, sound_looks)
     page.emulate_media(color_scheme="dark")
-    page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+    until(page, "document.documentElement.dataset.theme === 'dark'")
     page.evaluate("document.querySelector('#looks').remove()")
     settle(page)
     found["contrast, dark"], dark = contrast_violations(page, sound_looks)
@@ -255,7 +264,7 @@ def test_the_keyboards_place_shows_on_every_control(open_page, scheme):
     more."""
     page = open_page("book/explorer.html")
     page.emulate_media(color_scheme=scheme)
-    page.wait_for_function(f"document.documentElement.dataset.theme === '{scheme}'")
+    until(page, f"document.documentElement.dataset.theme === '{scheme}'")
     page.add_style_tag(
         content="* { caret-color: transparent !important; transition: none !important; animation: none !important }"
     )
@@ -734,3 +743,78 @@ def test_every_number_is_at_least_24_pixels_to_press(open_page, stem):
         "numbers => numbers.flatMap(n => [...n.getClientRects()].map(r => Math.min(r.width, r.height)))",
     )
     assert len(sizes) > 20 and min(sizes) >= 23.9
+
+
+# --- The policy of the pages -----------------------------------------------------------------------------
+
+
+PLANTED = [
+    "<script>window.pwn = 1</script>",
+    '<img src="data:," onerror="window.pwn = 1">',
+    '<a id="plant" href="javascript:void(window.pwn = 1)">a</a>',
+    '<script src="https://example.org/pwn.js"></script>',
+    '<iframe srcdoc="<script>parent.pwn = 1</script>"></iframe>',
+]
+
+
+@pytest.mark.built
+@pytest.mark.parametrize("planted", PLANTED)
+def test_a_planted_script_does_not_run(built, browser, tmp_path, planted):
+    """What gets into a page by any way other than the theme is blocked, and seen by what watches the other pages."""
+    page = (built / "book" / "index.html").read_text(encoding="utf-8")
+    (tmp_path / "page.html").write_text(page.replace("</article>", planted + "</article>"), encoding="utf-8")
+    server, address = serve(tmp_path)
+    opened = browser.new_page()
+    said = []
+    opened.on("console", lambda message: said.append(message.text))
+    opened.goto(address + "page.html", wait_until="load")
+    if 'id="plant"' in planted:
+        opened.evaluate("document.querySelector('#plant').click()")
+    opened.wait_for_timeout(200)
+    assert opened.evaluate("window.pwn ?? null") is None
+    assert any("Content Security Policy" in text and "_static" not in text for text in said)
+    opened.close()
+    server.shutdown()
+
+
+@pytest.mark.built
+def test_the_search_finds_a_page_and_the_print_button_prints(open_page):
+    page = open_page("search.html?q=neuromodulation")
+    page.locator("#search-results li a").first.wait_for()
+    assert page.failures == []
+    page = open_page("book/index.html")
+    page.evaluate("window.print = () => { window.printed = true }")
+    page.evaluate("document.querySelector('[data-psps-print]').click()")
+    assert page.evaluate("window.printed") is True and page.failures == []
+
+
+@pytest.mark.built
+def test_a_page_opened_from_the_disk_runs_its_scripts(built, browser):
+    page = browser.new_page()
+    said = []
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    page.goto((built / "book" / "reproduction_status.html").as_uri(), wait_until="load")
+    assert page.locator(".psps-controls").count() and not [text for text in said if "Content Security" in text]
+    page.close()
+
+
+# Addresses that say nothing, too much, or something else
+ADDRESSES = [
+    "book/explorer.html#%",
+    "book/explorer.html#tau2=1e999&rho=x&drop=constructor 99&treat1=<img src=x onerror=window.pwn=1>&n1=-1",
+    "book/explorer.html#setting=%00&mid=" + "9" * 5000,
+    "book/reproduction_status.html?status.filter=" + "%3Cimg%20src=x%20onerror=window.pwn=1%3E" + "#%E0%A4%A",
+    "book/reproduction_status.html?status.sort=99999999999999999999d&status.verdict=__proto__",
+    "book/check_another_review.html?text=<script>window.pwn=1</script>#a=b&text=%",
+    "book/index.html#%ff",
+    "search.html?q=%3Cimg%20src%3Dx%20onerror%3Dwindow.pwn%3D1%3E",
+]
+
+
+@pytest.mark.built
+@pytest.mark.parametrize("path", ADDRESSES, ids=range(len(ADDRESSES)))
+def test_an_address_that_says_anything_harms_nothing(open_page, path):
+    page = open_page(path)
+    page.wait_for_timeout(200)
+    assert page.failures == [] and page.external == [] and page.evaluate("window.pwn ?? null") is None
+    assert page.locator("article img[onerror]").count() == 0

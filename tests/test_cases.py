@@ -15,6 +15,7 @@ import pytest
 
 from helpers import ROOT
 from living_examples import each_measure
+from psps_paper.figures import network_graph, palette
 from psps_paper.living.importing import read_trials, report
 from psps_paper.living.model import Import, Options
 from psps_paper.living.new_review import new_review
@@ -410,3 +411,20 @@ def test_a_hazard_ratio_stays_one_through_the_whole_review(tmp_path):
         [*review.contrasts().astype(str).to_numpy().ravel(), review.league("survival").attrs["orientation"]]
     )
     assert "mean difference" not in text and "SMD" not in text and "odds" not in text
+
+
+def test_a_network_is_drawn_from_outside_its_review(tmp_path):
+    """Names of another review have no colours in this one's data folder; each chooses its own, on every figure."""
+    place = next(CASES.glob("09-*"))
+    new_review(tmp_path / "rev")
+    shutil.copy(place / "review.yml", tmp_path / "rev" / "review.yml")
+    shutil.copy(place / "pain.csv", tmp_path / "rev" / "tables" / "pain.csv")
+    new_review(tmp_path / "rev")
+    edges = open_review(tmp_path / "rev").edges("pain")
+    names = set(edges["treat1"]) | set(edges["treat2"])
+    assert (len(names), len(edges)) == (8, 12)
+    said = network_graph(edges).alt
+    assert all(name in said for name in names)
+    assert len(set(palette.colours_of(names).values())) == 8
+    with pytest.raises(ValueError, match="treatment class 'yoga' is not one of"):
+        palette.colours_of(["surgery", "yoga"])

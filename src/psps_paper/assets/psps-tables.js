@@ -30,6 +30,7 @@
       .trim();
 
   const FEW = 8; // a table of so few rows is read, not searched
+  const UNDO = "An apostrophe in front of =, +, -, @ or a tab keeps spreadsheets from running a cell; take it off to undo that.";
   const HITS = 20; // rows of a registry that are shown at a time
   const KINDS = ["verdict", "tier"];
 
@@ -73,6 +74,9 @@
     return parsed(await answer.text());
   };
 
+  // As the package writes them: with an apostrophe in front of what a spreadsheet would run; reading takes it off again.
+  const guarded = (cell) => (/^'*[=+\-@\t\r]/.test(cell) && !Number.isFinite(Number(cell)) ? `'${cell}` : cell);
+
   const save = (rows, name) => {
     const href = URL.createObjectURL(new Blob(["\ufeff", csv(rows), "\r\n"], { type: "text/csv;charset=utf-8" }));
     element("a", { href, download: name }).click();
@@ -81,6 +85,14 @@
 
   // --- The address -------------------------------------------------------------------------------------
 
+  // "" where an address names nothing that can be read
+  const anchor = () => {
+    try {
+      return decodeURIComponent(location.hash.slice(1));
+    } catch {
+      return "";
+    }
+  };
   const state = (name) => new URLSearchParams(location.search).get(name) ?? "";
   const remember = (values) => {
     const address = new URL(location.href);
@@ -151,10 +163,10 @@
       count.textContent = `${rows.filter((row) => !row.hidden).length} of ${rows.length} rows`;
     };
 
-    const download = element("button", { type: "button", textContent: "Download these rows as CSV" });
+    const download = element("button", { type: "button", textContent: "Download these rows as CSV", title: UNDO });
     download.addEventListener("click", async () => {
       const shown = [...body.rows].filter((row) => below.has(row) && !row.hidden);
-      let found = [names, ...shown.map((row) => [...row.cells].map(text))];
+      let found = [names, ...shown.map((row) => [...row.cells].map(text))].map((row) => row.map(guarded));
       try {
         // The figure's own CSV has a column for each thing; its rows are those of the table as it was built.
         const [head, ...all] = await rowsOf(figure);
@@ -182,7 +194,7 @@
       for (let around = table.closest("details"); around; around = around.parentElement.closest("details")) around.open = true;
     }
     // A link to a row (#claim-...) was followed before its row had its final place.
-    if (location.hash) body.querySelector(`#${CSS.escape(decodeURIComponent(location.hash.slice(1)))}`)?.scrollIntoView();
+    if (anchor()) body.querySelector(`#${CSS.escape(anchor())}`)?.scrollIntoView();
   };
 
   // --- Registries --------------------------------------------------------------------------------------
@@ -192,7 +204,7 @@
     const search = element("input", { type: "search", autocomplete: "off", value: state(`${name}.search`) });
     const count = element("output");
     const hits = element("div", { className: "psps-hits" });
-    const download = element("button", { type: "button", textContent: "Download what is found as CSV", hidden: true });
+    const download = element("button", { type: "button", textContent: "Download what is found as CSV", title: UNDO, hidden: true });
     let all, found;
     const update = async () => {
       const words = folded(search.value).split(" ").filter(Boolean);
@@ -230,6 +242,8 @@
   };
 
   const start = () => {
+    // The policy of the pages allows no handlers inside them.
+    document.querySelectorAll("button[data-psps-print]").forEach((button) => button.addEventListener("click", () => window.print()));
     document.querySelectorAll("table.psps[data-sortable]").forEach(enhance);
     document.querySelectorAll("figure[data-registry]").forEach(searchable);
   };

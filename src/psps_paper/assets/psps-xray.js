@@ -114,7 +114,12 @@
 
   // A browser that does not unfold what an address leads into
   const unfold = () => {
-    const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    let target = null;
+    try {
+      target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    } catch {
+      // an address that names nothing that can be read
+    }
     const folded = target && target.closest("details:not([open])");
     if (!folded) return;
     folded.open = true;

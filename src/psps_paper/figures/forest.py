@@ -190,11 +190,12 @@ def forest_network(
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6 if wide else 4))
     top = axis_height + body
     bands = [(axis_height, top)] if wide else []
+    colours = palette.colours_of(data["treatment_class"])
     layout.write(canvas, total_width - 1, top + 0.5 * heading_height, heading, size, ha="right", color=MUTED)
     for row, label, shown, prediction, row_space in zip(
         data.itertuples(), labels, estimates, predictions, row_heights, strict=True
     ):
-        colour = palette.class_colour(row.treatment_class)
+        colour = colours[row.treatment_class]
         if wide:
             y = top - row_space / 2
             layout.write(canvas, 1, y, label, size)

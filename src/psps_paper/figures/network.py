@@ -73,7 +73,7 @@ def network_graph(
                 "comparison of two treatments"
             )
         graph.add_edge(row.treat1, row.treat2, studies=row.n_studies, estimates=row.n_estimates)
-    colours = {t: palette.class_colour(c) for t, c in style.class_of(graph.nodes, classes).items()}
+    colours = style.treatment_colours(graph.nodes, classes)
     parts = sorted(nx.connected_components(graph), key=lambda part: (-len(part), sorted(part)))
     data["subnetwork"] = [next(i for i, part in enumerate(parts, 1) if t in part) for t in data["treat1"]]
 

@@ -7,6 +7,7 @@ import functools
 import hashlib
 import pathlib
 import re
+from collections.abc import Iterable
 
 import matplotlib as mpl
 import numpy as np
@@ -88,6 +89,17 @@ def __getattr__(name: str) -> dict[str, str]:
     if name == "CLASS_COLOURS":
         return class_colours()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def colours_of(classes: Iterable[str]) -> dict[str, str]:
+    """Colour of each class of a drawing; an unknown class beside known ones is an error.
+
+    Where none is known, the drawing is of another review, from outside its folder, and names choose the colours.
+    """
+    drawn = list(dict.fromkeys(classes))
+    if not set(drawn) & set(class_colours()):
+        return {name: colour_from_name(name) for name in drawn}
+    return {name: class_colour(name) for name in drawn}
 
 
 def class_colour(treatment_class: str) -> str:

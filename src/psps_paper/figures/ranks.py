@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MultipleLocator
 
-from psps_paper.figures import layout, palette, style
+from psps_paper.figures import layout, style
 from psps_paper.figures.drawing import Drawing
 from psps_paper.figures.layout import Key
 from psps_paper.figures.style import GRID, INK, PAPER, Width
@@ -95,7 +95,7 @@ def rankogram(
     probabilities = _check_probabilities(probabilities, "rankogram")
     _check_same(p_scores, probabilities, "rankogram")
     order = list(p_scores.sort_values(ascending=False, kind="stable").index)
-    colours = {t: palette.class_colour(c) for t, c in style.class_of(order, classes).items()}
+    colours = style.treatment_colours(order, classes)
     titles = [(t, f"P-score {number(p_scores[t], 3)}") for t in order]
     figure, panels, size = _panels(width, titles, "Probability (%)")
     for treatment, axes in zip(order, panels, strict=True):
@@ -151,7 +151,7 @@ def cumulative_ranks(
     cumulative = probabilities.cumsum(axis=1).clip(upper=1.0)
     sucra = cumulative.iloc[:, :-1].mean(axis=1)
     order = list(sucra.sort_values(ascending=False, kind="stable").index)
-    colours = {t: palette.class_colour(c) for t, c in style.class_of(order, classes).items()}
+    colours = style.treatment_colours(order, classes)
     titles = [(t, f"SUCRA {number(sucra[t], 3)}") for t in order]
     figure, panels, size = _panels(width, titles, "Cumulative probability (%)")
     for treatment, axes in zip(order, panels, strict=True):
@@ -278,7 +278,7 @@ def p_score_dots(
     style.check_numbers(data, ["p_score"], where, at_least=0, at_most=1)
     style.check_numbers(data, ["printed"], where, missing_allowed=True, at_least=0, at_most=1)
     data = data.sort_values("p_score", ascending=False, ignore_index=True)
-    colours = [palette.class_colour(c) for c in style.class_of(data["treatment"], classes).values()]
+    colours = list(style.treatment_colours(data["treatment"], classes).values())
     numbers = [
         (f"printed {number(r.printed, 3)}\n" if pd.notna(r.printed) else "") + f"{tier} {number(r.p_score, 3)}"
         for r in data.itertuples()
@@ -327,7 +327,7 @@ def rank_heat(
     probabilities = _check_probabilities(probabilities, "rank_heat")
     _check_same(p_scores, probabilities, "rank_heat")
     order = list(p_scores.sort_values(ascending=False, kind="stable").index)
-    colours = {t: palette.class_colour(c) for t, c in style.class_of(order, classes).items()}
+    colours = style.treatment_colours(order, classes)
     scores = [number(p_scores[treatment], 3) for treatment in order]
     figure, axes, centres, size = _rows(
         width, order, scores, [], note="Area of a square: probability of the rank. Right: P-score."
@@ -406,7 +406,7 @@ def rank_interval(
         ],
         columns=["treatment", "low", "median", "high", "mean"],
     ).sort_values("mean", ignore_index=True)
-    colours = [palette.class_colour(c) for c in style.class_of(data["treatment"], classes).values()]
+    colours = list(style.treatment_colours(data["treatment"], classes).values())
     numbers = [f"{r.median} ({r.low} to {r.high})" for r in data.itertuples()]
     figure, axes, centres, _ = _rows(width, list(data["treatment"]), numbers, [])
     for row, y, colour in zip(data.itertuples(), centres, colours, strict=True):

@@ -17,6 +17,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
+from psps_paper.figures import palette
 from psps_paper.figures.palette import DARK_TEXT
 
 Width = Literal["single", "double"]
@@ -189,9 +190,11 @@ def check_matrix(frame: pd.DataFrame, where: str) -> None:
         )
 
 
-def class_of(treatments: Iterable[str], classes: dict[str, str] | None) -> dict[str, str]:
-    """Treatment class of each treatment: the treatment itself, unless ``classes`` says otherwise."""
-    return {t: classes[t] if classes is not None else t for t in treatments}
+def treatment_colours(treatments: Iterable[str], classes: dict[str, str] | None) -> dict[str, str]:
+    """Colour of each treatment: that of its class, which is the treatment itself unless ``classes`` says otherwise."""
+    class_of = {t: classes[t] if classes is not None else t for t in treatments}
+    colours = palette.colours_of(class_of.values())
+    return {t: colours[c] for t, c in class_of.items()}
 
 
 def nice_limits(values: Iterable[float], margin: float = 0.06) -> tuple[float, float]:

@@ -2,7 +2,8 @@
 
 Jupyter Book loads it by name (``_config.yml``, ``extra_extensions``). Tidying means: no script of a service
 that the book does not use, roles and header cells that assistive technology can read, the data tables beside
-the pages, and no more of the theme than the pages use. Formulas are MathML (:mod:`psps_paper.site.formulas`).
+the pages, no more of the theme than the pages use, and a policy that lets no other script run. Formulas are MathML
+(:mod:`psps_paper.site.formulas`).
 """
 
 from __future__ import annotations
@@ -23,12 +24,15 @@ from pybtex.style.formatting.unsrt import Style as UnsortedStyle
 from pybtex.style.labels import BaseLabelStyle
 from pybtex.style.sorting import BaseSortingStyle
 from pybtex.style.template import names, sentence
+from sphinx.util import logging
 
-from psps_paper.site import formulas, paths, tables, xray
+from psps_paper.site import formulas, paths, policy, tables, xray
 from psps_paper.site.glossary import PAGE, GlossaryDirective, explained, load_glossary
 from psps_paper.site.slimming import slim
 from psps_paper.site.trial_links import lead_to_cards
 from psps_paper.tables.files import write_atomically
+
+LOG = logging.getLogger(__name__)
 
 
 def reference_number(key: str) -> int | None:
@@ -255,7 +259,7 @@ def tell_failures(app, error: Exception | None) -> None:
 
 def finish(app, error: Exception | None) -> None:
     """After the build: make the sidebar a landmark and name what unfolds in it, put the data beside the pages, prune
-    what the theme brings."""
+    what the theme brings, and let no script run that is neither the book's nor the theme's."""
     if error is not None or app.builder.format != "html":
         return
     output = Path(app.outdir)
@@ -279,6 +283,8 @@ def finish(app, error: Exception | None) -> None:
     folders = [Path(app.srcdir) / folder for folder in app.config.html_static_path if not Path(folder).is_absolute()]
     own = frozenset({LOOK}.union(sheet.name for folder in folders for sheet in folder.glob("*.css")))
     slim(output, own=own, search_as_you_type=bool(app.config.html_theme_options.get("search_as_you_type")))
+    for page, foreign in policy.protect(output).items():
+        LOG.warning("%s holds code that is not the book's, and that browsers will not run: %s", page, foreign[0])
 
 
 def setup(app) -> dict[str, bool]:

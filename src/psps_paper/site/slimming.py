@@ -7,6 +7,7 @@ page or a script of this book names.
 from __future__ import annotations
 
 import io
+import logging
 import re
 from pathlib import Path
 
@@ -108,6 +109,7 @@ def slim(output: Path, *, own: frozenset[str] = frozenset(), search_as_you_type:
 def _keep_characters(path: Path, characters: set[int]) -> None:
     """Cut a font down to some characters, in its place."""
     content = io.BytesIO()
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of each table that it cuts
     with TTFont(path) as font:
         subsetter = Subsetter(Options(hinting=False))
         subsetter.populate(unicodes=characters)

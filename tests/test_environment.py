@@ -66,8 +66,18 @@ def test_conda_and_binder_install_the_lock_and_what_opens_the_chapters():
 
 def test_one_version_everywhere():
     citation = yaml.safe_load(read("CITATION.cff"))
-    newest = re.search(r"^## (\S+)", read("CHANGELOG.md"), re.MULTILINE)[1]
+    newest = re.search(r"^## \[(\S+)\]", read("CHANGELOG.md"), re.MULTILINE)[1]
     assert citation["version"] == newest == PROJECT["version"] == metadata.version("psps-paper")
+
+
+def test_the_changelog_keeps_its_form():
+    """Keep a Changelog 1.1.0: versions in brackets with a date, and changes by their kinds, each once a version."""
+    kinds = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"]
+    _, *versions = re.split(r"^## ", read("CHANGELOG.md"), flags=re.MULTILINE)
+    for version in versions:
+        assert re.match(r"\[\d+\.\d+\.\d+\] - (\d{4}-\d\d-\d\d|not yet released)\n", version)
+        listed = re.findall(r"^### (.*)", version, re.MULTILINE)
+        assert listed == [kind for kind in kinds if kind in listed]
 
 
 def test_citation_names_the_article():

@@ -163,3 +163,25 @@ def test_a_commit_is_checked_by_the_tools_of_make_lint():
     hooks = {hook["entry"].split()[0].rpartition("/")[2] for hook in repository["hooks"]}
     recipe = re.search(r"^lint:.*\n((?:\t.*\n)+)", read("Makefile"), re.MULTILINE)[1]
     assert repository["repo"] == "local" and hooks == set(re.findall(r"\$\(VENV\)/bin/([\w-]+)", recipe))
+
+
+def recipe(*arguments: str) -> str:
+    """What make would run."""
+    command = ["make", "--dry-run", "--always-make", "--assume-old=.venv/.installed", *arguments]
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=60, check=False)
+    return done.stdout + done.stderr
+
+
+def test_one_file_is_tested_without_a_book_and_all_with_one():
+    one, every = recipe("test", "FILE=tests/test_tables.py"), recipe("test")
+    assert "pytest tests/test_tables.py --nbval" in one and "--complete" not in one and "jupyter-book" not in one
+    assert "pytest tests --complete" in every and "ruff check" in every and "jupyter-book build" in every
+    assert every.index("jupyter-book build") < every.index("psps_paper.site.executed") < every.index("--complete")
+
+
+def test_the_fast_tests_leave_out_what_is_marked_slow():
+    check = recipe("check")
+    assert "tests/test_formatting.py" in check and "tests/test_tables.py" in check
+    assert "tests/test_mutations.py" not in check and "tests/test_integrity.py" not in check
+    assert "jupyter-book" not in check and all(tool in check for tool in ("ruff", "codespell", "lint-imports", "mypy"))

@@ -784,7 +784,7 @@ def test_the_search_finds_a_page_and_the_print_button_prints(open_page):
     assert page.failures == []
     page = open_page("book/index.html")
     page.evaluate("window.print = () => { window.printed = true }")
-    page.evaluate("document.querySelector('[data-psps-print]').click()")
+    page.evaluate("document.querySelector('[data-psps-does=print]').click()")
     assert page.evaluate("window.printed") is True and page.failures == []
 
 

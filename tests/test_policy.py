@@ -17,7 +17,8 @@ SCRIPT = f"\n    {THEME.format('mode')}\n    {THEME.format('theme')}\n  "
 PAGE = (
     '<!DOCTYPE html><html><head>\n    <meta charset="utf-8" />\n<script data-cfasync="false">' + SCRIPT + "</script>"
     '<script src="../_static/psps-tables.js?v=1"></script></head><body><script type="application/json">{"a": 1}</script>'
-    '<button onclick="window.print()" class="btn">print</button><p>on="off" is text</p></body></html>'
+    '<button onclick="window.print()" class="btn">print</button>'
+    '<button onclick="toggleFullScreen()">whole</button><p>on="off" is text</p></body></html>'
 )
 
 
@@ -29,7 +30,8 @@ def test_the_policy_comes_first_and_names_the_theme_s_script_by_its_hash():
     assert rules["script-src"] == ["'self'", hash_of(SCRIPT)] and rules["default-src"] == ["'none'"]
     assert not [source for sources in rules.values() for source in sources if ":" in source and "//" in source]
     assert "*" not in policy and "unsafe-eval" not in policy
-    assert page.count("data-psps-print") == 1 and foreign_code(page) == []
+    assert [page.count(f'<button data-psps-does="{what}"') for what in ("print", "screen")] == [1, 1]
+    assert foreign_code(page) == []
 
 
 PLANTED = {

@@ -243,7 +243,8 @@
 
   const start = () => {
     // The policy of the pages allows no handlers inside them.
-    document.querySelectorAll("button[data-psps-print]").forEach((button) => button.addEventListener("click", () => window.print()));
+    const does = { print: () => window.print(), screen: () => window.toggleFullScreen() };
+    document.querySelectorAll("button[data-psps-does]").forEach((button) => button.addEventListener("click", does[button.dataset.pspsDoes]));
     document.querySelectorAll("table.psps[data-sortable]").forEach(enhance);
     document.querySelectorAll("figure[data-registry]").forEach(searchable);
   };

@@ -32,7 +32,8 @@ THEME_SCRIPTS = tuple(
         r"searchInput\.select\(\); console\.log\(\"\[PST\]: Set focus on search field\.\"\); \}",
     )
 )
-PRINT = re.compile(r'<button onclick="window\.print\(\)"')  # the theme's; psps-tables.js prints in its stead
+# The theme's buttons; psps-tables.js does in their stead what they name.
+BUTTON = re.compile(r'<button onclick="(?:window\.print|toggleFullScreen)\(\)"')
 SCRIPT_TYPES = ("", "text/javascript", "application/javascript", "module")  # all other types are data
 # Sphinx and the theme set style attributes, figures (SVG) carry their styles, icons are drawn by style.
 POLICY = (
@@ -115,14 +116,14 @@ def foreign_code(page: str) -> list[str]:
 
 
 def protected(page: str) -> str:
-    """Put the policy at the head of a page, with the hashes of the theme's own scripts, and mark the print button.
+    """Put the policy at the head of a page, with the hashes of the theme's own scripts, and name what its buttons do.
 
     Parameters
     ----------
     page : str
         HTML of a page that has a head; any other is returned as it is.
     """
-    page = PRINT.sub('<button data-psps-print=""', page)
+    page = BUTTON.sub(lambda button: f'<button data-psps-does="{"print" if "print" in button[0] else "screen"}"', page)
     active = _Active()
     active.feed(page)
     active.close()

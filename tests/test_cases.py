@@ -103,6 +103,16 @@ def test_a_number_that_may_be_two_stops_with_the_option_that_decides(tmp_path, d
     )
 
 
+def test_points_alone_are_doubtful_even_beside_decimal_commas(tmp_path, data):
+    """Nothing in the column of means tells 1250 from 1.25; the other column may have another hand."""
+    path = tmp_path / "a.csv"
+    path.write_text("study;treatment;n;mean;sd\na;A;40;1.250;8,5\na;B;41;1.980;7,25\n")
+    with pytest.raises(TableError, match=r"column mean: '1\.250' may be 1250 or 1\.250; say --decimal"):
+        read_trials(path, Options("arms", outcome="score_md"), data)
+    result = read_trials(path, Options("arms", outcome="score_md", decimal="comma"), data)
+    assert result.contrasts["te"].tolist() == [-730]
+
+
 # --- names -------------------------------------------------------------------------------------------
 
 

@@ -218,7 +218,7 @@ def _label(cell: str) -> str:
         text.lower() in MISSING
         or text.lower() in ("null",)
         or not text
-        or (cell[:1] in "=+-@\t\r" and not _is_number(cell))
+        or (cell.strip()[:1] in tuple("=+-@") and not _is_number(cell))
         or len(cell) > 2000
     ):
         raise Unread

@@ -99,9 +99,12 @@ class Decimals:
                 other_row, other, column, f"written like {first!r} in row {first_row}: one column has one decimal sign"
             )
         if pointed and thousands_points:
-            if commas:
+            thousands = any(_LARGE.fullmatch(text) for _, text in cells if "." not in text) or any(
+                text.count(".") > 1 for _, text in marked
+            )
+            if commas and thousands:
                 return ".", ","
-            if any(_LARGE.fullmatch(text) for _, text in cells if "." not in text):
+            if commas or thousands:
                 self._doubtful(row, cell, column)
         if comma and thousands_commas and separator != ";":
             self._doubtful(row, cell, column)

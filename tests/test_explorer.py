@@ -18,6 +18,7 @@ from scipy import special, stats
 from conftest import BOOK
 from helpers import table
 from psps_paper.article.published import comparisons, published_network
+from psps_paper.bayes import fit_bayes, half_normal
 from psps_paper.book.explorer import (
     DRAWS,
     Settings,
@@ -243,6 +244,37 @@ def test_the_minimal_important_difference_shifts_probabilities(data, start):
     assert none["p_scores_mid"] == pytest.approx(none["p_scores"], abs=1e-12)
 
 
+@pytest.mark.parametrize("prior", [0.05, 0.5, 2.0])
+def test_the_bayesian_table_is_the_exact_fit_of_such_estimates(data, start, prior):
+    """Estimates of one comparison that differ as the print has it: half of them above te and half below."""
+    settings = replace(start, prior=prior, trial=NULL_TRIAL, mid=0.2, level=0.9)
+    rows = []
+    for row in data["comparisons"]:
+        k = row["estimates"]
+        away = np.repeat([1.0, -1.0, 0.0], [k // 2, k // 2, k % 2])
+        away *= math.sqrt((k - 1) * k * row["se"] ** 2 / (away**2).sum())
+        se = math.sqrt(k * row["se"] ** 2 - start.reference)
+        rows += [(f"{row['treat2']} {i}", row["treat1"], row["treat2"], row["te"] + x, se) for i, x in enumerate(away)]
+    te, se = trial_contrast(NULL_TRIAL, scale_desirable="lower")
+    given = pd.DataFrame(rows, columns=["study", "treat1", "treat2", "te", "se"])
+    assert fit_network(given).tau2 == pytest.approx(start.reference, rel=1e-9)  # the DL estimate is the reference
+    given.loc[len(given)] = ("new", NULL_TRIAL.treat1, NULL_TRIAL.treat2, te, se)
+    post = fit_bayes(given, half_normal(prior), effect_sd=np.inf, level=0.9)
+    found = explore(data, settings)["bayes"]
+    assert found["tau_mean"] == pytest.approx(post.tau_mean, abs=1e-9)
+    beyond, new = (post.p_better("higher", 0.2, predictive=predictive) for predictive in (False, True))
+    for row in found["contrasts"]:
+        pair = row["treat1"], row["treat2"]
+        for name, frame in (
+            ("te", post.te),
+            ("lower", post.lower),
+            ("upper", post.upper),
+            ("beyond", beyond),
+            ("beyond_new", new),
+        ):
+            assert row[name] == pytest.approx(frame.at[pair], abs=1e-9), (pair, name)
+
+
 def test_ranks_are_within_a_thousandth_of_long_random_sampling(data, start):
     fit = network_from_pooled(pd.DataFrame(data["comparisons"]))
     sampled = rank_probabilities(fit, desirable="higher", draws=4_000_000, seed=3)
@@ -313,6 +345,7 @@ def random_settings(data, number: int) -> list[Settings]:
                 level=float(rng.uniform(0.5, 0.999)),
                 keep=tuple(bool(kept) for kept in rng.random(3) < 0.75),
                 trial=trial if rng.random() < 0.6 else None,
+                prior=float(np.exp(rng.uniform(np.log(0.05), np.log(2)))),
             )
         )
     return drawn

@@ -83,7 +83,8 @@
       const variance = row.estimates * row.se ** 2 - settings.reference;
       const inflation = 1 + (row.estimates / row.studies - 1) * settings.rho;
       const squared = ((variance + settings.tau2) / row.estimates) * inflation;
-      return { ...row, variance, se: variance > 0 ? Math.sqrt(squared) : null };
+      const spread = row.estimates * row.se ** 2; // what the print has for variance + reference
+      return { ...row, variance, spread, se: variance > 0 ? Math.sqrt(squared) : null };
     });
 
   const components = (rows) => {
@@ -111,9 +112,11 @@
       }
     }
     matrix.forEach((row, i) => { row[size + i] = 1; });
-    // Gauss-Jordan; the matrix is positive definite, so that no pivot is zero.
+    // Gauss-Jordan; the matrix is positive definite, so that no pivot is zero. logDet: of the covariance.
+    let logDet = 0;
     for (let i = 0; i < size; i += 1) {
       const pivot = matrix[i][i];
+      logDet -= Math.log(pivot);
       matrix[i] = matrix[i].map((value) => value / pivot);
       for (let k = 0; k < size; k += 1) {
         if (k === i) continue;
@@ -130,7 +133,7 @@
         se: Math.sqrt(covariance[i][i] + covariance[j][j] - 2 * covariance[i][j]),
       };
     };
-    return { treatments, effects, covariance, contrast };
+    return { treatments, effects, covariance, contrast, logDet };
   };
 
   // Halton's sequence in the bases 2, 3, 5 without zero, as normal quantiles; computed once.
@@ -196,6 +199,61 @@
     return { difference, difference_se: spread, p: 2 * ndtr(-Math.abs(difference) / spread) };
   };
 
+  // The Bayesian model: tau is integrated over by the trapezoidal rule on its logarithm, where the integrand dies away
+  // on both sides; the rest is normal. `kept` are the comparisons, `own` the new trial or null.
+  const bayesUnder = (data, settings, kept, own) => {
+    const step = 0.0625;
+    const nodes = [];
+    for (let s = -16; s <= 2.75; s += step) {
+      const tau2 = (settings.prior * Math.exp(s)) ** 2;
+      let log = s - tau2 / (2 * settings.prior ** 2);
+      const rows = kept.map((row) => {
+        const one = row.variance + tau2;
+        log -= ((row.estimates - 1) * Math.log(one) + ((row.estimates - 1) * row.spread) / one) / 2;
+        const inflation = 1 + (row.estimates / row.studies - 1) * settings.rho;
+        return { ...row, se: Math.sqrt((one / row.estimates) * inflation) };
+      });
+      if (own) rows.push({ ...own, se: Math.sqrt(own.se ** 2 + tau2) });
+      const fit = fitNetwork(rows);
+      for (const row of rows) {
+        const place = (treatment) => fit.effects[fit.treatments.indexOf(treatment)];
+        log -= Math.log(row.se) + ((row.te - place(row.treat1) + place(row.treat2)) / row.se) ** 2 / 2;
+      }
+      nodes.push({ tau2, fit, log: log + fit.logDet / 2 });
+    }
+    const highest = Math.max(...nodes.map((node) => node.log));
+    const used = nodes.map((node) => ({ ...node, weight: Math.exp(node.log - highest) })).filter((node) => node.weight > 1e-16);
+    const total = used.reduce((sum, node) => sum + node.weight, 0);
+    const mean = (value) => used.reduce((sum, node) => sum + node.weight * value(node), 0) / total;
+    const { treatments } = used[0].fit;
+    const contrasts = data.pairs
+      .filter((pair) => pair.every((treatment) => treatments.includes(treatment)))
+      .map(([treat1, treat2]) => {
+        const parts = used.map(({ fit, tau2, weight }) => ({ ...fit.contrast(treat1, treat2), tau2, share: weight / total }));
+        const above = (x, added) => parts.reduce((sum, { te, se, tau2, share }) => sum + share * ndtr((te - x) / Math.sqrt(se ** 2 + added * tau2)), 0);
+        const quantile = (p) => {
+          const reach = ndtri(1 - Math.min(p, 1 - p) / 2) + 1;
+          let low = Math.min(...parts.map(({ te, se }) => te - reach * se));
+          let high = Math.max(...parts.map(({ te, se }) => te + reach * se));
+          for (let i = 0; i < 60 && high - low > 1e-10; i += 1) {
+            const middle = (low + high) / 2;
+            if (1 - above(middle, 0) < p) low = middle;
+            else high = middle;
+          }
+          return (low + high) / 2;
+        };
+        return {
+          treat1, treat2,
+          te: parts.reduce((sum, { te, share }) => sum + share * te, 0),
+          lower: quantile((1 - settings.level) / 2),
+          upper: quantile((1 + settings.level) / 2),
+          beyond: above(settings.mid, 0),
+          beyond_new: above(settings.mid, 1),
+        };
+      });
+    return { tau_mean: mean(({ tau2 }) => Math.sqrt(tau2)), contrasts };
+  };
+
   const compute = (data, settings) => {
     const pooled = pooledUnder(data, settings);
     const comparisons = pooled.map(({ treat1, treat2, variance, se }) => ({ treat1, treat2, variance, se }));
@@ -248,6 +306,7 @@
       ranks,
       mean_ranks: ranks.map((row) => row.reduce((sum, share, i) => sum + share * (i + 1), 0)),
       trial,
+      bayes: bayesUnder(data, settings, kept, settings.trial && { ...settings.trial, te: trial.te, se: trial.se }),
     };
   };
 
@@ -258,6 +317,7 @@
     { key: "rho", label: "Correlation of estimates of one study", max: 1, step: 0.01, digits: 2 },
     { key: "mid", label: "Minimal important difference (SMD)", max: 1.5, step: 0.01, digits: 2 },
     { key: "level", label: "Confidence level", min: 0.5, max: 0.999, step: 0.001, digits: 3 },
+    { key: "prior", label: "Bayesian prior of τ, half-normal: scale", min: 0.05, max: 2, step: 0.05, digits: 2 },
     { key: "reference", label: "τ² behind the printed intervals", max: 0.15, step: 0.001, digits: 3 },
   ];
   const ARM = ["treat1", "n1", "mean1", "sd1", "treat2", "n2", "mean2", "sd2"];
@@ -695,6 +755,7 @@
       fieldset("Assumptions", [
         slider(bySlider.tau2),
         slider(bySlider.rho, "0: each estimate counts in full, as in the article. 1: all estimates of a study count as one."),
+        slider(bySlider.prior, "Of the Bayesian table alone, which takes no τ² as given."),
       ]),
       fieldset("What counts", [slider(bySlider.mid), slider(bySlider.level)]),
       fieldset("Comparisons in the network", keeps),
@@ -713,7 +774,7 @@
     const shown = element("div", { className: "explorer-results" }, [badges, plot, legend, tables]);
     const layout = element("div", { className: "explorer-layout" }, [asked, summary, notices, controls, assumption, shown]);
 
-    const moved = () => SLIDERS.some(({ key }) => !["mid", "level"].includes(key) && settings[key] !== data.settings[key])
+    const moved = () => SLIDERS.some(({ key }) => !["mid", "level", "prior"].includes(key) && settings[key] !== data.settings[key])
       || settings.keep.includes(false) || settings.trial !== null;
 
     const message = () => {
@@ -778,6 +839,9 @@
             number(before.p_scores[before.treatments.indexOf(result.treatments[i])], 3), number(result.p_scores_mid[i], 3),
             number(result.mean_ranks[i]), ...result.ranks[i].map(rankCell)])),
       ];
+      parts.push(table(`Bayesian model, τ averaged out (on average ${number(result.bayes.tau_mean)}), ${levelText(settings.level)} credible intervals`, ["simulated"],
+        ["pair", "SMD", "credible interval", `chance above ${mid}`, "the same in a new study"],
+        result.bayes.contrasts.map((row) => [name(row), number(row.te), interval(row.lower, row.upper), percent(row.beyond), percent(row.beyond_new)])));
       const gone = treatments.filter((treatment) => !result.treatments.includes(treatment));
       if (gone.length) parts.push(element("p", { className: "psps-note", textContent: `Not in this network: ${gone.join(", ")}.` }));
       if (result.trial) {

@@ -31,6 +31,12 @@ estimates of equal precision this is the same as fitting all estimates one by on
 *Prediction interval.* te -+ t_d sqrt(se^2 + tau2), d = estimates - treatments (degrees of freedom of Q less one, as
 elsewhere in this edition).
 
+*Bayesian model.* tau has a half-normal prior of scale ``prior``, effects a flat one, and tau is integrated out. The k
+estimates of a comparison are taken to differ as much as the print has it: their sum of squares about te is
+(k - 1) k s^2, which makes the DL estimate of the whole network equal to ``reference``. Given tau the log-likelihood is
+that of k - 1 residuals of variance v + tau^2 in each comparison, and of te with the pooled variance above at
+tau2 = tau^2; so rho changes what the mean weighs, not what the residuals say of tau. ``tau2`` is not used.
+
 *Minimal important difference.* P(effect > mid) = Phi((te - mid) / se); in a new study
 P(effect > mid) = F_d((te - mid) / sqrt(se^2 + tau2)), F_d the t distribution with d degrees of freedom.
 
@@ -68,6 +74,7 @@ from psps_paper.network.ranking import p_scores
 DRAWS = 2**15  # rank probabilities are then within 0.001 of exact (tests/test_explorer.py)
 DECIMALS = 4  # of the exported te and se: inside what the print leaves open, and short enough to read
 NEW_TRIAL = "new trial"
+NODES, REACH = 600, 14.0  # of the quadrature over tau, which goes to so many scales of its prior
 # What a new trial may be: beyond it, people mistake a unit or an SE for an SD, and floating point loses its digits.
 LIMITS = {"people": [2, 100_000], "mean": 1e6, "sd": [1e-6, 1e6], "smd": 100}
 
@@ -105,6 +112,8 @@ class Settings:
     keep : tuple of bool
         Whether each comparison stays, in the order of the exported ``comparisons``.
     trial : Trial or None
+    prior : float
+        Scale of the half-normal prior of tau under the Bayesian model, > 0.
     """
 
     reference: float
@@ -114,6 +123,7 @@ class Settings:
     level: float
     keep: tuple[bool, ...]
     trial: Trial | None = None
+    prior: float = 0.5
 
 
 def explorer_data(
@@ -241,8 +251,9 @@ def explore(data: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
         ``treatments``, sorted, in the order of ``p_scores``, ``p_scores_mid``, ``mean_ranks`` and of the rows of
         ``ranks`` (columns: rank 1, the best, and on); ``df_predict``; ``contrasts`` (treat1, treat2, te, se, lower,
         upper, predict_lower, predict_upper, beyond, beyond_new), one for each pair of the network; ``trial`` (te, se,
-        and ``difference``, ``difference_se``, ``p`` against what the network says without it) or None. None
-        where a prediction has no degrees of freedom or a difference no counterpart.
+        and ``difference``, ``difference_se``, ``p`` against what the network says without it) or None; ``bayes``
+        (``tau_mean``, and ``contrasts``: treat1, treat2, te, lower, upper, beyond, beyond_new). None where a prediction
+        has no degrees of freedom or a difference no counterpart.
     """
     pooled = pooled_under(data, settings)
     result: dict[str, Any] = {
@@ -281,6 +292,70 @@ def explore(data: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
         "ranks": ranks.tolist(),
         "mean_ranks": (ranks @ np.arange(1, len(fit.treatments) + 1)).tolist(),
         "trial": trial,
+        "bayes": bayes_under(data, settings, kept, None if trial is None else (trial["te"], trial["se"])),
+    }
+
+
+def bayes_under(
+    data: Mapping[str, Any], settings: Settings, kept: pd.DataFrame, own: tuple[float, float] | None
+) -> dict[str, Any]:
+    """The Bayesian model of the current contrasts, by Gauss-Legendre quadrature over tau.
+
+    Parameters
+    ----------
+    data, settings
+        As in :func:`explore`.
+    kept : DataFrame
+        Rows of :func:`pooled_under` that stay in the network.
+    own : (float, float) or None
+        te and se of the new trial.
+    """
+    place, weight = np.polynomial.legendre.leggauss(NODES)
+    tau = settings.prior * REACH * (1 + place) / 2
+    variance, k, m = (kept[name].to_numpy(float) for name in ("variance", "estimates", "studies"))
+    spread = k * kept["te"].index.map(lambda row: data["comparisons"][row]["se"]).to_numpy(float) ** 2
+    one = variance + tau[:, None] ** 2
+    pooled = one / k * (1 + (k / m - 1) * settings.rho)
+    te, pairs = kept["te"].to_numpy(float), list(zip(kept["treat1"], kept["treat2"], strict=True))
+    if own is not None:
+        te, pairs = np.append(te, own[0]), [*pairs, (settings.trial.treat1, settings.trial.treat2)]
+        pooled = np.column_stack([pooled, own[1] ** 2 + tau**2])
+    names = sorted({name for pair in pairs for name in pair})
+    x = np.array([[(name == first) - (name == second) for name in names[1:]] for first, second in pairs], float)
+    information = (x.T / pooled[:, None, :]) @ x
+    covariance = np.linalg.inv(information)
+    effects = np.einsum("nij,nj->ni", covariance @ x.T, te / pooled)
+    residual = te - effects @ x.T
+    log = -((k - 1) * (np.log(one) + spread / one)).sum(axis=1) - (np.log(pooled) + residual**2 / pooled).sum(axis=1)
+    log = (log - np.linalg.slogdet(information)[1] - (tau / settings.prior) ** 2) / 2
+    share = weight * np.exp(log - log.max())
+    share /= share.sum()
+    contrasts = []
+    for first, second in (pair for pair in data["pairs"] if set(pair) <= set(names)):
+        side = np.array([(name == first) - (name == second) for name in names[1:]], float)
+        mean, se = effects @ side, np.sqrt(np.einsum("i,nij,j->n", side, covariance, side))
+        contrasts.append(_mixture(share, mean, se, tau, settings) | {"treat1": first, "treat2": second})
+    return {"tau_mean": float(share @ tau), "contrasts": contrasts}
+
+
+def _mixture(
+    share: np.ndarray, mean: np.ndarray, se: np.ndarray, tau: np.ndarray, settings: Settings
+) -> dict[str, float]:
+    """Mean, equal-tailed interval and probabilities beyond ``mid`` of a mixture of normals."""
+
+    def quantile(p: float) -> float:
+        reach = 1 + abs(scipy.special.ndtri(min(p, 1 - p) / 2))
+        ends = (mean - reach * se).min(), (mean + reach * se).max()
+        return float(
+            scipy.optimize.brentq(lambda x: share @ scipy.special.ndtr((x - mean) / se) - p, *ends, xtol=1e-12)
+        )
+
+    return {
+        "te": float(share @ mean),
+        "lower": quantile((1 - settings.level) / 2),
+        "upper": quantile((1 + settings.level) / 2),
+        "beyond": float(share @ scipy.special.ndtr((mean - settings.mid) / se)),
+        "beyond_new": float(share @ scipy.special.ndtr((mean - settings.mid) / np.sqrt(se**2 + tau**2))),
     }
 
 

@@ -92,12 +92,12 @@ def test_route_1_by_allocation():
 def test_every_witness_lies_within_the_proved_bounds():
     cap = largest_estimate(EVIDENCE, 1)
     route = tau2_routes().query("route == 'pooled SE and sample sizes' and spread == 'any'").iloc[0]
+    proved = [printed_contrast(EVIDENCE, name) for name in (PLACEBO, COMBINED)]
     for witness in load_witnesses(EVIDENCE):
         counted = witness.counted("each estimate by itself")
         assert np.abs(witness.te[EVIDENCE.estimates == 1]).max() < cap
         assert route["low"] < counted.tau2[0] < route["high"]
-        for k, name in enumerate((PLACEBO, COMBINED)):
-            bounds = printed_contrast(EVIDENCE, name)
+        for k, bounds in enumerate(proved):
             for what, value in (
                 ("te", counted.te[0, k]),
                 ("se", counted.se[0, k]),

@@ -1,6 +1,9 @@
 """Bounds that hold for every data set that agrees with the print, against brute force and the stored witnesses."""
 
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import t as student
 
@@ -138,3 +141,38 @@ def test_the_contrast_that_is_not_printed_by_branch_and_bound():
             EVIDENCE, CONSERVATIVE, PLACEBO, te=Bound(0.336, 0.335), rival_z=Bound(0.088, 0.086), most=20_000
         ).values()
     )
+
+
+def test_a_bound_is_proved_in_any_unit_and_never_a_false_one():
+    """The print times ten: te is 3.33 to 3.38 then, so that nothing at or below 3 may be proved."""
+    large = EVIDENCE.printed.copy()
+    limits = large["quantity"].isin(["te", "lower", "upper"])
+    large.loc[limits, ["value", "decimals"]] = large.loc[limits, ["value", "decimals"]].to_numpy() * [10, 1] - [0, 1]
+    tenfold = replace(EVIDENCE, printed=large)
+    any_z = Bound(-9.0, 9.0)
+    proved = unprinted_bounds(tenfold, CONSERVATIVE, PLACEBO, te=Bound(0.0, 3.0), rival_z=any_z, most=20_000)
+    assert not proved["te_high"]
+    proved = unprinted_bounds(tenfold, CONSERVATIVE, PLACEBO, te=Bound(0.0, 3.6), rival_z=any_z)
+    assert proved["te_high"]
+
+
+def test_a_printed_limit_beyond_zero_throws_no_agreeing_network_away():
+    """te 0.335 and z 1.45 have a lower limit of -0.12: with that printed too, the same networks agree."""
+    row = EVIDENCE.printed[EVIDENCE.printed["quantity"] == "lower"].iloc[[0]]
+    row = row.assign(treat2=CONSERVATIVE, value=-0.12)
+    more = replace(EVIDENCE, printed=pd.concat([EVIDENCE.printed, row], ignore_index=True))
+    te, rival_z = Bound(0.336, 0.335), Bound(0.088, 0.086)
+    assert not any(unprinted_bounds(more, CONSERVATIVE, PLACEBO, te=te, rival_z=rival_z, most=20_000).values())
+
+
+def test_where_the_print_sets_no_end_nothing_is_proved():
+    scores = EVIDENCE.printed.copy()
+    mine = (scores["quantity"] == "p_score") & (scores["treat1"] == CONSERVATIVE)
+    scores.loc[mine, "value"] = 0.05
+    with pytest.raises(ValueError, match="conservative: its printed P-score bounds no contrast"):
+        unprinted_bounds(replace(EVIDENCE, printed=scores), CONSERVATIVE, PLACEBO, te=Bound(0, 1), rival_z=Bound(0, 1))
+    scores = EVIDENCE.printed.copy()
+    mine = (scores["quantity"] == "p_score") & (scores["treat1"] == "neuromodulation")
+    scores.loc[mine, "value"] = 0.75
+    with pytest.raises(ValueError, match="conservative: z of the hub against it is at least"):
+        unprinted_bounds(replace(EVIDENCE, printed=scores), CONSERVATIVE, PLACEBO, te=Bound(0, 1), rival_z=Bound(0, 1))

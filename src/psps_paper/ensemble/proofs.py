@@ -269,6 +269,35 @@ def unprinted_z(evidence: Evidence, treatment: str) -> Bound:
     return Bound(float(scipy.special.ndtri(low)), float(scipy.special.ndtri(min(high, 1.0))))
 
 
+def _end_of_te(evidence: Evidence, treatment: str, z: Bound) -> float:
+    """A value that te of the hub against the unprinted treatment cannot exceed, from the treatment's own P-score.
+
+    At te = t its z against another treatment k is at most (te_k - t) / sqrt(se_k^2 + (t / z)^2) with te_k, se_k and
+    t / z at their upper ends. Beyond te_k that falls as t grows, and with it the P-score, until it cannot be printed.
+
+    Raises ValueError where the print does not say that the hub is better, or sets no end.
+    """
+    if not z.low > 0:
+        raise ValueError(f"{treatment}: z of the hub against it is at least {z.low:.3g}; expected a value above 0")
+    printed = _interval(evidence, "p_score", treatment)[0]
+    others = [printed_contrast(evidence, name) for name in evidence.edges["treat2"] if name != treatment]
+
+    def room(t: float) -> float:
+        against = [(b["te"].high - t) / np.hypot(b["se"].high, t / z.low) for b in others]
+        return float(scipy.special.ndtr([-z.low, *against]).mean()) - printed
+
+    # its limit is the P-score of a treatment that loses to each other as clearly as to the hub
+    if not scipy.special.ndtr(-z.low) < printed:
+        raise ValueError(
+            f"{treatment}: its printed P-score bounds no contrast; expected one above that of a sure loser"
+        )
+    start = max(b["te"].high for b in others)
+    end = 2 * start
+    while room(end) >= 0:
+        end *= 2
+    return end
+
+
 class _Boxes:
     """Boxes of (te, z) of the contrasts with the hub, of which those that clash with the print are thrown away."""
 
@@ -283,7 +312,7 @@ class _Boxes:
                 ends += [(bounds["te"].low, bounds["te"].high), (bounds["z"].low, bounds["z"].high)]
             else:
                 z = unprinted_z(evidence, name)
-                ends += [(0.0, 3.0), (z.low, z.high)]
+                ends += [(0.0, _end_of_te(evidence, name, z)), (z.low, z.high)]
         self.low, self.high = np.array(ends).T
 
     def contrast(self, low: np.ndarray, high: np.ndarray, a: int, b: int) -> tuple[np.ndarray, np.ndarray]:
@@ -316,9 +345,9 @@ class _Boxes:
         for k, name in enumerate(self.others):
             for quantity, side in (("lower", -1), ("upper", 1)):
                 printed = _interval(self.evidence, quantity, name)
-                near, far = (low, high) if side < 0 else (high, low)
-                ends = [te[:, 2 * k] * (1 + side * _Z / z[:, 2 * k + 1]) for te, z in ((low, near), (high, far))]
-                keep &= (ends[1] >= printed[0]) & (ends[0] <= printed[1])
+                # te and the factor each run over an interval; the factor of a lower limit can be below 0
+                corners = [te[:, 2 * k] * (1 + side * _Z / z[:, 2 * k + 1]) for te in (low, high) for z in (low, high)]
+                keep &= (np.max(corners, axis=0) >= printed[0]) & (np.min(corners, axis=0) <= printed[1])
         return keep
 
 

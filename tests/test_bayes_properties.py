@@ -4,6 +4,7 @@ same."""
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -590,6 +591,11 @@ def test_a_prior_beyond_double_precision_is_refused():
     # Half of this prior's mass lies above exp(300), and a single study says nothing about tau.
     with pytest.raises(RuntimeError, match="did not settle"):
         fit_bayes(GOOD.iloc[:1], inverse_gamma(0.001, 0.001), effect_sd=np.inf)
+    # Quantiles beyond the largest number are infinite, and no warning of numpy's comes before the error.
+    for prior in (log_t(-3, 2.0, 1), log_normal(0, 500)):
+        with warnings.catch_warnings(), pytest.raises(RuntimeError, match="did not settle"):
+            warnings.simplefilter("error")
+            fit_bayes(GOOD, prior)
 
 
 # ---------------------------------------------------------------- sensitivity to the prior

@@ -150,7 +150,8 @@ class LogNormal:
         return np.log(2) - np.log(2 * np.pi) / 2 - np.log(self.sd) - np.log(tau) - z**2 / 2
 
     def quantile(self, p: np.ndarray) -> np.ndarray:
-        return np.exp((self.mean + self.sd * scipy.special.ndtri(p)) / 2)
+        with np.errstate(over="ignore"):  # infinite where no number is large enough
+            return np.exp((self.mean + self.sd * scipy.special.ndtri(p)) / 2)
 
     def scaled(self, factor: float) -> LogNormal:
         return replace(self, mean=self.mean + 2 * np.log(factor))
@@ -174,7 +175,8 @@ class LogT:
         return np.log(2) + constant - np.log(self.scale) - np.log(tau) + kernel
 
     def quantile(self, p: np.ndarray) -> np.ndarray:
-        return np.exp((self.location + self.scale * scipy.special.stdtrit(self.df, p)) / 2)
+        with np.errstate(over="ignore"):  # infinite where no number is large enough
+            return np.exp((self.location + self.scale * scipy.special.stdtrit(self.df, p)) / 2)
 
     def scaled(self, factor: float) -> LogT:
         return replace(self, location=self.location + 2 * np.log(factor))

@@ -379,7 +379,8 @@ def note_texts(finding: Finding) -> dict[str, str]:
         ),
         "certainty": f"{finding.lost.capitalize()} levels lost. {why[0].upper()}{why[1:]}.",
         "new setting": (
-            f"In a new setting the SMD could be anywhere from {interval(*finding.prediction)} (prediction interval)."
+            f"In a new setting the SMD could be anywhere from {interval(*finding.prediction)} (prediction interval, by "
+            "t with the degrees of freedom of Q less one)."
         ),
     }
     if len(finding.relief):

@@ -6,6 +6,7 @@ import base64
 import html
 import re
 from collections.abc import Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -86,6 +87,10 @@ def verdict_chip(verdict: str) -> Html:
     return Html(f'<span class="verdict verdict-{verdict.replace(" ", "-")}">{verdict}</span>')
 
 
+# Caption of the figure that is being shown, for whoever collects figures
+CAPTION: ContextVar[str] = ContextVar("CAPTION", default="")
+
+
 def show(
     what: pd.DataFrame | Drawing,
     *,
@@ -137,6 +142,7 @@ def show(
     """
     badges = " ".join(tier_badge(part) for part in tier.split(" and "))
     if isinstance(what, Drawing):
+        CAPTION.set(caption)
         body, data, name, text = _figure_markup(what), what.data, what.name, what.alt
     else:
         shown = what.head(short) if short else what

@@ -13,6 +13,9 @@ from psps_paper.figures import Drawing, funnel
 from psps_paper.network import NetworkFit, split_evidence
 from psps_paper.network.sensitivity import comparison_adjusted_funnel
 
+# A funnel plot tells so many comparisons apart
+MOST_COMPARISONS = 8
+
 
 def inconsistency_table(
     fit: NetworkFit, order: Sequence[str], number: Callable[[float], str] = formatting.number
@@ -53,14 +56,17 @@ def small_study_table(fit: NetworkFit, order: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame([{"estimates": str(fit.n_contrasts), "order": ", ".join(order), "p": p}])
 
 
-def trial_funnel(fit: NetworkFit, order: Sequence[str], tier: str = "recomputed") -> Drawing:
-    """The comparison-adjusted funnel plot of a network of trials; ``tier`` is that of their estimates."""
+def trial_funnel(fit: NetworkFit, order: Sequence[str], tier: str = "recomputed", **options: str) -> Drawing:
+    """The comparison-adjusted funnel plot of a network of trials; ``tier`` is that of their estimates, and the options
+    are those of :func:`psps_paper.figures.funnel`. Many comparisons share two markers."""
     points = comparison_adjusted_funnel(fit, order).sort_values(
         ["treat1", "treat2"], key=lambda names: names.map(list(order).index), kind="stable"
     )
-    return funnel(
-        points.assign(comparison=points["treat1"] + " vs " + points["treat2"], summary=points["centre"]), tier=tier
-    )
+    points = points.assign(comparison=points["treat1"] + " vs " + points["treat2"], summary=points["centre"])
+    if points["comparison"].nunique() > MOST_COMPARISONS:
+        against = points[["treat1", "treat2"]].eq(order[-1]).any(axis=1)
+        points["comparison"] = against.map({True: f"against {order[-1]}", False: "other comparisons"})
+    return funnel(points, tier=tier, **options)
 
 
 def show_trials(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from psps_paper.site.figures import export_figures
+from psps_paper.site.figures import export_figures, journal_figures
 
 
 def add_figures(figures: argparse.ArgumentParser) -> None:
@@ -18,11 +18,15 @@ def add_figures(figures: argparse.ArgumentParser) -> None:
         "--width", choices=["single", "double"], default="double", help="single 90 mm, double 180 mm (default)"
     )
     figures.add_argument("--out", type=Path, default=Path("figures"), help="folder to write to (default: figures)")
+    figures.add_argument(
+        "--journal", action="store_true", help="named Fig. 1 to 4 and S1, S2, ..., each once, with a file of captions"
+    )
     figures.set_defaults(run=_figures)
 
 
 def _figures(options: argparse.Namespace) -> int:
     formats = tuple(part.strip() for part in options.format.split(","))
-    for paths in export_figures(options.out, formats=formats, dpi=options.dpi, width=options.width):
+    write = journal_figures if options.journal else export_figures
+    for paths in write(options.out, formats=formats, dpi=options.dpi, width=options.width):
         print(", ".join(map(str, paths)))
     return 0

@@ -30,6 +30,8 @@ def add_tables(tables: argparse.ArgumentParser) -> None:
     tables.add_argument(
         "--record", action="store_true", help="write data/checksums.sha256 anew after a change made on purpose"
     )
+    tables.add_argument("--docx", type=Path, help="write the tables of a review of one's own to this Word document")
+    tables.add_argument("--xlsx", type=Path, help="write them, with their footnotes, to this Excel workbook")
     tables.set_defaults(run=_tables)
 
 
@@ -111,7 +113,19 @@ def _tell_differences(folder: Path | None) -> bool:
     return bool(sentences)
 
 
+def _documents(options: argparse.Namespace) -> int:
+    from psps_paper.living.documents import write_documents
+    from psps_paper.living.review import open_review
+
+    tables = open_review(options.data.parent if options.data else None).document_tables()
+    for path in write_documents(tables, docx=options.docx, xlsx=options.xlsx):
+        print(f"wrote {path}")
+    return 0
+
+
 def _tables(options: argparse.Namespace) -> int:
+    if options.docx or options.xlsx:
+        return _documents(options)
     for name in table_names(options.data):
         print(f"{name}.csv: {len(load_table(name, options.data))} rows")
     if options.record:

@@ -12,6 +12,8 @@ from xml.etree import ElementTree
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
 
 from psps_paper.figures.layout import browser_finds_typefaces, installed_typefaces
 from psps_paper.figures.style import FONT_STACK, RC
@@ -130,3 +132,36 @@ def save(drawing: Drawing, folder: Path, formats: tuple[str, ...] = FORMATS, dpi
                 content = buffer.getvalue()
         write_atomically(path, content)
     return paths
+
+
+# Of a journal's page, in millimetres; and the room above a figure for its panel letter, in points
+PAGE_HEIGHT, LETTER = 247.0, 14.0
+
+
+def with_letter(drawing: Drawing, letter: str) -> Drawing:
+    """The drawing with a panel letter in bold above its upper left corner; its figure grows by as much."""
+    figure = drawing.figure
+    width, height = figure.get_size_inches()
+    taller = height + LETTER / 72
+    for axes in figure.axes:
+        box = axes.get_position()
+        axes.set_position((box.x0, box.y0 * height / taller, box.width, box.height * height / taller))
+    figure.set_size_inches(width, taller)
+    figure.text(0.0, 1 - 2 / (72 * taller), letter, fontsize=10, fontweight="bold", va="top", ha="left")
+    return drawing
+
+
+def page_high(drawing: Drawing) -> Drawing:
+    """A drawing that is too high for a page, scaled down to one in both directions; others as they are."""
+    width, height = drawing.figure.get_size_inches()
+    share = (PAGE_HEIGHT / 25.4 - LETTER / 72) / height
+    if share >= 1:
+        return drawing
+    figure = drawing.figure
+    figure.set_size_inches(width * share, height * share)
+    for text in figure.findobj(Text):
+        text.set_fontsize(text.get_fontsize() * share)
+    for line in figure.findobj(Line2D):
+        line.set_linewidth(line.get_linewidth() * share)
+        line.set_markersize(line.get_markersize() * share)
+    return drawing

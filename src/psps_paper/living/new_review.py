@@ -18,8 +18,9 @@ from psps_paper.article.outcomes import BETWEEN, DEFAULTS, outcome_of
 from psps_paper.figures.palette import relative_luminance
 from psps_paper.living.importing import read_trials, report
 from psps_paper.living.model import MEASURES, Options
-from psps_paper.living.settings import CONFIG, OUTCOME_FIELDS, read_settings
+from psps_paper.living.settings import COLUMN_LISTS, CONFIG, OUTCOME_FIELDS, read_settings
 from psps_paper.living.store import write_trials
+from psps_paper.living.study_table import numbers_of, read_flow, read_studies
 from psps_paper.tables.checksums import record_checksums
 from psps_paper.tables.csv_text import csv_bytes
 from psps_paper.tables.errors import TableError
@@ -209,6 +210,7 @@ def build_data(folder: Path, *, tell: Callable[[str], None] = lambda text: None)
             write_atomically(data / f"{name}.csv", csv_bytes(table))
             write_atomically(data / "dictionaries" / f"{name}.csv", csv_bytes(dictionary))
         treatments = [entry["name"] for entry in settings["treatments"]]
+        studies: set[str] = set()
         for outcome in settings["outcomes"]:
             table = outcome["table"]
             result = read_trials(
@@ -243,10 +245,33 @@ def build_data(folder: Path, *, tell: Callable[[str], None] = lambda text: None)
                 )
             tell(report(result))
             write_trials(result, data)
+            studies |= set(result.contrasts["study"])
+        check_beside(folder, settings, studies)
         record_checksums(data)
         return {
             path.relative_to(data).as_posix(): path.read_bytes() for path in sorted(data.rglob("*")) if path.is_file()
         }
+
+
+def check_beside(folder: Path, settings: dict, studies: set[str]) -> None:
+    """Read the tables of studies and of the flow once, so that an error in them stops here.
+
+    Raises
+    ------
+    TableError
+    """
+    if "flow" in settings:
+        read_flow(folder / settings["flow"], settings["flow"])
+    if "studies" not in settings:
+        return
+    table = read_studies(folder / settings["studies"], settings["studies"], studies)
+    for name in COLUMN_LISTS:
+        for column in settings.get(name, []):
+            if column not in table.columns:
+                there = ", ".join(table.columns)
+                raise TableError(f"{CONFIG}, {name}: {column!r} is no column of {settings['studies']} ({there})")
+            if name == "moderators":
+                numbers_of(table[table["study"].isin(studies)], column, settings["studies"])
 
 
 def _templates() -> dict[str, bytes]:

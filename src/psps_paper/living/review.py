@@ -14,17 +14,33 @@ from psps_paper import formatting
 from psps_paper.article.trials import BookNetwork, book_network, check_network, load_source, load_trials, main_part
 from psps_paper.book.display import Shown, sentence
 from psps_paper.book.trials import inconsistency_table, small_study_table
+from psps_paper.living.analyses import (
+    REGRESSION,
+    SUBGROUPS,
+    certainty_rows,
+    findings_rows,
+    important_of,
+    regression_row,
+    subgroup_rows,
+)
+from psps_paper.living.certainty import Rules, judgements
 from psps_paper.living.chapters import show_changes
 from psps_paper.living.diff import comparable, compare
+from psps_paper.living.documents import DocumentTable
 from psps_paper.living.model import LOG_MEASURES, MEASURE_NAMES
 from psps_paper.living.results import read_results, review_results
 from psps_paper.living.settings import CONFIG, read_settings
+from psps_paper.living.study_table import numbers_of, read_flow, read_studies
 from psps_paper.network import heterogeneity_table, orient
 from psps_paper.network.model import Desirable
 from psps_paper.network.ranking import p_scores, rank_probabilities
 from psps_paper.network.summary import league_table
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.files import current_folder, finish_replacing, only_writer
+
+CERTAINTY_NOTE = (
+    "Certainty starts at high; some concerns cost one level, major concerns two; what is not judged costs none."
+)
 
 
 def open_review(folder: Path | str | None = None) -> Review:
@@ -163,15 +179,20 @@ class Review:
         return self.network(outcome).edges.rename(columns={"studies": "n_studies", "estimates": "n_estimates"})
 
     def forest(self, outcome: str) -> pd.DataFrame:
-        """Each treatment against the reference: DataFrame [label, te, lower, upper, tier, treatment_class]."""
+        """Each treatment against the reference: DataFrame [label, te, lower, upper, tier, treatment_class].
+
+        With ``predict_lower`` and ``predict_upper`` where there are degrees of freedom for them.
+        """
         fit, reference = self.network(outcome).fit, self.reference(outcome)
-        return pd.DataFrame(
+        table = pd.DataFrame(
             [
                 {
                     "label": name,
                     "te": fit.te.at[name, reference],
                     "lower": fit.lower.at[name, reference],
                     "upper": fit.upper.at[name, reference],
+                    "predict_lower": fit.predict_lower.at[name, reference],
+                    "predict_upper": fit.predict_upper.at[name, reference],
                     "tier": "recomputed",
                     "treatment_class": name,
                 }
@@ -179,6 +200,7 @@ class Review:
                 if name != reference
             ]
         )
+        return table.dropna(axis="columns")
 
     def order(self, outcome: str) -> list[str]:
         """Treatments by P-score, the best first."""
@@ -194,6 +216,102 @@ class Review:
         return rank_probabilities(
             self.network(outcome).fit, desirable=self.te_desirable(outcome), draws=100_000, seed=1
         )
+
+    @cached_property
+    def studies(self) -> pd.DataFrame | None:
+        """The table of studies, or None where review.yml names none."""
+        name = self.settings.get("studies")
+        return None if name is None else read_studies(self.folder / name, name, set(load_trials(self.data)["study"]))
+
+    def flow(self) -> pd.DataFrame | None:
+        """Counts of the flow diagram, or None where review.yml names no table of them."""
+        name = self.settings.get("flow")
+        return None if name is None else read_flow(self.folder / name, name)
+
+    def characteristics(self) -> pd.DataFrame:
+        """Every study with what the table of studies says of it and the treatments that it compares, as text."""
+        rows = load_trials(self.data)
+        named = pd.concat(
+            [rows[["study", side]].set_axis(["study", "treatment"], axis=1) for side in ("treat1", "treat2")]
+        )
+        place = {name: k for k, name in enumerate(self.treatments)}
+        arms = named.groupby("study")["treatment"].agg(lambda x: ", ".join(sorted(set(x), key=place.__getitem__)))
+        if self.studies is None:
+            return arms.rename("treatments").reset_index()
+        table = self.studies.rename(columns={"rob": "risk of bias"})
+        return table.assign(treatments=table["study"].map(arms).fillna("no result used"))
+
+    def rules(self, outcome: str) -> Rules:
+        """What the judgements of an outcome's certainty rest on."""
+        entry = self._outcome(outcome)
+        return Rules(important_of(dict(entry), ratio=self.is_ratio(outcome)), entry.get("reporting_bias", ""))
+
+    def certainty(self, outcome: str) -> pd.DataFrame:
+        """Certainty of each treatment against the reference: DataFrame [treatment, certainty, each domain]."""
+        fit, rules = self.network(outcome).fit, self.rules(outcome)
+        return certainty_rows(fit, self.reference(outcome), self.studies, rules, self.order(outcome))
+
+    def certainty_reasons(self, outcome: str) -> pd.DataFrame:
+        """What each judgement rests on: DataFrame [treatment, domain, judgement, why]."""
+        return judgements(self.network(outcome).fit, self.reference(outcome), self.studies, self.rules(outcome))
+
+    def findings(self, outcome: str) -> pd.DataFrame:
+        """Summary of findings: DataFrame [treatment, studies, effect, ..., certainty, why], as text."""
+        entry = self._outcome(outcome)
+        risk = (entry["measure"], float(entry["baseline_risk"])) if "baseline_risk" in entry else None
+        fit, number = self.network(outcome).fit, self.number(outcome)
+        order = self.order(outcome)
+        return findings_rows(fit, self.reference(outcome), self.studies, self.rules(outcome), order, number, risk)
+
+    def subgroups(self, outcome: str) -> pd.DataFrame:
+        """The network by each subgroup that review.yml names; no rows where it names none."""
+        parts = []
+        for column in self.settings.get("subgroups", []):
+            groups = self.studies.set_index("study")[column]
+            fit, number = self.network(outcome).fit, self.number(outcome)
+            made = subgroup_rows(fit, groups, self.reference(outcome), number)
+            parts.append(made.assign(subgroup=f"{column}: " + made["subgroup"]))
+        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=SUBGROUPS)
+
+    def moderators(self, outcome: str) -> pd.DataFrame:
+        """Network meta-regression on each moderator that review.yml names; no rows where it names none."""
+        fit = self.network(outcome).fit
+        used = None if self.studies is None else self.studies[self.studies["study"].isin(fit.contrasts["study"])]
+        rows = [
+            regression_row(
+                fit,
+                numbers_of(used, column, self.settings["studies"]),
+                self.reference(outcome),
+                self.number(outcome),
+            )
+            for column in self.settings.get("moderators", [])
+        ]
+        return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=REGRESSION)
+
+    def document_tables(self) -> list[DocumentTable]:
+        """The tables of the review for Word and Excel, each with its footnotes."""
+        tables = [DocumentTable("Studies", "Characteristics of the studies.", self.characteristics())]
+        for outcome in self.outcomes:
+            label, reference = self.label(outcome), self.reference(outcome)
+            against = (
+                f"Effects are the {self.measure(outcome)}, treatment against {reference}, with {self.level(outcome)}"
+            )
+            notes = (f"{against} confidence intervals.", CERTAINTY_NOTE)
+            league = self.league(outcome)
+            part = [
+                ("findings", "summary of findings.", self.findings(outcome), notes),
+                ("certainty", "judgements.", self.certainty(outcome), notes[1:]),
+                ("league", "league table.", league.reset_index(), (league.attrs["orientation"],)),
+                ("subgroups", "subgroups.", self.subgroups(outcome), notes[:1]),
+                ("moderators", "network meta-regression.", self.moderators(outcome), notes[:1]),
+            ]
+            tables += [
+                DocumentTable(f"{name} {outcome}", f"{label}: {caption}", table, footnotes)
+                for name, caption, table, footnotes in part
+                if len(table)
+            ]
+        more = ("Heterogeneity", self.heterogeneity()), ("Inconsistency", self.inconsistency())
+        return tables + [DocumentTable(name, f"{name} by outcome.", table) for name, table in more]
 
     def heterogeneity(self) -> pd.DataFrame:
         """Heterogeneity by outcome, as text."""

@@ -6,13 +6,17 @@ import re
 from pathlib import Path
 
 from psps_paper.article.outcomes import BETWEEN, DEFAULTS
-from psps_paper.living.model import MEASURES
+from psps_paper.living.model import LOG_MEASURES, MEASURES
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.limits import MAX_CELL, MAX_OUTCOMES, MAX_TREATMENTS
 from psps_paper.tables.yaml_text import load_yaml
 
 CONFIG = "review.yml"
 OUTCOME_FIELDS = ("name", "label", "measure", "unit", "scale_desirable", "te_desirable", "reference")
+# What the certainty of an outcome's results may rest on
+JUDGED_FIELDS = ("important", "baseline_risk", "reporting_bias")
+# Tables of the review beside those of its outcomes, and lists of columns of the first
+TABLES, COLUMN_LISTS = ("studies", "flow"), ("subgroups", "moderators")
 OUTCOME_NUMBERS = tuple(name for name, value in DEFAULTS.items() if isinstance(value, float))
 TABLE_FIELDS = {
     "file": str,
@@ -49,6 +53,7 @@ def read_settings(folder: Path) -> dict:
     for name in ("repository", "note"):
         if name in settings:
             _text(settings, name, CONFIG)
+    _beside(settings)
     names = []
     for number, entry in enumerate(_list(settings, "treatments"), start=1):
         where = f"treatments, entry {number}"
@@ -90,20 +95,56 @@ def read_settings(folder: Path) -> dict:
             if isinstance(value, dict) and not all(isinstance(part, str) for pair in value.items() for part in pair):
                 raise TableError(f"{CONFIG}, {where}, table, {field}: expected text: text pairs; put numbers in quotes")
         _text(table, "file", f"{CONFIG}, {where}, table")
-        if Path(table["file"]).is_absolute() or ".." in Path(table["file"]).parts:
-            raise TableError(f"{CONFIG}, {where}, table, file: {table['file']!r} is outside the review's folder")
+        _inside(table["file"], f"{CONFIG}, {where}, table, file")
         _choice(table, "kind", ("contrasts", "arms"), f"{CONFIG}, {where}, table")
         outcomes.append(entry["name"])
     _unique(outcomes, "outcomes")
     return settings
 
 
+def _beside(settings: dict) -> None:
+    """Check the tables of studies and of the flow, and which columns are subgroups or moderators."""
+    for name in TABLES:
+        if name in settings:
+            _inside(_text(settings, name, CONFIG), f"{CONFIG}, {name}")
+    for name in COLUMN_LISTS:
+        value = settings.get(name, [])
+        if not isinstance(value, list) or not all(isinstance(column, str) and column for column in value):
+            raise TableError(f"{CONFIG}, {name}: {_shown(value)} is not a list of columns of the table of studies")
+        if value and "studies" not in settings:
+            raise TableError(f"{CONFIG}, {name}: needs studies, the file whose columns it names")
+        _unique(value, name)
+
+
+def _inside(file: str, where: str) -> None:
+    if Path(file).is_absolute() or ".." in Path(file).parts:
+        raise TableError(f"{where}: {file!r} is outside the review's folder")
+
+
+def _judged(entry: dict, where: str) -> None:
+    """Check what the certainty of an outcome's results rests on."""
+    ratio = entry["measure"] in LOG_MEASURES
+    limits = {"important": (1.0 if ratio else 0.0, float("inf")), "baseline_risk": (0.0, 1.0)}
+    for field, (low, high) in limits.items():
+        value = entry.get(field)
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low < value < high:
+            wanted = f"a number above {low:g}" if high == float("inf") else f"a number between {low:g} and {high:g}"
+            raise TableError(f"{where}, {field}: {_shown(value)} is not {wanted}")
+    if "baseline_risk" in entry and entry["measure"] not in ("OR", "RR", "HR", "RD"):
+        raise TableError(f"{where}, baseline_risk: goes with OR, RR, HR or RD, not with {entry['measure']}")
+    if "reporting_bias" in entry:
+        _choice(entry, "reporting_bias", ("undetected", "suspected"), where)
+
+
 def _analysis(entry: dict, names: list[str], where: str) -> None:
     """Check what an outcome may say of its analysis; the rest is checked with ``outcomes.csv``."""
-    known = {*OUTCOME_FIELDS, "order", "table", *DEFAULTS}
+    known = {*OUTCOME_FIELDS, "order", "table", *DEFAULTS, *JUDGED_FIELDS}
     for field in entry:
         if field not in known:
             raise TableError(f"{where}: {_shown(field)} is not one of {', '.join(sorted(known))}")
+    _judged(entry, where)
     order = entry.get("order", names)
     if (
         not isinstance(order, list)

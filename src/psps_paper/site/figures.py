@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
+import string
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +17,13 @@ from pathlib import Path
 import nbformat
 
 from psps_paper.book import display
-from psps_paper.figures.drawing import FORMATS, Drawing, save
+from psps_paper.figures.drawing import FORMATS, Drawing, page_high, save, with_letter
 from psps_paper.figures.style import REDRAW_WIDTH, Width
 from psps_paper.tables.load import data_folder
+
+# Main figures of an article, by the names of their drawings, in order
+MAIN = (r"prisma_flow|flow", r"rob_stacked|judgements", r"network_graph|network-\d+", r"forest_network|forest-\d+")
+LETTERS = string.ascii_lowercase
 
 
 def book_folder() -> Path:
@@ -26,29 +32,41 @@ def book_folder() -> Path:
 
 
 @contextlib.contextmanager
-def _shown_drawings() -> Iterator[list[Drawing]]:
-    """Keep every drawing that is shown while this lasts."""
+def _shown_drawings() -> Iterator[tuple[list[Drawing], list[str]]]:
+    """Keep every drawing that is shown while this lasts, and its caption."""
     kept: list[Drawing] = []
+    captions: list[str] = []
     to_svg = display.to_svg
 
     def keep(drawing: Drawing) -> str:
         kept.append(drawing)
+        captions.append(display.CAPTION.get())
         return to_svg(drawing)
 
     display.to_svg = keep
     try:
-        yield kept
+        yield kept, captions
     finally:
         display.to_svg = to_svg
 
 
-def chapter_figures(chapter: Path, width: Width = "double") -> list[Drawing]:
-    """Run a chapter's code and return the drawings that it shows, in order.
+def chapter_cells(chapter: Path) -> list[tuple[int, str]]:
+    """Position and source of the code cells of a chapter: a notebook, or Markdown with ``{code-cell}`` blocks."""
+    if chapter.suffix == ".md":
+        text = chapter.read_text(encoding="utf-8")
+        blocks = re.findall(r"^```{code-cell}[^\n]*\n((?::[^\n]*\n)*)(.*?)^```", text, re.DOTALL | re.MULTILINE)
+        return [(number, source) for number, (_, source) in enumerate(blocks, 1)]
+    cells = nbformat.read(chapter, as_version=4).cells
+    return [(position, cell.source) for position, cell in enumerate(cells) if cell.cell_type == "code"]
+
+
+def captioned_figures(chapter: Path, width: Width = "double") -> list[tuple[Drawing, str]]:
+    """Run a chapter's code and return the drawings that it shows, in order, with their captions.
 
     Parameters
     ----------
     chapter : Path
-        An ``.ipynb`` file.
+        An ``.ipynb`` file, or an ``.md`` file of a review of one's own.
     width : {"single", "double"}
         Of drawings for which the chapter names none.
 
@@ -60,19 +78,25 @@ def chapter_figures(chapter: Path, width: Width = "double") -> list[Drawing]:
     namespace: dict = {"__name__": "__main__"}
     token = REDRAW_WIDTH.set(width)
     try:
-        cells = nbformat.read(chapter, as_version=4).cells
         # A chapter runs in its own folder. Without a notebook around them, numbers for prose would be printed.
-        with _shown_drawings() as drawings, contextlib.chdir(chapter.parent), contextlib.redirect_stdout(io.StringIO()):
-            for position, cell in enumerate(cells):
-                if cell.cell_type != "code":
-                    continue
+        with (
+            _shown_drawings() as (drawings, captions),
+            contextlib.chdir(chapter.parent),
+            contextlib.redirect_stdout(io.StringIO()),
+        ):
+            for position, source in chapter_cells(chapter):
                 try:
-                    exec(compile(cell.source, f"{chapter.name}, cell {position}", "exec"), namespace)
+                    exec(compile(source, f"{chapter.name}, cell {position}", "exec"), namespace)
                 except Exception as error:
                     raise RuntimeError(f"{chapter.name}, cell {position}: {type(error).__name__}: {error}") from error
     finally:
         REDRAW_WIDTH.reset(token)
-    return drawings
+    return list(zip(drawings, captions, strict=True))
+
+
+def chapter_figures(chapter: Path, width: Width = "double") -> list[Drawing]:
+    """The drawings of :func:`captioned_figures`."""
+    return [drawing for drawing, _ in captioned_figures(chapter, width)]
 
 
 def export_figures(
@@ -105,9 +129,75 @@ def export_figures(
     if unknown:
         raise ValueError(f"format {unknown[0]!r} is not one of {', '.join(FORMATS)}")
     chapters = chapters or book_folder()
-    found = sorted(chapters.glob("*.ipynb"))
-    if not found:
-        raise FileNotFoundError(f"no chapter (*.ipynb) in {chapters}")
-    for chapter in found:
+    for chapter in found_chapters(chapters):
         for drawing in chapter_figures(chapter, width):
             yield save(replace(drawing, name=f"{chapter.stem}-{drawing.name}"), folder, formats, dpi)
+
+
+def found_chapters(chapters: Path) -> list[Path]:
+    """Chapters with code: notebooks, and for a review of one's own Markdown with code cells, in the order of names."""
+    found = sorted(chapters.glob("*.ipynb"))
+    found += sorted(p for p in chapters.glob("*.md") if "{code-cell}" in p.read_text(encoding="utf-8"))
+    if not found:
+        raise FileNotFoundError(f"no chapter (*.ipynb) in {chapters}")
+    return found
+
+
+def journal_figures(
+    folder: Path,
+    *,
+    formats: tuple[str, ...] = FORMATS,
+    dpi: int = 300,
+    width: Width = "double",
+    chapters: Path | None = None,
+) -> Iterator[list[Path]]:
+    """Write the figures under the names that journals ask for, each once, and their captions in one file.
+
+    The flow of records, risk of bias, the network and its forest plot are Fig. 1 to 4, of several outcomes with panel
+    letters; all others are S1, S2 and so on, in the order of chapters. ``captions.txt`` holds a line for each.
+
+    Parameters
+    ----------
+    folder, formats, dpi, width, chapters
+        As in :func:`export_figures`.
+
+    Yields
+    ------
+    list of Path
+        Files of one figure, the last its data; at the end the captions.
+    """
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown:
+        raise ValueError(f"format {unknown[0]!r} is not one of {', '.join(FORMATS)}")
+    once: dict[tuple[str, str, str], tuple[Drawing, str]] = {}
+    for chapter in found_chapters(chapters or book_folder()):
+        for drawing, caption in captioned_figures(chapter, width):
+            once.setdefault((caption, drawing.alt, drawing.data.to_csv()), (drawing, caption))
+    lines = []
+    for number, letter, drawing, caption in numbered(list(once.values())):
+        shown = page_high(drawing)
+        shown = with_letter(shown, letter) if letter else shown
+        written = save(replace(shown, name=f"fig_{number.lower()}{letter}"), folder, formats, dpi)
+        yield [path.rename(path.with_stem(f"Fig_{number}{letter}")) for path in written]
+        lines.append(f"{'Supplementary ' * number.startswith('S')}Fig. {number}{letter}. {caption}")
+    captions = Path(folder) / "captions.txt"
+    captions.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    yield [captions]
+
+
+def numbered(figures: list[tuple[Drawing, str]]) -> list[tuple[str, str, Drawing, str]]:
+    """Number, panel letter, drawing and caption of each figure, main ones first."""
+    main: dict[int, list[tuple[Drawing, str]]] = {}
+    rest = []
+    for drawing, caption in figures:
+        place = next((k for k, pattern in enumerate(MAIN) if re.fullmatch(pattern, drawing.name)), None)
+        if place is None:
+            rest.append((drawing, caption))
+        else:
+            main.setdefault(place, []).append((drawing, caption))
+    named = []
+    for number, place in enumerate(sorted(main), 1):
+        letters = LETTERS if len(main[place]) > 1 else [""]
+        named += [(str(number), x, *pair) for x, pair in zip(letters, main[place], strict=False)]
+        rest = main[place][len(letters) :] + rest
+    return named + [(f"S{number}", "", *pair) for number, pair in enumerate(rest, 1)]

@@ -1,0 +1,138 @@
+"""Tables with captions and footnotes as a Word document or an Excel workbook."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from psps_paper.tables.errors import TableError
+
+# A sheet's name in Excel
+MOST_LETTERS = 31
+
+
+@dataclass(frozen=True, eq=False)
+class DocumentTable:
+    """A table as documents hold it.
+
+    Attributes
+    ----------
+    name : str
+        Short, for the sheet.
+    caption : str
+    table : DataFrame
+        As text or numbers; without its index.
+    footnotes : tuple of str
+        Below the table, in order.
+    """
+
+    name: str
+    caption: str
+    table: pd.DataFrame
+    footnotes: tuple[str, ...] = ()
+
+
+def write_documents(
+    tables: Sequence[DocumentTable], *, docx: Path | None = None, xlsx: Path | None = None
+) -> list[Path]:
+    """Write the tables to one Word document, one workbook, or both.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+
+    Raises
+    ------
+    TableError
+        A name has another ending than its format, or its folder does not exist.
+    """
+    written = []
+    for path, ending, write in ((docx, ".docx", _write_docx), (xlsx, ".xlsx", _write_xlsx)):
+        if path is None:
+            continue
+        if path.suffix.lower() != ending:
+            raise TableError(f"{path}: expected a name that ends in {ending}")
+        if not path.absolute().parent.is_dir():
+            raise TableError(f"{path}: there is no folder {path.absolute().parent}")
+        write(tables, path)
+        written.append(path)
+    return written
+
+
+def _write_docx(tables: Sequence[DocumentTable], path: Path) -> None:
+    import docx
+    from docx.enum.section import WD_ORIENT
+    from docx.shared import Pt
+
+    document = docx.Document()
+    section = document.sections[0]
+    section.orientation = WD_ORIENT.LANDSCAPE
+    section.page_width, section.page_height = section.page_height, section.page_width
+    for number, one in enumerate(tables, 1):
+        title = document.add_paragraph()
+        title.add_run(f"Table {number}. ").bold = True
+        title.add_run(one.caption)
+        title.paragraph_format.keep_with_next = True
+        grid = document.add_table(rows=1, cols=len(one.table.columns), style="Table Grid")
+        for cell, column in zip(grid.rows[0].cells, one.table.columns, strict=True):
+            cell.paragraphs[0].add_run(_text(column)).bold = True
+        _repeat_heading(grid.rows[0])
+        for row in one.table.itertuples(index=False):
+            for cell, value in zip(grid.add_row().cells, row, strict=True):
+                cell.text = _text(value)
+        for row in grid.rows:
+            for cell in row.cells:
+                for run in cell.paragraphs[0].runs:
+                    run.font.size = Pt(8)
+        for note in one.footnotes:
+            document.add_paragraph(_text(note)).runs[0].font.size = Pt(8)
+        document.add_paragraph()
+    document.save(str(path))
+
+
+def _repeat_heading(row) -> None:
+    """Let Word repeat the heading on each page that the table reaches."""
+    from docx.oxml import OxmlElement
+
+    row._tr.get_or_add_trPr().append(OxmlElement("w:tblHeader"))
+
+
+def _write_xlsx(tables: Sequence[DocumentTable], path: Path) -> None:
+    import openpyxl
+    from openpyxl.styles import Alignment, Font
+
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for number, one in enumerate(tables, 1):
+        name = re.sub(r"[\\/*?:\[\]]", " ", f"{number} {one.name}")[:MOST_LETTERS].strip()
+        sheet = book.create_sheet(name)
+        lines = [[f"Table {number}. {one.caption}"], [], list(map(str, one.table.columns))]
+        lines += [list(row) for row in one.table.itertuples(index=False)]
+        lines += [[], *([note] for note in one.footnotes)]
+        for i, line in enumerate(lines, 1):
+            for j, value in enumerate(line, 1):
+                cell = sheet.cell(i, j)
+                if isinstance(value, bool | int | float) and pd.notna(value):
+                    cell.value = value
+                else:
+                    # Text stays text: a formula in a name is none
+                    cell.value, cell.data_type = _text(value), "s"
+                cell.alignment = Alignment(vertical="top", wrap_text=2 < i <= len(one.table) + 3)
+        for cell in (sheet.cell(1, 1), *sheet[3]):
+            cell.font = Font(bold=True)
+        for j, column in enumerate(one.table.columns, 1):
+            longest = max([len(str(column)), *(len(_text(v)) for v in one.table[column])])
+            sheet.column_dimensions[sheet.cell(3, j).column_letter].width = min(max(longest, 8) + 2, 50)
+        sheet.freeze_panes = "A4"
+    book.save(path)
+
+
+def _text(value: object) -> str:
+    """As XML allows it: without control characters."""
+    shown = "" if value is None or (isinstance(value, float) and pd.isna(value)) else str(value)
+    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]", "\N{REPLACEMENT CHARACTER}", shown)

@@ -1,0 +1,187 @@
+"""What the chapters of a review show of each outcome and of its studies: lists of tables and figures."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from psps_paper.book.display import Shown, folded, sentence, show
+from psps_paper.book.trials import trial_funnel
+from psps_paper.figures import (
+    forest_comparisons,
+    forest_network,
+    forest_pages,
+    hasse_diagram,
+    league_direct,
+    network_graph,
+    node_split_forest,
+    prisma_flow,
+    rank_heat,
+    rankogram,
+    rob_stacked,
+)
+from psps_paper.living.analyses import rob_shares
+from psps_paper.living.review import CERTAINTY_NOTE, Review
+from psps_paper.network import decompose_q, league_with_direct, partial_order, split_evidence
+from psps_paper.network.orientation import orient
+
+TIER = "recomputed"
+# Treatments whose ranks are drawn one panel each, and columns of a league table that a page has room for
+FEW, COLUMNS = 8, 8
+
+
+def network_parts(review: Review, outcome: str) -> list[Shown]:
+    """Network graph, forest, league table and ranking of an outcome."""
+    k, label = review.outcomes.index(outcome) + 1, review.label(outcome)
+    level, scores = review.level(outcome), review.p_scores(outcome)
+    graph = network_graph(review.edges(outcome), name=f"network-{k}")
+    forest = forest_network(review.forest(outcome), **review.direction(outcome), name=f"forest-{k}")
+    against = f"{label}: each treatment against {review.reference(outcome)}, with {level} confidence"
+    against += " and prediction intervals." if "predict_lower" in forest.data.columns else " intervals."
+    ranked = rankogram if len(scores) <= FEW else rank_heat
+    ranks = ranked(review.ranks(outcome), scores, name=f"ranks-{k}")
+    return [
+        show(graph, tier=TIER, caption=f"{label}: direct comparisons. Width: number of studies."),
+        show(forest, tier=TIER, caption=against),
+        *league_parts(review, outcome),
+        show(ranks, tier=TIER, caption=f"{label}: probability of each rank, with P-scores."),
+    ]
+
+
+def league_parts(review: Review, outcome: str) -> list[Shown]:
+    """The league table in parts of a page's width, and beside it as a figure with direct evidence."""
+    k, label, league = review.outcomes.index(outcome) + 1, review.label(outcome), review.league(outcome)
+    names, parts = list(league.columns), []
+    for start in range(0, len(names), COLUMNS):
+        columns = names[start : start + COLUMNS]
+        which = "" if len(names) <= COLUMNS else f" Columns {start + 1} to {start + len(columns)} of {len(names)}."
+        caption = f"{label}: league table. {league.attrs['orientation']}{which}"
+        name = f"league-{outcome}" if not start else f"league-{outcome}-{start + 1}"
+        parts.append(show(league[columns], index=True, tier=TIER, name=name, caption=caption, whole=True))
+    fit, scale = review.network(outcome).fit, _scale(review, outcome)
+    drawing = league_direct(league_with_direct(fit, review.order(outcome)), **scale, name=f"league-direct-{k}")
+    caption = f"{label}: network estimates below the diagonal, direct ones above it."
+    if len(parts) > 1:
+        parts = [folded(part, f"League table, part {i} of {len(parts)}") for i, part in enumerate(parts, 1)]
+    return [*parts, show(drawing, tier=TIER, caption=caption)]
+
+
+def evidence_parts(review: Review, outcome: str) -> list[Shown]:
+    """Studies by comparison, direct against indirect evidence, and the funnel plot of an outcome."""
+    k, label, book = review.outcomes.index(outcome) + 1, review.label(outcome), review.network(outcome)
+    fit, order, scale = book.fit, book.order, _scale(review, outcome)
+    pages = forest_pages(fit, order)
+    parts = []
+    for number, pairs in enumerate(pages, 1):
+        drawing = forest_comparisons(fit, pairs, **scale, name=f"comparisons-{k}-{number}")
+        which = f", part {number} of {len(pages)}" if len(pages) > 1 else ""
+        caption = f"{label}: studies by comparison with weights, pooled and network estimates{which}."
+        parts.append(show(drawing, tier=TIER, caption=caption))
+    parts += _splits(review, outcome)
+    unit = f"log {scale['unit']}" if scale["ratio"] else scale["unit"]
+    funnel = trial_funnel(fit, order, unit=unit, name=f"funnel-{k}")
+    return [*parts, show(funnel, tier=TIER, caption=f"{label}: comparison-adjusted funnel plot.")]
+
+
+def _splits(review: Review, outcome: str) -> list[Shown]:
+    k, label, book = review.outcomes.index(outcome) + 1, review.label(outcome), review.network(outcome)
+    split = orient_split(split_evidence(book.fit), list(book.order))
+    both = split.dropna(subset=["direct_te", "indirect_te", "p"])
+    if both.empty:
+        return [sentence(f"{label}: no comparison has both direct and indirect evidence.")]
+    parts, size = [], 8
+    for number, start in enumerate(range(0, len(both), size), 1):
+        last = start + size >= len(both)
+        drawing = node_split_forest(
+            both.iloc[start : start + size],
+            overall=decompose_q(book.fit) if last else None,
+            level=book.fit.level,
+            name=f"splits-{k}-{number}",
+            **_scale(review, outcome),
+        )
+        caption = f"{label}: direct against indirect evidence by comparison{', with the global test' if last else ''}."
+        parts.append(show(drawing, tier=TIER, caption=caption))
+    return parts
+
+
+def orient_split(split: pd.DataFrame, order: list[str]) -> pd.DataFrame:
+    """Turn the rows of :func:`psps_paper.network.split_evidence` so that the first in the order comes first."""
+    turned = orient(split[["treat1", "treat2", "te"]], order)
+    flip = (turned["treat1"] != split["treat1"]).map({True: -1, False: 1})
+    signed = [name for name in ("te", "direct_te", "indirect_te", "difference", "z") if name in split.columns]
+    oriented = split.assign(**{name: split[name] * flip for name in signed})
+    oriented[["treat1", "treat2"]] = turned[["treat1", "treat2"]]
+    place = {name: k for k, name in enumerate(order)}
+    return oriented.sort_values(["treat1", "treat2"], key=lambda names: names.map(place), kind="stable")
+
+
+def outcomes_together(review: Review) -> list[Shown]:
+    """Which treatments are at least as good in every outcome; nothing with one outcome."""
+    if len(review.outcomes) < 2:
+        return []
+    scores = pd.DataFrame({review.label(o): review.p_scores(o) for o in review.outcomes}).dropna()
+    if len(scores) < 2:
+        return [sentence("No two treatments have results for every outcome.")]
+    order = partial_order(scores.reindex([t for t in review.treatments if t in scores.index]))
+    caption = "Treatments with results for every outcome, ordered by P-scores of all of them."
+    return [show(hasse_diagram(order, name="order"), tier=TIER, caption=caption)]
+
+
+def study_parts(review: Review) -> list[Shown]:
+    """The flow of records, risk of bias and indirectness, and the characteristics of the studies."""
+    parts = []
+    if (flow := review.flow()) is not None:
+        parts.append(show(prisma_flow(flow, name="flow"), tier=TIER, caption="Flow of records through the review."))
+    studies = review.studies
+    labels = {"rob": "Risk of bias", "indirectness": "Indirectness"}
+    judged = [column for column in labels if studies is not None and column in studies.columns]
+    if judged:
+        shares = pd.concat([rob_shares(studies, column, labels[column]) for column in judged], ignore_index=True)
+        caption = "Judgements of the studies: share of studies."
+        parts.append(show(rob_stacked(shares, name="judgements"), tier=TIER, caption=caption))
+    caption = "Characteristics of the studies, as the table of studies has them."
+    return [*parts, show(review.characteristics(), tier=TIER, name="characteristics", caption=caption)]
+
+
+def certainty_parts(review: Review, outcome: str) -> list[Shown]:
+    """Summary of findings and judgements of an outcome."""
+    label = review.label(outcome)
+    reference = review.reference(outcome)
+    effects = f"{label}: summary of findings. Effects: {review.measure(outcome)}, treatment against {reference}."
+    parts = [
+        show(
+            review.findings(outcome),
+            tier=TIER,
+            name=f"findings-{outcome}",
+            caption=effects,
+            note=CERTAINTY_NOTE,
+            whole=True,
+        ),
+        show(
+            review.certainty(outcome),
+            tier=TIER,
+            name=f"certainty-{outcome}",
+            caption=f"{label}: judgements by domain.",
+            whole=True,
+        ),
+    ]
+    why = f"{label}: what each judgement rests on."
+    reasons = show(review.certainty_reasons(outcome), tier=TIER, name=f"reasons-{outcome}", caption=why)
+    return [*parts, folded(reasons, "What each judgement rests on")]
+
+
+def further_parts(review: Review, outcome: str) -> list[Shown]:
+    """Subgroups and network meta-regression of an outcome, or a sentence that review.yml names none."""
+    label, parts = review.label(outcome), []
+    subgroups, moderators = review.subgroups(outcome), review.moderators(outcome)
+    if len(subgroups):
+        caption = f"{label}: the network in each subgroup, treatment against {review.reference(outcome)}."
+        parts.append(show(subgroups, tier=TIER, name=f"subgroups-{outcome}", caption=caption))
+    if len(moderators):
+        caption = f"{label}: network meta-regression, one slope for all treatments against {review.reference(outcome)}."
+        parts.append(show(moderators, tier=TIER, name=f"moderators-{outcome}", caption=caption))
+    return parts or [sentence(f"{label}: review.yml names no subgroups or moderators.")]
+
+
+def _scale(review: Review, outcome: str) -> dict:
+    unit = review.direction(outcome)["unit"]
+    return {"desirable": review.te_desirable(outcome), "unit": unit, "ratio": review.is_ratio(outcome)}

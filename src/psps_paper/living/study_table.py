@@ -1,0 +1,113 @@
+"""What a review says of its studies beside their results: risk of bias, characteristics, the flow of records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from psps_paper.tables.errors import TableError
+
+# From 1 to 3, as CINeMA counts them
+JUDGEMENTS = ("low", "some concerns", "high")
+JUDGED = ("rob", "indirectness")
+CINEMA = {str(k): judgement for k, judgement in enumerate(JUDGEMENTS, 1)}
+FLOW = ("stage", "label", "n", "side")
+STAGES = ("identification", "screening", "eligibility", "included", "synthesis")
+SIDES = ("main", "excluded", "added")
+
+
+def read_studies(path: Path, name: str, studies: set[str]) -> pd.DataFrame:
+    """The table of studies, checked.
+
+    Parameters
+    ----------
+    path : Path
+        CSV with ``study`` and any other columns. ``rob`` and ``indirectness`` hold low, some concerns or high,
+        or 1 to 3 as in CINeMA. Other columns are shown as they are; a subgroup or a moderator is one of them.
+    name : str
+        Of the file, for messages.
+    studies : set of str
+        Those that have results: each needs its row.
+
+    Returns
+    -------
+    DataFrame [study, ...] of str
+        In the order of the file.
+
+    Raises
+    ------
+    TableError
+        No such file or column, a study twice or without a row, an unknown judgement: row and value are named.
+    """
+    table = _read(path, name, ("study",))
+    repeated = table["study"].duplicated()
+    if repeated.any():
+        row = int(repeated.to_numpy().argmax())
+        raise TableError(f"{name}, row {row + 2}, column study: {table['study'].iloc[row]!r} is listed twice")
+    lacking = sorted(studies - set(table["study"]))
+    if lacking:
+        raise TableError(f"{name}: study {lacking[0]!r} has results but no row; expected one for each")
+    for column in JUDGED:
+        if column in table.columns:
+            table[column] = table[column].replace(CINEMA)
+            for number, value in enumerate(table[column], 2):
+                if value not in JUDGEMENTS:
+                    allowed = ", ".join(JUDGEMENTS)
+                    raise TableError(f"{name}, row {number}, column {column}: {value!r} is not one of {allowed}")
+    return table
+
+
+def numbers_of(table: pd.DataFrame, column: str, name: str) -> pd.Series:
+    """A column of the table of studies as numbers, by study; an error names the row."""
+    for number, value in enumerate(table[column], 2):
+        try:
+            float(value)
+        except ValueError:
+            raise TableError(f"{name}, row {number}, column {column}: {value!r} is not a number") from None
+    return pd.Series(table[column].astype(float).to_numpy(), index=table["study"], name=column)
+
+
+def read_flow(path: Path, name: str) -> pd.DataFrame:
+    """The counts of a flow diagram, as :func:`psps_paper.figures.prisma_flow` takes them.
+
+    Parameters
+    ----------
+    path : Path
+        CSV with ``stage`` (identification, screening, eligibility, included, synthesis), ``label``, ``n`` (a whole
+        number, or empty where it is not known) and ``side`` (main, excluded, added), from the search to the synthesis.
+
+    Raises
+    ------
+    TableError
+        Row and value are named.
+    """
+    table = _read(path, name, FLOW)
+    for number, row in enumerate(table.itertuples(index=False), 2):
+        for column, allowed in (("stage", STAGES), ("side", SIDES)):
+            if getattr(row, column) not in allowed:
+                shown = ", ".join(allowed)
+                raise TableError(
+                    f"{name}, row {number}, column {column}: {getattr(row, column)!r} is not one of {shown}"
+                )
+        if row.n and not (row.n.isascii() and row.n.isdigit()):
+            raise TableError(f"{name}, row {number}, column n: {row.n!r} is not a whole number")
+    order = range(1, len(table) + 1)
+    boxes = [f"box{k}" for k in order]
+    counts = [int(n) if n else None for n in table["n"]]
+    return table[list(FLOW)].assign(n=counts, box=boxes, order=list(order))
+
+
+def _read(path: Path, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
+    if not path.is_file():
+        raise TableError(f"{name}: no such file")
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise TableError(f"{name}: cannot be read as CSV in UTF-8 ({error})") from None
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        raise TableError(f"{name}: no column {missing[0]}; there are {', '.join(table.columns)}")
+    if table.empty:
+        raise TableError(f"{name}: no rows")
+    return table.map(str.strip)

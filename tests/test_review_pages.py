@@ -17,7 +17,7 @@ from psps_paper.living import certainty, pages
 from psps_paper.living.documents import DocumentTable, write_documents
 from psps_paper.living.new_review import build_data, new_review
 from psps_paper.living.review import open_review
-from psps_paper.living.study_table import read_flow, read_studies
+from psps_paper.living.study_table import numbers_of, read_flow, read_studies
 from psps_paper.network import contribution_matrix, fit_network, network_meta_regression, subnetworks
 from psps_paper.site.figures import journal_figures, numbered
 from psps_paper.tables.errors import TableError
@@ -247,7 +247,6 @@ def test_a_wrong_entry_is_named_when_the_review_is_made(tmp_path, old, new, mess
     [
         ("study,rob\ns1,fine\n", "t.csv, row 2, column rob: 'fine' is not one of low, some concerns, high"),
         ("study,rob\ns1,low\ns1,low\n", "t.csv, row 3, column study: 's1' is listed twice"),
-        ("study,rob\ns2,low\n", "t.csv: study 's1' has results but no row; expected one for each"),
         ("name\ns1\n", "t.csv: no column study; there are name"),
         ("study\n", "t.csv: no rows"),
     ],
@@ -257,6 +256,19 @@ def test_a_wrong_table_of_studies_is_named(tmp_path, text, message):
     with pytest.raises(TableError) as caught:
         read_studies(tmp_path / "t.csv", "t.csv", {"s1"})
     assert str(caught.value) == message
+
+
+def test_a_study_without_a_row_or_judgement_is_told_and_not_judged(tmp_path):
+    """Rows of two of four studies: their share of the evidence decides whether there is a judgement."""
+    (tmp_path / "t.csv").write_text("study,rob,year\ns1,high,2001\ns2,,\n")
+    table = read_studies(tmp_path / "t.csv", "t.csv", {"s1", "s2", "s3", "s4"})
+    assert table.to_numpy().tolist() == [["s1", "high", "2001"], ["s2", "", ""], ["s3", "", ""], ["s4", "", ""]]
+    found = judged(studies=table)
+    share = certainty.study_shares(FIT)
+    for treatment in "AB":
+        known = share[treatment, "P"]["s1"] >= 0.5
+        assert found.at[treatment, "within-study bias"] == ("major concerns" if known else "not judged")
+    assert numbers_of(table, "year", "t.csv").fillna(0).tolist() == [2001, 0, 0, 0]
 
 
 def test_cinema_s_numbers_are_judgements(tmp_path):

@@ -31,7 +31,7 @@ def subgroup_rows(fit: NetworkFit, groups: pd.Series, reference: str, number: Nu
         Writes an effect.
     """
     rows = []
-    labels = fit.contrasts["study"].map(groups)
+    labels = fit.contrasts["study"].map(groups).replace("", "no entry")
     for group in sorted(labels.unique()):
         part = fit.contrasts[labels == group]
         studies = str(part["study"].nunique())
@@ -56,26 +56,28 @@ def regression_row(fit: NetworkFit, moderator: pd.Series, reference: str, number
     Parameters
     ----------
     moderator : Series by study
-        Its name is shown.
+        Its name is shown; studies without a value are left out, and what the others do not connect with the reference.
 
     Returns
     -------
     DataFrame [moderator, studies, slope for one unit more, p, tau²]
         One row.
     """
-    studies = fit.contrasts["study"].unique()
-    used = moderator.reindex(studies)
+    rows = fit.contrasts[fit.contrasts["study"].map(moderator).notna()]
+    connected = next((names for names in subnetworks(rows) if reference in names), set())
+    rows = rows[rows["treat1"].isin(connected)]
+    used = moderator.reindex(rows["study"].unique())
     if used.nunique() < 2:
-        row = [str(moderator.name), str(len(studies)), "all studies have the same value", "", ""]
+        row = [str(moderator.name), str(len(used)), "fewer than two different values", "", ""]
         return pd.DataFrame([row], columns=REGRESSION)
     tau2 = _estimator(fit)
-    result = network_meta_regression(fit.contrasts, used, reference=reference, tau2=tau2, level=fit.level)
+    result = network_meta_regression(rows, used, reference=reference, tau2=tau2, level=fit.level)
     slope = result.coefficients.iloc[-1]
     half = (fit.upper.iat[0, 1] - fit.lower.iat[0, 1]) / (2 * fit.se.iat[0, 1])
     low, high = slope["estimate"] - half * slope["se"], slope["estimate"] + half * slope["se"]
     p = 2 * _tail(abs(slope["estimate"] / slope["se"]))
     shown = f"{number(slope['estimate'])} ({number(low)} to {number(high)})"
-    row = [str(moderator.name), str(len(studies)), shown, p_value(p), plain_number(result.tau2, 3)]
+    row = [str(moderator.name), str(len(used)), shown, p_value(p), plain_number(result.tau2, 3)]
     return pd.DataFrame([row], columns=REGRESSION)
 
 
@@ -152,7 +154,7 @@ def findings_rows(
 
 def rob_shares(judged: pd.DataFrame, column: str, label: str) -> pd.DataFrame:
     """Share of studies by judgement: DataFrame [domain, judgement, percent]."""
-    shares = 100 * judged[column].value_counts(normalize=True)
+    shares = 100 * judged[column].replace("", "unknown").value_counts(normalize=True)
     return pd.DataFrame({"domain": label, "judgement": shares.index, "percent": shares.to_numpy()})
 
 

@@ -22,6 +22,8 @@ RATINGS = ("high", "moderate", "low", "very low")
 DOMAINS = ("within-study bias", "reporting bias", "indirectness", "imprecision", "heterogeneity", "incoherence")
 # Mean judgement of the evidence, 1 to 3, at which it is the next one; p below which direct and indirect disagree
 HALVES = (1.5, 2.5)
+# Share of the evidence that must be judged; the judgement is then of that part
+MOST = 0.5
 DISAGREE = (0.10, 0.01)
 
 
@@ -103,8 +105,13 @@ def _of_studies(share: pd.Series, studies: pd.DataFrame | None, column: str, wor
     """The mean judgement of the evidence, by share."""
     if studies is None or column not in studies.columns:
         return NOT_JUDGED, f"no column {column} in the table of studies"
-    score = studies.set_index("study")[column].map(JUDGEMENTS.index).reindex(share.index) + 1
-    mean, high = float((share * score).sum() / share.sum()), float(share[score == 3].sum() / share.sum())
+    scores = dict(zip(JUDGEMENTS, (1, 2, 3), strict=True))
+    score = studies.set_index("study")[column].map(scores).reindex(share.index)
+    known = share[score.notna()].sum() / share.sum()
+    if known < MOST:
+        return NOT_JUDGED, f"{number(100 * (1 - known), 0)} % from studies without a judgement"
+    mean = float((share * score).sum() / share[score.notna()].sum())
+    high = float(share[score == 3].sum() / share.sum())
     return STEPS[int(np.searchsorted(HALVES, mean, side="right"))], f"{number(100 * high, 0)} % from studies at {worst}"
 
 

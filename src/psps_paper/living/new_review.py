@@ -246,15 +246,15 @@ def build_data(folder: Path, *, tell: Callable[[str], None] = lambda text: None)
             tell(report(result))
             write_trials(result, data)
             studies |= set(result.contrasts["study"])
-        check_beside(folder, settings, studies)
+        check_beside(folder, settings, studies, tell)
         record_checksums(data)
         return {
             path.relative_to(data).as_posix(): path.read_bytes() for path in sorted(data.rglob("*")) if path.is_file()
         }
 
 
-def check_beside(folder: Path, settings: dict, studies: set[str]) -> None:
-    """Read the tables of studies and of the flow once, so that an error in them stops here.
+def check_beside(folder: Path, settings: dict, studies: set[str], tell: Callable[[str], None]) -> None:
+    """Read the tables of studies and of the flow once, so that an error in them stops here; tell what is not in them.
 
     Raises
     ------
@@ -264,7 +264,11 @@ def check_beside(folder: Path, settings: dict, studies: set[str]) -> None:
         read_flow(folder / settings["flow"], settings["flow"])
     if "studies" not in settings:
         return
-    table = read_studies(folder / settings["studies"], settings["studies"], studies)
+    file = settings["studies"]
+    table = read_studies(folder / file, file, studies)
+    without = sorted(studies - set(read_studies(folder / file, file, set())["study"]))
+    if without:
+        tell(f"{file}: no row, and so no judgement, for {', '.join(without)}")
     for name in COLUMN_LISTS:
         for column in settings.get(name, []):
             if column not in table.columns:

@@ -28,7 +28,7 @@ def read_studies(path: Path, name: str, studies: set[str]) -> pd.DataFrame:
     name : str
         Of the file, for messages.
     studies : set of str
-        Those that have results: each needs its row.
+        Those that have results. One without a row gets an empty one at the end, and so no judgement.
 
     Returns
     -------
@@ -38,34 +38,33 @@ def read_studies(path: Path, name: str, studies: set[str]) -> pd.DataFrame:
     Raises
     ------
     TableError
-        No such file or column, a study twice or without a row, an unknown judgement: row and value are named.
+        No such file or column, a study twice, an unknown judgement: row and value are named.
     """
     table = _read(path, name, ("study",))
     repeated = table["study"].duplicated()
     if repeated.any():
         row = int(repeated.to_numpy().argmax())
         raise TableError(f"{name}, row {row + 2}, column study: {table['study'].iloc[row]!r} is listed twice")
-    lacking = sorted(studies - set(table["study"]))
-    if lacking:
-        raise TableError(f"{name}: study {lacking[0]!r} has results but no row; expected one for each")
     for column in JUDGED:
         if column in table.columns:
             table[column] = table[column].replace(CINEMA)
             for number, value in enumerate(table[column], 2):
-                if value not in JUDGEMENTS:
+                if value and value not in JUDGEMENTS:
                     allowed = ", ".join(JUDGEMENTS)
                     raise TableError(f"{name}, row {number}, column {column}: {value!r} is not one of {allowed}")
-    return table
+    lacking = pd.DataFrame({"study": sorted(studies - set(table["study"]))}, dtype=object)
+    return pd.concat([table, lacking], ignore_index=True).fillna("")
 
 
 def numbers_of(table: pd.DataFrame, column: str, name: str) -> pd.Series:
-    """A column of the table of studies as numbers, by study; an error names the row."""
+    """A column of the table of studies as numbers, by study, NaN where it is empty; an error names the row."""
+    numbers = []
     for number, value in enumerate(table[column], 2):
         try:
-            float(value)
+            numbers.append(float(value or "nan"))
         except ValueError:
             raise TableError(f"{name}, row {number}, column {column}: {value!r} is not a number") from None
-    return pd.Series(table[column].astype(float).to_numpy(), index=table["study"], name=column)
+    return pd.Series(numbers, index=table["study"], name=column, dtype=float)
 
 
 def read_flow(path: Path, name: str) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import runpy
 
 import pytest
 
-from helpers import ROOT
+from helpers import ROOT, table
 
 pytestmark = pytest.mark.slow
 
@@ -60,3 +60,14 @@ def test_the_audit_benchmark_times_every_size(capsys):
     audit_benchmark = runpy.run_path(str(ROOT / "benchmarks" / "audit.py"))
     assert audit_benchmark["main"](["--quick"]) == 0
     assert [line.split(" ")[0] for line in capsys.readouterr().out.splitlines()] == ["5", "10", "15", "20"]
+
+
+def test_the_table_of_growth_is_made_by_its_benchmark(monkeypatch):
+    """Its columns are those of data/engine_growth.csv; the chapter draws what that holds."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    growth = runpy.run_path(str(ROOT / "benchmarks" / "growth.py"))["growth"]
+    made = growth((3, 4), (6, 9), (3, 6))
+    stored = table("engine_growth")
+    assert list(made) == list(stored) and made["times_smallest"].min() == 1
+    assert made["times_faster"].notna().tolist() == [True, False, False, False]
+    assert (stored["treatments"].min(), stored["treatments"].max(), stored["studies"].max()) == (10, 300, 20_000)

@@ -161,6 +161,32 @@ def test_each_way_to_evaluate_the_likelihood_finds_the_same_maxima():
         assert len(found[0].tau2) > 55  # several sets have two
 
 
+@pytest.mark.parametrize("restricted", [True, False])
+def test_a_tree_is_searched_by_the_means_of_its_comparisons(restricted):
+    """Rows of x are those of a chain with a branch, in any order and direction."""
+    rng = np.random.default_rng(8)
+    tree = np.array([[1.0, 0, 0], [-1, 1, 0], [0, -1, 1]])
+    rows = rng.permutation(np.repeat([0, 1, 2], [6, 1, 4]))
+    x = tree[rows] * rng.choice([-1.0, 1.0], (11, 1))
+    se = np.exp(rng.uniform(-3, 2, (60, 11)))
+    y = torn(rng, se)
+    group, sign = tau2_search._groups(x)
+    assert len(set(zip(rows, group, strict=True))) == 3
+    assert tau2_search._groups(np.vstack([x, [1.0, 0, -1]])) is None  # closes a loop
+    found = [
+        tau2_search.local_maxima(model)
+        for model in (
+            tau2_search.Spectral(x, y, se**2, restricted=restricted),
+            tau2_search.SeveralMeans(y, se**2, group, sign, restricted=restricted),
+        )
+    ]
+    np.testing.assert_array_equal(found[1].data_set, found[0].data_set)
+    np.testing.assert_allclose(found[1].tau2, found[0].tau2, rtol=1e-7, atol=1e-12)
+    below = [f.log_likelihood - f.log_likelihood[f.first][f.data_set] for f in found]
+    np.testing.assert_allclose(*below, atol=1e-9)
+    assert len(found[0].tau2) > 62  # several sets have two
+
+
 def grid_of(te, se, points):
     """From 0 to beyond every maximum, dense where d + tau2 is small [B x points]."""
     floor, top = (se**2).min(axis=1), ((te - te.mean(axis=1, keepdims=True)) ** 2).sum(axis=1) + 1e-9

@@ -188,6 +188,65 @@ class OneMean:
         return np.reshape(-(value + np.log(total) if self.restricted else value) / 2, -1)
 
 
+class SeveralMeans:
+    """By weighted means of groups of rows, where every row of x is one of as many as x has columns: a tree.
+
+    Then each group has a mean of its own, and sums over groups take the place of those of :class:`OneMean`.
+
+    Parameters
+    ----------
+    group : ndarray of int [N]
+        From 0; rows of x that are the same but for their sign, ``sign`` [N].
+    """
+
+    def __init__(self, y: np.ndarray, d: np.ndarray, group: np.ndarray, sign: np.ndarray, *, restricted: bool):
+        order = np.argsort(group, kind="stable")
+        self.group, self.restricted = group[order], restricted
+        self.starts = np.searchsorted(self.group, np.arange(group.max() + 1))
+        self.y, self.d = np.ascontiguousarray((y * sign)[:, order].T), np.ascontiguousarray(d[:, order].T)
+        counts = np.diff([*self.starts, len(group)])[:, None]
+        self.y -= (self._sums(self.y) / counts)[self.group]
+        self.floor = self.d.min(axis=0)
+        self.top = _beyond((self.y * self.y).sum(axis=0), d, len(counts))
+        self.size = len(self.d)
+
+    def _sums(self, rows: np.ndarray) -> np.ndarray:
+        """Over the rows of each group [groups x R]."""
+        return np.add.reduceat(rows, self.starts, axis=0)
+
+    def parts(self, tau2: np.ndarray, index: np.ndarray) -> np.ndarray:
+        y, d = self.y.take(index, axis=1), self.d.take(index, axis=1)
+        s = self.floor[index] + tau2
+        w = s / (d + tau2)
+        total = self._sums(w)
+        residual = w * (y - (self._sums(w * y) / total)[self.group])
+        square, weighted = w * w, w * residual
+        pull = self._sums(weighted)
+        c, c2 = _inner(residual, residual), _inner(weighted, residual) - (pull * pull / total).sum(axis=0)
+        a, a2 = total.sum(axis=0), square.sum(axis=0)
+        if self.restricted:
+            share = self._sums(square) / total
+            a = a - share.sum(axis=0)
+            a2 = a2 - 2 * (self._sums(square * w) / total).sum(axis=0) + _inner(share, share)
+        return np.array([c / s, a, c2 / s, a2])
+
+    def value(self, tau2: np.ndarray, index: np.ndarray) -> np.ndarray:
+        y, variance = self.y.take(index, axis=1), self.d.take(index, axis=1) + tau2
+        w = 1 / variance
+        total = self._sums(w)
+        residual = y - (self._sums(w * y) / total)[self.group]
+        value = np.log(variance).sum(axis=0) + _inner(w * residual, residual)
+        return -(value + np.log(total).sum(axis=0) if self.restricted else value) / 2
+
+
+def _groups(x: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Group and sign of each row of x [N x p] where they are p rows but for signs; None elsewhere."""
+    place = (x != 0).argmax(axis=1)
+    sign = np.sign(x[np.arange(len(x)), place])
+    rows, group = np.unique(x * sign[:, None], axis=0, return_inverse=True)
+    return (group.ravel(), sign) if len(rows) == x.shape[1] else None
+
+
 class Direct:
     """By least squares at every tau2, for many rows."""
 
@@ -273,8 +332,11 @@ def tau2_maxima(x: np.ndarray, y: np.ndarray, d: np.ndarray, *, restricted: bool
     if y.shape[1] <= x.shape[-1]:
         nothing = np.zeros(len(y))
         return Tau2Maxima(np.arange(len(y)), nothing, nothing)
+    groups = _groups(x) if x.ndim == 2 else None
     if x.ndim == 2 and x.shape[1] == 1 and (x == x[0]).all():
         likelihood: Likelihood = OneMean(y, d, restricted=restricted)
+    elif groups is not None:
+        likelihood = SeveralMeans(y, d, *groups, restricted=restricted)
     elif y.shape[1] - x.shape[-1] <= FEW:
         likelihood = Spectral(x, y, d, restricted=restricted)
     else:

@@ -160,6 +160,7 @@ RESPONDERS = pd.DataFrame(
     columns=["label", "events1", "n1", "events2", "n2", "estimate", "lower", "upper"],
 )
 POOLED = {"estimate": 6.93, "lower": 2.64, "upper": 18.2, "predict_lower": 0.31, "predict_upper": 153.0}
+HETEROGENEITY = {"tau2": 0.42, "i2": 0.561, "q": 4.56, "df_q": 2, "p_q": 0.102}
 
 
 def _directions() -> pd.DataFrame:
@@ -300,11 +301,11 @@ EXAMPLES = {
     "interval_strip": partial(figures.interval_strip, INTERVALS, unit="P-score"),
     "forest_responders": partial(
         figures.forest_responders,
-        RESPONDERS,
+        RESPONDERS.assign(weight=[0.41, 0.42, 0.17]),
         desirable="higher",
         first="neuromodulation added",
         second="medical management",
-        pooled=POOLED,
+        pooled=POOLED | HETEROGENEITY,
     ),
     "effect_direction": partial(figures.effect_direction, DIRECTIONS),
     "tau_posterior": partial(figures.tau_posterior, TAU, unit="standardised mean difference"),

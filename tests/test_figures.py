@@ -492,7 +492,8 @@ def test_save_refuses_an_unknown_format(tmp_path):
         (
             "forest_responders",
             [
-                "24/50 against 4/44, 9.23 (2.89 to 29.46)",
+                "24/50 against 4/44, 9.23 (2.89 to 29.46), weight 41.0 %",
+                "tau² 0.420, I² 56 %, Q = 4.56, df 2, p = 0.102",
                 "Pooled, random effects: 6.93 (2.64 to 18.20), prediction interval 0.31 to 153.00",
             ],
         ),

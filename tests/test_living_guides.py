@@ -8,6 +8,7 @@ import inspect
 import io
 import re
 import shlex
+from pathlib import Path
 
 import openpyxl
 import pytest
@@ -69,13 +70,18 @@ def test_a_trial_is_added_by_the_commands_of_the_guide(checkout, capsys):
 def test_a_review_is_started_by_the_commands_of_the_guide(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PSPS_DATA", raising=False)
-    new, export = commands(START)
+    new, tables, figures, export = commands(START)
     (tmp_path / "checkout").mkdir()
     monkeypatch.chdir(tmp_path / "checkout")
     assert main(new) == 0
     monkeypatch.chdir(new[1])
     assert main(export) == 0
     assert "wrote out/netmeta.R" in capsys.readouterr().out
+    assert main(tables) == 0 and (Path("tables.docx").is_file() and Path("tables.xlsx").is_file())
+    assert main([*figures, "--format", "svg"]) == 0
+    assert {"Fig_1.svg", "Fig_4a.svg", "Fig_S1.csv", "captions.txt"} <= {
+        path.name for path in Path("figures").iterdir()
+    }
 
 
 @pytest.mark.parametrize("guide", [ADD, START], ids=["add", "start"])

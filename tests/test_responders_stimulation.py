@@ -178,8 +178,12 @@ def test_percentages_of_the_article_against_counts(arms):
 def test_forest_plot_takes_the_rows(arms, pooled):
     table = responders.contrasts(arms)
     rows = table[table["comparison"] == POOLED]
-    drawing = forest_responders(rows, desirable="higher", pooled=responders.forest_summary(pooled))
+    weighted, diamond = responders.forest_rows(rows)
+    drawing = forest_responders(weighted, desirable="higher", pooled=diamond)
     assert len(drawing.data) == 4 and "Kumar 2007, 6 months, leg pain" in drawing.alt
+    shown = pooled[(pooled["analysis"] == "missing as failure") & (pooled["measure"] == "odds ratio")].iloc[0]
+    assert [diamond[name] for name in ("estimate", "lower", "upper")] == list(shown[["estimate", "lower", "upper"]])
+    assert diamond["tau2"] == shown["tau2"] and diamond["i2"] == shown["I2"] and weighted["weight"].sum() == 1
 
 
 def test_unknown_analysis_is_named(arms):

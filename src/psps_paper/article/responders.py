@@ -196,16 +196,26 @@ def method_text(pooled_table: pd.DataFrame) -> str:
     return f"random effects ({ESTIMATORS[used[0]]})"
 
 
-def forest_summary(pooled_table: pd.DataFrame, analysis: str = "missing as failure") -> dict[str, float]:
-    """The pooled odds ratio as ``figures.forest.forest_responders`` wants it."""
-    row = pooled_table[(pooled_table["analysis"] == analysis) & (pooled_table["measure"] == "odds ratio")].iloc[0]
-    return {
-        "estimate": row["estimate"],
-        "lower": row["lower"],
-        "upper": row["upper"],
-        "predict_lower": row["prediction lower"],
-        "predict_upper": row["prediction upper"],
+def forest_rows(rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, float]]:
+    """The studies of one comparison with their weights, and the pooled odds ratio with its heterogeneity.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        As from :func:`contrasts`, of one comparison.
+
+    Returns
+    -------
+    DataFrame, dict
+        ``rows`` with ``weight``, a fraction, and what ``figures.forest.forest_responders`` takes as ``pooled``, without
+        the prediction interval.
+    """
+    fit, _ = _fits(rows["log_or"], rows["se_log_or"])
+    ratio = {
+        name: math.exp(getattr(fit, te)) for name, te in (("estimate", "te"), ("lower", "lower"), ("upper", "upper"))
     }
+    spread = {name: float(getattr(fit, name)) for name in ("tau2", "i2", "q", "df_q", "p_q")}
+    return rows.assign(weight=fit.weights), ratio | spread
 
 
 def percentages_against_counts(

@@ -15,7 +15,10 @@ from psps_paper.figures.drawing import Drawing
 from psps_paper.figures.layout import Key
 from psps_paper.figures.network import favours_first
 from psps_paper.figures.style import INK, MUTED, Width
-from psps_paper.formatting import estimate, interval, number, ratio_number
+from psps_paper.formatting import estimate, interval, number, p_value, ratio_number
+
+# What says how much the studies of a pooled ratio differ
+SPREAD = ("tau2", "i2", "q", "df_q", "p_q")
 
 
 def favours_labels(first: str, second: str, desirable: str) -> tuple[str, str]:
@@ -268,14 +271,16 @@ def forest_responders(
     Parameters
     ----------
     rows : DataFrame [label, events1, n1, events2, n2, estimate, lower, upper]
-        Arm 1 is ``first``, arm 2 ``second``; ``estimate`` is a ratio of arm 1 to arm 2.
+        Arm 1 is ``first``, arm 2 ``second``; ``estimate`` is a ratio of arm 1 to arm 2. Optional column ``weight``:
+        the study's share in the pooled ratio, a fraction.
     desirable : {"lower", "higher"}
         Whether a lower or a higher ratio is good for ``first``.
     measure : str
         Name of the ratio.
     pooled : mapping, optional
         ``estimate``, ``lower``, ``upper`` on the ratio scale; optionally ``predict_lower`` and
-        ``predict_upper``. Drawn as a diamond with a line for the prediction interval.
+        ``predict_upper``. Drawn as a diamond with a line for the prediction interval. Optionally ``tau2``, ``i2``,
+        ``q``, ``df_q`` and ``p_q``, all five: heterogeneity, in a line of its own.
     level : float
         Of the intervals.
 
@@ -288,7 +293,9 @@ def forest_responders(
     where = "forest_responders"
     counts = ["events1", "n1", "events2", "n2"]
     columns = ["label", *counts, "estimate", "lower", "upper"]
-    data = style.table(rows, columns, where)[columns]
+    weighted = ["weight"] if "weight" in rows.columns else []
+    data = style.table(rows, columns, where)[columns + weighted]
+    style.check_numbers(data, weighted, where, at_least=0, at_most=1)
     style.check_numbers(data, ["n1", "n2"], where, at_least=1)
     style.check_numbers(data, ["events1", "events2"], where, at_least=0)
     style.check_numbers(data, ["estimate", "lower", "upper"], where, above=0)
@@ -296,8 +303,11 @@ def forest_responders(
     style.check_order(data, ["events1", "n1"], where)
     style.check_order(data, ["events2", "n2"], where)
     data["pooled"] = False
+    spread: dict[str, float] = {}
     if pooled is not None:
-        summary = {"label": "Pooled, random effects", "pooled": True} | dict(pooled)
+        spread = {name: pooled[name] for name in SPREAD if name in pooled}
+        drawn = {name: value for name, value in pooled.items() if name not in SPREAD}
+        summary = {"label": "Pooled, random effects", "pooled": True} | drawn
         style.check_numbers(
             pd.DataFrame([summary])[["label", "estimate", "lower", "upper"]],
             ["estimate", "lower", "upper"],
@@ -320,10 +330,12 @@ def forest_responders(
     )
     heading = f"{measure} ({percent} CI)"
     number_width = max(layout.text_width(t, size) for t in [*estimates, prediction, heading]) + 2
-    arms = [("", "") if r.pooled else (f"{r.events1:g}/{r.n1:g}", f"{r.events2:g}/{r.n2:g}") for r in data.itertuples()]
+    arms = [_responder_cells(r, weighted=bool(weighted)) for r in data.itertuples()]
     arm_headings = [layout.wrap(first, 8.5 * size, size), layout.wrap(second, 8.5 * size, size)]
+    arm_headings += ["Weight"] if weighted else []
+    beside = range(len(arm_headings))
     arm_width = [
-        max(layout.block_width(t, size) for t in [arm_headings[i], *(a[i] for a in arms)]) + size for i in (0, 1)
+        max(layout.block_width(t, size) for t in [arm_headings[i], *(a[i] for a in arms)]) + size for i in beside
     ]
     labels_room = total_width - number_width - sum(arm_width) - 15 * size if wide else total_width - 2
     if not wide:
@@ -343,6 +355,9 @@ def forest_responders(
     heading_height = heading_lines * line + 0.6 * size
     body = sum(heights)
     axis_height = 3.3 * size + _favours_height(wide, side_texts, size)
+    note = layout.wrap(heterogeneity_line(**spread), total_width - 4, size) if spread else ""
+    note_height = layout.line_count(note) * line + 0.5 * size if spread else 0.0
+    axis_height += note_height
     height = heading_height + body + axis_height + 2
     figure, canvas = layout.page(width, height)
     axes = layout.panel(figure, left, axis_height, plot_width, body, size)
@@ -362,7 +377,7 @@ def forest_responders(
     axes.set_xticklabels([f"{tick:g}" for tick in ticks])
     top = axis_height + body
     bands = [(axis_height, top)] if wide else []
-    for i in (0, 1):
+    for i in beside:
         layout.write(
             canvas,
             arm_left + sum(arm_width[: i + 1]),
@@ -381,7 +396,7 @@ def forest_responders(
             bands.append((top - space, top - layout.line_count(label) * line - 0.5 * size))
         weight = "bold" if row.pooled else "normal"
         layout.write(canvas, 1, text_y, label, size, weight=weight)
-        for i in (0, 1):
+        for i in beside:
             layout.write(canvas, arm_left + sum(arm_width[: i + 1]), text_y, arm[i], size, ha="right")
         if row.pooled:
             if has_prediction:
@@ -403,6 +418,8 @@ def forest_responders(
         )
         top -= space
     _null_line(axes, 1.0, bands)
+    if spread:
+        layout.write(canvas, 1, note_height - 0.2 * size, note, size, va="top", color=MUTED)
     layout.write(
         canvas,
         left + plot_width / 2,
@@ -415,9 +432,12 @@ def forest_responders(
     alt = []
     for row, arm, shown in zip(data.itertuples(), arms, estimates, strict=True):
         events = "" if row.pooled else f" {arm[0]} against {arm[1]},"
-        alt.append(f"{row.label}:{events} {shown}")
+        share = f", weight {arm[2]}" if weighted and not row.pooled else ""
+        alt.append(f"{row.label}:{events} {shown}{share}")
     if prediction:
         alt[-1] += f", prediction interval {prediction[3:]}"
+    if spread:
+        alt.append(note.replace("\n", " "))
     return Drawing(
         name,
         figure,
@@ -425,6 +445,27 @@ def forest_responders(
         f"Forest plot of responders, {first} against {second}, {measure.lower()} with {percent} "
         f"confidence interval; values below 1 {sides[0]}, above 1 {sides[1]}. " + "; ".join(alt) + ".",
     )
+
+
+def _responder_cells(row, *, weighted: bool) -> tuple[str, ...]:
+    """Events of both arms, and the weight where there are weights; nothing for the pooled row."""
+    if row.pooled:
+        return ("",) * (2 + weighted)
+    cells = (f"{row.events1:g}/{row.n1:g}", f"{row.events2:g}/{row.n2:g}")
+    return (*cells, f"{number(100 * row.weight, 1)} %") if weighted else cells
+
+
+def heterogeneity_line(tau2: float, i2: float, q: float, df_q: float, p_q: float) -> str:
+    """Heterogeneity in one line; where there are no degrees of freedom, only that."""
+    if not df_q > 0:
+        return "Heterogeneity cannot be estimated from one study."
+    return f"tau² {number(tau2, 3)}, I² {number(100 * i2, 0)} %, Q = {number(q)}, df {df_q:g}, {p_text(p_q)}"
+
+
+def p_text(p: float) -> str:
+    """A p-value with its sign of equality; nothing for one that does not exist."""
+    shown = "" if np.isnan(p) else p_value(p)
+    return shown if not shown else f"p {shown}" if shown[0] in "<>" else f"p = {shown}"
 
 
 def _ratio_ticks(low: float, high: float, most: int) -> list[float]:

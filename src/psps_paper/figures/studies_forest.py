@@ -21,9 +21,11 @@ from psps_paper.figures.forest import (
     _room_for_labels,
     _write_favours,
     favours_labels,
+    heterogeneity_line,
+    p_text,
 )
 from psps_paper.figures.style import INK, MUTED, PAPER, Width
-from psps_paper.formatting import number, p_value, ratio_number
+from psps_paper.formatting import number, ratio_number
 from psps_paper.network import BinaryNetworkFit, NetworkFit, QDecomposition, fit_network, orient, p_scores_from
 from psps_paper.pairwise import PairwiseFit
 
@@ -257,19 +259,6 @@ def node_split_forest(
         )
     table, ends = pd.DataFrame(rows, columns=COLUMNS), ("first-named treatment", "second-named treatment")
     return _drawing(table, name, width, desirable, ends, unit, ratio, level, "Direct against indirect evidence")
-
-
-def heterogeneity_line(tau2: float, i2: float, q: float, df: float, p: float) -> str:
-    """Heterogeneity in one line; where there are no degrees of freedom, only that."""
-    if not df > 0:
-        return "Heterogeneity cannot be estimated from one study."
-    return f"tau² {number(tau2, 3)}, I² {number(100 * i2, 0)} %, Q = {number(q)}, df {df:g}, {p_text(p)}"
-
-
-def p_text(p: float) -> str:
-    """A p-value with its sign of equality; nothing for one that does not exist."""
-    shown = "" if np.isnan(p) else p_value(p)
-    return shown if not shown else f"p {shown}" if shown[0] in "<>" else f"p = {shown}"
 
 
 def _reach(level: float) -> float:

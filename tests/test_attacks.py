@@ -357,6 +357,39 @@ def test_a_review_yml_of_the_same_kinds_is_refused(folder, line):
     assert not (folder / "MARKER").exists()
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["-" * 300_000 + "1", "1" + "\u00a0000" * 100_000, "0.1 (0.0" + " " * 400_000 + "x", "0.1 (95% CI " * 50_000],
+    ids=["rule", "thousands", "blanks", "words before an interval"],
+)
+def test_a_hostile_pasted_text_is_refused_in_time(folder, text):
+    (folder / "any.txt").write_text(text, encoding="utf-8")
+    check_refusal(run_limited(folder, ["audit", "any.txt"]), {"refused": [r"any\.txt: no estimate"]})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--skip", "99999999999999999999"], r"any\.csv: the file is empty"),
+        (["--set", "treat1=\x9b31m"], r"--set treat1='\\x9b31m': holds a control character"),
+        (["--label", "tablet=\u202eb"], r"--label tablet='\\u202eb': holds a control character"),
+    ],
+)
+def test_a_hostile_option_is_refused(folder, options, message):
+    shutil.copy(ATTACKS / "plain.csv", folder / "any.csv")
+    arguments = ["import", "any.csv", "--kind", "contrasts", "--outcome", "sleep", *options, "--data", "review/data"]
+    check_refusal(run_limited(folder, arguments), {"refused": [message]})
+
+
+def test_a_page_of_an_audit_runs_no_script(folder):
+    name = "<script>window.pwn=1</script>"
+    (folder / "any.csv").write_text(f",{name},B\n{name},,0.1 (0.0 to 0.2)\nB,-0.1 (-0.2 to 0.0),\n", encoding="utf-8")
+    done = run_limited(folder, ["audit", "any.csv", "--measure", "MD", "--html", "page.html"])
+    page = (folder / "page.html").read_text(encoding="utf-8")
+    assert done.status == 0 and "<script" not in page and "&lt;script&gt;window.pwn" in page
+    assert "content=\"default-src 'none'; style-src 'unsafe-inline'\"" in page
+
+
 def test_new_writes_through_no_symbolic_link(folder):
     (folder / "empty").mkdir()
     (folder / "linked").symlink_to(folder / "empty", target_is_directory=True)

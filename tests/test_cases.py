@@ -124,6 +124,15 @@ def test_a_name_with_an_invisible_character_is_the_same_name(data):
     assert any(r"placebo\u200b" in sentence and "row 3" in sentence for sentence in result.conversions)
 
 
+@pytest.mark.parametrize("sign", ["\ufe0f", "\U000e0100", "\u034f", "\u00ad", "\u2062"])
+def test_a_sign_without_width_makes_no_second_treatment(tmp_path, data, sign):
+    path = tmp_path / "a.csv"
+    path.write_text(f"study,treat1,treat2,te,se\na,A,placebo,1,1\nb,A,placebo{sign},1,1\n", encoding="utf-8")
+    result = read_trials(path, Options("contrasts", outcome="score_md"), data)
+    assert set(result.contrasts["treat2"]) == {"placebo"}
+    assert any("without width" in sentence and "row 2" in sentence for sentence in result.conversions)
+
+
 def test_look_alike_names_are_noted_with_the_options_that_join_them(data):
     (note,) = [note for note in case("20", "hyphens.csv", "arms", data).warnings if "look-alike" in note]
     labels = {part.split("=")[0]: part.split("=")[1] for part in note.split("'")[1::2] if "=" in part}

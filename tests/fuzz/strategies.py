@@ -207,7 +207,8 @@ def independent(sheet: Sheet) -> Counter:
 def _visible(text: str) -> str:
     """Without what has no width (Unicode's category Cf and its blank fillers), but for joiners inside."""
     kept = "".join(c for c in text if c in "\u200c\u200d" or unicodedata.category(c) != "Cf")
-    return kept.translate(dict.fromkeys([0x34F, 0x115F, 0x1160, 0x3164, 0xFFA0])).strip("\u200c\u200d")
+    blank = [0x34F, 0x115F, 0x1160, 0x3164, 0xFFA0, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10)]
+    return kept.translate(dict.fromkeys([*blank, *range(0xE0100, 0xE01F0)])).strip("\u200c\u200d")
 
 
 def _label(cell: str) -> str:

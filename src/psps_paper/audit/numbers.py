@@ -16,7 +16,7 @@ _POINT = dict.fromkeys(map(ord, "\u00b7\u2219\u22c5\u2027\u2e31\u0387"), ".")
 _BLANK = dict.fromkeys(map(ord, "\u00a0\u2007\u2009\u200a\u202f\u2002\u2003"), " ")
 _MARKS = dict.fromkeys(map(ord, "*\u2020\u2021\u00a7\u00b6#\u200b\ufeff\u2666\u25c6"), None)
 _SPELLING = _MINUS | _POINT | _BLANK | _MARKS
-_THOUSANDS = re.compile(r"(?<![\d.])(\d{1,3})((?:[\u00a0\u2009\u202f]\d{3})+)(?!\d)")
+_THOUSANDS = re.compile(r"(?<![\d.])(\d{1,3})((?:[\u00a0\u2009\u202f]\d{3}){1,5})(?!\d)")
 _FOOTNOTE = re.compile(r"(?<=[\d)\]])[\u00b9\u00b2\u00b3\u2070-\u2079\u1d43-\u1d4d]+")
 
 NUMBER = r"[-+]?(?:\d+(?:\.\d+)?|\.\d+)"

@@ -8,7 +8,7 @@ from psps_paper.audit.layout import Grid
 from psps_paper.audit.numbers import ESTIMATE, plain, read_estimate
 
 _PROMPT = re.compile(r"^\s*#>\s?")
-_RULE = re.compile(r"^[\s|:+=-]*-{3,}[\s|:+=-]*$")
+_RULED = frozenset(" \t|:+=-")
 _EXTRA = re.compile(r"\(\s*[Nnk]\s*=[^()]*\)")
 _EMPTY = re.compile(r"(?<!\S)(?:\.|NA|N/A|NR|-{1,3}|\u2013|\u2014|\u2212)(?!\S)")
 
@@ -24,7 +24,7 @@ def read_pasted(text: str, file: str = "pasted text") -> list[Grid]:
         Where no table is found, or its cells cannot be given to rows and columns; the lines are named.
     """
     lines = [(number, _PROMPT.sub("", line).rstrip()) for number, line in enumerate(text.splitlines(), start=1)]
-    lines = [(number, line) for number, line in lines if not (_RULE.match(line) and line.strip())]
+    lines = [(number, line) for number, line in lines if "---" not in line or set(line) - _RULED]
     if not any(ESTIMATE.search(plain(line)) for _, line in lines):
         first = next((line for _, line in lines if line.strip()), "")
         raise ValueError(

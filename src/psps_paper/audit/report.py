@@ -141,6 +141,7 @@ def html_report(found: Audit) -> str:
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport"'
         f' content="width=device-width, initial-scale=1">'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
         f"<title>{title}:"
         f" audit</title><style>{_STYLE}</style></head><body><main>{''.join(parts)}</main></body></html>\n"
     )

@@ -16,7 +16,7 @@ from psps_paper.living.decimals import Decimals
 from psps_paper.living.formats import COLUMN_KINDS, REVMAN_WEB, Layout, plain, recognise
 from psps_paper.living.model import ARM_COLUMNS, LOG_MEASURES, Import, Options, _one_analysis
 from psps_paper.living.notes import _label_notes, _notes, _without_sd
-from psps_paper.living.reading import RawTable, read_table
+from psps_paper.living.reading import CONTROL, RawTable, read_table
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.limits import MAX_ESTIMATES, MAX_TREATMENTS
 from psps_paper.tables.load import load_table
@@ -58,6 +58,10 @@ def convert(raw: RawTable, options: Options, folder: Path) -> Import:
     for name in options.constants:
         if name not in ("study", "treat1", "treat2", "treatment"):
             raise TableError(f"--set {name}: only study, treat1, treat2 and treatment can be set for all rows")
+    for option, texts in (("--set", options.constants), ("--label", options.labels)):
+        for name, text in texts.items():
+            if CONTROL.search(text):
+                raise TableError(f"{option} {name}={text!r}: holds a control character; expected text")
     cells = pd.DataFrame(
         raw.rows, columns=raw.columns, index=pd.RangeIndex(1, len(raw.rows) + 1, name="row"), dtype=object
     )

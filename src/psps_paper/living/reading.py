@@ -25,7 +25,9 @@ from psps_paper.tables.limits import (
 from psps_paper.tables.workbook import NEW_WORKBOOK, OLD_WORKBOOK, NotText, workbook_lines
 
 # Beside what is always control: signs that turn the direction of the text around them
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+# What has no width and is no format character: a joiner, blank letters, and selectors of variants
+_FILLER = re.compile("[\u034f\u115f\u1160\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 _SEP = re.compile(r"sep=([,;\t|])\s*", re.IGNORECASE)
 __all__ = [
     "MAX_BYTES",
@@ -132,9 +134,7 @@ def without_invisible(text: str) -> str:
     if text.isascii():
         return text
     kept = "".join(
-        c
-        for c in text
-        if c in "\u200c\u200d" or (c not in "\u034f\u115f\u1160\u3164\uffa0" and unicodedata.category(c) != "Cf")
+        c for c in text if c in "\u200c\u200d" or not (_FILLER.fullmatch(c) or unicodedata.category(c) == "Cf")
     )
     return kept.strip("\u200c\u200d")
 
@@ -172,7 +172,8 @@ def _text_lines(name: str, text: str, skip: int) -> tuple[list[list[str]], str]:
     if not given and not skip:
         file.seek(0)
     for _ in range(skip - 1):
-        file.readline()
+        if not file.readline():
+            break
     start = file.tell()
     header = file.readline()
     while header and not header.strip():
@@ -220,7 +221,7 @@ def _checked(name: str, lines: list[list[str]]) -> tuple[list[str], list[list[st
     if not header:
         raise TableError(f"{name}: the header line is blank; is there a caption above it? then use --skip")
     for number, column in enumerate(header, start=1):
-        if _CONTROL.search(column):
+        if CONTROL.search(column):
             raise TableError(
                 f"{name}: column {number} of the header, {_shown(column)}, holds a control character; expected text"
             )
@@ -254,7 +255,7 @@ def _checked(name: str, lines: list[list[str]]) -> tuple[list[str], list[list[st
                     f"{name}, row {number}, column {_shown(column)}: {len(cell):,} characters, the limit is"
                     f" {MAX_CELL:,}"
                 )
-            if _CONTROL.search(cell):
+            if CONTROL.search(cell):
                 raise TableError(
                     f"{name}, row {number}, column {_shown(column)}: {_shown(cell)} holds a control character; expected"
                     " text"

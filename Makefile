@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book pdf lint check test long fuzz notebooks chapter lock clean
+.PHONY: help book pdf style types fast lint check test long fuzz notebooks chapter lock clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || command -v python)
 VENV ?= .venv
@@ -79,17 +79,25 @@ pdf: $(BUILT)
 	$(PY) -m psps_paper.site.printing _build/html
 
 # Settings of each tool stand in pyproject.toml.
-lint: $(INSTALLED)
+style: $(INSTALLED)
 	$(VENV)/bin/ruff check --quiet .
 	$(VENV)/bin/ruff format --check --quiet .
 	$(VENV)/bin/codespell
 	$(VENV)/bin/lint-imports --no-logo
+
+types: $(INSTALLED)
 	$(VENV)/bin/mypy
+
+lint: style types
 
 # Of the files that no mark sets apart, what needs neither the book nor Chromium
 FAST ?= $(shell grep -L '^pytestmark' tests/test_*.py)
-check: lint
+fast: $(INSTALLED)
 	$(PY) -m pytest $(FAST) -m 'not slow and not built and not browser' -q -n 2 --dist loadscope
+
+# Types and tests side by side: without a cache of mypy each takes about as long as the other.
+check: style
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target types fast
 
 # --complete: a skip without leave, or a test file from which nothing ran, is a failure.
 ifdef FILE

@@ -185,8 +185,8 @@ def switches_table(table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row for each choice of all switches; a column for each conclusion holds its verdict and the data sets in
-        which it holds and fails.
+        One row for each choice of all switches, with what was tried; a column for each conclusion holds its
+        verdict and the data sets in which it holds and fails.
     """
     verdicts = [
         f"{row.verdict}" + "".join(f"; {word} {name}" for word, name in sets if not pd.isna(name))
@@ -200,12 +200,17 @@ def switches_table(table: pd.DataFrame) -> pd.DataFrame:
                 f"single trials as printed: {row.trials}; {SPREAD_WORDS[row.spread]}"
                 for row in table.itertuples()
             ],
+            "starts": table["starts"],
+            "nearest start misses by": [
+                "" if pd.isna(miss) else f"{max(miss, 0.0):.1f} half-units" for miss in table["least_miss"]
+            ],
             "searches": table["searches"],
             "conclusion": table["conclusion"],
             "verdict": verdicts,
         }
     )
-    wide = rows.pivot(index=["assumptions", "searches"], columns="conclusion", values="verdict")
+    effort = ["assumptions", "starts", "nearest start misses by", "searches"]
+    wide = rows.pivot(index=effort, columns="conclusion", values="verdict")
     wide = wide.reindex(columns=rows["conclusion"].unique())
     order = rows["assumptions"].drop_duplicates()
     return wide.reset_index().set_index("assumptions").loc[order].reset_index().rename_axis(columns=None)

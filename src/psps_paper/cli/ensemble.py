@@ -75,7 +75,7 @@ def _ranges(options: argparse.Namespace) -> int:
         setting = what.setting
         print(
             f"{time.monotonic() - start:5.0f} s  tau2 by {setting.tau2}, crossover trials {setting.crossovers}, "
-            f"|SMD| up to {setting.cap:g}: {what.agreeing} of {what.starts} starts agree, "
+            f"|SMD| up to {setting.cap:g}: {what.near} of {what.starts} starts come near, "
             f"{what.settled} data sets from {what.pushed} searches",
             flush=True,
         )

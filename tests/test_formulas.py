@@ -75,6 +75,8 @@ def test_no_line_ends_before_a_comma():
 CONF = (
     'extensions = ["myst_parser", "sphinxcontrib.bibtex", "sphinx_multitoc_numbering",'
     ' "psps_paper.site.extension"]\nbibtex_bibfiles = []\nmyst_enable_extensions = ["dollarmath"]\n'
+    # as the book: the policy of scripts knows its theme
+    'html_theme = "sphinx_book_theme"\nhtml_context = {"default_mode": "auto"}\n'
 )
 
 

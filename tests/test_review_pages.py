@@ -11,15 +11,17 @@ import openpyxl
 import pandas as pd
 import pytest
 
+from helpers import ROOT
 from psps_paper.book.display import Shown
 from psps_paper.cli.main import main
+from psps_paper.figures import Drawing
 from psps_paper.living import certainty, pages
 from psps_paper.living.documents import DocumentTable, write_documents
 from psps_paper.living.new_review import build_data, new_review
 from psps_paper.living.review import open_review
 from psps_paper.living.study_table import numbers_of, read_flow, read_studies
 from psps_paper.network import contribution_matrix, fit_network, network_meta_regression, subnetworks
-from psps_paper.site.figures import journal_figures, numbered
+from psps_paper.site.figures import in_reading_order, journal_figures, numbered
 from psps_paper.tables.errors import TableError
 from sample_reviews import sample_review
 
@@ -346,11 +348,25 @@ def test_journal_figures_have_numbers_panel_letters_and_captions(folders, tmp_pa
         assert b"/FontFile2" in content and b"DejaVuSans" in content and b"/Type3" not in content
 
 
-def test_one_forest_stands_once_and_others_follow_as_supplement():
-    class Named:
-        def __init__(self, name):
-            self.name = name
+def named(name: str, **columns) -> Drawing:
+    return Drawing(name, None, pd.DataFrame(columns or {"x": [1]}), "as told")
 
-    pairs = [(Named(name), name) for name in ("funnel-1", "forest-1", "flow", "network-1")]
+
+def test_one_forest_stands_once_and_others_follow_as_supplement():
+    pairs = [(named(name), name) for name in ("funnel-1", "forest-1", "flow", "network-1")]
     found = [(number, letter, drawing.name) for number, letter, drawing, _ in numbered(pairs)]
     assert found == [("1", "", "flow"), ("2", "", "network-1"), ("3", "", "forest-1"), ("S1", "", "funnel-1")]
+
+
+def test_of_two_forests_of_the_same_estimates_the_fuller_one_stands():
+    short = named("forest_network", te=[0.1, 0.2], upper=[0.3, 0.4])
+    full = named("forest_network", te=[0.2, 0.1], upper=[0.4, 0.3], predict_upper=[0.9, 0.8])
+    other = named("forest_network", te=[0.5, 0.6], upper=[0.9, 0.9])
+    found = numbered([(short, "a"), (other, "b"), (full, "c")])
+    assert [(number, caption) for number, _, _, caption in found] == [("1", "c"), ("S1", "b")]
+
+
+def test_figures_follow_the_table_of_contents_without_the_developers_part():
+    order = [path.stem for path in in_reading_order(ROOT / "book")]
+    assert order.index("abstract") < order.index("network_meta_analysis") < order.index("discussion")
+    assert "coming_from_netmeta" not in order and "validation" not in order

@@ -20,10 +20,13 @@ from psps_paper.book import display
 from psps_paper.figures.drawing import FORMATS, Drawing, page_high, save, with_letter
 from psps_paper.figures.style import REDRAW_WIDTH, Width
 from psps_paper.tables.load import data_folder
+from psps_paper.tables.yaml_text import load_yaml
 
 # Main figures of an article, by the names of their drawings, in order
 MAIN = (r"prisma_flow|flow", r"rob_stacked|judgements", r"network_graph|network-\d+", r"forest_network|forest-\d+")
 LETTERS = string.ascii_lowercase
+# Part of the table of contents whose figures are none of the article's
+DEVELOPERS = "For developers"
 
 
 def book_folder() -> Path:
@@ -170,7 +173,7 @@ def journal_figures(
     if unknown:
         raise ValueError(f"format {unknown[0]!r} is not one of {', '.join(FORMATS)}")
     once: dict[tuple[str, str, str], tuple[Drawing, str]] = {}
-    for chapter in found_chapters(chapters or book_folder()):
+    for chapter in in_reading_order(chapters or book_folder()):
         for drawing, caption in captioned_figures(chapter, width):
             once.setdefault((caption, drawing.alt, drawing.data.to_csv()), (drawing, caption))
     lines = []
@@ -185,19 +188,50 @@ def journal_figures(
     yield [captions]
 
 
+def in_reading_order(chapters: Path) -> list[Path]:
+    """Chapters with code in the order of the table of contents beside their folder, without those for developers.
+
+    Without a table of contents in the order of names.
+    """
+    found = found_chapters(chapters)
+    path = chapters.parent / "_toc.yml"
+    if not path.is_file():
+        return found
+    contents = load_yaml(path, path.name)
+    parts = contents.get("parts", [contents])
+    files = [contents["root"]] + [
+        chapter["file"] for part in parts if part.get("caption") != DEVELOPERS for chapter in part.get("chapters", [])
+    ]
+    place = {Path(name).stem: k for k, name in enumerate(files)}
+    return sorted((chapter for chapter in found if chapter.stem in place), key=lambda chapter: place[chapter.stem])
+
+
 def numbered(figures: list[tuple[Drawing, str]]) -> list[tuple[str, str, Drawing, str]]:
-    """Number, panel letter, drawing and caption of each figure, main ones first."""
+    """Number, panel letter, drawing and caption of each figure, main ones first.
+
+    Of several drawings of the same estimates the one that shows most stands, once.
+    """
     main: dict[int, list[tuple[Drawing, str]]] = {}
     rest = []
     for drawing, caption in figures:
         place = next((k for k, pattern in enumerate(MAIN) if re.fullmatch(pattern, drawing.name)), None)
-        if place is None:
-            rest.append((drawing, caption))
-        else:
-            main.setdefault(place, []).append((drawing, caption))
+        (rest if place is None else main.setdefault(place, [])).append((drawing, caption))
     named = []
     for number, place in enumerate(sorted(main), 1):
-        letters = LETTERS if len(main[place]) > 1 else [""]
-        named += [(str(number), x, *pair) for x, pair in zip(letters, main[place], strict=False)]
-        rest = main[place][len(letters) :] + rest
+        panels = main[place]
+        if not re.search(r"-\d+$", panels[0][0].name):  # one outcome, drawn on several pages
+            best = max(panels, key=lambda pair: pair[0].data.notna().to_numpy().sum())
+            rest += [pair for pair in panels if pair is not best and not same_estimates(pair[0], best[0])]
+            panels = [best]
+        letters = LETTERS if len(panels) > 1 else [""]
+        named += [(str(number), x, *pair) for x, pair in zip(letters, panels, strict=False)]
+        rest += panels[len(letters) :]
     return named + [(f"S{number}", "", *pair) for number, pair in enumerate(rest, 1)]
+
+
+def same_estimates(one: Drawing, other: Drawing) -> bool:
+    """Whether two drawings show the same estimates, be it with other names or intervals."""
+    if "te" not in one.data or "te" not in other.data:
+        return False
+    first, second = (sorted(drawing.data["te"].dropna().round(6)) for drawing in (one, other))
+    return first == second

@@ -1,5 +1,7 @@
 """Every stored data set, refitted by the public engine: all printed values, and what each conclusion does."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -257,6 +259,13 @@ def test_the_command_shows_printed_values_and_conclusions(capsys, tmp_path):
     assert fit_network(pd.read_csv(tmp_path / "w.csv"), tau2=WITNESSES[0].tau2, correlation=0.0).tau2 == pytest.approx(
         WITNESSES[0].counted("each estimate by itself").tau2[0], rel=1e-6
     )
+    # Results, Network meta-analysis: p = 0.004 (paragraph 2), Egger's p = 0.94 (paragraph 3), shown as printed
+    (combined,) = re.findall(r"^ *p .*minimally invasive +([\d.]+) +([\d.]+) +([\d.]+) +yes$", shown, re.MULTILINE)
+    (egger,) = re.findall(r"^ *egger_p +([\d.]+) +([\d.]+) +([\d.]+) +yes$", shown, re.MULTILINE)
+    assert combined[:2] == ("0.0035", "0.0045") and float(combined[2]) == pytest.approx(0.004, abs=5e-4)
+    assert [float(v) for v in egger[:2]] == pytest.approx([0.935, 0.945], abs=1e-4) and round(
+        float(egger[2]), 2
+    ) == 0.94
     assert main(["witness", "none"]) == 2 and "witness 'none': not one of" in capsys.readouterr().err
     assert main(["ranges", str(tmp_path / "absent")]) == 2 and "expected one that exists" in capsys.readouterr().err
 

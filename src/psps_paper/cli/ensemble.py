@@ -54,7 +54,7 @@ def _witness(options: argparse.Namespace) -> int:
     if options.name not in witnesses:
         raise ValueError(f"witness {options.name!r}: not one of the {len(witnesses)} that `psps-paper witness` lists")
     found = witnesses[options.name]
-    printed = found.printed_again()
+    printed = found.printed_in_its_units()
     shown = printed.assign(agrees=printed["agrees"].map({True: "yes", False: "NO"})).fillna("")
     print(f"{found.name}: {len(found.rows)} estimates, tau2 by {found.tau2}. What is printed, and the refit:")
     print(shown.to_string(index=False, float_format="{:.4f}".format))

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
+import scipy
 
 from psps_paper.ensemble.countings import (
     AS_PRINTED,
@@ -111,6 +112,21 @@ class Witness:
         refit = printed.values(self.te[None], self.se[None])[0]
         table = printed.table.drop(columns="half").assign(refit=refit)
         return table.assign(agrees=(table["low"] <= refit) & (refit <= table["high"]))
+
+    def printed_in_its_units(self) -> pd.DataFrame:
+        """:meth:`printed_again` with p-values as the article prints them, not as the absolute z and t behind them."""
+        table = self.printed_again()
+        ends = ["low", "high", "refit"]
+        t_df = len(self.evidence.estimates) - 2
+        for quantity, name, tail in (
+            ("p", "p", lambda z: 2 * scipy.special.ndtr(-z)),
+            ("egger_t", "egger_p", lambda t: 2 * scipy.special.stdtr(t_df, -t)),
+        ):
+            rows = table["quantity"] == quantity
+            # a larger statistic is a smaller p, so the ends change places
+            table.loc[rows, ["high", "low", "refit"]] = tail(table.loc[rows, ends].to_numpy(float))
+            table.loc[rows, "quantity"] = name
+        return table
 
     @property
     def agrees(self) -> bool:

@@ -17,6 +17,7 @@ from psps_paper.cli.main import main
 from psps_paper.effects import contrasts_from_arms, mean_sd_from_quantiles
 from psps_paper.living.formats import FORMATS
 from psps_paper.living.importing import read_trials, report
+from psps_paper.living.layouts import layouts_tried
 from psps_paper.living.model import Options
 from psps_paper.living.store import beside_present, load_arms, write_trials
 from psps_paper.network import fit_network
@@ -458,3 +459,18 @@ def test_the_command_reports_first_and_writes_only_where_asked(tmp_path, capsys)
     assert main([*command, "--write"]) == 0
     assert capsys.readouterr().out.endswith(f"wrote {data / 'trials'}\n")
     assert len(load_trials(data)) == 25
+
+
+def test_the_book_shows_what_became_of_each_layout():
+    """The table on the page of the data dictionary; of its samples four are made to need an option or a correction."""
+    table = layouts_tried()
+    assert len(table) >= 30 and table["layout"].is_unique
+    read = table[table["first_try"] != "refused"]
+    assert (read["rows"] == read["used"] + read["listed"]).all() and (read["contrasts"] > 0).all()
+    assert dict(table[table["first_try"] != "yes"].set_index("layout")["first_try"]) == {
+        "A caption above the header": "with --skip 1",
+        "Three arms, two contrasts": "refused",
+        "Odds ratio with a standard error": "refused",
+        "Points that may be thousands": "refused",
+    }
+    assert table["listed"].sum() == 2  # the line without a result, and RevMan 5's line of totals

@@ -237,7 +237,7 @@ def meeting(table: pd.DataFrame, condition: str, file_name: str, where: str) -> 
 def row_name(raw: pd.DataFrame, row: int) -> str:
     """A row as messages name it: counted from 1 at the first row of data, with its reference where it has one."""
     reference = raw.loc[row, "ref"] if "ref" in raw.columns else ""
-    return f"row {row + 1}" + ("" if pd.isna(reference) or reference == "" else f" (ref {reference})")
+    return f"row {row + 1}" + ("" if pd.isna(reference) or reference == "" else f" (ref {str(reference)[:80]})")
 
 
 def _content(path: Path, file_name: str) -> bytes:

@@ -1,0 +1,168 @@
+"""Layouts that tables of trials come in, each tried on the import when the book is built."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from psps_paper.living.importing import convert
+from psps_paper.living.model import Options
+from psps_paper.living.new_review import build_data
+from psps_paper.living.reading import table_from_bytes
+from psps_paper.tables.errors import TableError
+from psps_paper.tables.files import write_atomically
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A small made-up table in one layout.
+
+    Attributes
+    ----------
+    layout : str
+        Whose layout it is, for readers.
+    outcome : str
+        One of :data:`OUTCOMES`.
+    kind : {"arms", "contrasts"}
+    text : str or bytes
+    file : str
+    options : dict
+        Further fields of :class:`psps_paper.living.model.Options`; empty where the file is read without any.
+    """
+
+    layout: str
+    outcome: str
+    kind: str
+    text: str | bytes
+    file: str = "table.csv"
+    options: dict = field(default_factory=dict)
+
+
+# Outcome of the review that takes the imports: its measure, and a table to begin with.
+OUTCOMES = {
+    "score": ("MD", "study,treatment,n,mean,sd\nA,x,20,5,2\nA,y,20,4,2\n", "arms"),
+    "events": ("OR", "study,treatment,n,events\nA,x,40,9\nA,y,40,5\n", "arms"),
+    "rate": ("IRR", "study,treatment,events,time\nA,x,9,200\nA,y,5,210\n", "arms"),
+    "survival": ("HR", "study,treat1,treat2,logHR,se\nA,x,y,-0.3,0.2\n", "contrasts"),
+}
+_PAIRS = "Ash 2001,x,y,-0.30,0.15\nBay 2003,x,y,-0.20,0.20\n"
+_ARMS = "Ash 2001,x,40,5.1,2.0\nAsh 2001,y,41,4.4,2.2\n"
+_NETMETA = "studlab,treat1,treat2,TE,seTE\n" + _PAIRS
+_REVMAN_WEB = (
+    "Study,Experimental mean,Experimental SD,Experimental N,Control mean,Control SD,Control N,"
+    "Experimental intervention,Comparator intervention\nAsh 2001,5,2,40,4,2,40,x,y\nBay 2003,5,2,40,4,2,40,x,y\n"
+)
+_REVMAN_5 = (
+    "Comparison Number,Outcome Number,Subgroup Number,Name,Data Type,Q,DF,Group Label 1,Group Label 2,"
+    "Mean 1,SD 1,Total 1,Mean 2,SD 2,Total 2\n1,1,0,Score,CONTINUOUS,1,1,x,y,,,40,,,40\n"
+    "1,1,0,Ash 2001,,,,,,5,2,40,4,2,40\n1,1,0,Bay 2003,,,,,,5,2,40,4,2,40\n"
+)
+SAMPLES = (
+    Sample("netmeta, contrasts", "score", "contrasts", _NETMETA),
+    Sample("netmeta, with study", "score", "contrasts", _NETMETA.replace("studlab", "study")),
+    Sample("netmeta, long arms", "score", "arms", "study,treatment,n,mean,sd\n" + _ARMS),
+    Sample(
+        "netmeta, wide arms",
+        "score",
+        "arms",
+        "studlab,treat1,n1,mean1,sd1,treat2,n2,mean2,sd2\nAsh 2001,x,40,5.1,2,y,41,4.4,2.2\n",
+    ),
+    Sample("CINeMA, contrasts", "score", "contrasts", "study,t1,t2,effect,se\n" + _PAIRS),
+    Sample("CINeMA, events", "events", "arms", "id,t,r,n,rob,indirectness\n1,x,9,40,1,1\n1,y,5,50,1,1\n"),
+    Sample("gemtc, arms", "score", "arms", "study,treatment,mean,std.dev,sampleSize\nA,x,5.1,2,40\nA,y,4.4,2.2,41\n"),
+    Sample("gemtc, events", "events", "arms", "study,treatment,responders,sampleSize\nA,x,9,40\nA,y,5,50\n"),
+    Sample("gemtc, rates", "rate", "arms", "study,treatment,responders,exposure\nA,x,9,200\nA,y,5,210\n"),
+    Sample("gemtc, relative effects", "score", "contrasts", "study,treatment,diff,std.err\nA,x,NA,NA\nA,y,-0.3,0.2\n"),
+    Sample("multinma, arms", "score", "arms", ".study,.trt,n,y,se\nA,x,40,5.1,0.3\nA,y,41,4.4,0.4\n"),
+    Sample("multinma, events", "events", "arms", ".study,.trt,r,n\nA,x,9,40\nA,y,5,50\n"),
+    Sample("RevMan Web", "score", "arms", _REVMAN_WEB),
+    Sample("RevMan 5", "score", "arms", _REVMAN_5),
+    Sample(
+        "Hazard ratio with interval",
+        "survival",
+        "contrasts",
+        "study,treat1,treat2,HR,lower,upper\nA,x,y,0.7,0.5,0.98\n",
+    ),
+    Sample("Odds ratio with p", "events", "contrasts", "study,treat1,treat2,OR,p\nA,x,y,2,0.0455\n"),
+    Sample("Estimate with interval", "score", "contrasts", "study,treat1,treat2,te,lower,upper\nA,x,y,-0.3,-0.6,0\n"),
+    Sample("Arms with standard errors", "score", "arms", "study,treatment,n,mean,se\nA,x,40,5.1,0.3\nA,y,41,4.4,0.4\n"),
+    Sample("Author and year apart", "score", "contrasts", "Author,Year,treat1,treat2,te,se\nAsh,2001,x,y,-0.3,0.2\n"),
+    Sample("Semicolons and decimal commas", "score", "contrasts", _NETMETA.replace(",", ";").replace(".", ",")),
+    Sample("Tabs", "score", "contrasts", _NETMETA.replace(",", "\t"), "table.tsv"),
+    Sample(
+        "Blanks, as R prints", "score", "contrasts", 'study treat1 treat2 te se\n"Ash 2001" x y -0.3 0.2\n', "table.txt"
+    ),
+    Sample("First line sep=", "score", "contrasts", "sep=;\n" + _NETMETA.replace(",", ";")),
+    Sample("UTF-16", "score", "contrasts", _NETMETA.encode("utf-16")),
+    Sample("Windows-1252", "score", "contrasts", _NETMETA.replace("Ash", "Renée").encode("cp1252")),
+    Sample("CR CR LF", "score", "contrasts", _NETMETA.replace("\n", "\r\r\n")),
+    Sample("A line without a result", "score", "contrasts", _NETMETA + "Elm 2005,x,y,,\n"),
+    Sample("A caption above the header", "score", "contrasts", "Table. Score\n" + _NETMETA, options={"skip": 1}),
+    Sample(
+        "Three arms, two contrasts", "score", "contrasts", "study,treat1,treat2,te,se\nA,x,z,-0.3,0.2\nA,y,z,-0.1,0.2\n"
+    ),
+    Sample("Odds ratio with a standard error", "events", "contrasts", "study,treat1,treat2,OR,se\nA,x,y,0.5,0.2\n"),
+    Sample(
+        "Points that may be thousands", "score", "arms", "study;treatment;n;mean;sd\nA;x;40;1.250;812\nA;y;41;980;790\n"
+    ),
+)
+
+
+def _data_folder(place: Path) -> Path:
+    settings = ["title: Layouts", "author: none", "question: none", "treatments: [{name: x}, {name: y}]", "outcomes:"]
+    (place / "tables").mkdir()
+    for name, (measure, text, kind) in OUTCOMES.items():
+        settings.append(
+            f"  - {{name: {name}, label: {name}, measure: {measure}, unit: {measure}, scale_desirable: higher,"
+            f" te_desirable: higher, reference: y, table: {{file: tables/{name}.csv, kind: {kind}}}}}"
+        )
+        write_atomically(place / "tables" / f"{name}.csv", text.encode())
+    write_atomically(place / "review.yml", ("\n".join(settings) + "\n").encode())
+    for name, content in build_data(place).items():
+        (place / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(place / "data" / name, content)
+    return place / "data"
+
+
+def layouts_tried(samples: tuple[Sample, ...] = SAMPLES) -> pd.DataFrame:
+    """Import each sample, first without options, into a review of its own.
+
+    Returns
+    -------
+    DataFrame [layout, kind, first_try, rows, used, listed, contrasts, said]
+        ``first_try`` is "yes", "with" the option needed, or "refused"; ``rows`` are the rows of data read, each used
+        or listed; ``said`` is the first conversion of the report, or the sentence that refuses.
+    """
+    found = []
+    with tempfile.TemporaryDirectory() as place:
+        folder = _data_folder(Path(place))
+        for sample in samples:
+            content = sample.text.encode() if isinstance(sample.text, str) else sample.text
+            skip = sample.options.get("skip", 0)
+            try:
+                result = convert(
+                    table_from_bytes(sample.file, content, skip=skip),
+                    Options(sample.kind, outcome=sample.outcome, **sample.options),
+                    folder,
+                )
+            except TableError as error:
+                found.append(
+                    [sample.layout, sample.kind, "refused", None, None, None, None, str(error).partition(": ")[2]]
+                )
+                continue
+            read, used, listed = result.source["read"], result.source["used"], len(result.listed)
+            if read != used + listed:
+                raise ValueError(f"{sample.layout}: {read} rows read, but {used} used and {listed} listed")
+            first = "with " + ", ".join(f"--{name} {value}" for name, value in sample.options.items())
+            said = result.conversions[0] if result.conversions else ""
+            found.append(
+                [
+                    *(sample.layout, sample.kind, first if sample.options else "yes"),
+                    *(read, used, listed, len(result.contrasts), said),
+                ]
+            )
+    columns = ["layout", "kind", "first_try", "rows", "used", "listed", "contrasts", "said"]
+    return pd.DataFrame(found, columns=columns).astype(dict.fromkeys(columns[3:7], "Int64"))

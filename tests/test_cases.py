@@ -103,6 +103,17 @@ def test_a_number_that_may_be_two_stops_with_the_option_that_decides(tmp_path, d
     )
 
 
+def test_a_point_and_a_comma_in_one_column_may_be_two_hands(tmp_path, data):
+    """A fuzzed file: 1.000 beside 0,2 may be 1 or 1000; beside 1.250,5 or 980,1 points stand between thousands."""
+    path = tmp_path / "a.csv"
+    head = "study\ttreat1\ttreat2\tte\tse\n"
+    path.write_text(head + "a\tA\tB\t0,2\t1.0\nb\tA\tB\t1.000\t1.0\n")
+    with pytest.raises(TableError, match=r"row 2, column te: '1\.000' may be 1000 or 1\.000; say --decimal"):
+        read_trials(path, Options("contrasts", outcome="score_md"), data)
+    path.write_text(head + "a\tA\tB\t980,5\t1,5\nb\tA\tB\t1.250\t1,5\n")
+    assert read_trials(path, Options("contrasts", outcome="score_md"), data).contrasts["te"].tolist() == [980.5, 1250]
+
+
 def test_points_alone_are_doubtful_even_beside_decimal_commas(tmp_path, data):
     """Nothing in the column of means tells 1250 from 1.25; the other column may have another hand."""
     path = tmp_path / "a.csv"

@@ -131,10 +131,13 @@ def test_a_command_leaves_the_old_state_or_the_new_one(tmp_path, name):
     after = contents(done)
     assert after != before
     moments, kills, states = random.Random(name), 0, set()
-    for _ in range(cases(1, 100)):
+    while kills < cases(1, 100):
         work = tmp_path / "work"
         shutil.copytree(start, work, symlinks=True)
-        kills += killed(work, arguments, moments.uniform(0, 1.1 * duration))
+        if killed(work, arguments, moments.uniform(0, duration)):
+            kills += 1
+        else:
+            duration *= 0.95  # it was ready before: a busy machine made the first run long
         found = contents(work)
         assert found in (before, after), sorted(
             file for file in {*found, *after} if found.get(file) not in (before.get(file), after.get(file))
@@ -144,7 +147,7 @@ def test_a_command_leaves_the_old_state_or_the_new_one(tmp_path, name):
         assert contents(work) == after
         assert not [path for path in work.rglob(".*") if path.suffix in LEFT]
         shutil.rmtree(work)
-    assert kills >= cases(0, 50) and (False in states or not cases(0, 1))
+    assert False in states or kills < 20, "some kills came before the new state"
 
 
 def first_witness() -> str:
@@ -195,11 +198,13 @@ def test_a_chapter_stays_as_it_was_or_is_executed(tmp_path):
     duration, new = time.monotonic() - begun, path.read_bytes()
     assert new != old
     moments, kills = random.Random("notebooks"), 0
-    for _ in range(cases(1, 100)):
+    while kills < cases(1, 100):
         path.write_bytes(old)
-        kills += killed_program(arguments, tmp_path, moments.uniform(0, 1.1 * duration))
+        if killed_program(arguments, tmp_path, moments.uniform(0, duration)):
+            kills += 1
+        else:
+            duration *= 0.95
         assert path.read_bytes() in (old, new)
-    assert kills >= cases(0, 50)
     path.write_bytes(old)
     assert not killed_program(arguments, tmp_path, 120) and path.read_bytes() == new
     assert [entry.name for entry in path.parent.iterdir()] == ["a.ipynb"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import NoReturn
 
 from psps_paper.tables.errors import TableError
 
@@ -88,9 +89,13 @@ class Decimals:
             if not (thousands_points if self.asked == "comma" else thousands_commas):
                 self._fail(*wrong[0], column, f"a number with a decimal {self.asked}, as --decimal says")
             return (".", ",") if self.asked == "comma" else (",", ".")
+        # What tells points between thousands from decimal points: a large number without one, or more signs in a cell
+        thousands = any(_LARGE.fullmatch(text) for _, text in cells if "." not in text) or any(
+            text.count(".") > 1 or ("." in text and "," in text) for _, text in marked
+        )
         if pointed and comma:
             if thousands_points and not thousands_commas:
-                return ".", ","
+                return (".", ",") if thousands else self._doubtful(row, cell, column)
             if thousands_commas and not thousands_points and any("," in cell and "." in cell for _, cell in marked):
                 return ",", "."
             first_row, first = marked[0]
@@ -99,9 +104,6 @@ class Decimals:
                 other_row, other, column, f"written like {first!r} in row {first_row}: one column has one decimal sign"
             )
         if pointed and thousands_points:
-            thousands = any(_LARGE.fullmatch(text) for _, text in cells if "." not in text) or any(
-                text.count(".") > 1 for _, text in marked
-            )
             if commas and thousands:
                 return ".", ","
             if commas or thousands:
@@ -110,7 +112,7 @@ class Decimals:
             self._doubtful(row, cell, column)
         return ("", ",") if comma else ("", ".")
 
-    def _doubtful(self, row: object, cell: str, column: str) -> None:
+    def _doubtful(self, row: object, cell: str, column: str) -> NoReturn:
         raise TableError(
             f"{self.file}, row {row}, column {column}: {cell!r} may be {cell.replace('.', '').replace(',', '')} or "
             f"{cell.replace(',', '.')}; say --decimal point or --decimal comma"

@@ -1216,3 +1216,9 @@ def test_a_hasse_diagram_of_thirty_three_treatments_keeps_its_boxes_apart(width)
     assert set(drawing.data["better"]) | set(drawing.data["worse"].dropna()) == set(scores.index)
     lines = drawing.data.dropna()
     assert (lines["level_better"] < lines["level_worse"]).all()
+
+
+def test_a_network_of_any_treatments_has_the_one_colour_that_was_asked_for():
+    svg = to_svg(figures.network_of(NETWORK, classes=dict.fromkeys(NETWORK.treatments, "#0072b2")))
+    assert svg.count("fill: #0072b2") == len(NETWORK.treatments)
+    assert svg_of("network_of").count("fill: #3f93c9") == len(NETWORK.treatments)

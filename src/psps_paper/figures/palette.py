@@ -94,9 +94,12 @@ def __getattr__(name: str) -> dict[str, str]:
 def colours_of(classes: Iterable[str]) -> dict[str, str]:
     """Colour of each class of a drawing; an unknown class beside known ones is an error.
 
-    Where none is known, the drawing is of another review, from outside its folder, and names choose the colours.
+    Where none is known, the drawing is of another review, from outside its folder, and names choose the colours. A
+    colour written #rrggbb is its own.
     """
     drawn = list(dict.fromkeys(classes))
+    if all(re.fullmatch("#[0-9a-f]{6}", name) for name in drawn):
+        return {name: name for name in drawn}
     if not set(drawn) & set(class_colours()):
         return {name: colour_from_name(name) for name in drawn}
     return {name: class_colour(name) for name in drawn}

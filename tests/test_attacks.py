@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import runpy
 import shutil
@@ -21,6 +22,7 @@ import pytest
 
 from helpers import ROOT
 from limited import RAW, Done, run_limited
+from psps_paper.cli.main import main
 from psps_paper.living.new_review import new_review
 from psps_paper.tables import cache
 
@@ -406,6 +408,26 @@ def test_new_writes_through_no_symbolic_link(folder):
     assert (
         done.status == 2 and "README.md: is a symbolic link" in done.err and (folder / "mine.md").read_text() == "mine"
     )
+
+
+@pytest.mark.parametrize("command", [["new", "mine"], ["new", "deep/mine"], ["export", "out", "--data", "review/data"]])
+def test_a_folder_that_nothing_can_be_written_to_gets_one_line(folder, monkeypatch, capsys, command):
+    """As for a user without permission; the tests may run as one who has every permission."""
+    monkeypatch.chdir(folder)
+
+    make = os.mkdir
+
+    def denied(path, *rest, **more):
+        if (folder / path).is_relative_to(folder):
+            raise PermissionError(13, "Permission denied", str(path))
+        make(path, *rest, **more)
+
+    monkeypatch.setattr(os, "mkdir", denied)
+    before = sorted(folder.rglob("*"))
+    assert main(command) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and "Permission denied" in err and command[1].partition("/")[0] in err
+    assert sorted(folder.rglob("*")) == before
 
 
 def test_a_title_is_text_wherever_the_theme_writes_it():

@@ -69,6 +69,7 @@ def environment(folder: Path) -> dict[str, str]:
             content = f"#!{place / 'bin' / 'python'}\n".encode() + content.partition(b"\n")[2]
         (place / "bin" / name).write_bytes(content)
         (place / "bin" / name).chmod(0o755)
+    (place / "state").mkdir()
     (place / ".installed").touch()
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "PSPS", "PYTHONPATH"))}
     return kept | {"PATH": f"{place / 'bin'}{os.pathsep}{os.environ['PATH']}"}

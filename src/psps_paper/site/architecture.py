@@ -6,7 +6,6 @@ Run as ``python -m psps_paper.site.architecture pyproject.toml book/_static/room
 from __future__ import annotations
 
 import argparse
-import ast
 import html
 import re
 import tomllib
@@ -43,8 +42,8 @@ def purpose(room: str) -> str:
     """First line of a room's docstring, up to a semicolon, without markup."""
     path = PACKAGE / room / "__init__.py"
     source = (path if path.is_file() else PACKAGE / f"{room}.py").read_text(encoding="utf-8")
-    first = (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
-    return re.sub(r":\w+:|`", "", re.split("; ", first)[0]).rstrip(".")
+    first = source.removeprefix('"""').partition("\n")[0].removesuffix('"""')
+    return re.sub(r":\w+:|`", "", first.partition("; ")[0]).rstrip(".")
 
 
 def drawing(layers: Layers) -> str:

@@ -177,7 +177,7 @@ def test_one_file_is_tested_without_a_book_and_all_with_one():
     one, every = recipe("test", "FILE=tests/test_tables.py"), recipe("test")
     assert "pytest tests/test_tables.py --nbval" in one and "--complete" not in one and "jupyter-book" not in one
     assert "pytest tests --complete" in every and "ruff check" in every and "jupyter-book build" in every
-    assert every.index("jupyter-book build") < every.index("psps_paper.site.executed") < every.index("--complete")
+    assert every.index("pytest book --nbval") < every.index("jupyter-book build") < every.index("--complete")
 
 
 def test_the_fast_tests_leave_out_what_is_marked_slow():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from psps_paper.tables.errors import TableError
+from psps_paper.tables.files import write_atomically
 
 # A sheet's name in Excel
 MOST_LETTERS = 31
@@ -92,7 +94,9 @@ def _write_docx(tables: Sequence[DocumentTable], path: Path) -> None:
         for note in one.footnotes:
             document.add_paragraph(_text(note)).runs[0].font.size = Pt(8)
         document.add_paragraph()
-    document.save(str(path))
+    buffer = io.BytesIO()
+    document.save(buffer)
+    write_atomically(path, buffer.getvalue())
 
 
 def _repeat_heading(row) -> None:
@@ -129,7 +133,9 @@ def _write_xlsx(tables: Sequence[DocumentTable], path: Path) -> None:
             longest = max([len(str(column)), *(len(_text(v)) for v in one.table[column])])
             sheet.column_dimensions[sheet.cell(3, j).column_letter].width = min(max(longest, 8) + 2, 50)
         sheet.freeze_panes = "A4"
-    book.save(path)
+    buffer = io.BytesIO()
+    book.save(buffer)
+    write_atomically(path, buffer.getvalue())
 
 
 def _text(value: object) -> str:

@@ -19,6 +19,7 @@ import nbformat
 from psps_paper.book import display
 from psps_paper.figures.drawing import FORMATS, Drawing, page_high, save, with_letter
 from psps_paper.figures.style import REDRAW_WIDTH, Width
+from psps_paper.tables.files import write_atomically
 from psps_paper.tables.load import data_folder
 from psps_paper.tables.yaml_text import load_yaml
 
@@ -184,7 +185,7 @@ def journal_figures(
         yield [path.rename(path.with_stem(f"Fig_{number}{letter}")) for path in written]
         lines.append(f"{'Supplementary ' * number.startswith('S')}Fig. {number}{letter}. {caption}")
     captions = Path(folder) / "captions.txt"
-    captions.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_atomically(captions, ("\n".join(lines) + "\n").encode())
     yield [captions]
 
 

@@ -13,6 +13,7 @@ import string
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import nbformat
 
@@ -198,7 +199,7 @@ def in_reading_order(chapters: Path) -> list[Path]:
     path = chapters.parent / "_toc.yml"
     if not path.is_file():
         return found
-    contents = load_yaml(path, path.name)
+    contents: Any = load_yaml(path, path.name)
     parts = contents.get("parts", [contents])
     files = [contents["root"]] + [
         chapter["file"] for part in parts if part.get("caption") != DEVELOPERS for chapter in part.get("chapters", [])

@@ -240,6 +240,9 @@ def further_models(sizes: Sizes) -> list[tuple[str, float, str, bool]]:
     year = senn["study"].str.extract(r"(\d{4})")[0].astype(float)
     by_study = dict(zip(senn["study"], year, strict=True))
     fit, reference = fit_network(senn), by_pimeta(senn)
+    # both levels hold a connected network
+    level = dict.fromkeys(senn["study"], "all but one") | {"Willms1999": "one"}
+    levels = senn["study"].map(level)
     cells = [linde[name] for name in ("te", "se", "treat1", "treat2", "study")]
     counts = [pairs[name] for name in ("events1", "n1", "events2", "n2", "treatment1", "treatment2", "study")]
     calls = {
@@ -256,6 +259,10 @@ def further_models(sizes: Sizes) -> list[tuple[str, float, str, bool]]:
             lambda: pimeta.netmetareg(reference, year.to_numpy(), reference_group="plac", assumption="common"),
         ),
         "impact of studies, Senn2013": (lambda: net_impact(fit), lambda: pimeta.netimpact(reference)),
+        "subgroups of studies, Senn2013": (
+            lambda: [fit_network(part) for _, part in senn.groupby(levels)],
+            lambda: pimeta.subgroup(reference, levels.tolist()),
+        ),
     }
     rows = []
     for name, (our_call, their_call) in calls.items():

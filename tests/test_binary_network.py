@@ -144,6 +144,7 @@ ONE_SIDED = [("1", "A", 5, 5), ("1", "B", 3, 5), ("2", "A", 2, 5), ("2", "B", 0,
             "row 0 (study '1', A), column events: -1 is not a number from 0",
         ),
         ([("1", "A", 1.5, 10), ("1", "B", 2, 10)], "NCH", {}, "row 0 (study '1', A), column events: 1.5 is not whole"),
+        ([("1", "A", np.inf, 10), ("1", "B", 2, 10)], "NCH", {}, "column events: inf is not a number from 0"),
         ([("1", None, 1, 10), ("1", "B", 2, 10)], "MH", {}, "row 0, column treatment: missing label"),
         (
             [("1", "A", 1, 10), ("1", "B", 2, 10), ("2", "A ", 2, 10)],

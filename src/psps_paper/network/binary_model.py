@@ -250,7 +250,7 @@ def _read_arms(arms: pd.DataFrame, *, whole: bool) -> tuple[np.ndarray, np.ndarr
     ]
     if whole:
         why = "is not whole, which method NCH needs"
-        wrong += [(name, x, np.mod(x, 1) > 0, why) for name, x in (("events", events), ("n", n))]
+        wrong += [(name, x, ~np.isnan(x) & (x != np.floor(x)), why) for name, x in (("events", events), ("n", n))]
     for name, values, where, why in wrong:
         for k in np.flatnonzero(where):
             raise ValueError(

@@ -124,7 +124,10 @@ def test_a_review_uses_what_it_declares(tmp_path):
         ({"tau2": "PM"}, "column tau2: 'PM' is not one of DL, REML, ML"),
         ({"level": 95}, "review.yml, outcomes, entry 1, column level: 95 is not a number between 0 and 1"),
         ({"level": "high"}, "review.yml, outcomes, entry 1, level: 'high' is not a number"),
-        ({"tau": "DL"}, "review.yml, outcomes, entry 1: 'tau' is not one of continuity, correction, correlation"),
+        (
+            {"tau": "DL"},
+            "review.yml, outcomes, entry 1: 'tau' is not one of baseline_risk, continuity, correction, correlation",
+        ),
     ],
 )
 def test_a_slip_in_review_yml_is_named(tmp_path, settings, message):

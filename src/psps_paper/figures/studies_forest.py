@@ -322,7 +322,7 @@ def _drawing(
     shown = ratio_number if ratio else number
     percent = f"{100 * level:g}%"
     table = table.astype(dict.fromkeys(COLUMNS[3:9], float))
-    table["text"] = table["text"].fillna("")
+    table["text"] = table["text"].astype(object).fillna("")
     estimates = [
         "" if np.isnan(row.te) else f"{shown(row.te)} ({shown(row.lower)} to {shown(row.upper)})"
         for row in table.itertuples()

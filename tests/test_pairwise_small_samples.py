@@ -46,6 +46,19 @@ def test_a_year_gives_the_same_fit_as_the_year_less_2000():
     assert one.q_moderators == pytest.approx(two.q_moderators, rel=1e-9)
 
 
+@pytest.mark.parametrize("method", ["EB", "HS", "FE"])
+def test_estimators_for_one_tau2_also_pool_all_studies(method):
+    """The docstring of subgroup_analysis offers them; meta_analysis does not."""
+    group = pd.DataFrame({"setting": list("aabbb")})
+    found = subgroup_analysis(TE, SE, group["setting"], method, common_tau2=True)
+    assert found.q_between == pytest.approx(meta_regression(TE, SE, group, method).q_moderators, rel=1e-9)
+    alone = small_sample_meta_analysis(TE, SE, method, "classic")
+    assert [found.overall.te, found.overall.se, found.overall.tau2] == pytest.approx(
+        [alone.te, alone.se, alone.tau2], rel=1e-9
+    )
+    assert found.overall.tau2_method == method
+
+
 def test_a_factor_is_a_subgroup_analysis_with_one_tau2():
     group = pd.DataFrame({"setting": list("aabbb")})
     fit = meta_regression(TE, SE, group, "REML")

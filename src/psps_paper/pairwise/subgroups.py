@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -140,8 +140,18 @@ def subgroup_analysis(
         tau2_method=str(tau2),
         common_tau2=common_tau2,
         hartung_knapp=hartung_knapp,
-        overall=meta_analysis(te, se, tau2, hartung_knapp=hartung_knapp and len(te) > 1, level=level),
+        overall=_overall(te, se, tau2, hartung_knapp and len(te) > 1, level),
     )
+
+
+def _overall(te, se, tau2: RegressionTau2, hartung_knapp: bool, level: float) -> PairwiseFit:
+    """All studies as one group; at the estimate of tau2 where :func:`meta_analysis` offers no such estimator."""
+    if tau2 == "EB" or tau2 == "HS" or tau2 == "FE":
+        one_mean = np.full((len(te), 1), len(te) ** -0.5)
+        value = tau2_of_regression(one_mean, te, se**2, tau2).tau2
+        fit = meta_analysis(te, se, value, hartung_knapp=hartung_knapp, level=level)
+        return replace(fit, tau2_method=tau2)
+    return meta_analysis(te, se, tau2, hartung_knapp=hartung_knapp, level=level)
 
 
 def _common_tau2(te: np.ndarray, se: np.ndarray, codes: np.ndarray, method: str) -> float:

@@ -14,6 +14,7 @@ import os
 import re
 import runpy
 import shutil
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -192,7 +193,7 @@ def test_a_chapter_outlives_a_full_disk(tmp_path, attack):
     path.parent.mkdir()
     path.write_text(json.dumps({"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}))
     before = path.read_bytes()
-    command = f"ulimit -f {attack['bytes'] // 1024}; exec {sys.executable} -m {' '.join(attack['module'])}"
+    command = f"ulimit -f {attack['bytes'] // 1024}; exec {shlex.quote(sys.executable)} -m {' '.join(attack['module'])}"
     done = subprocess.run(
         ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
     )

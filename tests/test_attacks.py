@@ -13,8 +13,8 @@ import json
 import os
 import re
 import runpy
-import shutil
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path

@@ -168,7 +168,9 @@ def _check_spread(inconsistency_sd: object, correlation: object) -> None:
     if finite(inconsistency_sd, "inconsistency_sd") < 0:
         raise ValueError(f"inconsistency_sd={inconsistency_sd!r}: expected a number of at least 0")
     wrong = f"correlation={correlation!r}: expected a number in [0, 1)"
-    if correlation is not None and not (np.ndim(correlation) == 0 and 0 <= real_numbers(correlation, wrong) < 1):
+    if correlation is not None and not (
+        np.asarray(correlation).ndim == 0 and 0 <= real_numbers(correlation, wrong) < 1
+    ):
         raise ValueError(wrong)
 
 
@@ -219,14 +221,15 @@ def _posterior_of_sds(
 ) -> tuple[Nodes, tuple[Axis | None, Axis | None], float]:
     """Integrate over tau and the SD within classes, where there are such."""
     products = model.products()
-    present = [k for k, prior in enumerate(priors) if prior is not None]
+    given = {k: prior for k, prior in enumerate(priors) if prior is not None}
+    present = list(given)
 
     def log_and_moments(*values: np.ndarray, moments: bool) -> tuple[np.ndarray, tuple]:
         by_place = dict(zip(present, values, strict=True))
         k = len(values[0]) if values else 1
         log, carried = model.given(by_place.get(0, np.zeros(k)), by_place.get(1), products, moments=moments)
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            prior = sum((priors[place].log_density(value) for place, value in by_place.items()), np.zeros(k))
+            prior = sum((given[place].log_density(value) for place, value in by_place.items()), np.zeros(k))
         # 0 / 0 in a prior that vanishes at an end
         return log + np.where(np.isnan(prior), -np.inf, prior), carried
 
@@ -242,7 +245,7 @@ def _posterior_of_sds(
     low, scale = 0.01 * np.sqrt(model.d.min()), max(np.sqrt(model.d.max()), np.ptp(model.y))
     # Far beyond the data the members of a class cannot be told from its mean in double precision.
     largest = [[np.inf, FAR * scale][k] for k in present]
-    axes = place_axes(crude, [priors[k] for k in present], [(low, 100 * scale)] * len(present), largest)
+    axes = place_axes(crude, list(given.values()), [(low, 100 * scale)] * len(present), largest)
 
     order = 0
     while order < 2 and all(moment_exists(prior, model, order + 1, within=k == 1) for k, prior in enumerate(priors)):
@@ -254,9 +257,8 @@ def _posterior_of_sds(
         lambda nodes: _summaries(nodes, centres, order == 2),
         order,
     )
-    placed = iter(axes)
-    both = tuple(next(placed) if prior is not None else None for prior in priors)
-    return _with_all(rule, present), both, change
+    placed = dict(zip(present, axes, strict=True))
+    return _with_all(rule, present), (placed.get(0), placed.get(1)), change
 
 
 def _summaries(rule: Nodes, centres: np.ndarray, moments_exist: bool) -> np.ndarray:

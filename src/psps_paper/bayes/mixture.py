@@ -6,12 +6,12 @@ import numpy as np
 import scipy
 
 
-def below(x: np.ndarray, weight: np.ndarray, mean: np.ndarray, sd: np.ndarray) -> np.ndarray:
+def below(x: float | np.ndarray, weight: np.ndarray, mean: np.ndarray, sd: np.ndarray) -> np.ndarray:
     """P(mixture <= x).
 
     Parameters
     ----------
-    x : ndarray [...]
+    x : float or ndarray [...]
     weight : ndarray [n]
     mean, sd : ndarray [n, ...]
     """

@@ -272,12 +272,14 @@ class Posterior:
             p outside (0, 1).
         """
         p = probability(p, "p")
-        return 0.0 if self.axes[TAU] is None else quantile(self.axes[TAU], self.rule, p, TAU)
+        axis = self.axes[TAU]
+        return 0.0 if axis is None else quantile(axis, self.rule, p, TAU)
 
     def tau_below(self, tau: np.ndarray) -> np.ndarray:
         """P(tau <= value)."""
         tau = np.asarray(tau, float)
-        return (tau >= 0) * 1.0 if self.axes[TAU] is None else cumulative(self.axes[TAU], self.rule, tau, TAU)
+        axis = self.axes[TAU]
+        return (tau >= 0) * 1.0 if axis is None else cumulative(axis, self.rule, tau, TAU)
 
     def tau_density(self, tau: np.ndarray) -> np.ndarray:
         """Posterior density of tau at some values.
@@ -287,9 +289,10 @@ class Posterior:
         ValueError
             The effects have no tau.
         """
-        if self.axes[TAU] is None:
+        axis = self.axes[TAU]
+        if axis is None:
             raise ValueError(f"effects={self.effects!r}: tau is 0 and has no density")
-        return sinc_density(self.axes[TAU], self.rule, np.asarray(tau, float), TAU)
+        return sinc_density(axis, self.rule, np.asarray(tau, float), TAU)
 
     def highest_density(self, level: float | None = None, of: tuple[str, str] | None = None) -> tuple[float, float]:
         """Shortest interval with a given probability, which is the highest-density interval where there is one mode.
@@ -312,7 +315,7 @@ class Posterior:
         """
         level = self.level if level is None else probability(level, "level")
         if of is None:
-            if self.axes[TAU] is None:
+            if self.tau_prior is None:  # common effects, or unrelated ones: tau is 0
                 return 0.0, 0.0
             return _shortest(self.tau_quantile, level, self.tau_prior.bounds[0])
         mean, sd = (part[:, None] for part in self._pair(*of, False))

@@ -16,11 +16,13 @@ from __future__ import annotations
 from psps_paper.bayes.priors import LogNormal, LogT, log_normal, log_t
 from psps_paper.effects.checks import choice
 
+_Table = dict[str, tuple[tuple[float | None, ...], tuple[float | None, ...]]]
+
 PHARMA, OTHER, CONTROL = "pharmacological", "non-pharmacological", "placebo / control"
 
 # Columns: mean and sd of log tau2 in each row are for these comparisons.
 TURNER_COMPARISONS = ((PHARMA, CONTROL), (PHARMA, PHARMA), (OTHER, CONTROL), (OTHER, PHARMA), (OTHER, OTHER))
-TURNER_2015 = {
+TURNER_2015: _Table = {
     "all-cause mortality": ((-3.95, -4.18, -4.17, -2.92, -3.50), (1.34, 1.41, 1.55, 1.02, 1.26)),
     "obstetric outcomes": ((-3.52, -3.75, -3.74, -2.49, -3.08), (1.74, 1.79, 1.91, 1.50, 1.68)),
     "cause-specific mortality / major morbidity event / composite (mortality or morbidity)": (
@@ -51,7 +53,7 @@ TURNER_2015 = {
     "subjective outcomes (various)": ((-2.70, -2.93, -2.92, -1.67, -2.26), (1.52, 1.58, 1.71, 1.25, 1.45)),
 }
 # Columns: pharmacological against control, pharmacological against pharmacological, any other.
-TURNER_2012 = {
+TURNER_2012: _Table = {
     "all-cause mortality": ((None, None, -3.93), (None, None, 1.51)),
     "semi-objective": ((None, None, None), (None, None, None)),
     "subjective": ((-2.13, -2.34, None), (1.58, 1.62, None)),
@@ -66,7 +68,7 @@ _SIGNS = (
     "signs / symptoms reflecting continuation / end of condition and infection / onset of new acute / chronic disease"
 )
 _MENTAL, _MARKER, _SUBJECTIVE = "mental health outcome", "biological marker", "various subjectively measured outcomes"
-RHODES_2015 = {
+RHODES_2015: dict[str, _Table] = {
     "other": {
         _OBSTETRIC: ((-4.13, -4.40, -3.99), (2.34, 2.31, 2.11)),
         _RESOURCE: ((-2.55, -2.83, -2.41), (2.73, 2.70, 2.57)),
@@ -140,12 +142,13 @@ def turner_prior(outcome: str | None = None, comparison: str | None = None, *, y
     table = TURNER_2015 if year == 2015 else TURNER_2012
     column = TURNER_COMPARISONS.index(pair) if year == 2015 else _column_of_three(pair)
     mean, sd = table[_outcome(outcome, table)]
-    if mean[column] is None:
+    at, spread = mean[column], sd[column]
+    if at is None or spread is None:
         raise ValueError(
             f"outcome={outcome!r}, comparison={comparison!r}, year=2012: the number was found in one transcription "
             "only; use year=2015, or pass log_normal() with the numbers of the paper"
         )
-    return log_normal(mean[column], sd[column])
+    return log_normal(at, spread)
 
 
 def rhodes_prior(outcome: str | None = None, comparison: str | None = None, area: str = "other") -> LogT:
@@ -177,16 +180,17 @@ def rhodes_prior(outcome: str | None = None, comparison: str | None = None, area
         return log_t(*RHODES_ANY)
     column = _column_of_three(_pair(comparison))
     name = _outcome(outcome, RHODES_2015[area])
-    if (area, name, column) in DOUBTFUL:
+    locations, scales = RHODES_2015[area][name]
+    location, scale = locations[column], scales[column]
+    if location is None or scale is None:
         raise ValueError(
             f"outcome={outcome!r}, comparison={comparison!r}, area={area!r}: the published location is in doubt "
             f"({DOUBTFUL[area, name, column]}); pass log_t() with the number of your choice"
         )
-    location, scale = RHODES_2015[area][name]
-    return log_t(location[column], scale[column])
+    return log_t(location, scale)
 
 
-def _outcome(outcome: str | None, table: dict) -> str:
+def _outcome(outcome: str | None, table: _Table) -> str:
     name = " ".join(str(outcome).lower().split())
     choice(name, "outcome", tuple(table))
     return name

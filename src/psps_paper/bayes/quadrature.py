@@ -194,7 +194,7 @@ def _lattice(bounds: list[tuple[int, int]]) -> np.ndarray:
 
 def _evaluate(integrand: Callable, axes: list[Axis], index: np.ndarray, step: float) -> tuple:
     placed = [axis.at(step * row) for axis, row in zip(axes, index, strict=True)]
-    slope = sum(slope for _, slope in placed)
+    slope = sum((slope for _, slope in placed), np.zeros(index.shape[1]))
     inside = np.isfinite(slope)
     log, carried = integrand(*(value[inside] for value, _ in placed))
     return slope[inside] + log, index[:, inside], carried

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations, compress
 from typing import Literal, get_args
 
@@ -200,21 +201,21 @@ def contrasts_from_arms(
 
 
 def _check_labels(arms: pd.DataFrame, source: str) -> None:
-    where = {"rows": arms.index, "source": source}
+    check = partial(require, rows=arms.index, source=source)
     if not arms.index.is_unique:
         raise ValueError(f"{source}: row label {arms.index[arms.index.duplicated()][0]} is not unique")
     for column in ("study", "treatment"):
         values = arms[column].to_numpy(object)
         named = np.array([bool(str(value).strip()) for value in values], bool) & ~pd.isna(values)
-        require(named, values, column, "a label", **where)
+        check(named, values, column, "a label")
     pairs = list(zip(arms["study"], arms["treatment"], strict=True))
     label = np.array([f"{treatment} in study {study}" for study, treatment in pairs], object)
     first = {pair: position for position, pair in reversed(list(enumerate(pairs)))}
     once = np.array([first[pair] == position for position, pair in enumerate(pairs)], bool)
-    require(once, label, "treatment", "named once in its study", **where)
+    check(once, label, "treatment", "named once in its study")
     arm_count = Counter(study for study, _ in pairs)
     accompanied = np.array([arm_count[study] > 1 for study, _ in pairs], bool)
-    require(accompanied, label, "study", "part of a study with at least two arms", **where)
+    check(accompanied, label, "study", "part of a study with at least two arms")
 
 
 def _missing_numbers(arms: pd.DataFrame, columns: list[str]) -> np.ndarray:

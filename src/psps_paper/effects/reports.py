@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -168,10 +168,10 @@ def log_hazard_ratio_from_p(p, events1, events2, *, sign=1, ratio: float = 1.0) 
     Checked against: log_hazard_ratio().
     """
     kinds = {"p": "probability", "events1": "count", "events2": "count", "sign": "sign", "ratio": "positive"}
-    p, events1, events2, sign, ratio = numbers(kinds, locals())
+    p, events1, events2, sign, r = numbers(kinds, locals())
     require(p < 1, p, "p", "below 1")
     require(events1 + events2 > 0, events1 + events2, "events1 + events2", "above 0")
-    v = (events1 + events2) * ratio / (1 + ratio) ** 2
+    v = (events1 + events2) * r / (1 + r) ** 2
     return log_hazard_ratio(-sign * scipy.special.ndtri(p / 2) * np.sqrt(v), v)
 
 
@@ -230,7 +230,8 @@ def _fill_from_quantiles(known: dict[str, np.ndarray], rows: np.ndarray, source:
     missing = np.isnan(known["sd"]) | np.isnan(known["mean"])
     for position in np.flatnonzero(missing & ~np.isnan(known["median"]) & ~np.isnan(known["n"])):
         row = {c: float(x[position]) for c, x in known.items()}
-        given = {c: row[c] for pair in (QUARTILES, EXTREMES) if not np.isnan(row[pair[0]] + row[pair[1]]) for c in pair}
+        pairs = [pair for pair in (QUARTILES, EXTREMES) if not np.isnan(row[pair[0]] + row[pair[1]])]
+        given: dict[str, Any] = {c: row[c] for pair in pairs for c in pair}
         if not given:
             continue
         try:

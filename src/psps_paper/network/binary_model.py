@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 from typing import Literal, get_args
 
 import numpy as np
@@ -87,8 +88,9 @@ class BinaryNetworkFit(Result):
 
     @cached_property
     def _direct(self) -> tuple[np.ndarray, np.ndarray]:
-        columns = (self.arms[name].to_numpy() for name in COLUMNS)
-        return _direct(_designs(*columns, self.treatments), len(self.treatments), self.method)
+        study, treatment, events, n = (self.arms[name].to_numpy() for name in COLUMNS)
+        designs = _designs(study, treatment, events, n, self.treatments)
+        return _direct(designs, len(self.treatments), self.method)
 
     @property
     def te_direct(self) -> pd.DataFrame:
@@ -190,6 +192,8 @@ def fit_binary_network(
     used = (study[kept], treatment[kept], events[kept], n[kept])
     treatments = _treatments(*used[:2])
     designs = _designs(*used, treatments)
+    q: float
+    df: float
     if method == "MH":
         effects, covariance, q, df = _mantel_haenszel(designs, treatments)
         log_likelihood, p_q = np.nan, float(p_of_q(np.array(q), df))
@@ -252,7 +256,7 @@ def _read_arms(arms: pd.DataFrame, *, whole: bool) -> tuple[np.ndarray, np.ndarr
         why = "is not whole, which method NCH needs"
         wrong += [(name, x, ~np.isnan(x) & (x != np.floor(x)), why) for name, x in (("events", events), ("n", n))]
     for name, values, where, why in wrong:
-        for k in np.flatnonzero(where):
+        for k in map(int, np.flatnonzero(where)):
             raise ValueError(
                 f"arms, row {rows[k]} (study '{study[k]}', {treatment[k]}), column {name}: {values[k]:g} {why}"
             )
@@ -474,8 +478,8 @@ def _direct(designs: list[_Design], n: int, method: str) -> tuple[np.ndarray, np
     np.fill_diagonal(se, 0.0)
     pairs: dict[tuple[int, int], list[_Design]] = {}
     for design in designs:
-        for x, y in zip(*np.triu_indices(len(design.arms), 1), strict=True):
-            pairs.setdefault((design.arms[x], design.arms[y]), []).append(design.pair(x, y))
+        for x, y in combinations(range(len(design.arms)), 2):
+            pairs.setdefault((int(design.arms[x]), int(design.arms[y])), []).append(design.pair(x, y))
     for (x, y), parts in pairs.items():
         events, others = (np.concatenate([getattr(part, name) for part in parts]) for name in ("events", "others"))
         try:

@@ -46,7 +46,7 @@ def complete_contrasts(contrasts: pd.DataFrame) -> pd.DataFrame:
     study, treat1, treat2, te, se = read_contrasts(contrasts)
     given = pd.to_numeric(contrasts["se_baseline"], errors="coerce").to_numpy(float)
     wrong = contrasts["se_baseline"].notna().to_numpy() & ~(given > 0)
-    for row in np.flatnonzero(wrong):
+    for row in map(int, np.flatnonzero(wrong)):
         value = contrasts["se_baseline"].iloc[row]
         shown = repr(value) if isinstance(value, str) else value
         raise ValueError(

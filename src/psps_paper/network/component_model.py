@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -294,7 +295,7 @@ def _inside(functions: np.ndarray, basis: np.ndarray) -> np.ndarray:
 
 def _estimates(
     matrix: pd.DataFrame, basis: np.ndarray, random: LeastSquares, common: LeastSquares, level: float
-) -> dict[str, pd.DataFrame]:
+) -> dict[str, Any]:
     """Tables of components, combinations and differences; NaN where not identified."""
     c, treatments = matrix.to_numpy(float), list(matrix.index)
     pairs = _inside(c[:, None, :] - c[None, :, :], basis)
@@ -324,11 +325,11 @@ def _standard(rows, subnetworks: list[set[str]]) -> tuple[float, float]:
     return float(least_squares(x, rows.y, rows.d, np.zeros(1)).q[0]), rows.y.shape[1] - x.shape[-1]
 
 
-def _tests(q: float, df: int, q_standard: float, df_standard: float) -> dict[str, float]:
+def _tests(q: float, df: int, q_standard: float, df_standard: float) -> dict[str, Any]:
     """Q of both models and their difference, which no rounding takes below 0."""
     df_difference = df - df_standard
     difference = 0.0 if df_difference == 0 else max(q - q_standard, 0.0)
-    found = {}
+    found: dict[str, Any] = {}
     for name, value, freedom in (
         ("additive", q, df),
         ("standard", q_standard, df_standard),

@@ -107,9 +107,8 @@ def _shortest_paths(
     up, so among paths of one length a way that once led nowhere never leads anywhere again: each
     treatment keeps its place in the list of ways on (the blocking flow of Dinic 1970).
     """
-    left = np.abs(flow)
-    left[left <= NO_FLOW] = 0.0
-    left = left.tolist()
+    size = np.abs(flow)
+    left: list[float] = np.where(size <= NO_FLOW, 0.0, size).tolist()
     onward, back = _ways(flow.tolist(), left, tails, heads, n)
     share = [0.0] * len(left)
     while True:
@@ -118,7 +117,7 @@ def _shortest_paths(
             return share
         place = [0] * n
         here, path = source, [source]
-        steps: list[tuple[int, int]] = []
+        steps: list[int] = []
         while True:
             if here == sink:
                 through = min([left[edge] for edge in steps])

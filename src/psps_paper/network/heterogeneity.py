@@ -84,13 +84,13 @@ def log_likelihood(fit: LeastSquares, *, restricted: bool) -> np.ndarray:
     return -(value + n * np.log(2 * np.pi)) / 2
 
 
-def i_squared(q: np.ndarray, df: int | np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def i_squared(q: float | np.ndarray, df: float | np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """I2 and its test-based interval, as fractions.
 
     Parameters
     ----------
-    q : ndarray [B]
-    df : int or ndarray that broadcasts with q
+    q : float or ndarray [B]
+    df : float or ndarray that broadcasts with q
         Degrees of freedom of Q; with 0 all is NaN, with 1 the limits are NaN.
     level : float
 
@@ -110,13 +110,13 @@ def i_squared(q: np.ndarray, df: int | np.ndarray, level: float) -> tuple[np.nda
     return i2, lower, upper
 
 
-def _more_than(df: int | float | np.ndarray, least: int) -> float | np.ndarray:
+def _more_than(df: float | np.ndarray, least: int) -> float | np.ndarray:
     """Degrees of freedom, NaN where they are not more."""
     if np.ndim(df) == 0:
         return float(df) if df > least else np.nan
     return np.where(df > least, df, np.nan)
 
 
-def p_of_q(q: np.ndarray, df: int) -> np.ndarray:
+def p_of_q(q: float | np.ndarray, df: float) -> np.ndarray:
     """Upper tail of chi-squared; NaN without degrees of freedom."""
     return scipy.special.chdtrc(df, np.maximum(q, 0.0)) if df > 0 else np.full(np.shape(q), np.nan)

@@ -157,12 +157,14 @@ def league_with_direct(fit: NetworkFit, order: Sequence[str] | None = None) -> L
     place = {name: k for k, name in enumerate(order)}
     n = len(order)
     te, se = np.full((n, n), np.nan), np.full((n, n), np.nan)
-    for row in evidence.itertuples():
-        i, j = place[row.treat1], place[row.treat2]
+    columns = ("treat1", "treat2", "te", "se", "direct_te", "direct_se")
+    for one, other, *numbers in zip(*(evidence[name] for name in columns), strict=True):
+        i, j = place[one], place[other]
         sign, first, later = (1, i, j) if i < j else (-1, j, i)
-        te[later, first], se[later, first] = sign * row.te, row.se
-        te[first, later], se[first, later] = sign * row.direct_te, row.direct_se
-    columns = with_limits(te, se, fit.level)
+        whole, whole_se, direct, direct_se = numbers
+        te[later, first], se[later, first] = sign * whole, whole_se
+        te[first, later], se[first, later] = sign * direct, direct_se
+    limits = with_limits(te, se, fit.level)
     return LeagueWithDirect(
-        order=order, **{name: square(columns[name], order) for name in ("te", "se", "lower", "upper")}, level=fit.level
+        order=order, **{name: square(limits[name], order) for name in ("te", "se", "lower", "upper")}, level=fit.level
     )

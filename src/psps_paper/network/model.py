@@ -557,7 +557,7 @@ def fit_networks(
         for name, values in (("te", te), ("se", se))
     )
     lengths = {len(values) for values in (te, se)} | {
-        np.size(value) for value in (tau2, correlation) if np.ndim(value) == 1
+        len(value) for value in map(np.asarray, (tau2, correlation)) if value.ndim == 1
     }
     n_sets = max(lengths)
     m = len(contrasts)
@@ -568,12 +568,12 @@ def fit_networks(
         or se.ndim > 2
         or te.shape[1] != m
         or se.shape[1] != m
-        or np.ndim(tau2) > 1
-        or np.ndim(correlation) > 1
+        or np.asarray(tau2).ndim > 1
+        or np.asarray(correlation).ndim > 1
     ):
         raise ValueError(
-            f"te {te.shape}, se {se.shape}, tau2 {np.shape(tau2)}, correlation "
-            f"{np.shape(correlation)}: expected [B x {m}] and [B] with one B of at least 1"
+            f"te {te.shape}, se {se.shape}, tau2 {np.asarray(tau2).shape}, correlation "
+            f"{np.asarray(correlation).shape}: expected [B x {m}] and [B] with one B of at least 1"
         )
     wrong = ~(np.isfinite(te).all() and np.isfinite(se).all() and (se > 0).all())
     if wrong:

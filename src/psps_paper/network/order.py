@@ -101,14 +101,19 @@ def partial_order(scores: pd.DataFrame) -> PartialOrder:
     for outcome in scores.columns:
         column = pd.to_numeric(scores[outcome], errors="coerce")
         for name in scores.index[~np.isfinite(column.to_numpy(float, na_value=np.nan))]:
-            raise ValueError(f"scores: {name}, {outcome}: {scores.at[name, outcome]} is not a finite number")
+            value: object = scores.at[name, outcome]
+            raise ValueError(f"scores: {name}, {outcome}: {value} is not a finite number")
     values = scores.to_numpy(float)
-    relation = (values[:, None, :] >= values[None, :, :]).all(axis=2)
+    relation = np.asarray((values[:, None, :] >= values[None, :, :]).all(axis=2))
     np.fill_diagonal(relation, False)
     strict = relation & ~relation.T
     covering = strict & ~(strict.astype(int) @ strict.astype(int) > 0)
-    frames = [pd.DataFrame(matrix, index=scores.index, columns=scores.index) for matrix in (relation, covering)]
-    return PartialOrder(*frames, scores=scores)
+    names = scores.index
+    return PartialOrder(
+        relation=pd.DataFrame(relation, index=names, columns=names),
+        covering=pd.DataFrame(covering, index=names, columns=names),
+        scores=scores,
+    )
 
 
 def poth(scores: pd.Series) -> float:

@@ -245,7 +245,7 @@ def _numbers(contrasts: pd.DataFrame, name: str) -> np.ndarray:
 
 
 def _place(contrasts: pd.DataFrame, row: int | np.integer) -> str:
-    return f"contrasts, row {contrasts.index[row]}"
+    return f"contrasts, row {contrasts.index[int(row)]}"
 
 
 def connected_parts(treat1: Sequence[str], treat2: Sequence[str]) -> list[set[str]]:
@@ -634,7 +634,7 @@ def _raise_contradiction(
 
 
 def _reduce_repeated(
-    group: StudyGroup, te: np.ndarray, se: np.ndarray, correlation: np.ndarray | float
+    group: StudyGroup, te: np.ndarray, se: np.ndarray, correlation: np.ndarray | float | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     size = group.rows.shape[1]
     rho = np.broadcast_to(np.asarray(correlation, float), len(te))[:, None, None, None]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import Field, fields
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -12,13 +13,15 @@ import scipy
 def as_text(value: object) -> str:
     """A number with four digits after the point, or in scientific notation where that shows too little."""
     if isinstance(value, float | np.floating):
-        small = value != 0 and abs(value) < 1e-3
+        small = value != 0 and abs(float(value)) < 1e-3
         return f"{value:.2e}" if small else f"{value:.4f}"
     return str(value)
 
 
 class Result:
     """Base of the frozen dataclasses: ``to_frame()`` and ``summary()``."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]  # made by the decorator of each subclass
 
     @property
     def title(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,7 +46,7 @@ def leave_one_study_out(fit: NetworkFit) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def _refit(fit: NetworkFit, rest: pd.DataFrame, tau2: str | float, pairs: list[tuple[str, str]]) -> dict[str, object]:
+def _refit(fit: NetworkFit, rest: pd.DataFrame, tau2: str | float, pairs: list[tuple[str, str]]) -> dict[str, Any]:
     matrices, numbers = ["te", "se", "lower", "upper"], ["tau2", "q", "df_q", "i2"]
     parts = subnetworks(rest) if len(rest) else []
     if len(parts) != 1:
@@ -53,12 +54,12 @@ def _refit(fit: NetworkFit, rest: pd.DataFrame, tau2: str | float, pairs: list[t
         return dict.fromkeys(matrices + numbers, np.nan) | {"note": note}
     refit = fit_network(rest, tau2, fit.level, fit.correlation, loop_tolerance=fit.loop_tolerance)
     lost = sorted(set(fit.treatments) - parts[0])
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         name: [np.nan if lost and {a, b} & set(lost) else getattr(refit, name).at[a, b] for a, b in pairs]
         for name in matrices
     }
-    note = [f"not compared: {', '.join(lost)}" if {a, b} & set(lost) else "" for a, b in pairs]
-    return values | {name: getattr(refit, name) for name in numbers} | {"note": note}
+    notes = [f"not compared: {', '.join(lost)}" if {a, b} & set(lost) else "" for a, b in pairs]
+    return values | {name: getattr(refit, name) for name in numbers} | {"note": notes}
 
 
 def comparison_adjusted_funnel(fit: NetworkFit, order: Sequence[str]) -> pd.DataFrame:

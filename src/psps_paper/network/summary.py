@@ -148,19 +148,11 @@ def league_table(
     if limits not in bounds:
         raise ValueError(f"limits={limits!r}: expected one of {sorted(bounds)}")
     lower, upper = bounds[limits]
+    te, low, high = (table.loc[order, order].to_numpy(float) for table in (fit.te, lower, upper))
+    places = range(len(order))
     cells = [
-        [
-            (
-                ""
-                if row == column
-                else (
-                    f"{number(fit.te.at[row, column])}"
-                    f" ({_interval(lower.at[row, column], upper.at[row, column], number)})"
-                )
-            )
-            for column in order
-        ]
-        for row in order
+        ["" if i == j else f"{number(te[i, j])} ({_interval(low[i, j], high[i, j], number)})" for j in places]
+        for i in places
     ]
     table = pd.DataFrame(
         cells,

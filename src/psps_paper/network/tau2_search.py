@@ -427,8 +427,7 @@ def _settled(low: np.ndarray, high: np.ndarray, s_low: np.ndarray, s_high: np.nd
     settled = rises | falls | concave | convex | (growth - 1 < FINEST)
     rest = np.flatnonzero(~settled)
     if rest.size:
-        ends = (end.take(rest, axis=1) for end in (low, high))
-        settled[rest] = _one_sign(*ends, s_low[rest], s_high[rest])
+        settled[rest] = _one_sign(low.take(rest, axis=1), high.take(rest, axis=1), s_low[rest], s_high[rest])
     return settled
 
 

@@ -503,6 +503,7 @@ def binomial_normal(
     _refuse_infinite(events, size, time=time)
     if model == "unconditional":
         return _fit(_TwoArms(events, size, time=time), model, measure, k, level)
+    likelihood: _Logistic | _Hypergeometric
     if model == "approximate" or time:
         likelihood = _Logistic(events[0], events.sum(axis=0), np.log(size[0] / size[1]))
     else:
@@ -552,8 +553,8 @@ def binomial_normal_proportion(events, n, *, level: float = 0.95) -> BinomialNor
     x, n = numbers({"events": "count", "n": "positive"}, values, source="studies")
     if x.ndim != 1 or not len(x):
         raise ValueError(f"events: shape {x.shape} is not (k,) with k at least 1")
-    for name, values in (("events", x), ("n", n)):
-        require(values == np.round(values), values, name, "a whole number", source="studies")
+    for name, counts in (("events", x), ("n", n)):
+        require(counts == np.round(counts), counts, name, "a whole number", source="studies")
     require(x <= n, x, "events", "at most n", source="studies")
     if (x == 0).all() or (x == n).all():
         raise ValueError("events: there are none, or nothing but events, in every study, so the logit is infinite")

@@ -68,11 +68,11 @@ class TrimAndFill(Result):
         return f"Trim and fill ({self.estimator}): {self.k0} studies filled on the {self.side} of {self.k}"
 
 
-def _numeric(tau2: str | float) -> str | float:
+def _numeric(tau2: TrimTau2 | float) -> Tau2Method | float:
     return 0.0 if tau2 == "FE" else tau2
 
 
-def _slope_side(te: np.ndarray, se: np.ndarray) -> str:
+def _slope_side(te: np.ndarray, se: np.ndarray) -> Side:
     """Studies are missing on the left where te rises with se."""
     if np.ptp(se) <= 1e-9 * se.max():
         raise ValueError("side: the standard errors are equal and cannot tell the side; give 'left' or 'right'")
@@ -166,7 +166,7 @@ def trim_and_fill(
     )
 
 
-def _count(y: np.ndarray, s: np.ndarray, estimator: str, tau2: str | float) -> tuple[int, float, float]:
+def _count(y: np.ndarray, s: np.ndarray, estimator: str, tau2: TrimTau2 | float) -> tuple[int, float, float]:
     """Missing studies on the left, the same unrounded, and the centre of the set trimmed on the right; y ascending."""
     k, k0 = len(y), 0
     for _ in range(MAX_STEPS):
@@ -320,7 +320,7 @@ def pet_peese(te, se, method: PetMethod = "WLS", *, test: Test = "z", level: flo
     )
 
 
-def _precision(te, se, x, method: str, test: str, level: float) -> Precision:
+def _precision(te, se, x, method: PetMethod, test: Test, level: float) -> Precision:
     fit = meta_regression(
         te,
         se,

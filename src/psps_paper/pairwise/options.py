@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, get_args
 
 import numpy as np
@@ -220,8 +221,8 @@ def small_sample_meta_analysis(
     choice(ad_hoc, "ad_hoc", get_args(AdHoc))
     if ad_hoc != "none" and method != "hartung-knapp":
         raise ValueError(f"ad_hoc: {ad_hoc!r} is a correction of Hartung-Knapp, but method is {method!r}")
-    default = {"classic": "HTS", "hartung-knapp": "HK", "kenward-roger": "KR"}[method]
-    prediction = default if prediction is None else prediction
+    default: dict[MeanInterval, Prediction] = {"classic": "HTS", "hartung-knapp": "HK", "kenward-roger": "KR"}
+    prediction = default[method] if prediction is None else prediction
     choice(prediction, "prediction", get_args(Prediction))
     if tau2 != "REML" and "KR" in (prediction, method.upper().replace("KENWARD-ROGER", "KR")):
         raise ValueError(f"tau2: Kenward-Roger is defined for REML, not for {tau2!r}")
@@ -343,11 +344,16 @@ def tau2_interval(
     else:
         tails = {"QP": _q_profile, "BJ": _exact_q(1 / v), "J": _exact_q(v**-0.5)}[method]
         shares = (1 - level) / 2, (1 + level) / 2
-        lower, upper = (_crossing(lambda t, s=s: tails(te, v, t) - s, float(v.mean()), te) for s in shares)
+
+        def above(share: float, t: float) -> float:
+            return tails(te, v, t) - share
+
+        lower, upper = (_crossing(partial(above, share), float(v.mean()), te) for share in shares)
     typical = typical_variance(np.sqrt(v))
     three = (estimate, lower, upper)
-    i2, h2 = [t / (t + typical) for t in three], [t / typical + 1 for t in three]
-    return Tau2IntervalFit(estimate, lower, upper, method, tau2, *i2, *h2, level)
+    i2, i2_lower, i2_upper = (t / (t + typical) for t in three)
+    h2, h2_lower, h2_upper = (t / typical + 1 for t in three)
+    return Tau2IntervalFit(estimate, lower, upper, method, tau2, i2, i2_lower, i2_upper, h2, h2_lower, h2_upper, level)
 
 
 def _q_profile(te, v, tau2: float) -> float:
@@ -501,10 +507,13 @@ def method_comparison(te, se, *, level: float = 0.95) -> MethodComparison:
     False
     """
     study_estimates(te, se, at_least=2)
-    runs = [("REML", "classic", "none"), ("FE", "classic", "none")]
-    runs += [(t, "classic", "none") for t in ("DL", "ML", "PM", "HE", "HS", "SJ")]
-    runs += [(t, "hartung-knapp", "none") for t in ("REML", "DL", "ML", "PM", "HE", "HS", "SJ")]
-    runs += [("REML", "hartung-knapp", a) for a in ("se", "ci", "IQWiG6")] + [("REML", "kenward-roger", "none")]
+    estimators: tuple[RegressionTau2, ...] = ("DL", "ML", "PM", "HE", "HS", "SJ")
+    corrections: tuple[AdHoc, ...] = ("se", "ci", "IQWiG6")
+    runs: list[tuple[RegressionTau2, MeanInterval, AdHoc]] = [("REML", "classic", "none"), ("FE", "classic", "none")]
+    runs += [(t, "classic", "none") for t in estimators]
+    runs += [(t, "hartung-knapp", "none") for t in ("REML", *estimators)]
+    runs += [("REML", "hartung-knapp", a) for a in corrections]
+    runs += [("REML", "kenward-roger", "none")]
     columns = ["tau2_method", "method", "ad_hoc", "te", "se", "lower", "upper", "p", "tau2"]
     columns += ["predict_lower", "predict_upper"]
     rows = []

@@ -96,7 +96,7 @@ def two_groups(events1, n1, events2, n2, *, time: bool = False) -> tuple[np.ndar
 def informative(events: np.ndarray, size: np.ndarray, *, time: bool) -> np.ndarray:
     """Studies with events and, for people, non-events in at least one group."""
     some = (events > 0).any(axis=0)
-    return some if time else some & (events < size).any(axis=0)
+    return np.asarray(some if time else some & (events < size).any(axis=0))
 
 
 def study_effects(events: np.ndarray, size: np.ndarray, measure: str) -> tuple[np.ndarray, np.ndarray]:

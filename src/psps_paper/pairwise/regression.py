@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -144,7 +144,7 @@ class MetaRegression(Result):
         return pd.DataFrame(columns | {"predict_lower": te - both, "predict_upper": te + both}, index=new.index)
 
 
-def as_table(moderators: object) -> pd.DataFrame:
+def as_table(moderators: Any) -> pd.DataFrame:
     """The moderators as a DataFrame (a Series or dict of columns too); ValueError where they are no table."""
     try:
         return pd.DataFrame(moderators)
@@ -163,7 +163,8 @@ def moderator_levels(moderators: pd.DataFrame) -> dict[str, tuple | None]:
     levels: dict[str, tuple | None] = {}
     if not moderators.columns.is_unique:
         raise ValueError("moderators: two columns have the same name")
-    for name, column in moderators.items():
+    for name in moderators.columns:
+        column = moderators[name]
         missing = column.isna().to_numpy()
         if not missing.any() and pd.api.types.is_numeric_dtype(column):
             missing = ~np.isfinite(column.to_numpy(float))

@@ -88,7 +88,7 @@ def replace_folder(path: Path, files: Mapping[str, bytes], *, also: Mapping[str,
     try:
         _hold(handle)
         _write_all(new, files)
-        if journal:
+        if journal and also:
             journal.mkdir()
             names = {str(k): name for k, name in enumerate(also)}
             record = {"files": names, "digest": _digest(files)}

@@ -9,6 +9,7 @@ import os
 import re
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -62,8 +63,8 @@ def _dictionary(content: bytes, file_name: str) -> pd.DataFrame:
     dictionary = _text_table(content, file_name)
     if list(dictionary.columns) != DICTIONARY_COLUMNS:
         raise TableError(f"{file_name}: columns are {list(dictionary.columns)}, expected {DICTIONARY_COLUMNS}")
-    for row, column in dictionary.iterrows():
-        where = f"{file_name}, row {row + 1} ({column['name']}), column"
+    for row, column in enumerate(dictionary.to_dict("records"), 1):
+        where = f"{file_name}, row {row} ({column['name']}), column"
         for field, choices in DICTIONARY_CHOICES.items():
             if column[field] not in choices:
                 raise TableError(f"{where} {field}: {column[field]!r} is not one of {', '.join(choices)}")
@@ -197,8 +198,10 @@ def _rules(content: bytes, dictionary: bytes) -> pd.DataFrame:
 
 def _check_rules(raw: pd.DataFrame, table: pd.DataFrame, name: str, rules: pd.DataFrame) -> None:
     """Hold a table against the conditions that ``row_rules.csv`` puts on its rows."""
-    for number, rule in rules[rules["table"] == name].iterrows():
-        where = f"{ROW_RULES}.csv, row {number + 1}, column"
+    for number, rule in enumerate(rules.to_dict("records"), 1):
+        if rule["table"] != name:
+            continue
+        where = f"{ROW_RULES}.csv, row {number}, column"
         if rule["column"] not in raw:
             raise TableError(f"{where} column: {shortened(rule['column'])} is not a column of {name}.csv")
         applies = (
@@ -206,9 +209,10 @@ def _check_rules(raw: pd.DataFrame, table: pd.DataFrame, name: str, rules: pd.Da
         )
         broken = applies & ~meeting(table, rule["holds"], f"{name}.csv", f"{where} holds")
         if broken.any():
-            row = int(broken.idxmax())
+            row = int(broken.index[np.flatnonzero(broken)[0]])
+            cell: Any = raw.at[row, rule["column"]]
             raise TableError(
-                f"{name}.csv, {row_name(raw, row)}, column {rule['column']}: {shortened(raw.at[row, rule['column']])} "
+                f"{name}.csv, {row_name(raw, row)}, column {rule['column']}: {shortened(cell)} "
                 f"is not {rule['expected']}"
             )
 
@@ -236,7 +240,7 @@ def meeting(table: pd.DataFrame, condition: str, file_name: str, where: str) -> 
 
 def row_name(raw: pd.DataFrame, row: int) -> str:
     """A row as messages name it: counted from 1 at the first row of data, with its reference where it has one."""
-    reference = raw.loc[row, "ref"] if "ref" in raw.columns else ""
+    reference: Any = raw.loc[row, "ref"] if "ref" in raw.columns else ""
     return f"row {row + 1}" + ("" if pd.isna(reference) or reference == "" else f" (ref {str(reference)[:80]})")
 
 

@@ -189,8 +189,9 @@ def _fill_merged(name: str, lines: list[list[str]], merged: list[str]) -> list[s
     done = []
     filled: dict[str, set[int]] = {}
     for area in merged:
-        corners = [_PLACE.fullmatch(corner) for corner in area.split(":")]
-        if len(corners) != 2 or not all(corners):
+        ends = area.split(":")
+        corners = [corner for corner in map(_PLACE.fullmatch, ends) if corner]
+        if not len(ends) == len(corners) == 2:
             raise _unreadable(name, f"merged area {area[:40]!r}")
         (first, top), (last, bottom) = ((corner[1], int(corner[2])) for corner in corners)
         value = (

@@ -13,7 +13,7 @@ from psps_paper.article.published import published_edges, published_network
 from psps_paper.article.syntheses import sds_in_points
 from psps_paper.conclusions import certainty
 from psps_paper.conclusions.robustness import clinical_scale
-from psps_paper.ensemble import compatibility_map, implied_prediction_intervals, published_evidence, tau2_routes
+from psps_paper.ensemble import compatibility_map, implied_prediction_intervals, published_results, tau2_routes
 from psps_paper.tables.load import load_table
 
 pytestmark = pytest.mark.slow
@@ -261,7 +261,7 @@ def test_tau2_is_what_the_print_allows_by_the_first_route(basis, routes):
 def test_zero_is_left_in_by_rounding_alone(basis):
     """The pooled results allow tau2 = 0, but no set of estimates under a common effect agrees with the print."""
     assert basis.published.recovery.tau2_low == 0
-    found = compatibility_map(published_evidence(), [], load_table("range_searches"))
+    found = compatibility_map(published_results(), [], load_table("range_searches"))
     assert found.query("tau2_method == 'common'")["verdict"].tolist() == ["impossible"]
     printed = load_table("nma_published").set_index("quantity")["value"]
     assert printed["i2_lower"] > 0

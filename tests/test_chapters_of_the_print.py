@@ -17,7 +17,7 @@ from psps_paper.ensemble import (
     compatibility_map,
     implied_prediction_intervals,
     load_witnesses,
-    published_evidence,
+    published_results,
     tau2_routes,
 )
 
@@ -107,7 +107,7 @@ def test_a_typed_number_is_found(text):
 def test_routes_cannot_meet_below_the_stated_correlation(routes):
     """Issue's independent search: DL needs tau2 of at least 0.142 or 0.087, and the standard error allows at most
     0.077."""
-    texts = tau2_route_texts(routes, published_evidence())
+    texts = tau2_route_texts(routes, published_results())
     assert (texts["floor_groups"], texts["floor_half"], texts["ceiling"], texts["tau2_high"]) == (
         "0.142",
         "0.087",
@@ -126,7 +126,7 @@ def test_every_prediction_interval_includes_zero(intervals):
 
 
 def test_each_combination_counts_once():
-    evidence = published_evidence()
+    evidence = published_results()
     found = compatibility_map(evidence, load_witnesses(evidence), table("range_searches"))
     texts = compatibility_texts(found)
     assert (

@@ -228,7 +228,7 @@ def test_version_is_that_of_the_package(capsys):
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
-def test_a_terminal_that_lacks_a_character_gets_the_rest(encoding):
+def test_a_terminal_without_a_character_gets_the_rest(encoding):
     done = run_command("verify", PYTHONIOENCODING=encoding)
     assert (done.returncode, done.stderr) == (0, "")
     assert "printed 84.76?%" in done.stdout

@@ -398,7 +398,7 @@ def test_a_table_that_only_chapters_read_refuses_it_too(tmp_path, monkeypatch):
     rules["condition"] = rules["condition"].where(rules["condition"].isna(), hostile)
     rows.loc[0, "trials"] = hostile
     with pytest.raises(ValueError, match=r"^certainty_rules.csv, row 3, column condition: 'ref == @pd"):
-        Basis.lacks_main(SimpleNamespace(rules=rules, studies=studies), studies)
+        Basis.without_main_treatment(SimpleNamespace(rules=rules, studies=studies), studies)
     with pytest.raises(ValueError, match=r"^patient_information.csv, row 1, column trials: 'ref == @pd"):
         treatments_table(
             rows, table("patient_phrases"), studies, table("treatment_classes"), None, table("source_differences")

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from psps_paper.bayes import fit_bayes, half_normal
-from psps_paper.ensemble import load_witnesses, published_evidence
+from psps_paper.ensemble import load_witnesses, published_results
 from psps_paper.ensemble.bayesian import bayesian_conclusions, bayesian_ranges, least_by_scale
 from psps_paper.ensemble.countings import AS_PRINTED, ONE_MEAN, ROBUST
 from psps_paper.network import fit_network
 
 pytestmark = pytest.mark.slow
 
-EVIDENCE = published_evidence()
+EVIDENCE = published_results()
 HUB, OTHERS = EVIDENCE.edges["treat1"].iloc[0], list(EVIDENCE.edges["treat2"])
 SOME = load_witnesses(EVIDENCE)[::40]
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.stats import t as student
 
-from psps_paper.ensemble import load_witnesses, published_evidence, tau2_routes
+from psps_paper.ensemble import load_witnesses, published_results, tau2_routes
 from psps_paper.ensemble.model import Setting, variance_terms
 from psps_paper.ensemble.proofs import (
     Bound,
@@ -28,7 +28,7 @@ from psps_paper.network import fit_network
 
 pytestmark = pytest.mark.slow
 
-EVIDENCE = published_evidence()
+EVIDENCE = published_results()
 PLACEBO, COMBINED, CONSERVATIVE = EVIDENCE.edges["treat2"]
 
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from psps_paper.ensemble.countings import CORRELATED, COUNTINGS, ONE_MEAN, REFITTED, ROBUST, Counting, egger_t
-from psps_paper.ensemble.model import METHODS, draw_allocation, published_evidence
+from psps_paper.ensemble.model import METHODS, draw_allocation, published_results
 from psps_paper.network import fit_network
 from psps_paper.network.ranking import p_scores
 from psps_paper.network.robust import cluster_robust
 from psps_paper.pairwise import egger_test
 
-EVIDENCE = published_evidence()
+EVIDENCE = published_results()
 RNG = np.random.default_rng(3)
 STUDY = draw_allocation(EVIDENCE, RNG)
 # unequal errors, but one peak of the likelihood: with several the engine is tested elsewhere

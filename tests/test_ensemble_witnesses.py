@@ -19,7 +19,7 @@ from psps_paper.conclusions.robustness import (
     by_switch,
     identified_ranges,
 )
-from psps_paper.ensemble import findings, load_witnesses, published_evidence
+from psps_paper.ensemble import findings, load_witnesses, published_results
 from psps_paper.ensemble.countings import ONE_MEAN, ROBUST, WITHOUT, conclusions
 from psps_paper.ensemble.model import Setting
 from psps_paper.ensemble.ranges import aimed_at, contains, explore, settings, targets
@@ -31,7 +31,7 @@ from psps_paper.pairwise import egger_test
 pytestmark = pytest.mark.slow
 
 HUB = "neuromodulation"
-EVIDENCE = published_evidence()
+EVIDENCE = published_results()
 WITNESSES = load_witnesses(EVIDENCE)
 NAMED = {w.name: w for w in WITNESSES}
 each_witness = pytest.mark.parametrize("witness", WITNESSES, ids=lambda w: w.name)

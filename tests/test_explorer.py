@@ -31,7 +31,7 @@ from psps_paper.book.explorer import (
     show_explorer,
     trial_contrast,
 )
-from psps_paper.ensemble import agreeing_tau2, load_witnesses, published_evidence
+from psps_paper.ensemble import agreeing_tau2, load_witnesses, published_results
 from psps_paper.formatting import half_unit
 from psps_paper.network import fit_network
 from psps_paper.network.ranking import p_scores, rank_probabilities
@@ -43,7 +43,7 @@ NEEDS_BROWSER = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium, or set PSPS_CHROMIUM"),
 ]
-AGREEING = agreeing_tau2(load_witnesses(published_evidence()))
+AGREEING = agreeing_tau2(load_witnesses(published_results()))
 NULL_TRIAL = Trial("conservative", 50, 5.0, 2.5, "placebo/sham", 50, 5.0, 2.5)
 
 

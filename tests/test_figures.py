@@ -392,7 +392,7 @@ def test_text_is_measured_with_the_typeface_that_comes_with_matplotlib(typefaces
     assert Path(findfont(style.FONT)).is_relative_to(mpl.get_data_path())
 
 
-def test_a_character_that_the_typeface_lacks_is_one_em_wide():
+def test_a_character_missing_from_the_typeface_is_one_em_wide():
     assert layout.foreign("té 尼尼古") == "古尼"
     assert layout.text_width("尼古丁", 10) == pytest.approx(30, abs=0.5)
 

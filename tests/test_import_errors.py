@@ -80,7 +80,7 @@ def test_text_in_no_known_encoding_is_named(tmp_path):
         read_trials(path, Options("contrasts"), DATA)
 
 
-def test_columns_that_fit_nothing_list_what_each_convention_lacks():
+def test_columns_that_fit_nothing_list_what_each_convention_misses():
     with pytest.raises(TableError) as caught:
         read_trials(INVALID / "unknown_columns.csv", Options("contrasts"), DATA)
     assert "  netmeta: no studlab, treat1, treat2, te, sete" in str(caught.value)

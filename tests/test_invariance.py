@@ -575,8 +575,8 @@ def review_of(folder: Path, rows: pd.DataFrame, names: Mapping[str, str], *, ord
 
 @pytest.fixture(scope="module")
 def reviews(tmp_path_factory) -> list[tuple[Review, Mapping[str, str]]]:
-    lacking = pd.DataFrame([("s99", "alpha", "beta", 0.3, np.nan)], columns=COLUMNS)
-    rows = pd.concat([example(), lacking], ignore_index=True)
+    incomplete = pd.DataFrame([("s99", "alpha", "beta", 0.3, np.nan)], columns=COLUMNS)
+    rows = pd.concat([example(), incomplete], ignore_index=True)
     ways = [
         (rows, SAME),
         (rewritten(rows, 6, SAME), SAME),

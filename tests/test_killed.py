@@ -23,7 +23,7 @@ import pytest
 
 from helpers import ROOT
 from psps_paper.cli.main import main
-from psps_paper.ensemble import load_witnesses, published_evidence
+from psps_paper.ensemble import load_witnesses, published_results
 from psps_paper.living import exports, importing, new_review, store  # noqa: F401 - loaded once, here
 from psps_paper.site import notebooks
 from sizes import cases
@@ -151,7 +151,7 @@ def test_a_command_leaves_the_old_state_or_the_new_one(tmp_path, name):
 
 
 def first_witness() -> str:
-    return load_witnesses(published_evidence())[0].name
+    return load_witnesses(published_results())[0].name
 
 
 @pytest.mark.long

@@ -10,7 +10,7 @@ import pytest
 from distributed import LocalCluster
 
 from psps_paper.cli.main import main
-from psps_paper.ensemble import published_evidence, ranges
+from psps_paper.ensemble import published_results, ranges
 from psps_paper.ensemble.ranges import contains, search_table, settings, targets
 from psps_paper.network import fit_networks
 from psps_paper.parallel import count, each, workers
@@ -58,7 +58,7 @@ def test_a_batch_is_shared_out_and_put_together_in_order(cluster):
 
 def test_a_search_finds_the_same_data_sets_wherever_it_runs(cluster, monkeypatch):
     """The second setting contains the first, and so has to wait for its points."""
-    evidence = published_evidence()
+    evidence = published_results()
     narrow, wide = [s for s in settings("DL") if (s.cap, s.trials, s.correlation) == (3.0, False, (0.0, 0.95))][:2]
     assert contains(wide, narrow) and not contains(narrow, wide)
     monkeypatch.setattr(ranges, "settings", lambda method: [narrow, wide])

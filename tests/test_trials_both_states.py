@@ -439,7 +439,7 @@ def test_trials_of_another_outcome_leave_the_article_s_as_printed(checked, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("missing", "lacking"),
+    ("missing", "details"),
     [
         (
             "conservative",
@@ -462,9 +462,9 @@ def test_trials_of_another_outcome_leave_the_article_s_as_printed(checked, tmp_p
         ),
     ],
 )
-def test_what_trials_lack_is_not_checkable_and_says_what_would_settle_it(tmp_path, missing, lacking):
+def test_what_is_missing_from_trials_is_not_checkable_and_says_what_would_settle_it(tmp_path, missing, details):
     after = check_claims(folder_with(tmp_path, rows_of(reviewed().query("treat2 != @missing"))))
-    for identifier, detail in lacking.items():
+    for identifier, detail in details.items():
         claim = after.loc[identifier]
         assert claim["verdict"] == "not checkable" and claim["as_expected"], identifier
         assert detail in claim["detail"] and missing in claim["settles"]

@@ -107,7 +107,7 @@ class BookNetwork:
         """What ``fit`` is the network of, in words for a caption."""
         return self.state.network
 
-    def says(self, *, printed: str, trials: str) -> str:
+    def text_for(self, *, printed: str, trials: str) -> str:
         """The one of two texts that suits the state."""
         return printed if isinstance(self.state, Printed) else trials
 
@@ -317,8 +317,8 @@ def check_network(contrasts: pd.DataFrame, file: str, reference: str | None = No
 
 
 @dataclass(frozen=True)
-class LackingPrint:
-    """What printed results name and trial-level contrasts lack.
+class MissingFromData:
+    """What printed results name and trial-level contrasts do not have.
 
     Attributes
     ----------
@@ -335,13 +335,13 @@ class LackingPrint:
     comparisons: list[tuple[str, str]]
 
 
-def lacking_print(contrasts: pd.DataFrame, nma_published: pd.DataFrame) -> LackingPrint:
+def missing_from_data(contrasts: pd.DataFrame, nma_published: pd.DataFrame) -> MissingFromData:
     """Compare the treatments and comparisons of contrasts with those of the table ``nma_published``."""
     printed = nma_published[["quantity", "treat1", "treat2"]].to_numpy(object)
     known = frozenset(name for _, *pair in printed for name in pair if isinstance(name, str))
     pairs = {frozenset(pair) for pair in zip(contrasts["treat1"], contrasts["treat2"], strict=True)}
     edges = [(treat1, treat2) for quantity, treat1, treat2 in printed if quantity == "n_estimates"]
-    return LackingPrint(
+    return MissingFromData(
         known, sorted(known - frozenset().union(*pairs)), [edge for edge in edges if frozenset(edge) not in pairs]
     )
 

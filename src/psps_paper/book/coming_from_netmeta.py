@@ -148,13 +148,13 @@ def reference(place: str) -> float:
 def inputs(name: str) -> dict:
     """Arguments of the calls on one set of data, from the reference file that holds it."""
     if name == "senn":
-        return {"contrasts": _contrasts(_oracle("senn2013")["input"])}
+        return {"contrasts": _netmeta_contrasts(_oracle("senn2013")["input"])}
     if name == "senn and year":
         given = _oracle("network_metareg")["senn2013_year"]
         year = pd.Series(given["covariate"]["x"], index=given["covariate"]["studlab"])
-        return {"contrasts": _contrasts(given["input"]), "year": year}
+        return {"contrasts": _netmeta_contrasts(given["input"]), "year": year}
     if name == "depression":
-        return {"contrasts": _contrasts(_oracle("components")["linde2016_face"]["input"])}
+        return {"contrasts": _netmeta_contrasts(_oracle("components")["linde2016_face"]["input"])}
     if name == "two outcomes":
         given = _oracle("network_more")["poset_linde2015"]
         return {"scores": pd.DataFrame(given["pscores_random"], given["trts"], given["outcomes"])}
@@ -179,7 +179,7 @@ def inputs(name: str) -> dict:
     raise ValueError(f"data {name!r} is not known")
 
 
-def _contrasts(rows: dict) -> pd.DataFrame:
+def _netmeta_contrasts(rows: dict) -> pd.DataFrame:
     return pd.DataFrame(rows).rename(columns={"studlab": "study", "TE": "te", "seTE": "se"})
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from psps_paper import formatting
 from psps_paper.article.published import PublishedNetwork
-from psps_paper.ensemble.model import Evidence
+from psps_paper.ensemble.model import PublishedResults
 from psps_paper.ensemble.proofs import dl_floor, least_common_correlation, parallel_ceiling
 from psps_paper.recover.i2 import i2_interval
 from psps_paper.recover.printed import rounding_interval
@@ -87,7 +87,7 @@ def tau2_routes_table(routes: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def tau2_route_texts(routes: pd.DataFrame, evidence: Evidence) -> dict[str, str]:
+def tau2_route_texts(routes: pd.DataFrame, evidence: PublishedResults) -> dict[str, str]:
     """Where the routes to the between-study variance cannot meet, which is proved for DerSimonian-Laird, as text.
 
     Returns

@@ -69,7 +69,7 @@ def compare_with_oracle(path: str | Path) -> pd.DataFrame:
         ours = dict(_network(reference))
     else:
         source = path.with_name(path.name.replace("_gls", ""))
-        contrasts = _contrasts(json.loads(source.read_text(encoding="utf-8")))
+        contrasts = _netmeta_contrasts(json.loads(source.read_text(encoding="utf-8")))
         ours = dict(_likelihood(reference, contrasts))
     return pd.DataFrame(_compare(field, value, ours) for field, value in _fields(reference)).astype(
         {"agrees": "boolean"}
@@ -119,7 +119,7 @@ def _compare(field: str, value: object, ours: dict[str, tuple[object, float]]) -
     }
 
 
-def _contrasts(reference: dict) -> pd.DataFrame:
+def _netmeta_contrasts(reference: dict) -> pd.DataFrame:
     names = {"studlab": "study", "treat1": "treat1", "treat2": "treat2", "TE": "te", "seTE": "se"}
     return pd.DataFrame(reference["input"]).rename(columns=names)[list(names.values())]
 
@@ -130,7 +130,7 @@ def _network(reference: dict) -> Iterator[tuple[str, tuple[object, float]]]:
     # R sorts labels by locale, Python by code point, and ties between shortest paths follow that
     # order; with numbers in front both sort alike. Nothing else depends on labels.
     number = {name: f"{k:03d}" for k, name in enumerate(labels)}
-    contrasts = _contrasts(reference).replace({"treat1": number, "treat2": number})
+    contrasts = _netmeta_contrasts(reference).replace({"treat1": number, "treat2": number})
     fit = fit_network(contrasts, reference["meta"]["method_tau"])
     q = decompose_q(fit)
     counts = {"k": fit.n_studies, "m": fit.n_contrasts, "n": len(labels), "d": len(q.designs)}

@@ -18,8 +18,8 @@ from psps_paper.claims.model import (
     _check,
     _exactly,
     _impossible,
-    _lacking,
     _listed,
+    _missing_from_data,
     _optional,
     _select,
     _source,
@@ -183,8 +183,8 @@ def _comparisons(studies: pd.DataFrame) -> nx.Graph:
 
 
 def _loops_by_trials(evidence: Evidence, word: str) -> Finding:
-    if lacking := _lacking(evidence, every="comparisons"):
-        return lacking
+    if missing := _missing_from_data(evidence, every="comparisons"):
+        return missing
     fit = evidence.trial_fit
     graph = nx.Graph(list(zip(fit.contrasts["treat1"], fit.contrasts["treat2"], strict=True)))
     if word == "@loops":

@@ -13,7 +13,7 @@ import pandas as pd
 
 from psps_paper import formatting
 from psps_paper.article.published import PublishedNetwork, audit_description, published_network
-from psps_paper.article.trials import BookNetwork, LackingPrint, Printed, book_network, lacking_print
+from psps_paper.article.trials import BookNetwork, MissingFromData, Printed, book_network, missing_from_data
 from psps_paper.audit import Audit, audit
 from psps_paper.network.model import NetworkFit
 from psps_paper.network.ranking import p_scores
@@ -132,9 +132,9 @@ class Evidence:
         return self._book.order
 
     @cached_property
-    def lacking(self) -> LackingPrint:
-        """What the print names and the trials of :attr:`trial_fit` lack."""
-        return lacking_print(self.trial_fit.contrasts, self.table("nma_published"))
+    def missing_from_data(self) -> MissingFromData:
+        """What is printed without data in the trials of :attr:`trial_fit`."""
+        return missing_from_data(self.trial_fit.contrasts, self.table("nma_published"))
 
     @cached_property
     def trial_p_scores(self) -> pd.Series:
@@ -216,17 +216,17 @@ def _nothing(detail: str) -> Finding:
     return Finding(math.nan, math.nan, detail, determined=False, against=NOTHING)
 
 
-def _lacking(evidence: Evidence, *treatments: str, every: str = "") -> Finding | None:
-    """A finding that says what trial-level data lack for a statement; None where they lack nothing.
+def _missing_from_data(evidence: Evidence, *treatments: str, every: str = "") -> Finding | None:
+    """A finding that names what is missing from trial-level data for a statement; None where nothing is.
 
     ``every`` is "treatments" or "comparisons": a statement on the whole network needs all that are printed.
     """
-    lacking, has = evidence.lacking, evidence.trial_fit.treatments
+    absent, has = evidence.missing_from_data, evidence.trial_fit.treatments
     missing = [name for name in treatments if name not in has]
     if every == "treatments":
-        missing = lacking.treatments
+        missing = absent.treatments
     elif every == "comparisons":
-        missing = [f"{treat1} against {treat2}" for treat1, treat2 in lacking.comparisons]
+        missing = [f"{treat1} against {treat2}" for treat1, treat2 in absent.comparisons]
     return (
         _too_little(f"no estimate of {', '.join(missing)}", f"Estimates of {', '.join(missing)} from trials")
         if missing
@@ -235,7 +235,7 @@ def _lacking(evidence: Evidence, *treatments: str, every: str = "") -> Finding |
 
 
 def _too_little(detail: str, settles: str) -> Finding:
-    """What trial-level data would tell, and do not hold."""
+    """A finding that trial-level data could not give."""
     return dataclasses.replace(_nothing(f"trials/contrasts.csv: {detail}"), from_trials=True, settles=settles)
 
 

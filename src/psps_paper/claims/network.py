@@ -17,7 +17,7 @@ from psps_paper.claims.model import (
     _by_trials,
     _check,
     _impossible,
-    _lacking,
+    _missing_from_data,
     _nothing,
     _too_little,
 )
@@ -37,9 +37,13 @@ def network(evidence: Evidence, claim: pd.Series) -> Finding:
     quantity, treat1, treat2 = _quantity(claim)
     if evidence.trial_fit is None or quantity == "level":
         return allowed_by_print(evidence, claim, quantity, treat1, treat2)
-    lacking = _lacking(evidence, every="treatments") if quantity == "p_score" else _lacking(evidence, treat1, treat2)
-    if lacking:
-        return lacking
+    missing = (
+        _missing_from_data(evidence, every="treatments")
+        if quantity == "p_score"
+        else _missing_from_data(evidence, treat1, treat2)
+    )
+    if missing:
+        return missing
     value = (
         evidence.trial_p_scores[treat1]
         if quantity == "p_score"
@@ -54,8 +58,8 @@ def rank(evidence: Evidence, claim: pd.Series) -> Finding:
     (treatment,) = _arguments(claim, 1)
     if evidence.trial_fit is None:
         return allowed_by_print(evidence, claim, "rank", treatment)
-    if lacking := _lacking(evidence, every="treatments"):
-        return lacking
+    if missing := _missing_from_data(evidence, every="treatments"):
+        return missing
     order = list(evidence.trial_p_scores.sort_values(ascending=False).index)
     return _by_trials(evidence.trial_fit, order.index(treatment) + 1, f"by P-score: {', '.join(order)}")
 
@@ -93,8 +97,8 @@ def trial_level(evidence: Evidence, claim: pd.Series) -> Finding:
     if fit is None:
         return _nothing("no trial-level data of this outcome in data/trials")
     if quantity == "egger_p":
-        if lacking := _lacking(evidence, every="comparisons"):
-            return lacking
+        if missing := _missing_from_data(evidence, every="comparisons"):
+            return missing
         egger = comparison_adjusted_egger(fit, evidence.trial_order)
         if egger is None:
             return _too_little(
@@ -152,8 +156,8 @@ def _heterogeneity_by_trials(evidence: Evidence, quantity: str, treat1: str, tre
                 f"no estimate of {treat1} against {treat2}", f"Estimates of {treat1} against {treat2} from trials"
             )
         return _by_trials(fit, count, f"estimates of {treat1} against {treat2}")
-    if lacking := _lacking(evidence, every="comparisons"):
-        return lacking
+    if missing := _missing_from_data(evidence, every="comparisons"):
+        return missing
     if math.isnan(fit.i2):
         return _too_little("no degrees of freedom for I2", "More estimates of a comparison")
     return _by_trials(fit, 100 * getattr(fit, quantity), f"{quantity} with {fit.df_q} degrees of freedom")

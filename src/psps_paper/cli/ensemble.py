@@ -6,7 +6,7 @@ import argparse
 import time
 from pathlib import Path
 
-from psps_paper.ensemble import load_witnesses, published_evidence
+from psps_paper.ensemble import load_witnesses, published_results
 from psps_paper.ensemble.model import CAPS, METHODS
 from psps_paper.ensemble.ranges import SEED, Searched, chosen, search_ranges, search_table
 from psps_paper.ensemble.witnesses import conclusions_by_refit
@@ -41,7 +41,7 @@ def add_ranges(ranges: argparse.ArgumentParser) -> None:
 
 
 def _witness(options: argparse.Namespace) -> int:
-    evidence = published_evidence()
+    evidence = published_results()
     witnesses = {w.name: w for w in load_witnesses(evidence)}
     if options.name is None:
         for found in witnesses.values():
@@ -69,7 +69,7 @@ def _witness(options: argparse.Namespace) -> int:
 def _ranges(options: argparse.Namespace) -> int:
     if not options.folder.is_dir():
         raise ValueError(f"folder {options.folder}: there is none; expected one that exists")
-    evidence, start = published_evidence(), time.monotonic()
+    evidence, start = published_results(), time.monotonic()
 
     def report(what: Searched) -> None:
         setting = what.setting

@@ -88,7 +88,7 @@ class Basis:
             else:
                 yield row.treat1, row.treat2, [edges[frozenset((end, *centre))] for end in (row.treat1, row.treat2)]
 
-    def lacks_main(self, own: pd.DataFrame) -> bool:
+    def without_main_treatment(self, own: pd.DataFrame) -> bool:
         """Whether none of these studies has the treatment that most studies of the network have, if there is one."""
         condition = self.rules.set_index("domain").at["indirectness", "condition"]
         if pd.isna(condition):
@@ -101,7 +101,7 @@ class Basis:
             and not meeting(own, condition, "studies.csv", where).any()
         )
 
-    def doubted(self, own: pd.DataFrame) -> list[str]:
+    def flagged_studies(self, own: pd.DataFrame) -> list[str]:
         """Studies whose patients, design or class are in doubt by the sources, each with what is in doubt."""
         rows = self.differences[self.differences["matters_for"].str.contains(DOUBTS)]
         topics = rows.groupby("study")["topic"].agg(lambda topic: ", ".join(dict.fromkeys(topic)))
@@ -452,12 +452,16 @@ def _indirectness(basis: Basis, treat1: str, treat2: str, path: list) -> Judgeme
     steps, reasons = [(0, 0) if len(path) == 1 else (1, 1)], []
     for edge in path:
         own = _used(basis.studies, edge.treat1, edge.treat2)
-        kinds, without_main, doubted = own["subclass"].nunique(), basis.lacks_main(own), basis.doubted(own)
+        kinds, without_main, flagged = (
+            own["subclass"].nunique(),
+            basis.without_main_treatment(own),
+            basis.flagged_studies(own),
+        )
         known = own["study"].map(basis.days).dropna()
         short, unknown = int((known <= SHORT_DAYS).sum()), len(own) - len(known)
         limit = basis.threshold("indirectness") * len(own)
         sure = int(kinds > 1) + int(without_main)
-        steps.append((sure + int(short > limit), sure + int(short + unknown > limit) + int(bool(doubted))))
+        steps.append((sure + int(short > limit), sure + int(short + unknown > limit) + int(bool(flagged))))
         reasons.append(
             f"against {edge.treat2}: {kinds} {'sub-class' if kinds == 1 else 'sub-classes'}, {short} of"
             f" {_counted(len(own))} comparing arms for at most {SHORT_DAYS} days ({unknown} unknown)"
@@ -466,7 +470,7 @@ def _indirectness(basis: Basis, treat1: str, treat2: str, path: list) -> Judgeme
                 if without_main
                 else ""
             )
-            + (f", sources raise doubts about {sentence_list(doubted)}" if doubted else "")
+            + (f", sources raise doubts about {sentence_list(flagged)}" if flagged else "")
         )
     if len(path) > 1:
         reasons.append("no trial compares the two")

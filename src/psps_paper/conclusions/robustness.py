@@ -11,10 +11,10 @@ import pandas as pd
 import scipy
 
 from psps_paper.article.published import PublishedNetwork
-from psps_paper.ensemble import findings, implied_prediction_intervals, load_witnesses, published_evidence, tau2_routes
+from psps_paper.ensemble import findings, implied_prediction_intervals, load_witnesses, published_results, tau2_routes
 from psps_paper.ensemble.bayesian import FACTORS, bayesian_conclusions
 from psps_paper.ensemble.countings import AS_PRINTED, COUNTINGS, ONE_MEAN, ROBUST, WITHOUT, Conclusion, conclusions
-from psps_paper.ensemble.model import CAPS, CROSSOVERS, METHODS, Evidence
+from psps_paper.ensemble.model import CAPS, CROSSOVERS, METHODS, PublishedResults
 from psps_paper.ensemble.proofs import as_printed, impossible_switches
 from psps_paper.ensemble.ranges import aimed_at
 from psps_paper.ensemble.witnesses import SPREADS, SWITCHES, Witness, belongs, identified_range
@@ -63,7 +63,7 @@ def clinical_scale(table: pd.DataFrame) -> ClinicalScale:
 class Proved:
     """What pages say of the conclusions: ``evidence``, ``witnesses``, their ``found``, ``searches``, ``ranges``."""
 
-    evidence: Evidence
+    evidence: PublishedResults
     witnesses: list[Witness]
     found: pd.DataFrame
     searches: pd.DataFrame
@@ -87,7 +87,7 @@ def under_bayes(known: Proved) -> pd.DataFrame:
 @cache
 def proved() -> Proved:
     """What the stored data sets prove of the article's conclusions, all switches open."""
-    evidence, searches, table = published_evidence(), load_table("range_searches"), load_table("witnesses")
+    evidence, searches, table = published_results(), load_table("range_searches"), load_table("witnesses")
     witnesses = load_witnesses(evidence, table)
     inputs = "".join(frame.to_csv() for frame in (table, evidence.printed, evidence.edges, evidence.studies))
     found = once("findings", inputs, lambda: findings(witnesses))
@@ -145,7 +145,7 @@ def identified_ranges(
     return _with_proved(table, witnesses[0].evidence)
 
 
-def _with_proved(table: pd.DataFrame, evidence: Evidence) -> pd.DataFrame:
+def _with_proved(table: pd.DataFrame, evidence: PublishedResults) -> pd.DataFrame:
     """Put what is proved in place of the ranges over witnesses, where each estimate counts by itself."""
     hub, others = evidence.edges["treat1"].iloc[0], list(evidence.edges["treat2"])
     for conclusion in conclusions(evidence):
@@ -260,7 +260,11 @@ def _switch_row(
 
 
 def robustness_of_conclusions(
-    evidence: Evidence, ranges: pd.DataFrame, scale: ClinicalScale, pooled: pd.DataFrame, predictions: pd.DataFrame
+    evidence: PublishedResults,
+    ranges: pd.DataFrame,
+    scale: ClinicalScale,
+    pooled: pd.DataFrame,
+    predictions: pd.DataFrame,
 ) -> pd.DataFrame:
     """Each conclusion of the article as a row, with what is proved of it.
 
@@ -304,7 +308,7 @@ def robustness_of_conclusions(
     return pd.DataFrame(rows)
 
 
-def _basis(evidence: Evidence, conclusion: Conclusion) -> dict:
+def _basis(evidence: PublishedResults, conclusion: Conclusion) -> dict:
     edges = evidence.edges if conclusion.at < 0 else evidence.edges.iloc[[conclusion.at]]
     studies = evidence.studies[evidence.studies["comparison"].isin(edges.index)]
     hub = evidence.edges["treat1"].iloc[0]

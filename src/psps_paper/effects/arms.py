@@ -220,8 +220,8 @@ def _check_labels(arms: pd.DataFrame, source: str) -> None:
 
 def _missing_numbers(arms: pd.DataFrame, columns: list[str]) -> np.ndarray:
     """Reason per arm: the columns without a number, or an empty string."""
-    lacking = arms[columns].isna().to_numpy()
-    return np.array([f"no {', '.join(compress(columns, row))}" if row.any() else "" for row in lacking], object)
+    missing = arms[columns].isna().to_numpy()
+    return np.array([f"no {', '.join(compress(columns, row))}" if row.any() else "" for row in missing], object)
 
 
 def _why_not(arm: dict[str, np.ndarray], measure: Measure) -> str:

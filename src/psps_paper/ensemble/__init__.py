@@ -2,11 +2,11 @@
 
 from psps_paper.ensemble.compatibility import compatibility_map, describe_compatibility
 from psps_paper.ensemble.heterogeneity import implied_prediction_intervals, tau2_routes
-from psps_paper.ensemble.model import Evidence, Setting, published_evidence
+from psps_paper.ensemble.model import PublishedResults, Setting, published_results
 from psps_paper.ensemble.witnesses import Witness, agreeing_tau2, findings, identified_range, load_witnesses
 
 __all__ = [
-    "Evidence",
+    "PublishedResults",
     "Setting",
     "Witness",
     "agreeing_tau2",
@@ -16,6 +16,6 @@ __all__ = [
     "identified_range",
     "implied_prediction_intervals",
     "load_witnesses",
-    "published_evidence",
+    "published_results",
     "tau2_routes",
 ]

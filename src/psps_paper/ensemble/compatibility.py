@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from psps_paper.ensemble.model import CAPS, METHODS, MOST_CORRELATED, Evidence, Setting
+from psps_paper.ensemble.model import CAPS, METHODS, MOST_CORRELATED, PublishedResults, Setting
 from psps_paper.ensemble.proofs import dl_floor, impossible, parallel_ceiling, printed_contrast
 from psps_paper.ensemble.ranges import FIXED_CORRELATIONS
 from psps_paper.ensemble.witnesses import Witness
@@ -18,7 +18,7 @@ STUDY_UNIT = "one estimate a study"
 ESTIMATE_UNIT = "each estimate by itself"
 
 
-def compatibility_map(evidence: Evidence, witnesses: Sequence[Witness], searches: pd.DataFrame) -> pd.DataFrame:
+def compatibility_map(evidence: PublishedResults, witnesses: Sequence[Witness], searches: pd.DataFrame) -> pd.DataFrame:
     """Decide for each combination of assumptions whether some data set gives everything printed.
 
     Parameters
@@ -48,7 +48,9 @@ def compatibility_map(evidence: Evidence, witnesses: Sequence[Witness], searches
     ]
 
 
-def _decided(evidence: Evidence, setting: Setting, witnesses: Sequence[Witness], searches: pd.DataFrame) -> dict:
+def _decided(
+    evidence: PublishedResults, setting: Setting, witnesses: Sequence[Witness], searches: pd.DataFrame
+) -> dict:
     if impossible(evidence, setting):
         floor = dl_floor(evidence, setting.correlation[1] if setting.crossovers == "one correlation" else None)
         return {
@@ -89,7 +91,7 @@ def _belongs(witness: Witness, setting: Setting) -> bool:
     )
 
 
-def _study_unit(evidence: Evidence) -> dict:
+def _study_unit(evidence: PublishedResults) -> dict:
     """One estimate a study leaves fewer degrees of freedom, with which the interval of I2 does not print."""
     printed = evidence.printed.set_index("quantity")
     i2 = {name: printed.loc[name] for name in I2_QUANTITIES}
@@ -114,7 +116,7 @@ def _study_unit(evidence: Evidence) -> dict:
     }
 
 
-def _common_effect(evidence: Evidence) -> dict:
+def _common_effect(evidence: PublishedResults) -> dict:
     """Without tau2 a comparison of parallel trials would have a smaller standard error than printed."""
     worst = []
     for k, other in enumerate(evidence.edges["treat2"]):

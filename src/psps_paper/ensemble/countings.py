@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import scipy
 
-from psps_paper.ensemble.model import METHODS, Evidence, Method
+from psps_paper.ensemble.model import METHODS, Method, PublishedResults
 from psps_paper.ensemble.star import StarFits, fit_stars, turn_correlated
 
 AS_PRINTED, ONE_MEAN, ROBUST, WITHOUT = (
@@ -75,14 +75,14 @@ class Counting:
 
     Parameters
     ----------
-    evidence : Evidence
+    evidence : PublishedResults
     study : ndarray of int [m]
         Row of ``evidence.studies`` behind each estimate.
     method : {"DL", "REML", "ML"}
         By which tau2 was estimated in the print; every counting but those of another estimator keeps it.
     """
 
-    def __init__(self, evidence: Evidence, study: np.ndarray, method: Method):
+    def __init__(self, evidence: PublishedResults, study: np.ndarray, method: Method):
         self.evidence, self.study, self.method = evidence, study, method
         self.edges = np.eye(len(evidence.edges))
         self.one_hot = self.edges[evidence.estimates]
@@ -186,7 +186,7 @@ class Conclusion:
         return margin > 1 if self.kind == "better" else np.abs(margin) < 1
 
 
-def conclusions(evidence: Evidence) -> list[Conclusion]:
+def conclusions(evidence: PublishedResults) -> list[Conclusion]:
     """The article's five: three contrasts with the hub, by the printed significance, and the first two ranks."""
     hub, centre = evidence.edges["treat1"].iloc[0], evidence.region.centre
     others = list(evidence.edges["treat2"])

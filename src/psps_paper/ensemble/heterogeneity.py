@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from psps_paper.ensemble.model import CAPS, Evidence, published_evidence
+from psps_paper.ensemble.model import CAPS, PublishedResults, published_results
 from psps_paper.ensemble.proofs import (
     allocations,
     largest_estimate,
@@ -22,7 +22,7 @@ CORRELATIONS = (None, 0.5, 0.75, 0.9)  # of crossover trials' periods; without o
 
 
 def tau2_routes(
-    evidence: Evidence | None = None,
+    evidence: PublishedResults | None = None,
     *,
     caps: Sequence[float] = CAPS,
     correlations: Sequence[float | None] = CORRELATIONS,
@@ -44,7 +44,7 @@ def tau2_routes(
 
     Source: inverse of the random-effects variance; DerSimonian & Laird 1986; Higgins & Thompson 2002.
     """
-    evidence = published_evidence() if evidence is None else evidence
+    evidence = published_results() if evidence is None else evidence
     rows = []
     for k, edge in enumerate(evidence.edges.itertuples()):
         mine = evidence.studies["comparison"] == k
@@ -88,7 +88,7 @@ def tau2_routes(
 
 
 def implied_prediction_intervals(
-    tau2_low: float, tau2_high: float, evidence: Evidence | None = None, level: float = 0.95
+    tau2_low: float, tau2_high: float, evidence: PublishedResults | None = None, level: float = 0.95
 ) -> pd.DataFrame:
     """Prediction intervals that the recovered contrasts allow for a range of tau2.
 
@@ -102,7 +102,7 @@ def implied_prediction_intervals(
     """
     if not 0 <= tau2_low <= tau2_high:
         raise ValueError(f"tau2_low={tau2_low}, tau2_high={tau2_high}: expected 0 <= tau2_low <= tau2_high")
-    evidence = published_evidence() if evidence is None else evidence
+    evidence = published_results() if evidence is None else evidence
     bounds = recover_contrasts(evidence.printed, evidence.edges, desirable=evidence.desirable).bounds
     quantile = float(scipy.special.stdtrit(evidence.df - 1, (1 + level) / 2))
     narrow = quantile * np.sqrt(bounds["se_low"] ** 2 + tau2_low)

@@ -64,7 +64,7 @@ def variance_terms(crossover: np.ndarray, correlation: np.ndarray, *, paired: bo
 
 
 @dataclass(frozen=True)
-class Evidence:
+class PublishedResults:
     """What is public about a star network: printed values and, for each study, design and sample size.
 
     Attributes
@@ -121,8 +121,8 @@ class Evidence:
         )
 
 
-def published_evidence() -> Evidence:
-    """Evidence of the article: printed values, registry of studies and public sample sizes from ``data/``."""
+def published_results() -> PublishedResults:
+    """Published results of the article: printed values, registry of studies and public sample sizes from ``data/``."""
     published = load_table("nma_published")
     edges = published_edges(published)
     desirable = load_table("outcomes")["te_desirable"].iloc[0]
@@ -155,7 +155,7 @@ def published_evidence() -> Evidence:
     low, high = rounding_interval(egger["value"], egger["decimals"], egger["relation"])
     df_egger = int(edges["estimates"].sum()) - 2
     named = published.loc[published["quantity"] == "heterogeneous", ["treat1", "treat2"]].agg(" vs ".join, axis=1)
-    return Evidence(
+    return PublishedResults(
         printed=printed_values(published).reset_index(drop=True),
         edges=edges,
         studies=studies,
@@ -168,7 +168,7 @@ def published_evidence() -> Evidence:
     )
 
 
-def draw_allocation(evidence: Evidence, rng: np.random.Generator, *, any_spread: bool = True) -> np.ndarray:
+def draw_allocation(evidence: PublishedResults, rng: np.random.Generator, *, any_spread: bool = True) -> np.ndarray:
     """Study (row number) of each estimate: totals as printed, at least one a study.
 
     The rest go to studies at random; without ``any_spread`` no study gets more than two for each active arm.

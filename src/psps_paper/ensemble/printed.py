@@ -7,7 +7,7 @@ import pandas as pd
 import scipy
 
 from psps_paper.ensemble.countings import egger_t
-from psps_paper.ensemble.model import Evidence, Method
+from psps_paper.ensemble.model import Method, PublishedResults
 from psps_paper.ensemble.star import fit_stars
 
 
@@ -22,7 +22,7 @@ class PrintedValues:
         degree of freedom than every other (``q_more``). ``half`` is half a unit of the last printed digit.
     """
 
-    def __init__(self, evidence: Evidence, method: Method):
+    def __init__(self, evidence: PublishedResults, method: Method):
         self.evidence, self.method = evidence, method
         region = evidence.region
         rows = region.rows[["quantity", "treat1", "treat2"]].assign(low=region.low, high=region.high, half=region.half)

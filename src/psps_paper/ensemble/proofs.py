@@ -10,7 +10,7 @@ from itertools import combinations
 import numpy as np
 import scipy
 
-from psps_paper.ensemble.model import Crossovers, Evidence, Method, Setting, variance_terms
+from psps_paper.ensemble.model import Crossovers, Method, PublishedResults, Setting, variance_terms
 from psps_paper.recover.printed import rounding_interval
 
 _Z = float(scipy.special.ndtri(0.975))
@@ -24,7 +24,7 @@ class Bound:
     high: float
 
 
-def _interval(evidence: Evidence, quantity: str, treatment: str) -> tuple[float, float]:
+def _interval(evidence: PublishedResults, quantity: str, treatment: str) -> tuple[float, float]:
     """What prints as the value of a treatment, or of the hub's contrast with it; unbounded if none is printed."""
     rows = evidence.printed[evidence.printed["quantity"] == quantity]
     row = rows[rows["treat1" if quantity == "p_score" else "treat2"] == treatment]
@@ -33,7 +33,7 @@ def _interval(evidence: Evidence, quantity: str, treatment: str) -> tuple[float,
     return rounding_interval(*row[["value", "decimals", "relation"]].iloc[0])
 
 
-def printed_contrast(evidence: Evidence, treatment: str) -> dict[str, Bound]:
+def printed_contrast(evidence: PublishedResults, treatment: str) -> dict[str, Bound]:
     """Bounds of te, se, lower, upper and z of a printed contrast with the hub, which is better.
 
     Its estimate, limits, z and p are linear in (te, se), so each end is a linear programme; z at an end of its own
@@ -67,7 +67,7 @@ def printed_contrast(evidence: Evidence, treatment: str) -> dict[str, Bound]:
     return named | {"z": Bound(z_low, z_high)}
 
 
-def allocations(evidence: Evidence, comparison: int) -> np.ndarray:
+def allocations(evidence: PublishedResults, comparison: int) -> np.ndarray:
     """Every way to spread a comparison's estimates over its studies, at least one each [A x studies]."""
     studies = int((evidence.studies["comparison"] == comparison).sum())
     return _compositions(int(evidence.edges["estimates"].iloc[comparison]), studies)
@@ -81,7 +81,7 @@ def _compositions(total: int, parts: int) -> np.ndarray:
 
 
 def tau2_by_standard_error(
-    evidence: Evidence, comparison: int, counts: np.ndarray, cap: float, se: tuple[float, float]
+    evidence: PublishedResults, comparison: int, counts: np.ndarray, cap: float, se: tuple[float, float]
 ) -> tuple[float, float]:
     """Bounds of tau2 from the pooled standard error of a comparison of parallel trials.
 
@@ -115,7 +115,7 @@ def tau2_by_standard_error(
     return (0.0 if np.isnan(low) else low), high
 
 
-def largest_estimate(evidence: Evidence, comparison: int) -> float:
+def largest_estimate(evidence: PublishedResults, comparison: int) -> float:
     """Largest absolute SMD that an estimate of a comparison of parallel trials can have; infinite if nothing bounds it.
 
     The article names the comparisons in which heterogeneity sits, so per degree of freedom any other has a smaller Q:
@@ -139,7 +139,7 @@ def largest_estimate(evidence: Evidence, comparison: int) -> float:
     return float(scipy.optimize.brentq(gap, centre, 1e3)) if gap(1e3) > 0 else np.inf
 
 
-def tau2_ceiling(evidence: Evidence, se_high: float, comparison: int) -> float:
+def tau2_ceiling(evidence: PublishedResults, se_high: float, comparison: int) -> float:
     """Greatest tau2 that the pooled SE of a comparison of parallel trials allows, for any spread of its estimates."""
     every = [
         tau2_by_standard_error(evidence, comparison, counts, 0.0, (1e-9, se_high))[1]
@@ -148,7 +148,7 @@ def tau2_ceiling(evidence: Evidence, se_high: float, comparison: int) -> float:
     return float(np.nanmax(every))
 
 
-def dl_floor(evidence: Evidence, correlation: float | None) -> float:
+def dl_floor(evidence: PublishedResults, correlation: float | None) -> float:
     """Least tau2 by DerSimonian-Laird of any data set that prints the given I2.
 
     tau2 = (Q - df) / C with C = sum over comparisons of (sum u - sum u^2 / sum u), u = 1/v. I2 with its interval
@@ -166,7 +166,7 @@ def dl_floor(evidence: Evidence, correlation: float | None) -> float:
     return (evidence.q_range[0] - evidence.df) / typical_precision(evidence, correlation)[1]
 
 
-def typical_precision(evidence: Evidence, correlation: float | None, cap: float = 0.0) -> tuple[float, float]:
+def typical_precision(evidence: PublishedResults, correlation: float | None, cap: float = 0.0) -> tuple[float, float]:
     """Bounds of C, by which DerSimonian-Laird's estimator divides, over every spread of estimates.
 
     ``cap`` is the largest absolute SMD; it matters for the lower bound only. See :func:`dl_floor`.
@@ -187,12 +187,12 @@ def typical_precision(evidence: Evidence, correlation: float | None, cap: float 
     return ends[0], ends[1]
 
 
-def least_common_correlation(evidence: Evidence, ceiling: float) -> float:
+def least_common_correlation(evidence: PublishedResults, ceiling: float) -> float:
     """Correlation of periods, one for all crossover trials, below which DerSimonian-Laird cannot give the print."""
     return float(scipy.optimize.brentq(lambda r: dl_floor(evidence, r) - ceiling, 0.0, 0.999))
 
 
-def impossible(evidence: Evidence, setting: Setting) -> bool:
+def impossible(evidence: PublishedResults, setting: Setting) -> bool:
     """Whether it is proved that no data set agrees with the print under a setting.
 
     By DerSimonian-Laird, tau2 cannot be both above :func:`dl_floor` and below the :func:`tau2_ceiling` of the
@@ -204,12 +204,12 @@ def impossible(evidence: Evidence, setting: Setting) -> bool:
     return dl_floor(evidence, setting.correlation[1] if paired else None) > parallel_ceiling(evidence)
 
 
-def impossible_switches(evidence: Evidence, method: Method, crossovers: Crossovers) -> bool:
+def impossible_switches(evidence: PublishedResults, method: Method, crossovers: Crossovers) -> bool:
     """:func:`impossible` with nothing else assumed."""
     return impossible(evidence, Setting(method, crossovers, np.inf, False))
 
 
-def parallel_ceiling(evidence: Evidence) -> float:
+def parallel_ceiling(evidence: PublishedResults) -> float:
     """The least :func:`tau2_ceiling` of the printed comparisons that have parallel trials only."""
     ends = []
     for k, other in enumerate(evidence.edges["treat2"]):
@@ -219,7 +219,7 @@ def parallel_ceiling(evidence: Evidence) -> float:
     return min(ends)
 
 
-def hartung_knapp_floor(evidence: Evidence, treatment: str) -> float:
+def hartung_knapp_floor(evidence: PublishedResults, treatment: str) -> float:
     """Least lower limit of a printed contrast scaled by Hartung and Knapp, by any estimator of tau2.
 
     The scale is the generalised Q at tau2 over its df, which falls as tau2 grows; so it is at most Q/df, which I2
@@ -233,7 +233,7 @@ def hartung_knapp_floor(evidence: Evidence, treatment: str) -> float:
     return float(factor * (bounds["te"].high if factor < 0 else bounds["te"].low))
 
 
-def as_printed(evidence: Evidence, treatment: str) -> dict[str, tuple[float, float]]:
+def as_printed(evidence: PublishedResults, treatment: str) -> dict[str, tuple[float, float]]:
     """What is proved of a treatment with each estimate by itself: ``p_score``; against the hub ``z, lower, upper``.
 
     No data set that agrees with the print lies outside. A limit is left out where only z is bounded.
@@ -255,7 +255,7 @@ def as_printed(evidence: Evidence, treatment: str) -> dict[str, tuple[float, flo
 # --- the contrasts that are not printed ---------------------------------------------------------------
 
 
-def unprinted_z(evidence: Evidence, treatment: str) -> Bound:
+def unprinted_z(evidence: PublishedResults, treatment: str) -> Bound:
     """z of the hub against the one treatment whose contrast is not printed, from the hub's P-score.
 
     The P-score is the mean of Phi(z) over the hub's contrasts, and the z of the others are printed.
@@ -269,7 +269,7 @@ def unprinted_z(evidence: Evidence, treatment: str) -> Bound:
     return Bound(float(scipy.special.ndtri(low)), float(scipy.special.ndtri(min(high, 1.0))))
 
 
-def _end_of_te(evidence: Evidence, treatment: str, z: Bound) -> float:
+def _end_of_te(evidence: PublishedResults, treatment: str, z: Bound) -> float:
     """A value that te of the hub against the unprinted treatment cannot exceed, from the treatment's own P-score.
 
     At te = t its z against another treatment k is at most (te_k - t) / sqrt(se_k^2 + (t / z)^2) with te_k, se_k and
@@ -301,7 +301,7 @@ def _end_of_te(evidence: Evidence, treatment: str, z: Bound) -> float:
 class _Boxes:
     """Boxes of (te, z) of the contrasts with the hub, of which those that clash with the print are thrown away."""
 
-    def __init__(self, evidence: Evidence, unprinted: str):
+    def __init__(self, evidence: PublishedResults, unprinted: str):
         self.evidence, self.others = evidence, list(evidence.edges["treat2"])
         self.k = len(self.others)
         self.unprinted = self.others.index(unprinted)
@@ -380,7 +380,7 @@ def no_network(boxes: _Boxes, narrowed: Callable[[np.ndarray, np.ndarray], np.nd
 
 
 def unprinted_bounds(
-    evidence: Evidence, treatment: str, rival: str, *, te: Bound, rival_z: Bound, most: int = 400_000
+    evidence: PublishedResults, treatment: str, rival: str, *, te: Bound, rival_z: Bound, most: int = 400_000
 ) -> dict[str, bool]:
     """Prove bounds of the contrast that is not printed: te against the hub, and z against a rival.
 

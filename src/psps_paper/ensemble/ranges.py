@@ -21,7 +21,7 @@ from psps_paper.ensemble.countings import (
     Statistic,
     conclusions,
 )
-from psps_paper.ensemble.model import CAPS, CROSSOVERS, METHODS, Evidence, Method, Setting, draw_allocation
+from psps_paper.ensemble.model import CAPS, CROSSOVERS, METHODS, Method, PublishedResults, Setting, draw_allocation
 from psps_paper.ensemble.proofs import impossible
 from psps_paper.ensemble.search import Problem, Target, approach, push, settle
 from psps_paper.ensemble.witnesses import SPREADS, SWITCHES, belongs, findings, load_witnesses
@@ -77,7 +77,7 @@ def settings(method: Method) -> list[Setting]:
     return [*grid, *fixed]
 
 
-def targets(evidence: Evidence, setting: Setting, rng: np.random.Generator) -> list[Target]:
+def targets(evidence: PublishedResults, setting: Setting, rng: np.random.Generator) -> list[Target]:
     """What is pushed to either end: each conclusion where studies are counted once, and where it is thought weakest."""
     better_p, better_cm, no_c, first, second = conclusions(evidence)
     studies = np.flatnonzero(evidence.studies["comparison"] == better_p.at)
@@ -103,7 +103,7 @@ def targets(evidence: Evidence, setting: Setting, rng: np.random.Generator) -> l
     return [*found, Target(better_p, AS_PRINTED, -1, int(rng.choice(studies)))]
 
 
-def aimed_at(evidence: Evidence) -> frozenset[tuple[str, str]]:
+def aimed_at(evidence: PublishedResults) -> frozenset[tuple[str, str]]:
     """Name and counting of each conclusion that some search pushed towards failing; the others were looked at only."""
     found = set()
     for method in METHODS:
@@ -116,7 +116,7 @@ def aimed_at(evidence: Evidence) -> frozenset[tuple[str, str]]:
 
 
 def explore(
-    evidence: Evidence,
+    evidence: PublishedResults,
     setting: Setting,
     known: Sequence[tuple[np.ndarray, np.ndarray]],
     rng: np.random.Generator,
@@ -170,7 +170,9 @@ def explore(
 
 
 def carried(
-    evidence: Evidence, setting: Setting, earlier: Sequence[tuple[Setting, Sequence[tuple[np.ndarray, np.ndarray]]]]
+    evidence: PublishedResults,
+    setting: Setting,
+    earlier: Sequence[tuple[Setting, Sequence[tuple[np.ndarray, np.ndarray]]]],
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Points of settings that this one contains, in its variables."""
     out = []
@@ -198,7 +200,7 @@ def contains(wide: Setting, narrow: Setting) -> bool:
 
 
 def search_ranges(
-    evidence: Evidence,
+    evidence: PublishedResults,
     methods: Method | Sequence[Method],
     *,
     seed: int = SEED,
@@ -213,7 +215,7 @@ def search_ranges(
 
     Parameters
     ----------
-    evidence : Evidence
+    evidence : PublishedResults
     methods : {"DL", "REML", "ML"} or a sequence of them
     seed : int
     caps : sequence of float
@@ -259,7 +261,11 @@ def search_ranges(
 
 
 def _search_setting(
-    evidence: Evidence, which: tuple[Method, int, Setting], earlier: Sequence[tuple], seed: int, limits: dict[str, Any]
+    evidence: PublishedResults,
+    which: tuple[Method, int, Setting],
+    earlier: Sequence[tuple],
+    seed: int,
+    limits: dict[str, Any],
 ) -> tuple[list[Found], Searched, list[tuple[np.ndarray, np.ndarray]]]:
     """One setting, from the points of the earlier ones that it contains."""
     method, number, setting = which
@@ -272,7 +278,7 @@ def _search_setting(
 # --- what is kept -------------------------------------------------------------------------------------
 
 
-def chosen(evidence: Evidence, found: Sequence[Found], *, tolerance: float = 0.4) -> pd.DataFrame:
+def chosen(evidence: PublishedResults, found: Sequence[Found], *, tolerance: float = 0.4) -> pd.DataFrame:
     """The table ``witnesses``: of all data sets found, those that span every range to within ``tolerance``.
 
     Going through the settings from the strictest on, a data set is added where none kept so far that belongs to the

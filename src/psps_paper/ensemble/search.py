@@ -10,7 +10,7 @@ import pandas as pd
 import scipy
 
 from psps_paper.ensemble.countings import Conclusion, Counting, Statistic
-from psps_paper.ensemble.model import Evidence, Setting, variance_terms
+from psps_paper.ensemble.model import PublishedResults, Setting, variance_terms
 from psps_paper.ensemble.printed import PrintedValues
 
 INSET = 0.03  # of a half-unit: how far inside the rounding limits a search stays, so that stored digits agree too
@@ -37,7 +37,7 @@ class Problem:
     and, for crossover trials, one correlation of periods or one a study.
     """
 
-    def __init__(self, evidence: Evidence, setting: Setting, study: np.ndarray):
+    def __init__(self, evidence: PublishedResults, setting: Setting, study: np.ndarray):
         self.evidence, self.setting, self.study = evidence, setting, study
         self.print = PrintedValues(evidence, setting.tau2)
         self.counting = Counting(evidence, study, setting.tau2)

@@ -23,7 +23,7 @@ from psps_paper.ensemble.countings import (
     Counting,
     conclusions,
 )
-from psps_paper.ensemble.model import CROSSOVERS, Evidence, Method, variance_terms
+from psps_paper.ensemble.model import CROSSOVERS, Method, PublishedResults, variance_terms
 from psps_paper.ensemble.printed import PrintedValues
 from psps_paper.network import fit_network
 from psps_paper.network.ranking import p_scores
@@ -48,7 +48,7 @@ class Witness:
         correlation of a crossover trial's periods (missing where it enters as two groups, and for parallel trials).
     """
 
-    evidence: Evidence
+    evidence: PublishedResults
     name: str
     tau2: Method
     rows: pd.DataFrame
@@ -144,7 +144,7 @@ class Witness:
         return self._counting(self.te[None], self.se[None], counting, without)
 
 
-def load_witnesses(evidence: Evidence, table: pd.DataFrame | None = None) -> list[Witness]:
+def load_witnesses(evidence: PublishedResults, table: pd.DataFrame | None = None) -> list[Witness]:
     """The witnesses of the table ``witnesses``.
 
     Raises ValueError naming the witness whose studies are not those of the evidence or whose totals differ.
@@ -269,7 +269,7 @@ def identified_range(found: pd.DataFrame, kept: Iterable[str]) -> pd.DataFrame:
 
 
 def public_refit(witness: Witness, counting: str):
-    """The engine's own fit of a witness under one counting: a NetworkFit, or a RobustFit where cluster-robust.
+    """The engine's own fit of a witness under one counting: a NetworkFit, or a RobustNetworkFit where cluster-robust.
 
     Raises ValueError for a counting that is not one of ``COUNTINGS``.
     """

@@ -27,14 +27,16 @@ def _characters(weight: str) -> frozenset[int]:
 
 
 def foreign(text: str, weight: str = "normal") -> str:
-    """The characters that the figures' own typeface lacks, each once; it has Latin, Greek, Cyrillic, Arabic, Hebrew and
-    others."""
+    """The characters missing from the figures' own typeface, each once.
+
+    It has Latin, Greek, Cyrillic, Arabic, Hebrew and others.
+    """
     return "".join(sorted({c for c in text if ord(c) not in _characters(weight) and c.isprintable()}))
 
 
 @functools.cache
 def families(characters: str, entries: tuple[FontEntry, ...]) -> tuple[list[str], str]:
-    """Choose, for characters that the figures' own typeface lacks, from typefaces those that together have most of
+    """Choose, for characters missing from the figures' own typeface, from typefaces those that together have most of
     them.
 
     Parameters
@@ -73,7 +75,7 @@ def families(characters: str, entries: tuple[FontEntry, ...]) -> tuple[list[str]
 
 @contextlib.contextmanager
 def browser_finds_typefaces() -> Iterator[None]:
-    """Silence matplotlib's warning of characters that the figures' typeface lacks, and no other, while a file is
+    """Silence matplotlib's warning of characters missing from the figures' typeface, and no other, while a file is
     written.
 
     An SVG keeps its text as text, for which the reader's browser finds a typeface: its bytes depend on no installed
@@ -86,13 +88,13 @@ def browser_finds_typefaces() -> Iterator[None]:
 
 @contextlib.contextmanager
 def installed_typefaces(figure: Figure) -> Iterator[None]:
-    """Let texts use installed typefaces for what the figures' own one lacks, while a PDF or a PNG is written.
+    """Let texts use installed typefaces for characters missing from the figures' own, while a PDF or a PNG is written.
 
     Characters that no typeface has become boxes, of which one warning tells.
     """
-    lacking = {text: foreign(text.get_text(), text.get_fontweight()) for text in figure.findobj(Text)}
-    before = {text: text.get_fontfamily() for text in lacking if lacking[text]}
-    chosen, boxes = families("".join(sorted(set("".join(lacking.values())))), tuple(fontManager.ttflist))
+    missing = {text: foreign(text.get_text(), text.get_fontweight()) for text in figure.findobj(Text)}
+    before = {text: text.get_fontfamily() for text in missing if missing[text]}
+    chosen, boxes = families("".join(sorted(set("".join(missing.values())))), tuple(fontManager.ttflist))
     if boxes:
         warnings.warn(
             f"no installed typeface has {boxes}: a PDF or PNG shows boxes; install one that has, or use the SVG",
@@ -114,7 +116,7 @@ def installed_typefaces(figure: Figure) -> Iterator[None]:
 
 @functools.lru_cache(maxsize=4096)
 def text_width(text: str, size: float, weight: str = "normal") -> float:
-    """Width of one line in points, in the figures' own typeface; a character that it lacks counts as one em, as Chinese
+    """Width of one line in points, in the figures' own typeface; a missing character counts as one em, as Chinese
     ones are."""
     if not text.strip():
         return 0.0

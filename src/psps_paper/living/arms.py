@@ -287,12 +287,12 @@ def _convert_quantiles(long: pd.DataFrame, reader: _Cells, conversions: list[str
     if long["median"].isna().all():
         return long
     quartile, extreme = long[["q1", "q3"]].notna().all(axis=1), long[["minimum", "maximum"]].notna().all(axis=1)
-    lacking = long[["mean", "sd"]].isna().any(axis=1) & long[["median", "n"]].notna().all(axis=1) & (quartile | extreme)
-    if not lacking.any():
+    missing = long[["mean", "sd"]].isna().any(axis=1) & long[["median", "n"]].notna().all(axis=1) & (quartile | extreme)
+    if not missing.any():
         return long
     long = long.copy()
     done, flat = [], []
-    for label, arm in long[lacking].iterrows():
+    for label, arm in long[missing].iterrows():
         quartiles, extremes = quartile[label], extreme[label]
         given = {
             name: arm[name]
@@ -320,13 +320,13 @@ def _convert_quantiles(long: pd.DataFrame, reader: _Cells, conversions: list[str
 
 
 def _impute(long: pd.DataFrame, options: Options, conversions: list[str]) -> pd.DataFrame:
-    lacking = long["sd"].isna() & long["mean"].notna() & long["n"].notna()
-    if not options.impute or not lacking.any():
+    missing = long["sd"].isna() & long["mean"].notna() & long["n"].notna()
+    if not options.impute or not missing.any():
         return long
     # Arms without a mean give nothing to complete, and no SD to others that they do not report
     imputed = impute_sd(long)
     rules = ["baseline", "mean of other studies"] if options.impute_sd else ["baseline"]
-    log = imputed.log[imputed.log["row"].isin(long.index[lacking]) & imputed.log["rule"].isin(rules)]
+    log = imputed.log[imputed.log["row"].isin(long.index[missing]) & imputed.log["rule"].isin(rules)]
     completed = long.assign(sd=np.where(long.index.isin(log["row"]), imputed.arms["sd"], long["sd"]))
     for entry in log.itertuples():
         source = (

@@ -39,9 +39,9 @@ def _from_contrasts(
     kept = []
     said: dict[str, list[object]] = {}
     for row in rows:
-        lacking = _effect(row, layout, reader, said)
-        if lacking:
-            listed.append((row["rows"], row["study"], f"no {' and no '.join(lacking)}"))
+        missing = _effect(row, layout, reader, said)
+        if missing:
+            listed.append((row["rows"], row["study"], f"no {' and no '.join(missing)}"))
         else:
             kept.append(row)
     uneven = _asymmetric(kept) if "ratio" not in layout.columns else []
@@ -190,7 +190,7 @@ def _check_ratios(rows: list[dict], layout: Layout, file: str, outcome: Mapping)
 
 
 def _effect(row: dict, layout: Layout, reader: _Cells, said: dict[str, list[object]]) -> list[str]:
-    """Fill te and se of a row from what stands for them; the columns that are lacking."""
+    """Fill te and se of a row from what stands for them; the columns that are missing."""
     columns = layout.columns
     scale = "ratio" if "ratio" in columns else "difference"
     label = row["rows"].partition(",")[0]

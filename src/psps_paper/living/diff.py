@@ -55,7 +55,7 @@ def compare(old: dict, new: dict) -> pd.DataFrame:
     for definition in [*before, *(definition for definition in after if definition not in before)]:
         sides = before.get(definition), after.get(definition)
         if all(sides):
-            found = [row for part in (_state, _network, _contrasts, _ranks) for row in part(*sides)]
+            found = [row for part in (_state, _network, _contrast_changes, _ranks) for row in part(*sides)]
             rows += [{**row, "outcome": sides[0]["outcome"]["name"]} for row in found]
         else:
             rows.append(_row("outcome", definition, sides[0] and "in", sides[1] and "in", flips=sides[1] is None))
@@ -190,7 +190,7 @@ def _network(old: dict, new: dict) -> list[dict]:
     return rows
 
 
-def _contrasts(old: dict, new: dict) -> list[dict]:
+def _contrast_changes(old: dict, new: dict) -> list[dict]:
     by_pair = [{(row["treat1"], row["treat2"]): row for row in results["contrasts"]} for results in (old, new)]
     # The declared order may have changed in between
     by_pair[0] = {

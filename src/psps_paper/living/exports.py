@@ -54,10 +54,10 @@ def export_files(folder: Path, *, outcome: str | None = None) -> dict[str, bytes
         name = entry["outcome"]["name"]
         place = "" if number == 1 else f"{number}_{re.sub('[^0-9A-Za-z]+', '_', name)[:40]}/"
         book = book_network(folder, outcome=name)
-        made, lacking = _outcome_files(folder, entry, book)
+        made, missing = _outcome_files(folder, entry, book)
         files |= {place + file: content for file, (content, _) in made.items()}
         meaning |= {place + file: text for file, (_, text) in made.items()}
-        absent |= {place + file: reason for file, reason in lacking.items()}
+        absent |= {place + file: reason for file, reason in missing.items()}
         outcomes.append({**entry["outcome"], "state": entry["state"], "folder": place or "."})
         rows = book.excluded[["study", "treat1", "treat2", "reason"]].to_dict("records")
         left_out += [{"outcome": name, **row} for row in rows]

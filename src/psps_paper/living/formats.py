@@ -132,7 +132,7 @@ class Format:
         return "contrasts" if self.shape in ("contrasts", "relative") else "arms"
 
 
-def _contrasts(
+def _contrast_format(
     name: str, study: tuple[str, ...], treat: tuple[str, ...], te: tuple[str, ...], se: tuple[str, ...]
 ) -> Format:
     logs = tuple(log for names in LOGS.values() for log in names)
@@ -172,10 +172,10 @@ def _arms(
 
 # The first that fits is taken, those with signs first.
 FORMATS = (
-    _contrasts("psps-paper contrasts", ("study",), ("treat",), ("te",), ("se",)),
-    _contrasts("netmeta", ("studlab",), ("treat",), ("te",), ("sete",)),
-    _contrasts("netmeta", ("study",), ("treat",), ("te",), ("sete",)),
-    _contrasts("CINeMA, inverse variance", ("study", "id"), ("t",), ("effect",), ("se",)),
+    _contrast_format("psps-paper contrasts", ("study",), ("treat",), ("te",), ("se",)),
+    _contrast_format("netmeta", ("studlab",), ("treat",), ("te",), ("sete",)),
+    _contrast_format("netmeta", ("study",), ("treat",), ("te",), ("sete",)),
+    _contrast_format("CINeMA, inverse variance", ("study", "id"), ("t",), ("effect",), ("se",)),
     _relative("gemtc, relative effects", ("study",), ("treatment",), "diff", "stderr"),
     _relative("multinma, relative effects", ("study", "studyn"), ("trt", "trtc", "trtn"), "y", "se"),
     _arms(
@@ -298,12 +298,12 @@ def recognise(
             raise TableError(f"{file}: --map {target}={column}: {target!r} is not one of {', '.join(COLUMN_KINDS)}")
         if column not in columns:
             raise TableError(f"{file}: --map {target}={column}: no column {column!r}; there are {_few(columns)}")
-    layout, lacks = _find(columns, kind, mapping, constants)
+    layout, missing_by_form = _find(columns, kind, mapping, constants)
     _check_signs(columns, layout, kind, mapping, file)
     if layout is None:
         raise TableError(
             f"{file}: the columns ({_few(columns)}) fit no known convention for {kind}:\n"
-            + "\n".join(dict.fromkeys(lacks))
+            + "\n".join(dict.fromkeys(missing_by_form))
             + "\nName the columns yourself, for example --map study=Author --map te=SMD"
         )
     _check_options(layout, kind, mapping, constants, file)
@@ -313,18 +313,18 @@ def recognise(
 def _find(
     columns: Sequence[str], kind: Kind, mapping: Mapping[str, str], constants: Mapping[str, str]
 ) -> tuple[Layout | None, list[str]]:
-    """The layout of the first convention that fits, or what each lacks."""
+    """The layout of the first convention that fits, or what each misses."""
     if kind == "arms":
         revman = _revman_5(columns) or _revman_web(columns, constants)
         if revman:
             return _with_mapping(revman, mapping), []
-    lacks = []
+    missing_by_form = []
     for form in sorted((form for form in FORMATS if form.kind == kind), key=lambda form: not form.signs):
         layout, missing = _fit(form, columns, mapping, constants)
         if layout:
             return layout, []
-        lacks.append(f"  {form.name}: no {', '.join(missing)}")
-    return None, lacks
+        missing_by_form.append(f"  {form.name}: no {', '.join(missing)}")
+    return None, missing_by_form
 
 
 def _check_signs(

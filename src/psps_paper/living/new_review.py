@@ -195,7 +195,7 @@ def build_data(folder: Path, *, tell: Callable[[str], None] = lambda text: None)
     Raises
     ------
     TableError
-        ``review.yml`` lacks something or names what is not there; a table cannot be imported.
+        ``review.yml`` misses a setting or names what is not there; a table cannot be imported.
     """
     settings = read_settings(folder)
     with tempfile.TemporaryDirectory() as temporary:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from psps_paper.article.outcomes import load_outcome
 from psps_paper.article.published import published_edges
-from psps_paper.article.trials import check_network, lacking_print, main_part
+from psps_paper.article.trials import check_network, main_part, missing_from_data
 from psps_paper.living.formats import PERSON_TIME, Layout, plain
 from psps_paper.living.model import LOG_MEASURES, Options
 from psps_paper.network import contrast_notes
@@ -19,11 +19,11 @@ from psps_paper.tables.load import load_table
 
 
 def _without_sd(listed: pd.DataFrame, options: Options) -> list[str]:
-    lacking = int(listed["reason"].str.endswith(": no sd").sum())
-    if not lacking or not options.impute or options.impute_sd:
+    missing = int(listed["reason"].str.endswith(": no sd").sum())
+    if not missing or not options.impute or options.impute_sd:
         return []
     return [
-        f"{lacking} arms have a mean and no SD; --impute-sd would take the mean SD of the other studies, which is right"
+        f"{missing} arms have a mean and no SD; --impute-sd would take the mean SD of the other studies, which is right"
         " on one scale only"
     ]
 
@@ -140,23 +140,23 @@ def _beside_print(contrasts: pd.DataFrame, treatments: set[str], outcome: str, f
     be checked."""
     if not (folder / "nma_published.csv").is_file() or outcome != load_table("outcomes", folder)["outcome"].iloc[0]:
         return []
-    lacking = lacking_print(
+    missing = missing_from_data(
         main_part(contrasts, load_outcome(folder, outcome).reference)[0], load_table("nma_published", folder)
     )
     notes = []
-    unknown = sorted(treatments - lacking.known)
+    unknown = sorted(treatments - missing.known)
     if unknown:
         notes.append(
-            f"{', '.join(unknown)}: not among the treatments of nma_published.csv ({', '.join(sorted(lacking.known))});"
+            f"{', '.join(unknown)}: not among the treatments of nma_published.csv ({', '.join(sorted(missing.known))});"
             f" if these are other names for them, add --label '{unknown[0]}=NAME'"
         )
-    if lacking.treatments:
+    if missing.treatments:
         notes.append(
-            f"no estimate of {', '.join(lacking.treatments)}: what is printed of them, and ranks, cannot be checked"
+            f"no estimate of {', '.join(missing.treatments)}: what is printed of them, and ranks, cannot be checked"
         )
-    if lacking.comparisons:
+    if missing.comparisons:
         notes.append(
-            f"no estimate of {'; '.join(f'{a} against {b}' for a, b in lacking.comparisons)}: what is printed of the"
+            f"no estimate of {'; '.join(f'{a} against {b}' for a, b in missing.comparisons)}: what is printed of the"
             " whole network cannot be checked"
         )
     return notes
@@ -178,16 +178,16 @@ def printed_losses(contrasts: pd.DataFrame, outcome: str, folder: Path) -> str:
         return ""
     printed = load_table("nma_published", folder)
     inside = main_part(contrasts, load_outcome(folder, outcome).reference)[0]
-    lacking = lacking_print(inside, printed)
+    missing = missing_from_data(inside, printed)
     found = Counter(frozenset(pair) for pair in zip(inside["treat1"], inside["treat2"], strict=True))
     fewer = [
         (edge.treat1, edge.treat2, found[frozenset((edge.treat1, edge.treat2))], edge.estimates)
         for edge in published_edges(printed).itertuples()
         if found[frozenset((edge.treat1, edge.treat2))] < edge.estimates
     ]
-    if not (lacking.treatments or fewer):
+    if not (missing.treatments or fewer):
         return ""
-    parts = [f"treatments: {', '.join(lacking.treatments)}"] if lacking.treatments else []
+    parts = [f"treatments: {', '.join(missing.treatments)}"] if missing.treatments else []
     parts.append("estimates: " + "; ".join(f"{a} against {b}, {count} of {most}" for a, b, count, most in fewer))
     values = (
         printed[printed["quantity"].isin(["te", "lower", "upper"])]

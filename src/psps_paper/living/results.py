@@ -136,7 +136,7 @@ def _outcome(folder: Path, name: str) -> dict:
         "outcome": {"name": name, "measure": outcome.measure, "te_desirable": outcome.te_desirable},
         "state": book.state.label,
         "network": _network(book),
-        "contrasts": _contrasts(book),
+        "contrasts": _contrast_records(book),
         "ranks": [
             {"treatment": treatment, "rank": rank, "p_score": float(score)}
             for rank, (treatment, score) in enumerate(scores.items(), start=1)
@@ -167,7 +167,7 @@ def _network(book: BookNetwork) -> dict:
     }
 
 
-def _contrasts(book: BookNetwork) -> list[dict]:
+def _contrast_records(book: BookNetwork) -> list[dict]:
     fit, rows = book.fit, []
     order = book.outcome.ordered(fit.treatments)
     for k, treat1 in enumerate(order):

@@ -52,8 +52,8 @@ def read_studies(path: Path, name: str, studies: set[str]) -> pd.DataFrame:
                 if value and value not in JUDGEMENTS:
                     allowed = ", ".join(JUDGEMENTS)
                     raise TableError(f"{name}, row {number}, column {column}: {value!r} is not one of {allowed}")
-    lacking = pd.DataFrame({"study": sorted(studies - set(table["study"]))}, dtype=object)
-    return pd.concat([table, lacking], ignore_index=True).fillna("")
+    missing = pd.DataFrame({"study": sorted(studies - set(table["study"]))}, dtype=object)
+    return pd.concat([table, missing], ignore_index=True).fillna("")
 
 
 def numbers_of(table: pd.DataFrame, column: str, name: str) -> pd.Series:

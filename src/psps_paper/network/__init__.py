@@ -20,7 +20,7 @@ from psps_paper.network.order import PartialOrder, partial_order, poth
 from psps_paper.network.orientation import orient
 from psps_paper.network.ranking import mean_ranks, p_scores, p_scores_from, rank_probabilities, sucra
 from psps_paper.network.regression import NetworkMetaRegression, network_meta_regression
-from psps_paper.network.robust import RobustFit, cluster_robust
+from psps_paper.network.robust import RobustNetworkFit, cluster_robust
 from psps_paper.network.sensitivity import comparison_adjusted_funnel, leave_one_study_out
 from psps_paper.network.summary import heterogeneity_table, league_table, network_from_pooled
 from psps_paper.network.tau2_search import Tau2Maxima, Tau2Maximum
@@ -34,7 +34,7 @@ __all__ = [
     "NetworkMetaRegression",
     "PartialOrder",
     "QDecomposition",
-    "RobustFit",
+    "RobustNetworkFit",
     "Tau2Maxima",
     "Tau2Maximum",
     "cluster_robust",

@@ -17,7 +17,7 @@ LEVERAGE_TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
-class RobustFit(Result):
+class RobustNetworkFit(Result):
     """Cluster-robust inference; DataFrames [treatment x treatment], row minus column.
 
     ``df`` are Satterthwaite degrees of freedom of t, of which ``lower`` and ``upper`` make use.
@@ -40,7 +40,7 @@ class RobustFit(Result):
         return f"{head}\n\n{self.to_frame().to_string(index=False, float_format=as_text)}"
 
 
-def cluster_robust(fit: NetworkFit) -> RobustFit:
+def cluster_robust(fit: NetworkFit) -> RobustNetworkFit:
     """CR2 standard errors of the random-effects estimates, clustered by study.
 
     Parameters
@@ -50,7 +50,7 @@ def cluster_robust(fit: NetworkFit) -> RobustFit:
 
     Returns
     -------
-    RobustFit
+    RobustNetworkFit
         Estimates are those of the fit. Degrees of freedom under 4 mean that p-values and limits
         are not to be trusted (Tipton 2015).
 
@@ -101,4 +101,4 @@ def cluster_robust(fit: NetworkFit) -> RobustFit:
         return pd.DataFrame(full, index=fit.treatments, columns=fit.treatments)
 
     reach = square(scipy.special.stdtrit(df, (1 + fit.level) / 2) * se, 0.0)
-    return RobustFit(fit.te, square(se, 0.0), square(df, np.nan), fit.te - reach, fit.te + reach)
+    return RobustNetworkFit(fit.te, square(se, 0.0), square(df, np.nan), fit.te - reach, fit.te + reach)

@@ -41,7 +41,7 @@ class Fault:
     says: str
 
 
-# Recorded anew, so that it is the second entry that tells and not the checksum
+# Recorded again, so that the second entry tells and not the checksum
 TABLES = ("-m", "psps_paper.cli", "tables", "--record", "--data", "data")
 PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
 FAULTS = [

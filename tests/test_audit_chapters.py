@@ -48,7 +48,7 @@ def test_direct_evidence_is_never_told_wrongly_and_mostly_told(geometry):
 
 
 def test_a_part_of_the_simulation_comes_out_again(geometry):
-    """The public networks, counted anew; the random ones would take minutes."""
+    """The public networks, recounted; the random ones would take minutes."""
     script = runpy.run_path(str(ROOT / "benchmarks" / "audit_simulation.py"))
     counts = script["Counts"]()
     script["unharmed"](counts, 0)

@@ -854,7 +854,7 @@ PUBLISHED_ALONE = {
     "row", PUBLISHED.index, ids=lambda row: " ".join(PUBLISHED.loc[row, ["quantity", "treat1", "treat2"]].dropna())
 )
 def test_one_unit_in_a_published_result_changes_a_verdict(row):
-    """The network is not recovered anew here, which takes seconds; that is done for one value in ``clashing``."""
+    """The network is not recovered again here, which takes seconds; that is done for one value in ``clashing``."""
     rows = table("nma_published")
     rows["value"] += (rows.index == row) * 10.0 ** -rows["decimals"].astype(float)
     source = with_tables(nma_published=rows)

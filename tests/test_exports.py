@@ -196,7 +196,7 @@ def test_the_script_says_in_its_head_what_it_leaves_out():
         columns=["study", "treat1", "treat2", "te", "se"],
     )
     script = netmeta_script(fit_network(rows), measure="MD", desirable="lower")
-    assert '# Left out: the studies "Ko 2001", of which an arm would have a negative variance' in script
+    assert '# Left out: the studies "Ko 2001", where an arm would have a negative variance' in script
     assert "Ko 2001" not in script.split("library")[1] and "expected" not in script and "netmeta(TE" in script
     apart = netmeta_script(fit_network(rows[:4]), measure="MD", desirable="lower")
     assert "netmeta(TE" in apart

@@ -306,10 +306,10 @@ def test_contrasts_added_to_arms_say_which_arms_exports_will_lack(tmp_path):
         Options("contrasts"),
         data,
     )
-    assert "arms are known of some studies only; exports of arms will lack new" in beside_present(new, data).warnings
+    assert "arms are known of some studies only; exports of arms will miss new" in beside_present(new, data).warnings
     name, content, options = EXAMPLES["netmeta"]
     more = beside_present(imported(tmp_path, name, content, options, data), data)
-    assert "exports of arms will lack s1_1, s1_10, s1_11, s1_12, s1_13 and 20 more" in more.warnings[-1]
+    assert "exports of arms will miss s1_1, s1_10, s1_11, s1_12, s1_13 and 20 more" in more.warnings[-1]
     write_trials(new, data, add=True)
     assert [entry["kind"] for entry in load_source(data)["sources"]] == ["arms", "contrasts"]
 

@@ -39,7 +39,7 @@ MESSAGES = {
     "negative_se.csv": ", row 1, column seTE: '-0.2' is not a number greater than 0",
     "no_study.csv": ", row 1, column studlab: '' is not a label",
     "no_treatment.csv": ", row 1, column treat2: 'NA' is not a label",
-    "not_a_workbook.xlsx": ": not a readable XLSX workbook (BadZipFile); open it and save it anew",
+    "not_a_workbook.xlsx": ": not a readable XLSX workbook (BadZipFile); open it and save it again",
     "nothing_usable.csv": ": nothing of 2 rows can be used (1 no TE; 1 no seTE)",
     "one_arm_arms.csv": ": nothing of 1 rows can be used (1 A: the study has no other arm in the file)",
     "quartiles_out_of_order_arms.csv": ", row 1, column median: 5.0 is not at least q1",

@@ -41,7 +41,7 @@ def number(value: float, decimals: int = 2) -> str:
 
 
 def ratio_number(log: float) -> str:
-    """The ratio of which this is the logarithm: two decimals, or two digits where it is below 0.1 or above 100.
+    """The ratio with this logarithm: two decimals, or two digits where it is below 0.1 or above 100.
 
     Examples
     --------

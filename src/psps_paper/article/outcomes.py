@@ -34,7 +34,7 @@ class Outcome:
     scale_desirable, te_desirable : {"lower", "higher"}
         Desirable direction of the raw scale, and of te for the first-named treatment.
     order : tuple of str
-        Treatments, those that small-study effects are expected to favour first; every comparison runs in this order.
+        Treatments, first the ones that small-study effects are expected to favour; every comparison runs in this order.
     reference : str
         Treatment with which forest plots compare.
     tau2 : {"DL", "REML", "ML"}
@@ -65,7 +65,7 @@ class Outcome:
     level: float
 
     def ordered(self, treatments: Iterable[str]) -> list[str]:
-        """Treatments in the declared order; those that it does not name come last, by name."""
+        """Treatments in the declared order; treatments that it does not name come last, by name."""
         rank = {name: k for k, name in enumerate(self.order)}
         return sorted(treatments, key=lambda name: (rank.get(name, len(rank)), name))
 

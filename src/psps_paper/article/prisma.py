@@ -1,4 +1,4 @@
-"""The flow of records, and what its printed boxes imply for those that are not printed."""
+"""The flow of records, and what its printed boxes imply for the boxes that are not printed."""
 
 from __future__ import annotations
 

@@ -285,7 +285,7 @@ def information(fit: NetworkFit, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def resting_on_conversions(fit: NetworkFit, rows: pd.DataFrame) -> pd.DataFrame:
-    """How much of each comparison rests on which conversion.
+    """How much of each comparison rests on each conversion.
 
     Returns
     -------

@@ -80,7 +80,7 @@ def effect_direction_table(
     DataFrame [group, study, first-named arm, other arms, stated direction, numbers lean, the numbers, what the
     statement rests on,
                patients, risk of bias]
-        ``numbers lean`` is one of ``LEANS``, after :func:`leanings`; ``the numbers`` are those that it rests on.
+        ``numbers lean`` is one of ``LEANS``, after :func:`leanings`, and rests on ``the numbers``.
     """
     rows = _group_rows(studies, by, treatment_class).sort_values([by, "year", "ref"])
     arms = rows["arms"].str.split(" | ", n=1, regex=False)
@@ -158,7 +158,7 @@ def leanings(
 
 
 def stated_against_numbers(table: pd.DataFrame) -> pd.DataFrame:
-    """Studies by stated direction and by which way the numbers lean, from :func:`effect_direction_table`.
+    """Studies by stated direction and by the direction of the numbers, from :func:`effect_direction_table`.
 
     Returns
     -------

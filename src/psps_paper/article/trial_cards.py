@@ -70,7 +70,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Source:
-    """A page on which values of a card were read: label, address, kind of page, values read there."""
+    """A page that gave values of a card: label, address, kind of page, values read there."""
 
     label: str
     url: str
@@ -408,7 +408,7 @@ def resolved(identifier: str) -> tuple[int, str]:
 
 
 def _sources(row, own: pd.DataFrame) -> tuple[Source, ...]:
-    """Pages on which values were read, by identifier where they have one; the DOI of the reference list always comes
+    """Pages that gave values, by identifier where they have one; the DOI of the reference list always comes
     first."""
     seen = own[~own["source_kind"].isin(["searched", "article"])]
     keys = seen["identifier"].where(seen["identifier"].notna(), seen["source_url"])

@@ -30,7 +30,7 @@ ENOUGH_FOR_EGGER = 10  # Sterne 2011
 
 @dataclass(frozen=True)
 class Printed:
-    """The state in which only the article's printed numbers are known."""
+    """The state with nothing but the article's printed numbers."""
 
     folder: Path
     tier: str = "implied"
@@ -40,7 +40,7 @@ class Printed:
 
 @dataclass(frozen=True, eq=False)
 class Trials:
-    """The state in which trial-level estimates are in ``data/trials``.
+    """The state with trial-level estimates in ``data/trials``.
 
     Attributes
     ----------
@@ -108,7 +108,7 @@ class BookNetwork:
         return self.state.network
 
     def text_for(self, *, printed: str, trials: str) -> str:
-        """The one of two texts that suits the state."""
+        """Choose a text by whether trial-level estimates are known."""
         return printed if isinstance(self.state, Printed) else trials
 
     def comparisons(self) -> pd.DataFrame:

@@ -34,7 +34,7 @@ def _digits(value: float) -> str:
 
 
 def text_report(found: Audit, *, everything: bool = False) -> str:
-    """Findings in words, the gravest first; those that hold are counted, or listed with ``everything``."""
+    """Findings in words, the gravest first; statements that hold are counted, or listed with ``everything``."""
     lines = [found.printed.title]
     counts = found.count()
     lines.append(", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS))

@@ -28,7 +28,7 @@ class Square:
     printed : ndarray of bool [n, n]
         Where a cell is printed, in either direction.
     cells : tuple of Cell
-        Those that gave the bounds.
+        The cells that gave the bounds.
     symmetric : bool
         Whether every estimate can be the middle of its interval.
     """
@@ -101,7 +101,7 @@ def make_square(
 def closed(network: Network, square: Square, *, slack: float = SLACK) -> Square | None:
     """The same with every estimate confined by all others, and standard errors by these; None where cells clash.
 
-    Only for symmetric squares, in which an estimate is the middle of its interval.
+    Only for symmetric squares, where an estimate is the middle of its interval.
     """
     high = tightened(square.te_high)
     if high is None:

@@ -159,7 +159,7 @@ def linear_model(
 
 
 def _departures(design: Design, rows: Reduced, x: np.ndarray) -> np.ndarray:
-    """Columns [N x e] by which each design departs from consistency, as a study departs from the mean.
+    """Columns [N x e] for the departure of each design from consistency, as a study departs from the mean.
 
     A design with a arms gets a - 1 of them, whose contrasts all have variance 1 and correlation 1/2.
     """

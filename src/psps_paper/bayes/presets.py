@@ -6,7 +6,7 @@ Stat Med 2015;34:984-998, Table IV (80 settings, log odds ratios). Rhodes 2015: 
 Higgins JPT. J Clin Epidemiol 2015;68:52-60, Table 3 and appendix Tables A.3.1, A.3.2 (standardised
 mean differences). A number stands here only if it is the same in two public transcriptions of the table
 (for Turner 2015 and Rhodes 2015 those of the R packages bayesmeta and rnmamod, for Turner 2012 that of
-the R package gemtc and an analysis that cites the paper) and fits the authors' model, in which the
+the R package gemtc and an analysis that cites the paper) and fits the authors' model, where the
 location is a sum of a term of the outcome and one of the comparison. Other cells are None, and asking for
 one is an error that gives the reason.
 """

@@ -186,7 +186,7 @@ def switches_table(table: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         One row for each choice of all switches, with what was tried; a column for each conclusion holds its
-        verdict and the data sets in which it holds and fails.
+        verdict and the data sets where it holds and where it fails.
     """
     verdicts = [
         f"{row.verdict}" + "".join(f"; {word} {name}" for word, name in sets if not pd.isna(name))
@@ -217,7 +217,7 @@ def switches_table(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def witnesses_table(witnesses: Sequence[Witness]) -> pd.DataFrame:
-    """The stored data sets with the assumptions to which each belongs."""
+    """The stored data sets, each with its assumptions."""
     return pd.DataFrame(
         [
             {
@@ -236,14 +236,14 @@ def witnesses_table(witnesses: Sequence[Witness]) -> pd.DataFrame:
 def strictest_texts(
     ranges: pd.DataFrame, witnesses: Sequence[Witness], conclusion: str, counting: str, prefix: str
 ) -> dict[str, str]:
-    """The data set under the strictest assumptions in which a conclusion fails, as text: name, cap, single trials.
+    """The data set under the strictest assumptions where a conclusion fails, as text: name, cap, single trials.
 
     Raises ValueError where none was found.
     """
     row = ranges[(ranges["conclusion"] == conclusion) & (ranges["counting"] == counting)].iloc[0]
     named = {w.name: w for w in witnesses}
     if row["fails_strictly"] not in named:
-        raise ValueError(f"{conclusion}, {counting}: no data set was found in which it fails")
+        raise ValueError(f"{conclusion}, {counting}: no data set was found where it fails")
     own = named[row["fails_strictly"]].switches
     cap = min(c for c in CAPS if own["cap"] <= c)
     return {

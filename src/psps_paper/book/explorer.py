@@ -147,7 +147,7 @@ def explorer_data(
     scale : DataFrame
         The table ``clinical_scale`` (for the smallest important SMD, to the two decimals that the page shows).
     desirable, scale_desirable : {"lower", "higher"}
-        Desirable direction of te, and of the outcome's own scale on which a new trial is typed.
+        Desirable direction of te, and of the outcome's own scale, used to type a new trial.
 
     Returns
     -------

@@ -16,7 +16,7 @@ from psps_paper.conclusions.robustness import clinical_scale
 from psps_paper.formatting import estimate, interval, number, sentence_list
 from psps_paper.tables.load import load_table
 
-FREQUENT = 0.1  # share of patients from which the front page tells an event
+FREQUENT = 0.1  # the front page names events that at least this share of patients had
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ def harm_texts(events: pd.DataFrame) -> list[tuple[str, str, float]]:
     Parameters
     ----------
     events : DataFrame
-        Rows of :func:`psps_paper.article.harms.harms_table`. Left out are events of which there were none and parts of
+        Rows of :func:`psps_paper.article.harms.harms_table`. Left out are events that did not occur and parts of
         others; the first event of each trial comes before the second of any.
     """
     rows = events[~events["part"] & ~events["count"].str.startswith("none")]

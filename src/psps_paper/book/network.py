@@ -19,7 +19,7 @@ def i2_by_df(published: PublishedNetwork, reach: int = 3) -> pd.DataFrame:
     ----------
     published : PublishedNetwork
     reach : int
-        How many degrees of freedom to either side of those that the printed numbers of estimates leave.
+        How many degrees of freedom to look at on either side of those implied by the printed numbers of estimates.
 
     Returns
     -------

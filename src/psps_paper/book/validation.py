@@ -28,7 +28,7 @@ def agreement_by_field(folder: Path | None = None) -> pd.DataFrame:
     Returns
     -------
     DataFrame [reference, software, field, cells, digits, required digits, agrees, reason]
-        ``digits``: significant digits in which all cells agree, at most ``MOST_DIGITS`` since beyond it the order of
+        ``digits``: significant digits on which all cells agree, at most ``MOST_DIGITS`` since beyond it the order of
         additions decides; empty for a field that is not compared, with the reason.
     """
     folder = folder or oracle_folder()
@@ -92,7 +92,7 @@ def required_digits(tolerance: float) -> int:
 
 
 def agreement_numbers() -> dict[str, str]:
-    """Digits that must agree by kind of quantity, those that are shown, and the misprints of Wan's tables."""
+    """Digits that must agree by kind of quantity, digits shown, and the misprints of Wan's tables."""
     return {
         "digits_estimates": str(required_digits(TOLERANCE)),
         "digits_differences": str(required_digits(TOLERANCE_EVIDENCE)),

@@ -27,7 +27,7 @@ ZERO = 1e-12
 RELATIVE_ONLY = {"pval_Q"}
 
 NOT_COMPARED = {
-    "meta": "where the numbers come from and by which versions",
+    "meta": "where the numbers come from and the versions used",
     "input": "goes into the fit",
     "trts": "labels of rows and columns",
     "reference": "label of the baseline treatment",

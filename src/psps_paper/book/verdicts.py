@@ -45,7 +45,7 @@ def verdict_counts(checked: pd.DataFrame, by: str) -> pd.DataFrame:
 
 
 def number_texts(numbers: pd.DataFrame) -> dict[str, str]:
-    """Numbers of the article in all and those that a statement registers, as text: ``n_numbers`` and
+    """Count of all numbers of the article and of those that a statement registers, as text: ``n_numbers`` and
     ``n_registered``."""
     return {"n_numbers": str(len(numbers)), "n_registered": str(int(numbers["claims"].notna().sum()))}
 

@@ -88,7 +88,7 @@ def _rule(*tables: str):
 
 
 def disagreements(folder: Path | None = None) -> list[Disagreement]:
-    """Everything in which the tables of a data folder contradict each other; empty where all agree.
+    """All contradictions between the tables of a data folder; empty where all agree.
 
     Raises
     ------
@@ -237,7 +237,7 @@ def designs(tables: Tables) -> Iterator[Disagreement]:
 
 @_rule("studies", "nma_published")
 def network_comparisons(tables: Tables) -> Iterator[Disagreement]:
-    """The comparisons of the studies used are those of which the numbers of estimates are printed."""
+    """The comparisons of the studies used are those with a printed number of estimates."""
     edges = published_edges(tables["nma_published"])
     known = set(edges["treat1"] + " vs " + edges["treat2"])
     studies = tables["studies"]
@@ -347,7 +347,7 @@ def entered_twice(tables: Tables) -> Iterator[Disagreement]:
 
 
 def _driving(tables: Tables) -> set[str]:
-    """Facts from which responders are counted and effects converted."""
+    """Facts used to count responders and to convert effects."""
     counts = tables["responder_counts"]
     named = {name for column in COUNT_COLUMNS for name in counts[column].dropna()}
     return named | {name for names in tables["reextracted_contrasts"]["facts"].dropna() for name in names.split()}
@@ -435,9 +435,7 @@ def percentages_of_responders(tables: Tables) -> Iterator[Disagreement]:
             ]
         shares = [100 * count["number"] / n for n in people]
         if len(printed) and people and not any(_prints_as(share, percent) for share in shares for percent in printed):
-            expected = (
-                f"a number of which {_joined(printed)} % is the share of {_joined([people[0], people[-1]])} patients"
-            )
+            expected = f"a number with {_joined(printed)} % as the share of {_joined([people[0], people[-1]])} patients"
             yield _at(tables, "study_facts", row, "number", expected)
 
 

@@ -69,7 +69,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The tables on which checks draw, and the network that they imply."""
+    """The tables that checks use, and the network that they imply."""
 
     folder: Path | None = None
 

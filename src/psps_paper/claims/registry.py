@@ -36,11 +36,11 @@ def check_claims(folder: Path | None = None) -> pd.DataFrame:
     DataFrame
         The registry with the columns ``shown`` (the printed value as this edition writes it),
         ``computed`` (what the check found, formatted), ``low``, ``high``, ``detail``, ``verdict``,
-        ``as_expected`` (whether the verdict is the one of the last release), ``against`` (what the statement was
+        ``as_expected`` (whether the verdict is that of the last release), ``against`` (what the statement was
         checked against, one of ``AGAINST``) and ``statement`` (the id of the place that names the statement, which
         several places may repeat; see :func:`statements`). A statement that trial-level data
         check has the tier "recomputed" and is expected to agree with them, or to be not checkable where they hold too
-        little; then ``settles`` says what they lack.
+        little; then ``settles`` says what is missing.
     """
     evidence = Evidence(folder)
     claims = evidence.claims

@@ -99,7 +99,7 @@ def add_export(export: argparse.ArgumentParser) -> None:
 def add_new(new: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``psps-paper new``."""
     new.description = (
-        "In a new folder: a sample review that builds. In a review's folder: data/ anew, and the lines "
+        "In a new folder: a sample review that builds. In a review's folder: new data/, and the lines "
         "that repeat title, author and repository."
     )
     new.add_argument("folder", type=Path)

@@ -33,7 +33,7 @@ COMMANDS = {
     "import": Command("living", "files", "read trial-level data and, with --write, put them into data/trials"),
     "diff": Command("living", "files", "what an update changes: numbers, ranks, verdicts, conclusions that flip"),
     "export": Command("living", "files", "data and results for R, CINeMA, MetaInsight and spreadsheets"),
-    "new": Command("living", "files", "begin a review of your own, or make its data anew from review.yml"),
+    "new": Command("living", "files", "begin a review of your own, or remake its data from review.yml"),
     "witness": Command(
         "ensemble", "files", "refit a data set that agrees with the print: every printed value, and each conclusion"
     ),

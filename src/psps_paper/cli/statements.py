@@ -28,7 +28,7 @@ def add_tables(tables: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``psps-paper tables``."""
     tables.add_argument("--data", type=Path, help="data folder (default: that of this checkout)")
     tables.add_argument(
-        "--record", action="store_true", help="write data/checksums.sha256 anew after a change made on purpose"
+        "--record", action="store_true", help="rewrite data/checksums.sha256 after a change made on purpose"
     )
     tables.add_argument("--docx", type=Path, help="write the tables of a review of one's own to this Word document")
     tables.add_argument("--xlsx", type=Path, help="write them, with their footnotes, to this Excel workbook")

@@ -315,7 +315,7 @@ def threshold_texts(table: pd.DataFrame) -> dict[str, str]:
     -------
     dict
         ``rated_otherwise_of`` (for how many of the contrasts the certainty changes), ``n_judgements`` and
-        ``n_judged_otherwise`` (judgements of imprecision and heterogeneity, and those that change).
+        ``n_judged_otherwise`` (judgements of imprecision and heterogeneity, and how many change).
     """
     rated = table["what"] == "certainty"
     changes = table.drop(columns=["contrast", "what"]).nunique(axis=1) > 1

@@ -26,7 +26,7 @@ PROVED, OPEN, NONE_FOUND, NOT_SOUGHT, ALWAYS_FAILS = (
     "may hold, may fail",
     "no counterexample found",
     "no counterexample among the data sets, none sought",
-    "no case found in which it holds",
+    "no case found where it holds",
 )
 NO_SET, NO_SEARCH = "no agreeing set found", "not searched"
 _Z = float(scipy.special.ndtri(0.975))
@@ -214,7 +214,7 @@ def by_switch(witnesses: Sequence[Witness], found: pd.DataFrame, searches: pd.Da
     DataFrame [conclusion, tau2, crossovers, cap, trials, spread, verdict, z_low, z_high, p_score_low, p_score_high,
     holds_in, fails_in, searches, starts, least_miss]
         "impossible" where it is proved that nothing agrees with the print; "no agreeing set found" where none was, in
-        ``starts`` random starts of which the nearest misses a printed value by ``least_miss`` half-units; "not
+        ``starts`` random starts; the nearest misses a printed value by ``least_miss`` half-units; "not
         searched" where there were no starts.
     """
     if counting not in (*COUNTINGS, WITHOUT):
@@ -283,7 +283,7 @@ def robustness_of_conclusions(
         ``conclusion, treat1, treat2``; ``studies, estimates, patients_low, patients_high`` that it rests on;
         ``as_printed`` (always "holds": proved); ``fails_under`` and ``holds_under`` (countings under which some
         agreeing data set makes it fail, or under which none was found that does); ``witness`` (the one under the
-        strictest assumptions in which it fails) and ``searches``; ``te, lower, upper``; ``predict_lower,
+        strictest assumptions under which it fails) and ``searches``; ``te, lower, upper``; ``predict_lower,
         predict_upper`` (widest that the print allows); ``points, points_lower, points_upper`` (0 to 10, in favour of
         treat1); ``important``; ``verdict``.
     """

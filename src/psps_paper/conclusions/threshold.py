@@ -138,7 +138,7 @@ def _effects(contrasts: pd.DataFrame, treatments: list[str]) -> tuple[np.ndarray
     w = 1 / contrasts["se"].to_numpy(float) ** 2
     inner = (x[:, 1:].T * w) @ x[:, 1:]
     if np.linalg.matrix_rank(x[:, 1:]) < len(treatments) - 1:
-        raise ValueError("contrasts: the network is not connected; expected one in which every treatment is linked")
+        raise ValueError("contrasts: the network is not connected; expected one where every treatment is linked")
     influence = np.zeros((len(treatments), len(contrasts)))
     influence[1:] = np.linalg.solve(inner, x[:, 1:].T * w)
     return influence @ contrasts["te"].to_numpy(float), influence

@@ -143,7 +143,7 @@ def smd(
         "unbiased" or "UB": 1/n1 + 1/n2 + g^2 (1 - (m - 2) / (m J^2)) with m = N - 2 and g, J the
         exact Hedges correction, also for Cohen's d; this is what meta's metacont() 6.2-1 gives.
         "RevMan": 1/n1 + 1/n2 + te^2 / (2 (N - 3.94)), and te by the approximate correction
-        whatever ``correction`` says, but for Cohen's d ("none"), where nothing is taken off N;
+        whatever ``correction`` says, except for Cohen's d ("none"), where nothing is taken off N;
         metacont(exact.smd = FALSE), the convention of many published reviews.
 
     Returns

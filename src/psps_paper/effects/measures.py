@@ -112,7 +112,7 @@ def effect_sizes(
     arms : DataFrame
         One row per arm: ``study``, ``treatment`` and, by measure, ``n, mean, sd`` (see below),
         ``events, n`` or ``events, time`` (person-time). A study with a arms gives a (a - 1) / 2 rows,
-        in the order in which its arms are listed. Where ``mean`` or ``sd`` is missing it is taken
+        in the order that its arms are listed in. Where ``mean`` or ``sd`` is missing it is taken
         from ``se``, from ``lower, upper`` (a 95 % interval, t with n - 1 degrees of freedom), or from
         ``median`` with ``q1, q3`` or ``minimum, maximum`` or all of them.
     measure : str

@@ -24,7 +24,7 @@ def compatibility_map(evidence: PublishedResults, witnesses: Sequence[Witness], 
     Parameters
     ----------
     witnesses : sequence of Witness
-        Each shows that the combinations to which it belongs are possible.
+        Each shows that its combinations are possible.
     searches : DataFrame
         The table ``range_searches``: what was tried.
 
@@ -32,7 +32,7 @@ def compatibility_map(evidence: PublishedResults, witnesses: Sequence[Witness], 
     -------
     DataFrame [unit, crossovers, correlation, tau2_method, verdict, because, witness, starts, least_miss]
         ``verdict``: possible (``witness`` is a data set), impossible (``because`` is the argument in one line) or "not
-        found": no agreeing data set in ``starts`` random starts, the nearest of which misses a printed value by
+        found": no agreeing data set in ``starts`` random starts; the nearest misses a printed value by
         ``least_miss`` half-units of its last digit. SMDs are at most 3 in absolute value throughout.
     """
     rows = [_study_unit(evidence), _common_effect(evidence)]
@@ -125,7 +125,7 @@ def _common_effect(evidence: PublishedResults) -> dict:
             evidence.printed.loc[evidence.printed["quantity"] == "te", "treat2"]
         ):
             continue
-        # v is at most (4 + cap^2/2)/n; the fewest patients in all are those of the smallest trial, but for one
+        # v is at most (4 + cap^2/2)/n; the fewest patients in all are those of the smallest trial, except one
         # estimate each
         n = np.sort(mine["n_low"].to_numpy())
         patients = n.sum() + (evidence.edges["estimates"].iloc[k] - len(n)) * n[0]

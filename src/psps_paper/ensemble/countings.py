@@ -79,7 +79,7 @@ class Counting:
     study : ndarray of int [m]
         Row of ``evidence.studies`` behind each estimate.
     method : {"DL", "REML", "ML"}
-        By which tau2 was estimated in the print; every counting but those of another estimator keeps it.
+        The estimator of tau2 in the print; every counting keeps it unless it names another.
     """
 
     def __init__(self, evidence: PublishedResults, study: np.ndarray, method: Method):
@@ -138,7 +138,7 @@ class Counting:
 
 @dataclass(frozen=True)
 class Statistic:
-    """Q or Egger's t, from which no conclusion was drawn beyond what is printed."""
+    """Q or Egger's t; no conclusion was drawn from them beyond what is printed."""
 
     name: str
 

@@ -17,7 +17,7 @@ class PrintedValues:
     Attributes
     ----------
     table : DataFrame [quantity, treat1, treat2, low, high, half]
-        The printed values; I2, from which its interval follows; the absolute t of Egger's test; and the remark on where
+        The printed values; I2, which gives its interval; the absolute t of Egger's test; and the remark on where
         heterogeneity sits: each named comparison has a Q beyond its 5 % limit (``q_limits``) and a larger Q per
         degree of freedom than every other (``q_more``). ``half`` is half a unit of the last printed digit.
     """

@@ -118,7 +118,7 @@ def tau2_by_standard_error(
 def largest_estimate(evidence: PublishedResults, comparison: int) -> float:
     """Largest absolute SMD that an estimate of a comparison of parallel trials can have; infinite if nothing bounds it.
 
-    The article names the comparisons in which heterogeneity sits, so per degree of freedom any other has a smaller Q:
+    The article names the comparisons with heterogeneity, so per degree of freedom any other has a smaller Q:
     its Q is at most its share q of the printed total. For two estimates (te_i - te_j)^2 <= q (v_i + v_j), v = (4 +
     te^2/2)/n. One of the estimates is on the far side of the pooled one, so the largest, M, has M - te <= sqrt(2 q (4
     + M^2/2) / n) with te the pooled upper bound and n the fewest patients.
@@ -167,7 +167,7 @@ def dl_floor(evidence: PublishedResults, correlation: float | None) -> float:
 
 
 def typical_precision(evidence: PublishedResults, correlation: float | None, cap: float = 0.0) -> tuple[float, float]:
-    """Bounds of C, by which DerSimonian-Laird's estimator divides, over every spread of estimates.
+    """Bounds of C, the divisor of DerSimonian-Laird's estimator, over every spread of estimates.
 
     ``cap`` is the largest absolute SMD; it matters for the lower bound only. See :func:`dl_floor`.
     """
@@ -299,7 +299,7 @@ def _end_of_te(evidence: PublishedResults, treatment: str, z: Bound) -> float:
 
 
 class _Boxes:
-    """Boxes of (te, z) of the contrasts with the hub, of which those that clash with the print are thrown away."""
+    """Boxes of (te, z) of the contrasts with the hub; boxes that clash with the print are thrown away."""
 
     def __init__(self, evidence: PublishedResults, unprinted: str):
         self.evidence, self.others = evidence, list(evidence.edges["treat2"])

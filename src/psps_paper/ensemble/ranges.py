@@ -50,8 +50,8 @@ class Found:
 
 @dataclass(frozen=True, eq=False)
 class Searched:
-    """What was tried in one setting: starts, those that came near the print (no value missed by a half-unit), the least
-    miss in half-units, and pushes."""
+    """What was tried in one setting: starts, starts near the print (no value missed by a half-unit), the least miss in
+    half-units, and pushes."""
 
     setting: Setting
     starts: int
@@ -62,7 +62,7 @@ class Searched:
 
 
 def settings(method: Method) -> list[Setting]:
-    """Settings of one estimator, the stricter before those that contain it."""
+    """Settings of one estimator, the stricter first."""
     grid = [
         Setting(method, crossovers, cap, trials)
         for cap in CAPS
@@ -279,7 +279,7 @@ def _search_setting(
 
 
 def chosen(evidence: PublishedResults, found: Sequence[Found], *, tolerance: float = 0.4) -> pd.DataFrame:
-    """The table ``witnesses``: of all data sets found, those that span every range to within ``tolerance``.
+    """The table ``witnesses``: the data sets found that span every range to within ``tolerance``.
 
     Going through the settings from the strictest on, a data set is added where none kept so far that belongs to the
     setting comes as near to the end of a range, or lies on the same side of where a conclusion changes. With all

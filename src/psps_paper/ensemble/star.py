@@ -9,7 +9,7 @@ import numpy as np
 
 # tau2 at which likelihoods are compared before the last steps: few in a search, more for the answer
 _GRID, _FINE_GRID = (np.r_[0.0, np.geomspace(1e-4, 10.0, points)] for points in (30, 300))
-_FEW = 4  # data sets, up to which the fine grid is used
+_FEW = 4  # the fine grid is used up to this number of data sets
 
 
 @dataclass(frozen=True, eq=False)

@@ -44,7 +44,7 @@ def tau_posterior(
     data = style.table(curve, columns, where)[columns]
     style.check_numbers(data, columns, where, at_least=0)
     if len(data) < 2 or not (data["tau"].is_monotonic_increasing and data["below"].is_monotonic_increasing):
-        raise ValueError(f"{where}: expected two or more rows in which tau and below increase")
+        raise ValueError(f"{where}: expected two or more rows with increasing tau and below")
     low, median, high = np.interp([(1 - level) / 2, 0.5, (1 + level) / 2], data["below"], data["tau"])
 
     size, total = layout.font_size(width), layout.page_width(width)

@@ -36,7 +36,7 @@ def foreign(text: str, weight: str = "normal") -> str:
 
 @functools.cache
 def families(characters: str, entries: tuple[FontEntry, ...]) -> tuple[list[str], str]:
-    """Choose, for characters missing from the figures' own typeface, from typefaces those that together have most of
+    """Choose, for characters missing from the figures' own typeface, the typefaces that together have most of
     them.
 
     Parameters
@@ -90,7 +90,7 @@ def browser_finds_typefaces() -> Iterator[None]:
 def installed_typefaces(figure: Figure) -> Iterator[None]:
     """Let texts use installed typefaces for characters missing from the figures' own, while a PDF or a PNG is written.
 
-    Characters that no typeface has become boxes, of which one warning tells.
+    Characters that no typeface has become boxes, and one warning says so.
     """
     missing = {text: foreign(text.get_text(), text.get_fontweight()) for text in figure.findobj(Text)}
     before = {text: text.get_fontfamily() for text in missing if missing[text]}

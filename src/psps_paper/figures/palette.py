@@ -59,7 +59,7 @@ def class_colours() -> dict[str, str]:
 
 @functools.lru_cache(maxsize=4)
 def _trial_treatments(place: pathlib.Path, source: bytes) -> frozenset[str]:
-    """Treatments of the trials whose record is ``source``, by which the cache knows them again."""
+    """Treatments of the trials with the record ``source``, which is the key of the cache."""
     contrasts = load_table("contrasts", place)
     return frozenset(map(unprotected, pd.concat([contrasts["treat1"], contrasts["treat2"]])))
 

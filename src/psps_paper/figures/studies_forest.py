@@ -51,7 +51,7 @@ def forest_pairwise(
     ----------
     fit : PairwiseFit
     studies : DataFrame [study, te, se]
-        Those that were pooled, in their order.
+        The pooled studies, in their order.
     desirable : {"lower", "higher"}
         Whether a lower or a higher ``te`` is good for ``first``.
     ratio : bool

@@ -120,7 +120,7 @@ def findings_rows(
     Returns
     -------
     DataFrame [treatment, studies, effect, risk with reference, risk with treatment, certainty, why]
-        ``studies`` counts those that compare the two directly.
+        ``studies`` counts the direct comparisons.
     """
     judged = judgements(fit, reference, studies, rules)
     rows = []

@@ -1,4 +1,4 @@
-"""From rows of effects, in any of the ways in which papers print them, to contrasts."""
+"""From rows of effects, in any form that papers print, to contrasts."""
 
 from __future__ import annotations
 
@@ -226,7 +226,7 @@ def _effect(row: dict, layout: Layout, reader: _Cells, said: dict[str, list[obje
 
 
 def _spread(row: dict, given: float, scale: str, columns: Mapping[str, str]) -> str:
-    """Set se from limits or p of a row; a sentence on which, or nothing where there are none."""
+    """Set se from limits or p of a row; a sentence that names them, or nothing where there are none."""
     if not math.isnan(row["lower"]) and not math.isnan(row["upper"]):
         row["se"] = float(effect_from_interval(row["lower"], row["upper"], te=given, scale=scale).se)
         logs = "the logarithms of " if scale == "ratio" else ""

@@ -249,7 +249,7 @@ def left_out_of_netmeta(fit: NetworkFit) -> list[str]:
     negative = list(negative_arms(design, te, se))
     if negative:
         said.append(
-            f"the studies {', '.join(map(r_text, negative))}, of which an arm would have a negative variance; "
+            f"the studies {', '.join(map(r_text, negative))}, where an arm would have a negative variance; "
             "so no number is compared"
         )
     if fit.correlation and design.repeated:

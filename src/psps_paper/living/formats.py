@@ -290,8 +290,8 @@ def recognise(
     ------
     TableError
         No convention fits: the message lists what each needs. Or a column would be read as two things, two columns bear
-        the same name but for case and punctuation, a column's name holds a sign that changes its meaning, or an option
-        names what the convention does not have.
+        the same name apart from case and punctuation, a column's name holds a sign that changes its meaning, or an
+        option names what the convention does not have.
     """
     for target, column in mapping.items():
         if target not in COLUMN_KINDS and not _arm_column(target):

@@ -185,7 +185,7 @@ def _expected(fit: NetworkFit) -> list[str]:
 
 
 def _search(fit: NetworkFit) -> list[str]:
-    """Lines by which metafor looks for tau2; the likelihood can have several maxima."""
+    """Lines that make metafor search for tau2; the likelihood can have several maxima."""
     method = fit.method
     constant = "determinant(t(X) %*% X)$modulus / 2" if method == "REML" else "0"
     return [

@@ -55,7 +55,7 @@ ARMS_DICTIONARY = [
         "Standard deviation, converted or imputed where source.json says so",
     ),
     ("events", "number", "people", "yes", "People with the event, or events where time is given"),
-    ("time", "number", "person-time", "yes", "Person-time in which the events were counted"),
+    ("time", "number", "person-time", "yes", "Person-time over which the events were counted"),
     ("rows", "text", "none", "no", "Row of the imported file, counted from 1 below the header"),
 ]
 

@@ -56,7 +56,7 @@ DICTIONARIES = {
             "no",
             "",
             (
-                "Treatments, separated by a vertical bar between blanks, those that small studies may favour first; "
+                "Treatments, separated by a vertical bar between blanks, first the ones that small studies may favour; "
                 "it gives every comparison its direction"
             ),
         ),
@@ -96,12 +96,12 @@ DICTIONARIES = {
 
 
 def new_review(folder: Path, *, tell: Callable[[str], None] = lambda text: None) -> list[str]:
-    """Begin a review, or make the data of one anew after a change of its ``review.yml`` or tables.
+    """Begin a review, or remake its data after a change of its ``review.yml`` or tables.
 
     Parameters
     ----------
     folder : Path
-        A folder that does not exist or is empty gets the sample review; one with ``review.yml`` gets ``data/`` anew,
+        A folder that does not exist or is empty gets the sample review; one with ``review.yml`` gets a new ``data/``,
         and title, author and repository in the lines that repeat them; nothing else in it is touched.
     tell : callable
         Gets the import report of each table, as text.
@@ -156,9 +156,9 @@ def new_review(folder: Path, *, tell: Callable[[str], None] = lambda text: None)
 
 
 def _titled(templates: Mapping[str, bytes], files: Mapping[str, bytes], settings: dict) -> dict[str, bytes]:
-    """Those of the files of which a line no longer repeats ``review.yml``, with this line put right."""
+    """Files with a line that no longer repeats ``review.yml``, with the line put right."""
     title, author, repository = (" ".join(settings.get(name, "").split()) for name in ("title", "author", "repository"))
-    # The theme refuses an address of which it cannot tell what serves it
+    # The theme refuses an address of an unknown host
     linked = repository if re.fullmatch(r"https://[^/]*(github|gitlab|bitbucket)[^/]*/.+/[^/]+", repository) else ""
     values = {
         "TITLE": title,

@@ -136,8 +136,7 @@ def _label_notes(
 
 
 def _beside_print(contrasts: pd.DataFrame, treatments: set[str], outcome: str, folder: Path) -> list[str]:
-    """Treatments and comparisons in which the data and the printed results differ, because there no printed number can
-    be checked."""
+    """Treatments and comparisons of only the data or only the print: no printed number of theirs can be checked."""
     if not (folder / "nma_published.csv").is_file() or outcome != load_table("outcomes", folder)["outcome"].iloc[0]:
         return []
     missing = missing_from_data(

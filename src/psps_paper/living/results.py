@@ -74,7 +74,7 @@ def review_results(folder: Path, *, outcome: str | None = None) -> dict:
 
 
 def outcomes_with_results(folder: Path) -> list[str]:
-    """Outcomes of which there are trials or printed results, in the order of ``outcomes.csv``; at least the first."""
+    """Outcomes with trials or printed results, in the order of ``outcomes.csv``; at least the first."""
     names = [str(name) for name in load_table("outcomes", folder)["outcome"]]
     state = network_state(folder)
     trials = set(state.contrasts["outcome"]) if isinstance(state, Trials) else set()

@@ -108,7 +108,7 @@ class Review:
         return self._outcome(outcome)["te_desirable"]
 
     def direction(self, outcome: str) -> dict[str, str | float | bool]:
-        """Arguments of a forest plot that say which side favours what, in which unit, on which scale, and the level of
+        """Arguments of a forest plot: what each side favours, the unit, the scale, and the level of
         its intervals."""
         return {
             "desirable": self.te_desirable(outcome),
@@ -128,7 +128,7 @@ class Review:
         return self._outcome(outcome)["measure"] in LOG_MEASURES
 
     def number(self, outcome: str) -> Callable[[float], str]:
-        """How pages write an effect of an outcome: as it is, or the ratio of which it is the logarithm."""
+        """How pages write an effect of an outcome: as it is, or as a ratio where it is a logarithm."""
         return formatting.ratio_number if self.is_ratio(outcome) else formatting.number
 
     def league(self, outcome: str) -> pd.DataFrame:

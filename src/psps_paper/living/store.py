@@ -130,7 +130,7 @@ def beside_present(result: Import, folder: Path) -> Import:
     unarmed = sorted(set(together["study"]) - set(arms.loc[arms["outcome"] == outcome, "study"]))
     if len(arms) and unarmed:
         rest = f" and {len(unarmed) - 5} more" if len(unarmed) > 5 else ""
-        notes.append(f"arms are known of some studies only; exports of arms will lack {', '.join(unarmed[:5])}{rest}")
+        notes.append(f"arms are known of some studies only; exports of arms will miss {', '.join(unarmed[:5])}{rest}")
     return dataclasses.replace(result, warnings=notes)
 
 

@@ -28,7 +28,7 @@ def read_studies(path: Path, name: str, studies: set[str]) -> pd.DataFrame:
     name : str
         Of the file, for messages.
     studies : set of str
-        Those that have results. One without a row gets an empty one at the end, and so no judgement.
+        Studies with results. A study without a row gets an empty one at the end, and so no judgement.
 
     Returns
     -------

@@ -38,7 +38,7 @@ class BinaryNetworkFit(Result):
         By the same method from the two arms of studies that compare both; NaN where there are none or their odds
         ratio is 0 or infinite.
     treatments : list of str
-        Sorted; those that are left after the exclusions.
+        Sorted; the treatments left after the exclusions.
     method : {"MH", "NCH"}
     continuity : str or None
     q, df_q, p_q : float
@@ -102,7 +102,7 @@ class BinaryNetworkFit(Result):
 
     @property
     def excluded_studies(self) -> list[str]:
-        """Studies of which no arm was used."""
+        """Studies without an arm used."""
         return sorted(set(self.excluded["study"]) - set(self.arms["study"]))
 
     def to_frame(self) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Contrasts of a multi-arm study that were not printed, from those that were."""
+"""Contrasts of a multi-arm study that were not printed, from the printed ones."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class ComponentFit(Result):
     tau2_maxima : tuple of Tau2Maximum
         As in :class:`NetworkFit`.
     q_additive, df_q_additive, p_q_additive : float, int, float
-        Heterogeneity and lack of additivity together.
+        Heterogeneity and departure from additivity together.
     q_standard, df_q_standard, p_q_standard : float
         Of the network meta-analysis without additivity; NaN for a disconnected network, which has none.
     q_difference, df_q_difference, p_q_difference : float
@@ -260,7 +260,7 @@ def fit_components(
 
 
 def component_matrix(treatments: list[str], inactive: str | None, separator: str) -> pd.DataFrame:
-    """Which components are in which treatment, the inactive one left out [treatment x component] of 0 and 1."""
+    """The components of each treatment, without the inactive one [treatment x component] of 0 and 1."""
     if not isinstance(separator, str) or not separator.strip():
         raise ValueError(f"separator={separator!r}: expected text that is not blank, such as ' + '")
     parts = {name: [part.strip() for part in name.split(separator)] for name in treatments}

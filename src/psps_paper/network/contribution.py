@@ -67,7 +67,7 @@ def contribution_matrix(
         "shortest_path" (Papakonstantinou et al. 2018) takes the flow apart along shortest paths
         in turn and splits a path's flow equally among its comparisons. Which of several shortest
         paths comes first is not part of the method but changes shares; here it is the one that
-        netmeta 2.8-2 takes: a breadth-first search that visits treatments in the order in which
+        netmeta 2.8-2 takes: a breadth-first search that visits treatments in the order that
         they first appear when the comparisons "A:B", sorted, are read as tail, head of the flow.
         "random_walk" (Davies et al. 2022) takes every path of the flow with the probability that
         a walker who follows the flow takes it; it has no ties.

@@ -294,7 +294,7 @@ def _direct_rows(
     """Direct estimates: pair, y, loading, d and study of rows ``y ~ N(loading * effect, d + tau2)``.
 
     A contrast is such a row with loading 1, but several estimates of one study and comparison are
-    correlated: they enter as the independent rows to which the fit reduced them.
+    correlated: they enter as the independent rows that the fit reduced them to.
     """
     n = len(design.treatments)
     te, se = (fit.contrasts[name].to_numpy(float) for name in ("te", "se"))

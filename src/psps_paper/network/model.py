@@ -73,7 +73,7 @@ class NetworkFit(Result):
     df_predict : float
         By the convention that the fit was given, ``df_q - 1`` unless it says otherwise.
     predict_scale : float
-        Of standard errors in prediction intervals: 1, but for the convention of Partlett and Riley.
+        Of standard errors in prediction intervals: 1, except in the convention of Partlett and Riley.
     log_likelihood : float
         At ``tau2``, of the contrasts with each study's first arm as baseline; restricted, without
         the constant ``log|X'X| / 2``, under REML; NaN for a pooled network.
@@ -447,7 +447,7 @@ def fit_network(
     correlation : float, optional
         In [0, 1): within-study correlation of several estimates of one comparison by one study
         (several outcomes or waveforms), of their sampling errors and of their true effects alike.
-        0 gives the fit in which each estimate is a study of its own. Without it such rows are an
+        0 gives the fit that treats each estimate as a separate study. Without it such rows are an
         error. :func:`cluster_robust` gives standard errors that do not rely on it.
     df_predict : {"q-1", "q", "normal", "partlett-riley"}
         Degrees of freedom of t in prediction intervals. "q-1": those of Q less one, as netmeta 2.8

@@ -32,7 +32,7 @@ class PartialOrder(Result):
 
     @property
     def incomparable(self) -> list[tuple[str, str]]:
-        """Pairs of which each is better in some outcome."""
+        """Pairs where each is better in some outcome."""
         relation = self.relation.to_numpy()
         neither = np.triu(~(relation | relation.T), 1)
         return [(self.relation.index[i], self.relation.index[j]) for i, j in np.argwhere(neither)]

@@ -1,7 +1,7 @@
 """From contrasts to independent rows.
 
 With one tau2 and correlation 1/2 between the contrasts of a multi-arm study, the covariance of a
-study's contrasts is ``V + tau2 * R`` with known V and R. Written in a basis in which R is the
+study's contrasts is ``V + tau2 * R`` with known V and R. Written in a basis where R is the
 identity and V is diagonal, a study with a arms becomes a - 1 independent rows of variance
 ``d + tau2``. The likelihood, Q and every estimate are unchanged, no contrast serves as baseline,
 and all that follows is weighted least squares with diagonal weights.

@@ -20,7 +20,7 @@ LEVERAGE_TOLERANCE = 1e-9
 class RobustNetworkFit(Result):
     """Cluster-robust inference; DataFrames [treatment x treatment], row minus column.
 
-    ``df`` are Satterthwaite degrees of freedom of t, of which ``lower`` and ``upper`` make use.
+    ``df`` are Satterthwaite degrees of freedom of t, used by ``lower`` and ``upper``.
     Where a contrast rests on a single study ``se``, ``df`` and limits are NaN.
     """
 
@@ -55,7 +55,7 @@ def cluster_robust(fit: NetworkFit) -> RobustNetworkFit:
         are not to be trusted (Tipton 2015).
 
     Source: Bell & McCaffrey 2002; Tipton 2015; Pustejovsky & Tipton 2018, with the
-    symmetric square root in the basis in which the working covariance is the identity.
+    symmetric square root in the basis where the working covariance is the identity.
     Checked against: the same formulas written out with full matrices (tests).
     """
     design, rows = rows_of(fit)

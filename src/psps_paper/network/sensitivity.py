@@ -69,7 +69,7 @@ def comparison_adjusted_funnel(fit: NetworkFit, order: Sequence[str]) -> pd.Data
     ----------
     fit : NetworkFit
     order : sequence of str
-        All treatments in an order in which small-study effects are expected to point one way, for
+        All treatments in an order along which small-study effects are expected to point one way, for
         example the newest first; each contrast is turned so that its first treatment comes first
         here. The plot means nothing without such an order.
 

@@ -4,12 +4,12 @@ Twice the derivative of the log-likelihood is a difference ``c - a`` of two func
 with tau2: with ``P`` the projection that REML uses, c is ``y'PPy`` and a is ``tr P`` (REML) or the
 sum of weights (ML). Its own derivative is ``a2 - 2 c2`` with ``c2 = y'PPPy`` and ``a2 = tr PP`` (or
 the sum of squared weights), again both falling. So the values at the two ends of an interval bound
-both functions inside it, and an interval in which neither c = a nor a2 = 2 c2 is possible holds no
-or one stationary point, told by the signs of the ends. Intervals of which this can't be said are
+both functions inside it, and an interval where neither c = a nor a2 = 2 c2 is possible holds no
+or one stationary point, told by the signs of the ends. All other intervals are
 split. No stationary point is missed, up to rounding: pairs closer than ``FINEST`` are, and the
 log-likelihoods of such a pair differ by less than rounding.
 
-In coordinates in which the likelihood is that of independent ``u ~ N(0, lambda + tau2)``, c - a is
+In coordinates where the likelihood is that of independent ``u ~ N(0, lambda + tau2)``, c - a is
 the sum of ``(u^2 - lambda - tau2) / (lambda + tau2)^2``: it is negative beyond the largest
 ``u^2 - lambda``, which ends the search (or a bound from the sum of the u^2, :func:`_beyond`). Under
 ML a is larger still, since the d interlace the lambda.
@@ -85,7 +85,7 @@ class Tau2Maxima:
 
 
 class Likelihood(Protocol):
-    """Of tau2, for B data sets; ``index`` says to which of them each value of tau2 belongs.
+    """Of tau2, for B data sets; ``index`` gives the data set of each value of tau2.
 
     ``floor`` [B] is the smallest d, ``top`` [B] a tau2 beyond which the likelihood falls.
     """
@@ -196,7 +196,7 @@ class SeveralMeans:
     Parameters
     ----------
     group : ndarray of int [N]
-        From 0; rows of x that are the same but for their sign, ``sign`` [N].
+        From 0; rows of x that are the same except for their sign, ``sign`` [N].
     """
 
     def __init__(self, y: np.ndarray, d: np.ndarray, group: np.ndarray, sign: np.ndarray, *, restricted: bool):
@@ -240,7 +240,7 @@ class SeveralMeans:
 
 
 def _groups(x: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Group and sign of each row of x [N x p] where they are p rows but for signs; None elsewhere."""
+    """Group and sign of each row of x [N x p] where they are p rows apart from signs; None elsewhere."""
     place = (x != 0).argmax(axis=1)
     sign = np.sign(x[np.arange(len(x)), place])
     rows, group = np.unique(x * sign[:, None], axis=0, return_inverse=True)

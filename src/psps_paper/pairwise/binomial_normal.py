@@ -397,7 +397,7 @@ class _Search:
         ends = {low: slope(low), high: slope(high)}
         if ends[low] > 0 >= ends[high]:
             tau = scipy.optimize.brentq(lambda t: ends[t] if t in ends else slope(t), low, high, xtol=1e-13, rtol=1e-13)
-        else:  # the slope at an end is 0 but for rounding
+        else:  # the slope at an end is 0 apart from rounding
             tau = min(ends, key=lambda t: abs(ends[t]))
         return tau, self.given_tau(tau, last["near"])
 

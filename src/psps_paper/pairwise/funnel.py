@@ -398,7 +398,7 @@ def rank_test(te, se) -> RankTest:
     te, se = study_estimates(te, se, at_least=3)
     k, w = len(te), (se.min() / se) ** 2
     centre = (w * te).sum() / w.sum()
-    # Residuals that are 0 or equal but for rounding are ties.
+    # Residuals that are 0 or equal apart from rounding are ties.
     spread = np.sqrt(1 / w - 1 / w.sum())
     first = _ties((te - centre) / spread, np.abs(te).max() / spread.min())
     second = _ties(se**2, (se**2).max())

@@ -33,7 +33,7 @@ class SelectionModel(Result):
     tau2, se_tau2 : float
     weights : ndarray (J,)
         Relative probability of publication in each interval of p-values, 1 in the first that holds a study; 0 in
-        an interval without studies, the limit to which the likelihood rises.
+        an interval without studies, the limit that the likelihood rises to.
     intervals : DataFrame [upper, weight, se, studies]
         One row an interval: its upper end, its weight with standard error, and the number of studies.
     log_likelihood : float
@@ -186,7 +186,7 @@ def selection_model(
     weights: Sequence[float] | None = None,
     level: float = 0.95,
 ) -> SelectionModel:
-    """Random-effects meta-analysis in which publication depends on the p-value by steps, by maximum likelihood.
+    """Random-effects meta-analysis where publication depends on the p-value by steps, by maximum likelihood.
 
     Parameters
     ----------
@@ -196,7 +196,7 @@ def selection_model(
         Ends of the intervals of the one-sided p-value, ascending; 1 is added. A p-value equal to an end belongs to
         the interval below it.
     alternative : {"greater", "less"}
-        Direction in which a result is significant.
+        Direction of significant results.
     weights : sequence of float, optional
         Fixed relative probabilities of publication, one for each interval, in place of estimated ones: a
         sensitivity analysis for sets that are too small.
@@ -205,7 +205,7 @@ def selection_model(
     Returns
     -------
     SelectionModel
-        The global maximum: a grid over mean and tau, at each point of which the weights are a concave problem, and
+        The global maximum: a grid over mean and tau; at each point the weights are a concave problem, and
         Newton's method from its best points.
 
     Raises

@@ -11,7 +11,7 @@ from psps_paper.effects.checks import numbers
 from psps_paper.network.results import Result
 from psps_paper.pairwise.random_effects import study_estimates, two_sided_p
 
-# Standard errors that differ by less than this share are equal but for rounding.
+# Standard errors that differ by less than this share are equal apart from rounding.
 SAME_SE = 1e-9
 
 
@@ -105,7 +105,7 @@ def copas_jackson_bound(se, published, tau2: float = 0.0) -> np.ndarray:
 
 
 def _shift(published: np.ndarray) -> np.ndarray:
-    """Mean of a standard normal of which only the upper end, this fraction, is seen."""
+    """Mean of the upper tail of a standard normal that holds this fraction."""
     return np.exp(-(scipy.special.ndtri(published) ** 2) / 2) / np.sqrt(2 * np.pi) / published
 
 

@@ -40,7 +40,7 @@ class _Region:
 
     def _starts(self) -> np.ndarray:
         tree, m = self.tree, self.tree.m
-        rng = np.random.default_rng(self.seed)  # anew each time, so that answers do not depend on earlier ones
+        rng = np.random.default_rng(self.seed)  # a new one each time, so that answers do not depend on earlier ones
         x = np.empty((_STARTS, tree.n))
         near = np.log(tree.scale)
         x[:, :m] = tree.scale * rng.normal(0, 1.5, (_STARTS, m))

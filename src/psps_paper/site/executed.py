@@ -61,7 +61,7 @@ def stale_outputs(executed: Path, stored: Path) -> list[str]:
 
 
 def _shown(cell: Any) -> list[Any]:
-    """Outputs of a cell but for values that it glues, which a build takes out."""
+    """Outputs of a cell without the values that it glues, which a build takes out."""
     return [output for output in cell.get("outputs", []) if "scrapbook" not in output.get("metadata", {})]
 
 

@@ -65,7 +65,7 @@ class ReferenceOrder(BaseSortingStyle):
 
 
 class ReferenceStyle(UnsortedStyle):
-    """Names as in the article: a comma between them, and "et al." for those that it leaves out."""
+    """Names as in the article: a comma between them, and "et al." for the rest."""
 
     default_label_style = ReferenceNumbers
     default_sorting_style = ReferenceOrder
@@ -89,8 +89,8 @@ _LONG = re.compile(r"(?<=\S{6})[,/|=_(](?=\S{6})")
 
 _TABLE = re.compile(r'<div class="table-wrap"([^>]*)>(.*?</table>)', re.DOTALL)
 _WORDS = re.compile(r'<td((?: data-(?:value|head)="[^"]*")*)( class="number")?>(.*?)</td>', re.DOTALL)
-WIDE = 5  # columns from which a table takes the margin too
-PHRASE, SENTENCE = 16, 60  # characters from which a cell gets a width to be read in
+WIDE = 5  # a table with this many columns or more takes the margin too
+PHRASE, SENTENCE = 16, 60  # a cell with this many characters or more gets a width to be read in
 
 
 def roomy_tables(body: str) -> str:
@@ -273,7 +273,7 @@ def finish(app, error: Exception | None) -> None:
         )
         if marked != plain:
             write_atomically(page, marked.encode())
-    # PDFs of an earlier build would show earlier numbers, and the front page, written anew, does not link to them.
+    # PDFs of an earlier build would show earlier numbers, and the new front page does not link to them.
     shutil.rmtree(output / "pdf", ignore_errors=True)
     data = output / "data"
     data.mkdir(exist_ok=True)

@@ -107,7 +107,7 @@ def _problem(element: ElementTree.Element) -> str:
 
 
 def joined(body: str) -> str:
-    """A page's body in which no line ends between a formula and the comma after it."""
+    """A page's body without line breaks between a formula and the comma after it."""
     return re.sub(
         r'(<span class="math [^>]*><math(?:(?!</math>).)*</math></span>)([.,;:)]+)',
         r'<span class="with-comma">\1\2</span>',

@@ -103,7 +103,7 @@ def load_glossary(path: Path) -> dict[str, Term]:
 
 
 def explained(body: str, terms: dict[str, Term]) -> str:
-    """A page's body in which each abbreviation, where a section, table, figure or note first uses it, says what it
+    """A page's body where each abbreviation, on first use in a section, table, figure or note, says what it
     means.
 
     The full form is the title of an ``abbr``, for a mouse and a screen reader, and a link to the glossary page around

@@ -242,7 +242,7 @@ def page_count(pdf: bytes) -> int:
 
 
 def page_numbers(pdf: bytes) -> dict[str, int]:
-    """Page on which each named destination of a PDF by Chromium stands, counted from 1."""
+    """Page of each named destination of a PDF by Chromium, counted from 1."""
     objects = [
         int(number)
         for number, body in re.findall(rb"(?m)^(\d+) 0 obj\b(.*?)endobj", pdf, re.DOTALL)

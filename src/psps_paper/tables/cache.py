@@ -31,7 +31,7 @@ def once(name: str, inputs: str, compute: Callable[[], Result]) -> Result:
     name : str
         Of what is computed.
     inputs : str
-        Everything that the result depends on, but for the code of the package.
+        Everything that the result depends on, except the code of the package.
     compute : callable
         Without arguments; its result must be picklable.
     """

@@ -57,7 +57,7 @@ def changed_files(folder: Path | None = None) -> list[str]:
 
 
 def record_checksums(folder: Path | None = None) -> Path:
-    """Write ``data/checksums.sha256`` anew; for an author who has changed a table on purpose."""
+    """Rewrite ``data/checksums.sha256``, for an author who has changed a table on purpose."""
     folder = folder or data_folder()
     path = folder / CHECKSUMS
     write_atomically(path, "".join(f"{digest}  {name}\n" for name, digest in checksums(folder).items()).encode("utf-8"))

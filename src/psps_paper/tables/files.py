@@ -130,7 +130,7 @@ def finish_replacing(path: Path) -> None:
 
 
 def _apply(journal: Path, path: Path) -> None:
-    """Move the files of a journal to their places; those that are there already were moved before."""
+    """Move the files of a journal to their places; a file already there was moved before."""
     for k, name in json.loads((journal / "record.json").read_bytes())["files"].items():
         if (journal / k).is_file():
             os.replace(journal / k, path.parent / name)

@@ -35,7 +35,7 @@ CHECKSUMS = "checksums.sha256"
 
 
 def data_folder() -> Path:
-    """Folder of the tables: ``$PSPS_DATA``, else ``data/`` of the review in which one works, else of this checkout."""
+    """Folder of tables: ``$PSPS_DATA``, else ``data/`` of the review in the working folder, else of this checkout."""
     named = os.environ.get("PSPS_DATA")
     if named:
         return Path(named)

@@ -475,7 +475,7 @@ def _unreadable(name: str, why: str) -> TableError:
     old = name.lower().endswith(".xls")
     return TableError(
         f"{name}: not a readable {'XLS' if old else 'XLSX'} workbook ({why}); open it and "
-        + ("save it as XLSX" if old else "save it anew")
+        + ("save it as XLSX" if old else "save it again")
     )
 
 

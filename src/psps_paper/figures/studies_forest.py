@@ -9,20 +9,19 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
-from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from psps_paper.figures import layout, style
 from psps_paper.figures.drawing import Drawing
-from psps_paper.figures.forest import (
-    _favours_height,
-    _null_line,
-    _prediction_line,
-    _ratio_ticks,
-    _room_for_labels,
-    _write_favours,
+from psps_paper.figures.forest_frame import (
+    Frame,
+    Page,
     favours_labels,
     heterogeneity_line,
+    null_line,
+    number_axis,
     p_text,
+    prediction_line,
+    ratio_axis,
 )
 from psps_paper.figures.style import INK, MUTED, PAPER, Width
 from psps_paper.formatting import number, ratio_number
@@ -354,8 +353,8 @@ def _forest(
     rows: pd.DataFrame, heading: str, sides: tuple[str, str], axis_label: str, ratio: bool, width: Width
 ) -> Figure:
     """Rows from top to bottom: headings, estimates with weights, diamonds, notes."""
-    size, total = layout.font_size(width), layout.page_width(width)
-    wide, line = width == "double", layout.line_height(layout.font_size(width))
+    page = Page.of(width, sides)
+    size, total, wide = page.size, page.total, page.wide
     before = "" if wide else "weight "
     weights = ["" if np.isnan(w) else f"{before}{number(100 * w, 1)} %" for w in rows["weight"]]
     numbers = [*rows["estimate"], *rows["prediction"], heading]
@@ -368,42 +367,28 @@ def _forest(
         else layout.wrap(row.label, total - 10 * size if row.kind == "heading" else room, size, _weight(row.kind))
         for row in rows.itertuples()
     ]
-    heights = [
-        _row_height(row, text, line, size, wide=wide) for row, text in zip(rows.itertuples(), texts, strict=True)
-    ]
+    heights = [_row_height(row, text, page) for row, text in zip(rows.itertuples(), texts, strict=True)]
     beside = [t for t, kind in zip(texts, rows["kind"], strict=True) if kind in ("estimate", "summary")]
     left = max(layout.block_width(t, size, "bold") for t in beside) + 10 if wide else 4.0
-    span = total - left - number_width - (weight_width if wide else 0) - 12
-    side_texts = tuple(layout.wrap(side, 0.4 * total, size) for side in sides) if wide else sides
-    bottom = 3.3 * size + _favours_height(wide, side_texts, size)
-    top = bottom + sum(heights)
-    figure, canvas = layout.page(width, top + 1.7 * size + 2)
-    axes = layout.panel(figure, left, bottom, span, sum(heights), size)
-    limits = rows[["lower", "upper", "predict_lower", "predict_upper"]].to_numpy(float).ravel()
-    low, high = style.nice_limits([*limits, 0.0])
-    if wide:
-        half = max(layout.block_width(side, size) for side in side_texts) + 8
-        low, high = _room_for_labels(low, high, half, left, total - left, span)
-    axes.set(xlim=(low, high), ylim=(bottom, top), yticks=[])
-    axes.spines["left"].set_visible(False)
+    across = total - left - number_width - (weight_width if wide else 0) - 12
+    frame = Frame(page, left, page.axis_height, across, heights)
+    figure, canvas, axes = frame.open(1.7 * size)
+    span = frame.span(rows[["lower", "upper", "predict_lower", "predict_upper"]].to_numpy(float).ravel())
+    axes.set(xlim=span)
     if ratio:
-        ticks = _ratio_ticks(low, high, 6 if wide else 4)
-        axes.xaxis.set_major_locator(FixedLocator(np.log(ticks)))
-        axes.set_xticklabels([f"{tick:g}" for tick in ticks])
+        ratio_axis(axes, page, span, np.log)
     else:
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=6 if wide else 4))
-    layout.write(canvas, total - 1, top + 0.85 * size, heading, size, ha="right", color=MUTED)
-    places = {"left": left, "weights": total - number_width - 6 if wide else total - 1, "right": total - 1}
+        number_axis(axes, page)
+    layout.write(canvas, frame.right, frame.top + 0.85 * size, heading, size, ha="right", color=MUTED)
+    weights_right = total - number_width - 6 if wide else frame.right
     if wide and any(weights):
-        layout.write(canvas, places["weights"], top + 0.85 * size, "Weight", size, ha="right", color=MUTED)
+        layout.write(canvas, weights_right, frame.top + 0.85 * size, "Weight", size, ha="right", color=MUTED)
     bands = []
-    for row, text, weight, height in zip(rows.itertuples(), texts, weights, heights, strict=True):
-        bands += _write_row(canvas, axes, row, (text, weight), places, (top, height, size, wide))
-        top -= height
-    _null_line(axes, 0.0, bands)
+    for row, text, weight, top, height in zip(rows.itertuples(), texts, weights, frame.tops(), heights, strict=True):
+        bands += _write_row(canvas, axes, frame, row, (text, weight), weights_right, (top, height))
+    null_line(axes, 0.0, bands)
     label = layout.wrap(axis_label[0].upper() + axis_label[1:], total - left if wide else total - 4, size)
-    layout.write(canvas, left + span / 2, bottom - 2.4 * size, label, size, ha="center")
-    _write_favours(canvas, axes, side_texts, 0.0, (left, span), bottom - 3.5 * size, size, wide)
+    frame.close(canvas, axes, label, 0.0)
     return figure
 
 
@@ -411,31 +396,30 @@ def _weight(kind: str) -> str:
     return "normal" if kind == "estimate" else "bold"
 
 
-def _row_height(row, text: str, line: float, size: float, *, wide: bool) -> float:
-    lines = layout.line_count(text) * line
+def _row_height(row, text: str, page: Page) -> float:
     if row.kind in ("heading", "note"):
-        return lines + (0.9 if row.kind == "heading" else 0.7) * size
-    beside = (2 if row.prediction else 1) * line
-    return (max(lines, beside) if wide else lines + beside) + 0.5 * size
+        return layout.line_count(text) * page.line + (0.9 if row.kind == "heading" else 0.7) * page.size
+    return page.row_height(text, 2 if row.prediction else 1, 0.5)
 
 
 def _write_row(
     canvas: Axes,
     axes: Axes,
+    frame: Frame,
     row,
     texts: tuple[str, str],
-    places: dict[str, float],
-    geometry: tuple[float, float, float, bool],
+    weights_right: float,
+    place: tuple[float, float],
 ) -> list[tuple[float, float]]:
     """Write one row; returns the heights between which the null line is drawn beside it."""
-    (text, weight), (top, height, size, wide) = texts, geometry
-    line, bottom = layout.line_height(size), top - height
+    (text, weight), (top, height), wide = texts, place, frame.page.wide
+    line, size, bottom = frame.page.line, frame.page.size, top - height
     if row.kind in ("heading", "note"):
         bold = "bold" if row.kind == "heading" else "normal"
         low = bottom + 0.2 * size
         layout.write(canvas, 1, low, text, size, weight=bold, va="bottom", color=INK if bold == "bold" else MUTED)
         if row.kind == "heading" and row.text:
-            layout.write(canvas, places["right"], low, row.text, size, ha="right", va="bottom")
+            layout.write(canvas, frame.right, low, row.text, size, ha="right", va="bottom")
         return []
     bold = _weight(row.kind)
     middle = bottom + height / 2
@@ -446,8 +430,8 @@ def _write_row(
         layout.write(canvas, 1, top - 0.2 * size, text, size, weight=bold, va="top")
         y = bottom + 0.3 * size + (1 if row.prediction else 0.5) * line
     if row.prediction:
-        _prediction_line(axes, row.predict_lower, row.predict_upper, y)
-        layout.write(canvas, places["right"], y - 0.5 * line, row.prediction, size, ha="right", color=MUTED)
+        prediction_line(axes, row.predict_lower, row.predict_upper, y)
+        layout.write(canvas, frame.right, y - 0.5 * line, row.prediction, size, ha="right", color=MUTED)
     if row.kind == "summary":
         corners = [(row.lower, y), (row.te, y + 0.45 * size), (row.upper, y), (row.te, y - 0.45 * size)]
         fill = PAPER if row.label.lower() == "network" else INK
@@ -457,8 +441,8 @@ def _write_row(
         share = 0.5 if np.isnan(row.weight) else row.weight
         axes.plot(row.te, y, **layout.marker_style("s", INK, True, 3 + 5 * share**0.5))
     shift = 0.5 * line if row.prediction else 0
-    layout.write(canvas, places["right"], y + shift, row.estimate, size, ha="right", weight=bold)
+    layout.write(canvas, frame.right, y + shift, row.estimate, size, ha="right", weight=bold)
     if weight:
         where = middle if wide else top - 0.2 * size
-        layout.write(canvas, places["weights"], where, weight, size, ha="right", va="center" if wide else "top")
+        layout.write(canvas, weights_right, where, weight, size, ha="right", va="center" if wide else "top")
     return [(bottom, top)] if wide else [(bottom, bottom + 0.4 * size + (2 if row.prediction else 1) * line)]

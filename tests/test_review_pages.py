@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import replace
 
 import docx
@@ -16,6 +17,7 @@ from psps_paper.book.display import Shown
 from psps_paper.cli.main import main
 from psps_paper.figures import Drawing
 from psps_paper.living import certainty, pages
+from psps_paper.living.analyses import own_labels
 from psps_paper.living.documents import DocumentTable, write_documents
 from psps_paper.living.new_review import build_data, new_review
 from psps_paper.living.review import open_review
@@ -212,6 +214,31 @@ def test_subgroups_and_slopes_are_those_of_the_engine(inside):
     ).coefficients.iloc[-1]
     row = review.moderators("score").iloc[0]
     assert row["slope for one unit more"].startswith(review.number("score")(slope["estimate"]))
+
+
+@pytest.mark.parametrize(("correlation", "shown"), [(0, "\u2212"), (0.5, "not offered for correlated estimates")])
+def test_several_estimates_of_one_study_reach_every_page(tmp_path, monkeypatch, correlation, shown):
+    """``cases/07-several-estimates-of-one-study``: an import that takes both must give a review that builds."""
+    mine = tmp_path / "mine"
+    new_review(mine)
+    shutil.copy(next((ROOT / "tests" / "cases").glob("07-*")) / "sleep.csv", mine / "tables")
+    path = mine / "review.yml"
+    text = path.read_text()
+    path.write_text(text.replace("  - name: sleep\n", f"  - name: sleep\n    correlation: {correlation}\n"))
+    new_review(mine)
+    monkeypatch.chdir(mine / "book")
+    review = open_review()
+    assert all(pages.further_parts(review, outcome) for outcome in review.outcomes)
+    row = review.moderators("sleep").iloc[0]
+    assert shown in row["slope for one unit more"]
+    # The two estimates of Fir 2009 count apart, both with its year
+    fit = review.network("sleep").fit
+    labels = own_labels(fit.contrasts)
+    assert "Fir 2009 (estimate 2)" in labels
+    if not correlation:
+        years = pd.Series(fit.contrasts["study"].str[-4:].astype(float).to_numpy(), index=labels)
+        slope = network_meta_regression(fit.contrasts.assign(study=labels), years, "usual care", tau2="DL").coefficients
+        assert row["slope for one unit more"].startswith(review.number("sleep")(slope["estimate"].iloc[-1]))
 
 
 # ---------------------------------------------------------------- what review.yml and its tables may hold

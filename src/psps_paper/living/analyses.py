@@ -70,8 +70,17 @@ def regression_row(fit: NetworkFit, moderator: pd.Series, reference: str, number
     if used.nunique() < 2:
         row = [str(moderator.name), str(len(used)), "fewer than two different values", "", ""]
         return pd.DataFrame([row], columns=REGRESSION)
+    labels = own_labels(rows)
+    if fit.correlation and labels != rows["study"].tolist():
+        row = [str(moderator.name), str(len(used)), "not offered for correlated estimates of one study", "", ""]
+        return pd.DataFrame([row], columns=REGRESSION)
+    # As in the fit, each estimate of a comparison counts as a study; its values are those of the study
+    of_label = pd.Series(rows["study"].map(moderator).to_numpy(), index=labels)
+    of_label = of_label[~of_label.index.duplicated()]
     tau2 = _estimator(fit)
-    result = network_meta_regression(rows, used, reference=reference, tau2=tau2, level=fit.level)
+    result = network_meta_regression(
+        rows.assign(study=labels), of_label, reference=reference, tau2=tau2, level=fit.level
+    )
     slope = result.coefficients.iloc[-1]
     half = (fit.upper.iat[0, 1] - fit.lower.iat[0, 1]) / (2 * fit.se.iat[0, 1])
     low, high = slope["estimate"] - half * slope["se"], slope["estimate"] + half * slope["se"]
@@ -79,6 +88,22 @@ def regression_row(fit: NetworkFit, moderator: pd.Series, reference: str, number
     shown = f"{number(slope['estimate'])} ({number(low)} to {number(high)})"
     row = [str(moderator.name), str(len(used)), shown, p_value(p), plain_number(result.tau2, 3)]
     return pd.DataFrame([row], columns=REGRESSION)
+
+
+def own_labels(rows: pd.DataFrame) -> list[str]:
+    """Labels of the studies, one of its own for each further estimate of one comparison."""
+    taken = set(rows["study"])
+    seen: set[tuple] = set()
+    labels = []
+    for study, first, second in zip(rows["study"], rows["treat1"], rows["treat2"], strict=True):
+        label, k = study, 1
+        key = (study, *sorted([first, second]))
+        while (*key, label) in seen or (label != study and label in taken):
+            k += 1
+            label = f"{study} (estimate {k})"
+        seen.add((*key, label))
+        labels.append(label)
+    return labels
 
 
 def _tail(z: float) -> float:

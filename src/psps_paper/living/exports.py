@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from psps_paper.article.trials import BookNetwork, Trials, book_network
+from psps_paper.living.analyses import own_labels
 from psps_paper.living.metafor_script import metafor_script
 from psps_paper.living.r_text import r_matrix, r_number, r_text, r_vector
 from psps_paper.living.results import contrasts_table, results_json, review_results
@@ -314,7 +315,7 @@ def _netmeta_call(fit: NetworkFit, rows: pd.DataFrame, measure: str, desirable: 
         "library(netmeta)",
         "",
         "contrasts <- data.frame(",
-        ",\n".join(f"  {line}" for line in [f"studlab = {r_vector(map(r_text, _own_labels(rows)))}", *data]),
+        ",\n".join(f"  {line}" for line in [f"studlab = {r_vector(map(r_text, own_labels(rows)))}", *data]),
         ")",
         "",
         f"fit <- netmeta(TE, seTE, treat1, treat2, studlab, data = contrasts, sm = {r_text(measure)}, {tau},",
@@ -326,22 +327,6 @@ def _netmeta_call(fit: NetworkFit, rows: pd.DataFrame, measure: str, desirable: 
         "print(fit)",
         f"print(netrank(fit, small.values = {r_text('bad' if desirable == 'higher' else 'good')}))",
     ]
-
-
-def _own_labels(rows: pd.DataFrame) -> list[str]:
-    """Labels of the studies, one of its own for each further estimate of one comparison."""
-    taken = set(rows["study"])
-    seen: set[tuple] = set()
-    labels = []
-    for study, first, second in zip(rows["study"], rows["treat1"], rows["treat2"], strict=True):
-        label, k = study, 1
-        key = (study, *sorted([first, second]))
-        while (*key, label) in seen or (label != study and label in taken):
-            k += 1
-            label = f"{study} (estimate {k})"
-        seen.add((*key, label))
-        labels.append(label)
-    return labels
 
 
 def _comparison(fit: NetworkFit) -> list[str]:

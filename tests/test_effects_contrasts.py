@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from psps_paper.effects import (
-    arms_wide_to_long,
     contrasts_from_arms,
     correlation_from_sds,
     crossover_mean_difference,
@@ -110,19 +109,6 @@ def test_nothing_usable_gives_an_empty_table_with_its_columns():
     assert result.excluded["reason"].str.startswith("no events in any arm").all()
 
 
-def test_wide_and_long_tables_give_the_same_contrasts():
-    long = arms_of([(20, 3.0, 2.0, 0), (30, 4.0, 2.5, 0), (25, 5.0, 1.5, 0)])
-    wide = {"study": ["Ä 1", "Ö 2"]}
-    for i, row in enumerate(long.itertuples(), start=1):
-        for column in ("treatment", "n", "mean", "sd"):
-            value = getattr(row, column)
-            wide[f"{column}{i}"] = [value, value if i < 3 else None]
-    result = contrasts_from_arms(arms_wide_to_long(pd.DataFrame(wide)), measure="MD").table
-    expected = contrasts_from_arms(long, measure="MD").table
-    pd.testing.assert_frame_equal(result[result.study == "Ä 1"], expected)
-    assert (result.study == "Ö 2").sum() == 1
-
-
 @pytest.mark.parametrize(
     "change, message",
     [
@@ -152,11 +138,6 @@ def test_bad_tables():
         contrasts_from_arms(arms, measure="SMDs")
     with pytest.raises(ValueError, match="row label 7 is not unique"):
         contrasts_from_arms(arms.set_axis([7, 7]), measure="MD")
-    wide = pd.DataFrame({"study": ["a"], "treatment1": ["x"], "n1": [3], "treatment2": ["y"]})
-    with pytest.raises(ValueError, match="no column n2"):
-        arms_wide_to_long(wide)
-    with pytest.raises(ValueError, match="row 1, column study: a is not named in one row only"):
-        arms_wide_to_long(pd.concat([wide.assign(n2=3)] * 2, ignore_index=True))
 
 
 def test_imputation_follows_the_articles_order_and_is_logged():

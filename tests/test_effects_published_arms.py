@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from psps_paper.effects import arms_wide_to_long, contrasts_from_arms
+from psps_paper.effects import contrasts_from_arms
 
 ORACLES = Path(__file__).parent / "oracles"
 
@@ -96,15 +96,8 @@ def test_log_odds_ratios_of_smoking_cessation():
     rows = []
     for study, line in enumerate(SMOKING.splitlines(), start=1):
         cells = line.split()
-        row = {"study": str(study)}
-        for arm in range(len(cells) // 3):
-            treatment, events, n = cells[3 * arm : 3 * arm + 3]
-            row |= {
-                f"treatment{arm + 1}": treatment,
-                f"events{arm + 1}": float(events),
-                f"n{arm + 1}": float(n),
-            }
-        rows.append(row)
-    result = contrasts_from_arms(arms_wide_to_long(pd.DataFrame(rows)), measure="OR")
+        for treatment, events, n in zip(cells[::3], cells[1::3], cells[2::3], strict=True):
+            rows.append({"study": str(study), "treatment": treatment, "events": float(events), "n": float(n)})
+    result = contrasts_from_arms(pd.DataFrame(rows), measure="OR")
     assert_same(result.table, netmeta_input("smoking"))
     assert len(result.table) == 22 + 2 * 3 and result.excluded.empty

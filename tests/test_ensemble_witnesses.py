@@ -21,7 +21,7 @@ from psps_paper.conclusions.robustness import (
 )
 from psps_paper.ensemble import findings, load_witnesses, published_results
 from psps_paper.ensemble.countings import ONE_MEAN, ROBUST, WITHOUT, conclusions
-from psps_paper.ensemble.model import Setting
+from psps_paper.ensemble.model import Setting, variance_terms
 from psps_paper.ensemble.ranges import aimed_at, contains, explore, settings, targets
 from psps_paper.ensemble.witnesses import belongs, public_refit
 from psps_paper.network import fit_network
@@ -91,7 +91,13 @@ def test_standard_errors_follow_from_public_sample_sizes():
     sizes = EVIDENCE.studies.set_index("study")
     for witness in WITNESSES:
         rows = witness.rows
-        np.testing.assert_allclose(rows["se"], witness.formula_se, rtol=1e-5)
+        correlation = rows["correlation"].fillna(0.0).to_numpy()
+        a, b = variance_terms(
+            sizes.loc[rows["study"], "crossover"].to_numpy(),
+            correlation,
+            paired=bool(rows["correlation"].notna().any()),
+        )
+        np.testing.assert_allclose(rows["se"], np.sqrt((a + b * rows["te"] ** 2) / rows["n"]), rtol=1e-5)
         assert (rows["n"] >= sizes.loc[rows["study"], "n_low"].to_numpy()).all()
         assert (rows["n"] <= sizes.loc[rows["study"], "n_high"].to_numpy()).all()
         assert rows.groupby("study")[["n", "correlation"]].nunique().max().max() == 1, "one of each a study"

@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pandas as pd
 import pytest
 
 from psps_paper.article import facts as evidence
@@ -267,62 +266,37 @@ def test_every_fact_is_shown_with_its_value_and_its_page(facts):
     )
 
 
-@pytest.mark.parametrize("treatment_class", ["conservative", "minimally invasive", "neuromodulation", "surgery"])
-def test_every_value_on_a_class_page_traces_to_a_page(facts, studies, treatment_class):
-    table = evidence.class_page_table(studies, facts, treatment_class)
-    assert len(table) == (included(studies)["treatment_class"] == treatment_class).sum()
-    for column in ("patients", "follow-up", "measure", "result", "result in numbers"):
-        has_value, has_source = table[column] != "", table[f"{column} source"] != ""
-        assert (has_value == has_source).all(), column
-        for sources, study in zip(
-            table.loc[has_source, f"{column} source"], table.loc[has_source, "study"], strict=True
-        ):
-            ref = int(re.search(r"ref (\d+)", study)[1])
-            assert set(sources.split()) <= set(facts.loc[facts["ref"] == ref, "source_url"])
+def shown_numbers(facts):
+    """Results in numbers as pages show them, by the reference number of the study."""
+    arms, contrasts = evidence.arm_numbers(facts), evidence.contrast_numbers(facts)
+    refs = facts.drop_duplicates("study").set_index("study")["ref"]
+    return {
+        ref: evidence.numbers_text(arms[arms["study"] == study], contrasts[contrasts["study"] == study])
+        for study, ref in refs.items()
+    }
 
 
-def test_class_page_rejects_an_unknown_class(facts, studies):
-    with pytest.raises(ValueError, match="treatment_class='drugs'.*conservative"):
-        evidence.class_page_table(studies, facts, "drugs")
-
-
-def test_class_page_shows_when_arms_were_compared(facts, studies):
-    table = evidence.class_page_table(studies, facts, "neuromodulation").set_index("study")
-    assert table.at["Breel (ref 29)", "follow-up"] == "12 months; arms compared at 9 days"
-    assert table.at["Breel (ref 29)", "patients"] == "32 (randomised)"
-    assert table.at["Hara (ref 64)", "patients"] == "50 (treated)"
-
-
-def test_results_in_numbers_beside_the_words(facts, studies):
+def test_results_in_numbers_beside_the_words(facts):
     """Numbers as the abstracts give them: refs 60, 55, 27, 64 and 71."""
-    texts = {}
-    for kind in included(studies)["treatment_class"].unique():
-        texts |= evidence.class_page_table(studies, facts, kind).set_index("study")["result in numbers"].to_dict()
+    texts = shown_numbers(facts)
     assert (
-        texts["Manchikanti (ref 60)"]
+        texts[60]
         == "pain and disability, 24 months: responders adhesiolysis 82 % (49 of 60), caudal epidural 5 % (3 of 60)"
     )
-    assert (
-        "back pain, 6 months: change 10 kHz \N{MINUS SIGN}77 %, 10-1500 Hz \N{MINUS SIGN}64 %"
-        in texts["Bolash (ref 55)"]
-    )
+    assert "back pain, 6 months: change 10 kHz \N{MINUS SIGN}77 %, 10-1500 Hz \N{MINUS SIGN}64 %" in texts[55]
     minus = "\N{MINUS SIGN}"
     assert (
-        texts["Gewandter (ref 27)"]
+        texts[27]
         == f"pain, 7 weeks: difference gabapentin ER vs placebo {minus}0.01 ({minus}0.22 to 0.2) in points 0 to 10"
     )
-    assert texts["Hara (ref 64)"].startswith(
+    assert texts[64].startswith(
         f"disability, 3 months: mean change burst {minus}10.6, placebo {minus}9.3 (ODI 0 to 100)"
     )
-    assert (
-        "difference SCS plus OMM vs OMM 9 (0.6 to 17.5) percentage points; p = 0.036 between arms"
-        in texts["Rigoard (ref 71)"]
-    )
+    assert "difference SCS plus OMM vs OMM 9 (0.6 to 17.5) percentage points; p = 0.036 between arms" in texts[71]
     # values at different doses and times, a p within each arm, and both arms together make no comparison
-    assert texts["Khosravi (ref 56)"] == texts["Neumann (ref 62)"] == texts["Rigoard (ref 28)"] == ""
+    assert texts[56] == texts[62] == texts[28] == ""
     other = facts.assign(number=facts["number"].mask(facts["fact"] == "manchikanti2012.responders_percent.2", 15))
-    row = evidence.class_page_table(studies, other, "minimally invasive").set_index("study").loc["Manchikanti (ref 60)"]
-    assert "caudal epidural 15 % (3 of 60)" in row["result in numbers"]
+    assert "caudal epidural 15 % (3 of 60)" in shown_numbers(other)[60]
 
 
 def test_statements_that_rest_on_changes_within_arms_are_listed(facts):
@@ -333,22 +307,6 @@ def test_statements_that_rest_on_changes_within_arms_are_listed(facts):
     between = evidence.contrast_numbers(facts)
     for study in listed.loc[listed["ref"].isin([42, 44, 56, 62]), "study"]:
         assert between[between["study"] == study].empty, study
-
-
-def test_article_against_the_trials_own_pages(facts):
-    table = evidence.facts_against_article(facts, load_table("claims"), load_table("claim_facts"))
-    assert len(table) == len(load_table("claim_facts"))
-    # 5 of 12 is 41.67 %; the article prints 41.6 (Results, Narrative synthesis, neuromodulation)
-    assert table.loc[table["agrees"] == "no", "claim"].tolist() == ["neuromodulation.north_percutaneous"]
-
-
-def test_a_fact_from_the_article_cannot_check_it(facts):
-    own = facts[(facts["source_kind"] == "article") & facts["number"].notna()].iloc[0]["fact"]
-    link = pd.DataFrame(
-        [{"claim": "neuromodulation.deandres_low", "fact": own, "total": None, "relation": "same value", "note": None}]
-    )
-    with pytest.raises(ValueError, match="checks nothing"):
-        evidence.facts_against_article(facts, load_table("claims"), link)
 
 
 def test_unknown_fact_is_named(facts):
@@ -395,11 +353,3 @@ def test_follow_up_in_days(facts):
     )  # three programs of a week
     assert days["hara2022"] == pytest.approx(365.25)
     assert evidence.follow_up_days(facts, randomised=True)["hara2022"] == pytest.approx(365.25 / 4)
-
-
-def test_facts_of_a_study_show_what_was_not_found(facts):
-    shown = evidence.facts_of(facts, "tan2016")
-    assert (shown["value"] == evidence.NOT_FOUND).sum() > 5
-    assert evidence.facts_of(facts, "breel2021")["value"].str.contains("1 mm").any()
-    with pytest.raises(ValueError, match="nobody"):
-        evidence.facts_of(facts, "nobody")

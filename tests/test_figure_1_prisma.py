@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from helpers import table
-from psps_paper.article.prisma import STAGES, complete_flow, unlinked_steps
+from psps_paper.article.prisma import STAGES, complete_flow
 
 # Results, Study selection; Fig. 1, caption
 PRINTED = {
@@ -106,10 +106,3 @@ def test_two_unknowns_between_two_boxes_are_refused(prisma):
     second = prisma[prisma["box"] == "screened_out"].assign(box="also_out", order=4)
     with pytest.raises(ValueError, match="2 counts are unknown, one can be solved for"):
         complete_flow(pd.concat([prisma, second], ignore_index=True))
-
-
-def test_only_one_step_has_no_box_beside_it(prisma):
-    """From the 49 included to the 14 eligible for the network the article names no count of those left out."""
-    steps = unlinked_steps(prisma)
-    assert steps["difference"].tolist() == [-35]
-    assert steps.loc[0, ["from", "to"]].tolist() == ["Included in the review", "Eligible for the network meta-analysis"]

@@ -15,7 +15,7 @@ import pytest
 from article_text import article, paragraphs, words
 from conftest import BOOK, chapters
 from helpers import table
-from psps_paper.site.sentences import chapter_sentences, prose
+from sentences import chapter_sentences, prose
 
 PARAGRAPHS, NUMBERS = table("paragraphs"), table("article_numbers")
 CLAIMS = table("claims").set_index("id", drop=False)

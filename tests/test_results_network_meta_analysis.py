@@ -13,7 +13,6 @@ from helpers import evidence, table
 from psps_paper.article.published import (
     comparisons,
     forest_rows,
-    p_score_table,
     printed_values,
     published_edges,
     without_each,
@@ -145,13 +144,6 @@ def test_p_values_print_as_printed(fit, other, low, high):
 @pytest.mark.parametrize("treatment", P_SCORES)
 def test_p_scores_print_as_printed(fit, treatment):
     assert rounds_to(p_scores(fit, desirable="higher")[treatment], P_SCORES[treatment], 3)
-
-
-def test_p_score_table_sets_computed_beside_printed(published):
-    shown = p_score_table(published, desirable="higher").set_index("treatment")
-    assert shown.index.tolist() == [N, C, P, CM], "the printed order of the ranking"
-    assert shown["printed"].to_dict() == P_SCORES
-    assert all(rounds_to(row.p_score, row.printed, 3) for row in shown.itertuples())
 
 
 def test_i2_and_the_numbers_of_estimates_agree_on_the_degrees_of_freedom(published):

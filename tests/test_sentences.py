@@ -13,7 +13,7 @@ from helpers import ROOT, evidence, table
 from psps_paper.book.display import TIERS
 from psps_paper.book.verdicts import verdict_texts
 from psps_paper.claims.registry import check_claims, statements
-from psps_paper.site.sentences import (
+from sentences import (
     Sentence,
     chapter_sentences,
     glued_results,

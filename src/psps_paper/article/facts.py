@@ -90,35 +90,6 @@ def value_text(row: pd.Series) -> str:
     return f"{text} {unit}" + (f" ({row['counted']})" if isinstance(row["counted"], str) else "")
 
 
-def facts_of(facts: pd.DataFrame, study: str) -> pd.DataFrame:
-    """Everything that was found about a study, and what was looked for without result.
-
-    Returns
-    -------
-    DataFrame [field, value, arm, outcome, time, used, source kind, source, note]
-    """
-    rows = facts[facts["study"] == study]
-    if rows.empty:
-        raise ValueError(f"study={study!r}: study_facts.csv has no such study")
-    searched = rows["source_kind"] == "searched"
-    return pd.DataFrame(
-        {
-            "field": rows["field"].str.replace("_", " ").to_numpy(),
-            "value": [
-                NOT_FOUND if empty else value_text(row)
-                for empty, (_, row) in zip(searched, rows.iterrows(), strict=True)
-            ],
-            "arm": rows["arm"].to_numpy(),
-            "outcome": rows["outcome"].fillna("").to_numpy(),
-            "time": rows["time"].fillna("").to_numpy(),
-            "used": rows["chosen"].where(~searched, "").to_numpy(),
-            "source kind": rows["source_kind"].str.replace("_", " ").to_numpy(),
-            "source": rows["source_url"].fillna("").to_numpy(),
-            "note": rows["note"].fillna("").to_numpy(),
-        }
-    )
-
-
 def coverage(facts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
     """What is known of each study, field by field.
 
@@ -216,38 +187,6 @@ def patients_by_count(facts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFram
 def cells_not_looked_for(facts: pd.DataFrame, studies: pd.DataFrame) -> int:
     """Cells of :func:`coverage`, a study and a field each, that nobody has looked for."""
     return int((coverage(facts, studies) == NOT_SEARCHED).sum().sum())
-
-
-def class_page_table(studies: pd.DataFrame, facts: pd.DataFrame, treatment_class: str) -> pd.DataFrame:
-    """The table of a class page: one row a study, every value of a trial with its page.
-
-    Parameters
-    ----------
-    studies, facts : DataFrame
-        The tables ``studies`` and ``study_facts``.
-    treatment_class : str
-        As in ``studies``.
-
-    Returns
-    -------
-    DataFrame [sub-class, study, year, patients, comparison, follow-up, measure, result, result in numbers,
-               stated direction, risk of bias, and for patients, follow-up, measure, result and result in
-               numbers a column "... source"]
-        Sorted as in the article's narrative. Sub-class, comparison, direction and risk of bias come from the
-        article; an empty value has an empty source and means that nothing was found. The numbers are those of
-        :func:`arm_numbers` and :func:`contrast_numbers`, by outcome and time.
-
-    Raises
-    ------
-    ValueError
-        A class that no study has.
-    """
-    rows = included(studies)
-    rows = rows[rows["treatment_class"] == treatment_class].sort_values(["subclass", "year", "ref"])
-    if rows.empty:
-        known = ", ".join(sorted(included(studies)["treatment_class"].unique()))
-        raise ValueError(f"treatment_class={treatment_class!r}: expected one of {known}")
-    return pd.DataFrame([_class_row(row, facts) for row in rows.itertuples()])
 
 
 def arm_numbers(facts: pd.DataFrame) -> pd.DataFrame:
@@ -374,51 +313,6 @@ def weighted_risk_of_bias(studies: pd.DataFrame, facts: pd.DataFrame) -> pd.Data
     )
 
 
-def facts_against_article(facts: pd.DataFrame, claims: pd.DataFrame, claim_facts: pd.DataFrame) -> pd.DataFrame:
-    """Compare what the article prints about a trial with what the trial's own pages say.
-
-    Parameters
-    ----------
-    facts, claims, claim_facts : DataFrame
-        The tables ``study_facts``, ``claims`` and ``claim_facts``.
-
-    Returns
-    -------
-    DataFrame [claim, statement, place, printed, found, unit, agrees, source, note]
-        ``found`` is the number of the fact, or the percentage that two counts give; ``agrees`` is
-        "yes", "no", or "possible" where the fact only allows the printed value.
-
-    Raises
-    ------
-    ValueError
-        A fact that comes from the article itself, or a claim or fact that is not there.
-    """
-    registry = claims.drop_duplicates("id").set_index("id", drop=False)
-    rows = []
-    for link in claim_facts.itertuples():
-        if link.claim not in registry.index:
-            raise ValueError(f"claim_facts.csv: claim {link.claim!r} is not in claims.csv")
-        claim, row = registry.loc[link.claim], fact(facts, link.fact)
-        if row["source_kind"] in ("article", "searched"):
-            raise ValueError(f"claim_facts.csv: {link.fact} has source kind {row['source_kind']}, which checks nothing")
-        found = linked_value(facts, link.fact, link.total, link.relation)
-        same = rounds_to(found, claim["value"], claim["decimals"])
-        rows.append(
-            {
-                "claim": link.claim,
-                "statement": claim["quantity"],
-                "place": f"{claim['section']}, {claim['paragraph']}",
-                "printed": number(claim["value"], claim["decimals"]),
-                "found": number(found, int(claim["decimals"]) + (2 if link.relation == "percentage of counts" else 0)),
-                "unit": claim["unit"],
-                "agrees": ("possible" if link.relation == "allows" else "yes") if same else "no",
-                "source": row["source_url"],
-                "note": link.note if isinstance(link.note, str) else "",
-            }
-        )
-    return pd.DataFrame(rows)
-
-
 def differences_from_sources(source_differences: pd.DataFrame, facts: pd.DataFrame) -> pd.DataFrame:
     """Where the article and a trial's public pages differ in substance, or a source doubts itself.
 
@@ -496,61 +390,6 @@ def _number_text(value: float) -> str:
     # the shortest decimal that reads back as the value is what the source gives
     digits = repr(float(value)).partition(".")[2]
     return number(value, 0 if digits == "0" else len(digits))
-
-
-def _joined(rows: pd.DataFrame, *, with_arm: bool = False) -> tuple[str, str]:
-    texts, sources = [], []
-    for _, row in rows.iterrows():
-        text = value_text(row)
-        if with_arm and row["arm"] != "all":
-            text = f"{row['arm']}: {text}"
-        texts.append(text)
-        if row["source_url"] not in sources:
-            sources.append(row["source_url"])
-    return "; ".join(texts), " ".join(sources)
-
-
-def _class_row(study, facts: pd.DataFrame) -> dict[str, object]:
-    own = facts[facts["study"] == study.study]
-    size = chosen(own, "n_randomised", arm="all")
-    if size.empty:
-        size = chosen(own, "n_randomised")
-    patients, patients_source = _joined(size, with_arm=True)
-    end, end_source = _joined(pd.concat([chosen(own, "follow_up"), chosen(own, "follow_up_text")]))
-    compared, compared_source = _joined(chosen(own, "randomised_follow_up"))
-    if compared:
-        end, end_source = (
-            f"{end}; arms compared at {compared}",
-            " ".join(dict.fromkeys(f"{end_source} {compared_source}".split())),
-        )
-    measure, measure_source = _joined(chosen(own, "outcome_scale"))
-    result, result_source = _joined(_results(own))
-    arms, contrasts = arm_numbers(own), contrast_numbers(own)
-    return {
-        "sub-class": study.subclass,
-        "study": f"{study.first_author} (ref {study.ref})",
-        "year": str(study.year),
-        "patients": patients.replace(" patients", ""),
-        "comparison": study.arms.replace(" | ", " against "),
-        "follow-up": end,
-        "measure": measure,
-        "result": result,
-        "result in numbers": numbers_text(arms, contrasts),
-        "stated direction": study.direction,
-        "risk of bias": study.rob_overall,
-        "patients source": patients_source,
-        "follow-up source": end_source,
-        "measure source": measure_source,
-        "result source": result_source,
-        "result in numbers source": " ".join(pd.concat([arms["source"], contrasts["source"]]).unique()),
-    }
-
-
-def _results(own: pd.DataFrame) -> pd.DataFrame:
-    """The result in words, from the trial's own page where there is one."""
-    rows = chosen(own, "result_text")
-    first_hand = rows[rows["source_kind"] != "article"]
-    return first_hand if len(first_hand) else rows
 
 
 def _own_results(facts: pd.DataFrame) -> pd.DataFrame:

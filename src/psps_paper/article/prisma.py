@@ -53,19 +53,3 @@ def complete_flow(prisma: pd.DataFrame) -> pd.DataFrame:
         elif len(between) and expected != 0:
             raise ValueError(f"prisma.csv, boxes {names}: the counts do not add up, {int(expected)} are left over")
     return flow
-
-
-def unlinked_steps(prisma: pd.DataFrame) -> pd.DataFrame:
-    """Steps of the main path between which nothing is said to leave or enter, though the counts differ."""
-    flow = prisma.sort_values("order").reset_index(drop=True)
-    main = flow.index[flow["side"] == "main"]
-    rows = [
-        {
-            "from": flow.at[start, "label"],
-            "to": flow.at[end, "label"],
-            "difference": int(flow.at[end, "n"] - flow.at[start, "n"]),
-        }
-        for start, end in itertools.pairwise(main)
-        if end == start + 1 and flow.at[end, "n"] != flow.at[start, "n"]
-    ]
-    return pd.DataFrame(rows, columns=["from", "to", "difference"])

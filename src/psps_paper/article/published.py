@@ -9,7 +9,6 @@ import pandas as pd
 
 from psps_paper.formatting import interval, number, p_interval, p_value, printed_value
 from psps_paper.network.model import Desirable, NetworkFit
-from psps_paper.network.ranking import p_scores
 from psps_paper.network.summary import network_from_pooled
 from psps_paper.recover.contrasts import Recovery, leave_one_out, recover_contrasts
 from psps_paper.recover.printed import CONTRAST_QUANTITIES, I2_QUANTITIES, QUANTITIES
@@ -267,18 +266,6 @@ def forest_rows(published: PublishedNetwork, reference: str) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows).sort_values("te", ascending=False, ignore_index=True)
-
-
-def p_score_table(published: PublishedNetwork, fit: NetworkFit | None = None, *, desirable: Desirable) -> pd.DataFrame:
-    """P-scores of a network beside the printed ones: DataFrame [treatment, p_score, printed].
-
-    ``fit`` is by default the recovered network.
-    """
-    scores = p_scores(fit or published.fit, desirable=desirable).sort_values(ascending=False)
-    rows = published.printed[published.printed["quantity"] == "p_score"].set_index("treat1")["value"]
-    return pd.DataFrame(
-        {"treatment": scores.index, "p_score": scores.to_numpy(), "printed": rows.reindex(scores.index).to_numpy()}
-    )
 
 
 def contrast_texts(published: PublishedNetwork, treat1: str, treat2: str, prefix: str) -> dict[str, str]:

@@ -340,43 +340,5 @@ def _fits(te: pd.Series, se: pd.Series) -> tuple[PairwiseFit, PairwiseFit]:
     return plain, (meta_analysis(te, se, "DL", hartung_knapp=True) if len(te) > 1 else plain)
 
 
-def _printed_difference(row, facts: pd.DataFrame) -> str:
-    """What a page's own interval of the difference in percent gives for the NNT; empty where there is none."""
-    own = facts[
-        (facts["study"] == row.study)
-        & (facts["unit"] == "percent")
-        & (facts["chosen"] == "yes")
-        & (facts["time"] == row.time)
-    ]
-    found = {name: own.loc[own["field"] == name, "number"] for name in ("mean_difference", "lower", "upper")}
-    if any(len(values) != 1 for values in found.values()):
-        return ""
-    middle, low, high = (float(values.iloc[0]) for values in found.values())
-    # Fleiss 1981: Wald's interval widened by half of 1 / n1 + 1 / n2
-    wider = (1 / row.n1 + 1 / row.n2) / 2
-    corrected = [100 * (limit + side * wider) for limit, side in ((row.rd_lower, -1), (row.rd_upper, 1))]
-    same = all(abs(a - b) <= 0.05 for a, b in zip(corrected, (low, high), strict=True))
-    why = (
-        "Wald's interval with a continuity correction, which this table does without"
-        if same
-        else "by a method that is not stated"
-    )
-    return (
-        f"the abstract prints a difference of {middle:g} % ({low:g} to {high:g}), so {number(100 / high)} to"
-        f" {number(100 / low)}: {why}"
-    )
-
-
 def _possible(difference: float) -> float:
     return max(-1.0, min(1.0, difference))
-
-
-def _nnt(estimate: float, lower: float, upper: float) -> dict[str, object]:
-    if lower > 0:
-        return {"NNT": 1 / estimate, "lower": 1 / upper, "upper": 1 / lower, "note": ""}
-    return {
-        "NNT": 1 / estimate if estimate > 0 else math.nan,
-        "lower": 1 / upper if upper > 0 else math.nan,
-        "upper": math.inf,
-        "note": "no difference, or more responders in the comparator arm, is not excluded",
-    }

@@ -98,15 +98,6 @@ def stacked_percentages(studies: pd.DataFrame, rob_domains: pd.DataFrame) -> pd.
     return pd.DataFrame(rows)
 
 
-def by_class(studies: pd.DataFrame) -> pd.DataFrame:
-    """Overall judgements by treatment class: counts, and the share at high risk in percent."""
-    included = studies[studies["status"] == "included"]
-    table = pd.crosstab(included["treatment_class"], included["rob_overall"]).reindex(columns=JUDGEMENTS, fill_value=0)
-    table["studies"] = table.sum(axis=1)
-    table["high_percent"] = 100 * table["high"] / table["studies"]
-    return table.rename_axis(index="treatment_class", columns=None).reset_index()
-
-
 def by_year(studies: pd.DataFrame, *, years: int = 5) -> pd.DataFrame:
     """Overall judgements by year of publication.
 
@@ -131,23 +122,3 @@ def by_year(studies: pd.DataFrame, *, years: int = 5) -> pd.DataFrame:
     table["high_percent"] = 100 * table["high"] / table["studies"]
     table.insert(0, "years", [str(first) if years == 1 else f"{first} to {first + years - 1}" for first in table.index])
     return table.rename_axis(columns=None).reset_index(drop=True)
-
-
-def domain_table(rob_domains: pd.DataFrame, n_studies: int) -> pd.DataFrame:
-    """The domains as readers see them: one row a domain, one column a judgement, counts or ranges of counts."""
-    bounds = domain_bounds(rob_domains, n_studies)
-    bounds["cell"] = [
-        (
-            "unknown"
-            if (row.n_low, row.n_high) == (0, n_studies)
-            else (
-                f"at most {row.n_high}"
-                if row.tier == "unknown"
-                else (str(row.n_low) if row.n_low == row.n_high else f"{row.n_low} to {row.n_high}")
-                + ("" if row.tier == "printed" else f" ({row.tier})")
-            )
-        )
-        for row in bounds.itertuples()
-    ]
-    table = bounds.pivot(index=["domain", "domain_label"], columns="judgement", values="cell")[JUDGEMENTS]
-    return table.rename_axis(columns=None).reset_index().rename(columns={"domain_label": "what it judges"})

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 import pandas as pd
+from scipy.stats import binomtest
 
 from psps_paper.article.facts import COMPARABLE, arm_numbers, contrast_numbers, numbers_text, sample_size
 from psps_paper.article.studies import direction_counts, included
-from psps_paper.formatting import references
 from psps_paper.tables.load import meeting
 
 EXPECTATIONS = [
@@ -19,7 +19,6 @@ EXPECTATIONS = [
     "directions differ",
     "not testable",
 ]
-LEANS = ["to the first arm", "to another arm", "both ways", "to none", "not seen"]
 LARGEST = 0.5  # "most" and "more than half" both mean a share above this
 
 
@@ -80,7 +79,7 @@ def effect_direction_table(
     DataFrame [group, study, first-named arm, other arms, stated direction, numbers lean, the numbers, what the
     statement rests on,
                patients, risk of bias]
-        ``numbers lean`` is one of ``LEANS``, after :func:`leanings`, and rests on ``the numbers``.
+        ``numbers lean`` is as in :func:`leanings`, and rests on ``the numbers``.
     """
     rows = _group_rows(studies, by, treatment_class).sort_values([by, "year", "ref"])
     arms = rows["arms"].str.split(" | ", n=1, regex=False)
@@ -157,18 +156,6 @@ def leanings(
     )
 
 
-def stated_against_numbers(table: pd.DataFrame) -> pd.DataFrame:
-    """Studies by stated direction and by the direction of the numbers, from :func:`effect_direction_table`.
-
-    Returns
-    -------
-    DataFrame [stated direction, one column for each of LEANS, studies]
-    """
-    counts = pd.crosstab(table["stated direction"], table["numbers lean"]).reindex(columns=LEANS, fill_value=0)
-    counts["studies"] = counts.sum(axis=1)
-    return counts.rename_axis(columns=None).reset_index()
-
-
 def one_way(table: pd.DataFrame, direction: str = "no difference") -> tuple[int, int, int]:
     """Of :func:`effect_direction_table`, studies of a stated direction: how many, with numbers, and with numbers that
     lean one way."""
@@ -183,15 +170,14 @@ def sign_p(better: int, worse: int, even: int = 0) -> float:
     study. Without ``even`` the distribution is symmetric, so other definitions of two-sided agree. A further even study
     never lowers the result, and where no direction leads it is 1: studies without a difference are no evidence of one.
 
-    Source: Dixon & Mood 1946.  Checked against: scipy.stats.binomtest.
+    Source: Dixon & Mood 1946, by scipy.stats.binomtest.  Checked against: sums of binomial coefficients.
     """
     if min(better, worse, even) < 0:
         raise ValueError(f"better={better}, worse={worse}, even={even}: expected counts of at least 0")
     n = better + worse + even
     if n == 0:
         return math.nan
-    tail = sum(math.comb(n, k) for k in range(max(better, worse), n + 1)) / 2**n
-    return min(1.0, 2 * tail)
+    return min(1.0, 2 * float(binomtest(max(better, worse), n, alternative="greater").pvalue))
 
 
 def sign_tests(studies: pd.DataFrame, *, by: str = "subclass", treatment_class: str | None = None) -> pd.DataFrame:
@@ -227,21 +213,6 @@ def sign_tests(studies: pd.DataFrame, *, by: str = "subclass", treatment_class: 
         sign_p(int(a), int(b), int(c)) for a, b, c in zip(better, worse, even, strict=True)
     ]
     return table
-
-
-def groupings(studies: pd.DataFrame, treatment_class: str) -> pd.DataFrame:
-    """How the two groupings of a class meet: DataFrame [as a clinician would ask, as in the article, studies,
-    references]."""
-    rows = _group_rows(studies, "clinical_group", treatment_class).sort_values("ref")
-    refs = rows.groupby(["clinical_group", "subclass"])["ref"].agg(list)
-    return pd.DataFrame(
-        {
-            "as a clinician would ask": refs.index.get_level_values(0),
-            "as in the article": refs.index.get_level_values(1),
-            "studies": refs.map(len).to_numpy(),
-            "references": [references(group) for group in refs],
-        }
-    )
 
 
 def summary_against_table(studies: pd.DataFrame, summary_claims: pd.DataFrame) -> pd.DataFrame:

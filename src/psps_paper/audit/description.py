@@ -21,7 +21,6 @@ from psps_paper.tables.yaml_text import load_yaml
 MOST_SHEETS = 30
 SCHEMA = "1"
 ORIENTATIONS = ("row versus column", "column versus row")
-AREAS = ("lower", "upper", "both", "list")
 _TOP = ("schema", "title", "source", "networks", "percentages")
 _NETWORK = (
     "name",

@@ -9,7 +9,7 @@ from itertools import combinations, pairwise
 
 import numpy as np
 
-from psps_paper.audit.cells import interval_of, place
+from psps_paper.audit.cells import interval_of
 from psps_paper.audit.closure import feasible, repairs, smallest_cycle
 from psps_paper.audit.covariance import covariance_exists
 from psps_paper.audit.findings import Finding, overlap
@@ -631,8 +631,3 @@ def covariance_findings(analysis: Analysis, square: Square) -> list[Finding]:
         "Is a limit another, or do the cells come from different models?"
     )
     return [Finding("covariance", where, printed, _NAN, _NAN, "clash", why, pairs)]
-
-
-def where_of(analysis: Analysis, cell: Cell) -> str:
-    """A cell's place with its analysis, for findings."""
-    return place(cell, analysis.network.name, analysis.label)

@@ -3,7 +3,7 @@
 te of "treat1 vs treat2" is treat1 minus treat2 everywhere.
 """
 
-from psps_paper.effects.arms import Contrasts, ImputedArms, arms_wide_to_long, contrasts_from_arms, impute_sd
+from psps_paper.effects.arms import Contrasts, ImputedArms, contrasts_from_arms, impute_sd
 from psps_paper.effects.estimates import (
     Effect,
     correlation_from_sds,
@@ -43,7 +43,6 @@ __all__ = [
     "EffectSizes",
     "ImputedArms",
     "MeanSD",
-    "arms_wide_to_long",
     "back_transform",
     "change_effect",
     "complete_means",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
@@ -65,50 +64,6 @@ class ImputedArms:
     log: pd.DataFrame
 
 
-def arms_wide_to_long(wide: pd.DataFrame, *, source: str = "arms") -> pd.DataFrame:
-    """One row per arm from one row per study.
-
-    Parameters
-    ----------
-    wide : DataFrame
-        ``study`` and numbered columns, ``treatment1, n1, mean1, sd1, treatment2, ...`` or with
-        ``events``. Other columns are repeated on each arm.
-    source : str
-        File or table named in errors.
-
-    Returns
-    -------
-    DataFrame
-        ``study, treatment`` and the columns without their numbers; studies and arms in the order
-        given, indexed by (row of ``wide``, arm number). An arm whose numbered cells are all empty
-        is absent.
-
-    Raises
-    ------
-    ValueError
-        Where a numbered column is missing for an arm, or a study has several rows.
-    """
-    require_columns(wide, ["study"], source)
-    numbered = {c: match for c in wide.columns if (match := re.fullmatch(r"(\D+)(\d+)", str(c)))}
-    stems = list(dict.fromkeys(match[1] for match in numbered.values()))
-    arm_numbers = sorted({int(match[2]) for match in numbered.values()})
-    require_columns(wide, [f"{stem}{arm}" for arm in arm_numbers for stem in stems], source)
-    repeated = wide["study"].duplicated().to_numpy()
-    require(~repeated, wide["study"], "study", "named in one row only", rows=wide.index, source=source)
-    shared = [c for c in wide.columns if c not in numbered]
-    parts = []
-    for arm in arm_numbers:
-        part = wide[shared + [f"{stem}{arm}" for stem in stems]]
-        part = part.rename(columns={f"{stem}{arm}": stem for stem in stems})
-        parts.append(part[part[stems].notna().any(axis=1)])
-    long = pd.concat(parts, keys=arm_numbers, names=["arm", "row"]).swaplevel()
-    return long.loc[[key for row in wide.index for key in _keys(long, row, arm_numbers)]]
-
-
-def _keys(long: pd.DataFrame, row, arm_numbers: list[int]) -> list[tuple]:
-    return [(row, arm) for arm in arm_numbers if (row, arm) in long.index]
-
-
 def require_columns(table: pd.DataFrame, columns: list[str], source: str) -> None:
     """Raise ValueError naming the columns that are not there."""
     if not isinstance(table, pd.DataFrame):
@@ -134,7 +89,7 @@ def contrasts_from_arms(
     ----------
     arms : DataFrame
         One row per arm: ``study``, ``treatment`` and ``n, mean, sd`` (SMD, MD) or ``events, n``
-        (OR, RD). Wide tables go through :func:`arms_wide_to_long`.
+        (OR, RD).
     measure : {"SMD", "MD", "OR", "RD"}
         OR contrasts are on the log scale.
     correction, variance : str

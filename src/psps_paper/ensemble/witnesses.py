@@ -23,7 +23,7 @@ from psps_paper.ensemble.countings import (
     Counting,
     conclusions,
 )
-from psps_paper.ensemble.model import CROSSOVERS, Method, PublishedResults, variance_terms
+from psps_paper.ensemble.model import CROSSOVERS, Method, PublishedResults
 from psps_paper.ensemble.printed import PrintedValues
 from psps_paper.network import fit_network
 from psps_paper.network.ranking import p_scores
@@ -69,14 +69,6 @@ class Witness:
     def contrasts(self) -> pd.DataFrame:
         """Rows [study, treat1, treat2, te, se], ready for ``fit_network(correlation=...)``."""
         return self.evidence.contrasts(self.study).assign(te=self.te, se=self.se)
-
-    @property
-    def formula_se(self) -> np.ndarray:
-        """Standard errors that follow from te, n and correlation."""
-        given = self.rows["correlation"].notna().to_numpy()
-        crossover = self.evidence.studies["crossover"].to_numpy()[self.study]
-        a, b = variance_terms(crossover, self.rows["correlation"].fillna(0.0).to_numpy(), paired=bool(given.any()))
-        return np.sqrt((a + b * self.te**2) / self.rows["n"])
 
     @cached_property
     def switches(self) -> dict[str, object]:

@@ -13,7 +13,6 @@ from psps_paper.living.certainty import DOMAINS, NOT_JUDGED, Rules, absolute_ris
 from psps_paper.network import NetworkFit, fit_network, network_meta_regression, subnetworks
 
 Number = Callable[[float], str]
-RISKS = ("OR", "RR", "HR", "RD")
 SUBGROUPS = ["subgroup", "studies", "treatment", "estimate", "tau²"]
 REGRESSION = ["moderator", "studies", "slope for one unit more", "p", "tau²"]
 FINDINGS = ["treatment", "studies", "effect", "risk with reference", "risk with treatment", "certainty", "why"]

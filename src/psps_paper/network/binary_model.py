@@ -100,11 +100,6 @@ class BinaryNetworkFit(Result):
     def se_direct(self) -> pd.DataFrame:
         return square(self._direct[1], self.treatments)
 
-    @property
-    def excluded_studies(self) -> list[str]:
-        """Studies without an arm used."""
-        return sorted(set(self.excluded["study"]) - set(self.arms["study"]))
-
     def to_frame(self) -> pd.DataFrame:
         """All pairs of treatments: treat1, treat2, te_common, ..., p_common, te_direct, se_direct."""
         names = ["te_common", "se_common", "lower_common", "upper_common", "p_common", "te_direct", "se_direct"]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from psps_paper.figures import layout, palette, style
@@ -16,6 +19,7 @@ from psps_paper.formatting import number
 JUDGEMENTS = tuple(ROB_COLOURS)
 # Percentages printed with one decimal may miss 100 by a rounding error in each of four terms.
 ROUNDING = 0.2
+BAR = 1.9  # height of a bar, in font sizes
 
 
 def rob_keys(judgements: list[str]) -> list[Key]:
@@ -48,6 +52,26 @@ def draw_symbol(canvas, x: float, y: float, judgement: str, size: float) -> None
     )
 
 
+@dataclass(frozen=True)
+class _Segment:
+    """A judgement's part of a bar, in percent, and its number, which stands above the bar where it does not fit in."""
+
+    judgement: str
+    start: float
+    percent: float
+    text: str
+    fits: bool
+
+
+@dataclass(frozen=True)
+class _Bar:
+    """The bar of one domain; ``above`` says whether a number stands above it."""
+
+    label: str
+    segments: list[_Segment]
+    above: bool
+
+
 @style.styled
 def rob_stacked(rob: pd.DataFrame, *, width: Width = "double", name: str = "rob_stacked") -> Drawing:
     """Share of studies with each judgement, one bar a domain.
@@ -66,6 +90,49 @@ def rob_stacked(rob: pd.DataFrame, *, width: Width = "double", name: str = "rob_
 
     Source: Sterne et al. 2019 (RoB 2); layout after robvis' summary plot.
     """
+    data = _shares(rob)
+    size, total_width = layout.font_size(width), layout.page_width(width)
+    beside = width == "double"
+    label_width = 0.33 * total_width if beside else 0.0
+    left, right = label_width + (0 if beside else 6), 10.0
+    bar_width = total_width - left - right
+    groups = dict(list(data.groupby("domain", sort=False)))
+    bars = [
+        _bar(layout.wrap(domain, (label_width or total_width) - 10, size), group, bar_width, size)
+        for domain, group in groups.items()
+    ]
+    gap, line = 1.1 * size, layout.line_height(size)
+    heights = [BAR * size + gap + (bar.above + (0 if beside else layout.line_count(bar.label))) * line for bar in bars]
+    keys = rob_keys(list(data["judgement"].unique()))
+    legend_height = layout.legend_height(keys, total_width, size)
+    axis_height = 3.4 * size
+    height = legend_height + sum(heights) + axis_height + 10
+
+    figure, canvas = layout.page(width, height)
+    layout.legend(canvas, keys, 1, height, total_width, size)
+    axes = layout.panel(figure, left, axis_height, bar_width, height - legend_height - axis_height, size)
+    axes.set(xlim=(0, 100), ylim=(axis_height, height - legend_height), xlabel="Studies (%)")
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    top = height - legend_height - 4
+    for bar, bar_height in zip(bars, heights, strict=True):
+        base = top - bar_height + gap
+        if beside:
+            layout.write(canvas, label_width - 8, base + BAR * size / 2, bar.label, size, ha="right")
+        else:
+            layout.write(canvas, left, top, bar.label, size, va="top")
+        for segment in bar.segments:
+            _draw_segment(axes, segment, base, size)
+        top -= bar_height
+    alt = [
+        f"{domain}: {style.listed([f'{number(part.percent, 1)}% {part.judgement}' for part in bar.segments])}"
+        for domain, bar in zip(groups, bars, strict=True)
+    ]
+    return Drawing(name, figure, data, "Risk of bias by domain, percentage of studies. " + ". ".join(alt) + ".")
+
+
+def _shares(rob: pd.DataFrame) -> pd.DataFrame:
+    """The rows of :func:`rob_stacked`, checked."""
     where = "rob_stacked"
     data = style.table(rob, ["domain", "judgement", "percent"], where)
     data = data[["domain", "judgement", "percent"]]
@@ -77,92 +144,45 @@ def rob_stacked(rob: pd.DataFrame, *, width: Width = "double", name: str = "rob_
     for domain, total in data.groupby("domain", sort=False)["percent"].sum().items():
         if abs(total - 100) > ROUNDING:
             raise ValueError(f"{where}: domain {domain!r}, column percent: sum {total:g} is not 100")
+    return data
 
-    size = layout.font_size(width)
-    total_width = layout.page_width(width)
-    domains = list(data["domain"].unique())
-    beside = width == "double"
-    label_width = 0.33 * total_width if beside else 0.0
-    labels = {d: layout.wrap(d, (label_width or total_width) - 10, size) for d in domains}
-    left, right = label_width + (0 if beside else 6), 10.0
-    bar_width = total_width - left - right
-    bar = 1.9 * size
-    gap = 1.1 * size
-    line = layout.line_height(size)
 
-    def fits(text: str, percent: float) -> bool:
-        return layout.text_width(text, size) + 5 <= percent / 100 * bar_width
+def _bar(label: str, group: pd.DataFrame, bar_width: float, size: float) -> _Bar:
+    """The segments of a domain's judgements in a bar of so many points."""
+    percents = group.set_index("judgement")["percent"]
+    texts = {j: ("unknown " if j == "unknown" else "") + number(p, 1) for j, p in percents.items()}
+    fits = {j: layout.text_width(texts[j], size) + 5 <= p / 100 * bar_width for j, p in percents.items()}
+    segments, start = [], 0.0
+    for judgement in (j for j in JUDGEMENTS if percents.get(j, 0) > 0):
+        segments.append(_Segment(judgement, start, percents[judgement], texts[judgement], fits[judgement]))
+        start += percents[judgement]
+    return _Bar(label, segments, not all(fits.values()))
 
-    data["text"] = [
-        ("unknown " if j == "unknown" else "") + number(p, 1)
-        for j, p in zip(data["judgement"], data["percent"], strict=True)
-    ]
-    rows = {}
-    for domain, group in data.groupby("domain", sort=False):
-        # A percentage stands above a segment that is too narrow to hold it.
-        above = not all(map(fits, group["text"], group["percent"]))
-        lines = above + (0 if beside else layout.line_count(labels[domain]))
-        rows[domain] = bar + gap + lines * line
-    present = list(data["judgement"].unique())
-    keys = rob_keys(present)
-    legend_height = layout.legend_height(keys, total_width, size)
-    axis_height = 3.4 * size
-    height = legend_height + sum(rows.values()) + axis_height + 10
 
-    figure, canvas = layout.page(width, height)
-    layout.legend(canvas, keys, 1, height, total_width, size)
-    axes = layout.panel(figure, left, axis_height, bar_width, height - legend_height - axis_height, size)
-    axes.set(xlim=(0, 100), ylim=(axis_height, height - legend_height), xlabel="Studies (%)")
-    axes.set_yticks([])
-    axes.spines["left"].set_visible(False)
-    top = height - legend_height - 4
-    alt = []
-    for domain in domains:
-        members = data[data["domain"] == domain].set_index("judgement")
-        group = members["percent"]
-        base = top - rows[domain] + gap
-        if beside:
-            layout.write(canvas, label_width - 8, base + bar / 2, labels[domain], size, ha="right")
-        else:
-            layout.write(canvas, left, top, labels[domain], size, va="top")
-        start = 0.0
-        for judgement in (j for j in JUDGEMENTS if group.get(j, 0) > 0):
-            percent = group[judgement]
-            fill = ROB_COLOURS[judgement]
-            axes.add_patch(
-                Rectangle(
-                    (start, base),
-                    percent,
-                    bar,
-                    facecolor=fill,
-                    edgecolor=INK,
-                    linewidth=0.8,
-                    hatch=ROB_HATCHES[judgement],
-                )
-            )
-            text = members["text"][judgement]
-            inside = fits(text, percent)
-            layout.write(
-                axes,
-                start + percent / 2,
-                base + (bar / 2 if inside else bar + 0.75 * size),
-                text,
-                size,
-                ha="center",
-                # The hatch would run through the digits without a plain patch behind them.
-                bbox={"facecolor": fill, "edgecolor": "none", "pad": 1.0} if inside else None,
-                color=palette.text_on(fill) if inside else INK,
-            )
-            start += percent
-        parts = [f"{number(group[j], 1)}% {j}" for j in JUDGEMENTS if group.get(j, 0) > 0]
-        alt.append(f"{domain}: {style.listed(parts)}")
-        top -= rows[domain]
-    return Drawing(
-        name,
-        figure,
-        data.drop(columns="text"),
-        "Risk of bias by domain, percentage of studies. " + ". ".join(alt) + ".",
+def _draw_segment(axes: Axes, segment: _Segment, base: float, size: float) -> None:
+    fill, bar = ROB_COLOURS[segment.judgement], BAR * size
+    edge = {"edgecolor": INK, "linewidth": 0.8, "hatch": ROB_HATCHES[segment.judgement]}
+    axes.add_patch(Rectangle((segment.start, base), segment.percent, bar, facecolor=fill, **edge))
+    layout.write(
+        axes,
+        segment.start + segment.percent / 2,
+        base + (bar / 2 if segment.fits else bar + 0.75 * size),
+        segment.text,
+        size,
+        ha="center",
+        # The hatch would run through the digits without a plain patch behind them.
+        bbox={"facecolor": fill, "edgecolor": "none", "pad": 1.0} if segment.fits else None,
+        color=palette.text_on(fill) if segment.fits else INK,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """Studies of one treatment class, written in so many rows."""
+
+    treatment_class: str
+    members: pd.DataFrame
+    rows: int
 
 
 @style.styled
@@ -179,6 +199,40 @@ def rob_by_study(studies: pd.DataFrame, *, width: Width = "double", name: str = 
     ValueError
         Naming row, column and value: unknown judgement or class, or a study listed twice.
     """
+    data = _judged(studies)
+    size, total_width = layout.font_size(width), layout.page_width(width)
+    labels = {row.ref: f"{row.label} [{row.ref}]" for row in data.itertuples()}
+    cell = max(layout.text_width(text, size) for text in labels.values()) + 2.4 * size
+    columns = max(1, int((total_width + 10) // (cell + 10)))
+    cell = total_width / columns
+    step = 1.75 * size
+    blocks = [
+        _Block(treatment_class, members, math.ceil(len(members) / columns))
+        for treatment_class, members in data.groupby("treatment_class", sort=False)
+    ]
+    keys = rob_keys(list(data["rob_overall"].unique()))
+    legend_rows = layout.legend_height(keys, total_width, size) / (1.5 * size)
+    legend_height = legend_rows * (1.7 * size) + 0.5 * size
+    height = legend_height + sum(1.6 * step + block.rows * step for block in blocks) + 4
+
+    figure, canvas = layout.page(width, height)
+    _draw_symbol_keys(canvas, keys, height, total_width, size)
+    top = height - legend_height
+    for block in blocks:
+        _draw_heading(canvas, block, top - 0.9 * step, total_width, size, step)
+        for index, study in enumerate(block.members.itertuples()):
+            column, row = divmod(index, block.rows)
+            y = top - (2.0 + row) * step
+            draw_symbol(canvas, column * cell + size, y, study.rob_overall, size)
+            layout.write(canvas, column * cell + 2.1 * size, y, labels[study.ref], size)
+        top -= (1.6 + block.rows) * step
+    alt = [_tally(data["rob_overall"], f"all {len(data)} studies")]
+    alt += [_tally(block.members["rob_overall"], f"{block.treatment_class} ({len(block.members)})") for block in blocks]
+    return Drawing(name, figure, data, "Overall risk of bias of each study. " + ". ".join(alt) + ".")
+
+
+def _judged(studies: pd.DataFrame) -> pd.DataFrame:
+    """The rows of :func:`rob_by_study`, checked; the largest treatment class first, in it the lowest risk."""
     where = "rob_by_study"
     data = style.table(studies, ["ref", "label", "rob_overall", "treatment_class"], where)
     data = data[["ref", "label", "rob_overall", "treatment_class"]]
@@ -188,39 +242,20 @@ def rob_by_study(studies: pd.DataFrame, *, width: Width = "double", name: str = 
         bad = data[data["ref"].duplicated()].iloc[0]
         raise ValueError(f"{where}: column ref: {bad['ref']!r} ({bad['label']}) is listed twice")
     counts = data["treatment_class"].value_counts()
-    order = sorted(counts.index, key=lambda c: (-counts[c], c))
-    data = data.sort_values(
-        ["treatment_class", "rob_overall", "label"],
-        key=lambda column: (
-            column.map({c: i for i, c in enumerate(order)})
-            if column.name == "treatment_class"
-            else column.map({j: i for i, j in enumerate(JUDGEMENTS)})
-            if column.name == "rob_overall"
-            else column
-        ),
+    places = {
+        "treatment_class": {c: k for k, c in enumerate(sorted(counts.index, key=lambda c: (-counts[c], c)))},
+        "rob_overall": {judgement: k for k, judgement in enumerate(JUDGEMENTS)},
+    }
+    return data.sort_values(
+        [*places, "label"],
+        key=lambda column: column.map(places[column.name]) if column.name in places else column,
         ignore_index=True,
     )
 
-    size = layout.font_size(width)
-    total_width = layout.page_width(width)
-    labels = {row.ref: f"{row.label} [{row.ref}]" for row in data.itertuples()}
-    headings = {c: f"{c} ({counts[c]})" for c in order}
-    cell = max(layout.text_width(text, size) for text in labels.values()) + 2.4 * size
-    columns = max(1, int((total_width + 10) // (cell + 10)))
-    cell = total_width / columns
-    step = 1.75 * size
-    blocks = []
-    for treatment_class in order:
-        members = data[data["treatment_class"] == treatment_class]
-        blocks.append((treatment_class, members, math.ceil(len(members) / columns)))
-    keys = rob_keys(list(data["rob_overall"].unique()))
-    legend_height = 1.7 * size
-    legend_rows = layout.legend_height(keys, total_width, size) / (1.5 * size)
-    legend_height = legend_rows * legend_height + 0.5 * size
-    height = legend_height + sum(1.6 * step + rows * step for _, _, rows in blocks) + 4
 
-    figure, canvas = layout.page(width, height)
-    x, y = 0.0, height - 0.9 * size
+def _draw_symbol_keys(canvas: Axes, keys: Sequence[Key], top: float, total_width: float, size: float) -> None:
+    """Symbols with what they mean, in as many lines as the width asks for."""
+    x, y = 0.0, top - 0.9 * size
     for key in keys:
         needed = 1.8 * size + layout.text_width(key.label, size) + layout.KEY_GAP
         if x > 0 and x + needed - layout.KEY_GAP > total_width:
@@ -228,29 +263,14 @@ def rob_by_study(studies: pd.DataFrame, *, width: Width = "double", name: str = 
         draw_symbol(canvas, x + size, y, key.label, size)
         layout.write(canvas, x + 2.1 * size, y, key.label, size)
         x += needed + 0.3 * size
-    top = height - legend_height
-    for treatment_class, members, rows in blocks:
-        y = top - 0.9 * step
-        canvas.add_patch(
-            Rectangle(
-                (1, y - 0.5 * size),
-                4,
-                size,
-                facecolor=palette.class_colour(treatment_class),
-                edgecolor="none",
-            )
-        )
-        layout.write(canvas, 9, y, headings[treatment_class], size, weight="bold")
-        canvas.plot([1, total_width - 1], [y - 0.55 * step] * 2, color=GRID, linewidth=0.8)
-        for index, study in enumerate(members.itertuples()):
-            column, row = divmod(index, rows)
-            y = top - (2.0 + row) * step
-            draw_symbol(canvas, column * cell + size, y, study.rob_overall, size)
-            layout.write(canvas, column * cell + 2.1 * size, y, labels[study.ref], size)
-        top -= (1.6 + rows) * step
-    alt = [_tally(data["rob_overall"], f"all {len(data)} studies")]
-    alt += [_tally(members["rob_overall"], f"{c} ({len(members)})") for c, members, _ in blocks]
-    return Drawing(name, figure, data, "Overall risk of bias of each study. " + ". ".join(alt) + ".")
+
+
+def _draw_heading(canvas: Axes, block: _Block, y: float, total_width: float, size: float, step: float) -> None:
+    """The class with its colour and number of studies, over a line."""
+    colour = palette.class_colour(block.treatment_class)
+    canvas.add_patch(Rectangle((1, y - 0.5 * size), 4, size, facecolor=colour, edgecolor="none"))
+    layout.write(canvas, 9, y, f"{block.treatment_class} ({len(block.members)})", size, weight="bold")
+    canvas.plot([1, total_width - 1], [y - 0.55 * step] * 2, color=GRID, linewidth=0.8)
 
 
 def _tally(judgements: pd.Series, heading: str) -> str:

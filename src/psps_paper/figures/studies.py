@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from psps_paper.figures import layout, palette, style
@@ -90,6 +95,8 @@ DIRECTIONS: dict[str, tuple[str, ...]] = {
 }
 # Participants at which the arrow grows, after the effect direction plot's three sizes.
 SIZE_CLASSES = ((300, "more than 300", 1.25), (49, "50 to 300", 0.95), (-1, "fewer than 50", 0.65))
+# Height of a study's line, and of what stands above a column, in font sizes
+STEP, HEADER = 1.75, 1.9
 
 
 def _arrow_scale(n: float) -> float:
@@ -115,6 +122,33 @@ def _draw_direction(canvas, x: float, y: float, direction: str, n: float, size: 
             markeredgecolor=INK,
             markeredgewidth=0.9,
         )
+
+
+@dataclass(frozen=True)
+class _Key:
+    """A legend's entry: ``draw`` puts its symbol at (x, y) of a canvas; a kind starts a line of its own."""
+
+    kind: str
+    label: str
+    draw: Callable[[Axes, float, float], None]
+
+
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """Studies of one sub-class under its heading, wrapped; the height that they need in points."""
+
+    heading: str
+    members: pd.DataFrame
+    height: float
+
+
+@dataclass(frozen=True)
+class _Marks:
+    """Where a study's arrow, number and judgement stand in a column, in points from its left edge."""
+
+    arrow: float
+    n: float | None  # where no number of participants is known
+    rob: float
 
 
 @style.styled
@@ -143,92 +177,114 @@ def effect_direction(rows: pd.DataFrame, *, width: Width = "double", name: str =
     style.check_values(data, "rob_overall", JUDGEMENTS, where)
     style.check_numbers(data, ["n"], where, missing_allowed=True, at_least=1)
 
-    size = layout.font_size(width)
-    total_width = layout.page_width(width)
-    step = 1.75 * size
-    subclasses = list(data["subclass"].unique())
-    label_width = max(layout.text_width(s, size) for s in data["study"]) + size
-    group_columns = 2 if width == "double" and len(data) > 12 else 1
-    column_width = total_width / group_columns
-    has_n, lacks_n = data["n"].notna().any(), data["n"].isna().any()
-    x_arrow, x_n, x_rob = (column_width - f * size for f in (10.0 if has_n else 6.5, 4.6, 1.8))
-    label_width = min(label_width, x_arrow - 1.8 * size)
-
-    blocks = []
-    for subclass in subclasses:
-        members = data[data["subclass"] == subclass]
-        heading = layout.wrap(subclass, x_arrow - 2.2 * size, size, "bold")
-        blocks.append(
-            (heading, members, layout.line_count(heading) * layout.line_height(size) + 0.7 * size + len(members) * step)
-        )
-    split = _balance([block[2] for block in blocks]) if group_columns == 2 else len(blocks)
-    columns_of_blocks = [part for part in (blocks[:split], blocks[split:]) if part]
-    body = max(sum(block[2] for block in part) for part in columns_of_blocks)
-    directions = [d for d in DIRECTIONS if d in set(data["direction"])]
-    sizes = list(SIZE_CLASSES[::-1]) if has_n else []
-    entries = [("direction", d, d) for d in directions]
-    entries += [("size", label, scale) for _, label, scale in sizes]
-    if lacks_n:
-        entries.append(("hollow", "number of participants not known", None))
-    entries += [
-        ("rob", f"{j} risk" if j in ("low", "high") else j, j) for j in JUDGEMENTS if j in set(data["rob_overall"])
+    size, total_width = layout.font_size(width), layout.page_width(width)
+    several = width == "double" and len(data) > 12
+    column_width = total_width / (2 if several else 1)
+    counted = data["n"].notna().any()
+    marks = _Marks(
+        column_width - (10.0 if counted else 6.5) * size,
+        column_width - 4.6 * size if counted else None,
+        column_width - 1.8 * size,
+    )
+    groups = [
+        _group(subclass, members, marks.arrow - 2.2 * size, size)
+        for subclass, members in data.groupby("subclass", sort=False)
     ]
-    places, line, x = [], 0, 0.0
-    previous = ""
-    for kind, label, _ in entries:
-        needed = 3.4 * size + layout.text_width(label, size)
-        if x > 0 and (x + needed > total_width or (kind != previous and kind in ("size", "rob"))):
-            line, x = line + 1, 0.0
-        places.append((line, x))
-        x += needed + size
-        previous = kind
-    legend_height = (line + 1) * 1.7 * size + 0.6 * size
-    header = 1.9 * size
-    height = legend_height + header + body + 4
+    split = _balance([group.height for group in groups]) if several else len(groups)
+    parts = [part for part in (groups[:split], groups[split:]) if part]
+    keys = _direction_keys(data, size)
+    places = _key_places(keys, total_width, size)
+    legend_height = (places[-1][0] + 1) * 1.7 * size + 0.6 * size
+    height = legend_height + HEADER * size + max(sum(group.height for group in part) for part in parts) + 4
 
     figure, canvas = layout.page(width, height)
-    for (kind, label, value), (line, x) in zip(entries, places, strict=True):
+    for key, (line, x) in zip(keys, places, strict=True):
         y = height - (line + 0.55) * 1.7 * size
-        middle = x + 1.5 * size
-        if kind == "direction":
-            _draw_direction(canvas, middle, y, value, 100, size)
-        elif kind == "size":
-            canvas.plot(middle, y, marker="^", markersize=value * size, color=INK, linestyle="none")
-        elif kind == "hollow":
-            _draw_direction(canvas, middle, y, "favours intervention", np.nan, size)
-        else:
-            draw_symbol(canvas, middle, y, value, size)
-        layout.write(canvas, x + 3.2 * size, y, label, size)
-    for index, part in enumerate(columns_of_blocks):
-        left = index * column_width
-        top = height - legend_height
-        for x, text in ((x_arrow, "direction"), (x_n, "n" if has_n else ""), (x_rob, "bias")):
-            layout.write(canvas, left + x, top - 0.6 * header, text, size, ha="center", color=MUTED)
-        top -= header
-        for heading, members, block_height in part:
-            canvas.plot([left + 1, left + column_width - 0.5 * size], [top, top], color=GRID, linewidth=0.8)
-            layout.write(canvas, left + 1, top - 0.4 * size, heading, size, va="top", weight="bold")
-            y = top - layout.line_count(heading) * layout.line_height(size) - 0.4 * size - 0.5 * step
-            for study in members.itertuples():
-                layout.write(canvas, left + 8, y, study.study, size)
-                _draw_direction(canvas, left + x_arrow, y, study.direction, study.n, size)
-                if has_n:
-                    count = "–" if pd.isna(study.n) else str(int(study.n))
-                    layout.write(canvas, left + x_n, y, count, size, ha="center")
-                draw_symbol(canvas, left + x_rob, y, study.rob_overall, size)
-                y -= step
-            top -= block_height
+        key.draw(canvas, x + 1.5 * size, y)
+        layout.write(canvas, x + 3.2 * size, y, key.label, size)
+    for index, part in enumerate(parts):
+        left, top = index * column_width, height - legend_height
+        _write_header(canvas, left, top, marks, size)
+        top -= HEADER * size
+        for group in part:
+            _draw_group(canvas, group, (left, top), column_width, marks, size)
+            top -= group.height
     alt = []
-    for subclass in subclasses:
-        counts = data.loc[data["subclass"] == subclass, "direction"].value_counts()
-        parts = [f"{counts[d]} {d}" for d in DIRECTIONS if d in counts]
-        alt.append(f"{subclass}: {style.listed(parts)}")
+    for subclass, members in data.groupby("subclass", sort=False):
+        counts = members["direction"].value_counts()
+        alt.append(f"{subclass}: {style.listed([f'{counts[d]} {d}' for d in DIRECTIONS if d in counts])}")
     return Drawing(
         name,
         figure,
         data,
         f"Direction of effect in {plural_studies(len(data))}. " + ". ".join(alt) + ".",
     )
+
+
+def _group(subclass: str, members: pd.DataFrame, room: float, size: float) -> _Group:
+    heading = layout.wrap(subclass, room, size, "bold")
+    lines = layout.line_count(heading) * layout.line_height(size)
+    return _Group(heading, members, lines + 0.7 * size + len(members) * STEP * size)
+
+
+def _direction_keys(data: pd.DataFrame, size: float) -> list[_Key]:
+    """What the symbols in the data mean: directions, sizes, a hollow arrow, judgements."""
+    keys = [
+        _Key("direction", d, partial(_draw_direction, direction=d, n=100, size=size))
+        for d in DIRECTIONS
+        if d in set(data["direction"])
+    ]
+    if data["n"].notna().any():
+        keys += [
+            _Key("size", label, partial(Axes.plot, marker="^", markersize=scale * size, color=INK, linestyle="none"))
+            for _, label, scale in SIZE_CLASSES[::-1]
+        ]
+    if data["n"].isna().any():
+        hollow = partial(_draw_direction, direction="favours intervention", n=np.nan, size=size)
+        keys.append(_Key("hollow", "number of participants not known", hollow))
+    return keys + [
+        _Key("rob", f"{j} risk" if j in ("low", "high") else j, partial(draw_symbol, judgement=j, size=size))
+        for j in JUDGEMENTS
+        if j in set(data["rob_overall"])
+    ]
+
+
+def _key_places(keys: Sequence[_Key], width: float, size: float) -> list[tuple[int, float]]:
+    """Line and left edge of each entry; sizes and judgements start a line."""
+    places, line, x, previous = [], 0, 0.0, ""
+    for key in keys:
+        needed = 3.4 * size + layout.text_width(key.label, size)
+        if x > 0 and (x + needed > width or (key.kind != previous and key.kind in ("size", "rob"))):
+            line, x = line + 1, 0.0
+        places.append((line, x))
+        x += needed + size
+        previous = key.kind
+    return places
+
+
+def _write_header(canvas: Axes, left: float, top: float, marks: _Marks, size: float) -> None:
+    y = top - 0.6 * (HEADER * size)
+    for x, text in ((marks.arrow, "direction"), (marks.n, "n"), (marks.rob, "bias")):
+        if x is not None:
+            layout.write(canvas, left + x, y, text, size, ha="center", color=MUTED)
+
+
+def _draw_group(
+    canvas: Axes, group: _Group, corner: tuple[float, float], column_width: float, marks: _Marks, size: float
+) -> None:
+    """A sub-class with its studies, downwards from its upper left corner."""
+    (left, top), step = corner, STEP * size
+    canvas.plot([left + 1, left + column_width - 0.5 * size], [top, top], color=GRID, linewidth=0.8)
+    layout.write(canvas, left + 1, top - 0.4 * size, group.heading, size, va="top", weight="bold")
+    y = top - layout.line_count(group.heading) * layout.line_height(size) - 0.4 * size - 0.5 * step
+    for study in group.members.itertuples():
+        layout.write(canvas, left + 8, y, study.study, size)
+        _draw_direction(canvas, left + marks.arrow, y, study.direction, study.n, size)
+        if marks.n is not None:
+            count = "–" if pd.isna(study.n) else str(int(study.n))
+            layout.write(canvas, left + marks.n, y, count, size, ha="center")
+        draw_symbol(canvas, left + marks.rob, y, study.rob_overall, size)
+        y -= step
 
 
 def _balance(heights: list[float]) -> int:

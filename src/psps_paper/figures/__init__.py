@@ -7,8 +7,9 @@ from psps_paper.figures.engine import time_growth
 from psps_paper.figures.flow import prisma_flow
 from psps_paper.figures.forest import forest_network, forest_responders
 from psps_paper.figures.intervals import funnel, interval_strip
-from psps_paper.figures.network import league_heat, network_graph, network_of
-from psps_paper.figures.orders import hasse_diagram, league_direct
+from psps_paper.figures.league import league_direct, league_heat
+from psps_paper.figures.network import network_graph, network_of
+from psps_paper.figures.orders import hasse_diagram
 from psps_paper.figures.ranks import cumulative_ranks, p_score_dots, rank_heat, rank_interval, rankogram
 from psps_paper.figures.robustness import identified_ranges, threshold_forest
 from psps_paper.figures.small_study import bubble, contour_funnel

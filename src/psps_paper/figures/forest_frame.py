@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from psps_paper.figures import layout, style
-from psps_paper.figures.network import favours_first
 from psps_paper.figures.style import INK, MUTED, Width
 from psps_paper.formatting import number, p_value
 
@@ -22,7 +21,7 @@ def favours_labels(first: str, second: str, desirable: str) -> tuple[str, str]:
     ``desirable`` says whether a lower or a higher value is good for ``first``.
     """
     ends = (f"favours {second}", f"favours {first}")
-    return ends if favours_first(desirable) == "positive" else ends[::-1]
+    return ends if style.favours_first(desirable) == "positive" else ends[::-1]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The network of comparisons, and its league table as a heat map."""
+"""The network of comparisons."""
 
 from __future__ import annotations
 
@@ -9,23 +9,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from matplotlib.colors import LinearSegmentedColormap, to_hex
-from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
+from matplotlib.patches import Circle, FancyBboxPatch
 
 from psps_paper.figures import layout as layout_module
 from psps_paper.figures import palette, style
 from psps_paper.figures.drawing import Drawing
-from psps_paper.figures.style import INK, MUTED, PAPER, Width
-from psps_paper.formatting import interval, number
+from psps_paper.figures.style import MUTED, PAPER, Width
 from psps_paper.network.model import NetworkFit
 from psps_paper.network.orientation import orient
 
 if TYPE_CHECKING:
     import networkx as nx  # each function that needs it imports it: it is slow to load
     from matplotlib.axes import Axes
-
-# Ends of the heat map; the middle is near-white so that cells carry dark text in both themes.
-TOWARDS_COLUMN, NEUTRAL, TOWARDS_ROW = "#d98a3d", "#f4f4f4", "#3f93c9"
 
 
 @style.styled
@@ -58,6 +53,36 @@ def network_graph(
         Unknown class, a comparison of a treatment with itself or listed twice, or fewer than one
         study.
     """
+    data, graph = _compared(edges)
+    colours = style.treatment_colours(graph.nodes, classes)
+    parts = _parts(graph)
+    data["subnetwork"] = [next(i for i, part in enumerate(parts, 1) if t in part) for t in data["treat1"]]
+
+    size = layout_module.font_size(width)
+    middle = layout_module.page_width(width) / 2
+    layouts = [_layout(graph.subgraph(part), width) for part in parts]
+    note = 3.6 * size
+    height = sum(layout.height for layout in layouts) + note * (len(parts) - 1) + 4
+    figure, canvas = layout_module.page(width, height)
+    top = height - 2
+    most = max(studies for _, _, studies in graph.edges(data="studies"))
+    for index, layout in enumerate(layouts):
+        if index:
+            text = "separate subnetwork, not connected to the others"
+            layout_module.write(canvas, middle, top - 0.65 * note, text, size, ha="center", color=MUTED)
+            top -= note
+        top -= layout.height
+        _draw_part(canvas, layout.up(top), most, colours, size, "-" if index == 0 else (0, (2, 1)))
+
+    sentences = [
+        _in_words(data[data["subnetwork"] == index], part, "Network" if index == 1 else "Separate subnetwork")
+        for index, part in enumerate(parts, 1)
+    ]
+    return Drawing(name, figure, data, ". ".join(sentences) + ".")
+
+
+def _compared(edges: pd.DataFrame) -> tuple[pd.DataFrame, nx.Graph]:
+    """The rows of :func:`network_graph`, checked, and as a graph."""
     import networkx as nx
 
     where = "network_graph"
@@ -73,45 +98,22 @@ def network_graph(
                 "comparison of two treatments"
             )
         graph.add_edge(row.treat1, row.treat2, studies=row.n_studies, estimates=row.n_estimates)
-    colours = style.treatment_colours(graph.nodes, classes)
-    parts = sorted(nx.connected_components(graph), key=lambda part: (-len(part), sorted(part)))
-    data["subnetwork"] = [next(i for i, part in enumerate(parts, 1) if t in part) for t in data["treat1"]]
+    return data, graph
 
-    size = layout_module.font_size(width)
-    total_width = layout_module.page_width(width)
-    layouts = [_layout(graph.subgraph(part), width) for part in parts]
-    note = 3.6 * size
-    height = sum(layout.height for layout in layouts) + note * (len(parts) - 1) + 4
-    figure, canvas = layout_module.page(width, height)
-    top = height - 2
-    most = max(studies for _, _, studies in graph.edges(data="studies"))
-    for index, layout in enumerate(layouts):
-        if index:
-            layout_module.write(
-                canvas,
-                total_width / 2,
-                top - 0.65 * note,
-                "separate subnetwork, not connected to the others",
-                size,
-                ha="center",
-                color=MUTED,
-            )
-            top -= note
-        top -= layout.height
-        _draw_part(canvas, layout, top, most, colours, size, "-" if index == 0 else (0, (2, 1)))
 
-    sentences = []
-    for index, part in enumerate(parts, 1):
-        described = [
-            f"{row.treat1} versus {row.treat2} ({_edge_label(row.n_studies, row.n_estimates)})"
-            for row in data[data["subnetwork"] == index].itertuples()
-        ]
-        head = "Network" if index == 1 else "Separate subnetwork"
-        sentences.append(
-            f"{head} of {len(part)} treatments and {style.plural(len(described), 'comparison')}: "
-            f"{style.listed(described)}"
-        )
-    return Drawing(name, figure, data, ". ".join(sentences) + ".")
+def _parts(graph: nx.Graph) -> list[set[str]]:
+    """Treatments of each subnetwork, the largest first."""
+    import networkx as nx
+
+    return sorted(nx.connected_components(graph), key=lambda part: (-len(part), sorted(part)))
+
+
+def _in_words(rows: pd.DataFrame, part: set[str], head: str) -> str:
+    described = [
+        f"{row.treat1} versus {row.treat2} ({_edge_label(row.n_studies, row.n_estimates)})" for row in rows.itertuples()
+    ]
+    count = style.plural(len(described), "comparison")
+    return f"{head} of {len(part)} treatments and {count}: {style.listed(described)}"
 
 
 def _edge_label(studies: float, estimates: float, separator: str = " ") -> str:
@@ -153,6 +155,22 @@ class _Layout:
     lines: dict[tuple[str, str], tuple[float, _Text | None]]  # number of studies, and the text where it has room
     dots: dict[str, _Text] | None = None  # where names stand beside
     note: str = ""
+    bottom: float = 0.0
+
+    def up(self, points: float) -> _Layout:
+        """The same, so many points higher on the page."""
+
+        def moved(text: _Text) -> _Text:
+            return text.at((text.place[0], text.place[1] + points))
+
+        return replace(
+            self,
+            nodes={t: (x, y + points) for t, (x, y) in self.nodes.items()},
+            names={t: moved(name) for t, name in self.names.items()},
+            lines={pair: (n, None if text is None else moved(text)) for pair, (n, text) in self.lines.items()},
+            dots=None if self.dots is None else {t: moved(dot) for t, dot in self.dots.items()},
+            bottom=self.bottom + points,
+        )
 
 
 def _block(text: str, size: float, across: float, along: float) -> _Text:
@@ -294,67 +312,49 @@ def _numbered(
 
 
 def _draw_part(
-    canvas: Axes, layout: _Layout, bottom: float, most: float, colours: dict[str, str], size: float, dashes
+    canvas: Axes, layout: _Layout, most: float, colours: dict[str, str], size: float, dashes: str | tuple
 ) -> None:
-    def up(place: Point) -> Point:
-        return place[0], place[1] + bottom
-
+    """Lines, as wide as their share in ``most`` studies, and treatments on them."""
     thick = 6.8 if layout.dots is None else min(3.8, 70 / len(layout.lines))
     for (first, second), (studies, label) in layout.lines.items():
-        (x1, y1), (x2, y2) = up(layout.nodes[first]), up(layout.nodes[second])
-        canvas.plot(
-            [x1, x2],
-            [y1, y2],
-            color=MUTED,
-            zorder=1,
-            solid_capstyle="butt",
-            linewidth=1.2 + thick * studies / most,
-            linestyle=dashes,
-        )
+        across, along = zip(layout.nodes[first], layout.nodes[second], strict=True)
+        line = {"linewidth": 1.2 + thick * studies / most, "linestyle": dashes, "solid_capstyle": "butt"}
+        canvas.plot(across, along, color=MUTED, zorder=1, **line)
         if label is not None:
-            layout_module.write(
-                canvas,
-                *up(label.place),
-                label.text,
-                size,
-                ha="center",
-                zorder=3,
-                bbox={"facecolor": PAPER, "edgecolor": "none", "pad": PAD},
-            )
+            patch = {"facecolor": PAPER, "edgecolor": "none", "pad": PAD}
+            layout_module.write(canvas, *label.place, label.text, size, ha="center", zorder=3, bbox=patch)
     for treatment in sorted(layout.nodes):
-        (x, y), name = up(layout.nodes[treatment]), layout.names[treatment]
-        (across, along), (left, level) = name.size, up(name.place)
+        name, colour = layout.names[treatment], colours[treatment]
         if layout.dots is None:
-            canvas.add_patch(
-                FancyBboxPatch(
-                    (x - across / 2, y - along / 2),
-                    across,
-                    along,
-                    boxstyle=f"round,pad=0,rounding_size={0.5 * size}",
-                    facecolor=PAPER,
-                    edgecolor=colours[treatment],
-                    linewidth=2.6,
-                    zorder=2,
-                )
-            )
-            layout_module.write(canvas, x, y, name.text, size, ha="center", zorder=3)
-            continue
-        dot = layout.dots[treatment]
-        canvas.add_patch(
-            Circle((x, y), dot.size[0] / 2, facecolor=colours[treatment], edgecolor=PAPER, linewidth=1, zorder=2)
-        )
-        if dot.text:
-            layout_module.write(
-                canvas, x, y, dot.text, size, ha="center", zorder=3, color=palette.text_on(colours[treatment])
-            )
-            layout_module.write(canvas, left - across / 2, level, name.text, size)
-            continue
-        right = left > x
-        near = left - across / 2 if right else left + across / 2
-        canvas.plot([x, near + (-3 if right else 3)], [y, level], color=MUTED, linewidth=0.6, zorder=0)
-        layout_module.write(canvas, near, level, name.text, size, ha="left" if right else "right")
+            _draw_framed(canvas, name, colour, size)
+        else:
+            _draw_dot(canvas, layout.dots[treatment], name, colour, size)
     if layout.note:
-        layout_module.write(canvas, 2, bottom + 1.4 * size, layout.note, size, color=MUTED)
+        layout_module.write(canvas, 2, layout.bottom + 1.4 * size, layout.note, size, color=MUTED)
+
+
+def _draw_framed(canvas: Axes, name: _Text, colour: str, size: float) -> None:
+    """A treatment as its name in a box."""
+    (x, y), (across, along) = name.place, name.size
+    shape = f"round,pad=0,rounding_size={0.5 * size}"
+    line = {"edgecolor": colour, "linewidth": 2.6, "zorder": 2}
+    corner = (x - across / 2, y - along / 2)
+    canvas.add_patch(FancyBboxPatch(corner, across, along, boxstyle=shape, facecolor=PAPER, **line))
+    layout_module.write(canvas, x, y, name.text, size, ha="center", zorder=3)
+
+
+def _draw_dot(canvas: Axes, dot: _Text, name: _Text, colour: str, size: float) -> None:
+    """A treatment as a dot, with its name behind the dot's number or at the end of a thin line."""
+    (x, y), (left, level), across = dot.place, name.place, name.size[0]
+    canvas.add_patch(Circle((x, y), dot.size[0] / 2, facecolor=colour, edgecolor=PAPER, linewidth=1, zorder=2))
+    if dot.text:
+        layout_module.write(canvas, x, y, dot.text, size, ha="center", zorder=3, color=palette.text_on(colour))
+        layout_module.write(canvas, left - across / 2, level, name.text, size)
+        return
+    right = left > x
+    near = left - across / 2 if right else left + across / 2
+    canvas.plot([x, near + (-3 if right else 3)], [y, level], color=MUTED, linewidth=0.6, zorder=0)
+    layout_module.write(canvas, near, level, name.text, size, ha="left" if right else "right")
 
 
 def _hub(part: nx.Graph):
@@ -429,118 +429,6 @@ def network_of(fit: NetworkFit, *, name: str = "network_of", **options) -> Drawi
     """
     pairs = orient(fit.contrasts, fit.treatments).groupby(["treat1", "treat2"])["study"]
     edges = pairs.agg(n_studies="nunique", n_estimates="size").reset_index()
-    return network_graph(edges, name=name, **{"classes": dict.fromkeys(fit.treatments, TOWARDS_ROW)} | options)
-
-
-@style.styled
-def league_heat(
-    te: pd.DataFrame,
-    lower: pd.DataFrame,
-    upper: pd.DataFrame,
-    *,
-    desirable: str,
-    unit: str = "standardised mean difference",
-    level: float = 0.95,
-    width: Width = "double",
-    name: str = "league_heat",
-) -> Drawing:
-    """League table: every pair of treatments, row minus column, shaded by who is favoured.
-
-    Parameters
-    ----------
-    te, lower, upper : DataFrame [treatment x treatment]
-        Row minus column, as in ``NetworkFit``; treatments are drawn in the order given.
-    desirable : {"lower", "higher"}
-        Whether a lower or a higher ``te`` is good for the first-named treatment.
-    unit : str
-        Unit of ``te``.
-    level : float
-        Of the interval.
-    """
-    where = "league_heat"
-    favoured = favours_first(desirable)
-    for frame, part in ((te, "te"), (lower, "lower"), (upper, "upper")):
-        style.check_matrix(frame, f"{where}, {part}")
-        if list(frame.index) != list(te.index):
-            raise ValueError(f"{where}: {part} holds other treatments than te: {list(frame.index)}")
-    treatments = list(te.index)
-    records = [
-        (r, c, float(te.loc[r, c]), float(lower.loc[r, c]), float(upper.loc[r, c]))
-        for r in treatments
-        for c in treatments
-        if r != c
-    ]
-    data = pd.DataFrame(records, columns=["row", "column", "te", "lower", "upper"])
-
-    size = layout_module.font_size(width)
-    small = size if width == "double" else 7.0
-    total_width = layout_module.page_width(width)
-    cell = total_width / len(treatments)
-    # The diagonal is bold only where bold names fit.
-    diagonal = "bold" if width == "double" else "normal"
-    texts = {t: layout_module.wrap(t, cell - 6, small, diagonal) for t in treatments}
-    lines = max(3, *(layout_module.line_count(text) for text in texts.values()))
-    cell_height = lines * layout_module.line_height(small) + 1.4 * size
-    word = "above" if favoured == "positive" else "below"
-    orientation = (
-        f"Each cell: row treatment minus column treatment, {unit} ({100 * level:g}% confidence "
-        f"interval). A value {word} 0 favours the row treatment (blue), otherwise the column "
-        "treatment (orange). Bold: the interval excludes 0."
+    return network_graph(
+        edges, name=name, **{"classes": dict.fromkeys(fit.treatments, palette.TOWARDS_FIRST)} | options
     )
-    caption = layout_module.wrap(orientation, total_width - 4, size)
-    caption_height = layout_module.line_count(caption) * layout_module.line_height(size) + size
-    height = cell_height * len(treatments) + caption_height + 4
-    figure, canvas = layout_module.page(width, height)
-    shade = LinearSegmentedColormap.from_list("league", [TOWARDS_COLUMN, NEUTRAL, TOWARDS_ROW])
-    largest = data["te"].abs().max()
-    for i, row in enumerate(treatments):
-        for j, column in enumerate(treatments):
-            left, top = j * cell, height - 2 - i * cell_height
-            corner = (left + 1, top - cell_height + 1)
-            middle = (left + cell / 2, top - cell_height / 2)
-            if row == column:
-                canvas.add_patch(
-                    Rectangle(corner, cell - 2, cell_height - 2, facecolor="none", edgecolor=INK, linewidth=0.8)
-                )
-                layout_module.write(canvas, *middle, texts[row], small, ha="center", weight=diagonal)
-                continue
-            value, low, high = te.loc[row, column], lower.loc[row, column], upper.loc[row, column]
-            toward_row = (value if favoured == "positive" else -value) / largest if largest else 0.0
-            fill = NEUTRAL if pd.isna(value) else to_hex(shade(0.5 + 0.5 * toward_row))
-            canvas.add_patch(Rectangle(corner, cell - 2, cell_height - 2, facecolor=fill, edgecolor="none"))
-            weight = "bold" if low * high > 0 else "normal"
-            text = (
-                "not\nestimable"
-                if pd.isna(value)
-                else f"{number(value)}\n" + layout_module.wrap(interval(low, high), cell - 6, small, weight)
-            )
-            layout_module.write(
-                canvas,
-                *middle,
-                text,
-                small,
-                ha="center",
-                color=palette.text_on(fill),
-                weight=weight,
-            )
-    layout_module.write(canvas, 2, caption_height - size, caption, size, va="top", color=INK)
-    alt = [
-        f"{r.row} minus {r.column} "
-        + ("not estimable" if pd.isna(r.te) else f"{number(r.te)} ({interval(r.lower, r.upper)})")
-        for r in data.itertuples()
-        if treatments.index(r.row) < treatments.index(r.column)
-    ]
-    return Drawing(
-        name,
-        figure,
-        data,
-        f"League table, {unit} with {100 * level:g}% confidence interval; a value {word} 0 favours "
-        "the first-named treatment: " + "; ".join(alt) + ".",
-    )
-
-
-def favours_first(desirable: str) -> str:
-    """Sign of first minus second that is good for the first: "positive" or "negative"."""
-    if desirable not in ("lower", "higher"):
-        raise ValueError(f"desirable={desirable!r}: expected 'lower' or 'higher'")
-    return "positive" if desirable == "higher" else "negative"

@@ -24,6 +24,9 @@ DARK_TEXT = "#000000"
 
 LIGHT_TEXT = "#ffffff"
 
+# Ends of the shades of a league table; the middle is near-white so that cells carry dark text in both themes.
+TOWARDS_LATER, NEUTRAL, TOWARDS_FIRST = "#d98a3d", "#f4f4f4", "#3f93c9"
+
 
 def relative_luminance(colour: str) -> float:
     """Relative luminance of an ``#rrggbb`` colour, in [0, 1].  Source: WCAG 2.2."""

@@ -190,6 +190,13 @@ def check_matrix(frame: pd.DataFrame, where: str) -> None:
         )
 
 
+def favours_first(desirable: str) -> str:
+    """Sign of first minus second that is good for the first: "positive" or "negative"."""
+    if desirable not in ("lower", "higher"):
+        raise ValueError(f"desirable={desirable!r}: expected 'lower' or 'higher'")
+    return "positive" if desirable == "higher" else "negative"
+
+
 def treatment_colours(treatments: Iterable[str], classes: dict[str, str] | None) -> dict[str, str]:
     """Colour of each treatment: that of its class, which is the treatment itself unless ``classes`` says otherwise."""
     class_of = {t: classes[t] if classes is not None else t for t in treatments}

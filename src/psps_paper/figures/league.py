@@ -1,0 +1,277 @@
+"""League tables: every pair of treatments, and network estimates against direct ones, shaded by who is favoured."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, to_hex
+from matplotlib.patches import Rectangle
+
+from psps_paper.figures import layout, palette, style
+from psps_paper.figures.drawing import Drawing
+from psps_paper.figures.style import INK, Width
+from psps_paper.formatting import estimate, number, ratio_number
+from psps_paper.network import LeagueWithDirect
+
+# More treatments than this have no room for numbers in the cells of a league table.
+MOST_WITH_NUMBERS = 6
+SHADES = LinearSegmentedColormap.from_list("league", [palette.TOWARDS_LATER, palette.NEUTRAL, palette.TOWARDS_FIRST])
+ESTIMATE = ["te", "lower", "upper"]
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """Text, fill (None for a frame without one) and weight of the text: bold where the interval excludes no effect."""
+
+    text: str
+    fill: str | None = None
+    weight: str = "normal"
+
+
+def _estimate_cell(
+    te: float, lower: float, upper: float, fill: str, room: float, size: float, shown: Callable
+) -> _Cell:
+    """An estimate over its interval, which is wrapped to ``room`` points."""
+    weight = "bold" if lower * upper > 0 else "normal"
+    limits = layout.wrap(f"{shown(lower)} to {shown(upper)}", room, size, weight)
+    return _Cell(f"{shown(te)}\n{limits}", fill, weight)
+
+
+def _shade(te: float, largest: float, desirable: str) -> str:
+    """Colour of an estimate: the further from none, the nearer to the end that it favours."""
+    towards = te if style.favours_first(desirable) == "positive" else -te
+    return to_hex(SHADES(0.5 + 0.5 * towards / largest))
+
+
+def _draw_cell(
+    canvas: Axes, corner: tuple[float, float], across: float, along: float, cell: _Cell, size: float
+) -> None:
+    """A cell with its text, between its lower left corner and the opposite one."""
+    left, bottom = corner
+    line = {"edgecolor": INK, "linewidth": 0.8} if cell.fill is None else {"edgecolor": "none"}
+    canvas.add_patch(Rectangle(corner, across, along, facecolor=cell.fill or "none", **line))
+    if cell.text:
+        colour = INK if cell.fill is None else palette.text_on(cell.fill)
+        middle = (left + across / 2, bottom + along / 2)
+        layout.write(canvas, *middle, cell.text, size, ha="center", color=colour, weight=cell.weight)
+
+
+@style.styled
+def league_heat(
+    te: pd.DataFrame,
+    lower: pd.DataFrame,
+    upper: pd.DataFrame,
+    *,
+    desirable: str,
+    unit: str = "standardised mean difference",
+    level: float = 0.95,
+    width: Width = "double",
+    name: str = "league_heat",
+) -> Drawing:
+    """League table: every pair of treatments, row minus column, shaded by who is favoured.
+
+    Parameters
+    ----------
+    te, lower, upper : DataFrame [treatment x treatment]
+        Row minus column, as in ``NetworkFit``; treatments are drawn in the order given.
+    desirable : {"lower", "higher"}
+        Whether a lower or a higher ``te`` is good for the first-named treatment.
+    unit : str
+        Unit of ``te``.
+    level : float
+        Of the interval.
+    """
+    word = "above" if style.favours_first(desirable) == "positive" else "below"
+    data = _ordered_pairs(te, lower, upper)
+    treatments = list(te.index)
+    size, total_width = layout.font_size(width), layout.page_width(width)
+    small = size if width == "double" else 7.0
+    cell = total_width / len(treatments)
+    # The diagonal is bold only where bold names fit.
+    diagonal = "bold" if width == "double" else "normal"
+    cells = {(t, t): _Cell(layout.wrap(t, cell - 6, small, diagonal), None, diagonal) for t in treatments}
+    lines = max(3, *(layout.line_count(named.text) for named in cells.values()))
+    largest = data["te"].abs().max() or 1.0
+    for r in data.itertuples():
+        cells[r.row, r.column] = (
+            _Cell("not\nestimable", palette.NEUTRAL)
+            if pd.isna(r.te)
+            else _estimate_cell(r.te, r.lower, r.upper, _shade(r.te, largest, desirable), cell - 6, small, number)
+        )
+    cell_height = lines * layout.line_height(small) + 1.4 * size
+    caption = layout.wrap(
+        f"Each cell: row treatment minus column treatment, {unit} ({100 * level:g}% confidence "
+        f"interval). A value {word} 0 favours the row treatment (blue), otherwise the column "
+        "treatment (orange). Bold: the interval excludes 0.",
+        total_width - 4,
+        size,
+    )
+    caption_height = layout.line_count(caption) * layout.line_height(size) + size
+    height = cell_height * len(treatments) + caption_height + 4
+    figure, canvas = layout.page(width, height)
+    for (i, row), (j, column) in itertools.product(enumerate(treatments), repeat=2):
+        corner = (j * cell + 1, height - 2 - i * cell_height - cell_height + 1)
+        _draw_cell(canvas, corner, cell - 2, cell_height - 2, cells[row, column], small)
+    layout.write(canvas, 2, caption_height - size, caption, size, va="top", color=INK)
+    alt = [
+        f"{r.row} minus {r.column} {'not estimable' if pd.isna(r.te) else estimate(r.te, r.lower, r.upper)}"
+        for r in data.itertuples()
+        if treatments.index(r.row) < treatments.index(r.column)
+    ]
+    return Drawing(
+        name,
+        figure,
+        data,
+        f"League table, {unit} with {100 * level:g}% confidence interval; a value {word} 0 favours "
+        "the first-named treatment: " + "; ".join(alt) + ".",
+    )
+
+
+def _ordered_pairs(te: pd.DataFrame, lower: pd.DataFrame, upper: pd.DataFrame) -> pd.DataFrame:
+    """Every two treatments [row, column, te, lower, upper], after checking that the tables hold the same ones."""
+    for frame, part in ((te, "te"), (lower, "lower"), (upper, "upper")):
+        style.check_matrix(frame, f"league_heat, {part}")
+        if list(frame.index) != list(te.index):
+            raise ValueError(f"league_heat: {part} holds other treatments than te: {list(frame.index)}")
+    records = [
+        (row, column, *(float(frame.loc[row, column]) for frame in (te, lower, upper)))
+        for row, column in itertools.permutations(te.index, 2)
+    ]
+    return pd.DataFrame(records, columns=["row", "column", *ESTIMATE])
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """A square of ``n`` cells a side, downwards and right of its upper left corner, in points."""
+
+    n: int
+    left: float
+    top: float
+    across: float
+    along: float
+
+    def corner(self, row: int, column: int) -> tuple[float, float]:
+        """Lower left corner of a cell, half a point inside."""
+        return self.left + column * self.across + 0.5, self.top - row * self.along - self.along + 0.5
+
+
+@style.styled
+def league_direct(
+    league: LeagueWithDirect,
+    *,
+    desirable: str,
+    unit: str = "effect",
+    ratio: bool = False,
+    width: Width = "double",
+    name: str = "league_direct",
+) -> Drawing:
+    """League table: network estimates below the diagonal, direct ones above it, shaded by who is favoured.
+
+    Parameters
+    ----------
+    league : LeagueWithDirect
+        Every cell is the treatment that comes first minus the one that comes later.
+    desirable : {"lower", "higher"}
+        Whether a lower or a higher te is good for the treatment that comes first.
+    ratio : bool
+        te is the logarithm of a ratio, which ``unit`` names: the ratio is shown.
+
+    Returns
+    -------
+    Drawing
+        Data [first, later, evidence, te, lower, upper], ``evidence`` being "network" or "direct"; pairs without direct
+        evidence have no such row. Beyond six treatments the cells are shaded only, with a mark where the interval
+        excludes no effect.
+    """
+    style.favours_first(desirable)
+    size, total = layout.font_size(width), layout.page_width(width)
+    small = size if width == "double" else 7.0
+    n, many = len(league.order), len(league.order) > MOST_WITH_NUMBERS
+    shown, null = (ratio_number, "1") if ratio else (number, "0")
+    room = (0.3 if width == "double" else 0.45) * total if many else 0.0
+    across = (total - room) / n
+    names = [
+        layout.wrap(f"{k} {t}" if many else str(t), (room or across) - 8, small) for k, t in enumerate(league.order, 1)
+    ]
+    lines = max(*map(layout.line_count, names), 1 if many else 4)
+    along = lines * layout.line_height(small) + (0.3 if many else 1.4) * size
+    caption = layout.wrap(
+        f"Below the diagonal network estimates, above it direct ones: {unit}, the treatment that comes first "
+        f"{'to' if ratio else 'minus'} the later, with {100 * league.level:g}% confidence interval. Blue favours the "
+        f"first, orange the later. {'Dot' if many else 'Bold'}: the interval excludes {null}.",
+        total - 4,
+        size,
+    )
+    caption_height = layout.line_count(caption) * layout.line_height(size) + size
+    heading = 1.6 * small if many else 0.0
+    height = along * n + caption_height + heading + 4
+    figure, canvas = layout.page(width, height)
+    grid = _Grid(n, room, height - 2 - heading, across, along)
+    if many:
+        _write_names_beside(canvas, grid, names, height, small)
+        names = [""] * n
+    _draw_estimates(canvas, grid, league, names, desirable, shown, small)
+    layout.write(canvas, 2, caption_height - size, caption, size, va="top")
+    data = _first_and_later(league)
+    told = data[(data["lower"] > 0) | (data["upper"] < 0)] if many else data
+    cells = [
+        f"{r.first} against {r.later}, {r.evidence}, {shown(r.te)} ({shown(r.lower)} to {shown(r.upper)})"
+        for r in told.itertuples()
+    ]
+    which = f" Of {len(data)} estimates these exclude {null}:" if many else ""
+    alt = f"League table of {n} treatments with direct evidence, {unit}.{which} {'; '.join(cells) or 'none'}."
+    return Drawing(name, figure, data, alt)
+
+
+def _write_names_beside(canvas: Axes, grid: _Grid, names: list[str], height: float, size: float) -> None:
+    """Names left of the rows, and above the columns as many of their numbers as have room."""
+    step = next(k for k in itertools.count(1) if k * grid.across > 2.2 * size)
+    for i, text in enumerate(names):
+        layout.write(canvas, 1, grid.top - i * grid.along - grid.along / 2, text, size)
+        if (i + 1) % step == 0:
+            x = grid.left + (i + 0.5) * grid.across
+            layout.write(canvas, x, height - 2 - 0.6 * size, str(i + 1), size, ha="center")
+
+
+def _draw_estimates(
+    canvas: Axes,
+    grid: _Grid,
+    league: LeagueWithDirect,
+    names: list[str],
+    desirable: str,
+    shown: Callable[[float], str],
+    size: float,
+) -> None:
+    """Names on the diagonal and estimates beside it; in a table too large for numbers, dots for clear ones."""
+    te, lower, upper = (getattr(league, part).to_numpy(float) for part in ESTIMATE)
+    largest = np.nanmax(np.abs(te)) or 1.0
+    across, along = grid.across - 1, grid.along - 1
+    for i, j in itertools.product(range(grid.n), repeat=2):
+        corner = grid.corner(i, j)
+        if i == j:
+            _draw_cell(canvas, corner, across, along, _Cell(names[i]), size)
+        elif not np.isnan(te[i, j]):
+            fill = _shade(te[i, j], largest, desirable)
+            if grid.n <= MOST_WITH_NUMBERS:
+                cell = _estimate_cell(te[i, j], lower[i, j], upper[i, j], fill, grid.across - 6, size, shown)
+                _draw_cell(canvas, corner, across, along, cell, size)
+                continue
+            _draw_cell(canvas, corner, across, along, _Cell("", fill), size)
+            if lower[i, j] * upper[i, j] > 0:
+                middle = (corner[0] + grid.across / 2, corner[1] + grid.along / 2)
+                dot = {"marker": "o", "markersize": min(4.0, 0.4 * grid.across), "color": palette.text_on(fill)}
+                canvas.plot(*middle, **dot)
+
+
+def _first_and_later(league: LeagueWithDirect) -> pd.DataFrame:
+    """Estimates [first, later, evidence, te, lower, upper], the network's before the direct ones."""
+    frame = league.to_frame().rename(columns={"treat1": "first", "treat2": "later"})
+    network = frame[["first", "later", *ESTIMATE]].assign(evidence="network")
+    direct = frame[["first", "later", *(f"direct_{part}" for part in ESTIMATE)]].set_axis(network.columns[:5], axis=1)
+    data = pd.concat([network, direct[direct["te"].notna()].assign(evidence="direct")], ignore_index=True)
+    return data[["first", "later", "evidence", *ESTIMATE]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import scipy
+from matplotlib.axes import Axes
 
 from psps_paper.figures import layout, style
 from psps_paper.figures.drawing import Drawing
@@ -12,6 +13,7 @@ from psps_paper.figures.ranks import _rows
 from psps_paper.figures.style import GRID, INK, MUTED, Width
 from psps_paper.formatting import half_unit, interval, number
 
+QUANTILE = float(scipy.special.ndtri(0.975))
 FUNNEL_MARKERS = ("o", "^", "s", "D", "v", "P", "X", "*")
 
 
@@ -44,6 +46,38 @@ def interval_strip(
     Only a printed value whose rounding interval does not meet the implied one is outside: drawn as a cross and named in
     the text alternative.
     """
+    data = _against_printed(intervals)
+    numbers = [
+        _printed_and_implied(row, decimals, digits)
+        for row, decimals in zip(data.itertuples(), intervals["decimals"], strict=True)
+    ]
+    keys = [Key("interval implied by the other printed numbers", GRID)]
+    if data["meets"].eq(True).any():
+        keys.append(Key("printed, with its rounding (line)", INK, marker="o"))
+    if data["meets"].eq(False).any():
+        keys.append(Key("printed, outside even with its rounding", INK, marker="X"))
+    figure, axes, centres, size = _rows(width, list(data["label"]), numbers, keys)
+    ends = data[["low", "high", "printed_low", "printed_high"]]
+    span = style.nice_limits(ends.to_numpy(dtype=float).ravel())
+    axes.set(xlim=span)
+    layout.name_horizontal_axis(axes, unit, size)
+    axes.locator_params(axis="x", nbins=6 if width == "double" else 4)
+    for row, y in zip(data.itertuples(), centres, strict=True):
+        axes.plot(span, [y, y], color=GRID, linewidth=0.8, zorder=1)
+        _draw_interval(axes, row, y)
+    alt = "; ".join(f"{r.label}: {n}".replace("\n", ", ") for r, n in zip(data.itertuples(), numbers, strict=True))
+    outside, given = int(data["meets"].eq(False).sum()), int(data["printed"].notna().sum())
+    return Drawing(
+        name,
+        figure,
+        data,
+        f"Printed values against implied intervals ({unit}); {outside} of {given} printed values "
+        f"outside even with their rounding. {alt}.",
+    )
+
+
+def _against_printed(intervals: pd.DataFrame) -> pd.DataFrame:
+    """The data of :func:`interval_strip`, from rows that are checked."""
     where = "interval_strip"
     data = style.table(intervals, ["label", "low", "high", "printed", "decimals"], where)
     style.check_numbers(data, ["low", "high"], where)
@@ -56,54 +90,27 @@ def interval_strip(
     # The slack only absorbs binary representation, as in formatting.rounds_to
     meets = (data["printed_low"] <= data["high"] + 1e-6 * half) & (data["printed_high"] >= data["low"] - 1e-6 * half)
     data["meets"] = meets.astype(object).where(given, None)
+    return data[["label", "low", "high", "printed", "printed_low", "printed_high", "meets"]]
 
-    numbers = []
-    for row in data.itertuples():
-        text = f"implied {interval(row.low, row.high, digits)}"
-        if pd.notna(row.printed):
-            verdict = "" if row.meets else ", outside"
-            text = f"printed {number(row.printed, row.decimals)}{verdict}\n{text}"
-        numbers.append(text)
-    data = data[["label", "low", "high", "printed", "printed_low", "printed_high", "meets"]]
-    keys = [Key("interval implied by the other printed numbers", GRID)]
-    if data["meets"].eq(True).any():
-        keys.append(Key("printed, with its rounding (line)", INK, marker="o"))
-    if data["meets"].eq(False).any():
-        keys.append(Key("printed, outside even with its rounding", INK, marker="X"))
-    figure, axes, centres, size = _rows(width, list(data["label"]), numbers, keys)
-    ends = data[["low", "high", "printed_low", "printed_high"]]
-    low, high = style.nice_limits(ends.to_numpy(dtype=float).ravel())
-    axes.set(xlim=(low, high))
-    layout.name_horizontal_axis(axes, unit, size)
-    axes.locator_params(axis="x", nbins=6 if width == "double" else 4)
-    for row, y in zip(data.itertuples(), centres, strict=True):
-        axes.plot([low, high], [y, y], color=GRID, linewidth=0.8, zorder=1)
-        axes.plot([row.low, row.high], [y, y], color=GRID, linewidth=11, zorder=2, solid_capstyle="butt")
-        # Limits of their own, so that an interval narrower than a marker is still seen.
-        axes.plot(
-            [row.low, row.high],
-            [y, y],
-            color=MUTED,
-            linestyle="none",
-            marker="|",
-            markersize=13,
-            markeredgewidth=1.6,
-            zorder=3,
-        )
-        if pd.notna(row.printed):
-            axes.plot(
-                [row.printed_low, row.printed_high], [y, y], color=INK, linewidth=1.6, zorder=4, solid_capstyle="butt"
-            )
-            axes.plot(row.printed, y, **layout.marker_style("o" if row.meets else "X", INK, True, 5))
-    alt = "; ".join(f"{r.label}: {n}".replace("\n", ", ") for r, n in zip(data.itertuples(), numbers, strict=True))
-    outside = int(data["meets"].eq(False).sum())
-    return Drawing(
-        name,
-        figure,
-        data,
-        f"Printed values against implied intervals ({unit}); {outside} of {int(given.sum())} printed values "
-        f"outside even with their rounding. {alt}.",
-    )
+
+def _printed_and_implied(row, decimals: float, digits: int) -> str:
+    """The printed value over the interval that is implied, or that alone."""
+    implied = f"implied {interval(row.low, row.high, digits)}"
+    if pd.isna(row.printed):
+        return implied
+    return f"printed {number(row.printed, decimals)}{'' if row.meets else ', outside'}\n{implied}"
+
+
+def _draw_interval(axes: Axes, row, y: float) -> None:
+    """The implied interval as a bar with ticks at its ends, and on it the printed value with its rounding."""
+    axes.plot([row.low, row.high], [y, y], color=GRID, linewidth=11, zorder=2, solid_capstyle="butt")
+    # Limits of their own, so that an interval narrower than a marker is still seen.
+    ticks = {"marker": "|", "markersize": 13, "markeredgewidth": 1.6, "linestyle": "none"}
+    axes.plot([row.low, row.high], [y, y], color=MUTED, zorder=3, **ticks)
+    if pd.notna(row.printed):
+        ends = [row.printed_low, row.printed_high]
+        axes.plot(ends, [y, y], color=INK, linewidth=1.6, zorder=4, solid_capstyle="butt")
+        axes.plot(row.printed, y, **layout.marker_style("o" if row.meets else "X", INK, True, 5))
 
 
 @style.styled
@@ -132,30 +139,12 @@ def funnel(
 
     Source: Chaimani & Salanti 2012.
     """
-    where = "funnel"
-    if tier not in style.TIER_MARKERS:
-        raise ValueError(f"{where}: tier={tier!r} is not one of {', '.join(style.TIER_MARKERS)}")
-    columns = ["comparison", "te", "se"]
-    given = ["summary"] if "summary" in points.columns else []
-    data = style.table(points, columns, where)[columns + given]
-    style.check_numbers(data, ["te", *given], where)
-    style.check_numbers(data, ["se"], where, above=0)
+    data = _adjusted(points, tier)
     comparisons = list(data["comparison"].unique())
-    if len(comparisons) > len(FUNNEL_MARKERS):
-        raise ValueError(f"{where}: {len(comparisons)} comparisons, at most {len(FUNNEL_MARKERS)}")
-    if not given:
-        weight = 1 / data["se"].astype(float) ** 2
-        sums = (weight * data["te"]).groupby(data["comparison"]).sum()
-        data["summary"] = data["comparison"].map(sums / weight.groupby(data["comparison"]).sum())
-    data["adjusted"] = data["te"] - data["summary"]
-    quantile = scipy.special.ndtri(0.975)
-
-    size = layout.font_size(width)
-    total_width = layout.page_width(width)
     counts = data["comparison"].value_counts()
-    markers = dict(zip(comparisons, FUNNEL_MARKERS, strict=False))
+    size, total_width = layout.font_size(width), layout.page_width(width)
     keys = [
-        Key(f"{c} ({counts[c]})", INK, marker=markers[c], filled=index % 2 == 0) for index, c in enumerate(comparisons)
+        Key(f"{c} ({counts[c]})", INK, marker=FUNNEL_MARKERS[k], filled=k % 2 == 0) for k, c in enumerate(comparisons)
     ]
     note = layout.wrap(
         f"Points: {tier} estimates. Dashed: 95% of the estimates if only chance acts.",
@@ -172,19 +161,13 @@ def funnel(
     layout.legend(canvas, keys, 1, height, total_width, size)
     layout.write(canvas, 1, height - legend_height, note, size, va="top")
     axes = layout.panel(figure, left, bottom, total_width - left - 8, plot, size)
-    deepest = 1.08 * data["se"].max()
-    reach = 1.06 * max(quantile * deepest, data["adjusted"].abs().max())
-    axes.set(xlim=(-reach, reach), ylim=(deepest, 0), xlabel=axis_label, ylabel="Standard error")
+    axes.set(xlabel=axis_label, ylabel="Standard error")
+    _draw_chance(axes, data)
     axes.locator_params(axis="x", nbins=7 if width == "double" else 5)
-    axes.axvline(0, color=INK, linewidth=0.9, zorder=1)
-    for side in (-1, 1):
-        axes.plot(
-            [0, side * quantile * deepest], [0, deepest], color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1
-        )
     for key, comparison in zip(keys, comparisons, strict=True):
         group = data[data["comparison"] == comparison]
         axes.plot(group["adjusted"], group["se"], **layout.marker_style(key.marker, INK, key.filled, 6))
-    inside = int((data["adjusted"].abs() <= quantile * data["se"]).sum())
+    inside = int((data["adjusted"].abs() <= QUANTILE * data["se"]).sum())
     alt = (
         f"Comparison-adjusted funnel plot of {len(data)} {tier} estimates "
         f"({style.listed([f'{c}: {counts[c]}' for c in comparisons])}), {unit}. Standard errors from "
@@ -192,4 +175,36 @@ def funnel(
         f"{len(data)} lie inside the 95% limits; {int((data['adjusted'] < 0).sum())} left and "
         f"{int((data['adjusted'] > 0).sum())} right of the centre."
     )
-    return Drawing(name, figure, data[["comparison", "te", "se", "summary", "adjusted"]], alt)
+    return Drawing(name, figure, data, alt)
+
+
+def _adjusted(points: pd.DataFrame, tier: str) -> pd.DataFrame:
+    """The data of :func:`funnel`, from rows that are checked."""
+    where = "funnel"
+    if tier not in style.TIER_MARKERS:
+        raise ValueError(f"{where}: tier={tier!r} is not one of {', '.join(style.TIER_MARKERS)}")
+    columns = ["comparison", "te", "se"]
+    given = ["summary"] if "summary" in points.columns else []
+    data = style.table(points, columns, where)[columns + given]
+    style.check_numbers(data, ["te", *given], where)
+    style.check_numbers(data, ["se"], where, above=0)
+    n_comparisons = len(data["comparison"].unique())
+    if n_comparisons > len(FUNNEL_MARKERS):
+        raise ValueError(f"{where}: {n_comparisons} comparisons, at most {len(FUNNEL_MARKERS)}")
+    if not given:
+        weight = 1 / data["se"].astype(float) ** 2
+        sums = (weight * data["te"]).groupby(data["comparison"]).sum()
+        data["summary"] = data["comparison"].map(sums / weight.groupby(data["comparison"]).sum())
+    data["adjusted"] = data["te"] - data["summary"]
+    return data[["comparison", "te", "se", "summary", "adjusted"]]
+
+
+def _draw_chance(axes: Axes, data: pd.DataFrame) -> None:
+    """Limits around all points, the centre, and the dashed lines between which chance alone keeps 95% of them."""
+    deepest = 1.08 * data["se"].max()
+    reach = 1.06 * max(QUANTILE * deepest, data["adjusted"].abs().max())
+    axes.set(xlim=(-reach, reach), ylim=(deepest, 0))
+    axes.axvline(0, color=INK, linewidth=0.9, zorder=1)
+    for side in (-1, 1):
+        ends = [0, side * QUANTILE * deepest]
+        axes.plot(ends, [0, deepest], color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1)

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import mpmath
 import numpy as np
 import pandas as pd
 import pytest
@@ -67,6 +68,18 @@ def test_unbiased_variance_does_not_cancel():
     te, se = smd(1e15, 5.0, 2.0, 20, 4.0, 2.0, variance="unbiased")
     assert (te, se) == (pytest.approx(0.5, rel=1e-14), pytest.approx(np.sqrt(1 / 20), rel=1e-12))
     assert unbiased_excess(2.0) == 1
+
+
+@pytest.mark.parametrize("n", [3, 61, 20_000, 10_000_000, 10**12, 10**15])
+def test_smd_against_fifty_digits(n):
+    """attacks/numbers/smd-n-huge.py and its neighbours: J by the ratio of two gamma functions (Hedges 1981), the
+    unbiased variance (Hedges 1983), d = 0.5 between 20 people and n, in arithmetic of 50 digits."""
+    with mpmath.workdps(50):
+        df, d = mpmath.mpf(n + 18), mpmath.mpf(1) / 2
+        factor = mpmath.exp(mpmath.loggamma(df / 2) - mpmath.loggamma((df - 1) / 2)) / mpmath.sqrt(df / 2)
+        variance = mpmath.mpf(1) / n + mpmath.mpf(1) / 20 + (1 - (df - 2) / (df * factor**2)) * (factor * d) ** 2
+        expected = float(factor * d), float(mpmath.sqrt(variance))
+    assert smd(float(n), 5.0, 2.0, 20, 4.0, 2.0, variance="unbiased") == pytest.approx(expected, rel=1e-13, abs=0)
 
 
 def test_small_sample_factor_of_neighbours():

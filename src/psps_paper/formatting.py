@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 
 MINUS = "\N{MINUS SIGN}"
 NOT_KNOWN = "not known"
+EVERY_DIGIT = Context(prec=400)  # of the largest numbers too
 UNIT_SUFFIX = {"percent": "\N{NARROW NO-BREAK SPACE}%"}
 
 
@@ -35,7 +36,9 @@ def number(value: float, decimals: int = 2) -> str:
     if math.isinf(value):
         return (MINUS if value < 0 else "") + "\N{INFINITY}"
     # repr() is what a person would read as the value: 0.285 rounds to 0.29 whatever its binary tail
-    rounded = Decimal(repr(value)).quantize(Decimal(1).scaleb(-int(decimals)), rounding=ROUND_HALF_UP)
+    rounded = Decimal(repr(value)).quantize(
+        Decimal(1).scaleb(-int(decimals)), rounding=ROUND_HALF_UP, context=EVERY_DIGIT
+    )
     text = f"{abs(rounded):,f}" if abs(rounded) >= 10_000 else f"{abs(rounded):f}"
     return (MINUS if rounded < 0 else "") + text
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
+from psps_paper.effects.checks import LARGEST, SMALLEST
 from psps_paper.network.reduction import real_numbers
 
 
-def finite(value: object, name: str, *, above: float = -np.inf) -> float:
-    """A finite float above a bound; ValueError that names the argument."""
-    expected = "a finite number" if above == -np.inf else f"a finite number above {above:g}"
+def finite(
+    value: object, name: str, *, above: float = -np.inf, least: float = SMALLEST, most: float = LARGEST
+) -> float:
+    """A finite float of at most a size and, where it must be above 0, of at least one; ValueError that names the
+    argument."""
+    positive = above == 0
+    expected = f"a finite number above 0, from {least:g} to {most:g}" if positive else f"a finite number up to {most:g}"
     message = f"{name}={value!r}: expected {expected}"
     number = real_numbers(value, message)
-    if number.ndim or not (np.isfinite(number) and number > above):
+    if number.ndim or not (abs(number) <= most and (not positive or number >= least)):
         raise ValueError(message)
     return float(number)
 

@@ -22,7 +22,7 @@ from psps_paper.bayes.model import (
 from psps_paper.bayes.posterior import Posterior
 from psps_paper.bayes.priors import HalfNormal, TauPrior
 from psps_paper.bayes.quadrature import Axis, Nodes, integrate, place_axes
-from psps_paper.effects.checks import choice
+from psps_paper.effects.checks import SMALLEST, choice
 from psps_paper.network.model import prepare
 from psps_paper.network.reduction import check_ratio, real_numbers, reduce_contrasts
 
@@ -176,9 +176,9 @@ def _check_spread(inconsistency_sd: object, correlation: object) -> None:
 
 def _effect_prior(effect_sd: object, effect_mean: object, effects: Effects) -> tuple[float, float]:
     """SD and mean of the prior of effects; unrelated studies leave no room for one."""
-    wrong = f"effect_sd={effect_sd!r}: expected a number above 0, or infinity for a flat prior"
+    wrong = f"effect_sd={effect_sd!r}: expected a number above 0, from {SMALLEST:g} on, or infinity for a flat prior"
     value = real_numbers(effect_sd, wrong)
-    if value.ndim or not value > 0:
+    if value.ndim or not value >= SMALLEST:
         raise ValueError(wrong)
     mean = finite(effect_mean, "effect_mean")
     return (np.inf, 0.0) if effects == "fixed" else (float(value), mean)

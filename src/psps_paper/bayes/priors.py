@@ -9,6 +9,11 @@ import numpy as np
 import scipy
 
 from psps_paper.bayes.checks import finite
+from psps_paper.effects.checks import SMALLEST
+
+# Of the logarithm of tau squared: the largest centre whose exponential has a square, the smallest spread that the nodes
+# of an integral tell from a point.
+LARGEST_LOG, SHARPEST = 600.0, 1e-8
 
 
 class TauPrior(Protocol):
@@ -231,8 +236,8 @@ def uniform(lower: float, upper: float | None = None) -> Uniform:
     """
     low, high = (0.0, lower) if upper is None else (lower, upper)
     low, high = finite(low, "lower"), finite(high, "upper")
-    if not 0 <= low < high:
-        raise ValueError(f"uniform prior from {low:g} to {high:g}: expected 0 <= lower < upper")
+    if not (low >= 0 and high - low >= SMALLEST):
+        raise ValueError(f"uniform prior from {low:g} to {high:g}: expected 0 <= lower < upper, {SMALLEST:g} apart")
     return Uniform(low, high)
 
 
@@ -255,7 +260,7 @@ def inverse_gamma(shape: float, scale: float) -> InverseGamma:
     ValueError
         Not finite numbers above 0.
     """
-    return InverseGamma(finite(shape, "shape", above=0), finite(scale, "scale", above=0))
+    return InverseGamma(finite(shape, "shape", above=0, most=1e8), finite(scale, "scale", above=0))
 
 
 def log_normal(mean: float, sd: float) -> LogNormal:
@@ -266,7 +271,7 @@ def log_normal(mean: float, sd: float) -> LogNormal:
     ValueError
         Not finite numbers, or sd not above 0.
     """
-    return LogNormal(finite(mean, "mean"), finite(sd, "sd", above=0))
+    return LogNormal(finite(mean, "mean", most=LARGEST_LOG), finite(sd, "sd", above=0, least=SHARPEST))
 
 
 def log_t(location: float, scale: float, df: float = 5.0) -> LogT:
@@ -277,5 +282,5 @@ def log_t(location: float, scale: float, df: float = 5.0) -> LogT:
     ValueError
         Not finite numbers, or scale or df not above 0.
     """
-    scale = finite(scale, "scale", above=0)
-    return LogT(finite(location, "location"), scale, finite(df, "df", above=0))
+    scale = finite(scale, "scale", above=0, least=SHARPEST)
+    return LogT(finite(location, "location", most=LARGEST_LOG), scale, finite(df, "df", above=0))

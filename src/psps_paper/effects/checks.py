@@ -12,6 +12,8 @@ import pandas as pd
 SMALLEST, LARGEST = 1e-75, 1e75
 # Beyond this ratio of two standard errors the digits of Q and tau2 get lost, silently.
 LARGEST_RATIO = 1e5
+# Nearer to 0 or 1 the quantile of a level is 0 or infinite.
+NARROWEST = 1e-10
 # For each kind of column: the values that are accepted, and how to say so.
 EXPECTED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "finite": (lambda x: np.abs(x) <= LARGEST, f"a finite number of at most {LARGEST:g} in size"),
@@ -23,9 +25,20 @@ EXPECTED: dict[str, tuple[Callable[[Any], Any], str]] = {
         lambda x: (x >= 2) & (x <= LARGEST),
         f"a sample size of at least 2 and at most {LARGEST:g}",
     ),
-    "count": (lambda x: (x >= 0) & (x <= LARGEST), f"a count of at least 0 and at most {LARGEST:g}"),
-    "not negative": (lambda x: (x >= 0) & (x <= LARGEST**2), "a number of at least 0"),
-    "level": (lambda x: (x > 0) & (x < 1), "a number between 0 and 1"),
+    "count": (
+        lambda x: (x == 0) | ((x >= SMALLEST) & (x <= LARGEST)),
+        f"a count of at least 0 and at most {LARGEST:g}",
+    ),
+    "not negative": (lambda x: (x >= 0) & (x <= LARGEST**2), f"a number of at least 0, at most {LARGEST**2:g}"),
+    "not zero": (
+        lambda x: (np.abs(x) >= SMALLEST) & (np.abs(x) <= LARGEST),
+        f"a number different from 0, from {SMALLEST:g} to {LARGEST:g} in size",
+    ),
+    "degrees of freedom": (lambda x: x >= 1e-3, "a number of degrees of freedom from 0.001 on, which may be infinite"),
+    "level": (
+        lambda x: (x >= NARROWEST) & (x <= 1 - NARROWEST),
+        f"a number between 0 and 1, {NARROWEST:g} or more away from either",
+    ),
     "correlation": (lambda x: (x >= -1) & (x <= 1), "a correlation between -1 and 1"),
     "probability": (lambda x: (x > 0) & (x <= 1), "a p-value above 0 and at most 1"),
     "fraction": (lambda x: (x > 0) & (x <= 1), "a fraction above 0 and at most 1"),
@@ -90,7 +103,7 @@ def numbers(kinds: Mapping[str, str], values: Mapping[str, Any] | pd.DataFrame, 
             raise ValueError(f"column {name}: complex numbers given; expected real numbers")
     try:
         arrays = np.broadcast_arrays(*(np.asarray(values[name], float) for name in kinds))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         shapes = ", ".join(f"{name} {np.shape(values[name])}" for name in kinds)
         raise ValueError(f"the columns must be numbers of one length or single numbers: {shapes} ({error})") from error
     for (name, kind), array in zip(kinds.items(), arrays, strict=True):

@@ -139,7 +139,7 @@ def mean_sd_from_quantiles(
     given = {
         name: value
         for name, value in locals().items()
-        if name in ("minimum", "q1", "median", "q3", "maximum") and value is not None
+        if name in ("minimum", "q1", "median", "q3", "maximum") and (value is not None or name == "median")
     }
     for low, high in (("q1", "q3"), ("minimum", "maximum")):
         if (low in given) != (high in given):

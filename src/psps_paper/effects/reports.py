@@ -18,10 +18,13 @@ QUARTILES, EXTREMES = ("q1", "q3"), ("minimum", "maximum")
 
 
 def _two_sided(level: float, df) -> np.ndarray:
-    level = one_number(level, "level", "level")
-    (df,) = numbers({"df": "positive"}, {"df": np.where(np.isinf(df), 1e75, df)})
-    upper = (1 + level) / 2
-    return np.where(df >= 1e75, scipy.special.ndtri(upper), scipy.special.stdtrit(np.minimum(df, 1e15), upper))
+    return -_lower_quantile((1 - one_number(level, "level", "level")) / 2, df)
+
+
+def _lower_quantile(p, df) -> np.ndarray:
+    """Of the t distribution, or of the normal where df is infinite."""
+    (df,) = numbers({"df": "degrees of freedom"}, {"df": df})
+    return np.where(np.isinf(df), scipy.special.ndtri(p), scipy.special.stdtrit(np.minimum(df, 1e15), p))
 
 
 def effect_from_interval(
@@ -98,10 +101,7 @@ def effect_from_p(te, p, *, scale: Scale = "difference", df=np.inf) -> Effect:
     te = np.log(te) if scale == "ratio" else te
     require(te != 0, te, "te", "different from no effect, where p says nothing about the standard error")
     require(p < 1, p, "p", "below 1")
-    df = np.where(np.isinf(df), 1e75, df)
-    (df,) = numbers({"df": "positive"}, {"df": df})
-    z = -np.where(df >= 1e75, scipy.special.ndtri(p / 2), scipy.special.stdtrit(np.minimum(df, 1e15), p / 2))
-    return effect_from_t(te, z)
+    return effect_from_t(te, -_lower_quantile(p / 2, df))
 
 
 def effect_from_t(te, t) -> Effect:
@@ -114,9 +114,7 @@ def effect_from_t(te, t) -> Effect:
 
     Source: se = te / t.  Checked against: the statistic made from the result.
     """
-    te, t = numbers({"te": "finite", "t": "finite"}, {"te": te, "t": t})
-    require(te != 0, te, "te", "different from 0")
-    require(t != 0, t, "t", "different from 0")
+    te, t = numbers({"te": "not zero", "t": "not zero"}, {"te": te, "t": t})
     return as_effect(te, (te / t) ** 2)
 
 
@@ -201,12 +199,17 @@ def complete_means(arms: pd.DataFrame, *, source: str = "arms") -> pd.DataFrame:
     columns = ("mean", "sd", "se", "lower", "upper", "median", *QUARTILES, *EXTREMES)
     if not set(arms.columns) & set(columns[2:]) or "n" not in arms:
         return arms
+    for name in (*columns, "n"):
+        if name in arms and np.iscomplexobj(arms[name]):
+            raise ValueError(f"{source}, column {name}: complex numbers given; expected real numbers")
     try:
         empty = np.full(len(arms), np.nan)
         known = {c: np.array(arms.get(c, empty), float) for c in (*columns, "n")}
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{source}: the columns {', '.join(columns)} must be numbers ({error})") from error
     rows = np.array([f"{row} (study {study})" for row, study in zip(arms.index, arms["study"], strict=True)], object)
+    for name, values in known.items():
+        require(~np.isinf(values), values, name, "a finite number", rows=rows, source=source)
     _fill_from_errors(known, rows, source)
     _fill_from_quantiles(known, rows, source)
     return arms.assign(mean=known["mean"], sd=known["sd"])

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 import scipy
 
-from psps_paper.effects.checks import choice, numbers, one_number, require
+from psps_paper.effects.checks import SMALLEST, choice, numbers, one_number, require
 from psps_paper.effects.estimates import Correction, Effect, small_sample_factor
 
 ProportionMeasure = Literal["PR", "PLN", "PLO", "PAS", "PFT"]
@@ -15,6 +15,7 @@ RateMeasure = Literal["IR", "IRLN", "IRS", "IRFT"]
 CorrelationMeasure = Literal["COR", "ZCOR"]
 ChangeMeasure = Literal["MC", "SMCC", "SMCR", "SMCRH", "ROMC", "CVRC", "VRC"]
 ProportionInterval = Literal["CP", "WS", "WSCC", "AC", "SA", "SACC", "NAsm"]
+LARGEST_LOG = 700
 # Without a correction these are defined for 0 events and for events in everyone.
 NEVER_CORRECTED = {"PAS", "PFT", "IRS", "IRFT"}
 
@@ -95,9 +96,10 @@ def proportion_effect(
     (-2.9444, 0.7255)
     """
     choice(measure, "measure", get_args(ProportionMeasure))
+    increment = one_number(increment, "increment", "positive")
     events, n = _events_of(events, n)
     if measure not in NEVER_CORRECTED:
-        added = np.where((events == 0) | (events == n), one_number(increment, "increment", "positive"), 0.0)
+        added = np.where((events == 0) | (events == n), increment, 0.0)
         te, variance = proportion_values(events + added, n + 2 * added, measure)
         return as_effect(events / n if measure == "PR" and not correct_estimate else te, variance)
     return as_effect(*proportion_values(events, n, measure))
@@ -125,9 +127,10 @@ def rate_effect(events, time, measure: RateMeasure = "IRLN", *, increment: float
     Source: Freeman & Tukey 1950; Stijnen, Hamza & Ozdemir 2010.  Checked against: metafor 3.8-1 escalc().
     """
     choice(measure, "measure", get_args(RateMeasure))
+    increment = one_number(increment, "increment", "positive")
     events, time = numbers({"events": "count", "time": "positive"}, {"events": events, "time": time})
     if measure not in NEVER_CORRECTED:
-        events = np.where(events == 0, one_number(increment, "increment", "positive"), events)
+        events = np.where(events == 0, increment, events)
     return as_effect(*rate_values(events, time, measure))
 
 
@@ -231,7 +234,9 @@ def change_effect(
 def _log_ratio_change(n, mean1, sd1, mean2, sd2, r, measure: str) -> Effect:
     if measure == "VRC":
         return as_effect(np.log(sd1 / sd2), (1 - r**2) / (n - 1))
-    require(mean1 / mean2 > 0, mean2, "mean2", "a mean of the sign of mean1, as a ratio needs")
+    require(np.sign(mean1) * np.sign(mean2) > 0, mean2, "mean2", "a mean of the sign of mean1, as a ratio needs")
+    for name, mean in (("mean1", mean1), ("mean2", mean2)):
+        require(np.abs(mean) >= SMALLEST, mean, name, f"a mean of at least {SMALLEST:g} in size, as a ratio needs")
     cv1, cv2 = sd1 / mean1, sd2 / mean2
     means = (cv1**2 + cv2**2 - 2 * r * cv1 * cv2) / n
     if measure == "ROMC":
@@ -274,6 +279,8 @@ def back_transform(te, measure: ProportionMeasure | RateMeasure | CorrelationMea
         "ZCOR": np.tanh,
     }
     choice(measure, "measure", (*simple, "PFT"))
+    if measure in ("PLN", "IRLN"):
+        require(te <= LARGEST_LOG, te, "te", f"at most {LARGEST_LOG}, the logarithm of the largest number")
     if measure != "PFT":
         return simple[measure](te)[()]
     if n is None:

@@ -274,7 +274,7 @@ def _counts(arms: pd.DataFrame, name: str) -> np.ndarray:
         raise ValueError(f"arms, column {name}: {arms[name].dtype} given; expected numbers")
     try:
         return arms[name].to_numpy(dtype=float, na_value=np.nan, copy=True)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"arms, column {name}: expected numbers ({error})") from error
 
 

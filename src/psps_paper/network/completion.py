@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from psps_paper.effects.checks import LARGEST, SMALLEST
 from psps_paper.network.reduction import read_contrasts
 
 
@@ -44,14 +45,14 @@ def complete_contrasts(contrasts: pd.DataFrame) -> pd.DataFrame:
     if "se_baseline" not in contrasts.columns:
         raise ValueError("contrasts: column se_baseline missing; expected the standard error of the shared arm")
     study, treat1, treat2, te, se = read_contrasts(contrasts)
-    given = pd.to_numeric(contrasts["se_baseline"], errors="coerce").to_numpy(float)
-    wrong = contrasts["se_baseline"].notna().to_numpy() & ~(given > 0)
+    given = np.array([_number(value) for value in contrasts["se_baseline"]])
+    wrong = contrasts["se_baseline"].notna().to_numpy() & ~((given >= SMALLEST) & (given <= LARGEST))
     for row in map(int, np.flatnonzero(wrong)):
         value = contrasts["se_baseline"].iloc[row]
         shown = repr(value) if isinstance(value, str) else value
         raise ValueError(
             f"contrasts, row {contrasts.index[row]} (study '{study[row]}'), column se_baseline: "
-            f"{shown} is not a number greater than 0"
+            f"{shown} is not a number greater than 0, from {SMALLEST:g} to {LARGEST:g}"
         )
     added = []
     for name in dict.fromkeys(study):
@@ -100,3 +101,11 @@ def _others(
         for i in range(len(rows))
         for j in range(i + 1, len(rows))
     ]
+
+
+def _number(value: object) -> float:
+    """NaN for what is no real number."""
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return np.nan

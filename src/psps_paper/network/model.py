@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from psps_paper.effects.checks import choice, one_number
+from psps_paper.effects.checks import LARGEST, choice, one_number
 from psps_paper.network.heterogeneity import LeastSquares, i_squared, least_squares, log_likelihood, p_of_q, tau2_dl
 from psps_paper.network.reduction import (
     PRECISION,
@@ -776,7 +776,7 @@ def between_variance(
     tau2: str | float | np.ndarray,
 ) -> tuple[np.ndarray, Tau2Maxima | None]:
     """tau2 of each data set, and the maxima of its likelihood under REML and ML."""
-    wrong = f"tau2={tau2!r}: expected one of {', '.join(METHODS)} or a number >= 0"
+    wrong = f"tau2={tau2!r}: expected one of {', '.join(METHODS)} or a number >= 0, at most {LARGEST**2:g}"
     if isinstance(tau2, str):
         if tau2 not in METHODS:
             raise ValueError(wrong)
@@ -785,7 +785,7 @@ def between_variance(
         maxima = tau2_maxima(x, y, d, restricted=tau2 == "REML")
         return maxima.tau2[maxima.first], maxima
     value = real_numbers(tau2, wrong)
-    if value.shape not in ((), (1,), (len(y),)) or not (np.isfinite(value) & (value >= 0)).all():
+    if value.shape not in ((), (1,), (len(y),)) or not ((value >= 0) & (value <= LARGEST**2)).all():
         raise ValueError(wrong)
     return np.broadcast_to(value, len(y)).copy(), None
 

@@ -192,7 +192,7 @@ def real_numbers(values: object, message: str) -> np.ndarray:
     try:
         if array.dtype.kind in "iufO":
             return array.astype(float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         pass
     raise ValueError(message)
 
@@ -240,7 +240,7 @@ def _numbers(contrasts: pd.DataFrame, name: str) -> np.ndarray:
         raise ValueError(f"contrasts, column {name}: {column.dtype} given; expected real numbers")
     try:
         return column.to_numpy(dtype=float, na_value=np.nan)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"contrasts, column {name}: expected numbers ({error})") from error
 
 

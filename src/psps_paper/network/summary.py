@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from psps_paper import formatting
+from psps_paper.effects.checks import LARGEST, SMALLEST, one_number
 from psps_paper.network.model import METHODS, NetworkFit, check_fit
 
 
@@ -51,6 +53,10 @@ def network_from_pooled(
     """
     import networkx as nx
 
+    for name, value, kind in (("tau2", tau2, "not negative"), ("df_predict", df_predict, "degrees of freedom")):
+        if value == value:  # NaN is not known
+            one_number(value, name, kind)
+    one_number(level, "level", "level")
     needed = ["treat1", "treat2", "te", "se"]
     if not isinstance(pooled, pd.DataFrame):
         raise TypeError(f"pooled contrasts: {type(pooled).__name__} given; expected a DataFrame with columns {needed}")
@@ -63,8 +69,11 @@ def network_from_pooled(
     row: Any
     for row in pooled[needed].itertuples():
         label = f"pooled contrasts, row {row.Index} ({row.treat1} vs {row.treat2})"
-        if not np.isfinite(row.te) or not np.isfinite(row.se) or row.se <= 0:
-            raise ValueError(f"{label}: te={row.te}, se={row.se}; expected numbers with se > 0")
+        numbers = isinstance(row.te, Real) and isinstance(row.se, Real)
+        if not (numbers and abs(row.te) <= LARGEST and SMALLEST <= row.se <= LARGEST):
+            raise ValueError(
+                f"{label}: te={row.te}, se={row.se}; expected numbers with se > 0, of powers of ten up to 75"
+            )
         if row.treat1 == row.treat2:
             raise ValueError(f"{label}: a treatment is compared with itself")
         if graph.has_edge(row.treat1, row.treat2):

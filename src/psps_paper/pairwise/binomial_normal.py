@@ -27,6 +27,8 @@ EDGE = 6.0
 TAU_GRID = np.concatenate([[0.0], np.geomspace(0.02, 60.0, 34)])
 # Steps of the table of the hypergeometric normalising sum, in log odds.
 STEP = 0.05
+# Of events in the sums over tables, and of counts elsewhere.
+LARGEST_EXACT, LARGEST_COUNT = 1e5, 1e9
 
 
 @dataclass(frozen=True, eq=False)
@@ -498,6 +500,7 @@ def binomial_normal(
     if not time:
         for group, n in zip("12", size, strict=True):
             require(n == np.round(n), n, f"n{group}", "a whole number", source="studies")
+    _refuse_unbounded(events, size, model, time=time)
     use = informative(events, size, time=time)
     k, events, size = len(use), events[:, use], size[:, use]
     _refuse_infinite(events, size, time=time)
@@ -509,6 +512,24 @@ def binomial_normal(
     else:
         likelihood = _Hypergeometric(events, size)
     return _fit(likelihood, model, measure, k, level)
+
+
+def _refuse_unbounded(events, size, model: str, *, time: bool) -> None:
+    """Sums over all tables of a study, and searches between counts far apart, that would not end."""
+    exact = model == "conditional" and not time
+    for group, x, s in zip("12", events, size, strict=True):
+        most = LARGEST_EXACT if exact else LARGEST_COUNT
+        require(x <= most, x, f"events{group}", f"at most {most:g}", source="studies")
+        if not time:
+            require(s <= LARGEST_COUNT, s, f"n{group}", f"at most {LARGEST_COUNT:g}", source="studies")
+    if time:
+        require(
+            np.abs(np.log(size[0] / size[1])) <= np.log(LARGEST_COUNT),
+            size[0],
+            "time1",
+            f"within {LARGEST_COUNT:g} times time2",
+            source="studies",
+        )
 
 
 def _refuse_infinite(events, size, *, time: bool) -> None:
@@ -556,6 +577,7 @@ def binomial_normal_proportion(events, n, *, level: float = 0.95) -> BinomialNor
     for name, counts in (("events", x), ("n", n)):
         require(counts == np.round(counts), counts, name, "a whole number", source="studies")
     require(x <= n, x, "events", "at most n", source="studies")
+    require(n <= LARGEST_COUNT, n, "n", f"at most {LARGEST_COUNT:g}", source="studies")
     if (x == 0).all() or (x == n).all():
         raise ValueError("events: there are none, or nothing but events, in every study, so the logit is infinite")
     if ((x == 0) | (x == n)).all():

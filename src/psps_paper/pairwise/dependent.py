@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from psps_paper.effects.checks import one_number
+from psps_paper.effects.checks import one_number, require
 from psps_paper.network.results import Result
 from psps_paper.network.tau2_search import tau2_maxima
 from psps_paper.pairwise.random_effects import critical_value, study_estimates, two_sided_p
@@ -18,6 +18,8 @@ from psps_paper.pairwise.random_effects import critical_value, study_estimates, 
 GRID = 0.1
 # A score below this, in units of 1 / (smallest se^2 + variance), is a stationary point.
 STATIONARY = 1e-6
+# Of te around their median, in smallest standard errors: beyond, the score loses its digits.
+LARGEST_SPREAD = 1e7
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,14 @@ def three_level(te, se, cluster: Sequence, *, level: float = 0.95) -> ThreeLevel
     codes, n_clusters = _codes(cluster, len(te), "cluster")
     if n_clusters == len(te):
         raise ValueError("cluster: every label is different, so the two levels cannot be told apart")
+    away = np.abs(te - np.median(te))
+    require(
+        away <= LARGEST_SPREAD * se.min(),
+        te,
+        "te",
+        f"within {LARGEST_SPREAD:g} times the smallest se of the median",
+        source="studies",
+    )
     model = _Nested(te, se**2, codes, n_clusters)
     maxima = model.maxima()
     best = maxima[0]

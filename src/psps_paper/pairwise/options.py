@@ -160,7 +160,7 @@ def kenward_roger(te, se, *, tau2: float | None = None) -> tuple[float, float]:
     Checked against: meta 6.2-1 metagen(method.random.ci = "KR").
     """
     te, v, x = _studies(te, se, 2)
-    tau2 = tau2_of_regression(x, te, v, "REML").tau2 if tau2 is None else tau2
+    tau2 = tau2_of_regression(x, te, v, "REML" if tau2 is None else tau2).tau2
     w = 1 / (v + tau2)
     w = w / (unit := w.max())  # powers of precisions leave the range of floats otherwise
     one, two, three = w.sum(), (w**2).sum(), (w**3).sum()

@@ -7,6 +7,8 @@ import scipy
 
 # Points of the trapezoidal rule on the path, in units of the saddle's width.
 STEP, REACH = 0.04, 14.0
+# The weights being at most 1, the tail beyond this is below exp(-1e5).
+FAR = 1e6
 
 
 def upper_tail(x: float, weights: np.ndarray) -> float:
@@ -33,6 +35,8 @@ def upper_tail(x: float, weights: np.ndarray) -> float:
     x = x / unit
     if x <= 0:
         return 1.0
+    if x > FAR + 100 * len(weights):
+        return 0.0
     c = _saddle(x, weights)
     near = 0.5 / np.sqrt(2 * (weights**2).sum())
     if abs(c) < near:

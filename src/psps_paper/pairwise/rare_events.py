@@ -127,6 +127,9 @@ def pool_about(te, se, centre: float, *, df: int | None = None) -> tuple[float, 
     Source: DerSimonian & Laird 1986.  Checked against: meta 6.2-1 metabin(method = "MH").
     """
     te, se = study_estimates(te, se)
+    centre = one_number(centre, "centre", "finite")
+    if df is not None:
+        one_number(df, "df", "finite")
     w = se**-2.0
     q = float((w * (te - centre) ** 2).sum())
     spread = w.sum() - (w**2).sum() / w.sum()

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from psps_paper.effects.checks import choice
+from psps_paper.effects.checks import LARGEST, choice
 from psps_paper.network.heterogeneity import p_of_q
 from psps_paper.network.tau2_search import Tau2Maximum
 from psps_paper.pairwise.between_variance import (
@@ -152,6 +152,16 @@ def as_table(moderators: Any) -> pd.DataFrame:
         raise ValueError(f"moderators: {type(moderators).__name__} given; expected a DataFrame") from error
 
 
+def _require_numbers(values: np.ndarray, name: object, shown: pd.Series) -> None:
+    """Raise ValueError for the first row of a moderator that is no number whose square is one too."""
+    wrong = ~(np.isreal(values) & (np.abs(values) <= LARGEST))
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise ValueError(
+            f"moderators, row {row}, column {name}: {shown.iloc[row]} is not a number of at most {LARGEST:g} in size"
+        )
+
+
 def moderator_levels(moderators: pd.DataFrame) -> dict[str, tuple | None]:
     """Levels of each factor, in alphabetical order or that of a categorical column; None for numbers.
 
@@ -167,7 +177,7 @@ def moderator_levels(moderators: pd.DataFrame) -> dict[str, tuple | None]:
         column = moderators[name]
         missing = column.isna().to_numpy()
         if not missing.any() and pd.api.types.is_numeric_dtype(column):
-            missing = ~np.isfinite(column.to_numpy(float))
+            _require_numbers(column.to_numpy(), name, column)
         if missing.any():
             row = int(np.flatnonzero(missing)[0])
             raise ValueError(f"moderators, row {row}, column {name}: {column.iloc[row]} is not a value")
@@ -198,9 +208,7 @@ def design(moderators: pd.DataFrame, levels: dict[str, tuple | None]) -> pd.Data
         values = moderators[name]
         if known is None:
             numeric = pd.to_numeric(values, errors="coerce").to_numpy(float)
-            if not np.isfinite(numeric).all():
-                row = int(np.flatnonzero(~np.isfinite(numeric))[0])
-                raise ValueError(f"moderators, row {row}, column {name}: {values.iloc[row]} is not a number")
+            _require_numbers(numeric, name, values)
             columns[str(name)] = numeric
             continue
         unknown = ~values.isin(known).to_numpy()

@@ -20,6 +20,7 @@ Alternative = Literal["greater", "less"]
 # Grid of the global search: means and tau in units of the data's spread, then polishing of so many points.
 MEANS, TAUS, POLISHED = 61, 24, 6
 LOWEST = 1e-300
+LARGEST_LOG_WEIGHT = 300.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +145,7 @@ class _Steps:
         """Minus the log-likelihood and its gradient by mu, tau and the free log weights."""
         mu, tau = point[:1], point[1:2]
         log_weight = self.fixed.copy()
-        log_weight[self.free] = point[2:]
+        log_weight[self.free] = np.minimum(point[2:], LARGEST_LOG_WEIGHT)
         weight, shares = np.exp(log_weight), self.shares(mu, tau)[0]
         total = self.v + tau**2
         sd = np.sqrt(total)

@@ -143,9 +143,10 @@ def published_fraction_at_bias(bias, se, tau2=0.0) -> float | np.ndarray:
     """
     from scipy.optimize import elementwise  # slow to load
 
-    bias, (se,) = np.asarray(bias, float), numbers({"se": "positive"}, {"se": se}, source="studies")
+    (bias,) = numbers({"bias": "finite"}, {"bias": bias})
     if not (bias > 0).all():
         raise ValueError(f"bias: {bias[~(bias > 0)].flat[0]:g} is not a number greater than 0")
+    (se,) = numbers({"se": "positive"}, {"se": se}, source="studies")
     target = bias / _leverage(se, tau2)
     least = 1e-12
     beyond = target >= _shift(np.array(least))

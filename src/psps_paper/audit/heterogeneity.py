@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import chdtrc, stdtrit
 
-from psps_paper.audit.cells import interval_of, place
+from psps_paper.audit.cells import Interval, interval_of, place
 from psps_paper.audit.findings import Finding, Implied, overlap
 from psps_paper.audit.model import Cell, Network, bounds
 from psps_paper.audit.numbers import Number
@@ -286,105 +286,52 @@ def _half_width(low: tuple[float, float], high: tuple[float, float]) -> tuple[fl
 
 
 def _prediction(network: Network, cell: Cell, prediction: Cell) -> tuple[Finding, list[Implied]]:
+    """A printed prediction interval against the confidence interval of its cell and tau2, and the tau2 it implies."""
     one = interval_of(cell, network.scale, network.level)
-    z = z_quantile(network.level)
     half = _half_width(bounds(prediction.triple.lower, network.scale), bounds(prediction.triple.upper, network.scale))
+    tau2, z = _tau2_bounds(network), z_quantile(network.level)
     where = place(prediction, network.name)
-    tau2 = _tau2_bounds(network)
-    pair = ((cell.treat1, cell.treat2),)
-    text = prediction.triple.text
+    implied: list[Implied] = []
     if half[1] < z * one.se_low * (1 - 1e-9):
-        return (
-            Finding(
-                "prediction interval",
-                where,
-                text,
-                2 * z * one.se_low,
-                np.inf,
-                "clash",
-                "It is narrower than the confidence interval; are the two exchanged, or of different models?",
-                pair,
-            ),
-            [],
-        )
-    if tau2 is None:
+        why = "It is narrower than the confidence interval; are the two exchanged, or of different models?"
+        lower, upper, verdict = 2 * z * one.se_low, np.inf, "clash"
+    elif tau2 is None:
+        why = "No tau2 is printed to check it with; it is at least as wide as the confidence interval."
+        lower, upper, verdict = _NAN, _NAN, "cannot tell"
         low, high = (max((half[side] / z) ** 2 - (one.se_high, one.se_low)[side] ** 2, 0.0) for side in (0, 1))
-        finding = Finding(
-            "prediction interval",
-            where,
-            text,
-            _NAN,
-            _NAN,
-            "cannot tell",
-            "No tau2 is printed to check it with; it is at least as wide as the confidence interval.",
-            pair,
-        )
-        return finding, [
-            Implied("tau2", where, low, high, "prediction and confidence interval, by the normal distribution")
-        ]
+        source = "prediction and confidence interval, by the normal distribution"
+        implied.append(Implied("tau2", where, low, high, source))
+    else:
+        lower, upper, verdict, why = _predicted_width(network, one, half, tau2)
+    pair = ((cell.treat1, cell.treat2),)
+    finding = Finding("prediction interval", where, prediction.triple.text, lower, upper, verdict, why, pair)
+    return finding, implied
+
+
+def _predicted_width(
+    network: Network, one: Interval, half: tuple[float, float], tau2: tuple[float, float]
+) -> tuple[float, float, str, str]:
+    """Width that tau2 and the standard error give, with the verdict on the printed one and its sentence."""
+    z, share = z_quantile(network.level), (1 + network.level) / 2
+    se_low, se_high = np.sqrt(one.se_low**2 + tau2[0]), np.sqrt(one.se_high**2 + tau2[1])
     for name, df in _freedoms(network):
-        t = z if np.isinf(df) else float(stdtrit(df, (1 + network.level) / 2))
-        low, high = t * np.sqrt(one.se_low**2 + tau2[0]), t * np.sqrt(one.se_high**2 + tau2[1])
-        if overlap(low, high, *half):
+        t = z if np.isinf(df) else float(stdtrit(df, share))
+        if overlap(t * se_low, t * se_high, *half):
             verdict = "holds" if name in ("stated", "df - 1") else "explained"
-            return (
-                Finding(
-                    "prediction interval",
-                    where,
-                    text,
-                    2 * low,
-                    2 * high,
-                    verdict,
-                    f"Its width follows from tau2 and the standard error, with t by {name}.",
-                    pair,
-                ),
-                [],
-            )
-    narrow, wide = z * np.sqrt(one.se_low**2 + tau2[0]), np.sqrt(one.se_high**2 + tau2[1])
-    df = np.arange(1.0, 200.0)
-    some = stdtrit(df, (1 + network.level) / 2)
-    if half[1] >= narrow and half[0] <= some[0] * wide and network.framework != "frequentist":
-        return (
-            Finding(
-                "prediction interval",
-                where,
-                text,
-                2 * narrow,
-                _NAN,
-                "cannot tell",
-                "Some degrees of freedom would give it, none that are in use here; a posterior predictive interval"
-                " could.",
-                pair,
-            ),
-            [],
+            why = f"Its width follows from tau2 and the standard error, with t by {name}."
+            return 2 * (t * se_low), 2 * (t * se_high), verdict, why
+    narrowest = z * se_low
+    some = half[1] >= narrowest and half[0] <= stdtrit(1.0, share) * se_high  # t is widest with one degree of freedom
+    if some and network.framework != "frequentist":
+        why = "Some degrees of freedom would give it, none that are in use here; a posterior predictive interval could."
+    elif some and "df_predict" not in network.heterogeneity:
+        why = "Some degrees of freedom would give it; which were used?"
+    else:
+        why = (
+            "Its width does not follow from tau2 and the standard error; is tau2 of another model, or is it tau or I2?"
         )
-    if half[1] >= narrow and half[0] <= some[0] * wide and "df_predict" not in network.heterogeneity:
-        return (
-            Finding(
-                "prediction interval",
-                where,
-                text,
-                2 * narrow,
-                _NAN,
-                "cannot tell",
-                "Some degrees of freedom would give it; which were used?",
-                pair,
-            ),
-            [],
-        )
-    return (
-        Finding(
-            "prediction interval",
-            where,
-            text,
-            2 * narrow,
-            _NAN,
-            "clash",
-            "Its width does not follow from tau2 and the standard error; is tau2 of another model, or is it tau or I2?",
-            pair,
-        ),
-        [],
-    )
+        return 2 * narrowest, _NAN, "clash", why
+    return 2 * narrowest, _NAN, "cannot tell", why
 
 
 def _implied_prediction(network: Network, cell: Cell) -> Implied:

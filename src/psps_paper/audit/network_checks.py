@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -32,6 +33,11 @@ class Analysis:
     label: str
     cells: tuple[Cell, ...]
     direct: tuple[Cell, ...] = ()
+
+    @property
+    def where(self) -> str:
+        """Name of the network and, where it has one, of the analysis."""
+        return ": ".join(part for part in (self.network.name, self.label) if part)
 
     def square(self, **slack: float) -> Square:
         return make_square(self.network, self.cells, **slack)
@@ -350,66 +356,59 @@ def _two_contents(network: Network, lower: Table, upper: Table) -> tuple[list[An
     """Triangles that hold different things: the one that is full and closes is the network; the other may be direct."""
     rows = _exchanged(network, lower, upper)
     if rows is not None:
-        finding = Finding(
-            "mirrored triangles",
-            network.name,
-            "",
-            _NAN,
-            _NAN,
-            "clash",
+        why = (
             f"With the rows of {rows[0]} and {rows[1]} exchanged, the two triangles would mirror each other; are these"
-            " rows in each other's place?",
-            (rows,),
+            " rows in each other's place?"
         )
+        finding = Finding("mirrored triangles", network.name, "", _NAN, _NAN, "clash", why, (rows,))
         return [Analysis(network, "", lower.cells)], [finding]
     n = len(network.treatments)
     complete = {table.area: len(table.cells) == n * (n - 1) // 2 for table in (lower, upper)}
     closes = {table.area: feasible(_estimate_bounds(network, table.cells)) for table in (lower, upper)}
     if all(complete.values()) and all(closes.values()) and n >= 3:
-        finding = Finding(
-            "orientation",
-            network.name,
-            "",
-            _NAN,
-            _NAN,
-            "cannot tell",
+        why = (
             "The two triangles hold different estimates that close each by itself: two outcomes, or network and direct"
-            " estimates? They are checked apart." + _read_as(network, lower, upper),
+            " estimates? They are checked apart." + _read_as(network, lower, upper)
         )
-        return [Analysis(network, "lower triangle", lower.cells), Analysis(network, "upper triangle", upper.cells)], [
-            finding
-        ]
+        finding = Finding("orientation", network.name, "", _NAN, _NAN, "cannot tell", why)
+        apart = [Analysis(network, f"{table.area} triangle", table.cells) for table in (lower, upper)]
+        return apart, [finding]
     first, second = lower, upper
     if (complete["upper"], closes["upper"]) > (complete["lower"], closes["lower"]):
         first, second = upper, lower
-    signs = [np.sign(cell.triple.estimate.value - (network.scale == "ratio")) for cell in second.cells]
+    if _agreement(network, first, second) < 0:
+        second = second.turned()
+    finding = _direct_finding(network, first, second, complete[second.area], closes[second.area])
+    return [Analysis(network, "", first.cells, second.cells)], [finding]
+
+
+def _agreement(network: Network, first: Table, second: Table) -> float:
+    """Comparisons of which two triangles say that the same treatment is better, less those of which they do not."""
+
+    def sign(cell: Cell) -> float:
+        return np.sign(cell.triple.estimate.value - (network.scale == "ratio"))
+
     of = {frozenset((cell.treat1, cell.treat2)): cell for cell in first.cells}
     agree = 0.0
-    for cell, sign in zip(second.cells, signs, strict=True):
+    for cell in second.cells:
         other = of.get(frozenset((cell.treat1, cell.treat2)))
         if other is not None:
-            agree += (
-                sign
-                * np.sign(other.triple.estimate.value - (network.scale == "ratio"))
-                * (1 if other.treat1 == cell.treat1 else -1)
-            )
-    if agree < 0:
-        second = second.turned()
-    closing = "" if closes[second.area] else ", and they do not close, as direct estimates need not"
+            agree += sign(cell) * sign(other) * (1 if other.treat1 == cell.treat1 else -1)
+    return agree
+
+
+def _direct_finding(network: Network, first: Table, second: Table, complete: bool, closes: bool) -> Finding:
+    """That the second triangle is taken as direct estimates, and what follows if it is another outcome."""
+    closing = "" if closes else ", and they do not close, as direct estimates need not"
     otherwise = "If they are another outcome, please say so."
-    if complete[second.area] and not closes[second.area]:
+    if complete and not closes:
         otherwise = f"If they are another outcome, they clash: {_question_of(network, second)}"
-    finding = Finding(
-        "orientation",
-        network.name,
-        "",
-        _NAN,
-        _NAN,
-        "cannot tell" if complete[second.area] else "holds",
+    why = (
         f"The {second.area} triangle holds other estimates than the {first.area} one{closing}; they are taken as direct"
-        f" estimates. {otherwise}{_read_as(network, first, second)}",
+        f" estimates. {otherwise}{_read_as(network, first, second)}"
     )
-    return [Analysis(network, "", first.cells, second.cells)], [finding]
+    verdict = "cannot tell" if complete else "holds"
+    return Finding("orientation", network.name, "", _NAN, _NAN, verdict, why)
 
 
 def _question_of(network: Network, table: Table) -> str:
@@ -444,49 +443,34 @@ def consistency_findings(analysis: Analysis) -> list[Finding]:
     network, cells = analysis.network, analysis.cells
     names = [label for label in network.treatments if any(label in (cell.treat1, cell.treat2) for cell in cells)]
     pairs = {frozenset((cell.treat1, cell.treat2)) for cell in cells}
-    where = ": ".join(part for part in (network.name, analysis.label) if part)
     if len(pairs) < len(names):  # no cycle: nothing to close
         return []
     high = _estimate_bounds(network, cells)
+    closing = _how_it_closes(analysis, high)
+    if closing is None:
+        return [_unclosed(analysis, high, names)]
     printed = f"{len(pairs)} comparisons of {len(names)} treatments"
+    return [Finding("consistency", analysis.where, printed, _NAN, _NAN, *closing)]
+
+
+def _how_it_closes(analysis: Analysis, high: np.ndarray) -> tuple[str, str] | None:
+    """Verdict and sentence for cells that one vector of effects gives, or could; None where it cannot."""
+    network, cells = analysis.network, analysis.cells
     if feasible(high):
-        return [
-            Finding(
-                "consistency",
-                where,
-                printed,
-                _NAN,
-                _NAN,
-                "holds",
-                "One vector of effects gives every cell, within rounding.",
-            )
-        ]
+        return "holds", "One vector of effects gives every cell, within rounding."
     if network.framework != "frequentist" and feasible(_estimate_bounds(network, cells, draws=DRAWS)):
-        return [
-            Finding(
-                "consistency",
-                where,
-                printed,
-                _NAN,
-                _NAN,
-                "explained",
-                f"The cells close within {DRAWS:g} standard errors, as medians of posterior draws do.",
-            )
-        ]
+        return "explained", f"The cells close within {DRAWS:g} standard errors, as medians of posterior draws do."
     if feasible(_estimate_bounds(network, cells, slack=CUT)):
-        return [
-            Finding(
-                "consistency",
-                where,
-                printed,
-                _NAN,
-                _NAN,
-                "explained",
-                "The cells close if numbers were cut off instead of rounded, or rounded twice.",
-            )
-        ]
+        return "explained", "The cells close if numbers were cut off instead of rounded, or rounded twice."
+    return None
+
+
+def _unclosed(analysis: Analysis, high: np.ndarray, names: list[str]) -> Finding:
+    """The smallest set of cells that cannot hold together, and what the others leave for its last one."""
+    network, cells = analysis.network, analysis.cells
     cycle = smallest_cycle(high)
-    set_ = [(names[i], names[j]) for i, j in zip(cycle, [*cycle[1:], cycle[0]], strict=True)]
+    pairs = [(names[i], names[j]) for i, j in zip(cycle, [*cycle[1:], cycle[0]], strict=True)]
+    finding = partial(Finding, "consistency", analysis.where, _named(cells, pairs), cells=tuple(pairs))
     symmetric = all(interval_of(cell, network.scale, network.level).middle for cell in cells)
     if (
         network.scale == "ratio"
@@ -494,33 +478,13 @@ def consistency_findings(analysis: Analysis) -> list[Finding]:
         and not symmetric
         and feasible(_estimate_bounds(network, cells, draws=MEANS))
     ):
-        return [
-            Finding(
-                "consistency",
-                where,
-                _named(cells, set_),
-                _NAN,
-                _NAN,
-                "cannot tell",
-                f"The cells close within {MEANS:g} standard errors only, as posterior means of ratios do; are these"
-                " means?",
-                tuple(set_),
-            )
-        ]
-    last = next(cell for cell in cells if {cell.treat1, cell.treat2} == set(set_[-1]))
-    low, upper = _left_by_others(high, cycle if last.treat1 == set_[-1][1] else cycle[::-1], network.scale)
-    return [
-        Finding(
-            "consistency",
-            where,
-            _named(cells, set_),
-            low,
-            upper,
-            "clash",
-            _clash_sentence(analysis, high, names, set_),
-            tuple(set_),
+        why = (
+            f"The cells close within {MEANS:g} standard errors only, as posterior means of ratios do; are these means?"
         )
-    ]
+        return finding(_NAN, _NAN, "cannot tell", why)
+    last = next(cell for cell in cells if {cell.treat1, cell.treat2} == set(pairs[-1]))
+    low, upper = _left_by_others(high, cycle if last.treat1 == pairs[-1][1] else cycle[::-1], network.scale)
+    return finding(low, upper, "clash", _clash_sentence(analysis, high, names, pairs))
 
 
 def _named(cells: Sequence[Cell], pairs: list[tuple[str, str]]) -> str:
@@ -563,71 +527,37 @@ def _clash_sentence(analysis: Analysis, high: np.ndarray, names: list[str], set_
 
 def covariance_findings(analysis: Analysis, square: Square) -> list[Finding]:
     """Whether one covariance matrix gives every printed standard error."""
-    network = analysis.network
-    n = len(square.treatments)
-    if square.printed.sum() // 2 < max(n, 3):  # without a cycle any standard errors go together
+    count = int(square.printed.sum() // 2)
+    if count < max(len(square.treatments), 3):  # without a cycle any standard errors go together
         return []
-    where = ": ".join(part for part in (network.name, analysis.label) if part)
-    printed = f"{int(square.printed.sum() // 2)} standard errors"
     result = covariance_exists(square.se_low**2, square.se_high**2)
-    if result.exists:
-        return [
-            Finding(
-                "covariance",
-                where,
-                printed,
-                _NAN,
-                _NAN,
-                "holds",
-                "One covariance matrix gives every interval, within rounding.",
-            )
-        ]
-    if result.exists is None:
-        return [
-            Finding(
-                "covariance",
-                where,
-                printed,
-                _NAN,
-                _NAN,
-                "cannot tell",
-                "Neither a covariance matrix for all intervals nor a proof against one was found.",
-            )
-        ]
+    if result.exists is not False:
+        verdict, why = "holds", "One covariance matrix gives every interval, within rounding."
+        if result.exists is None:
+            why = "Neither a covariance matrix for all intervals nor a proof against one was found."
+            verdict = "cannot tell"
+        return [Finding("covariance", analysis.where, f"{count} standard errors", _NAN, _NAN, verdict, why)]
     used = np.flatnonzero(np.abs(result.weights) > 1e-9)
-    names = [square.treatments[k] for k in used]
     pairs = tuple((square.treatments[i], square.treatments[j]) for i in used for j in used if i < j)
-    printed = f"intervals among {sentence_list(names)}"
-    if network.framework == "bayesian" or not square.symmetric:
-        return [
-            Finding(
-                "covariance",
-                where,
-                printed,
-                _NAN,
-                _NAN,
-                "cannot tell",
-                "No covariance matrix gives these intervals as normal ones; posterior intervals need not be.",
-                pairs,
-            )
-        ]
-    if network.framework != "frequentist":
+    printed = f"intervals among {sentence_list([square.treatments[k] for k in used])}"
+    verdict, why = _without_covariance(analysis, square, result.violation)
+    return [Finding("covariance", analysis.where, printed, _NAN, _NAN, verdict, why, pairs)]
+
+
+def _without_covariance(analysis: Analysis, square: Square, violation: float) -> tuple[str, str]:
+    """Verdict and sentence for intervals that no covariance matrix gives."""
+    framework = analysis.network.framework
+    if framework == "bayesian" or not square.symmetric:
+        return (
+            "cannot tell",
+            "No covariance matrix gives these intervals as normal ones; posterior intervals need not be.",
+        )
+    if framework != "frequentist":
         wider = analysis.square(se_slack=DRAWS)
         if covariance_exists(wider.se_low**2, wider.se_high**2).exists is not False:
-            return [
-                Finding(
-                    "covariance",
-                    where,
-                    printed,
-                    _NAN,
-                    _NAN,
-                    "explained",
-                    "One covariance matrix fits within the simulation error of posterior draws.",
-                    pairs,
-                )
-            ]
-    why = (
-        f"No covariance matrix gives these intervals: their variances miss by at least {100 * result.violation:.2g} %. "
-        "Is a limit another, or do the cells come from different models?"
+            return "explained", "One covariance matrix fits within the simulation error of posterior draws."
+    return (
+        "clash",
+        f"No covariance matrix gives these intervals: their variances miss by at least {100 * violation:.2g} %. "
+        "Is a limit another, or do the cells come from different models?",
     )
-    return [Finding("covariance", where, printed, _NAN, _NAN, "clash", why, pairs)]

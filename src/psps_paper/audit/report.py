@@ -190,9 +190,7 @@ def _table_markup(found: Audit, analysis: Analysis) -> str:
             cells.append(f"<td{mark}>{html.escape(text)}</td>")
         rows.append(f'<tr><th scope="row">{html.escape(row)}</th>{"".join(cells)}</tr>')
     head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in names)
-    caption = html.escape(
-        ": ".join(part for part in (analysis.network.name, analysis.label) if part) + ", read as row versus column"
-    )
+    caption = html.escape(analysis.where + ", read as row versus column")
     return (
         "<div"
         f' class="scroll"><table><caption>{caption}</caption><thead><tr><td></td>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'

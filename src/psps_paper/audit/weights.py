@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from psps_paper.audit.cells import interval_of, place
+from psps_paper.audit.cells import Interval, interval_of, place
 from psps_paper.audit.findings import Finding, overlap
 from psps_paper.audit.geometry import Weights, weight_bounds
+from psps_paper.audit.model import Cell, Network
 from psps_paper.audit.network_checks import Analysis
 from psps_paper.audit.square import Square, closed
 
@@ -40,7 +41,7 @@ def geometry(analysis: Analysis, smallest: float | None = None) -> tuple[Geometr
         in the table.
     """
     network = analysis.network
-    where = ": ".join(part for part in (network.name, analysis.label) if part)
+    where = analysis.where
     square = analysis.square(slack=ROUNDED)
     if len(square.treatments) < 3:
         return None, []
@@ -113,84 +114,60 @@ def _weight_table(name: str, square: Square, found: Weights, smallest: float, to
 
 def direct_findings(analysis: Analysis, shape: Geometry | None) -> list[Finding]:
     """Printed direct estimates against the network: their weights, and equality where all evidence is direct."""
+    if shape is None or not analysis.direct:
+        return []
     network = analysis.network
-    findings = []
     of = {frozenset((cell.treat1, cell.treat2)): cell for cell in analysis.cells}
-    told = {} if shape is None else {frozenset((row.treat1, row.treat2)): row for row in shape.table.itertuples()}
+    weights = {frozenset((row.treat1, row.treat2)): row for row in shape.table.itertuples()}
     printed = {frozenset((cell.treat1, cell.treat2)) for cell in analysis.direct}
+    findings = []
     for cell in analysis.direct:
         pair = frozenset((cell.treat1, cell.treat2))
         one = interval_of(cell, network.scale, network.level)
-        where, marks = place(cell, network.name, "direct"), ((cell.treat1, cell.treat2),)
-        if not one.ordered or pair not in told:
-            continue
-        low, high = _reciprocal(one.se_high), _reciprocal(one.se_low)
-        row = told[pair]
-        if row.direct == "no":
-            findings.append(
-                Finding(
-                    "direct weight",
-                    where,
-                    cell.triple.text,
-                    row.lower,
-                    row.upper,
-                    "cannot tell",
-                    "A direct estimate is printed, and the network leaves it no weight; is it a part of this network?",
-                    marks,
-                )
-            )
-        elif overlap(low, high, row.lower, row.upper):
-            findings.append(
-                Finding(
-                    "direct weight",
-                    where,
-                    cell.triple.text,
-                    row.lower,
-                    row.upper,
-                    "holds",
-                    "Its precision can be its weight in the network.",
-                    marks,
-                )
-            )
-        else:
-            findings.append(
-                Finding(
-                    "direct weight",
-                    where,
-                    cell.triple.text,
-                    row.lower,
-                    row.upper,
-                    "explained",
-                    f"Its precision is {low:.3g} to {high:.3g}; a tau2 of its own, or multi-arm studies, give another"
-                    " weight in the network.",
-                    marks,
-                )
-            )
-        findings += _only_direct(analysis, shape, cell, of.get(pair), one)
-    if shape is not None and analysis.direct:
-        for pair, row in told.items():
-            if row.direct == "yes" and pair not in printed:
-                findings.append(
-                    Finding(
-                        "direct weight",
-                        f"{network.name}: {row.treat1} vs {row.treat2}",
-                        "",
-                        row.lower,
-                        row.upper,
-                        "cannot tell",
-                        "The network gives this comparison direct weight, and no direct estimate is printed; is one"
-                        " left out, or a multi-arm study?",
-                        ((row.treat1, row.treat2),),
-                    )
-                )
-    return findings
+        if one.ordered and pair in weights:
+            findings.append(_direct_weight(network, cell, one, weights[pair]))
+            findings += _only_direct(analysis, shape, cell, of.get(pair), one)
+    return findings + [
+        _weight_alone(network, row) for pair, row in weights.items() if row.direct == "yes" and pair not in printed
+    ]
+
+
+def _direct_weight(network: Network, cell: Cell, one: Interval, row) -> Finding:
+    """The precision of a printed direct estimate against its weight in the network."""
+    low, high = _reciprocal(one.se_high), _reciprocal(one.se_low)
+    if row.direct == "no":
+        verdict = "cannot tell"
+        why = "A direct estimate is printed, and the network leaves it no weight; is it a part of this network?"
+    elif overlap(low, high, row.lower, row.upper):
+        verdict, why = "holds", "Its precision can be its weight in the network."
+    else:
+        verdict = "explained"
+        why = (
+            f"Its precision is {low:.3g} to {high:.3g}; a tau2 of its own, or multi-arm studies, give another"
+            " weight in the network."
+        )
+    where, pair = place(cell, network.name, "direct"), ((cell.treat1, cell.treat2),)
+    return Finding("direct weight", where, cell.triple.text, row.lower, row.upper, verdict, why, pair)
+
+
+def _weight_alone(network: Network, row) -> Finding:
+    """A comparison with direct weight and no printed direct estimate."""
+    why = (
+        "The network gives this comparison direct weight, and no direct estimate is printed; is one"
+        " left out, or a multi-arm study?"
+    )
+    where = f"{network.name}: {row.treat1} vs {row.treat2}"
+    pair = ((row.treat1, row.treat2),)
+    return Finding("direct weight", where, "", row.lower, row.upper, "cannot tell", why, pair)
 
 
 def _reciprocal(se: float) -> float:
     return 1 / se**2 if se > 0 else np.inf
 
 
-def _only_direct(analysis: Analysis, shape: Geometry, cell, network_cell, one) -> list[Finding]:
+def _only_direct(
+    analysis: Analysis, shape: Geometry, cell: Cell, network_cell: Cell | None, one: Interval
+) -> list[Finding]:
     """Where a comparison's weight is all its precision, the network estimate must be the direct one."""
     if network_cell is None:
         return []

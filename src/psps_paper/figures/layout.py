@@ -170,7 +170,7 @@ def page(width: Width, height: float) -> tuple[Figure, Axes]:
 def font_size(width: Width) -> float:
     """Size of all text, in points; an unknown width is an error."""
     if width not in FONT_SIZE:
-        raise ValueError(f"width={width!r}: expected 'single' or 'double'")
+        raise ValueError(f"width={width!r}: expected 'single', 'double' or 'phone'")
     return FONT_SIZE[width]
 
 
@@ -220,26 +220,30 @@ SWATCH = 12.0
 KEY_GAP = 14.0
 
 
-def _key_places(keys: Sequence[Key], width: float, size: float) -> list[tuple[int, float]]:
-    places, row, x = [], 0, 0.0
+def _key_places(keys: Sequence[Key], width: float, size: float) -> list[tuple[float, float, str]]:
+    """How far down and right each entry begins, and its label; one too long for the width has several lines."""
+    places, down, x = [], 0.0, 0.0
     for key in keys:
-        needed = SWATCH + 4 + text_width(key.label, size)
+        label = wrap(key.label, width - SWATCH - 4, size)
+        needed = SWATCH + 4 + block_width(label, size)
         if x > 0 and x + needed > width:
-            row, x = row + 1, 0.0
-        places.append((row, x))
+            down, x = down + 1.5 * size, 0.0
+        places.append((down, x, label))
         x += needed + KEY_GAP
+        down += (line_count(label) - 1) * line_height(size)
     return places
 
 
 def legend_height(keys: Sequence[Key], width: float, size: float) -> float:
     """Height that :func:`legend` needs, in points."""
-    return (_key_places(keys, width, size)[-1][0] + 1) * 1.5 * size
+    down, _, label = _key_places(keys, width, size)[-1]
+    return down + (line_count(label) - 1) * line_height(size) + 1.5 * size
 
 
 def legend(canvas: Axes, keys: Sequence[Key], left: float, top: float, width: float, size: float) -> None:
     """Draw a legend in as many lines as the width asks for, downwards from ``top``."""
-    for key, (row, x) in zip(keys, _key_places(keys, width, size), strict=True):
-        y = top - (row + 0.5) * 1.5 * size
+    for key, (down, x, label) in zip(keys, _key_places(keys, width, size), strict=True):
+        y = top - down - 0.75 * size
         if key.marker is None:
             canvas.add_patch(
                 Rectangle(
@@ -254,7 +258,8 @@ def legend(canvas: Axes, keys: Sequence[Key], left: float, top: float, width: fl
             )
         else:
             canvas.plot(left + x + SWATCH / 2, y, **marker_style(key.marker, key.colour, key.filled))
-        write(canvas, left + x + SWATCH + 4, y, key.label, size)
+        lower = 0.5 * (line_count(label) - 1) * line_height(size)
+        write(canvas, left + x + SWATCH + 4, y - lower, label, size)
 
 
 def marker_style(marker: str, colour: str, filled: bool, size: float = 6.5) -> dict:

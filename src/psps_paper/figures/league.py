@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 
 from psps_paper.figures import layout, palette, style
 from psps_paper.figures.drawing import Drawing
-from psps_paper.figures.style import INK, Width
+from psps_paper.figures.style import INK, SMALL_FONT_SIZE, Width
 from psps_paper.formatting import estimate, number, ratio_number
 from psps_paper.network import LeagueWithDirect
 
@@ -90,11 +90,12 @@ def league_heat(
     data = _ordered_pairs(te, lower, upper)
     treatments = list(te.index)
     size, total_width = layout.font_size(width), layout.page_width(width)
-    small = size if width == "double" else 7.0
+    small = SMALL_FONT_SIZE[width]
     cell = total_width / len(treatments)
     # The diagonal is bold only where bold names fit.
     diagonal = "bold" if width == "double" else "normal"
-    cells = {(t, t): _Cell(layout.wrap(t, cell - 6, small, diagonal), None, diagonal) for t in treatments}
+    names, listed = _diagonal(treatments, cell, small, diagonal)
+    cells = {(t, t): _Cell(text, None, diagonal) for t, text in zip(treatments, names, strict=True)}
     lines = max(3, *(layout.line_count(named.text) for named in cells.values()))
     largest = data["te"].abs().max() or 1.0
     for r in data.itertuples():
@@ -107,7 +108,7 @@ def league_heat(
     caption = layout.wrap(
         f"Each cell: row treatment minus column treatment, {unit} ({100 * level:g}% confidence "
         f"interval). A value {word} 0 favours the row treatment (blue), otherwise the column "
-        "treatment (orange). Bold: the interval excludes 0.",
+        f"treatment (orange). Bold: the interval excludes 0.{listed}",
         total_width - 4,
         size,
     )
@@ -130,6 +131,16 @@ def league_heat(
         f"League table, {unit} with {100 * level:g}% confidence interval; a value {word} 0 favours "
         "the first-named treatment: " + "; ".join(alt) + ".",
     )
+
+
+def _diagonal(names: Sequence[str], cell: float, size: float, weight: str = "normal") -> tuple[list[str], str]:
+    """Texts of the cells of a diagonal, and what the caption adds: where a name is wider than its cell, numbers, which
+    the caption explains."""
+    texts = [layout.wrap(name, cell - 6, size, weight) for name in names]
+    if max(layout.block_width(text, size, weight) for text in texts) <= cell - 2:
+        return texts, ""
+    numbers = [str(k) for k, _ in enumerate(names, 1)]
+    return numbers, f" {', '.join(f'{k} {name}' for k, name in zip(numbers, names, strict=True))}."
 
 
 def _ordered_pairs(te: pd.DataFrame, lower: pd.DataFrame, upper: pd.DataFrame) -> pd.DataFrame:
@@ -190,20 +201,21 @@ def league_direct(
     """
     style.favours_first(desirable)
     size, total = layout.font_size(width), layout.page_width(width)
-    small = size if width == "double" else 7.0
+    small = SMALL_FONT_SIZE[width]
     n, many = len(league.order), len(league.order) > MOST_WITH_NUMBERS
     shown, null = (ratio_number, "1") if ratio else (number, "0")
     room = (0.3 if width == "double" else 0.45) * total if many else 0.0
     across = (total - room) / n
-    names = [
-        layout.wrap(f"{k} {t}" if many else str(t), (room or across) - 8, small) for k, t in enumerate(league.order, 1)
-    ]
+    if many:
+        names, listed = [layout.wrap(f"{k} {t}", room - 8, small) for k, t in enumerate(league.order, 1)], ""
+    else:
+        names, listed = _diagonal(league.order, across, small)
     lines = max(*map(layout.line_count, names), 1 if many else 4)
     along = lines * layout.line_height(small) + (0.3 if many else 1.4) * size
     caption = layout.wrap(
         f"Below the diagonal network estimates, above it direct ones: {unit}, the treatment that comes first "
         f"{'to' if ratio else 'minus'} the later, with {100 * league.level:g}% confidence interval. Blue favours the "
-        f"first, orange the later. {'Dot' if many else 'Bold'}: the interval excludes {null}.",
+        f"first, orange the later. {'Dot' if many else 'Bold'}: the interval excludes {null}.{listed}",
         total - 4,
         size,
     )

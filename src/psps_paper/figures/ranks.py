@@ -296,7 +296,7 @@ def p_score_dots(
         axes.plot(row.p_score, y, **ring)
     axes.set(xlim=(-0.03, 1.03), xlabel="P-score (mean certainty of beating a competitor)")
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
-    if width == "single":
+    if width != "double":
         axes.set_xlabel("P-score")
     alt = "; ".join(
         f"{r.treatment} {tier} {number(r.p_score, 3)}"

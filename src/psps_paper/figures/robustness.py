@@ -48,7 +48,7 @@ def identified_ranges(
     layout.name_horizontal_axis(axes, f"{unit} (simulated)", size)
     axes.locator_params(axis="x", nbins=6 if width == "double" else 4)
     # In single width the labels stand above the rows, where a line through all of them would cross
-    for band in [(y - size, y + size) for y in centres] if width == "single" else [axes.get_ylim()]:
+    for band in [(y - size, y + size) for y in centres] if width != "double" else [axes.get_ylim()]:
         axes.plot([limit, limit], band, color=INK, linewidth=0.9, zorder=1)
     for row, y in zip(data.itertuples(), centres, strict=True):
         axes.plot([row.low, row.high], [y, y], color=MUTED, linewidth=5, zorder=2, solid_capstyle="butt")

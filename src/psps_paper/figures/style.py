@@ -20,9 +20,11 @@ import pandas as pd
 from psps_paper.figures import palette
 from psps_paper.figures.palette import DARK_TEXT
 
-Width = Literal["single", "double"]
-WIDTH_MM: dict[str, float] = {"single": 90.0, "double": 180.0}
-FONT_SIZE: dict[str, float] = {"single": 8.0, "double": 9.0}
+# One and two columns of a journal, and the column of a telephone 360 pixels wide, where 9 points are 12 pixels
+Width = Literal["single", "double", "phone"]
+WIDTH_MM: dict[str, float] = {"single": 90.0, "double": 180.0, "phone": 86.7}
+FONT_SIZE: dict[str, float] = {"single": 8.0, "double": 9.0, "phone": 9.0}
+SMALL_FONT_SIZE: dict[str, float] = {"single": 7.0, "double": 9.0, "phone": 9.0}
 FONT = "DejaVu Sans"
 FONT_STACK = '"DejaVu Sans", Verdana, sans-serif'
 
@@ -100,7 +102,7 @@ def styled(draw: Callable) -> Callable:
         return (
             drawing
             if "width" in kwargs
-            else replace(drawing, narrow=functools.partial(wrapper, *args, width="single", **kwargs))
+            else replace(drawing, narrow=functools.partial(wrapper, *args, width="phone", **kwargs))
         )
 
     return wrapper

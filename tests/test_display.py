@@ -237,14 +237,14 @@ def test_a_telephone_gets_a_narrow_drawing_and_a_screen_reader_one_of_the_two():
     soup = parsed(show(drawing, caption="Judgements.", tier="recomputed"))
     wide, narrow = soup.select("figure > .svg-wrap")
     assert [wrap.has_attr("hidden") for wrap in (wide, narrow)] == [False, True]
-    assert float(wide.svg["width"][:-2]) == pytest.approx(2 * float(narrow.svg["width"][:-2]))
+    assert [float(wrap.svg["width"][:-2]) * 25.4 / 72 for wrap in (wide, narrow)] == pytest.approx([180, 86.7], abs=0.1)
     assert wide.svg["aria-label"] == narrow.svg["aria-label"]
     ids = [element["id"] for element in soup.select("[id]")]
     assert len(ids) == len(set(ids))
     assert len(soup.select("figcaption")) == len(soup.select("a.psps-csv")) == 1
 
 
-@pytest.mark.parametrize("width", ["single", "double"])
+@pytest.mark.parametrize("width", ["single", "double", "phone"])
 def test_a_width_that_is_named_is_the_only_one(width):
     drawing = rob_stacked(pd.DataFrame({"domain": ["Overall"], "judgement": ["low"], "percent": [100.0]}), width=width)
     assert drawing.narrow is None

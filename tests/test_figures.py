@@ -162,9 +162,10 @@ def test_a_unit_longer_than_its_axis_stays_inside_the_figure(name):
     assert left > 0 and right < layout.page_width("single"), text
 
 
+@pytest.mark.parametrize("width", ["double", "phone"])
 @every_drawing
-def test_no_text_is_smaller_than_nine_points_in_double_width(name):
-    assert min(t.get_fontsize() for t in visible_texts(drawn(name).figure)) >= 9
+def test_no_text_is_smaller_than_nine_points_in_double_width_or_on_a_telephone(name, width):
+    assert min(t.get_fontsize() for t in visible_texts(drawn(name, width).figure)) >= 9
 
 
 @every_drawing

@@ -324,12 +324,17 @@ def _responder_frame(
     predicted = "predict_lower" in data.columns
     prediction = f"PI {interval(*data[PREDICTION].iloc[-1])}" if predicted else ""
     number_width = max(layout.text_width(text, size) for text in [*estimates, prediction, heading]) + 2
-    room = total - number_width - across - 15 * size if page.wide else total - 2 - across
+    room = total - number_width - across - 15 * size if page.wide else total - 2
     rows = [
-        _Row(layout.wrap(row.label, room - size, size), shown, prediction if row.pooled else "")
+        _Row(
+            layout.wrap(row.label, room - size, size)
+            + ("" if page.wide or row.pooled else "\n"),  # a line for the cells
+            shown,
+            prediction if row.pooled else "",
+        )
         for row, shown in zip(data.itertuples(), estimates, strict=True)
     ]
-    start = max(layout.block_width(row.label, size) for row in rows) + size if page.wide else room
+    start = max(layout.block_width(row.label, size) for row in rows) + size if page.wide else total - 1 - across
     left = start + across + 6 if page.wide else 4
     heights = [page.row_height(row.label, 2 if row.prediction else 1, 0.8) for row in rows]
     edges = [start + width for width in accumulate(columns.widths)]
@@ -356,13 +361,14 @@ def _write_responders(
     (top, height), page, size = place, frame.page, frame.page.size
     beside = 2 if row.prediction else 1
     if page.wide:
-        text_y = y = top - height / 2
+        text_y = cells_y = y = top - height / 2
     else:
-        text_y = top - 0.3 * size - 0.5 * page.line * layout.line_count(row.label)
+        text_y = top - 0.3 * size - 0.5 * page.line * layout.line_count(row.label.rstrip("\n"))
+        cells_y = top - 0.3 * size - page.line * (layout.line_count(row.label) - 0.5)
         y = top - height + 0.5 * size + 0.5 * page.line * beside
-    layout.write(canvas, 1, text_y, row.label, size, weight="bold" if pooled else "normal")
+    layout.write(canvas, 1, text_y, row.label.rstrip("\n"), size, weight="bold" if pooled else "normal")
     for edge, text in cells:
-        layout.write(canvas, edge, text_y, text, size, ha="right")
+        layout.write(canvas, edge, cells_y, text, size, ha="right")
     return y
 
 

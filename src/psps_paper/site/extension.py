@@ -142,6 +142,7 @@ def tidy_body(body: str) -> str:
     """Mend in a page's body what axe-core reports: pandas' empty header cells and docutils' citation roles; let what
     unfolds code be called as it reads (MyST-NB calls all of it the same); let long words of tables break."""
     body = body.replace('<summary aria-label="Toggle hidden content">', "<summary>")
+    body = body.replace('<aside class="margin sidebar">', '<aside class="margin sidebar" role="note">')
     body = re.sub(r"<th([^>]*)></th>", r"<td\1></td>", body)
     # A list of numbers is no number to be kept on one line.
     body = re.sub(r'<td class="number">(\d+(?:, \d+){2,})</td>', r"<td>\1</td>", body)
@@ -257,6 +258,19 @@ def tell_failures(app, error: Exception | None) -> None:
             )
 
 
+# What the theme writes on every page, and the same with roles and names that say what is seen
+NAMED = {
+    'class="bd-sidebar-primary bd-sidebar': (
+        'role="complementary" aria-label="Book" class="bd-sidebar-primary bd-sidebar'
+    ),
+    '<summary><span class="toctree-toggle"': '<summary aria-label="Pages below"><span class="toctree-toggle"',
+    'search-button-field search-button__button pst-js-only" title="Search" aria-label="Search"': (
+        'search-button-field search-button__button pst-js-only"'
+    ),
+    '<i class="theme-switch ': '<i aria-hidden="true" class="theme-switch ',
+}
+
+
 def finish(app, error: Exception | None) -> None:
     """After the build: make the sidebar a landmark and name what unfolds in it, put the data beside the pages, prune
     what the theme brings, and let no script run that is neither the book's nor the theme's."""
@@ -265,12 +279,9 @@ def finish(app, error: Exception | None) -> None:
     output = Path(app.outdir)
     for page in output.rglob("*.html"):
         plain = page.read_text(encoding="utf-8")
-        marked = plain.replace(
-            'class="bd-sidebar-primary bd-sidebar',
-            'role="complementary" aria-label="Book" class="bd-sidebar-primary bd-sidebar',
-        ).replace(
-            '<summary><span class="toctree-toggle"', '<summary aria-label="Pages below"><span class="toctree-toggle"'
-        )
+        marked = plain
+        for theirs, ours in NAMED.items():
+            marked = marked.replace(theirs, ours)
         if marked != plain:
             write_atomically(page, marked.encode())
     # PDFs of an earlier build would show earlier numbers, and the new front page does not link to them.

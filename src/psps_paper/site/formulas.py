@@ -132,7 +132,7 @@ def visit_math(self, node: nodes.math) -> None:
 def visit_displaymath(self, node: nodes.math_block) -> None:
     """Sphinx: formulas on lines of their own, with the number of the equation where it has a label."""
     # A wide one scrolls, and so a key must reach it.
-    self.body.append(self.starttag(node, "div", CLASS="math notranslate nohighlight", tabindex="0"))
+    self.body.append(self.starttag(node, "div", CLASS="math notranslate nohighlight", tabindex="0", role="group"))
     if node["number"]:
         self.body.append(f'<span class="eqno">({get_node_equation_number(self, node)})')
         self.add_permalink_ref(node, "Link to this equation")

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from psps_paper.effects import contrasts_from_arms, effect_sizes, impute_sd, mean_sd_from_quantiles
-from psps_paper.living.cells import MISSING, _Cells, _lines, _some_rows
+from psps_paper.living.cells import MISSING, Reading, _lines, _some_rows
 from psps_paper.living.contrasts import _study
 from psps_paper.living.formats import ARM_NUMBERS, COLUMN_KINDS, CONTRAST_COLUMNS, REVMAN_5, plain
-from psps_paper.living.model import ARM_COLUMNS, LOG_MEASURES, Options, _one_analysis
+from psps_paper.living.model import ARM_COLUMNS, LOG_MEASURES, Estimates, ImportLog, _one_analysis
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.limits import MAX_ESTIMATES, MAX_ROWS
 
@@ -35,84 +35,96 @@ WANTED = {
 }
 
 
-def _from_arms(cells, layout, reader, options, outcome, listed, conversions):
+def from_arms(cells: pd.DataFrame, reading: Reading) -> Estimates:
+    """Contrasts of each pair of arms of a study, from rows that hold arms."""
+    outcome, log = reading.outcome, reading.log
     measure = outcome["measure"]
+    _check_columns(reading)
+    if reading.layout.format == REVMAN_5:
+        cells = _revman_5_studies(cells, reading)
+    long = _long(cells, reading)
+    unit = "rows" if reading.layout.shape == "long" else "arms"
+    # Whole rows that were set aside count once; in a wide file all else counts by arms
+    n_read = len(long) + len(log.listed)
+    long = _without_repeats(long, reading)
+    if "mean" in WANTED[measure]:
+        long = _convert_errors(long, log)
+        long = _convert_quantiles(long, reading)
+        long = _impute(long, reading)
+    long = _beside_others(long, log)
+    if long.empty:
+        contrasts = pd.DataFrame(columns=[*CONTRAST_COLUMNS, "rows"])
+        return Estimates(contrasts, pd.DataFrame(columns=ARM_COLUMNS), n_read, unit)
+    _check_sizes(long, reading.file)
+    contrasts, excluded = _effects(long, measure, outcome, reading.file)
+    for row, study, treatment, reason in excluded.to_numpy(object):
+        reason = "events not given" if reason == "no events" else reason
+        log.set_aside(long["rows"][row], study, f"{treatment}: {reason}")
+    used = long[~long.index.isin(excluded["row"])]
+    contrasts["rows"] = _rows_behind(contrasts, used)
+    _say_added(used, measure, outcome, log)
+    log.say(f"{measure} of each pair of arms of a study, treat1 minus treat2{_how_computed(outcome)}")
+    if outcome["scale_desirable"] != outcome["te_desirable"]:
+        contrasts["te"] = -contrasts["te"]
+        log.say(
+            f"the sign of te was turned, because {outcome['scale_desirable']} values of the scale are desirable "
+            f"and outcomes.csv wants {outcome['te_desirable']} te to favour the first-named treatment"
+        )
+    return Estimates(contrasts, _as_used(used, outcome["outcome"]), n_read, unit)
+
+
+def _check_columns(reading: Reading) -> None:
+    """Refuse a measure that arms do not give, and columns that do not hold what it needs."""
+    measure, layout = reading.outcome["measure"], reading.layout
     if measure not in WANTED:
         raise TableError(
-            f"{reader.file}: outcome {outcome['outcome']} is measured as {measure}, and arms give {', '.join(WANTED)};"
-            " import contrasts"
+            f"{reading.file}: outcome {reading.outcome['outcome']} is measured as {measure}, and arms give"
+            f" {', '.join(WANTED)}; import contrasts"
         )
-    continuous = "mean" in WANTED[measure]
-    wanted = WANTED[measure]
     if measure == "IRR" and not all("time" in part for part in layout.arms.values() or [layout.columns]):
         raise TableError(
-            f"{reader.file}: no column holds the person-time of each arm, which {measure} needs; name it with --map"
+            f"{reading.file}: no column holds the person-time of each arm, which {measure} needs; name it with --map"
             " time=COLUMN"
         )
-    if (
-        plain(next((part["sd"] for part in (layout.columns, *layout.arms.values()) if "sd" in part), "")).rstrip(
-            "0123456789"
-        )
-        in _ERRORS
-    ):
+    sd = next((part["sd"] for part in (layout.columns, *layout.arms.values()) if "sd" in part), "")
+    if plain(sd).rstrip("0123456789") in _ERRORS:
         raise TableError(
-            f"{reader.file}: a column named as standard errors is mapped to sd; --map se=COLUMN reads them as such"
+            f"{reading.file}: a column named as standard errors is mapped to sd; --map se=COLUMN reads them as such"
         )
-    if layout.format == REVMAN_5:
-        cells = _revman_5_studies(cells, layout, reader, options, listed)
-    long = _long(cells, layout, reader, options, wanted, listed)
-    # Whole rows that were set aside count once; in a wide file all else counts by arms
-    n_read = len(long) + len(listed)
-    long = _without_repeats(long, reader, listed)
-    if continuous:
-        long = _convert_errors(long, conversions)
-        long = _convert_quantiles(long, reader, conversions)
-        long = _impute(long, options, conversions)
+
+
+def _beside_others(long: pd.DataFrame, log: ImportLog) -> pd.DataFrame:
+    """Arms whose study has another one in the file."""
     arms_of = Counter(long["study"])
     alone = np.array([arms_of[study] < 2 for study in long["study"]], bool)
     for rows, study, treatment in long.loc[alone, ["rows", "study", "treatment"]].to_numpy(object):
-        listed.append((rows, study, f"{treatment}: the study has no other arm in the file"))
-    long = long[~alone]
-    if long.empty:
-        empty = pd.DataFrame(columns=[*CONTRAST_COLUMNS, "rows"])
-        return empty, pd.DataFrame(columns=ARM_COLUMNS), n_read
-    _check_sizes(long, reader.file)
-    contrasts, excluded = _effects(long, measure, outcome, reader.file)
-    by_label = long["rows"]
-    for row, study, treatment, reason in excluded.to_numpy(object):
-        listed.append((by_label[row], study, f"{treatment}: {'events not given' if reason == 'no events' else reason}"))
-    used = long[~long.index.isin(excluded["row"])]
+        log.set_aside(rows, study, f"{treatment}: the study has no other arm in the file")
+    return long[~alone]
+
+
+def _rows_behind(contrasts: pd.DataFrame, used: pd.DataFrame) -> list[str]:
+    """Rows of the file that hold the two arms of each contrast."""
     rows_of = {
         (study, treatment): rows
         for study, treatment, rows in zip(used["study"], used["treatment"], used["rows"], strict=True)
     }
-    contrasts["rows"] = [
+    return [
         ", ".join(dict.fromkeys([rows_of[study, treat1], rows_of[study, treat2]]))
         for study, treat1, treat2 in zip(contrasts["study"], contrasts["treat1"], contrasts["treat2"], strict=True)
     ]
-    _say_added(used, measure, outcome, conversions)
-    conversions.append(
-        f"{measure} of each pair of arms of a study, treat1 minus treat2"
-        + (
-            f", SD pooled over its arms, {HEDGES[outcome['correction']]}"
-            if measure == "SMD"
-            else ", on the log scale"
-            if measure in LOG_MEASURES
-            else ""
-        )
-    )
-    if outcome["scale_desirable"] != outcome["te_desirable"]:
-        contrasts["te"] = -contrasts["te"]
-        conversions.append(
-            f"the sign of te was turned, because {outcome['scale_desirable']} values of the scale are desirable "
-            f"and outcomes.csv wants {outcome['te_desirable']} te to favour the first-named treatment"
-        )
+
+
+def _how_computed(outcome: pd.Series) -> str:
+    if outcome["measure"] == "SMD":
+        return f", SD pooled over its arms, {HEDGES[outcome['correction']]}"
+    return ", on the log scale" if outcome["measure"] in LOG_MEASURES else ""
+
+
+def _as_used(used: pd.DataFrame, outcome: str) -> pd.DataFrame:
+    """Arms with all columns of ``arms.csv``."""
     given = {name: used[name].array for name in ARM_COLUMNS if name in used.columns}
-    arms = pd.DataFrame(
-        {"n": np.nan, "mean": np.nan, "sd": np.nan, "events": np.nan, "time": np.nan, "outcome": outcome["outcome"]}
-        | given
-    )
-    return contrasts, arms[ARM_COLUMNS], n_read
+    unknown = dict.fromkeys(("n", "mean", "sd", "events", "time"), np.nan)
+    return pd.DataFrame(unknown | {"outcome": outcome} | given)[ARM_COLUMNS]
 
 
 def _check_sizes(long: pd.DataFrame, file: str) -> None:
@@ -161,7 +173,7 @@ def _effects(long: pd.DataFrame, measure: str, outcome, file: str) -> tuple[pd.D
     return table.to_frame().copy(), pd.DataFrame(out, columns=["row", "study", "treatment", "reason"])
 
 
-def _say_added(used: pd.DataFrame, measure: str, outcome, conversions: list[str]) -> None:
+def _say_added(used: pd.DataFrame, measure: str, outcome: pd.Series, log: ImportLog) -> None:
     """Say which studies got a continuity correction, and how much."""
     if measure not in ("OR", "RR", "RD", "IRR") or outcome["continuity"] == "none":
         return
@@ -169,26 +181,26 @@ def _say_added(used: pd.DataFrame, measure: str, outcome, conversions: list[str]
     studies = used["study"] if outcome["continuity"] == "all" else used.loc[empty, "study"]
     if len(studies):
         what = "for its variance only" if measure == "RD" else "before its logarithm is taken"
-        conversions.append(
+        log.say(
             f"{float(outcome['increment']):g} was added to each cell of studies"
             f" {'' if outcome['continuity'] == 'all' else 'with an empty cell '}({outcome['continuity']} in"
             f" outcomes.csv), {what}: {_some_rows(list(dict.fromkeys(studies)))}"
         )
 
 
-def _convert_errors(long: pd.DataFrame, conversions: list[str]) -> pd.DataFrame:
+def _convert_errors(long: pd.DataFrame, log: ImportLog) -> pd.DataFrame:
     """SD from the standard error of a mean, where no SD is reported."""
     if "se" not in long:
         return long
     from_error = long["sd"].isna() & long["se"].notna() & long["n"].notna()
     both = long["sd"].notna() & long["se"].notna() & ((long["se"] * np.sqrt(long["n"]) / long["sd"]).sub(1).abs() > 0.1)
     if from_error.any():
-        conversions.append(
+        log.say(
             "SD from the standard error of the mean (SE times the root of n): row "
             + _some_rows(list(long.index[from_error]))
         )
     if both.any():
-        conversions.append(
+        log.say(
             "SD was read where SD and standard error do not agree (SE times the root of n): row "
             + _some_rows(list(long.index[both]))
         )
@@ -219,7 +231,10 @@ def _suspected_errors(arms: pd.DataFrame) -> list[str]:
     return notes[:20]
 
 
-def _long(cells, layout, reader, options, wanted, listed) -> pd.DataFrame:
+def _long(cells: pd.DataFrame, reading: Reading) -> pd.DataFrame:
+    """One row an arm: DataFrame [study, treatment, the numbers that the measure wants, rows]."""
+    layout, reader, options = reading.layout, reading.cells, reading.options
+    wanted = WANTED[reading.outcome["measure"]]
     rows, index = [], []
     for row, line in _lines(cells):
         study = _study(reader, layout, options, row, line)
@@ -257,7 +272,7 @@ def _long(cells, layout, reader, options, wanted, listed) -> pd.DataFrame:
     return table.astype({name: float for name in names if name in ARM_NUMBERS})
 
 
-def _without_repeats(long: pd.DataFrame, reader: _Cells, listed: list) -> pd.DataFrame:
+def _without_repeats(long: pd.DataFrame, reading: Reading) -> pd.DataFrame:
     """One row an arm: pairs of arms repeat the arms of a multi-arm study."""
     if not long.duplicated(["study", "treatment"]).any():
         return long
@@ -275,15 +290,15 @@ def _without_repeats(long: pd.DataFrame, reader: _Cells, listed: list) -> pd.Dat
         if not all(same):
             column = numbers[same.index(False)]
             raise TableError(
-                f"{reader.file}, row {label}, column {column}: {arm[column]:g} is not {before[column]:g}, the value of"
+                f"{reading.file}, row {label}, column {column}: {arm[column]:g} is not {before[column]:g}, the value of"
                 f" the same arm ({arm['treatment']} of {arm['study']}) in row {first[key]}; several results of a study"
                 " are imported as contrasts"
             )
-        listed.append((arm["rows"], arm["study"], f"{arm['treatment']}: the same arm as in row {first[key]}"))
+        reading.log.set_aside(arm["rows"], arm["study"], f"{arm['treatment']}: the same arm as in row {first[key]}")
     return long.loc[keep]
 
 
-def _convert_quantiles(long: pd.DataFrame, reader: _Cells, conversions: list[str]) -> pd.DataFrame:
+def _convert_quantiles(long: pd.DataFrame, reading: Reading) -> pd.DataFrame:
     if long["median"].isna().all():
         return long
     quartile, extreme = long[["q1", "q3"]].notna().all(axis=1), long[["minimum", "maximum"]].notna().all(axis=1)
@@ -302,7 +317,7 @@ def _convert_quantiles(long: pd.DataFrame, reader: _Cells, conversions: list[str
         try:
             mean, sd = mean_sd_from_quantiles(arm["n"], arm["median"], **given)
         except ValueError as error:
-            raise TableError(f"{reader.file}, row {label}, {str(error).removeprefix('input, row 0, ')}") from None
+            raise TableError(f"{reading.file}, row {label}, {str(error).removeprefix('input, row 0, ')}") from None
         # A mean that is reported goes before one that is estimated
         if pd.isna(arm["mean"]):
             long.loc[label, "mean"] = float(mean)
@@ -310,22 +325,22 @@ def _convert_quantiles(long: pd.DataFrame, reader: _Cells, conversions: list[str
             long.loc[label, "sd"] = float(sd)
         (flat if pd.isna(arm["sd"]) and not sd > 0 else done).append(f"{label} ({arm['study']}, {arm['treatment']})")
     if done:
-        conversions.append("mean and SD from the median with quartiles or range (Wan 2014): row " + "; ".join(done))
+        reading.log.say("mean and SD from the median with quartiles or range (Wan 2014): row " + "; ".join(done))
     if flat:
-        conversions.append(
+        reading.log.say(
             "mean from the median (Wan 2014); quartiles or range without width give an SD of 0, so the SD counts as"
             " missing: row " + "; ".join(flat)
         )
     return long
 
 
-def _impute(long: pd.DataFrame, options: Options, conversions: list[str]) -> pd.DataFrame:
+def _impute(long: pd.DataFrame, reading: Reading) -> pd.DataFrame:
     missing = long["sd"].isna() & long["mean"].notna() & long["n"].notna()
-    if not options.impute or not missing.any():
+    if not reading.options.impute or not missing.any():
         return long
     # Arms without a mean give nothing to complete, and no SD to others that they do not report
     imputed = impute_sd(long)
-    rules = ["baseline", "mean of other studies"] if options.impute_sd else ["baseline"]
+    rules = ["baseline", "mean of other studies"] if reading.options.impute_sd else ["baseline"]
     log = imputed.log[imputed.log["row"].isin(long.index[missing]) & imputed.log["rule"].isin(rules)]
     completed = long.assign(sd=np.where(long.index.isin(log["row"]), imputed.arms["sd"], long["sd"]))
     for entry in log.itertuples():
@@ -334,21 +349,20 @@ def _impute(long: pd.DataFrame, options: Options, conversions: list[str]) -> pd.
             if entry.rule == "baseline"
             else f"the mean SD of {entry.n_donors} arms of other studies, taken to be on the same scale"
         )
-        conversions.append(
-            f"SD {entry.sd:.6g} imputed from {source}: row {entry.row} ({entry.study}, {entry.treatment})"
-        )
+        reading.log.say(f"SD {entry.sd:.6g} imputed from {source}: row {entry.row} ({entry.study}, {entry.treatment})")
     return completed
 
 
-def _revman_5_studies(cells, layout, reader, options, listed) -> pd.DataFrame:
+def _revman_5_studies(cells: pd.DataFrame, reading: Reading) -> pd.DataFrame:
     """Study rows of a RevMan 5 export, with the group labels of their outcome's heading."""
+    layout = reading.layout
     by_name = {plain(column): column for column in cells.columns}
     keys = [by_name["comparisonnumber"], by_name["outcomenumber"]]
     headings = [by_name[name] for name in ("datatype", "q", "df") if name in by_name]
     totals = [layout.arms[number]["n"] for number in (1, 2) if "n" in layout.arms[number]]
     is_heading = (cells[headings].to_numpy() != "").any(axis=1) | (cells[totals].to_numpy() == "").all(axis=1)
     studies = cells[~is_heading].copy()
-    analyses = _one_analysis(studies, keys, reader.file)
+    analyses = _one_analysis(studies, keys, reading.file)
     above = cells[is_heading]
     for number in (1, 2):
         column = layout.arms[number].get("treatment")
@@ -358,5 +372,5 @@ def _revman_5_studies(cells, layout, reader, options, listed) -> pd.DataFrame:
             )
             studies[column] = [own or label for own in studies[column]]
     for row in cells.index[is_heading]:
-        listed.append((str(row), "", "a heading or total, no study"))
+        reading.log.set_aside(row, "", "a heading or total, no study")
     return studies

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import pandas as pd
 
 from psps_paper.living.decimals import Decimals
+from psps_paper.living.formats import Layout
+from psps_paper.living.model import ImportLog, Options
 from psps_paper.living.reading import without_invisible
 from psps_paper.tables.csv_text import runs_as_formula, unprotected
 from psps_paper.tables.errors import TableError
@@ -31,8 +34,8 @@ LARGEST = 1e9  # beyond it a number is a slip, and its square would leave the ra
 class _Cells:
     """Reads cells as labels or numbers; an error names file, row, column, value and what was expected."""
 
-    def __init__(self, file: str, decimals: Decimals, labels: Mapping[str, str], conversions: list[str]):
-        self.file, self.decimals, self.labels, self.conversions = file, decimals, labels, conversions
+    def __init__(self, file: str, decimals: Decimals, labels: Mapping[str, str], log: ImportLog):
+        self.file, self.decimals, self.labels, self.log = file, decimals, labels, log
         self.invisible: dict[str, list[object]] = {}
         self.labels_seen: set[str] = set()
         self.treatments_seen: set[str] = set()
@@ -96,8 +99,33 @@ class _Cells:
         ]
 
     def _note(self, sentence: str) -> None:
-        if sentence not in self.conversions:
-            self.conversions.append(sentence)
+        if sentence not in self.log.conversions:
+            self.log.say(sentence)
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """A file that is being read: what its columns are, how its cells are read, what was asked, and the log.
+
+    Attributes
+    ----------
+    layout : Layout
+    cells : _Cells
+    options : Options
+    outcome : Series
+        Row of ``outcomes.csv``.
+    log : ImportLog
+    """
+
+    layout: Layout
+    cells: _Cells
+    options: Options
+    outcome: pd.Series
+    log: ImportLog
+
+    @property
+    def file(self) -> str:
+        return self.cells.file
 
 
 def _some_rows(rows: list) -> str:

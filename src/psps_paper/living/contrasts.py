@@ -9,27 +9,21 @@ import numpy as np
 import pandas as pd
 
 from psps_paper.effects import effect_from_interval, effect_from_p
-from psps_paper.living.cells import _Cells, _lines, _some_rows
+from psps_paper.living.cells import Reading, _Cells, _lines, _some_rows
 from psps_paper.living.formats import COLUMN_KINDS, CONTRAST_COLUMNS, LOGS, RATIOS, Layout, plain
-from psps_paper.living.model import LOG_MEASURES, Options
+from psps_paper.living.model import ARM_COLUMNS, LOG_MEASURES, Estimates, Options
 from psps_paper.network.completion import complete_contrasts
 from psps_paper.tables.errors import TableError
 
 _ASYMMETRIC = 0.1  # of the width: limits rounded to one digit of a width of ten reach this
 
 
-def _from_contrasts(
-    cells: pd.DataFrame,
-    layout: Layout,
-    reader: _Cells,
-    options: Options,
-    outcome: Mapping,
-    listed: list,
-    conversions: list[str],
-) -> tuple[pd.DataFrame, int]:
-    """Contrasts of a file, and how many rows were read."""
+def from_contrasts(cells: pd.DataFrame, reading: Reading) -> Estimates:
+    """Contrasts from rows that hold them."""
+    layout, reader, options, log = reading.layout, reading.cells, reading.options, reading.log
+    outcome = reading.outcome
     _check_scale(layout, reader.file, options, outcome)
-    n_read = len(cells) + len(listed)
+    n_read = len(cells) + len(log.listed)
     rows = (
         _relative(cells, layout, reader, options)
         if layout.shape == "relative"
@@ -41,20 +35,24 @@ def _from_contrasts(
     for row in rows:
         missing = _effect(row, layout, reader, said)
         if missing:
-            listed.append((row["rows"], row["study"], f"no {' and no '.join(missing)}"))
+            log.set_aside(row["rows"], row["study"], f"no {' and no '.join(missing)}")
         else:
             kept.append(row)
     uneven = _asymmetric(kept) if "ratio" not in layout.columns else []
     if uneven:
-        conversions.append(
+        log.say(
             f"the estimate does not lie in the middle of its interval, so check its scale: row {_some_rows(uneven)}"
         )
-    conversions += [f"{sentence}: row {_some_rows(found)}" for sentence, found in said.items()]
+    log.say(*(f"{sentence}: row {_some_rows(found)}" for sentence, found in said.items()))
     names = [*CONTRAST_COLUMNS, "rows", "se_baseline"]
     table = pd.DataFrame(kept, columns=names).astype({"te": float, "se": float, "se_baseline": float})
     if table["se_baseline"].notna().any():
-        table = _completed(table, reader.file, conversions)
-    return table[names[:-1]], n_read
+        table = _completed(table, reading)
+    contrasts = table[names[:-1]].copy()
+    if options.reverse:
+        contrasts["te"] = -contrasts["te"]
+        log.say("the sign of te was turned, as asked")
+    return Estimates(contrasts, pd.DataFrame(columns=ARM_COLUMNS), n_read, "rows")
 
 
 def _check_scale(layout: Layout, file: str, options: Options, outcome: Mapping) -> None:
@@ -249,18 +247,18 @@ def _asymmetric(rows: list[dict]) -> list[str]:
     ]
 
 
-def _completed(table: pd.DataFrame, file: str, conversions: list[str]) -> pd.DataFrame:
+def _completed(table: pd.DataFrame, reading: Reading) -> pd.DataFrame:
     """With the contrasts that follow from the standard error of the arm that others share."""
     try:
         full = complete_contrasts(table)
     except ValueError as error:
-        raise TableError(f"{file}: {error}") from None
+        raise TableError(f"{reading.file}: {error}") from None
     added = full["completed"].to_numpy(bool)
     if added.any():
         rows = table.groupby("study")["rows"].agg(lambda own: ", ".join(dict.fromkeys(", ".join(own).split(", "))))
         full.loc[added, "rows"] = full.loc[added, "study"].map(rows)
         names = [f"{row.study}: {row.treat1} against {row.treat2}" for row in full[added].itertuples()]
-        conversions.append(
+        reading.log.say(
             "contrasts were completed from the standard error of the arm that others share: "
             + "; ".join(names[:20])
             + (" and more" if len(names) > 20 else "")

@@ -27,8 +27,11 @@ class Decimals:
         The decimal sign of all columns.
     columns : mapping of str to sequence of (row, cell)
         The numeric columns that are read.
-    conversions : list of str
-        Gets a sentence for what is not written as numbers are in English.
+
+    Attributes
+    ----------
+    said : list of str
+        A sentence for what is not written as numbers are in English.
 
     Raises
     ------
@@ -42,9 +45,9 @@ class Decimals:
         separator: str,
         asked: str | None,
         columns: Mapping[str, Sequence[tuple[object, str]]],
-        conversions: list[str],
     ):
         self.file, self.asked = file, asked
+        self.said: list[str] = []
         self.signs: dict[str, tuple[str, str]] = {}  # column: (thousands, decimal)
         if not separator and asked:
             raise TableError(
@@ -64,7 +67,7 @@ class Decimals:
             if sign == "," and any("," in cell for _, cell in columns[column])
         ]
         if decimal:
-            conversions.append(
+            self.said.append(
                 "decimal commas were read as decimal points"
                 + (", since semicolons separate the cells" if separator == ";" else "")
                 + f": column {', '.join(decimal)}"
@@ -73,7 +76,7 @@ class Decimals:
             rows = [(row, cell) for row, cell in columns[column] if thousands and thousands in cell]
             if rows:
                 name = "points" if thousands == "." else "commas"
-                conversions.append(
+                self.said.append(
                     f"{name} were read as separators of thousands: column {column}, "
                     + ", ".join(f"row {row} ({cell})" for row, cell in rows[:20])
                     + (" and more" if len(rows) > 20 else "")

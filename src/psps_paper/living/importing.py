@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from psps_paper.living.arms import _from_arms, _suspected_errors
-from psps_paper.living.cells import _Cells
-from psps_paper.living.contrasts import _from_contrasts
+from psps_paper.living.arms import _suspected_errors, from_arms
+from psps_paper.living.cells import Reading, _Cells
+from psps_paper.living.contrasts import from_contrasts
 from psps_paper.living.decimals import Decimals
 from psps_paper.living.formats import COLUMN_KINDS, REVMAN_WEB, Layout, plain, recognise
-from psps_paper.living.model import ARM_COLUMNS, LOG_MEASURES, Import, Options, _one_analysis
+from psps_paper.living.model import LOG_MEASURES, Estimates, Import, ImportLog, Options, _one_analysis
 from psps_paper.living.notes import _label_notes, _notes, _without_sd
 from psps_paper.living.reading import CONTROL, RawTable, read_table
 from psps_paper.tables.errors import TableError
@@ -45,16 +44,53 @@ def read_trials(path: Path, options: Options, folder: Path) -> Import:
 def convert(raw: RawTable, options: Options, folder: Path) -> Import:
     """As :func:`read_trials`, from a table that was read."""
     outcome = _outcome(folder, options.outcome)
+    _check_choices(options, outcome, raw.file)
+    layout = recognise(raw.columns, options.kind, options.mapping, options.constants, raw.file)
+    _check_texts(options, raw.file)
+    log = ImportLog()
+    rows = pd.RangeIndex(1, len(raw.rows) + 1, name="row")
+    cells = _selected(pd.DataFrame(raw.rows, columns=raw.columns, index=rows, dtype=object), raw.file, options, log)
+    known = set(load_table("outcomes", folder)["outcome"])
+    cells = _one_outcome(cells, layout, raw.file, options.outcome, outcome["outcome"], known, log)
+    decimals = _decimals(raw, cells, layout, options)
+    log.say(*raw.conversions, *_set_instead(options, layout), *decimals.said)
+    reading = Reading(layout, _Cells(raw.file, decimals, options.labels, log), options, outcome, log)
+    read = from_contrasts(cells, reading) if options.kind == "contrasts" else from_arms(cells, reading)
+    log.say(*reading.cells.said())
+    _check_labels(reading)
+    contrasts, arms = (table.astype({"rows": str}) for table in (read.contrasts, read.arms))
+    contrasts.insert(0, "outcome", outcome["outcome"])
+    listed = log.table()
+    if contrasts.empty:
+        reasons = "; ".join(f"{count} {reason}" for reason, count in listed["reason"].value_counts().head(3).items())
+        raise TableError(f"{raw.file}: nothing of {read.n_read} {read.unit} can be used ({reasons})")
+    _check_limits(contrasts, raw.file, outcome["measure"])
+    own = [
+        *raw.notes,
+        *_label_notes(contrasts, options, layout, raw.columns, outcome["measure"]),
+        *_suspected_errors(arms),
+    ]
+    source = _source(raw, reading, read) | {"conversions": log.conversions, "notes": own}
+    source |= {"contrasts": len(contrasts), "studies": int(contrasts["study"].nunique())}
+    warnings = [*own, *_without_sd(listed, options), *_notes(contrasts, raw.file, outcome["outcome"], folder)]
+    return Import(contrasts, arms, listed, log.conversions, source, warnings)
+
+
+def _check_choices(options: Options, outcome: pd.Series, file: str) -> None:
+    """Refuse options that the outcome or another option rules out."""
     if options.measure not in (None, outcome["measure"]):
         raise TableError(
-            f"{raw.file}: --measure {options.measure}: outcome {outcome['outcome']} is measured as {outcome['measure']}"
+            f"{file}: --measure {options.measure}: outcome {outcome['outcome']} is measured as {outcome['measure']}"
             " in outcomes.csv; choose another with --outcome, or give it a row there"
         )
     if options.impute_sd and not options.impute:
-        raise TableError(f"{raw.file}: --impute-sd and --no-imputation exclude each other")
-    layout = recognise(raw.columns, options.kind, options.mapping, options.constants, raw.file)
+        raise TableError(f"{file}: --impute-sd and --no-imputation exclude each other")
+
+
+def _check_texts(options: Options, file: str) -> None:
+    """Refuse options that do not suit the columns of the file, and texts that are none."""
     if options.reverse and options.kind == "arms":
-        raise TableError(f"{raw.file}: --reverse is for contrasts; with arms outcomes.csv gives the direction")
+        raise TableError(f"{file}: --reverse is for contrasts; with arms outcomes.csv gives the direction")
     for name in options.constants:
         if name not in ("study", "treat1", "treat2", "treatment"):
             raise TableError(f"--set {name}: only study, treat1, treat2 and treatment can be set for all rows")
@@ -62,60 +98,28 @@ def convert(raw: RawTable, options: Options, folder: Path) -> Import:
         for name, text in texts.items():
             if CONTROL.search(text):
                 raise TableError(f"{option} {name}={text!r}: holds a control character; expected text")
-    cells = pd.DataFrame(
-        raw.rows, columns=raw.columns, index=pd.RangeIndex(1, len(raw.rows) + 1, name="row"), dtype=object
-    )
-    listed: list[tuple[str, str, str]] = []
-    cells = _selected(cells, raw.file, options.where, listed)
-    cells = _one_outcome(
-        cells,
-        layout,
-        raw.file,
-        options.outcome,
-        outcome["outcome"],
-        set(load_table("outcomes", folder)["outcome"]),
-        listed,
-    )
-    conversions: list[str] = [*raw.conversions, *_set_instead(options, layout)]
-    reader = _Cells(raw.file, _decimals(raw, cells, layout, options, conversions), options.labels, conversions)
-    if options.kind == "contrasts":
-        contrasts, n_read = _from_contrasts(cells, layout, reader, options, outcome, listed, conversions)
-        arms = pd.DataFrame(columns=ARM_COLUMNS)
-        unit = "rows"
-        if options.reverse:
-            contrasts["te"] = -contrasts["te"]
-            conversions.append("the sign of te was turned, as asked")
-    else:
-        contrasts, arms, n_read = _from_arms(cells, layout, reader, options, outcome, listed, conversions)
-        unit = "rows" if layout.shape == "long" else "arms"
-    conversions += reader.said()
-    unknown = [label for label in options.labels if label not in reader.labels_seen]
+
+
+def _check_labels(reading: Reading) -> None:
+    """Refuse a --label of a treatment that the file does not name."""
+    unknown = [label for label in reading.options.labels if label not in reading.cells.labels_seen]
     if unknown:
         raise TableError(
-            f"{raw.file}: --label {unknown[0]}=...: no treatment {unknown[0]!r}; there are"
-            f" {', '.join(sorted(reader.treatments_seen))}"
+            f"{reading.file}: --label {unknown[0]}=...: no treatment {unknown[0]!r}; there are"
+            f" {', '.join(sorted(reading.cells.treatments_seen))}"
         )
-    contrasts.insert(0, "outcome", outcome["outcome"])
-    for table in (contrasts, arms):
-        table["rows"] = table["rows"].astype(str)
-    table = pd.DataFrame(listed, columns=["row", "study", "reason"])
-    n_used = n_read - len(table)
-    if contrasts.empty:
-        reasons = "; ".join(f"{count} {reason}" for reason, count in table["reason"].value_counts().head(3).items())
-        raise TableError(f"{raw.file}: nothing of {n_read} {unit} can be used ({reasons})")
-    _check_limits(contrasts, raw.file, outcome["measure"])
-    own = [
-        *raw.notes,
-        *_label_notes(contrasts, options, layout, raw.columns, outcome["measure"]),
-        *_suspected_errors(arms),
-    ]
-    warnings = [*own, *_without_sd(table, options), *_notes(contrasts, raw.file, outcome["outcome"], folder)]
-    source = {
-        "outcome": outcome["outcome"],
+
+
+def _source(raw: RawTable, reading: Reading, read: Estimates) -> dict:
+    """What ``source.json`` says of the file and how it was read."""
+    options, layout, listed = reading.options, reading.layout, reading.log.listed
+    asked = {key: value for key, value in dataclasses.asdict(options).items() if value}
+    return {
+        "outcome": reading.outcome["outcome"],
         "file": raw.file,
         "sha256": raw.sha256,
         "kind": options.kind,
-        "measure": outcome["measure"],
+        "measure": reading.outcome["measure"],
         "format": layout.format,
         "columns": {
             name: column
@@ -123,21 +127,12 @@ def convert(raw: RawTable, options: Options, folder: Path) -> Import:
             if name.replace("treatment", "treat") not in _set(options)
         },
         "not read": [column for column in raw.columns if column not in layout.used() and column not in options.where],
-        "options": {
-            key: value
-            for key, value in dataclasses.asdict(options).items()
-            if value and key not in ("kind", "outcome", "mapping")
-        },
-        "unit": unit,
-        "read": n_read,
-        "used": n_used,
-        "listed": [dict(zip(table.columns, entry, strict=True)) for entry in listed],
-        "conversions": conversions,
-        "notes": own,
-        "contrasts": len(contrasts),
-        "studies": int(contrasts["study"].nunique()),
+        "options": {key: value for key, value in asked.items() if key not in ("kind", "outcome", "mapping")},
+        "unit": read.unit,
+        "read": read.n_read,
+        "used": read.n_read - len(listed),
+        "listed": [dict(zip(("row", "study", "reason"), entry, strict=True)) for entry in listed],
     }
-    return Import(contrasts, arms, table, conversions, source, warnings)
 
 
 def _set(options: Options) -> set[str]:
@@ -161,7 +156,7 @@ def _set_instead(options: Options, layout: Layout) -> list[str]:
     return said
 
 
-def _decimals(raw: RawTable, cells: pd.DataFrame, layout: Layout, options: Options, conversions: list[str]) -> Decimals:
+def _decimals(raw: RawTable, cells: pd.DataFrame, layout: Layout, options: Options) -> Decimals:
     numeric = [
         column
         for part in (layout.columns, *layout.arms.values())
@@ -172,7 +167,7 @@ def _decimals(raw: RawTable, cells: pd.DataFrame, layout: Layout, options: Optio
         column: [(row, cell) for row, cell in zip(cells.index, cells[column], strict=True) if cell]
         for column in dict.fromkeys(numeric)
     }
-    return Decimals(raw.file, raw.separator, options.decimal, columns, conversions)
+    return Decimals(raw.file, raw.separator, options.decimal, columns)
 
 
 def _check_limits(contrasts: pd.DataFrame, file: str, measure: str) -> None:
@@ -225,7 +220,9 @@ def _outcome(folder: Path, name: str | None) -> pd.Series:
     return rows.iloc[0]
 
 
-def _selected(cells: pd.DataFrame, file: str, where: Mapping[str, str], listed: list) -> pd.DataFrame:
+def _selected(cells: pd.DataFrame, file: str, options: Options, log: ImportLog) -> pd.DataFrame:
+    """The rows that are not blank and that --where selects."""
+    where = options.where
     for column in where:
         if column not in cells.columns:
             raise TableError(
@@ -235,12 +232,13 @@ def _selected(cells: pd.DataFrame, file: str, where: Mapping[str, str], listed: 
     chosen = ~blank
     for column, value in where.items():
         chosen &= cells[column].to_numpy() == value
-    listed += [(str(cells.index[k]), "", "blank" if blank[k] else "not selected") for k in np.flatnonzero(~chosen)]
+    for k in np.flatnonzero(~chosen):
+        log.set_aside(cells.index[k], "", "blank" if blank[k] else "not selected")
     return cells[chosen]
 
 
 def _one_outcome(
-    cells: pd.DataFrame, layout: Layout, file: str, asked: str | None, outcome: str, known: set[str], listed: list
+    cells: pd.DataFrame, layout: Layout, file: str, asked: str | None, outcome: str, known: set[str], log: ImportLog
 ) -> pd.DataFrame:
     """The rows of one outcome and one analysis; a file that holds several is refused unless one was chosen."""
     by_name = {plain(column): column for column in cells.columns if column not in layout.used()}
@@ -255,7 +253,8 @@ def _one_outcome(
         return cells
     values = sorted(set(cells[column]))
     if asked in values:
-        listed += [(str(row), "", "not selected") for row in cells.index[cells[column] != asked]]
+        for row in cells.index[cells[column] != asked]:
+            log.set_aside(row, "", "not selected")
         return cells[cells[column] == asked]
     if len(values) > 1:
         ways = [f"--outcome {value}" if value in known else f"--where {f'{column}={value}'!r}" for value in values[:10]]

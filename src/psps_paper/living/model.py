@@ -135,6 +135,51 @@ class Import:
     warnings: list[str]
 
 
+@dataclass
+class ImportLog:
+    """What an import sets aside and what it changes, in the order of its steps.
+
+    Attributes
+    ----------
+    listed : list of (row, study, reason)
+        Everything that was read and is not used.
+    conversions : list of str
+        What was changed on the way, one sentence each.
+    """
+
+    listed: list[tuple[str, str, str]] = field(default_factory=list)
+    conversions: list[str] = field(default_factory=list)
+
+    def set_aside(self, row: object, study: str, reason: str) -> None:
+        self.listed.append((str(row), study, reason))
+
+    def say(self, *sentences: str) -> None:
+        self.conversions.extend(sentences)
+
+    def table(self) -> pd.DataFrame:
+        """What was set aside: DataFrame [row, study, reason]."""
+        return pd.DataFrame(self.listed, columns=["row", "study", "reason"])
+
+
+@dataclass(frozen=True, eq=False)
+class Estimates:
+    """Contrasts of a file and the arms behind them; how much was read, in rows or arms.
+
+    Attributes
+    ----------
+    contrasts : DataFrame [study, treat1, treat2, te, se, rows]
+    arms : DataFrame
+        As in :class:`Import`; empty for contrasts.
+    n_read : int
+    unit : {"rows", "arms"}
+    """
+
+    contrasts: pd.DataFrame
+    arms: pd.DataFrame
+    n_read: int
+    unit: str
+
+
 def _one_analysis(cells: pd.DataFrame, keys: list[str], file: str) -> list[tuple]:
     analyses = sorted(set(cells[keys].itertuples(index=False, name=None)))
     if len(analyses) > 1:

@@ -243,6 +243,35 @@ def examples() -> dict[str, tuple[str, bytes, Options]]:
             ),
             Options("arms", labels=LABELS, measure="MD", constants={"treat1": "Neuromodulation"}),
         ),
+        "RevMan Web, inverse variance": (
+            "revman_web_giv.csv",
+            _csv(contrasts, ["Study", "Experimental intervention", "Comparator intervention", "GIV Mean", "GIV SE"]),
+            as_contrasts,
+        ),
+        "metafor": (
+            "metafor.csv",
+            _csv(
+                pairs[["study", "n1", "mean1", "sd1", "n2", "mean2", "sd2", "treatment2"]],
+                ["trial", "n1i", "m1i", "sd1i", "n2i", "m2i", "sd2i", "against"],
+            ),
+            Options(
+                "arms",
+                labels=LABELS,
+                measure="MD",
+                constants={"treat1": "Neuromodulation"},
+                mapping={"treat2": "against"},
+            ),
+        ),
+        "common names": (
+            "common.csv",
+            _csv(contrasts, ["Trial", "Treatment", "Comparator", "Estimate", "Std. Error"]),
+            as_contrasts,
+        ),
+        "common names, arms": (
+            "arms.csv",
+            _csv(arms, ["Trial", "Intervention", "Total", "Mean", "Std. dev."]),
+            as_arms,
+        ),
     }
 
 

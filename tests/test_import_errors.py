@@ -24,7 +24,7 @@ INVALID = ROOT / "tests" / "living_data" / "invalid"
 MESSAGES = {
     "contradicting_multi_arm.csv": ": study 'a': estimates do not add up, contrasts are inconsistent: A vs B: te 0.1, se 0.2; A vs C: te 0.3, se 0.2; B vs C: te 0.9, se 0.2; they miss by 0.7, at most 0.1 is accepted (loop_tolerance)",
     "control_character.csv": ", row 1, column 'studlab': 'a\\x07' holds a control character; expected text",
-    "decimal_comma.csv": ", row 1, column TE: '0,45' is not a number; write it with a decimal point",
+    "decimal_comma.csv": ", row 1, column TE: '0,45' is not a number; say --decimal comma, or point if commas stand between thousands",
     "empty.csv": ": the file is empty; expected a header line",
     "formula_at.csv": ", row 1, column treat1: '@SUM(A1)' is not text that is safe in a spreadsheet: it begins with '@', like a formula",
     "formula_label.csv": ", row 1, column studlab: '=HYPERLINK(\"\"x\"\")' is not text that is safe in a spreadsheet: it begins with '=', like a formula",
@@ -52,7 +52,7 @@ MESSAGES = {
     "two_values_of_an_arm_arms.csv": ", row 3, column mean: 3 is not 1, the value of the same arm (A of a) in row 1; several results of a study are imported as contrasts",
     "unclosed_quote.csv": ", line 2: unexpected end of data; expected cells separated by ','",
     "underscore_number.csv": ", row 1, column TE: '1_0' is not a number",
-    "unknown_columns.csv": ": the columns (author, effect_size, variance) fit no known convention for contrasts:",
+    "unknown_columns.csv": ": the columns (author, effect_size, variance) fit no known convention for contrasts; nearest is psps-paper contrasts, which needs study, treat1, treat2, te besides: name them, as in --map study=COLUMN",
     "unnamed_column.csv": ": column 3 has no name and holds 'B'; name it, or, if there is a caption above the header, use --skip",
     "wide_without_arm_2_arms.csv": ", row 1: 7 cells where the header has 8",
     "zero_se.csv": ", row 2, column seTE: '0' is not a number greater than 0",
@@ -80,11 +80,23 @@ def test_text_in_no_known_encoding_is_named(tmp_path):
         read_trials(path, Options("contrasts"), DATA)
 
 
-def test_columns_that_fit_nothing_list_what_each_convention_misses():
-    with pytest.raises(TableError) as caught:
-        read_trials(INVALID / "unknown_columns.csv", Options("contrasts"), DATA)
-    assert "  netmeta: no studlab, treat1, treat2, te, sete" in str(caught.value)
-    assert "--map study=Author" in str(caught.value)
+def test_columns_that_fit_nothing_name_the_nearest_convention_and_the_option_in_one_sentence(tmp_path):
+    """What is not needed is not listed; a unit in brackets, or the other kind, is the usual reason."""
+    for text, kind, message in (
+        ("study,treatment,n,mean (mm),sd (mm)\n", "arms", "if column 'mean (mm)' is meant, say --map 'mean=mean (mm)'"),
+        ("Study,Arm,n,mean,sd\n", "arms", "needs treat or treatment besides: name them, as in --map treatment=COLUMN"),
+        (
+            "study,treatment,n,mean,sd\n",
+            "contrasts",
+            "as arms (--kind arms) they are read: netmeta pairwise, long arms",
+        ),
+        ("study,treat1,treat2,TE,seTE\n", "arms", "as contrasts (--kind contrasts) they are read: netmeta"),
+    ):
+        path = tmp_path / "a.csv"
+        path.write_text(text + ",".join(["1"] * text.count(",")) + ",1\n")
+        with pytest.raises(TableError) as caught:
+            read_trials(path, Options(kind), DATA)
+        assert str(caught.value).endswith(message) and "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 
 import numpy as np
@@ -21,7 +22,7 @@ HEDGES = {
     "approximate": "Hedges' approximate correction",
     "none": "no small-sample correction",
 }
-_ERRORS = ("se", "sem", "stderr", "standarderror")
+_ERRORS = re.compile(r"se|semean|sem|.*(stderr|stderror|standarderror).*")
 QUANTILES = ("median", "q1", "q3", "minimum", "maximum")
 _CONTINUOUS = ["n", "mean", "sd", "se", "sd_baseline", *QUANTILES]
 WANTED = {
@@ -43,6 +44,8 @@ def from_arms(cells: pd.DataFrame, reading: Reading) -> Estimates:
     if reading.layout.format == REVMAN_5:
         cells = _revman_5_studies(cells, reading)
     long = _long(cells, reading)
+    if measure == "IRR" and "time" not in {name.rstrip("0123456789") for name in reading.options.mapping}:
+        _check_follow_up(long, cells, reading)
     unit = "rows" if reading.layout.shape == "long" else "arms"
     # Whole rows that were set aside count once; in a wide file all else counts by arms
     n_read = len(long) + len(log.listed)
@@ -86,8 +89,8 @@ def _check_columns(reading: Reading) -> None:
             f"{reading.file}: no column holds the person-time of each arm, which {measure} needs; name it with --map"
             " time=COLUMN"
         )
-    sd = next((part["sd"] for part in (layout.columns, *layout.arms.values()) if "sd" in part), "")
-    if plain(sd).rstrip("0123456789") in _ERRORS:
+    sds = [part["sd"] for part in (layout.columns, *layout.arms.values()) if "sd" in part]
+    if any(_ERRORS.fullmatch(plain(column).rstrip("0123456789")) for column in sds):
         raise TableError(
             f"{reading.file}: a column named as standard errors is mapped to sd; --map se=COLUMN reads them as such"
         )
@@ -125,6 +128,25 @@ def _as_used(used: pd.DataFrame, outcome: str) -> pd.DataFrame:
     given = {name: used[name].array for name in ARM_COLUMNS if name in used.columns}
     unknown = dict.fromkeys(("n", "mean", "sd", "events", "time"), np.nan)
     return pd.DataFrame(unknown | {"outcome": outcome} | given)[ARM_COLUMNS]
+
+
+def _check_follow_up(long: pd.DataFrame, cells: pd.DataFrame, reading: Reading) -> None:
+    """Refuse a column named time that is the same in all arms of a study of unequal size: years of each person."""
+    layout, reader = reading.layout, reading.cells
+    parts = list(layout.arms.values()) or [layout.columns]
+    column = parts[0]["time"]
+    if plain(column).rstrip("0123456789") != "time" or not all("n" in part for part in parts):
+        return
+    size = [reader.number(row, part["n"], line[part["n"]], "number") for row, line in _lines(cells) for part in parts]
+    if len(size) != len(long):  # a wide file with empty arms
+        return
+    for study, arms in long.assign(size=size).groupby("study", sort=False):
+        if len(arms) > 1 and arms["time"].nunique() == 1 and arms["size"].nunique() > 1:
+            raise TableError(
+                f"{reading.file}: column {column!r} is {arms['time'].iloc[0]:g} in all arms of study {study!r}, whose"
+                " sizes differ, so it may be the follow-up of each person; multiply it by the number of people, or,"
+                f" where it is person-time, say --map 'time{'1' if layout.arms else ''}={column}'"
+            )
 
 
 def _check_sizes(long: pd.DataFrame, file: str) -> None:

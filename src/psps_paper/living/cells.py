@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -16,7 +18,9 @@ from psps_paper.tables.csv_text import runs_as_formula, unprotected
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.workbook import NotText
 
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "."})
+MISSING = frozenset({"", "na", "n/a", "nan", "null", ".", "nr", "not reported", "not available"})
+_DASH = re.compile("[\u2012\u2013\ufe63\uff0d](?=[0-9.])")  # a minus of another width, in front of a number
+_GROUPED = re.compile("[-+]?[0-9]{1,3}([ \u00a0\u2009\u202f'\u2019][0-9]{3})+([.,][0-9]+)?")  # 1 250 or 1'250.5
 
 
 EXPECTED = {
@@ -37,6 +41,7 @@ class _Cells:
     def __init__(self, file: str, decimals: Decimals, labels: Mapping[str, str], log: ImportLog):
         self.file, self.decimals, self.labels, self.log = file, decimals, labels, log
         self.invisible: dict[str, list[object]] = {}
+        self.grouped: dict[str, list[object]] = {}
         self.labels_seen: set[str] = set()
         self.treatments_seen: set[str] = set()
 
@@ -49,11 +54,11 @@ class _Cells:
     def label(self, row: object, column: str, cell: str, *, treatment: bool) -> str:
         if isinstance(cell, NotText):
             self.fail(row, column, cell, f"text: {cell.why}")
-        seen = " ".join(without_invisible(unprotected(cell)).split())
-        text = unprotected(" ".join(cell.split()))
+        seen = " ".join(unicodedata.normalize("NFC", without_invisible(unprotected(cell))).split())
+        text = unprotected(re.sub("[ \t\r\n]+", " ", cell).strip())
         if seen != text:
             self.invisible.setdefault(text, []).append(row)
-            text = seen
+        text = seen
         if text.lower() in MISSING:
             self.fail(row, column, cell, "a label")
         if runs_as_formula(cell):
@@ -72,10 +77,7 @@ class _Cells:
         """A number, or NaN for a missing one."""
         if cell.lower() in MISSING:
             return math.nan
-        text = cell if isinstance(cell, NotText) else without_invisible(cell)
-        if "\N{MINUS SIGN}" in text:
-            text = text.replace("\N{MINUS SIGN}", "-")
-            self._note("typographic minus signs were read as minus")
+        text = cell if isinstance(cell, NotText) else self._digits(row, column, cell)
         text = self.decimals.plain(column, text)
         accepted, expected = EXPECTED[kind]
         try:
@@ -83,7 +85,8 @@ class _Cells:
         except ValueError:
             value = math.nan
         if math.isnan(value) or not accepted(value):
-            hint = "; write it with a decimal point" if "," in cell and column not in self.decimals.signs else ""
+            undecided = "," in cell and column not in self.decimals.signs
+            hint = "; say --decimal comma, or point if commas stand between thousands" if undecided else ""
             self.fail(row, column, cell, expected + hint)
         if abs(value) > LARGEST or (kind == "positive" and value < 1 / LARGEST):
             self.fail(
@@ -91,10 +94,32 @@ class _Cells:
             )
         return value
 
+    def _digits(self, row: object, column: str, cell: str) -> str:
+        """A number's text without what is no part of it: signs without width, other minus signs, blanks between
+        thousands; each is said."""
+        text = without_invisible(cell)
+        if text != cell:
+            self.invisible.setdefault(cell, []).append(row)
+        minus = _DASH.sub("-", text.replace("\N{MINUS SIGN}", "-"), count=1)
+        if minus != text:
+            self._note("typographic minus signs were read as minus")
+        if not _GROUPED.fullmatch(minus):
+            return minus
+        self.grouped.setdefault(column, []).append(f"{row} ({minus})")
+        return re.sub("[ \u00a0\u2009\u202f'\u2019]", "", minus)
+
     def said(self) -> list[str]:
-        """What was taken out of labels."""
-        return [
-            f"characters without width were left out of {text!a}: row {_some_rows(rows)}"
+        """What was taken out of labels and numbers."""
+        grouped = [
+            f"blanks or apostrophes were read as separators of thousands: column {column}, row {_some_rows(rows)}"
+            for column, rows in self.grouped.items()
+        ]
+        return grouped + [
+            (
+                f"characters without width were left out of {text!a}: row {_some_rows(rows)}"
+                if without_invisible(text) != text
+                else f"unusual blanks or accents were made plain in {text!a}: row {_some_rows(rows)}"
+            )
             for text, rows in self.invisible.items()
         ]
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from psps_paper.effects import effect_from_interval, effect_from_p
 from psps_paper.living.cells import Reading, _Cells, _lines, _some_rows
-from psps_paper.living.formats import COLUMN_KINDS, CONTRAST_COLUMNS, LOGS, RATIOS, Layout, plain
+from psps_paper.living.formats import COLUMN_KINDS, CONTRAST_COLUMNS, DIFFERENCES, LOGS, RATIOS, Layout, plain
 from psps_paper.living.model import ARM_COLUMNS, LOG_MEASURES, Estimates, Options
 from psps_paper.network.completion import complete_contrasts
 from psps_paper.tables.errors import TableError
@@ -78,6 +78,7 @@ def _check_scale(layout: Layout, file: str, options: Options, outcome: Mapping) 
                     f" {outcome['outcome']} is measured as {measure} in outcomes.csv; choose another with --outcome, or"
                     f" say --map '{target}={column}'"
                 )
+    _check_difference(layout, file, options, outcome)
     if "ratio" in layout.columns and measure not in LOG_MEASURES:
         raise TableError(
             f"{file}: column {layout.columns['ratio']!r} holds ratios, and outcome {outcome['outcome']} is measured as"
@@ -85,10 +86,21 @@ def _check_scale(layout: Layout, file: str, options: Options, outcome: Mapping) 
         )
     if "ratio" in layout.columns and not {"lower", "upper"} <= set(layout.columns) and "p" not in layout.columns:
         raise TableError(
-            f"{file}: beside the ratios in {layout.columns['ratio']!r}, column {layout.columns['se']!r} may be of the"
-            " ratio or of its logarithm; give the limits of the interval (lower, upper) instead, or the logarithm"
-            " as te"
+            f"{file}: beside the ratios in {layout.columns['ratio']!r}, column"
+            f" {layout.columns.get('se', layout.columns.get('variance'))!r} may be of the ratio or of its logarithm;"
+            " give the limits of the interval (lower, upper) instead, or the logarithm as te"
         )
+
+
+def _check_difference(layout: Layout, file: str, options: Options, outcome: Mapping) -> None:
+    """Refuse a column that by its name holds another difference than the outcome's."""
+    column = layout.columns.get("te", "")
+    for other, names in DIFFERENCES.items():
+        if plain(column) in names and other != outcome["measure"] and options.mapping.get("te") != column:
+            raise TableError(
+                f"{file}: column {column!r} by its name holds {other}, and outcome {outcome['outcome']} is measured as"
+                f" {outcome['measure']} in outcomes.csv; choose another with --outcome, or say --map 'te={column}'"
+            )
 
 
 def _value(reader: _Cells, layout: Layout, row: object, line: Mapping[str, str], name: str) -> float:
@@ -109,7 +121,7 @@ def _numbers(reader: _Cells, layout: Layout, row: object, line: Mapping[str, str
     """te, ratio and se, and what may stand for a missing se; that is not looked at where the se is given."""
     values = {name: _value(reader, layout, row, line, name) for name in ("te", "ratio", "se", "se_baseline")}
     if math.isnan(values["se"]) or "ratio" in layout.columns:
-        values |= {name: _value(reader, layout, row, line, name) for name in ("lower", "upper", "p")}
+        values |= {name: _value(reader, layout, row, line, name) for name in ("lower", "upper", "p", "variance")}
     return values
 
 
@@ -211,9 +223,8 @@ def _effect(row: dict, layout: Layout, reader: _Cells, said: dict[str, list[obje
                 f"{reader.file}, row {label}, {str(error).removeprefix('input, ').removeprefix('row 0, ')}"
             ) from None
         if not sentence:
-            return [
-                columns.get("se") or " or ".join(columns[name] for name in ("lower", "upper", "p") if name in columns)
-            ]
+            instead = [columns[name] for name in ("lower", "upper", "p", "variance") if name in columns]
+            return [columns.get("se") or " or ".join(instead)]
         said.setdefault(sentence, []).append(label)
         if not 1e-9 <= row["se"] <= 1e9:
             raise TableError(
@@ -224,7 +235,7 @@ def _effect(row: dict, layout: Layout, reader: _Cells, said: dict[str, list[obje
 
 
 def _spread(row: dict, given: float, scale: str, columns: Mapping[str, str]) -> str:
-    """Set se from limits or p of a row; a sentence that names them, or nothing where there are none."""
+    """Set se from limits, variance or p of a row; a sentence that names them, or nothing where there are none."""
     if not math.isnan(row["lower"]) and not math.isnan(row["upper"]):
         row["se"] = float(effect_from_interval(row["lower"], row["upper"], te=given, scale=scale).se)
         logs = "the logarithms of " if scale == "ratio" else ""
@@ -232,6 +243,9 @@ def _spread(row: dict, given: float, scale: str, columns: Mapping[str, str]) -> 
             f"se was taken from {logs}the limits of the 95 % interval, (upper - lower) / 3.92: column"
             f" {columns['lower']} and {columns['upper']}"
         )
+    if scale == "difference" and not math.isnan(row["variance"]):
+        row["se"] = math.sqrt(row["variance"])
+        return f"se is the root of the variance: column {columns['variance']}"
     if not math.isnan(row["p"]):
         row["se"] = float(effect_from_p(given, row["p"], scale=scale).se)
         return f"se was taken from the two-sided p-value: column {columns['p']}"

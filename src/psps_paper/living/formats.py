@@ -24,6 +24,7 @@ COLUMN_KINDS = {
     "lower": "number",
     "upper": "number",
     "p": "p-value",
+    "variance": "positive",
     "se_baseline": "positive",
     "n": "sample size",
     "mean": "number",
@@ -42,7 +43,7 @@ CONTRAST_COLUMNS = ("study", "treat1", "treat2", "te", "se")
 # What an arm may report beside its label; the first names are those of the package.
 ARM_NUMBERS = ("n", "mean", "sd", "se", "events", "time", "sd_baseline", "median", "q1", "q3", "minimum", "maximum")
 OPTIONAL_NUMBERS = {
-    "se": ("se", "sem", "stderr", "standarderror"),
+    "se": ("se", "sem", "stderr", "stderror", "standarderror", "semean"),
     "time": ("time", "persontime", "personyears", "patientyears", "py", "exposure", "e"),
     "sd_baseline": ("sdbaseline", "baselinesd"),
     "median": ("median",),
@@ -96,8 +97,15 @@ _LOG_SE = {
     )
     for measure, names in LOGS.items()
 }
+# Columns whose names say which difference they hold; they are te as they are, in the convention of common names
+DIFFERENCES = {
+    "MD": ("md", "wmd", "meandifference", "meandiff"),
+    "SMD": ("smd", "standardisedmeandifference", "standardizedmeandifference", "hedgesg", "cohensd"),
+    "RD": ("rd", "riskdifference"),
+}
 _EFFECTS = {
     "ratio": tuple(name for names in RATIOS.values() for name in names),
+    "variance": ("vi", "var", "variance"),
     "lower": _LIMITS["lower"],
     "upper": _LIMITS["upper"],
     "p": ("p", "pvalue", "pval"),
@@ -155,6 +163,32 @@ def _relative(name: str, study: tuple[str, ...], treatment: tuple[str, ...], te:
     return Format(name, "relative", {"study": study, "treatment": treatment, "te": (te,), "se": (se,)})
 
 
+def _common_contrasts() -> Format:
+    """Words that tables of any origin use."""
+    form = _contrast_format(
+        "common names",
+        _STUDIES,
+        _TREATMENTS,
+        ("te", "estimate", "effect", "yi", *(name for names in DIFFERENCES.values() for name in names)),
+        ("se", "sete", "sei", *OPTIONAL_NUMBERS["se"][2:]),
+    )
+    names = dict(form.names)
+    names["treat1"] += ("intervention", "treatment")
+    names["treat2"] += ("comparator",)
+    return Format(form.name, form.shape, names)
+
+
+# What studies, treatments and numbers of arms are called, whatever the program
+_STUDIES = ("study", "studlab", "studyc", "studyid", "studyname", "trial", "trialid", "id", "studyn")
+_TREATMENTS = ("treatment", "treat", "trt", "trtc", "intervention", "t", "trtn")
+_COMMON = {
+    "mean": ("mean", "y"),
+    "events": ("events", "event", "responders", "r", "cases"),
+    "n": ("n", "samplesize", "total", "ntotal"),
+    "sd": ("sd", "stddev", "standarddeviation"),
+}
+
+
 def _arms(
     name: str,
     shape: Shape,
@@ -170,6 +204,11 @@ def _arms(
     return Format(name, shape, {"study": study, "treatment": treatment, **numbers}, signs)
 
 
+REVMAN_5 = "RevMan 5 CSV"
+REVMAN_WEB = "RevMan Web CSV"
+REVMAN_WEB_EFFECTS = "RevMan Web CSV, inverse variance"
+METAFOR = "metafor, columns of escalc"
+_MULTINMA = (("study", "studyc", "studyn"), ("trt", "trtc", "trtn"))  # labels go before numbers
 # The first that fits is taken, those with signs first.
 FORMATS = (
     _contrast_format("psps-paper contrasts", ("study",), ("treat",), ("te",), ("se",)),
@@ -177,7 +216,8 @@ FORMATS = (
     _contrast_format("netmeta", ("study",), ("treat",), ("te",), ("sete",)),
     _contrast_format("CINeMA, inverse variance", ("study", "id"), ("t",), ("effect",), ("se",)),
     _relative("gemtc, relative effects", ("study",), ("treatment",), "diff", "stderr"),
-    _relative("multinma, relative effects", ("study", "studyn"), ("trt", "trtc", "trtn"), "y", "se"),
+    _relative("multinma, relative effects", _MULTINMA[0], _MULTINMA[1], "diff", "sediff"),
+    _relative("multinma, relative effects", _MULTINMA[0], _MULTINMA[1], "y", "se"),
     _arms(
         "netmeta pairwise, long arms",
         "long",
@@ -192,7 +232,7 @@ FORMATS = (
     _arms(
         "gemtc, arms", "long", ("study",), ("treatment",), ("mean",), ("responders",), n=("samplesize",), sd=("stddev",)
     ),
-    _arms("multinma, arms", "long", ("study", "studyn"), ("trt", "trtc", "trtn"), ("y",), ("r",)),
+    _arms("multinma, arms", "long", _MULTINMA[0], _MULTINMA[1], ("y",), ("r",)),
     _arms(
         "netmeta pairwise, wide arms",
         "wide",
@@ -203,17 +243,30 @@ FORMATS = (
     ),
     _arms("CINeMA, pairs of arms", "wide", ("study", "id"), ("t",), ("y",), ("r",), signs=("rob", "indirectness")),
     _arms("MetaInsight, wide", "wide", ("study", "studyid"), ("t",), ("mean",), ("r",)),
+    Format(
+        REVMAN_WEB_EFFECTS,
+        "contrasts",
+        {
+            "study": ("study",),
+            "treat1": ("experimentalintervention",),
+            "treat2": ("comparatorintervention", "controlintervention"),
+            "te": ("givmean",),
+            "se": ("givse",),
+        },
+    ),
+    _common_contrasts(),
+    _arms("common names", "long", _STUDIES, _TREATMENTS, **_COMMON),
+    _arms("common names", "wide", _STUDIES, _TREATMENTS, **_COMMON),
 )
+_NO_OUTCOME = "mean, median or events"
 # What is not looked for where one of these was found
 _INSTEAD = {
     "te": ("ratio",),
-    "se": ("lower", "upper", "p"),
+    "se": ("lower", "upper", "p", "variance"),
     "sd": ("se", "sd_baseline", "median", "q1", "q3", "minimum", "maximum"),
     "mean": ("events", "time", "median", "q1", "q3", "minimum", "maximum"),
     "events": ("mean", "sd", "se", "sd_baseline", *OPTIONAL_NUMBERS),
 }
-REVMAN_5 = "RevMan 5 CSV"
-REVMAN_WEB = "RevMan Web CSV"
 _REVMAN_5_ARMS = {"n": "total", "mean": "mean", "sd": "sd", "events": "events", "treatment": "grouplabel"}
 _REVMAN_WEB_ARMS = {
     "n": ("n", "total"),
@@ -222,6 +275,11 @@ _REVMAN_WEB_ARMS = {
     "events": ("cases", "events"),
     "treatment": ("intervention",),
 }
+_METAFOR_ARMS = (
+    {"events": "ai", "n": "n1i", "mean": "m1i", "sd": "sd1i"},
+    {"events": "ci", "n": "n2i", "mean": "m2i", "sd": "sd2i"},
+)
+_METAFOR_RATES = ({"events": "x1i", "time": "t1i"}, {"events": "x2i", "time": "t2i"})
 
 
 @dataclass(frozen=True)
@@ -289,42 +347,68 @@ def recognise(
     Raises
     ------
     TableError
-        No convention fits: the message lists what each needs. Or a column would be read as two things, two columns bear
-        the same name apart from case and punctuation, a column's name holds a sign that changes its meaning, or an
-        option names what the convention does not have.
+        No convention fits: the message says what the nearest needs. Or a column would be read as two things, two
+        columns bear the same name apart from case and punctuation, a column's name holds a sign that changes its
+        meaning, or an option names what the convention does not have.
     """
     for target, column in mapping.items():
         if target not in COLUMN_KINDS and not _arm_column(target):
             raise TableError(f"{file}: --map {target}={column}: {target!r} is not one of {', '.join(COLUMN_KINDS)}")
         if column not in columns:
             raise TableError(f"{file}: --map {target}={column}: no column {column!r}; there are {_few(columns)}")
-    layout, missing_by_form = _find(columns, kind, mapping, constants)
+    layout, lacks = _find(columns, kind, mapping, constants)
     _check_signs(columns, layout, kind, mapping, file)
     if layout is None:
-        raise TableError(
-            f"{file}: the columns ({_few(columns)}) fit no known convention for {kind}:\n"
-            + "\n".join(dict.fromkeys(missing_by_form))
-            + "\nName the columns yourself, for example --map study=Author --map te=SMD"
-        )
+        raise TableError(f"{file}: {_fits_nothing(columns, kind, mapping, constants, lacks)}")
     _check_options(layout, kind, mapping, constants, file)
     return _unambiguous(layout, columns, mapping, file)
 
 
 def _find(
     columns: Sequence[str], kind: Kind, mapping: Mapping[str, str], constants: Mapping[str, str]
-) -> tuple[Layout | None, list[str]]:
-    """The layout of the first convention that fits, or what each misses."""
+) -> tuple[Layout | None, list[tuple[Format, list[str]]]]:
+    """The layout of the first convention that fits, or what each lacks."""
     if kind == "arms":
-        revman = _revman_5(columns) or _revman_web(columns, constants)
-        if revman:
-            return _with_mapping(revman, mapping), []
-    missing_by_form = []
+        special = _revman_5(columns) or _revman_web(columns) or _metafor(columns)
+        if special:
+            return _with_mapping(special, mapping), []
+    lacks = []
     for form in sorted((form for form in FORMATS if form.kind == kind), key=lambda form: not form.signs):
         layout, missing = _fit(form, columns, mapping, constants)
         if layout:
             return layout, []
-        missing_by_form.append(f"  {form.name}: no {', '.join(missing)}")
-    return None, missing_by_form
+        lacks.append((form, missing))
+    return None, lacks
+
+
+def _fits_nothing(
+    columns: Sequence[str],
+    kind: Kind,
+    mapping: Mapping[str, str],
+    constants: Mapping[str, str],
+    lacks: list[tuple[Format, list[str]]],
+) -> str:
+    """One sentence: what the nearest convention needs besides, and the option that gives it."""
+    sentence = f"the columns ({_few(columns)}) fit no known convention for {kind}"
+    other: Kind = "arms" if kind == "contrasts" else "contrasts"
+    layout, _ = _find(columns, other, mapping, constants)
+    if layout and (layout.format != REVMAN_5 or all(map(_fits, layout.arms.values()))):
+        return f"{sentence}; as {other} (--kind {other}) they are read: {layout.format}"
+    form, missing = min((pair for pair in lacks if not pair[0].signs), key=lambda pair: len(pair[1]))
+    sentence += f"; nearest is {form.name}, which needs {', '.join(missing)} besides"
+    targets = [target for target, names in form.names.items() for lack in missing if lack in _lacks_of(target, names)]
+    for target in targets:
+        # A unit or a moment in brackets may be what keeps a column from being known
+        for column in columns:
+            if plain(re.sub(r"[(\[].*[)\]]", "", column)) in form.names[target] and column not in mapping.values():
+                return f"{sentence}; if column {column!r} is meant, say --map '{target}={column}'"
+    return f"{sentence}: name them, as in --map {targets[0] if targets else 'study'}=COLUMN"
+
+
+def _lacks_of(target: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """How a missing column is called in a message."""
+    outcome = (_NO_OUTCOME,) if target in ("mean", "events", "median") else ()
+    return (" or ".join(names), names[0], *outcome)
 
 
 def _check_signs(
@@ -436,14 +520,16 @@ def _study(form: Format, by_name: Mapping[str, str], mapping: Mapping[str, str])
     """Columns of the study's label: one, or author and year."""
     study = mapping.get("study") or next((by_name[name] for name in form.names["study"] if name in by_name), None)
     author = next((by_name[name] for name in ("author", "firstauthor", "authors") if name in by_name), None)
-    if study is None and author and "year" in by_name:
-        return {"study": author, "year": by_name["year"]}
+    year = next((by_name[name] for name in ("year", "publicationyear", "yearofpublication") if name in by_name), None)
+    numbered = study is not None and plain(study) in ("id", "trialid", "studyn") and "study" not in mapping
+    if (study is None or numbered) and author and year:
+        return {"study": author, "year": year}  # a number may be that of the row
     return ({"study": study} if study else {}) | ({"year": mapping["year"]} if "year" in mapping else {})
 
 
 def _missing_effect(form: Format, found: Mapping[str, str]) -> list[str]:
     effect = [] if {"te", "ratio"} & set(found) else [form.names["te"][0]]
-    spread = "se" in found or "p" in found or {"lower", "upper"} <= set(found)
+    spread = {"se", "p", "variance"} & set(found) or {"lower", "upper"} <= set(found)
     return effect + ([] if spread else [form.names["se"][0]])
 
 
@@ -485,7 +571,7 @@ def _fit_wide(
 
 
 def _missing_outcome(found: Mapping[str, str]) -> list[str]:
-    return [] if {"mean", "events", "median"} & set(found) else ["mean, median or events"]
+    return [] if {"mean", "events", "median"} & set(found) else [_NO_OUTCOME]
 
 
 def _wanted(form: Format, target: str) -> str:
@@ -525,7 +611,7 @@ def _revman_5(columns: Sequence[str]) -> Layout | None:
     return Layout(REVMAN_5, "wide", {"study": by_name["name"]}, arms)
 
 
-def _revman_web(columns: Sequence[str], constants: Mapping[str, str]) -> Layout | None:
+def _revman_web(columns: Sequence[str]) -> Layout | None:
     by_name = {plain(column): column for column in columns}
     if "study" not in by_name or not any(name.startswith("experimental") for name in by_name):
         return None
@@ -541,6 +627,25 @@ def _revman_web(columns: Sequence[str], constants: Mapping[str, str]) -> Layout 
     if not all("n" in arm and not _missing_outcome(arm) for arm in arms.values()):
         return None
     return Layout(REVMAN_WEB, "wide", {"study": by_name["study"]}, arms)
+
+
+def _metafor(columns: Sequence[str]) -> Layout | None:
+    """One row a comparison of two arms, which the file does not name."""
+    by_name = {plain(column): column for column in columns}
+    study = next((by_name[name] for name in (*_STUDIES, "author") if name in by_name), None)
+    year = {"year": by_name["year"]} if study and plain(study) == "author" and "year" in by_name else {}
+    for form in (_METAFOR_ARMS, _METAFOR_RATES):
+        arms = {
+            number: {target: by_name[name] for target, name in names.items() if name in by_name}
+            for number, names in enumerate(form, start=1)
+        }
+        if study and all(_fits(arm) for arm in arms.values()):
+            return Layout(METAFOR, "wide", {"study": study, **year}, arms)
+    return None
+
+
+def _fits(arm: Mapping[str, str]) -> bool:
+    return not (_missing_size(FORMATS[-1], arm) or _missing_outcome(arm))
 
 
 def _with_mapping(layout: Layout, mapping: Mapping[str, str]) -> Layout:

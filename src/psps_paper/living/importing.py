@@ -14,7 +14,8 @@ from psps_paper.living.contrasts import from_contrasts
 from psps_paper.living.decimals import Decimals
 from psps_paper.living.formats import COLUMN_KINDS, REVMAN_WEB, Layout, plain, recognise
 from psps_paper.living.model import LOG_MEASURES, Estimates, Import, ImportLog, Options, _one_analysis
-from psps_paper.living.notes import _label_notes, _notes, _without_sd
+from psps_paper.living.notes import _label_notes, _look_alikes, _notes, _without_sd
+from psps_paper.living.printed import with_limits_apart
 from psps_paper.living.reading import CONTROL, RawTable, read_table
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.limits import MAX_ESTIMATES, MAX_TREATMENTS
@@ -45,6 +46,8 @@ def convert(raw: RawTable, options: Options, folder: Path) -> Import:
     """As :func:`read_trials`, from a table that was read."""
     outcome = _outcome(folder, options.outcome)
     _check_choices(options, outcome, raw.file)
+    if options.kind == "contrasts":
+        raw = with_limits_apart(raw, set(options.mapping.values()))
     layout = recognise(raw.columns, options.kind, options.mapping, options.constants, raw.file)
     _check_texts(options, raw.file)
     log = ImportLog()
@@ -62,8 +65,7 @@ def convert(raw: RawTable, options: Options, folder: Path) -> Import:
     contrasts.insert(0, "outcome", outcome["outcome"])
     listed = log.table()
     if contrasts.empty:
-        reasons = "; ".join(f"{count} {reason}" for reason, count in listed["reason"].value_counts().head(3).items())
-        raise TableError(f"{raw.file}: nothing of {read.n_read} {read.unit} can be used ({reasons})")
+        raise TableError(f"{raw.file}: nothing of {read.n_read} {read.unit} can be used {_why_nothing(raw, reading)}")
     _check_limits(contrasts, raw.file, outcome["measure"])
     own = [
         *raw.notes,
@@ -72,7 +74,11 @@ def convert(raw: RawTable, options: Options, folder: Path) -> Import:
     ]
     source = _source(raw, reading, read) | {"conversions": log.conversions, "notes": own}
     source |= {"contrasts": len(contrasts), "studies": int(contrasts["study"].nunique())}
-    warnings = [*own, *_without_sd(listed, options), *_notes(contrasts, raw.file, outcome["outcome"], folder)]
+    warnings = [
+        *own,
+        *_without_sd(listed, options),
+        *_notes(contrasts, set(listed["study"]), raw.file, outcome["outcome"], folder),
+    ]
     return Import(contrasts, arms, listed, log.conversions, source, warnings)
 
 
@@ -108,6 +114,15 @@ def _check_labels(reading: Reading) -> None:
             f"{reading.file}: --label {unknown[0]}=...: no treatment {unknown[0]!r}; there are"
             f" {', '.join(sorted(reading.cells.treatments_seen))}"
         )
+
+
+def _why_nothing(raw: RawTable, reading: Reading) -> str:
+    """The commonest reasons why no row was used, columns that were not read, and studies in two spellings."""
+    listed = reading.log.table()
+    reasons = "; ".join(f"{count} {reason}" for reason, count in listed["reason"].value_counts().head(3).items())
+    left = [name for name in raw.columns if name not in reading.layout.used() and name not in reading.options.where]
+    hints = [f"columns not read, unless --map names them: {', '.join(left[:10])}"] if left else []
+    return "; ".join([f"({reasons})", *hints, *_look_alikes(set(listed["study"]), "studies")[:1]])
 
 
 def _source(raw: RawTable, reading: Reading, read: Estimates) -> dict:
@@ -228,12 +243,17 @@ def _selected(cells: pd.DataFrame, file: str, options: Options, log: ImportLog) 
             raise TableError(
                 f"{file}: --where {column}={where[column]}: no column {column!r}; there are {', '.join(cells.columns)}"
             )
-    blank = (cells.to_numpy() == "").all(axis=1)
-    chosen = ~blank
+    filled = cells.to_numpy() != ""
+    blank = ~filled.any(axis=1)
+    # A heading between rows, or a note below them
+    words = (filled.sum(axis=1) == 1) & [any(c.isalpha() for c in first) for first in cells.iloc[:, 0]]
+    text = words & (cells.shape[1] > 2)
+    chosen = ~blank & ~text
     for column, value in where.items():
         chosen &= cells[column].to_numpy() == value
     for k in np.flatnonzero(~chosen):
-        log.set_aside(cells.index[k], "", "blank" if blank[k] else "not selected")
+        alone = f"nothing but {cells.iat[k, 0][:80]!r} in the row" if text[k] else "not selected"
+        log.set_aside(cells.index[k], "", "blank" if blank[k] else alone)
     return cells[chosen]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,6 +51,7 @@ OUTCOMES = {
 }
 _PAIRS = "Ash 2001,x,y,-0.30,0.15\nBay 2003,x,y,-0.20,0.20\n"
 _ARMS = "Ash 2001,x,40,5.1,2.0\nAsh 2001,y,41,4.4,2.2\n"
+_NOTED = _ARMS.replace("\n", ",see protocol\n", 1) + "* completers only\n"
 _NETMETA = "studlab,treat1,treat2,TE,seTE\n" + _PAIRS
 _REVMAN_WEB = (
     "Study,Experimental mean,Experimental SD,Experimental N,Control mean,Control SD,Control N,"
@@ -81,10 +83,31 @@ SAMPLES = (
     Sample("RevMan Web", "score", "arms", _REVMAN_WEB),
     Sample("RevMan 5", "score", "arms", _REVMAN_5),
     Sample(
+        "RevMan Web, inverse variance",
+        "survival",
+        "contrasts",
+        "Study,Experimental intervention,Comparator intervention,GIV Mean,GIV SE\nA,x,y,-0.3,0.2\n",
+    ),
+    Sample("multinma, effects", "score", "contrasts", "studyc,trtc,diff,se_diff\nA,x,NA,0.1\nA,y,-0.3,0.2\n"),
+    Sample("metafor, yi and vi", "score", "contrasts", "trial,treatment,comparator,yi,vi\nA,x,y,-0.3,0.04\n"),
+    Sample(
+        "metafor, counts",
+        "events",
+        "arms",
+        "study,ai,n1i,ci,n2i\nA,9,40,5,41\n",
+        options={"constants": {"treat1": "x", "treat2": "y"}},
+    ),
+    Sample(
         "Hazard ratio with interval",
         "survival",
         "contrasts",
         "study,treat1,treat2,HR,lower,upper\nA,x,y,0.7,0.5,0.98\n",
+    ),
+    Sample(
+        "Estimate and interval in one cell",
+        "survival",
+        "contrasts",
+        "study,treat1,treat2,HR (95% CI)\nA,x,y,0.70 (0.50 to 0.98)\n",
     ),
     Sample("Odds ratio with p", "events", "contrasts", "study,treat1,treat2,OR,p\nA,x,y,2,0.0455\n"),
     Sample("Estimate with interval", "score", "contrasts", "study,treat1,treat2,te,lower,upper\nA,x,y,-0.3,-0.6,0\n"),
@@ -100,9 +123,16 @@ SAMPLES = (
     Sample("Windows-1252", "score", "contrasts", _NETMETA.replace("Ash", "Renée").encode("cp1252")),
     Sample("CR CR LF", "score", "contrasts", _NETMETA.replace("\n", "\r\r\n")),
     Sample("A line without a result", "score", "contrasts", _NETMETA + "Elm 2005,x,y,,\n"),
+    Sample("Notes beside and below", "score", "arms", "study,treatment,n,mean,sd,\n" + _NOTED),
     Sample("A caption above the header", "score", "contrasts", "Table. Score\n" + _NETMETA, options={"skip": 1}),
     Sample(
         "Three arms, two contrasts", "score", "contrasts", "study,treat1,treat2,te,se\nA,x,z,-0.3,0.2\nA,y,z,-0.1,0.2\n"
+    ),
+    Sample(
+        "Follow-up of each person as time",
+        "rate",
+        "arms",
+        "study,treatment,events,n,time\nA,x,43,1081,5.8\nA,y,34,2213,5.8\n",
     ),
     Sample("Odds ratio with a standard error", "events", "contrasts", "study,treat1,treat2,OR,se\nA,x,y,0.5,0.2\n"),
     Sample(
@@ -125,6 +155,15 @@ def _data_folder(place: Path) -> Path:
         (place / "data" / name).parent.mkdir(parents=True, exist_ok=True)
         write_atomically(place / "data" / name, content)
     return place / "data"
+
+
+def _typed(options: Mapping) -> Iterator[str]:
+    """Options as one types them."""
+    for name, value in options.items():
+        if name == "constants":
+            yield from (f"--set {column}={text}" for column, text in value.items())
+        else:
+            yield f"--{name} {value}"
 
 
 def layouts_tried(samples: tuple[Sample, ...] = SAMPLES) -> pd.DataFrame:
@@ -156,7 +195,7 @@ def layouts_tried(samples: tuple[Sample, ...] = SAMPLES) -> pd.DataFrame:
             read, used, listed = result.source["read"], result.source["used"], len(result.listed)
             if read != used + listed:
                 raise ValueError(f"{sample.layout}: {read} rows read, but {used} used and {listed} listed")
-            first = "with " + ", ".join(f"--{name} {value}" for name, value in sample.options.items())
+            first = "with " + " ".join(_typed(sample.options))
             said = result.conversions[0] if result.conversions else ""
             found.append(
                 [

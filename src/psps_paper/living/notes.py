@@ -28,15 +28,15 @@ def _without_sd(listed: pd.DataFrame, options: Options) -> list[str]:
     ]
 
 
-def _notes(contrasts: pd.DataFrame, file: str, outcome: str, folder: Path) -> list[str]:
-    """What a user should know of all contrasts of an outcome."""
+def _notes(contrasts: pd.DataFrame, set_aside: set[str], file: str, outcome: str, folder: Path) -> list[str]:
+    """What a user should know of all contrasts of an outcome; a study that was set aside may be another's twin."""
     treatments = set(contrasts["treat1"]) | set(contrasts["treat2"])
     reference = load_outcome(folder, outcome).reference
     return [
         *check_network(contrasts, file, reference),
         *contrast_notes(main_part(contrasts, reference)[0]),
         *_look_alikes(treatments, "treatments"),
-        *_look_alikes(set(contrasts["study"]), "studies"),
+        *_look_alikes(set(contrasts["study"]) | set_aside - {""}, "studies"),
         *_beside_print(contrasts, treatments, outcome, folder),
         *_without_class(treatments, folder),
         *_without_order(treatments, outcome, folder),
@@ -59,8 +59,12 @@ _LOOK = str.maketrans(
     "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u0501\u04bb\u03bf\u03b1\u03c1\u03bd\u0131",
     "aeopcyxijsdhoapvi",
 )
-_MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
-_DATE = re.compile(rf"\d{{1,2}}[-. ]?({_MONTHS})|({_MONTHS})[-. ]?\d{{2}}", re.IGNORECASE)
+_MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mrz|mai|okt|dez"
+_DATE = re.compile(
+    rf"\d{{1,2}}[-. ]?({_MONTHS})([-. ]?\d{{2,4}})?|({_MONTHS})[-. ]?\d{{2}}"
+    r"|\d{4}-\d\d-\d\d([ T][\d:]+)?|\d{1,2}[./]\d{1,2}[./](\d{4}|\d{2})?",
+    re.IGNORECASE,
+)
 
 
 def _look(label: str) -> str:

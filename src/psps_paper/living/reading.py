@@ -28,7 +28,7 @@ from psps_paper.tables.workbook import NEW_WORKBOOK, OLD_WORKBOOK, NotText, work
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 # What has no width and is no format character: a joiner, blank letters, and selectors of variants
 _FILLER = re.compile("[\u034f\u115f\u1160\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
-_SEP = re.compile(r"sep=([,;\t|])\s*", re.IGNORECASE)
+_SEP = re.compile(r"(\"?)sep=([,;\t|])\1\s*", re.IGNORECASE)
 __all__ = [
     "MAX_BYTES",
     "MAX_CELL",
@@ -40,6 +40,8 @@ __all__ = [
     "read_table",
     "table_from_bytes",
 ]
+# Lines of text below a table
+_BELOW = re.compile(r"[*\u2020\u2021\u00a7\u00b6#]|(foot)?notes?\b|sources?\b|abbreviations?\b", re.IGNORECASE)
 SEPARATORS = ",;\t|"
 SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".xls")
 
@@ -178,7 +180,7 @@ def _text_lines(name: str, text: str, skip: int) -> tuple[list[list[str]], str]:
     header = file.readline()
     while header and not header.strip():
         header = file.readline()
-    separator = given[1] if given else "\t" if name.lower().endswith(".tsv") else max(SEPARATORS, key=header.count)
+    separator = given[2] if given else "\t" if name.lower().endswith(".tsv") else max(SEPARATORS, key=header.count)
     if separator not in header and header.split()[1:] and not set(SEPARATORS) & set(file.readline()):
         separator = " "
     file.seek(start)
@@ -211,14 +213,13 @@ def _checked(name: str, lines: list[list[str]]) -> tuple[list[str], list[list[st
     if not any(any(cell.strip() for cell in line) for line in lines):
         raise TableError(f"{name}: the file is empty; expected a header line")
     first = list(lines[0])
-    while first and not first[-1].strip():
+    beside = max((k for line in lines[1 : MAX_ROWS + 1] for k, cell in enumerate(line) if cell.strip()), default=0)
+    while first and not first[-1].strip() and len(first) > beside + 1:
         first.pop()
     if len(first) > MAX_COLUMNS:
         raise TableError(f"{name}: more than {MAX_COLUMNS} columns, the limit")
-    header = [without_invisible(unprotected(cell.strip())).strip() for cell in first]
-    while header and not header[-1]:
-        header.pop()
-    if not header:
+    header = [" ".join(without_invisible(unprotected(cell.strip())).split()) for cell in first]
+    if not any(header):
         raise TableError(f"{name}: the header line is blank; is there a caption above it? then use --skip")
     for number, column in enumerate(header, start=1):
         if CONTROL.search(column):
@@ -240,12 +241,13 @@ def _checked(name: str, lines: list[list[str]]) -> tuple[list[str], list[list[st
     if not body:
         raise TableError(f"{name}: there is a header but no row of data")
     workbook = name.lower().endswith((".xlsx", ".xls"))  # which drop blank cells at the end of a row
+    named = max(number for number, column in enumerate(header, start=1) if column)
     rows = []
-    for number, line in enumerate(body, start=1):
+    for number, line in enumerate(_with_text_below(body, len(header)), start=1):
         if any(cell.strip() for cell in line[len(header) :]):
             hint = "; is there a caption above the header? then use --skip" if len(header) == 1 else ""
             raise TableError(f"{name}, row {number}: {len(line)} cells where the header has {len(header)}{hint}")
-        if line and len(line) < len(header) and not workbook:
+        if line and len(line) < named and not workbook:
             raise TableError(f"{name}, row {number}: {len(line)} cells where the header has {len(header)}")
         cells = [cell if isinstance(cell, NotText) else cell.strip() for cell in line[: len(header)]]
         cells += [""] * (len(header) - len(cells))
@@ -264,6 +266,23 @@ def _checked(name: str, lines: list[list[str]]) -> tuple[list[str], list[list[st
     return header, rows
 
 
+def _with_text_below(body: list[list[str]], width: int) -> list[list[str]]:
+    """The body, where a line below the table that is text and no row is one cell, whatever commas it has."""
+    body = list(body)
+    for k in range(len(body) - 1, -1, -1):
+        line = [cell for cell in body[k] if cell.strip()]
+        if (
+            line
+            and len(body[k]) != width
+            and (len(line) == 1 or _BELOW.match(line[0].strip()))
+            and line[0] == body[k][0]
+        ):
+            body[k] = [", ".join(cell.strip() for cell in line)] + [""] * (width - 1)
+        elif line:
+            break
+    return body
+
+
 def _named_columns(name: str, header: list[str], rows: list[list[str]]) -> tuple[list[str], list[list[str]], list[str]]:
     """Header and rows without columns that have no name and are empty or hold R's row numbers, and what was left
     out."""
@@ -273,6 +292,12 @@ def _named_columns(name: str, header: list[str], rows: list[list[str]]) -> tuple
         if number in kept:
             continue
         cells = [row[number] for row in rows if row[number]]
+        if cells and number > max(kept) and all(any(c.isalpha() for c in cell) for cell in cells):
+            notes.append(
+                f"column {number + 1} has no name and holds text beside the table, which is not read:"
+                f" {_shown(cells[0])}"
+            )
+            continue
         if cells and (number or not all(cell.isascii() and cell.isdigit() for cell in cells)):
             raise TableError(
                 f"{name}: column {number + 1} has no name and holds {_shown(cells[0])}; name it, "

@@ -122,9 +122,10 @@ def beside_present(result: Import, folder: Path) -> Import:
             " study"
         )
     together = pd.concat([present, result.contrasts], ignore_index=True)
-    own = _notes(result.contrasts, file, outcome, folder)
+    aside = set(result.listed["study"])
+    own = _notes(result.contrasts, aside, file, outcome, folder)
     notes = [note for note in result.warnings if note not in own] + _notes(
-        together, "contrasts.csv with the addition", outcome, folder
+        together, aside, "contrasts.csv with the addition", outcome, folder
     )
     arms = pd.concat([table for table in (load_arms(folder), result.arms) if len(table)] or [result.arms])
     unarmed = sorted(set(together["study"]) - set(arms.loc[arms["outcome"] == outcome, "study"]))

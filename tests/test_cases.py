@@ -15,7 +15,8 @@ import pytest
 
 from helpers import ROOT
 from living_examples import each_measure
-from psps_paper.figures import network_graph, palette
+from psps_paper.figures import forest_network, network_graph, palette
+from psps_paper.figures.drawing import to_svg
 from psps_paper.living.importing import read_trials, report
 from psps_paper.living.model import Import, Options
 from psps_paper.living.new_review import new_review
@@ -456,5 +457,12 @@ def test_a_network_is_drawn_from_outside_its_review(tmp_path):
     said = network_graph(edges).alt
     assert all(name in said for name in names)
     assert len(set(palette.colours_of(names).values())) == 8
+    # One name that both reviews have keeps its colour, and stops no other
+    shared = next(iter(palette.class_colours()))
+    drawing = network_graph(edges.replace({"placebo": shared}))
+    assert shared in drawing.alt and palette.class_colours()[shared] in to_svg(drawing)
+    review = open_review(tmp_path / "rev")
+    forest = forest_network(review.forest("pain").replace({"TENS": shared}), **review.direction("pain"))
+    assert palette.class_colours()[shared] in to_svg(forest)
     with pytest.raises(ValueError, match="treatment class 'yoga' is not one of"):
-        palette.colours_of(["surgery", "yoga"])
+        palette.colours_of([shared, "yoga"])

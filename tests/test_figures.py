@@ -800,13 +800,16 @@ def covers(node, extent: np.ndarray, box: tuple) -> bool:
 
 
 @every_width
+@pytest.mark.parametrize("sized", [False, True], ids=["plain", "sized"])
 @pytest.mark.parametrize("pairs", [CROWDED, SQUARE, STAR], ids=["crowded", "square", "star"])
-def test_in_a_network_graph_nothing_lies_on_anything(pairs, width):
+def test_in_a_network_graph_nothing_lies_on_anything(pairs, width, sized):
     """Every name and number is there; no text lies on another, and no box or dot on a text but its own or on another
     box."""
     edges = pd.DataFrame([(*pair, 100 + k, 40) for k, pair in enumerate(pairs)], columns=EDGES.columns)
     names = {name for pair in pairs for name in pair}
-    figure = figures.network_graph(edges, classes=dict.fromkeys(names, "placebo/sham"), width=width).figure
+    sizes = pd.Series({name: 10 + 50 * k for k, name in enumerate(sorted(names))}) if sized else None
+    options = {"classes": dict.fromkeys(names, "placebo/sham"), "sizes": sizes, "width": width}
+    figure = figures.network_graph(edges, **options).figure
     boxes = text_boxes(figure)
     texts = [" ".join(text.split()) for text, _ in boxes]
     assert all(any(text.endswith(name) for text in texts) for name in names)
@@ -819,12 +822,28 @@ def test_in_a_network_graph_nothing_lies_on_anything(pairs, width):
     extents = [node.get_window_extent().transformed(figure.dpi_scale_trans.inverted()).extents * 72 for node in nodes]
     assert len(nodes) == len(names)
     for (node, one), (_, other) in itertools.combinations(zip(nodes, extents, strict=True), 2):
-        apart = math.dist((one[:2] + one[2:]) / 2, (other[:2] + other[2:]) / 2) > one[2] - one[0]
+        reach = (one[2] - one[0] + other[2] - other[0]) / 2
+        apart = math.dist((one[:2] + one[2:]) / 2, (other[:2] + other[2:]) / 2) > reach
         assert apart if isinstance(node, Circle) else overlap(one, other) < 1
     within = [sum(covers(node, extent, box) for _, box in boxes) for node, extent in zip(nodes, extents, strict=True)]
     assert set(within) <= {0, 1}, "its own name or number"
     page = figure.get_size_inches() * 72
     assert all(box[0] > -1 and box[1] > -1 and box[2] < page[0] + 1 and box[3] < page[1] + 1 for _, box in boxes)
+
+
+def test_the_area_of_a_dot_is_in_proportion_to_its_number():
+    names = sorted({name for pair in SQUARE for name in pair})
+    edges = pd.DataFrame([(*pair, 2, 3) for pair in SQUARE], columns=EDGES.columns)
+    options = {"classes": dict.fromkeys(names, "placebo/sham"), "sized_by": "patients"}
+    sizes = pd.Series([400, 100, 900, 25], index=names)
+    drawing = figures.network_graph(edges, sizes=sizes, **options)
+    radii = np.array([patch.radius for patch in drawing.figure.axes[0].patches])
+    assert radii / radii.max() == pytest.approx(np.sqrt(sizes.to_numpy() / 900))
+    assert "Patients: nasal rinse 400, rinse and tablet 100, tablet 900 and usual care 25." in drawing.alt
+    assert drawing.data["patients1"].tolist() == drawing.data["treat1"].map(sizes).tolist()
+    for broken in (sizes.drop("tablet"), sizes.replace(100, 0)):
+        with pytest.raises(ValueError, match="network_graph: sizes: '.*tablet' has .*, not a finite number above 0"):
+            figures.network_graph(edges, sizes=broken, **options)
 
 
 def test_league_heat_holds_every_ordered_pair():
@@ -994,7 +1013,9 @@ FOREST_OPTIONS = {"desirable": "higher"}
             r"box 'used', column side: no main box after it",
         ),
         (
-            lambda: figures.network_graph(with_value(EDGES, 0, "treat2", "yoga")),
+            lambda: figures.network_graph(
+                EDGES, classes={t: t for t in [*EDGES["treat1"], *EDGES["treat2"]]} | {"neuromodulation": "yoga"}
+            ),
             r"treatment class 'yoga' is not one of",
         ),
         (
@@ -1040,7 +1061,9 @@ FOREST_OPTIONS = {"desirable": "higher"}
             r"rank_heat: P-scores of .* for ranks of",
         ),
         (
-            lambda: figures.cumulative_ranks(PROBABILITIES.rename(index={"conservative": "yoga"})),
+            lambda: figures.cumulative_ranks(
+                PROBABILITIES, classes={t: t for t in PROBABILITIES.index} | {"conservative": "yoga"}
+            ),
             r"treatment class 'yoga'",
         ),
         (

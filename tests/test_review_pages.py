@@ -65,7 +65,7 @@ def test_every_page_of_a_review_of_any_size_can_be_drawn(inside, n):
         for words in ("Inconsistency between all designs", "prediction interval", "I² "):
             assert words in text["evidence"]
         assert all(cell in text["network"] for cell in review.league(outcome).to_numpy().ravel())
-        assert len(shown["certainty"]) == 3 and len(shown["further"]) == 2
+        assert len(shown["certainty"]) == 4 and len(shown["further"]) == 2
         made = {name: made[name] + parts for name, parts in shown.items()}
     for parts in made.values():
         assert len(set(ids_of(parts))) == len(parts)
@@ -190,6 +190,38 @@ def test_findings_hold_effects_and_absolute_risks_of_the_fit(inside):
     assert "risk with treatment" not in review.findings("score").columns
     assert set(table["certainty"]) <= set(certainty.RATINGS)
     assert table["why"].str.contains("reporting bias: suspected").all()
+
+
+def test_dots_of_the_network_are_as_large_as_its_patients_or_say_that_they_are_not(inside):
+    review = inside(20)
+    arms = pd.read_csv("../tables/relapse.csv")
+    sizes, of = review.sizes("relapse")
+    assert of == "patients" and sizes.to_dict() == arms.groupby("treatment")["n"].sum().to_dict()
+    sizes, of = review.sizes("score")  # contrasts, which give no numbers of patients
+    rows = pd.read_csv("../tables/score.csv")
+    assert of == "studies" and sizes["usual care"] == (rows == "usual care").any(axis=1).sum()
+    graph = pages.network_parts(review, "score")[1].text
+    assert "Dots: studies, since the table gives no numbers of patients." in graph
+
+
+def test_every_page_that_depends_on_the_model_names_it(inside):
+    """The estimator, what is counted as a study, corrections, and the level: issue reports had it nowhere."""
+    review = inside(20)
+    for outcome, estimator in (("relapse", "(REML)"), ("score", "(DL)")):
+        for part in (pages.network_parts, pages.evidence_parts, pages.certainty_parts):
+            said = part(review, outcome)[0].text
+            assert estimator in said and "95 % intervals" in said
+    assert "0.5 added to each cell of studies with an empty cell" in review.model("relapse")
+    assert review.heterogeneity()["estimator"].tolist() == ["REML", "DL"]
+    assert review.summary()["model"].tolist() == ["random effects, REML", "random effects, DL"]
+
+
+def test_a_page_names_the_measure_of_each_outcome(inside):
+    """No te is called SMD that is none."""
+    review = inside(20)
+    assert set(review.contrasts()["measure"]) == {"odds ratio", "mean difference"}
+    text = " ".join(part.text for o in review.outcomes for part in pages.network_parts(review, o))
+    assert "SMD" not in text and "standardised" not in text
 
 
 # ---------------------------------------------------------------- subgroups and meta-regression

@@ -102,7 +102,7 @@ def forest_network(
     else:
         number_axis(axes, page)
     layout.write(canvas, frame.right, frame.top + 0.5 * heading_height, heading, page.size, ha="right", color=MUTED)
-    colours = palette.colours_of(data["treatment_class"])
+    colours = palette.colours_of(data["treatment_class"], strict=False)  # checked before
     for contrast, row, top, height in zip(data.itertuples(), said, frame.tops(), frame.heights, strict=True):
         _draw_contrast(canvas, axes, frame, row, contrast, colours[contrast.treatment_class], (top, height))
     null_line(axes, 0.0, frame.bands([row.label for row in said]))
@@ -135,7 +135,9 @@ def _contrasts(rows: pd.DataFrame) -> pd.DataFrame:
     style.check_numbers(data, predicted, where, missing_allowed=True)
     style.check_order(data, ["lower", "te", "upper"], where)
     style.check_values(data, "tier", style.TIER_MARKERS, where)
-    style.check_values(data, "treatment_class", palette.CLASS_COLOURS, where)
+    # Where treatments are classes themselves, they may be another review's
+    if (data["label"] != data["treatment_class"]).any():
+        style.check_values(data, "treatment_class", palette.CLASS_COLOURS, where)
     return data
 
 

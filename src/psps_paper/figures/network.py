@@ -28,6 +28,8 @@ def network_graph(
     edges: pd.DataFrame,
     *,
     classes: dict[str, str] | None = None,
+    sizes: pd.Series | None = None,
+    sized_by: str = "patients",
     width: Width = "double",
     name: str = "network_graph",
 ) -> Drawing:
@@ -39,6 +41,10 @@ def network_graph(
         One row a comparison. ``n_estimates`` may be missing where the article does not print it.
     classes : dict, optional
         Treatment class of each treatment; without it the treatments are classes themselves.
+    sizes : Series by treatment, optional
+        Numbers, such as patients, to which the areas of dots are proportional; treatments are then always dots.
+    sized_by : str
+        What the numbers are.
 
     Notes
     -----
@@ -50,17 +56,20 @@ def network_graph(
     Raises
     ------
     ValueError
-        Unknown class, a comparison of a treatment with itself or listed twice, or fewer than one
-        study.
+        Unknown class, a comparison of a treatment with itself or listed twice, fewer than one study, or a treatment
+        without a size.
     """
     data, graph = _compared(edges)
+    areas = None if sizes is None else _shares(sizes, graph)
+    if sizes is not None:
+        data = data.assign(**{f"{sized_by}{k}": data[f"treat{k}"].map(sizes) for k in (1, 2)})
     colours = style.treatment_colours(graph.nodes, classes)
     parts = _parts(graph)
     data["subnetwork"] = [next(i for i, part in enumerate(parts, 1) if t in part) for t in data["treat1"]]
 
     size = layout_module.font_size(width)
     middle = layout_module.page_width(width) / 2
-    layouts = [_layout(graph.subgraph(part), width) for part in parts]
+    layouts = [_layout(graph.subgraph(part), width, areas) for part in parts]
     note = 3.6 * size
     height = sum(layout.height for layout in layouts) + note * (len(parts) - 1) + 4
     figure, canvas = layout_module.page(width, height)
@@ -78,7 +87,20 @@ def network_graph(
         _in_words(data[data["subnetwork"] == index], part, "Network" if index == 1 else "Separate subnetwork")
         for index, part in enumerate(parts, 1)
     ]
+    if sizes is not None:
+        said = [f"{t} {sizes[t]:,.0f}" for t in sorted(graph)]
+        sentences.append(f"{sized_by[0].upper()}{sized_by[1:]}: {style.listed(said)}")
     return Drawing(name, figure, data, ". ".join(sentences) + ".")
+
+
+def _shares(sizes: pd.Series, graph: nx.Graph) -> dict[str, float]:
+    """Size of each treatment as a share of the largest."""
+    for treatment in sorted(graph):
+        size = sizes.get(treatment, math.nan)
+        if not 0 < size < math.inf:
+            raise ValueError(f"network_graph: sizes: {treatment!r} has {size}, not a finite number above 0")
+    most = max(float(sizes[t]) for t in graph)
+    return {t: float(sizes[t]) / most for t in graph}
 
 
 def _compared(edges: pd.DataFrame) -> tuple[pd.DataFrame, nx.Graph]:
@@ -154,6 +176,7 @@ class _Layout:
     names: dict[str, _Text]
     lines: dict[tuple[str, str], tuple[float, _Text | None]]  # number of studies, and the text where it has room
     dots: dict[str, _Text] | None = None  # where names stand beside
+    keys: dict[str, _Text] | None = None  # numbers of the names below, in the dots or beyond them
     note: str = ""
     bottom: float = 0.0
 
@@ -169,6 +192,7 @@ class _Layout:
             names={t: moved(name) for t, name in self.names.items()},
             lines={pair: (n, None if text is None else moved(text)) for pair, (n, text) in self.lines.items()},
             dots=None if self.dots is None else {t: moved(dot) for t, dot in self.dots.items()},
+            keys=None if self.keys is None else {t: moved(key) for t, key in self.keys.items()},
             bottom=self.bottom + points,
         )
 
@@ -184,8 +208,10 @@ def _block(text: str, size: float, across: float, along: float) -> _Text:
     )
 
 
-def _layout(part: nx.Graph, width: Width) -> _Layout:
-    """Names in the network where nothing touches, else beside a ring."""
+def _layout(part: nx.Graph, width: Width, areas: dict[str, float] | None) -> _Layout:
+    """Names in the network where nothing touches, else, or where dots have sizes, beside a ring."""
+    if areas is not None:
+        return _ring(part, width, areas)
     framed = _framed(part, width)
     things = [*framed.names.values(), *(text for _, text in framed.lines.values())]
     clear = not any(one.touches(other) for one, other in itertools.combinations(things, 2))
@@ -195,7 +221,7 @@ def _layout(part: nx.Graph, width: Width) -> _Layout:
         for treatment, name in framed.names.items()
         if treatment not in (first, second)
     )
-    return framed if clear and not passing else _ring(part, width)
+    return framed if clear and not passing else _ring(part, width, None)
 
 
 def _passes(start: Point, end: Point, box: _Text) -> bool:
@@ -225,22 +251,29 @@ def _framed(part: nx.Graph, width: Width) -> _Layout:
     return _Layout(height, places, {t: name.at(places[t]) for t, name in names.items()}, lines)
 
 
-def _ring(part: nx.Graph, width: Width) -> _Layout:
-    """Treatments as dots on a circle, from the top clockwise by name."""
+def _ring(part: nx.Graph, width: Width, areas: dict[str, float] | None) -> _Layout:
+    """Treatments as dots on a circle, from the top clockwise by name; of one size, or of areas in proportion."""
     size, total, wide = layout_module.font_size(width), layout_module.page_width(width), width == "double"
     treatments = sorted(part)
-    dot = 2.2 * size
+    dot = (2.2 if areas is None else 4) * size
     radius = min(max(15 * size, len(treatments) * 1.25 * dot / math.pi), 0.29 * total if wide else total / 2 - dot)
     dot = min(dot, 1.8 * radius * math.sin(math.pi / len(treatments)))  # neighbours do not touch
     turns = {t: 2 * math.pi * (k + 0.5) / len(treatments) for k, t in enumerate(treatments)}
-    around = {t: (total / 2 + radius * math.sin(turn), radius * math.cos(turn)) for t, turn in turns.items()}
+
+    def around(reach: float) -> dict[str, Point]:
+        return {t: (total / 2 + reach * math.sin(turn), reach * math.cos(turn)) for t, turn in turns.items()}
+
+    beyond = 0.0 if wide or areas is None else dot / 2 + 0.8 * size  # small dots have no room for a number
     if wide:
-        names, low, high = _beside(around, radius, total, size)
+        names, low, high = _beside(around(radius), radius, total, size)
     else:
-        names, low, high = _below(around, radius + dot, total, size)
+        names, low, high = _below(around(radius), radius + dot + beyond, total, size)
     lift = -min(low, -radius - dot) + 3.4 * size  # room for the note
-    nodes = {t: (x, y + lift) for t, (x, y) in around.items()}
-    dots = {t: _Text("" if wide else str(k), nodes[t], (dot, dot)) for k, t in enumerate(treatments, 1)}
+    nodes = {t: (x, y + lift) for t, (x, y) in around(radius).items()}
+    across = {t: dot if areas is None else dot * math.sqrt(areas[t]) for t in treatments}
+    dots = {t: _Text("", nodes[t], (across[t], across[t])) for t in treatments}
+    outer = {t: (x, y + lift) for t, (x, y) in around(radius + beyond).items()}
+    keys = None if wide else {t: _block(str(k), size, 0, 0).at(outer[t]) for k, t in enumerate(treatments, 1)}
     lines = _numbered(part, nodes, list(dots.values()), size)
     left_out = sum(text is None for _, text in lines.values())
     note = layout_module.wrap(
@@ -249,7 +282,7 @@ def _ring(part: nx.Graph, width: Width) -> _Layout:
         size,
     )
     names = {t: name.at((name.place[0], name.place[1] + lift)) for t, name in names.items()}
-    return _Layout(lift + max(high, radius + dot), nodes, names, lines, dots, note)
+    return _Layout(lift + max(high, radius + dot + beyond), nodes, names, lines, dots, keys, note)
 
 
 def _beside(
@@ -328,7 +361,8 @@ def _draw_part(
         if layout.dots is None:
             _draw_framed(canvas, name, colour, size)
         else:
-            _draw_dot(canvas, layout.dots[treatment], name, colour, size)
+            key = None if layout.keys is None else layout.keys[treatment]
+            _draw_dot(canvas, layout.dots[treatment], key, name, colour, size)
     if layout.note:
         layout_module.write(canvas, 2, layout.bottom + 1.4 * size, layout.note, size, color=MUTED)
 
@@ -343,12 +377,13 @@ def _draw_framed(canvas: Axes, name: _Text, colour: str, size: float) -> None:
     layout_module.write(canvas, x, y, name.text, size, ha="center", zorder=3)
 
 
-def _draw_dot(canvas: Axes, dot: _Text, name: _Text, colour: str, size: float) -> None:
+def _draw_dot(canvas: Axes, dot: _Text, key: _Text | None, name: _Text, colour: str, size: float) -> None:
     """A treatment as a dot, with its name behind the dot's number or at the end of a thin line."""
     (x, y), (left, level), across = dot.place, name.place, name.size[0]
     canvas.add_patch(Circle((x, y), dot.size[0] / 2, facecolor=colour, edgecolor=PAPER, linewidth=1, zorder=2))
-    if dot.text:
-        layout_module.write(canvas, x, y, dot.text, size, ha="center", zorder=3, color=palette.text_on(colour))
+    if key is not None:
+        ink = {"color": palette.text_on(colour)} if key.place == dot.place else {}
+        layout_module.write(canvas, *key.place, key.text, size, ha="center", zorder=3, **ink)
         layout_module.write(canvas, left - across / 2, level, name.text, size)
         return
     right = left > x

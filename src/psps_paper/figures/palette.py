@@ -94,18 +94,19 @@ def __getattr__(name: str) -> dict[str, str]:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def colours_of(classes: Iterable[str]) -> dict[str, str]:
-    """Colour of each class of a drawing; an unknown class beside known ones is an error.
+def colours_of(classes: Iterable[str], *, strict: bool = True) -> dict[str, str]:
+    """Colour of each class of a drawing. A colour written #rrggbb is its own.
 
-    Where none is known, the drawing is of another review, from outside its folder, and names choose the colours. A
-    colour written #rrggbb is its own.
+    Where no class is known, the drawing is of another review, from outside its folder, and names choose the colours.
+    Beside known classes an unknown one is an error, unless they need not be this review's (``strict=False``): another
+    review may well have a treatment of the same name.
     """
     drawn = list(dict.fromkeys(classes))
-    if all(re.fullmatch("#[0-9a-f]{6}", name) for name in drawn):
-        return {name: name for name in drawn}
-    if not set(drawn) & set(class_colours()):
-        return {name: colour_from_name(name) for name in drawn}
-    return {name: class_colour(name) for name in drawn}
+    known = class_colours()
+    own = {name: name for name in drawn if re.fullmatch("#[0-9a-f]{6}", name)}
+    if strict and set(drawn) & set(known):
+        return {name: class_colour(name) for name in drawn}
+    return {name: own.get(name) or known.get(name) or colour_from_name(name) for name in drawn}
 
 
 def class_colour(treatment_class: str) -> str:

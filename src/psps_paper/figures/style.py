@@ -202,7 +202,7 @@ def favours_first(desirable: str) -> str:
 def treatment_colours(treatments: Iterable[str], classes: dict[str, str] | None) -> dict[str, str]:
     """Colour of each treatment: that of its class, which is the treatment itself unless ``classes`` says otherwise."""
     class_of = {t: classes[t] if classes is not None else t for t in treatments}
-    colours = palette.colours_of(class_of.values())
+    colours = palette.colours_of(class_of.values(), strict=classes is not None)
     return {t: colours[c] for t, c in class_of.items()}
 
 

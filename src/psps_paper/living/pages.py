@@ -33,14 +33,17 @@ def network_parts(review: Review, outcome: str) -> list[Shown]:
     """Network graph, forest, league table and ranking of an outcome."""
     k, label = review.outcomes.index(outcome) + 1, review.label(outcome)
     level, scores = review.level(outcome), review.p_scores(outcome)
-    graph = network_graph(review.edges(outcome), name=f"network-{k}")
+    sizes, sized_by = review.sizes(outcome)
+    graph = network_graph(review.edges(outcome), sizes=sizes, sized_by=sized_by, name=f"network-{k}")
+    areas = sized_by if sized_by == "patients" else "studies, since the table gives no numbers of patients"
     forest = forest_network(review.forest(outcome), **review.direction(outcome), name=f"forest-{k}")
     against = f"{label}: each treatment against {review.reference(outcome)}, with {level} confidence"
     against += " and prediction intervals." if "predict_lower" in forest.data.columns else " intervals."
     ranked = rankogram if len(scores) <= FEW else rank_heat
     ranks = ranked(review.ranks(outcome), scores, name=f"ranks-{k}")
     return [
-        show(graph, tier=TIER, caption=f"{label}: direct comparisons. Width: number of studies."),
+        sentence(review.model(outcome)),
+        show(graph, tier=TIER, caption=f"{label}: direct comparisons. Lines: studies. Dots: {areas}."),
         show(forest, tier=TIER, caption=against),
         *league_parts(review, outcome),
         show(ranks, tier=TIER, caption=f"{label}: probability of each rank, with P-scores."),
@@ -70,7 +73,7 @@ def evidence_parts(review: Review, outcome: str) -> list[Shown]:
     k, label, book = review.outcomes.index(outcome) + 1, review.label(outcome), review.network(outcome)
     fit, order, scale = book.fit, book.order, _scale(review, outcome)
     pages = forest_pages(fit, order)
-    parts = []
+    parts = [sentence(review.model(outcome))]
     for number, pairs in enumerate(pages, 1):
         drawing = forest_comparisons(fit, pairs, **scale, name=f"comparisons-{k}-{number}")
         which = f", part {number} of {len(pages)}" if len(pages) > 1 else ""
@@ -148,6 +151,7 @@ def certainty_parts(review: Review, outcome: str) -> list[Shown]:
     reference = review.reference(outcome)
     effects = f"{label}: summary of findings. Effects: {review.measure(outcome)}, treatment against {reference}."
     parts = [
+        sentence(review.model(outcome)),
         show(
             review.findings(outcome),
             tier=TIER,

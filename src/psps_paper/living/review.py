@@ -23,6 +23,7 @@ from psps_paper.living.analyses import (
     regression_row,
     subgroup_rows,
 )
+from psps_paper.living.arms import HEDGES
 from psps_paper.living.certainty import Rules, judgements
 from psps_paper.living.chapters import show_changes
 from psps_paper.living.diff import comparable, compare
@@ -30,6 +31,7 @@ from psps_paper.living.documents import DocumentTable
 from psps_paper.living.model import LOG_MEASURES, MEASURE_NAMES
 from psps_paper.living.results import read_results, review_results
 from psps_paper.living.settings import CONFIG, read_settings
+from psps_paper.living.store import load_arms
 from psps_paper.living.study_table import numbers_of, read_flow, read_studies
 from psps_paper.network import heterogeneity_table, orient
 from psps_paper.network.model import Desirable
@@ -38,6 +40,16 @@ from psps_paper.network.summary import league_table
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.files import current_folder, finish_replacing, only_writer
 
+ESTIMATORS = {
+    "DL": "DerSimonian and Laird",
+    "REML": "restricted maximum likelihood",
+    "ML": "maximum likelihood",
+}
+CONTINUITY = {
+    "zero_cells": "each cell of studies with an empty cell",
+    "all": "each cell of all studies",
+    "treatment_arm": "studies with an empty cell, shared out by the sizes of the other arms",
+}
 CERTAINTY_NOTE = (
     "Certainty starts at high; some concerns cost one level, major concerns two; what is not judged costs none."
 )
@@ -131,6 +143,25 @@ class Review:
         """How pages write an effect of an outcome: as it is, or as a ratio where it is a logarithm."""
         return formatting.ratio_number if self.is_ratio(outcome) else formatting.number
 
+    def model(self, outcome: str) -> str:
+        """What an outcome's results depend on, as a sentence."""
+        settings = self.network(outcome).outcome
+        parts = [
+            f"{self.measure(outcome)}, random effects",
+            f"between-study variance by {ESTIMATORS[settings.tau2]} ({settings.tau2})",
+            f"{self.level(outcome)} intervals",
+        ]
+        pairs = self.network(outcome).fit.contrasts
+        if pairs.duplicated(["study", "treat1", "treat2"]).any():
+            several = f"correlated by {settings.correlation:g}" if settings.correlation else "counted as studies"
+            parts.append(f"several estimates of one study {several}")
+        if any(entry["kind"] == "arms" for entry in self.sources_of(outcome)):
+            if settings.measure == "SMD":
+                parts.append(HEDGES[settings.correction])
+            elif settings.measure in ("OR", "RR", "RD", "IRR") and settings.continuity != "none":
+                parts.append(f"{settings.increment:g} added to {CONTINUITY[settings.continuity]}")
+        return f"{self.label(outcome)}: {'; '.join(parts)}."
+
     def league(self, outcome: str) -> pd.DataFrame:
         """League table, the best treatment first; ``attrs["orientation"]`` says in words what a cell is."""
         fit = self.network(outcome).fit
@@ -159,7 +190,7 @@ class Review:
         return pd.DataFrame(rows, columns=["what", "this review"])
 
     def summary(self) -> pd.DataFrame:
-        """One row an outcome: DataFrame [outcome, studies, estimates, treatments, first by P-score]."""
+        """One row an outcome: DataFrame [outcome, studies, estimates, treatments, model, first by P-score]."""
         rows = []
         for outcome in self.outcomes:
             fit = self.network(outcome).fit
@@ -169,6 +200,7 @@ class Review:
                     "studies": str(fit.contrasts["study"].nunique()),
                     "estimates": str(fit.n_contrasts),
                     "treatments": str(len(fit.treatments)),
+                    "model": f"random effects, {self.network(outcome).outcome.tau2}",
                     "first by P-score": self.order(outcome)[0],
                 }
             )
@@ -177,6 +209,18 @@ class Review:
     def edges(self, outcome: str) -> pd.DataFrame:
         """Direct comparisons: DataFrame [treat1, treat2, n_studies, n_estimates]."""
         return self.network(outcome).edges.rename(columns={"studies": "n_studies", "estimates": "n_estimates"})
+
+    def sizes(self, outcome: str) -> tuple[pd.Series, str]:
+        """For the dots of the network graph: patients by treatment, or studies where not every study of the fit gives
+        its numbers; and which."""
+        rows = self.network(outcome).fit.contrasts
+        arms = load_arms(self.data)
+        arms = arms[(arms["outcome"] == outcome) & arms["study"].isin(rows["study"])]
+        sides = pd.concat([rows[["study", f"treat{k}"]].set_axis(["study", "treatment"], axis=1) for k in (1, 2)])
+        used = sides.drop_duplicates().merge(arms[["study", "treatment", "n"]], how="left", on=["study", "treatment"])
+        if used["n"].isna().any():
+            return used.groupby("treatment").size(), "studies"
+        return used.groupby("treatment")["n"].sum(), "patients"
 
     def forest(self, outcome: str) -> pd.DataFrame:
         """Each treatment against the reference: DataFrame [label, te, lower, upper, tier, treatment_class].
@@ -296,7 +340,7 @@ class Review:
             against = (
                 f"Effects are the {self.measure(outcome)}, treatment against {reference}, with {self.level(outcome)}"
             )
-            notes = (f"{against} confidence intervals.", CERTAINTY_NOTE)
+            notes = (f"{against} confidence intervals. {self.model(outcome)}", CERTAINTY_NOTE)
             league = self.league(outcome)
             part = [
                 ("findings", "summary of findings.", self.findings(outcome), notes),
@@ -315,7 +359,13 @@ class Review:
 
     def heterogeneity(self) -> pd.DataFrame:
         """Heterogeneity by outcome, as text."""
-        return self._by_outcome(lambda book: heterogeneity_table(book.fit))
+
+        def made(book: BookNetwork) -> pd.DataFrame:
+            table = heterogeneity_table(book.fit)
+            table.insert(1, "estimator", book.outcome.tau2)
+            return table
+
+        return self._by_outcome(made)
 
     def inconsistency(self) -> pd.DataFrame:
         """Direct against indirect evidence by outcome and comparison, as text; one row saying so where there is

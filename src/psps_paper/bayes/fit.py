@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Literal, get_args
 
@@ -133,13 +135,8 @@ def fit_bayes(
     if np.isinf(effect_sd):
         _check_identified(model)
     priors = (tau_prior if effects == "exchangeable" else None, within if model.scaled.any() else None)
-    try:
+    with _in_double_precision(effect_sd, inconsistency_sd):
         rule, axes, change = _posterior_of_sds(model, priors)
-    except np.linalg.LinAlgError as error:
-        raise ValueError(
-            f"effect_sd={effect_sd:g}, inconsistency_sd={inconsistency_sd:g}: too wide for double precision to tell "
-            "effects apart that the data do not; use smaller ones"
-        ) from error
     return Posterior(
         treatments=names,
         reference=reference or names[0],
@@ -214,6 +211,18 @@ def _check_identified(model: LinearModel) -> None:
             "effect_sd=inf: these contrasts cannot tell the effects apart, so that the posterior is improper; "
             "use a finite effect_sd"
         )
+
+
+@contextmanager
+def _in_double_precision(effect_sd: float, inconsistency_sd: float) -> Iterator[None]:
+    """Say of a singular matrix that these SDs are too wide."""
+    try:
+        yield
+    except np.linalg.LinAlgError as error:
+        raise ValueError(
+            f"effect_sd={effect_sd:g}, inconsistency_sd={inconsistency_sd:g}: too wide for double precision to tell "
+            "effects apart that the data do not; use smaller ones"
+        ) from error
 
 
 def _posterior_of_sds(

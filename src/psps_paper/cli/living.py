@@ -21,31 +21,31 @@ def add_import(importing: argparse.ArgumentParser) -> None:
         "--kind", choices=["contrasts", "arms"], required=True, help="one effect a row, or arms of trials"
     )
     importing.add_argument("--outcome", help="row of outcomes.csv (default: its first)")
-    importing.add_argument(
-        "--map",
-        action="append",
-        default=[],
-        metavar="NAME=COLUMN",
-        help=(
+    _add_names(importing)
+    _add_reading(importing)
+    _add_writing(importing)
+    importing.add_argument("--data", type=Path, help="data folder (default: that of this checkout)")
+    importing.set_defaults(run=_import)
+
+
+def _add_names(importing: argparse.ArgumentParser) -> None:
+    """Options that name columns, treatments and rows; each may be repeated."""
+    for option, metavar, text in (
+        (
+            "--map",
+            "NAME=COLUMN",
             "column of the file for study, treat1, treat2, te (or ratio), se (or lower and upper, or p), "
-            "or treatment, n, mean, sd (or se), events, time, ..."
+            "or treatment, n, mean, sd (or se), events, time, ...",
         ),
-    )
-    importing.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="one value for all rows: treat1, treat2, treatment or study",
-    )
-    importing.add_argument(
-        "--label",
-        action="append",
-        default=[],
-        metavar="OLD=NEW",
-        help="rename a treatment; each of these four may be repeated",
-    )
-    importing.add_argument("--where", action="append", default=[], metavar="COLUMN=VALUE", help="use only these rows")
+        ("--set", "NAME=VALUE", "one value for all rows: treat1, treat2, treatment or study"),
+        ("--label", "OLD=NEW", "rename a treatment; each of these four may be repeated"),
+        ("--where", "COLUMN=VALUE", "use only these rows"),
+    ):
+        importing.add_argument(option, action="append", default=[], metavar=metavar, help=text)
+
+
+def _add_reading(importing: argparse.ArgumentParser) -> None:
+    """Options that say how numbers are to be read."""
     importing.add_argument(
         "--measure",
         choices=["SMD", "MD", "OR", "RD", "RR", "HR", "IRR", "ROM"],
@@ -67,6 +67,10 @@ def add_import(importing: argparse.ArgumentParser) -> None:
     )
     importing.add_argument("--sheet", help="sheet of a workbook")
     importing.add_argument("--skip", type=int, default=0, metavar="LINES", help="lines above the header")
+
+
+def _add_writing(importing: argparse.ArgumentParser) -> None:
+    """Options that say what is written."""
     importing.add_argument(
         "--add", action="store_true", help="add to the trials that are there, instead of replacing them"
     )
@@ -76,8 +80,6 @@ def add_import(importing: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write also trials that would replace the printed network without holding all of it",
     )
-    importing.add_argument("--data", type=Path, help="data folder (default: that of this checkout)")
-    importing.set_defaults(run=_import)
 
 
 def add_diff(diff: argparse.ArgumentParser) -> None:

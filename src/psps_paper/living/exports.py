@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -94,11 +95,18 @@ def _outcome_files(
         return files, dict.fromkeys(
             ["contrasts.csv", "netmeta.csv", "netmeta.R", "metafor.R", "cinema.csv", "metainsight.csv"], reason
         )
-    contrasts = book.fit.contrasts[["study", "treat1", "treat2", "te", "se"]]
     outcome = results["outcome"]
-    script = netmeta_script(book.fit, measure=outcome["measure"], desirable=outcome["te_desirable"])
-    without = "".join(f"; leaves out {what}" for what in left_out_of_netmeta(book.fit))
-    files |= {
+    files |= _files_of_fit(book.fit, outcome)
+    arms, missing = _files_of_arms(folder, outcome["name"], set(book.fit.contrasts["study"]))
+    return files | arms, missing
+
+
+def _files_of_fit(fit: NetworkFit, outcome: Mapping[str, str]) -> dict[str, tuple[bytes, str]]:
+    """The estimates in a fit for other programs, and scripts that compare their numbers."""
+    contrasts = fit.contrasts[["study", "treat1", "treat2", "te", "se"]]
+    script = netmeta_script(fit, measure=outcome["measure"], desirable=outcome["te_desirable"])
+    without = "".join(f"; leaves out {what}" for what in left_out_of_netmeta(fit))
+    return {
         "contrasts.csv": (
             csv_bytes(contrasts),
             "the estimates in the fit; psps-paper import --kind contrasts reads it",
@@ -112,7 +120,7 @@ def _outcome_files(
             f"fits them with netmeta and stops where the numbers differ from this package's{without}",
         ),
         "metafor.R": (
-            metafor_script(book.fit).encode("utf-8"),
+            metafor_script(fit).encode("utf-8"),
             "fits them in base R, and with metafor under REML and ML, and stops where the numbers differ",
         ),
         "cinema.csv": (
@@ -123,22 +131,27 @@ def _outcome_files(
             ),
         ),
     }
+
+
+def _files_of_arms(
+    folder: Path, outcome: str, studies: set[str]
+) -> tuple[dict[str, tuple[bytes, str]], dict[str, str]]:
+    """The arms behind a fit's studies, as far as the data were imported as arms; and why files are not there."""
     arms = load_arms(folder)
-    arms = arms[arms["outcome"] == outcome["name"]].drop(columns="outcome")
-    without = sorted(set(contrasts["study"]) - set(arms["study"]))
+    arms = arms[arms["outcome"] == outcome].drop(columns="outcome")
     if arms.empty:
-        return files, {"metainsight.csv": "MetaInsight takes arms of trials, and the data were imported as contrasts"}
-    some = f"; not those of {', '.join(without)}, imported as contrasts" if without else ""
-    files["arms.csv"] = (
-        csv_bytes(arms.drop(columns="rows")),
-        f"the arms behind the estimates; psps-paper import --kind arms reads it{some}",
-    )
+        return {}, {"metainsight.csv": "MetaInsight takes arms of trials, and the data were imported as contrasts"}
+    without = ", ".join(sorted(studies - set(arms["study"])))
+    some = f"; not those of {without}, imported as contrasts" if without else ""
+    files = {
+        "arms.csv": (
+            csv_bytes(arms.drop(columns="rows")),
+            f"the arms behind the estimates; psps-paper import --kind arms reads it{some}",
+        )
+    }
     if without:
-        return files, {
-            "metainsight.csv": (
-                f"MetaInsight takes arms of trials, and these were imported as contrasts: {', '.join(without)}"
-            )
-        }
+        reason = f"MetaInsight takes arms of trials, and these were imported as contrasts: {without}"
+        return files, {"metainsight.csv": reason}
     files["metainsight.csv"] = (csv_bytes(metainsight_table(arms)), "the same in MetaInsight's long format")
     return files, {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Literal, get_args
@@ -552,6 +553,37 @@ def fit_networks(
         As :func:`fit_network`; shapes that do not match; no data set; a missing te or se.
     """
     check_table(contrasts)
+    te, se, correlation = _data_sets(len(contrasts), te, se, tau2, correlation)
+    study, treat1, treat2, _, _ = read_contrasts(contrasts.assign(te=te[0], se=se[0]))
+    design = make_design(study, treat1, treat2, repeats=correlation is not None)
+    n_sets = len(te)
+    share = max(FEWEST, -(-n_sets // count()))
+    size = max(1, min(share, PIECE // (design.n_rows * len(design.treatments))))
+
+    def of_piece(value, piece):
+        return value[piece] if np.size(value) > 1 and np.ndim(value) == 1 else value
+
+    starts = range(0, n_sets, size)
+    arguments = [
+        (
+            design,
+            te[piece],
+            se[piece],
+            of_piece(tau2, piece),
+            level,
+            of_piece(correlation, piece),
+            df_predict,
+            loop_tolerance,
+        )
+        for piece in (slice(start, start + size) for start in starts)
+    ]
+    return _together(each(_fit, arguments), starts) if len(arguments) > 1 else _fit(*arguments[0])
+
+
+def _data_sets(
+    m: int, te: np.ndarray, se: np.ndarray, tau2: str | float | np.ndarray, correlation: float | np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """te and se as [B x m] and correlation as numbers, after checking that all are of B data sets with m rows."""
     te, se = (
         np.atleast_2d(real_numbers(values, f"{name}: {np.asarray(values).dtype} given; expected real numbers"))
         for name, values in (("te", te), ("se", se))
@@ -560,7 +592,6 @@ def fit_networks(
         len(value) for value in map(np.asarray, (tau2, correlation)) if value.ndim == 1
     }
     n_sets = max(lengths)
-    m = len(contrasts)
     if (
         0 in lengths
         or lengths - {1, n_sets}
@@ -575,8 +606,7 @@ def fit_networks(
             f"te {te.shape}, se {se.shape}, tau2 {np.asarray(tau2).shape}, correlation "
             f"{np.asarray(correlation).shape}: expected [B x {m}] and [B] with one B of at least 1"
         )
-    wrong = ~(np.isfinite(te).all() and np.isfinite(se).all() and (se > 0).all())
-    if wrong:
+    if not (np.isfinite(te).all() and np.isfinite(se).all() and (se > 0).all()):
         raise ValueError("te and se: expected finite numbers with se > 0 in every data set")
     if beyond_precision(te, se).any():
         raise ValueError(f"te and se: {PRECISION}")
@@ -584,48 +614,18 @@ def fit_networks(
         correlation = real_numbers(correlation, f"correlation={correlation!r}: expected numbers in [0, 1)")
         if not ((correlation >= 0) & (correlation < 1)).all():
             raise ValueError("correlation: expected numbers in [0, 1)")
-    labelled = contrasts.assign(te=te[0], se=se[0])
-    study, treat1, treat2, _, _ = read_contrasts(labelled)
-    design = make_design(study, treat1, treat2, repeats=correlation is not None)
-    shape = (n_sets, te.shape[1])
-    te, se = np.broadcast_to(te, shape), np.broadcast_to(se, shape)
-    share = max(FEWEST, -(-n_sets // count()))
-    size = max(1, min(share, PIECE // (design.n_rows * len(design.treatments))))
-    pieces = [slice(k, k + size) for k in range(0, n_sets, size)]
+    return np.broadcast_to(te, (n_sets, m)), np.broadcast_to(se, (n_sets, m)), correlation
 
-    def of_piece(value, piece):
-        return value[piece] if np.size(value) > 1 and np.ndim(value) == 1 else value
 
-    arguments = [
-        (
-            design,
-            te[piece],
-            se[piece],
-            of_piece(tau2, piece),
-            level,
-            of_piece(correlation, piece),
-            df_predict,
-            loop_tolerance,
-        )
-        for piece in pieces
-    ]
-    fits = each(_fit, arguments) if len(pieces) > 1 else [_fit(*arguments[0])]
-    if len(fits) == 1:
-        return fits[0]
+def _together(fits: Sequence[NetworkFits], starts: Sequence[int]) -> NetworkFits:
+    """Fits of the pieces of :func:`fit_networks`, which begin at these data sets, as one."""
+    first = fits[0]
     joined = {
         name: np.concatenate([getattr(fit, name) for fit in fits])
-        for name, value in vars(fits[0]).items()
+        for name, value in vars(first).items()
         if isinstance(value, np.ndarray)
     }
-    first = fits[0]
-    return NetworkFits(
-        treatments=first.treatments,
-        maxima=_joined([fit.maxima for fit in fits], [piece.start for piece in pieces]),
-        df_q=first.df_q,
-        df_predict=first.df_predict,
-        level=level,
-        **joined,
-    )
+    return replace(first, maxima=_joined([fit.maxima for fit in fits], starts), **joined)
 
 
 def nothing_excluded(contrasts: pd.DataFrame) -> pd.DataFrame:
@@ -790,7 +790,7 @@ def between_variance(
     return np.broadcast_to(value, len(y)).copy(), None
 
 
-def _joined(maxima: list[Tau2Maxima | None], starts: list[int]) -> Tau2Maxima | None:
+def _joined(maxima: list[Tau2Maxima | None], starts: Sequence[int]) -> Tau2Maxima | None:
     """Of the pieces of :func:`fit_networks`, which begin at these data sets."""
     found = [part for part in maxima if part is not None]
     if not found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from numbers import Real
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,9 @@ import pandas as pd
 from psps_paper import formatting
 from psps_paper.effects.checks import LARGEST, SMALLEST, one_number
 from psps_paper.network.model import METHODS, NetworkFit, check_fit
+
+if TYPE_CHECKING:
+    import networkx as nx  # slow to load
 
 
 def network_from_pooled(
@@ -51,12 +54,45 @@ def network_from_pooled(
 
     Source: Bucher et al. 1997.  Checked against: fit_network on a star with one study a comparison.
     """
-    import networkx as nx
-
     for name, value, kind in (("tau2", tau2, "not negative"), ("df_predict", df_predict, "degrees of freedom")):
         if value == value:  # NaN is not known
             one_number(value, name, kind)
     one_number(level, "level", "level")
+    treatments = sorted(_tree(pooled).nodes)
+    n = len(treatments)
+    position = {name: i for i, name in enumerate(treatments)}
+    design = np.zeros((n - 1, n))
+    rows = np.arange(n - 1)
+    design[rows, pooled["treat1"].map(position)] = 1.0
+    design[rows, pooled["treat2"].map(position)] = -1.0
+    solve = np.linalg.inv(design[:, 1:])
+    effects = np.concatenate([[0.0], solve @ pooled["te"].to_numpy(float)])
+    cov = np.zeros((n, n))
+    cov[1:, 1:] = (solve * pooled["se"].to_numpy(float) ** 2) @ solve.T
+    return NetworkFit(
+        treatments=treatments,
+        effects=effects,
+        covariance=cov,
+        effects_common=np.full(n, np.nan),
+        covariance_common=np.full((n, n), np.nan),
+        tau2=float(tau2),
+        method="pooled",
+        q=np.nan,
+        df_q=np.nan,
+        df_predict=float(df_predict),
+        log_likelihood=np.nan,
+        level=level,
+        correlation=None,
+        n_studies=0,
+        n_contrasts=len(pooled),
+        contrasts=pooled.copy(),
+    )
+
+
+def _tree(pooled: pd.DataFrame) -> nx.Graph:
+    """Treatments and comparisons of pooled contrasts, after checking each row and that they make a tree."""
+    import networkx as nx
+
     needed = ["treat1", "treat2", "te", "se"]
     if not isinstance(pooled, pd.DataFrame):
         raise TypeError(f"pooled contrasts: {type(pooled).__name__} given; expected a DataFrame with columns {needed}")
@@ -88,35 +124,7 @@ def network_from_pooled(
             f"pooled contrasts: {cycle} form a cycle; pooled contrasts determine a network only "
             "where it is a tree, fit_network needs the studies"
         )
-    treatments = sorted(graph.nodes)
-    n = len(treatments)
-    position = {name: i for i, name in enumerate(treatments)}
-    design = np.zeros((n - 1, n))
-    rows = np.arange(n - 1)
-    design[rows, pooled["treat1"].map(position)] = 1.0
-    design[rows, pooled["treat2"].map(position)] = -1.0
-    solve = np.linalg.inv(design[:, 1:])
-    effects = np.concatenate([[0.0], solve @ pooled["te"].to_numpy(float)])
-    cov = np.zeros((n, n))
-    cov[1:, 1:] = (solve * pooled["se"].to_numpy(float) ** 2) @ solve.T
-    return NetworkFit(
-        treatments=treatments,
-        effects=effects,
-        covariance=cov,
-        effects_common=np.full(n, np.nan),
-        covariance_common=np.full((n, n), np.nan),
-        tau2=float(tau2),
-        method="pooled",
-        q=np.nan,
-        df_q=np.nan,
-        df_predict=float(df_predict),
-        log_likelihood=np.nan,
-        level=level,
-        correlation=None,
-        n_studies=0,
-        n_contrasts=len(pooled),
-        contrasts=pooled.copy(),
-    )
+    return graph
 
 
 def league_table(

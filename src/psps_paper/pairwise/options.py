@@ -217,15 +217,7 @@ def small_sample_meta_analysis(
     >>> round(fit.lower, 3), round(fit.upper, 3)
     (-1.361, 1.439)
     """
-    choice(method, "method", get_args(MeanInterval))
-    choice(ad_hoc, "ad_hoc", get_args(AdHoc))
-    if ad_hoc != "none" and method != "hartung-knapp":
-        raise ValueError(f"ad_hoc: {ad_hoc!r} is a correction of Hartung-Knapp, but method is {method!r}")
-    default: dict[MeanInterval, Prediction] = {"classic": "HTS", "hartung-knapp": "HK", "kenward-roger": "KR"}
-    prediction = default[method] if prediction is None else prediction
-    choice(prediction, "prediction", get_args(Prediction))
-    if tau2 != "REML" and "KR" in (prediction, method.upper().replace("KENWARD-ROGER", "KR")):
-        raise ValueError(f"tau2: Kenward-Roger is defined for REML, not for {tau2!r}")
+    prediction = _prediction(method, ad_hoc, prediction, tau2)
     te, v, x = _studies(te, se, 2)
     estimate = tau2_of_regression(x, te, v, tau2)
     k = len(te)
@@ -269,6 +261,22 @@ def small_sample_meta_analysis(
         k=k,
         level=level,
     )
+
+
+def _prediction(
+    method: MeanInterval, ad_hoc: AdHoc, prediction: Prediction | None, tau2: RegressionTau2 | float
+) -> Prediction:
+    """The prediction interval that goes with a method, after checking that all options go together."""
+    choice(method, "method", get_args(MeanInterval))
+    choice(ad_hoc, "ad_hoc", get_args(AdHoc))
+    if ad_hoc != "none" and method != "hartung-knapp":
+        raise ValueError(f"ad_hoc: {ad_hoc!r} is a correction of Hartung-Knapp, but method is {method!r}")
+    default: dict[MeanInterval, Prediction] = {"classic": "HTS", "hartung-knapp": "HK", "kenward-roger": "KR"}
+    prediction = default[method] if prediction is None else prediction
+    choice(prediction, "prediction", get_args(Prediction))
+    if tau2 != "REML" and (prediction == "KR" or method == "kenward-roger"):
+        raise ValueError(f"tau2: Kenward-Roger is defined for REML, not for {tau2!r}")
+    return prediction
 
 
 def _mean(x, te, v, tau2: float) -> tuple[float, float, float]:

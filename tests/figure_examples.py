@@ -71,6 +71,14 @@ def _studies() -> pd.DataFrame:
 
 STUDIES = _studies()
 
+DOMAINS = pd.DataFrame(
+    {
+        "Randomisation": ["low", "low", "high", "some concerns", "unknown"],
+        "Missing data": ["some concerns", "low", "high", "low", "low"],
+        "Risk of bias": ["some concerns", "low", "high", "some concerns", "unknown"],
+    },
+    index=["Ash 2001", "Birch 2003", "Cedar & Elm 2010", "Fir 2011", "Hazel 2019"],
+)
 EDGES = pd.DataFrame(
     [
         ("neuromodulation", "placebo/sham", 10, 19),
@@ -280,6 +288,7 @@ EXAMPLES = {
     "prisma_flow": partial(figures.prisma_flow, PRISMA),
     "rob_stacked": partial(figures.rob_stacked, ROB),
     "rob_by_study": partial(figures.rob_by_study, STUDIES),
+    "rob_domains": partial(figures.rob_domains, DOMAINS),
     "studies_by_year": partial(figures.studies_by_year, STUDIES),
     "network_graph": partial(figures.network_graph, EDGES),
     "forest_network": partial(

@@ -28,6 +28,7 @@ from matplotlib.text import Annotation, Text
 from figure_examples import (
     DIRECT,
     DIRECTIONS,
+    DOMAINS,
     EDGES,
     EXAMPLES,
     FOREST,
@@ -455,6 +456,7 @@ def test_save_refuses_an_unknown_format(tmp_path):
             ["Overall: 8.2% low, 26.5% some concerns and 65.3% high", "1 Randomisation process: 100.0% unknown"],
         ),
         ("rob_by_study", ["All 49 studies", "Neuromodulation (25)", "Surgery (2)"]),
+        ("rob_domains", ["Randomisation of 5 studies: 2 low, 1 some concerns, 1 high and 1 unknown"]),
         ("studies_by_year", ["49 studies", "neuromodulation 25"]),
         (
             "network_graph",
@@ -726,7 +728,10 @@ def test_studies_by_year_counts_every_study_once():
     assert set(drawing.data["year"]) == set(range(STUDIES["year"].min(), STUDIES["year"].max() + 1))
 
 
-@pytest.mark.parametrize(("name", "count"), [("rob_by_study", len(STUDIES)), ("effect_direction", len(DIRECTIONS))])
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("rob_by_study", len(STUDIES)), ("effect_direction", len(DIRECTIONS))],
+)
 def test_each_study_has_its_symbol(name, count):
     drawing = drawn(name)
     judgements = drawing.data["rob_overall"]
@@ -735,6 +740,14 @@ def test_each_study_has_its_symbol(name, count):
     for judgement, studies in judgements.value_counts().items():
         assert discs.count(style.ROB_COLOURS[judgement]) == studies + 1
     assert len(drawing.data) == count
+
+
+def test_each_study_has_its_symbol_in_each_domain():
+    discs = [
+        to_hex(x.get_markerfacecolor()) for x in drawn("rob_domains").figure.axes[0].lines if x.get_marker() == "o"
+    ]
+    for judgement, count in pd.Series(DOMAINS.to_numpy().ravel()).value_counts().items():
+        assert discs.count(style.ROB_COLOURS[judgement]) == count + 1  # the legend's
 
 
 def test_effect_direction_leaves_out_a_column_of_unknown_numbers():
@@ -965,6 +978,14 @@ FOREST_OPTIONS = {"desirable": "higher"}
             r"rob_by_study: row 3 \(12\), column rob_overall: 'hgih' is not one of low, some concerns, high, unknown",
         ),
         (
+            lambda: figures.rob_domains(DOMAINS.replace("high", "hgih")),
+            r"rob_domains: row 3 .*, column Randomisation: 'hgih' is not one of low, some concerns, high, unknown",
+        ),
+        (
+            lambda: figures.rob_domains(pd.concat([DOMAINS, DOMAINS])),
+            r"rob_domains: expected one row or more, each study and each domain once",
+        ),
+        (
             lambda: figures.rob_by_study(with_value(STUDIES, 0, "treatment_class", "magic")),
             r"row 1 \(10\), column treatment_class: 'magic' is not one of neuromodulation",
         ),
@@ -1158,7 +1179,7 @@ def test_prior_strip_refuses_what_it_cannot_draw(change, message):
 
 def test_tau_posterior_refuses_a_curve_that_goes_back():
     curve = drawn("tau_posterior").data
-    with pytest.raises(ValueError, match="tau and below increase"):
+    with pytest.raises(ValueError, match="two or more rows with increasing tau and below"):
         figures.tau_posterior(curve.iloc[::-1], unit="SMD")
 
 

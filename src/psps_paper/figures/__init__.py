@@ -1,7 +1,7 @@
 """Figures: DataFrames in, :class:`Drawing` out; nothing is read but the palette, nothing global is changed."""
 
 from psps_paper.figures.bayes import prior_strip, tau_posterior
-from psps_paper.figures.bias import rob_by_study, rob_stacked
+from psps_paper.figures.bias import rob_by_study, rob_domains, rob_stacked
 from psps_paper.figures.drawing import Drawing, save, to_svg
 from psps_paper.figures.engine import time_growth
 from psps_paper.figures.flow import prisma_flow
@@ -50,6 +50,7 @@ __all__ = [
     "rank_interval",
     "rankogram",
     "rob_by_study",
+    "rob_domains",
     "rob_stacked",
     "save",
     "studies_by_year",

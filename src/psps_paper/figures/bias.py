@@ -231,6 +231,56 @@ def rob_by_study(studies: pd.DataFrame, *, width: Width = "double", name: str = 
     return Drawing(name, figure, data, "Overall risk of bias of each study. " + ". ".join(alt) + ".")
 
 
+@style.styled
+def rob_domains(judgements: pd.DataFrame, *, width: Width = "double", name: str = "rob_domains") -> Drawing:
+    """Judgement of each study in each domain, a line a study, in as many columns as the width has room for.
+
+    Parameters
+    ----------
+    judgements : DataFrame [study x domain]
+        The index holds the studies, each once; cells are low, some concerns, high or unknown.
+
+    Raises
+    ------
+    ValueError
+        Naming study, domain and value: unknown judgement, or a study listed twice.
+    """
+    where = "rob_domains"
+    studies, domains = judgements.index.astype(str), list(judgements.columns)
+    if judgements.empty or studies.has_duplicates or len(set(domains)) < len(domains):
+        raise ValueError(f"{where}: expected one row or more, each study and each domain once")
+    for domain in domains:
+        style.check_values(judgements.assign(study=studies), domain, JUDGEMENTS, where)
+    size, total_width = layout.font_size(width), layout.page_width(width)
+    step, gap = 1.75 * size, 2.4 * size
+    label = max(layout.text_width(study, size) for study in studies) + 0.8 * size
+    cell = min(label + len(domains) * step, total_width)
+    columns = max(1, min(len(studies), int((total_width + gap) // (cell + gap))))
+    rows = math.ceil(len(studies) / columns)
+    keys = rob_keys(list(pd.unique(judgements.to_numpy().ravel())))
+    keys_height = layout.legend_height(keys, total_width, size) / (1.5 * size) * (1.7 * size) + 0.5 * size
+    numbered = "; ".join(f"{k}: {domain}" for k, domain in enumerate(domains, 1))
+    note = layout.wrap(numbered, total_width - 4, size)
+    note_height = layout.line_count(note) * layout.line_height(size) + 0.8 * size
+    figure, canvas = layout.page(width, keys_height + note_height + (rows + 1.2) * step + 4)
+    top = keys_height + note_height + (rows + 1.2) * step + 2
+    _draw_symbol_keys(canvas, keys, top, total_width, size)
+    layout.write(canvas, 2, top - keys_height - note_height / 2, note, size)
+    for index, study in enumerate(studies):
+        column, row = divmod(index, rows)
+        right = column * (cell + gap) + cell
+        y = top - keys_height - note_height - (row + 1.7) * step
+        layout.write(canvas, right - cell, y, study, size)
+        for k, judgement in enumerate(judgements.iloc[index]):
+            x = right - (len(domains) - k - 0.5) * step
+            if row == 0:
+                layout.write(canvas, x, y + step, str(k + 1), size, ha="center")
+            draw_symbol(canvas, x, y, judgement, size)
+    data = judgements.rename_axis("study").reset_index()
+    alt = [_tally(judgements[domain], f"{domain} of {len(studies)} studies") for domain in domains]
+    return Drawing(name, figure, data, "Judgement of each study. " + ". ".join(alt) + ".")
+
+
 def _judged(studies: pd.DataFrame) -> pd.DataFrame:
     """The rows of :func:`rob_by_study`, checked; the largest treatment class first, in it the lowest risk."""
     where = "rob_by_study"

@@ -255,7 +255,7 @@ def _ring(part: nx.Graph, width: Width, areas: dict[str, float] | None) -> _Layo
     """Treatments as dots on a circle, from the top clockwise by name; of one size, or of areas in proportion."""
     size, total, wide = layout_module.font_size(width), layout_module.page_width(width), width == "double"
     treatments = sorted(part)
-    dot = (2.2 if areas is None else 4) * size
+    dot = (2.2 if areas is None else 4 if wide else 3) * size
     radius = min(max(15 * size, len(treatments) * 1.25 * dot / math.pi), 0.29 * total if wide else total / 2 - dot)
     dot = min(dot, 1.8 * radius * math.sin(math.pi / len(treatments)))  # neighbours do not touch
     turns = {t: 2 * math.pi * (k + 0.5) / len(treatments) for k, t in enumerate(treatments)}

@@ -17,14 +17,17 @@ from psps_paper.figures import (
     prisma_flow,
     rank_heat,
     rankogram,
+    rob_domains,
     rob_stacked,
 )
 from psps_paper.living.analyses import rob_shares
 from psps_paper.living.review import CERTAINTY_NOTE, Review
+from psps_paper.living.study_table import judged_columns
 from psps_paper.network import decompose_q, league_with_direct, partial_order, split_evidence
 from psps_paper.network.orientation import orient
 
 TIER = "recomputed"
+JUDGED_STUDIES = 60  # in one figure
 # Treatments whose ranks are drawn one panel each, and columns of a league table that a page has room for
 FEW, COLUMNS = 8, 8
 
@@ -135,12 +138,17 @@ def study_parts(review: Review) -> list[Shown]:
     if (flow := review.flow()) is not None:
         parts.append(show(prisma_flow(flow, name="flow"), tier=TIER, caption="Flow of records through the review."))
     studies = review.studies
-    labels = {"rob": "Risk of bias", "indirectness": "Indirectness"}
-    judged = [column for column in labels if studies is not None and column in studies.columns]
+    judged = [] if studies is None else judged_columns(studies)
     if judged:
-        shares = pd.concat([rob_shares(studies, column, labels[column]) for column in judged], ignore_index=True)
+        labels = {"rob": "Risk of bias", "indirectness": "Indirectness"}
+        shares = pd.concat([rob_shares(studies, name, labels.get(name, name)) for name in judged], ignore_index=True)
         caption = "Judgements of the studies: share of studies."
         parts.append(show(rob_stacked(shares, name="judgements"), tier=TIER, caption=caption))
+        table = studies.set_index("study")[judged].replace("", "unknown").rename(columns=labels)
+        for k, start in enumerate(range(0, len(table), JUDGED_STUDIES), 1):
+            part, more = table.iloc[start : start + JUDGED_STUDIES], len(table) > JUDGED_STUDIES
+            caption = f"Judgements by study{f', part {k}' if more else ''}."
+            parts.append(show(rob_domains(part, name=f"judgements-{k}"), tier=TIER, caption=caption))
     caption = "Characteristics of the studies, as the table of studies has them."
     return [*parts, show(review.characteristics(), tier=TIER, name="characteristics", caption=caption)]
 

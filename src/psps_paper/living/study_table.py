@@ -56,6 +56,16 @@ def read_studies(path: Path, name: str, studies: set[str]) -> pd.DataFrame:
     return pd.concat([table, missing], ignore_index=True).fillna("")
 
 
+def judged_columns(table: pd.DataFrame) -> list[str]:
+    """Columns of the table of studies that hold judgements and nothing else: risk of bias, indirectness, domains."""
+    allowed = {*JUDGEMENTS, "unknown"}
+    return [
+        column
+        for column in table.columns
+        if column in JUDGED or (set(table[column]) - {""} and set(table[column]) - {""} <= allowed)
+    ]
+
+
 def numbers_of(table: pd.DataFrame, column: str, name: str) -> pd.Series:
     """A column of the table of studies as numbers, by study, NaN where it is empty; an error names the row."""
     numbers = []

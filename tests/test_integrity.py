@@ -11,7 +11,6 @@ import os
 import random
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from helpers import DATA, copy_data
+from interrupted import contents, killed_at
 from living_examples import examples, review_of
 from psps_paper.article.trials import load_trials
 from psps_paper.living import importing
@@ -32,49 +32,24 @@ from psps_paper.living.reading import table_from_bytes
 from psps_paper.living.store import write_trials
 from psps_paper.tables.csv_text import csv_bytes, protected, runs_as_formula, unprotected
 from psps_paper.tables.errors import TableError
-from psps_paper.tables.files import current_folder, finish_replacing, only_writer, replace_folder, write_atomically
+from psps_paper.tables.files import (
+    current_folder,
+    finish_files,
+    finish_replacing,
+    only_writer,
+    replace_files,
+    replace_folder,
+    write_atomically,
+)
 from psps_paper.tables.load import load_table
 from sizes import cases
 
 pytestmark = pytest.mark.slow
 
 EXAMPLES = examples()
-STEPS = ("fsync", "replace", "rename", "mkdir", "rmdir", "unlink")  # what changes the disk, and the flushes between
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 # --- a crash at any moment ----------------------------------------------------------------------------
-
-
-def killed_at(step: int, action) -> bool:
-    """Run an action in a process that is killed (SIGKILL) when it enters its step-th call; whether it was."""
-    child = os.fork()
-    if child == 0:
-        try:
-            count = 0
-
-            def counting(function):
-                def wrapped(*args, **kwargs):
-                    nonlocal count
-                    count += 1
-                    if count == step:
-                        os.kill(os.getpid(), signal.SIGKILL)
-                    return function(*args, **kwargs)
-
-                return wrapped
-
-            for name in STEPS:
-                setattr(os, name, counting(getattr(os, name)))
-            action()
-            os._exit(0)
-        finally:
-            os._exit(1)
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "the action failed by itself"
-    return os.WIFSIGNALED(status)
 
 
 def test_a_file_is_old_or_new_wherever_the_writer_is_killed(tmp_path):
@@ -153,6 +128,40 @@ def test_a_folder_and_the_files_that_go_with_it_are_old_or_new_together(tmp_path
         assert found in (before, after), "a mixture, or something left behind"
         seen.add(found["README.md"])
     assert seen == {b"old", b"new"} and step > 10
+
+
+def test_files_among_others_are_old_or_new_together(tmp_path, monkeypatch):
+    """Each is whole wherever the writer is killed, and the next one finishes what it left."""
+    monkeypatch.chdir(tmp_path)
+    before, after = ({"a.csv": state, "b.csv": state * 1000, "mine.txt": b"mine"} for state in (b"old", b"new"))
+    seen, step, killed = [], 0, True
+    while killed:
+        step += 1
+        folder = tmp_path / str(step)
+        folder.mkdir(mode=0o750)
+        for name, content in before.items():
+            (folder / name).write_bytes(content)
+        killed = killed_at(
+            step, lambda folder=folder: replace_files(folder, {name: after[name] for name in ("a.csv", "b.csv")})
+        )
+        assert all((folder / name).read_bytes() in (before[name], after[name]) for name in before)
+        finish_files(folder)
+        seen.append(contents(folder))
+        assert folder.stat().st_mode & 0o777 == 0o750
+    assert all(found in (before, after) for found in seen) and before in seen and seen[-1] == after and step > 10
+
+
+@pytest.mark.parametrize("here", [True, False], ids=["in the working folder", "elsewhere"])
+def test_files_of_a_folder_of_their_own_are_exchanged_with_it(tmp_path, monkeypatch, here):
+    """But where this process works, the folder stays: a shell would sit in one that is gone."""
+    folder = tmp_path / "out"
+    folder.mkdir(mode=0o700)
+    (folder / "a.csv").write_bytes(b"old")
+    number = folder.stat().st_ino
+    monkeypatch.chdir(folder if here else tmp_path)
+    replace_files(folder, {"a.csv": b"new", "b.csv": b"new"})
+    assert contents(folder) == {"a.csv": b"new", "b.csv": b"new"} and folder.stat().st_mode & 0o777 == 0o700
+    assert (folder.stat().st_ino == number) == here
 
 
 def test_an_import_that_is_killed_leaves_the_old_trials_or_the_new_ones(tmp_path):

@@ -11,7 +11,7 @@ from psps_paper.ensemble.model import CAPS, METHODS
 from psps_paper.ensemble.ranges import SEED, Searched, chosen, search_ranges, search_table
 from psps_paper.ensemble.witnesses import conclusions_by_refit
 from psps_paper.parallel import workers
-from psps_paper.tables.files import write_atomically
+from psps_paper.tables.files import finish_files, replace_files, write_atomically
 
 
 def add_witness(witness: argparse.ArgumentParser) -> None:
@@ -69,6 +69,7 @@ def _witness(options: argparse.Namespace) -> int:
 def _ranges(options: argparse.Namespace) -> int:
     if not options.folder.is_dir():
         raise ValueError(f"folder {options.folder}: there is none; expected one that exists")
+    finish_files(options.folder)
     evidence, start = published_results(), time.monotonic()
 
     def report(what: Searched) -> None:
@@ -83,8 +84,11 @@ def _ranges(options: argparse.Namespace) -> int:
     methods = list(dict.fromkeys(options.tau2 or METHODS))
     with workers(options.jobs, options.cluster):
         found, searched = search_ranges(evidence, methods, seed=options.seed, caps=options.cap or CAPS, report=report)
-    for name, table in (("witnesses", chosen(evidence, found)), ("range_searches", search_table(searched))):
-        path = options.folder / f"{name}.csv"
-        write_atomically(path, table.to_csv(index=False, lineterminator="\n").encode())
-        print(f"wrote {path}")
+    tables = {"witnesses.csv": chosen(evidence, found), "range_searches.csv": search_table(searched)}
+    replace_files(
+        options.folder,
+        {name: table.to_csv(index=False, lineterminator="\n").encode() for name, table in tables.items()},
+    )
+    for name in tables:
+        print(f"wrote {options.folder / name}")
     return 0

@@ -107,17 +107,17 @@ def _run(options: argparse.Namespace) -> int:
         # The interpreter flushes once more when it ends, and would complain
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLOSED_EARLY
-    except (ValueError, OSError) as error:
-        message = "; ".join(line.strip().removesuffix(":") for line in str(error).splitlines())
-        if len(message) > LONGEST_MESSAGE:
-            message = message[: LONGEST_MESSAGE - 1] + "\N{HORIZONTAL ELLIPSIS}"
-        print(f"psps-paper: {message}", file=sys.stderr)
-        return 2
     except (MemoryError, RecursionError) as error:
         print(
             f"psps-paper: {options.command}: the input is too large or too deep ({type(error).__name__})",
             file=sys.stderr,
         )
+        return 2
+    except (ValueError, OSError, RuntimeError) as error:
+        message = "; ".join(line.strip().removesuffix(":") for line in str(error).splitlines())
+        if len(message) > LONGEST_MESSAGE:
+            message = message[: LONGEST_MESSAGE - 1] + "\N{HORIZONTAL ELLIPSIS}"
+        print(f"psps-paper: {message}", file=sys.stderr)
         return 2
 
 

@@ -17,7 +17,7 @@ from matplotlib.text import Text
 
 from psps_paper.figures.layout import browser_finds_typefaces, installed_typefaces
 from psps_paper.figures.style import FONT_STACK, RC
-from psps_paper.tables.files import write_atomically
+from psps_paper.tables.files import replace_files
 
 SVG = "http://www.w3.org/2000/svg"
 XLINK = "http://www.w3.org/1999/xlink"
@@ -93,7 +93,7 @@ def for_csv(data: pd.DataFrame) -> pd.DataFrame:
 
 
 def save(drawing: Drawing, folder: Path, formats: tuple[str, ...] = FORMATS, dpi: int = 300) -> list[Path]:
-    """Write the drawing in each format, and its data as CSV, under ``folder``.
+    """Write the drawing in each format, and its data as CSV, under ``folder``: all files or none.
 
     Parameters
     ----------
@@ -106,32 +106,40 @@ def save(drawing: Drawing, folder: Path, formats: tuple[str, ...] = FORMATS, dpi
     list of Path
         ``<name>.<format>`` in the order asked for, then ``<name>.csv``.
     """
-    unknown = [f for f in formats if f not in FORMATS]
+    folder, files = Path(folder), drawing_files(drawing, formats, dpi)
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_files(folder, files)
+    return [folder / name for name in files]
+
+
+def check_formats(formats: tuple[str, ...]) -> None:
+    """ValueError that names the first format that is none."""
+    unknown = [name for name in formats if name not in FORMATS]
     if unknown:
         raise ValueError(f"format {unknown[0]!r} is not one of {', '.join(FORMATS)}")
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{drawing.name}.{extension}" for extension in (*formats, "csv")]
-    for path in paths:
-        if path.suffix == ".svg":
-            content = (to_svg(drawing) + "\n").encode()
-        elif path.suffix == ".csv":
-            content = for_csv(drawing.data).to_csv(index=False, lineterminator="\n").encode()
-        else:
-            # A date or a version in the file would change its bytes with every build.
-            dateless = {"Software": None} if path.suffix == ".png" else {"CreationDate": None}
-            with mpl.rc_context(RC), installed_typefaces(drawing.figure):
-                buffer = io.BytesIO()
-                drawing.figure.savefig(
-                    buffer,
-                    format=path.suffix[1:],
-                    dpi=dpi,
-                    metadata=dateless,
-                    facecolor="white" if path.suffix == ".png" else "none",
-                )
-                content = buffer.getvalue()
-        write_atomically(path, content)
-    return paths
+
+
+def drawing_files(drawing: Drawing, formats: tuple[str, ...], dpi: int, name: str | None = None) -> dict[str, bytes]:
+    """Names and contents of the files of :func:`save`; under another name than the drawing's where one is given."""
+    check_formats(formats)
+    of = {
+        "svg": lambda: (to_svg(drawing) + "\n").encode(),
+        "csv": lambda: for_csv(drawing.data).to_csv(index=False, lineterminator="\n").encode(),
+    }
+    return {
+        f"{name or drawing.name}.{ending}": of[ending]() if ending in of else _picture(drawing, ending, dpi)
+        for ending in (*formats, "csv")
+    }
+
+
+def _picture(drawing: Drawing, ending: str, dpi: int) -> bytes:
+    # A date or a version in the file would change its bytes with every build.
+    dateless = {"Software": None} if ending == "png" else {"CreationDate": None}
+    buffer = io.BytesIO()
+    with mpl.rc_context(RC), installed_typefaces(drawing.figure):
+        background = "white" if ending == "png" else "none"
+        drawing.figure.savefig(buffer, format=ending, dpi=dpi, metadata=dateless, facecolor=background)
+    return buffer.getvalue()
 
 
 # Of a journal's page, in millimetres; and the room above a figure for its panel letter, in points

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from psps_paper.tables.errors import TableError
-from psps_paper.tables.files import write_atomically
+from psps_paper.tables.files import replace_files
 
 # A sheet's name in Excel
 MOST_LETTERS = 31
@@ -41,7 +42,7 @@ class DocumentTable:
 def write_documents(
     tables: Sequence[DocumentTable], *, docx: Path | None = None, xlsx: Path | None = None
 ) -> list[Path]:
-    """Write the tables to one Word document, one workbook, or both.
+    """Write the tables to one Word document, one workbook, or both; in one folder both or none.
 
     Returns
     -------
@@ -53,20 +54,22 @@ def write_documents(
     TableError
         A name has another ending than its format, or its folder does not exist.
     """
-    written = []
-    for path, ending, write in ((docx, ".docx", _write_docx), (xlsx, ".xlsx", _write_xlsx)):
+    contents: dict[Path, bytes] = {}
+    for path, ending, content in ((docx, ".docx", _docx), (xlsx, ".xlsx", _xlsx)):
         if path is None:
             continue
         if path.suffix.lower() != ending:
             raise TableError(f"{path}: expected a name that ends in {ending}")
         if not path.absolute().parent.is_dir():
             raise TableError(f"{path}: there is no folder {path.absolute().parent}")
-        write(tables, path)
-        written.append(path)
-    return written
+        contents[path] = content(tables)
+    folders = {path.absolute().parent for path in contents}
+    for folder in folders:
+        replace_files(folder, {path.name: made for path, made in contents.items() if path.absolute().parent == folder})
+    return list(contents)
 
 
-def _write_docx(tables: Sequence[DocumentTable], path: Path) -> None:
+def _docx(tables: Sequence[DocumentTable]) -> bytes:
     import docx
     from docx.enum.section import WD_ORIENT
     from docx.shared import Pt
@@ -96,7 +99,7 @@ def _write_docx(tables: Sequence[DocumentTable], path: Path) -> None:
         document.add_paragraph()
     buffer = io.BytesIO()
     document.save(buffer)
-    write_atomically(path, buffer.getvalue())
+    return _dateless(buffer.getvalue())
 
 
 def _repeat_heading(row) -> None:
@@ -106,7 +109,7 @@ def _repeat_heading(row) -> None:
     row._tr.get_or_add_trPr().append(OxmlElement("w:tblHeader"))
 
 
-def _write_xlsx(tables: Sequence[DocumentTable], path: Path) -> None:
+def _xlsx(tables: Sequence[DocumentTable]) -> bytes:
     import openpyxl
     from openpyxl.styles import Alignment, Font
 
@@ -135,7 +138,19 @@ def _write_xlsx(tables: Sequence[DocumentTable], path: Path) -> None:
         sheet.freeze_panes = "A4"
     buffer = io.BytesIO()
     book.save(buffer)
-    write_atomically(path, buffer.getvalue())
+    return _dateless(buffer.getvalue())
+
+
+def _dateless(content: bytes) -> bytes:
+    """The document without the time at which it was written: the same tables give the same bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            part = old.read(name)
+            if name == "docProps/core.xml":
+                part = re.sub(rb"(<dcterms:(?:created|modified)[^>]*>)[^<]*", rb"\g<1>2000-01-01T00:00:00Z", part)
+            new.writestr(zipfile.ZipInfo(name), part, zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
 
 
 def _text(value: object) -> str:

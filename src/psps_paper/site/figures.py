@@ -18,9 +18,9 @@ from typing import Any
 import nbformat
 
 from psps_paper.book import display
-from psps_paper.figures.drawing import FORMATS, Drawing, page_high, save, with_letter
+from psps_paper.figures.drawing import FORMATS, Drawing, check_formats, drawing_files, page_high, with_letter
 from psps_paper.figures.style import REDRAW_WIDTH, Width
-from psps_paper.tables.files import write_atomically
+from psps_paper.tables.files import replace_files
 from psps_paper.tables.load import data_folder
 from psps_paper.tables.yaml_text import load_yaml
 
@@ -111,8 +111,8 @@ def export_figures(
     dpi: int = 300,
     width: Width = "double",
     chapters: Path | None = None,
-) -> Iterator[list[Path]]:
-    """Write every figure of the book, and the data plotted in it as CSV beside it.
+) -> list[list[Path]]:
+    """Write every figure of the book, and the data plotted in it as CSV beside it; all files or none.
 
     Parameters
     ----------
@@ -125,18 +125,25 @@ def export_figures(
     chapters : Path, optional
         Folder of the chapters; default that of this checkout.
 
-    Yields
-    ------
-    list of Path
-        Files of one figure: ``<chapter>-<figure>.<format>``, then ``.csv``.
+    Returns
+    -------
+    list of list of Path
+        Files of each figure: ``<chapter>-<figure>.<format>``, then ``.csv``.
     """
-    unknown = [name for name in formats if name not in FORMATS]
-    if unknown:
-        raise ValueError(f"format {unknown[0]!r} is not one of {', '.join(FORMATS)}")
-    chapters = chapters or book_folder()
-    for chapter in found_chapters(chapters):
-        for drawing in chapter_figures(chapter, width):
-            yield save(replace(drawing, name=f"{chapter.stem}-{drawing.name}"), folder, formats, dpi)
+    check_formats(formats)
+    figures = [
+        drawing_files(replace(drawing, name=f"{chapter.stem}-{drawing.name}"), formats, dpi)
+        for chapter in found_chapters(chapters or book_folder())
+        for drawing in chapter_figures(chapter, width)
+    ]
+    return _written(Path(folder), figures)
+
+
+def _written(folder: Path, figures: list[dict[str, bytes]]) -> list[list[Path]]:
+    """Write the files of all figures, or none; their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_files(folder, {name: content for files in figures for name, content in files.items()})
+    return [[folder / name for name in files] for files in figures]
 
 
 def found_chapters(chapters: Path) -> list[Path]:
@@ -155,7 +162,7 @@ def journal_figures(
     dpi: int = 300,
     width: Width = "double",
     chapters: Path | None = None,
-) -> Iterator[list[Path]]:
+) -> list[list[Path]]:
     """Write the figures under the names that journals ask for, each once, and their captions in one file.
 
     The flow of records, risk of bias, the network and its forest plot are Fig. 1 to 4, of several outcomes with panel
@@ -166,28 +173,24 @@ def journal_figures(
     folder, formats, dpi, width, chapters
         As in :func:`export_figures`.
 
-    Yields
-    ------
-    list of Path
-        Files of one figure, the last its data; at the end the captions.
+    Returns
+    -------
+    list of list of Path
+        Files of each figure, the last its data; at the end the captions.
     """
-    unknown = [name for name in formats if name not in FORMATS]
-    if unknown:
-        raise ValueError(f"format {unknown[0]!r} is not one of {', '.join(FORMATS)}")
+    check_formats(formats)
     once: dict[tuple[str, str, str], tuple[Drawing, str]] = {}
     for chapter in in_reading_order(chapters or book_folder()):
         for drawing, caption in captioned_figures(chapter, width):
             once.setdefault((caption, drawing.alt, drawing.data.to_csv()), (drawing, caption))
-    lines = []
+    lines, figures = [], []
     for number, letter, drawing, caption in numbered(list(once.values())):
         shown = page_high(drawing)
         shown = with_letter(shown, letter) if letter else shown
-        written = save(replace(shown, name=f"fig_{number.lower()}{letter}"), folder, formats, dpi)
-        yield [path.rename(path.with_stem(f"Fig_{number}{letter}")) for path in written]
+        shown = replace(shown, name=f"fig_{number.lower()}{letter}")
+        figures.append(drawing_files(shown, formats, dpi, f"Fig_{number}{letter}"))
         lines.append(f"{'Supplementary ' * number.startswith('S')}Fig. {number}{letter}. {caption}")
-    captions = Path(folder) / "captions.txt"
-    write_atomically(captions, ("\n".join(lines) + "\n").encode())
-    yield [captions]
+    return _written(Path(folder), [*figures, {"captions.txt": ("\n".join(lines) + "\n").encode()}])
 
 
 def in_reading_order(chapters: Path) -> list[Path]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import hashlib
 import json
 import os
@@ -26,6 +27,8 @@ _PROTECTED = re.compile(r"'+[=+\-@\t\r]")
 
 # Names of what is being written beside its place, with a token that nobody can foresee; nothing else is ever removed
 _TOKEN = "[0-9a-f]{16}"
+# In the names of files that wait in a folder until all are there
+TOGETHER = "psps-paper"
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -95,6 +98,8 @@ def replace_folder(path: Path, files: Mapping[str, bytes], *, also: Mapping[str,
             _write_all(
                 journal, {**{k: also[name] for k, name in names.items()}, "record.json": json.dumps(record).encode()}
             )
+        if path.is_dir():
+            shutil.copymode(path, new)
         _switch(new, path)
     except BaseException:
         previous = new.with_suffix(".previous")
@@ -127,6 +132,58 @@ def finish_replacing(path: Path) -> None:
                 _apply(journal, path)
         shutil.rmtree(journal, ignore_errors=True)
     _remove_leftovers(path, "previous", "new")
+
+
+def replace_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Replace files of a folder, all of them or none.
+
+    A folder with nothing else in it is exchanged in one step. In one that holds other files, or where this process
+    works, all new files are complete before the first takes its name; what a writer that was killed then left to do is
+    done by :func:`finish_files`.
+
+    Parameters
+    ----------
+    folder : Path
+        Made where its parent exists. A symbolic link to a folder stays; one in the place of a file gives way.
+    files : mapping of str to bytes
+        By their names, without slashes.
+    """
+    folder = _followed(folder)
+    finish_files(folder)
+    if _holds_nothing_but(folder, files) and not Path.cwd().is_relative_to(folder.resolve()):
+        replace_folder(folder, files)
+        return
+    with only_writer(folder):
+        journal = _beside(folder / TOGETHER, "files")
+        journal.mkdir()
+        try:
+            _write_all(journal, {str(k): content for k, content in enumerate(files.values())})
+            record = {"files": {str(k): name for k, name in enumerate(files)}}
+            write_atomically(journal / "record.json", json.dumps(record).encode())
+        except BaseException:
+            shutil.rmtree(journal, ignore_errors=True)
+            raise
+        _apply(journal, folder / TOGETHER)
+        _flush_folder(folder)
+
+
+def _holds_nothing_but(folder: Path, files: Mapping[str, bytes]) -> bool:
+    if not folder.is_dir():
+        return True
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+    with os.scandir(folder) as entries:
+        return all(entry.name in files and entry.is_file(follow_symlinks=False) for entry in entries)
+
+
+def finish_files(folder: Path) -> None:
+    """Put right what a killed :func:`replace_files` left in a folder: all files new, or all as they were."""
+    folder = _followed(folder)
+    for journal in _leftovers(folder / TOGETHER, "files"):
+        with only_writer(folder):
+            if (journal / "record.json").is_file():
+                _apply(journal, folder / TOGETHER)
+            shutil.rmtree(journal, ignore_errors=True)
 
 
 def _apply(journal: Path, path: Path) -> None:

@@ -99,9 +99,17 @@ def test_heterogeneity_reproduces_from_the_rest_of_it(checked, identifier):
 def test_a_count_over_rows_coded_from_the_article_never_reproduces(checked):
     coded = checked[checked["against"] == CODED]
     assert len(coded) > 80 and not coded["verdict"].eq("reproduces").any()
-    assert {"count", "percent", "citations", "extreme", "cell", "distinct", "text_count", "arithmetic"} == set(
-        coded["check"]
-    )
+    of_studies = {"arms_of_study", "arms_named", "fewest_arms", "clinical_groups", "names_listed"}
+    of_the_network = {
+        "classes_compared",
+        "treatments_connected",
+        "subnetworks",
+        "subnetworks_used",
+        "closed_loops",
+        "mixed_comparisons",
+    }
+    of_rows = {"count", "percent", "citations", "extreme", "cell", "distinct", "arithmetic"}
+    assert of_rows | of_studies | of_the_network == set(coded["check"])
 
 
 def test_what_a_statement_is_checked_against_is_declared_as_data():
@@ -418,31 +426,31 @@ IS_INCLUDED = "status == 'included'"
             "contradicts",
         ),
         (
-            made_claim("text_count", "@arms 44", 4),
+            made_claim("arms_of_study", "44", 4),
             "consistent",
             lambda: changed("studies", "arms", ("ref", 44), "exercise | control"),
             "contradicts",
         ),
         (
-            made_claim("text_count", "@treatments", 4),
+            made_claim("treatments_connected", None, 4),
             "consistent",
             lambda: changed("studies", "nma_comparison", ("ref", 49), "neuromodulation vs placebo/sham"),
             "contradicts",
         ),
         (
-            made_claim("text_count", "@components", 2),
+            made_claim("subnetworks", None, 2),
             "consistent",
             lambda: changed("studies", "nma_comparison", ("ref", 10), None),
             "contradicts",
         ),
         (
-            made_claim("text_count", "@loops", 0),
+            made_claim("closed_loops", None, 0),
             "consistent",
             lambda: changed("studies", "nma_comparison", ("ref", 10), "conservative vs placebo/sham"),
             "contradicts",
         ),
         (
-            made_claim("text_count", "@clinical_groups conservative", 2),
+            made_claim("clinical_groups", "conservative", 2),
             "consistent",
             lambda: changed("studies", "clinical_group", ("ref", 44), "exercise alone"),
             "contradicts",
@@ -490,7 +498,7 @@ IS_INCLUDED = "status == 'included'"
             "contradicts",
         ),
         (
-            made_claim("text_count", "@arms_named placebo or sham 64", 1),
+            made_claim("arms_named", "placebo or sham | 64", 1),
             "consistent",
             lambda: changed("studies", "arms", ("ref", 64), "sham SCS | placebo stimulation"),
             "contradicts",
@@ -518,13 +526,13 @@ def test_check_sees_a_changed_input(claim, before, source, after):
 @pytest.mark.parametrize(
     ("check", "arguments", "value", "decimals", "expected"),
     [
-        ("text_count", "PubMed | Web of Science | Embase", 3, 0, "consistent"),
-        ("text_count", "@fewest_arms 38,68", 3, 0, "consistent"),
-        ("text_count", "@fewest_arms 38,64,68", 3, 0, "contradicts"),
-        ("text_count", "@classes", 5, 0, "consistent"),
-        ("text_count", "@mixed", 0, 0, "consistent"),
-        ("text_count", "@used_components", 2, 0, "contradicts"),
-        ("text_count", "PubMed | Web of Science | Embase", 4, 0, "contradicts"),
+        ("names_listed", "PubMed | Web of Science | Embase", 3, 0, "consistent"),
+        ("fewest_arms", "38,68", 3, 0, "consistent"),
+        ("fewest_arms", "38,64,68", 3, 0, "contradicts"),
+        ("classes_compared", None, 5, 0, "consistent"),
+        ("mixed_comparisons", None, 0, 0, "consistent"),
+        ("subnetworks_used", None, 2, 0, "contradicts"),
+        ("names_listed", "PubMed | Web of Science | Embase", 4, 0, "contradicts"),
         ("possible_percent", "1..12", 83.3, 1, "consistent"),  # 5 of 6, 10 of 12
         ("possible_percent", "1..5", 83.3, 1, "contradicts"),
         ("possible_percent", "1..kapural2015.n_randomised.3", 55.5, 1, "truncated"),
@@ -926,16 +934,16 @@ def test_possible_counts_are_those_of_brute_force(tenths, decimals, denominators
     ("old", "new", "message"),
     [
         (
-            b"recomputed,text_count,Embase",
+            b"recomputed,names_listed,Embase",
             b"recomputed,text_cuont,Embase",
             "claims.csv, row 1 (id abstract.databases), column check: 'text_cuont' is not one of ",
         ),
         (
-            b"recomputed,text_count,Embase",
-            b"printed,text_count,Embase",
+            b"recomputed,names_listed,Embase",
+            b"printed,names_listed,Embase",
             (
                 "claims.csv, row 1 (id abstract.databases), column tier: 'printed' is not recomputed, the tier of"
-                " text_count"
+                " names_listed"
             ),
         ),
         (
@@ -1034,7 +1042,10 @@ def test_broken_statement_is_named(tmp_path, old, new, message):
             made_claim("cell", "studies | year | treatment_class == 'surgery'", 2005, id="abstract.included"),
             "2 rows of studies.csv meet",
         ),
-        (made_claim("text_count", "@something", 1, id="abstract.included"), "@something is not something to count"),
+        (
+            made_claim("closed_loops", "studies", 0, id="abstract.included"),
+            "'studies' does not suit closed_loops: 1 parts, expected 0",
+        ),
     ],
 )
 def test_what_cannot_be_checked_as_asked_is_named(claim, message):

@@ -129,33 +129,106 @@ def cell(evidence: Evidence, claim: pd.Series) -> Finding:
 
 
 @_check("recomputed")
-def text_count(evidence: Evidence, claim: pd.Series) -> Finding:
-    """Count things that the article lists by name.
-
-    Arguments: the names themselves, separated by bars, which shows only that the number fits the list beside it; or
-    ``@arms REF`` (arms of a study), ``@arms_named WORD or WORD REF`` (those of them with one of the words),
-    ``@fewest_arms LIST`` (of the studies of a citation list, the least number of arms), ``@clinical_groups CLASS``;
-    of the network of all eligible studies ``@classes`` (treatment classes, combinations taken apart),
-    ``@treatments`` (of its greatest part), ``@components`` and ``@loops``; of the network of the studies used
-    ``@used_components`` and ``@mixed`` (comparisons with direct and indirect evidence). ``@loops`` and ``@mixed`` are
-    counted in the trial-level data where there are any.
-    """
-    text = claim["arguments"]
-    word, _, rest = text.partition(" ")
-    studies = evidence.table("studies")
-    if word in ("@loops", "@mixed") and evidence.trial_fit is not None:
-        return _loops_by_trials(evidence, word)
-    if word in ("@classes", "@used_components", "@mixed", "@treatments", "@components", "@loops"):
-        names, detail = _parts_of_network(studies, word)
-        return _exactly(len(names), detail, evidence.source("studies", "nma_comparison"))
-    if word == "@clinical_groups":
-        groups = sorted(studies.loc[studies["treatment_class"] == rest, "clinical_group"].unique())
-        return _exactly(len(groups), "groups: " + ", ".join(groups), evidence.source("studies", "clinical_group"))
-    if word.startswith("@"):
-        number, detail = _counted_arms(studies, word, rest)
-        return _exactly(number, detail, evidence.source("studies", "arms"))
-    names = [part.strip() for part in text.split(" | ")]
+def names_listed(evidence: Evidence, claim: pd.Series) -> Finding:
+    """Count names separated by bars, as the article lists them; shows only that the number fits the list beside it."""
+    names = [part.strip() for part in claim["arguments"].split(" | ")]
     return _exactly(len(names), "named: " + ", ".join(names), CODED)
+
+
+@_check("recomputed")
+def arms_of_study(evidence: Evidence, claim: pd.Series) -> Finding:
+    """Count the arms of a study: ``ref``."""
+    (ref,) = _arguments(claim, 1)
+    arms = _arms(evidence.table("studies"), int(ref))
+    return _exactly(len(arms), "arms: " + ", ".join(arms), evidence.source("studies", "arms"))
+
+
+@_check("recomputed")
+def arms_named(evidence: Evidence, claim: pd.Series) -> Finding:
+    """Count the arms of a study that have a word in their name: ``word or word | ref``."""
+    words, ref = _arguments(claim, 2)
+    every = _arms(evidence.table("studies"), int(ref))
+    arms = [arm for arm in every if any(word in arm for word in words.split(" or "))]
+    detail = f"{words} among {', '.join(every)}: {', '.join(arms)}"
+    return _exactly(len(arms), detail, evidence.source("studies", "arms"))
+
+
+@_check("recomputed")
+def fewest_arms(evidence: Evidence, claim: pd.Series) -> Finding:
+    """Least number of arms of the studies in a printed citation list: ``list``."""
+    (cited,) = _arguments(claim, 1)
+    counts = {ref: len(_arms(evidence.table("studies"), ref)) for ref in sorted(expand_citations(cited))}
+    detail = "arms: " + ", ".join(f"ref {ref} {n}" for ref, n in counts.items())
+    return _exactly(min(counts.values()), detail, evidence.source("studies", "arms"))
+
+
+@_check("recomputed")
+def clinical_groups(evidence: Evidence, claim: pd.Series) -> Finding:
+    """Count the clinical groups within a treatment class: ``class``."""
+    (treatment_class,) = _arguments(claim, 1)
+    studies = evidence.table("studies")
+    groups = sorted(studies.loc[studies["treatment_class"] == treatment_class, "clinical_group"].unique())
+    return _exactly(len(groups), "groups: " + ", ".join(groups), evidence.source("studies", "clinical_group"))
+
+
+@_check("recomputed")
+def classes_compared(evidence: Evidence, claim: pd.Series) -> Finding:
+    """Count the treatment classes that all eligible studies compare, combinations taken apart; without arguments."""
+    compared = evidence.table("studies")["nma_comparison"].dropna()
+    names = sorted(compared.str.split(r" vs | \+ ").explode().unique())
+    return _from_comparisons(evidence, claim, names, "classes compared: " + ", ".join(names))
+
+
+@_check("recomputed")
+def treatments_connected(evidence: Evidence, claim: pd.Series) -> Finding:
+    """Count the treatments in the greatest part of the network of all eligible studies; without arguments."""
+    parts = nx.connected_components(_comparisons(evidence.table("studies")))
+    return _from_comparisons(evidence, claim, sorted(max(parts, key=len)))
+
+
+@_check("recomputed")
+def subnetworks(evidence: Evidence, claim: pd.Series) -> Finding:
+    """Count the connected parts of the network of all eligible studies; without arguments."""
+    return _from_comparisons(evidence, claim, _parts(_comparisons(evidence.table("studies"))))
+
+
+@_check("recomputed")
+def subnetworks_used(evidence: Evidence, claim: pd.Series) -> Finding:
+    """Count the connected parts of the network of the studies used; without arguments."""
+    return _from_comparisons(evidence, claim, _parts(_comparisons(_used(evidence))))
+
+
+@_check("recomputed")
+def closed_loops(evidence: Evidence, claim: pd.Series) -> Finding:
+    """Count independent closed loops in the network of all eligible studies; without arguments.
+
+    In the trial-level data where there are any.
+    """
+    if (fit := evidence.trial_fit) is None:
+        return _from_comparisons(evidence, claim, nx.cycle_basis(_comparisons(evidence.table("studies"))))
+    if missing := _missing_from_data(evidence, every="comparisons"):
+        return missing
+    graph = nx.Graph(list(zip(fit.contrasts["treat1"], fit.contrasts["treat2"], strict=True)))
+    names = [" - ".join(loop) for loop in nx.cycle_basis(graph)]
+    return _by_trials(fit, len(names), "; ".join(names) or "no closed loop")
+
+
+@_check("recomputed")
+def mixed_comparisons(evidence: Evidence, claim: pd.Series) -> Finding:
+    """Count comparisons with direct and indirect evidence in the network of the studies used; without arguments.
+
+    In the trial-level data where there are any.
+    """
+    if (fit := evidence.trial_fit) is None:
+        graph = _comparisons(_used(evidence))
+        names = [" vs ".join(edge) for edge in sorted(set(graph.edges) - set(nx.bridges(graph)))]
+        none = "every comparison is the only path between its treatments"
+        return _from_comparisons(evidence, claim, names, "; ".join(names) or none)
+    if missing := _missing_from_data(evidence, every="comparisons"):
+        return missing
+    split = split_evidence(fit).dropna(subset=["direct_te", "indirect_te"])
+    names = [f"{row.treat1} vs {row.treat2}" for row in split.itertuples()]
+    return _by_trials(fit, len(names), "; ".join(names) or "no comparison has both kinds of evidence")
 
 
 def expand_citations(text: str) -> set[int]:
@@ -182,55 +255,18 @@ def _comparisons(studies: pd.DataFrame) -> nx.Graph:
     return nx.Graph([tuple(text.split(" vs ")) for text in studies["nma_comparison"].dropna()])
 
 
-def _loops_by_trials(evidence: Evidence, word: str) -> Finding:
-    if missing := _missing_from_data(evidence, every="comparisons"):
-        return missing
-    fit = evidence.trial_fit
-    graph = nx.Graph(list(zip(fit.contrasts["treat1"], fit.contrasts["treat2"], strict=True)))
-    if word == "@loops":
-        names = [" - ".join(loop) for loop in nx.cycle_basis(graph)]
-    else:
-        split = split_evidence(fit).dropna(subset=["direct_te", "indirect_te"])
-        names = [f"{row.treat1} vs {row.treat2}" for row in split.itertuples()]
-    return _by_trials(
-        fit,
-        len(names),
-        "; ".join(names) or ("no closed loop" if word == "@loops" else "no comparison has both kinds of evidence"),
-    )
+def _used(evidence: Evidence) -> pd.DataFrame:
+    studies = evidence.table("studies")
+    return studies[studies["nma_status"] == "used"]
 
 
-def _counted_arms(studies: pd.DataFrame, word: str, rest: str) -> tuple[int, str]:
-    if word == "@arms":
-        arms = _arms(studies, int(rest))
-        return len(arms), "arms: " + ", ".join(arms)
-    if word == "@arms_named":
-        named, _, ref = rest.rpartition(" ")
-        names, every = named.split(" or "), _arms(studies, int(ref))
-        arms = [arm for arm in every if any(name in arm for name in names)]
-        return len(arms), f"{named} among {', '.join(every)}: {', '.join(arms)}"
-    if word == "@fewest_arms":
-        counts = {ref: len(_arms(studies, ref)) for ref in sorted(expand_citations(rest))}
-        return min(counts.values()), "arms: " + ", ".join(f"ref {ref} {n}" for ref, n in counts.items())
-    raise ValueError(f"{word} is not something to count")
+def _parts(graph: nx.Graph) -> list[str]:
+    """Treatments of each connected part, in words."""
+    return [formatting.sentence_list(sorted(part)) for part in nx.connected_components(graph)]
 
 
-def _parts_of_network(studies: pd.DataFrame, word: str) -> tuple[list, str]:
-    """What a word of :func:`text_count` counts in the comparisons of the studies, and how it reads."""
-    import networkx as nx
-
-    if word == "@classes":
-        names = sorted(studies["nma_comparison"].dropna().str.split(r" vs | \+ ").explode().unique())
-        return names, "classes compared: " + ", ".join(names)
-    used = word in ("@used_components", "@mixed")
-    graph = _comparisons(studies[studies["nma_status"] == "used"] if used else studies)
-    parts = list(nx.connected_components(graph))
-    if word == "@mixed":
-        names = [" vs ".join(edge) for edge in sorted(set(graph.edges) - set(nx.bridges(graph)))]
-        return names, "; ".join(names) or "every comparison is the only path between its treatments"
-    if word == "@treatments":
-        names = sorted(max(parts, key=len))
-    elif word == "@loops":
-        names = nx.cycle_basis(graph)
-    else:
-        names = [formatting.sentence_list(sorted(part)) for part in parts]
-    return names, "; ".join(map(str, names)) or "none in the comparisons of studies.csv"
+def _from_comparisons(evidence: Evidence, claim: pd.Series, names: list, detail: str = "") -> Finding:
+    """The number of what was found in the comparisons of the studies."""
+    _arguments(claim, 0)
+    detail = detail or "; ".join(map(str, names)) or "none in the comparisons of studies.csv"
+    return _exactly(len(names), detail, evidence.source("studies", "nma_comparison"))

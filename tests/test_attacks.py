@@ -157,12 +157,12 @@ def test_a_damaged_cache_is_computed_again(tmp_path, monkeypatch, attack):
         counted.append(1)
         return [1, 2, 3]
 
-    assert cache.once("numbers", "some", compute) == cache.once("numbers", "some", compute) == [1, 2, 3]
+    assert cache.cached("numbers", "some", compute) == cache.cached("numbers", "some", compute) == [1, 2, 3]
     assert len(counted) == 1
     (file,) = (tmp_path / "cache").iterdir()
     content = file.read_bytes()
     file.write_bytes(content[: len(content) // 2] if attack["damage"] == "half" else b"")
-    assert cache.once("numbers", "some", compute) == [1, 2, 3] and len(counted) == 2
+    assert cache.cached("numbers", "some", compute) == [1, 2, 3] and len(counted) == 2
     assert file.read_bytes() == content
 
 

@@ -12,7 +12,7 @@ from psps_paper.network.model import Desirable, NetworkFit
 from psps_paper.network.summary import network_from_pooled
 from psps_paper.recover.contrasts import Recovery, leave_one_out, recover_contrasts
 from psps_paper.recover.printed import CONTRAST_QUANTITIES, I2_QUANTITIES, QUANTITIES
-from psps_paper.tables.cache import once
+from psps_paper.tables.cache import cached
 
 LABELS = {
     "te": "SMD",
@@ -191,7 +191,7 @@ class _Hashed:
 # A chapter asks for the same network several times, and recovering it takes a second or two.
 @lru_cache(maxsize=4)
 def _published_network(hashed: _Hashed, desirable: Desirable) -> PublishedNetwork:
-    return once("network", hashed.digest + desirable, lambda: _recovered(hashed.table, desirable))
+    return cached("network", hashed.digest + desirable, lambda: _recovered(hashed.table, desirable))
 
 
 def _recovered(nma_published: pd.DataFrame, desirable: Desirable) -> PublishedNetwork:

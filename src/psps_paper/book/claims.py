@@ -13,7 +13,7 @@ from psps_paper.article.trials import Trials, book_state
 from psps_paper.book.display import Html, Shown, folded, show, tier_badge, verdict_chip
 from psps_paper.claims.model import VERDICTS, place
 from psps_paper.claims.registry import check_claims, statements
-from psps_paper.tables.cache import once
+from psps_paper.tables.cache import cached
 from psps_paper.tables.checksums import checksums
 from psps_paper.tables.load import data_folder, load_table
 from psps_paper.tables.trials import SOURCE, trials_folder
@@ -76,7 +76,7 @@ def _digests() -> str:
 # A chapter asks twice, and the check takes seconds; the checksums say whether the tables are still the same.
 @lru_cache(maxsize=1)
 def _checked(tables: str) -> pd.DataFrame:
-    return once("claims", tables, check_claims)
+    return cached("claims", tables, check_claims)
 
 
 def claims_table(checked: pd.DataFrame) -> pd.DataFrame:

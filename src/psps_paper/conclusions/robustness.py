@@ -18,7 +18,7 @@ from psps_paper.ensemble.model import CAPS, CROSSOVERS, METHODS, PublishedResult
 from psps_paper.ensemble.proofs import as_printed, impossible_switches
 from psps_paper.ensemble.ranges import aimed_at
 from psps_paper.ensemble.witnesses import SPREADS, SWITCHES, Witness, belongs, identified_range
-from psps_paper.tables.cache import once
+from psps_paper.tables.cache import cached
 from psps_paper.tables.load import load_table
 
 PROVED, OPEN, NONE_FOUND, NOT_SOUGHT, ALWAYS_FAILS = (
@@ -81,7 +81,7 @@ def under_bayes(known: Proved) -> pd.DataFrame:
         by_itself = bayesian_conclusions(known.witnesses, AS_PRINTED, factors=(FACTORS[0], 1.0, FACTORS[-1]))
         return pd.concat([by_itself, bayesian_conclusions(known.witnesses, ONE_MEAN)], ignore_index=True)
 
-    return once("under_bayes", "".join(witness.rows.to_csv() for witness in known.witnesses), compute)
+    return cached("under_bayes", "".join(witness.rows.to_csv() for witness in known.witnesses), compute)
 
 
 @cache
@@ -90,7 +90,7 @@ def proved() -> Proved:
     evidence, searches, table = published_results(), load_table("range_searches"), load_table("witnesses")
     witnesses = load_witnesses(evidence, table)
     inputs = "".join(frame.to_csv() for frame in (table, evidence.printed, evidence.edges, evidence.studies))
-    found = once("findings", inputs, lambda: findings(witnesses))
+    found = cached("findings", inputs, lambda: findings(witnesses))
     return Proved(evidence, witnesses, found, searches, identified_ranges(witnesses, found, searches))
 
 

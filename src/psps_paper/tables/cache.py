@@ -1,4 +1,9 @@
-"""Compute once what every chapter of a build asks for."""
+"""Compute once what every chapter of a build asks for.
+
+Of joblib.Memory, which does much the same, version 1.6 was tried: from a file with one wrong bit it returns wrong
+numbers, or with compression prints a traceback, which a chapter must not; and it writes files by other means than
+:mod:`psps_paper.tables.files`. Both keep pickles, so the folder is trusted as the code is (SECURITY.md).
+"""
 
 from __future__ import annotations
 
@@ -21,7 +26,7 @@ def _code() -> str:
     return sha256(b"".join(path.read_bytes() for path in sorted(Path(__file__).parents[1].rglob("*.py")))).hexdigest()
 
 
-def once(name: str, inputs: str, compute: Callable[[], Result]) -> Result:
+def cached(name: str, inputs: str, compute: Callable[[], Result]) -> Result:
     """``compute()``, or what it gave for the same inputs and the same code earlier in this build.
 
     ``make`` names a folder that it empties before each build (``PSPS_BUILD_CACHE``); without one nothing is kept.

@@ -307,8 +307,9 @@ def _flush_folder(folder: Path) -> None:
 def only_writer(folder: Path) -> Iterator[None]:
     """Hold the right to write below a folder; another process that holds it is an error, not a wait.
 
-    The lock is on the folder itself: there is no lock file to be left behind, and the system lifts it when the process
-    ends, however it ends. It needs a system with ``flock`` (Linux, macOS) and a local disk.
+    The lock is on the folder itself: there is no lock file to be left behind, as there would be with the package
+    filelock, and the system lifts it when the process ends, however it ends. It needs a system with ``flock`` (Linux,
+    macOS) and a local disk.
 
     Raises
     ------

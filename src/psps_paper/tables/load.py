@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from psps_paper.tables.cache import once
+from psps_paper.tables.cache import cached
 from psps_paper.tables.conditions import ConditionError, rows_where, shortened
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.schemas import (
@@ -107,7 +107,7 @@ def load_table(name: str, folder: Path | str | None = None) -> pd.DataFrame:
 @lru_cache(maxsize=128)  # chapters and commands load the same tables over and over
 def _checked(name: str, *contents: bytes) -> pd.DataFrame:
     digests = "".join(hashlib.sha256(content).hexdigest() for content in contents)
-    return once(f"table-{name}", digests, lambda: _checked_now(name, *contents))
+    return cached(f"table-{name}", digests, lambda: _checked_now(name, *contents))
 
 
 def _checked_now(

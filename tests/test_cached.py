@@ -3,7 +3,7 @@
 import pytest
 
 from psps_paper.tables import cache as module
-from psps_paper.tables.cache import once
+from psps_paper.tables.cache import cached
 
 
 @pytest.fixture
@@ -20,22 +20,22 @@ def counted(tmp_path, monkeypatch):
 def test_the_same_inputs_are_computed_once_and_others_anew(counted):
     calls, compute = counted
     assert [
-        once("a", "x", compute(1)),
-        once("a", "x", compute(2)),
-        once("a", "y", compute(3)),
-        once("b", "x", compute(4)),
+        cached("a", "x", compute(1)),
+        cached("a", "x", compute(2)),
+        cached("a", "y", compute(3)),
+        cached("b", "x", compute(4)),
     ] == [1, 1, 3, 4]
     assert calls == [1, 3, 4]
 
 
 def test_changed_code_is_computed_anew(counted, monkeypatch):
     _, compute = counted
-    assert once("a", "x", compute(1)) == 1
+    assert cached("a", "x", compute(1)) == 1
     monkeypatch.setattr(module, "_code", lambda: "other code")
-    assert once("a", "x", compute(2)) == 2
+    assert cached("a", "x", compute(2)) == 2
 
 
 def test_nothing_is_kept_where_no_folder_is_named(counted, monkeypatch):
     _, compute = counted
     monkeypatch.delenv("PSPS_BUILD_CACHE")
-    assert [once("a", "x", compute(1)), once("a", "x", compute(2))] == [1, 2]
+    assert [cached("a", "x", compute(1)), cached("a", "x", compute(2))] == [1, 2]

@@ -3,11 +3,12 @@ file that is not there."""
 
 from __future__ import annotations
 
-import re
 import shutil
+from io import BytesIO
 
 import pytest
 from bs4 import BeautifulSoup
+from pypdf import PdfReader
 
 from conftest import ROOT, chapters
 from psps_paper.site import printing
@@ -49,8 +50,7 @@ def test_pages_are_found_and_wide_tables_lie_on_their_side(built, print_pdf):
     pdf = print_pdf(printing.document(built, body, title="t", kind="book"))
     assert printing.page_count(pdf) == 4
     assert {name: printing.page_numbers(pdf)[name] for name in ("first", "second")} == {"first": 1, "second": 2}
-    widths = [float(width) for width in re.findall(rb"/MediaBox\s*\[0 0 ([\d.]+)", pdf)]
-    assert sorted(round(width) for width in widths) == [595, 595, 595, 842]
+    assert sorted(round(page.mediabox.width) for page in PdfReader(BytesIO(pdf)).pages) == [595, 595, 595, 842]
 
 
 @pytest.mark.built

@@ -18,10 +18,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from io import BytesIO
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import yaml
+from pypdf import PdfReader
 
 from psps_paper.book.display import TIERS
 from psps_paper.tables.files import write_atomically
@@ -237,45 +239,15 @@ def printer(built: Path) -> Iterator:
 
 
 def page_count(pdf: bytes) -> int:
-    """Pages of a PDF that Chromium wrote (it leaves the page objects uncompressed)."""
-    return len(re.findall(rb"/Type\s*/Page\b(?!s)", pdf))
+    """Pages of a PDF."""
+    return len(PdfReader(BytesIO(pdf)).pages)
 
 
 def page_numbers(pdf: bytes) -> dict[str, int]:
-    """Page of each named destination of a PDF by Chromium, counted from 1."""
-    objects = [
-        int(number)
-        for number, body in re.findall(rb"(?m)^(\d+) 0 obj\b(.*?)endobj", pdf, re.DOTALL)
-        if re.search(rb"/Type\s*/Page\b(?!s)", body)
-    ]
-    order = {number: position for position, number in enumerate(_in_order(pdf, objects), start=1)}
-    return {
-        name.decode(): order[int(page)]
-        for name, page in re.findall(rb"/([\w-]+)\s*\[(\d+) 0 R\s*/XYZ", pdf)
-        if int(page) in order
-    }
-
-
-def _in_order(pdf: bytes, pages: list[int]) -> list[int]:
-    """Page objects in reading order, from the tree of pages."""
-    kids = {
-        int(number): [int(kid) for kid in re.findall(rb"(\d+) 0 R", children)]
-        for number, children in re.findall(rb"(?m)^(\d+) 0 obj\s*<<(?:(?!endobj).)*?/Kids\s*\[(.*?)\]", pdf, re.DOTALL)
-    }
-    known, children = set(pages), {kid for group in kids.values() for kid in group}
-
-    def walk(number: int) -> Iterator[int]:
-        if number in known:
-            yield number
-        for kid in kids.get(number, []):
-            yield from walk(kid)
-
-    trees = [
-        number
-        for number, group in kids.items()
-        if number not in children and any(kid in known or kid in kids for kid in group)
-    ]
-    return [page for tree in trees for page in walk(tree)]
+    """Page on which each named destination of a PDF stands, counted from 1."""
+    reader = PdfReader(BytesIO(pdf))
+    found = {name.lstrip("/"): place for name, place in reader.named_destinations.items()}
+    return {name: reader.get_destination_page_number(place) + 1 for name, place in found.items()}
 
 
 def link_pdfs(built: Path) -> None:

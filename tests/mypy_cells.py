@@ -15,7 +15,7 @@ ROW = "pandas.core.frame.PandasNamedTuple."
 FEWEST = 5  # types in the union of a cell; an optional value has two
 
 
-def _any(_: AttributeContext) -> Type:
+def _any(_: AttributeContext | MethodContext) -> Type:
     return AnyType(TypeOfAny.explicit)
 
 
@@ -30,7 +30,9 @@ class Cells(Plugin):
         return _any if fullname.startswith(ROW) else None
 
     def get_method_hook(self, fullname: str) -> Callable[[MethodContext], Type] | None:
-        return _any_for_a_cell if fullname.startswith("pandas.") else None
+        if not fullname.startswith("pandas."):
+            return None
+        return _any if fullname.endswith(("idxmax", "idxmin")) else _any_for_a_cell
 
 
 def plugin(version: str) -> type[Plugin]:

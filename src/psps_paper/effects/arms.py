@@ -265,6 +265,6 @@ def impute_sd(arms: pd.DataFrame, *, by: str | None = None, source: str = "arms"
             donors = known[(arms["study"] != arms.at[row, "study"]) & same].dropna()
             rule, n_donors = ("mean of other studies" if len(donors) else "none"), len(donors)
             completed[row] = donors.mean()
-        log.append((row, *arms.loc[row, ["study", "treatment"]], rule, completed[row], n_donors))
+        log.append((row, arms.at[row, "study"], arms.at[row, "treatment"], rule, completed[row], n_donors))
     columns = ["row", "study", "treatment", "rule", "sd", "n_donors"]
     return ImputedArms(arms.assign(sd=completed), pd.DataFrame(log, columns=columns))

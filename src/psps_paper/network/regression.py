@@ -310,7 +310,7 @@ def _covariate(covariate: pd.Series | Mapping[str, float], design: Design) -> tu
         found[str(study)] = value
     for study in design.studies:
         value = found.get(study)
-        if not (isinstance(value, Real) and abs(value) <= LARGEST):
+        if not (isinstance(value, Real) and abs(float(value)) <= LARGEST):
             has = "no value" if study not in found else f"{value!r}"
             raise ValueError(f"covariate '{name}': study '{study}' has {has}; expected a finite number for each study")
     values = np.array([float(found[study]) for study in design.studies])  # type: ignore[arg-type]

@@ -35,6 +35,7 @@ TO_FIRST = {"to_csv", "to_json", "to_excel", "to_html", "to_markdown", "to_pickl
 TO_FIRST |= {"savetxt", "savez", "savez_compressed", "tofile", "imsave", "urlretrieve"}
 TO_KEYWORD = {"path", "path_or_buf", "buf", "fname", "filename"}
 DUMPS = {"dump"}  # of json, pickle, yaml: to their second argument
+ARCHIVES = {"ZipFile", "TarFile", "GzipFile"}
 BUFFERS = {"buffer", "content", "sys.stdout", "sys.stderr", "self._stream"}
 
 
@@ -48,10 +49,22 @@ def writes(source: str) -> Iterator[tuple[int, str]]:
         if (
             name in ALWAYS
             or name in MODULE_CALLS.get(owner, ())
-            or (name in TO_FIRST and owner and first is not None and ast.unparse(first) not in BUFFERS)
+            or (
+                name in TO_FIRST
+                and owner
+                and first is not None
+                and first is not None
+                and ast.unparse(first) not in BUFFERS
+            )
             or ((name in TO_FIRST or name in {"screenshot", "pdf"}) and TO_KEYWORD & keywords.keys())
             or (name in DUMPS and len(call.args) > 1 and ast.unparse(call.args[1]) not in BUFFERS)
-            or (name in {"open", "ZipFile", "fdopen", "TarFile", "GzipFile"} and _to_write(call, name, owner, keywords))
+            or (name in {"open", "fdopen"} and _to_write(call, name, owner, keywords))
+            or (
+                name in ARCHIVES
+                and _to_write(call, name, owner, keywords)
+                and first is not None
+                and ast.unparse(first) not in BUFFERS
+            )
             # Of a path: one argument that is no text; a text's replace has two, a table's rename takes names
             or (name in {"replace", "rename"} and owner and len(call.args) == 1 and not keywords and _is_place(first))
         ):
@@ -109,6 +122,7 @@ HARMLESS = [
     "table.to_json(orient='records')",
     "figure.savefig(buffer, format='svg')",
     "ZipFile(io.BytesIO(content))",
+    "ZipFile(buffer, 'w')",
     "json.dump(found, sys.stdout)",
     "text.replace('a', 'b')",
     "dataclasses.replace(result, warnings=notes)",

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -620,7 +620,7 @@ def _data_sets(
 def _together(fits: Sequence[NetworkFits], starts: Sequence[int]) -> NetworkFits:
     """Fits of the pieces of :func:`fit_networks`, which begin at these data sets, as one."""
     first = fits[0]
-    joined = {
+    joined: dict[str, Any] = {
         name: np.concatenate([getattr(fit, name) for fit in fits])
         for name, value in vars(first).items()
         if isinstance(value, np.ndarray)

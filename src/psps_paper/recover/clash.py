@@ -24,9 +24,8 @@ def _satisfied(
     if not len(cloud):
         return None
     everything = _Region(tree, rows)
-    g = tree.values(everything.spec, cloud)[:, : len(everything.keep)]
-    low, high, half = (a[: len(everything.keep)] for a in (everything.low, everything.high, everything.half))
-    hold = (np.maximum(g - high, low - g) / half) <= _TOLERANCE
+    over = everything.limits.over(tree.values(everything.spec, cloud))
+    hold = over[:, : len(everything.keep)] <= _TOLERANCE
     best = hold[hold.sum(axis=1).argmax()]
     return {k for k, ok in zip(everything.keep, best, strict=True) if ok} | set(subset), cloud
 

@@ -18,7 +18,7 @@ from psps_paper.recover.clash import _satisfied, _smallest_clash
 from psps_paper.recover.i2 import _df_of, _i2_implied
 from psps_paper.recover.printed import I2_QUANTITIES, Desirable, _check_edges, _check_printed, rounding_interval
 from psps_paper.recover.region import _TOLERANCE, _Region
-from psps_paper.recover.tree import _Tree
+from psps_paper.recover.tree import Quantity, _Tree
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def recover_contrasts(
     if feasible:
         bounds = _bounds_table(tree, region, cloud[fits])
         if tree.has_tau2:
-            low, high = region.range([("tau2", 0, 1.0)], cloud[fits])[0]
+            low, high = region.range([Quantity("tau2", 0, 1.0)], cloud[fits])[0]
             tau2 = (
                 0.0 if low <= tree.low[-1] + 1e-6 else float(np.exp(low)),
                 np.inf if high >= tree.high[-1] - 1e-6 else float(np.exp(high)),
@@ -186,7 +186,7 @@ def implied_without(
         return np.nan, np.nan
     spec = tree.rows[position]
     if kind == "p":
-        z_low, z_high = region.range([("z", *spec[1:])], cloud)[0]
+        z_low, z_high = region.range([spec._replace(kind="z")], cloud)[0]
         return _p_range(z_low, z_high)
     low, high = region.range([spec], cloud)[0]
     if kind == "tau2":
@@ -229,7 +229,7 @@ def _p_range(z_low: float, z_high: float) -> tuple[float, float]:
 
 def _bounds_table(tree: _Tree, region: _Region, cloud: np.ndarray) -> pd.DataFrame:
     names = ("te", "se", "lower", "upper", "z")
-    targets = [(name, k, 1.0) for k in range(len(tree.pairs)) for name in names]
+    targets = [Quantity(name, k, 1.0) for k in range(len(tree.pairs)) for name in names]
     limits = region.range(targets, cloud).reshape(len(tree.pairs), len(names), 2)
     te_edge, se_low, se_high = tree.high[0], np.exp(tree.low[tree.m]), np.exp(tree.high[tree.m])
     out = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations, pairwise
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,30 @@ from psps_paper.recover.printed import I2_QUANTITIES, Desirable, rounding_interv
 
 _SE_FLOOR = 1e-4  # smallest pooled SE searched, as a share of the largest printed magnitude
 _REACH = 50.0  # te and se are searched up to this multiple of the largest printed magnitude
+
+
+class Quantity(NamedTuple):
+    """A function of the edges, and the interval where print has it.
+
+    Attributes
+    ----------
+    kind : {"te", "se", "lower", "upper", "z", "p", "p_score", "tau2", "tau2_room"}
+        p stands for the absolute z; ``tau2_room`` for the log of an edge's variance times its number of estimates,
+        less that of tau2.
+    of : int or str
+        The pair, by its number; the treatment of a P-score.
+    sign : float
+        -1 where the pair is turned; for ``tau2_room`` the log of the number of estimates.
+    low, high, half : float
+        The interval, and half a unit of the last printed digit.
+    """
+
+    kind: str
+    of: int | str
+    sign: float
+    low: float = -np.inf
+    high: float = np.inf
+    half: float = np.nan
 
 
 class _Tree:
@@ -53,7 +78,7 @@ class _Tree:
         self.structural = []
         if counts is not None:
             # a random-effects pooled variance is at least tau2 / (number of estimates)
-            self.structural = [("tau2_room", k, np.log(counts[k]), 0.0, np.inf, 0.01) for k in range(self.m)]
+            self.structural = [Quantity("tau2_room", k, np.log(counts[k]), 0.0, np.inf, 0.01) for k in range(self.m)]
 
     def _paths(self) -> np.ndarray:
         import networkx as nx
@@ -76,8 +101,8 @@ class _Tree:
             others = [self.index[t, u] for u in self.treatments if u != t]
             self.beats[t] = (np.array([k for k, _ in others]), self.sign * np.array([s for _, s in others]), n - 1)
 
-    def _compile(self, printed: pd.DataFrame) -> list[tuple]:
-        """(kind, pair or treatment, sign, low, high, half-width) of each printed row; None for the I2 block."""
+    def _compile(self, printed: pd.DataFrame) -> list[Quantity | None]:
+        """The quantity of each printed row; None for the I2 block."""
         rows = []
         for label, row in printed.iterrows():
             kind, low_high = row["quantity"], rounding_interval(row["value"], row["decimals"], row["relation"])
@@ -90,14 +115,14 @@ class _Tree:
                 if row["treat1"] not in self.beats:
                     raise ValueError(f"printed, row {label}, column treat1: {row['treat1']!r} is not in the network")
                 low, high = (-np.inf if low <= 0 else low), (np.inf if high >= 1 else high)
-                rows.append(("p_score", row["treat1"], 1.0, low, high, half))
+                rows.append(Quantity("p_score", row["treat1"], 1.0, low, high, half))
                 continue
             if kind == "tau2":
                 low, high = max(low, 0.0), max(high, 0.0)
                 floor = np.exp(self.low[-1])
                 low, high = np.log(max(low, floor)), np.log(max(high, floor)) if np.isfinite(high) else np.inf
                 rows.append(
-                    ("tau2", 0, 1.0, -np.inf if low <= self.low[-1] else low, high, max((high - low) / 2, 1e-3))
+                    Quantity("tau2", 0, 1.0, -np.inf if low <= self.low[-1] else low, high, max((high - low) / 2, 1e-3))
                 )
                 continue
             pair = (row["treat1"], row["treat2"])
@@ -110,13 +135,13 @@ class _Tree:
                 z_high = np.inf if low <= 0 else -scipy.special.ndtri(low / 2)
                 half = (z_high - z_low) / 2 if np.isfinite(z_high) else 0.01
                 low, high = (-np.inf if z_low <= 0 else z_low), z_high
-            rows.append((kind, k, sign, low, high, half))
+            rows.append(Quantity(kind, k, sign, low, high, half))
         return rows
 
-    def compile(self, spec: Sequence[tuple]) -> _Functions:
+    def compile(self, spec: Sequence[Quantity]) -> _Functions:
         return _Functions(self, spec)
 
-    def values(self, spec: Sequence[tuple], x: np.ndarray) -> np.ndarray:
+    def values(self, spec: Sequence[Quantity], x: np.ndarray) -> np.ndarray:
         """Value (B x K) of each quantity in ``spec`` at the points x (B x n)."""
         return self.compile(spec)(np.atleast_2d(x), jacobian=False)[0]
 
@@ -124,7 +149,7 @@ class _Tree:
 class _Functions:
     """Quantities of ``spec`` and their Jacobian, grouped by form so that one call costs few array operations."""
 
-    def __init__(self, tree: _Tree, spec: Sequence[tuple]):
+    def __init__(self, tree: _Tree, spec: Sequence[Quantity]):
         self.tree, self.size = tree, len(spec)
         linear, ratio, score, room, self.tau2 = [], [], [], [], []
         for i, (kind, k, sign, *_) in enumerate(spec):

@@ -14,6 +14,7 @@ import pandas as pd
 
 from psps_paper.claims.model import Evidence
 from psps_paper.claims.registry import find, verdict
+from psps_paper.tables.dataset import dataset
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "data"
@@ -27,7 +28,7 @@ if (DATA / "trials").exists():
 @functools.cache
 def evidence() -> Evidence:
     """Evidence of the repository's own data; one per process, since the network takes seconds to recover."""
-    return Evidence(DATA)
+    return Evidence(dataset(DATA))
 
 
 def table(name: str) -> pd.DataFrame:
@@ -37,7 +38,7 @@ def table(name: str) -> pd.DataFrame:
 
 def with_tables(**tables: pd.DataFrame) -> Evidence:
     """Evidence in which some tables are replaced; it shares everything else, the network too, with :func:`evidence`."""
-    changed = Evidence(DATA)
+    changed = Evidence(dataset(DATA))
     changed.__dict__["_tables"] = {**evidence().__dict__.get("_tables", {}), **tables}
     changed.__dict__.update(
         {name: getattr(evidence(), name) for name in ("claims", "te_desirable", "network", "p_scores")}

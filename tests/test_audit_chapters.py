@@ -85,8 +85,9 @@ def test_the_article_goes_through_the_same_door():
     from psps_paper.article.published import audit_description
     from psps_paper.audit import audit
     from psps_paper.claims.model import Evidence
+    from psps_paper.tables.dataset import dataset
 
-    evidence = Evidence()
+    evidence = Evidence(dataset())
     found = evidence.audited
     assert found.verdict != "clash" and (found.findings["check"] == "z").sum() == 2
     assert set(found.findings.query("check == 'P-score'")["verdict"]) == {"holds"}

@@ -17,7 +17,8 @@ from living_examples import examples
 from psps_paper.claims.model import AGAINST, VERDICTS, WEIGHTS
 from psps_paper.claims.registry import check_claims, statements
 from psps_paper.cli.main import main
-from psps_paper.tables.checksums import checksums, recorded_checksums
+from psps_paper.tables.checksums import recorded_checksums
+from psps_paper.tables.dataset import dataset
 from psps_paper.tables.files import only_writer
 from psps_paper.tables.load import table_names
 
@@ -175,7 +176,7 @@ def test_tables_records_checksums_only_where_asked(folder, capsys):
     assert capsys.readouterr().err == "prisma.csv: changed since recorded; if on purpose: psps-paper tables --record\n"
     assert (folder / "checksums.sha256").read_bytes() == before
     assert main(["tables", "--record", "--data", str(folder)]) == 0
-    assert recorded_checksums(folder).equals(checksums(folder))
+    assert recorded_checksums(folder).equals(dataset(folder).checksums)
     assert capsys.readouterr().out.endswith(f"wrote {folder / 'checksums.sha256'}\n")
 
 

@@ -33,6 +33,7 @@ from psps_paper.tables.conditions import (
     rows_where,
     select,
 )
+from psps_paper.tables.dataset import dataset
 
 pytestmark = pytest.mark.slow
 
@@ -371,7 +372,7 @@ def changed_cell(folder, case):
         value = value.get("before", "") + value["repeat"] * value["times"] + value.get("after", "")
     rows.loc[row, case["column"]] = value.replace("@OLD@", rows.at[row, case["column"]])
     rows.to_csv(path, index=False)
-    record_checksums(folder)
+    record_checksums(dataset(folder))
     return row
 
 

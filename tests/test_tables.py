@@ -13,8 +13,9 @@ from helpers import DATA, ROOT, copy_data, replace_once, table
 from psps_paper.book.data import dictionary_of_all, tables_table
 from psps_paper.book.display import TIERS
 from psps_paper.cli.main import main
-from psps_paper.tables.checksums import checksums, record_checksums, recorded_checksums
+from psps_paper.tables.checksums import record_checksums, recorded_checksums
 from psps_paper.tables.conditions import select
+from psps_paper.tables.dataset import dataset
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.load import data_folder, load_dictionary, load_table, table_names, validate_table
 
@@ -48,7 +49,7 @@ def test_table_meets_its_dictionary(name):
 
 @pytest.mark.parametrize("file", FILES)
 def test_checksum_is_the_recorded_one(file):
-    recorded, now = recorded_checksums(DATA), checksums(DATA)
+    recorded, now = recorded_checksums(DATA), dataset(DATA).checksums
     assert recorded.get(file) == now[file], (
         f"data/{file} is not what was recorded; if it was changed on purpose, run `psps-paper tables --record`"
     )
@@ -414,12 +415,12 @@ def test_missing_dictionary_is_named(folder):
 
 
 def test_record_checksums_records_what_is_there(folder):
-    assert checksums(folder).equals(checksums(DATA)), "a copy has the same checksums"
+    assert dataset(folder).checksums.equals(dataset(DATA).checksums), "a copy has the same checksums"
     replace_once(folder / "prisma.csv", b"1140", b"1141")
-    assert recorded_checksums(folder)["prisma.csv"] != checksums(folder)["prisma.csv"]
-    record_checksums(folder)
-    assert recorded_checksums(folder).equals(checksums(folder))
-    assert recorded_checksums(folder)["studies.csv"] == checksums(DATA)["studies.csv"]
+    assert recorded_checksums(folder)["prisma.csv"] != dataset(folder).checksums["prisma.csv"]
+    record_checksums(dataset(folder))
+    assert recorded_checksums(folder).equals(dataset(folder).checksums)
+    assert recorded_checksums(folder)["studies.csv"] == dataset(DATA).checksums["studies.csv"]
 
 
 # --- columns that are all empty, and text cells that look like numbers ---------------------------------

@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from psps_paper.tables.csv_text import unprotected
+from psps_paper.tables.dataset import Dataset, dataset
 from psps_paper.tables.errors import TableError
-from psps_paper.tables.load import load_table
 
 BETWEEN = " | "  # in the column order
 # What review.yml need not say
@@ -74,12 +74,12 @@ class Outcome:
         return sorted(set(treatments) - set(self.order))
 
 
-def load_outcome(folder: Path | None = None, outcome: str | None = None) -> Outcome:
+def load_outcome(data: Dataset | Path | str | None = None, outcome: str | None = None) -> Outcome:
     """Settings of an outcome; by default of the first in ``outcomes.csv``.
 
     Parameters
     ----------
-    folder : Path, optional
+    data : Dataset, Path or str, optional
         The data folder; by default that of this checkout.
     outcome : str, optional
 
@@ -88,7 +88,7 @@ def load_outcome(folder: Path | None = None, outcome: str | None = None) -> Outc
     TableError
         No such outcome, or a setting that is out of place; row and column are named.
     """
-    table = load_table("outcomes", folder)
+    table = dataset(data).table("outcomes")
     names = list(table["outcome"])
     if outcome is not None and outcome not in names:
         raise TableError(f"outcomes.csv: no outcome {outcome!r}; there are {', '.join(names)}")

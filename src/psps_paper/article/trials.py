@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,9 +19,9 @@ from psps_paper.network.ranking import p_scores
 from psps_paper.network.sensitivity import comparison_adjusted_funnel
 from psps_paper.pairwise import EggerTest, egger_test
 from psps_paper.tables.csv_text import unprotected
+from psps_paper.tables.dataset import Dataset, dataset
 from psps_paper.tables.errors import TableError
-from psps_paper.tables.load import data_folder, load_table
-from psps_paper.tables.trials import SOURCE, TRIALS, trials_folder
+from psps_paper.tables.trials import SOURCE, TRIALS
 
 CONTRASTS = "contrasts.csv"
 ENOUGH_FOR_EGGER = 10  # Sterne 2011
@@ -32,7 +31,7 @@ ENOUGH_FOR_EGGER = 10  # Sterne 2011
 class Printed:
     """The state with nothing but the article's printed numbers."""
 
-    folder: Path
+    data: Dataset
     tier: str = "implied"
     label: str = "printed numbers only"
     network: str = "recovered network"
@@ -49,7 +48,7 @@ class Trials:
         Content of ``source.json``: files, checksums, what was converted and left out.
     """
 
-    folder: Path
+    data: Dataset
     contrasts: pd.DataFrame
     source: dict
     tier: str = "recomputed"
@@ -121,7 +120,7 @@ class BookNetwork:
             is NA where it is not printed.
         """
         if isinstance(self.state, Printed):
-            return comparisons(load_table("studies", self.state.folder), load_table("nma_published", self.state.folder))
+            return comparisons(self.state.data.table("studies"), self.state.data.table("nma_published"))
         everything = pd.concat([self.fit.contrasts, self.excluded], ignore_index=True)
         edges = trial_edges(everything, self.outcome).rename(
             columns={"studies": "n_studies", "estimates": "n_estimates"}
@@ -163,11 +162,11 @@ class BookNetwork:
         return pd.DataFrame(rows).sort_values("te", ascending=False, ignore_index=True)
 
 
-def load_source(folder: Path) -> dict:
+def load_source(data: Dataset | Path | str) -> dict:
     """Content of ``data/trials/source.json``; an error where it is damaged."""
-    path = trials_folder(folder) / SOURCE
+    trials = dataset(data).trials
     try:
-        source = json.loads(path.read_text(encoding="utf-8"))
+        source = json.loads(trials.content(SOURCE).decode("utf-8"))
         if source["schema"] != 1 or not isinstance(source["sources"], list):
             raise ValueError("schema is not 1")
         return source
@@ -175,7 +174,7 @@ def load_source(folder: Path) -> dict:
         raise TableError(f"{TRIALS}/{SOURCE}: {error}; expected the record that psps-paper import writes") from None
 
 
-def load_trials(folder: Path) -> pd.DataFrame:
+def load_trials(data: Dataset | Path | str) -> pd.DataFrame:
     """Trial-level contrasts of a data folder, checked against their dictionary and their recorded checksum.
 
     Raises
@@ -183,13 +182,12 @@ def load_trials(folder: Path) -> pd.DataFrame:
     TableError
         The table is broken, or was changed by hand since its import.
     """
-    place = trials_folder(folder)
-    if place is None:
-        raise TableError(f"{folder}: no trial-level data; psps-paper import writes them")
-    contrasts = load_table("contrasts", place)
-    recorded = load_source(folder).get("files", {}).get(CONTRASTS)
-    found = hashlib.sha256((place / CONTRASTS).read_bytes()).hexdigest()
-    if recorded != found:
+    data = dataset(data)
+    if data.trials is None:
+        raise TableError(f"{data.folder}: no trial-level data; psps-paper import writes them")
+    contrasts = data.trials.table("contrasts")
+    recorded = load_source(data).get("files", {}).get(CONTRASTS)
+    if recorded != data.trials.checksums[CONTRASTS]:
         raise TableError(
             f"{TRIALS}/{CONTRASTS}: its checksum is not the one in {SOURCE}; import the file again instead of"
             " editing it"
@@ -199,25 +197,25 @@ def load_trials(folder: Path) -> pd.DataFrame:
     return contrasts
 
 
-def network_state(folder: Path | None = None) -> Printed | Trials:
+def network_state(data: Dataset | Path | str | None = None) -> Printed | Trials:
     """Whether a data folder holds trial-level data.
 
     Parameters
     ----------
-    folder : Path, optional
+    data : Dataset, Path or str, optional
         The data folder; by default that of this checkout.
     """
-    folder = folder or data_folder()
-    if trials_folder(folder) is None:
-        return Printed(folder)
-    return Trials(folder, load_trials(folder), load_source(folder))
+    data = dataset(data)
+    if data.trials is None:
+        return Printed(data)
+    return Trials(data, load_trials(data), load_source(data))
 
 
-def book_state(folder: Path | None = None) -> Printed | Trials:
+def book_state(data: Dataset | Path | str | None = None) -> Printed | Trials:
     """The state of the first outcome, which the chapters show: Printed also where the trials are of other outcomes
     only."""
-    state = network_state(folder)
-    return state if isinstance(state, Trials) and len(outcome_contrasts(state)) else Printed(state.folder)
+    state = network_state(data)
+    return state if isinstance(state, Trials) and len(outcome_contrasts(state)) else Printed(state.data)
 
 
 def main_part(contrasts: pd.DataFrame, reference: str | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -348,21 +346,21 @@ def missing_from_data(contrasts: pd.DataFrame, nma_published: pd.DataFrame) -> M
 
 def outcome_contrasts(state: Trials, outcome: str | None = None) -> pd.DataFrame:
     """Contrasts of one outcome; by default of the first in ``outcomes.csv``."""
-    name = outcome or load_table("outcomes", state.folder)["outcome"].iloc[0]
+    name = outcome or state.data.table("outcomes")["outcome"].iloc[0]
     return state.contrasts[state.contrasts["outcome"] == name].reset_index(drop=True)
 
 
-def te_desirable(folder: Path | None = None, outcome: str | None = None) -> Desirable:
+def te_desirable(data: Dataset | Path | str | None = None, outcome: str | None = None) -> Desirable:
     """Desirable direction of te, from ``outcomes.csv``; by default of its first outcome."""
-    return load_outcome(folder, outcome).te_desirable
+    return load_outcome(data, outcome).te_desirable
 
 
-def book_network(folder: Path | None = None, *, outcome: str | None = None) -> BookNetwork:
+def book_network(data: Dataset | Path | str | None = None, *, outcome: str | None = None) -> BookNetwork:
     """The network that chapters show: the trials' where they are present, else what the printed numbers imply.
 
     Parameters
     ----------
-    folder : Path, optional
+    data : Dataset, Path or str, optional
         The data folder; by default that of this checkout.
     outcome : str, optional
         Row of ``outcomes.csv``, which says how trials are fitted; by default the first.
@@ -372,12 +370,12 @@ def book_network(folder: Path | None = None, *, outcome: str | None = None) -> B
     TableError
         Neither trials nor printed numbers of the outcome are there.
     """
-    folder = folder or data_folder()
-    state = network_state(folder)
-    settings = load_outcome(folder, outcome)
+    data = dataset(data)
+    state = network_state(data)
+    settings = load_outcome(data, outcome)
     published = None
-    if (folder / "nma_published.csv").is_file() and settings == load_outcome(folder):
-        published = published_network(load_table("nma_published", folder), desirable=settings.te_desirable)
+    if "nma_published" in data and settings == load_outcome(data):
+        published = published_network(data.table("nma_published"), desirable=settings.te_desirable)
     if isinstance(state, Trials):
         contrasts = outcome_contrasts(state, outcome)
         if len(contrasts):
@@ -387,10 +385,10 @@ def book_network(folder: Path | None = None, *, outcome: str | None = None) -> B
             return BookNetwork(
                 state, fit, "recomputed", "recomputed", "recomputed", edges, outside, published, settings
             )
-        state = Printed(folder)
+        state = Printed(data)
     if published is None:
-        raise TableError(f"{folder}: neither trial-level data nor printed results of outcome {settings.outcome}")
-    edges = published_edges(load_table("nma_published", folder))
+        raise TableError(f"{data.folder}: neither trial-level data nor printed results of outcome {settings.outcome}")
+    edges = published_edges(data.table("nma_published"))
     nothing = pd.DataFrame(columns=["study", "treat1", "treat2", "te", "se", "reason"])
     return BookNetwork(
         state,

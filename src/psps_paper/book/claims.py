@@ -14,9 +14,8 @@ from psps_paper.book.display import Html, Shown, folded, show, tier_badge, verdi
 from psps_paper.claims.model import VERDICTS, place
 from psps_paper.claims.registry import check_claims, statements
 from psps_paper.tables.cache import cached
-from psps_paper.tables.checksums import checksums
-from psps_paper.tables.load import data_folder, load_table
-from psps_paper.tables.trials import SOURCE, trials_folder
+from psps_paper.tables.dataset import Dataset, dataset
+from psps_paper.tables.load import load_table
 
 
 def keeps_to_print() -> Shown | None:
@@ -60,7 +59,7 @@ def address(claim: pd.Series) -> str:
 
 def glue_claims(chapter: str, also: Sequence[str] = ()) -> None:
     """Make every printed number of a chapter, and the statements ``also`` named by id, available to its prose."""
-    checked = _checked(_digests())
+    checked = _checked(dataset())
     unknown = [name for name in also if name not in checked.index]
     if unknown:
         raise ValueError(f"also={unknown}: no such statement in claims.csv")
@@ -68,15 +67,10 @@ def glue_claims(chapter: str, also: Sequence[str] = ()) -> None:
         glue(claim["id"], Shown(claim_span(claim), claim["shown"]), display=False)
 
 
-def _digests() -> str:
-    place = trials_folder(data_folder())
-    return checksums().to_csv() + ("" if place is None else (place / SOURCE).read_text(encoding="utf-8"))
-
-
-# A chapter asks twice, and the check takes seconds; the checksums say whether the tables are still the same.
+# A chapter asks twice, and the check takes seconds
 @lru_cache(maxsize=1)
-def _checked(tables: str) -> pd.DataFrame:
-    return cached("claims", tables, check_claims)
+def _checked(data: Dataset) -> pd.DataFrame:
+    return cached("claims", data.digest, lambda: check_claims(data))
 
 
 def claims_table(checked: pd.DataFrame) -> pd.DataFrame:
@@ -108,7 +102,7 @@ def show_claims(chapter: str) -> Shown:
 
     The caption counts distinct results, then the rest.
     """
-    checked = _checked(_digests())
+    checked = _checked(dataset())
     rows = checked[checked["chapter"] == chapter]
     distinct = statements(rows)
     results = distinct["weight"] == "result"

@@ -7,13 +7,12 @@ from pathlib import Path
 import pandas as pd
 
 from psps_paper.book.display import Html, tier_badge
-from psps_paper.tables.checksums import checksums
-from psps_paper.tables.load import data_folder, load_dictionary, load_table, table_names
+from psps_paper.tables.dataset import Dataset, dataset
 
 
-def dictionary_table(name: str, folder: Path | None = None) -> pd.DataFrame:
+def dictionary_table(name: str, data: Dataset | Path | str | None = None) -> pd.DataFrame:
     """Column dictionary of a table as readers see it."""
-    dictionary = load_dictionary(name, folder)
+    dictionary = dataset(data).dictionary(name)
     return pd.DataFrame(
         {
             "column": dictionary["name"],
@@ -27,14 +26,15 @@ def dictionary_table(name: str, folder: Path | None = None) -> pd.DataFrame:
     )
 
 
-def dictionary_of_all(folder: Path | None = None) -> pd.DataFrame:
+def dictionary_of_all(data: Dataset | Path | str | None = None) -> pd.DataFrame:
     """:func:`dictionary_table` of every table, one below the other: DataFrame [table, column, type, ...]."""
+    data = dataset(data)
     return pd.concat(
-        [dictionary_table(name, folder).assign(table=f"{name}.csv") for name in table_names(folder)], ignore_index=True
+        [dictionary_table(name, data).assign(table=f"{name}.csv") for name in data.names], ignore_index=True
     )[["table", "column", "type", "unit", "may be empty", "values", "meaning", "source"]]
 
 
-def tables_table(folder: Path | None = None) -> pd.DataFrame:
+def tables_table(data: Dataset | Path | str | None = None) -> pd.DataFrame:
     """Every table with what it holds, its tier, its size and the first twelve digits of its checksum; each name
     downloads it.
 
@@ -43,13 +43,12 @@ def tables_table(folder: Path | None = None) -> pd.DataFrame:
     ValueError
         A table that ``tables.csv`` does not tell of, or tells of and is not there.
     """
-    folder = folder or data_folder()
-    digests = checksums(folder)
-    told = load_table("tables", folder).set_index("table")
-    tables = {name: load_table(name, folder) for name in table_names(folder)}
+    data = dataset(data)
+    told = data.table("tables").set_index("table")
+    tables = {name: data.table(name) for name in data.names}
     if odd := sorted(set(tables) ^ set(told.index)):
         raise ValueError(
-            f"tables.csv, column table: {odd[0]!r} is not both there and in {folder.name}/; expected each table once"
+            f"tables.csv, column table: {odd[0]!r} is not both there and in {data.folder.name}/; expected each once"
         )
     return pd.DataFrame(
         {
@@ -60,6 +59,6 @@ def tables_table(folder: Path | None = None) -> pd.DataFrame:
             ],
             "rows": [len(table) for table in tables.values()],
             "columns": [table.shape[1] for table in tables.values()],
-            "SHA-256": [digests[f"{name}.csv"][:12] for name in tables],
+            "SHA-256": [data.checksums[f"{name}.csv"][:12] for name in tables],
         }
     )

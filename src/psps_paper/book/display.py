@@ -20,7 +20,7 @@ from psps_paper import formatting
 from psps_paper.figures import Drawing, to_svg
 from psps_paper.figures.drawing import for_csv
 from psps_paper.figures.style import GRID, INK, MUTED, PAPER
-from psps_paper.tables.load import load_table
+from psps_paper.tables.dataset import Dataset, dataset
 
 TIERS = {
     "printed": "in the article, with its place",
@@ -214,7 +214,7 @@ def table_markup(
     columns = ([table.index.name or ""] if index else []) + [heading(str(column)) for column in table.columns]
     head = "".join(f'<th scope="col">{html.escape(column)}</th>' if column else "<td></td>" for column in columns)
     table = table.assign(
-        **{name: table[name].map(_with_study_labels) for name in ("study", "studies") if name in table.columns}
+        **{name: _with_study_labels(table[name]) for name in ("study", "studies") if name in table.columns}
     )
     aligned = [_is_numeric(table.iloc[:, position]) for position in range(table.shape[1])]
     rows = []
@@ -304,17 +304,23 @@ def _is_numeric(column: pd.Series) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _study_labels() -> dict[str, str]:
-    studies = load_table("studies")
+def _study_labels(data: Dataset) -> dict[str, str]:
+    studies = data.table("studies")
     return dict(zip(studies["study"], studies["first_author"] + " " + studies["year"].astype(str), strict=True))
 
 
-def _with_study_labels(value: Any) -> Any:
-    """Text with identifiers of studies as author and year; an identifier that studies.csv does not have stays."""
-    if not isinstance(value, str) or isinstance(value, Html) or not _STUDY_ID.search(value):
-        return value
-    labels = _study_labels()
-    return _STUDY_ID.sub(lambda found: labels.get(found.group(), found.group()), value)
+def _with_study_labels(column: pd.Series) -> pd.Series:
+    """Texts with identifiers of studies as author and year; an identifier that studies.csv does not have stays."""
+    named = [isinstance(value, str) and not isinstance(value, Html) and _STUDY_ID.search(value) for value in column]
+    labels = _study_labels(dataset()) if any(named) else {}
+    return pd.Series(
+        [
+            _STUDY_ID.sub(lambda found: labels.get(found.group(), found.group()), value) if found_one else value
+            for value, found_one in zip(column, named, strict=True)
+        ],
+        column.index,
+        dtype=object,
+    )
 
 
 def _cell(value: Any, numeric: bool) -> str:

@@ -14,6 +14,7 @@ from psps_paper.article.trials import te_desirable
 from psps_paper.conclusions import certainty
 from psps_paper.conclusions.robustness import clinical_scale
 from psps_paper.formatting import estimate, interval, number, sentence_list
+from psps_paper.tables.dataset import Dataset, dataset
 from psps_paper.tables.load import load_table
 
 FREQUENT = 0.1  # the front page names events that at least this share of patients had
@@ -99,14 +100,14 @@ class Finding:
 
 def findings() -> list[Finding]:
     """The direct comparisons of the network with its reference, in the order of the table ``readers_words``."""
-    return list(_findings())
+    return list(_findings(dataset()))
 
 
 # A page asks for them several times, and the judgements take a second.
 @lru_cache(maxsize=1)
-def _findings() -> tuple[Finding, ...]:
+def _findings(data: Dataset) -> tuple[Finding, ...]:
     tables = {
-        name: load_table(name)
+        name: data.table(name)
         for name in (
             "study_facts",
             "studies",
@@ -120,7 +121,7 @@ def _findings() -> tuple[Finding, ...]:
         )
     }
     facts, studies = tables["study_facts"], tables["studies"]
-    published = published_network(tables["nma_published"], desirable=te_desirable())
+    published = published_network(tables["nma_published"], desirable=te_desirable(data))
     basis = certainty.published_basis(published)
     judged = certainty.judgements(basis)
     outcome, words = tables["outcomes"].iloc[0], tables["readers_words"]
@@ -141,7 +142,7 @@ def _findings() -> tuple[Finding, ...]:
         ),
         "counts": harms.harms_by_comparison(tables["harms"], studies),
         "funding": harms.funding_by_comparison(tables["funders"], studies, tables["sample_sizes"]),
-        "relief": responders.contrasts(responders.arm_counts(load_table("responder_counts"), facts, studies)),
+        "relief": responders.contrasts(responders.arm_counts(data.table("responder_counts"), facts, studies)),
         "own": harms.compared(studies),
     }
     return tuple(_finding(treat2, published, shared) for treat2 in words["treat2"])

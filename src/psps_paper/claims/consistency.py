@@ -22,8 +22,9 @@ from psps_paper.article.studies import included
 from psps_paper.article.swim import summary_against_table
 from psps_paper.claims.model import place
 from psps_paper.formatting import half_unit, number
+from psps_paper.tables.dataset import Dataset, dataset
 from psps_paper.tables.errors import TableError
-from psps_paper.tables.load import load_table, meeting, row_name, table_names
+from psps_paper.tables.load import meeting, row_name
 
 Tables = Mapping[str, pd.DataFrame]
 NUMERAL = re.compile(r"\d[\d,]*(?:\.\d+)?")
@@ -87,7 +88,7 @@ def _rule(*tables: str):
     return register
 
 
-def disagreements(folder: Path | None = None) -> list[Disagreement]:
+def disagreements(data: Dataset | Path | str | None = None) -> list[Disagreement]:
     """All contradictions between the tables of a data folder; empty where all agree.
 
     Raises
@@ -95,7 +96,8 @@ def disagreements(folder: Path | None = None) -> list[Disagreement]:
     TableError
         A table breaks its dictionary.
     """
-    return compare({name: load_table(name, folder) for name in table_names(folder)})
+    data = dataset(data)
+    return compare({name: data.table(name) for name in data.names})
 
 
 def compare(tables: Tables) -> list[Disagreement]:

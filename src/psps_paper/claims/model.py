@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import pandas as pd
 
@@ -18,8 +17,8 @@ from psps_paper.audit import Audit, audit
 from psps_paper.network.model import NetworkFit
 from psps_paper.network.ranking import p_scores
 from psps_paper.tables.conditions import columns_of, select
+from psps_paper.tables.dataset import Dataset
 from psps_paper.tables.errors import TableError
-from psps_paper.tables.load import load_table
 
 VERDICTS = ("reproduces", "consistent", "truncated", "contradicts", "not checkable")
 STRONGEST_LAST = ("reproduces", "consistent", "not checkable", "truncated", "contradicts")
@@ -71,12 +70,12 @@ class Finding:
 class Evidence:
     """The tables that checks use, and the network that they imply."""
 
-    folder: Path | None = None
+    data: Dataset
 
     def table(self, name: str) -> pd.DataFrame:
-        """A table of the data folder, loaded once."""
+        """A table of the data, copied once."""
         if name not in self._tables:
-            self._tables[name] = load_table(name, self.folder)
+            self._tables[name] = self.data.table(name)
         return self._tables[name]
 
     @cached_property
@@ -85,7 +84,7 @@ class Evidence:
 
     @cached_property
     def claims(self) -> pd.DataFrame:
-        return load_claims(self.folder)
+        return load_claims(self.data)
 
     def source(self, table: str, *columns: str) -> str:
         """What the named columns of a table rest on, as ``evidence_sources.csv`` declares: the weakest of their
@@ -119,7 +118,7 @@ class Evidence:
 
     @cached_property
     def _book(self) -> BookNetwork:
-        return book_network(self.folder)
+        return book_network(self.data)
 
     @property
     def trial_fit(self) -> NetworkFit | None:
@@ -145,7 +144,7 @@ class Evidence:
         return p_scores(self.network.fit, desirable=self.te_desirable)
 
 
-def load_claims(folder: Path | str | None = None) -> pd.DataFrame:
+def load_claims(data: Dataset) -> pd.DataFrame:
     """Every quantitative statement of the article, one row each, indexed by its id.
 
     Raises
@@ -153,7 +152,7 @@ def load_claims(folder: Path | str | None = None) -> pd.DataFrame:
     TableError
         The table breaks its dictionary, names an unknown check, or gives a check another tier than it has.
     """
-    claims = load_table("claims", folder)
+    claims = data.table("claims")
     for row, claim in claims.iterrows():
         where = f"claims.csv, row {row + 1} (id {claim['id']})"
         if claim["check"] not in CHECKS:

@@ -20,15 +20,16 @@ from psps_paper.claims.model import (
     shown,
 )
 from psps_paper.tables.conditions import shortened
+from psps_paper.tables.dataset import Dataset, dataset
 from psps_paper.tables.errors import TableError
 
 
-def check_claims(folder: Path | None = None) -> pd.DataFrame:
+def check_claims(data: Dataset | Path | str | None = None) -> pd.DataFrame:
     """Check every statement of the registry.
 
     Parameters
     ----------
-    folder : Path, optional
+    data : Dataset, Path or str, optional
         The data folder; by default that of this checkout.
 
     Returns
@@ -42,7 +43,7 @@ def check_claims(folder: Path | None = None) -> pd.DataFrame:
         check has the tier "recomputed" and is expected to agree with them, or to be not checkable where they hold too
         little; then ``settles`` says what is missing.
     """
-    evidence = Evidence(folder)
+    evidence = Evidence(dataset(data))
     claims = evidence.claims
     rows = []
     tiers, expected, settles = (claims[name].copy() for name in ("tier", "expected", "settles"))

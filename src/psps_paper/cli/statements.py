@@ -13,8 +13,8 @@ from psps_paper.claims.consistency import disagreements
 from psps_paper.claims.model import AGAINST, VERDICTS, WEIGHTS, place
 from psps_paper.claims.registry import check_claims, statements
 from psps_paper.tables.checksums import changed_files, record_checksums
+from psps_paper.tables.dataset import Dataset, dataset
 from psps_paper.tables.files import only_writer
-from psps_paper.tables.load import data_folder, load_table, table_names
 
 
 def add_verify(verify: argparse.ArgumentParser) -> None:
@@ -36,7 +36,8 @@ def add_tables(tables: argparse.ArgumentParser) -> None:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    checked = check_claims(options.data)
+    data = dataset(options.data)
+    checked = check_claims(data)
     unexpected = checked[~checked["as_expected"]]
     if options.json:
         columns = [
@@ -70,7 +71,7 @@ def _verify(options: argparse.Namespace) -> int:
             f" ({place(row)}), found {row['computed']} ({row['detail']})",
             file=sys.stderr,
         )
-    differences = _tell_differences(options.data)
+    differences = _tell_differences(data)
     return 1 if len(unexpected) or differences else 0
 
 
@@ -105,9 +106,9 @@ def _tell_verdicts(checked: pd.DataFrame) -> None:
         )
 
 
-def _tell_differences(folder: Path | None) -> bool:
+def _tell_differences(data: Dataset) -> bool:
     """Say which tables contradict each other and which are not what was recorded."""
-    sentences = [f"disagrees: {found}" for found in disagreements(folder)] + changed_files(folder)
+    sentences = [f"disagrees: {found}" for found in disagreements(data)] + changed_files(data)
     for sentence in sentences:
         print(sentence, file=sys.stderr)
     return bool(sentences)
@@ -126,9 +127,10 @@ def _documents(options: argparse.Namespace) -> int:
 def _tables(options: argparse.Namespace) -> int:
     if options.docx or options.xlsx:
         return _documents(options)
-    for name in table_names(options.data):
-        print(f"{name}.csv: {len(load_table(name, options.data))} rows")
+    data = dataset(options.data)
+    for name in data.names:
+        print(f"{name}.csv: {len(data.table(name))} rows")
     if options.record:
-        with only_writer(options.data or data_folder()):
-            print(f"wrote {record_checksums(options.data)}")
-    return 1 if _tell_differences(options.data) else 0
+        with only_writer(data.folder):
+            print(f"wrote {record_checksums(dataset(data.folder))}")
+    return 1 if _tell_differences(data) else 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from psps_paper.ensemble.proofs import as_printed, impossible_switches
 from psps_paper.ensemble.ranges import aimed_at
 from psps_paper.ensemble.witnesses import SPREADS, SWITCHES, Witness, belongs, identified_range
 from psps_paper.tables.cache import cached
+from psps_paper.tables.dataset import Dataset, dataset
 from psps_paper.tables.load import load_table
 
 PROVED, OPEN, NONE_FOUND, NOT_SOUGHT, ALWAYS_FAILS = (
@@ -84,10 +85,14 @@ def under_bayes(known: Proved) -> pd.DataFrame:
     return cached("under_bayes", "".join(witness.rows.to_csv() for witness in known.witnesses), compute)
 
 
-@cache
 def proved() -> Proved:
     """What the stored data sets prove of the article's conclusions, all switches open."""
-    evidence, searches, table = published_results(), load_table("range_searches"), load_table("witnesses")
+    return _proved(dataset())
+
+
+@lru_cache(maxsize=1)
+def _proved(data: Dataset) -> Proved:
+    evidence, searches, table = published_results(data), data.table("range_searches"), data.table("witnesses")
     witnesses = load_witnesses(evidence, table)
     inputs = "".join(frame.to_csv() for frame in (table, evidence.printed, evidence.edges, evidence.studies))
     found = cached("findings", inputs, lambda: findings(witnesses))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -14,7 +15,7 @@ from psps_paper.article.published import printed_values, published_edges
 from psps_paper.recover.i2 import q_interval
 from psps_paper.recover.printed import I2_QUANTITIES, Desirable, rounding_interval
 from psps_paper.recover.region import PooledRegion
-from psps_paper.tables.load import load_table
+from psps_paper.tables.dataset import Dataset, dataset
 
 Method = Literal["DL", "REML", "ML"]
 Crossovers = Literal["independent groups", "one correlation", "by study"]
@@ -121,14 +122,21 @@ class PublishedResults:
         )
 
 
-def published_results() -> PublishedResults:
-    """Published results of the article: printed values, registry of studies and public sample sizes from ``data/``."""
-    published = load_table("nma_published")
+def published_results(data: Dataset | Path | str | None = None) -> PublishedResults:
+    """Published results of the article: printed values, registry of studies and public sample sizes.
+
+    Parameters
+    ----------
+    data : Dataset, Path or str, optional
+        The data folder; by default that of this checkout.
+    """
+    data = dataset(data)
+    published = data.table("nma_published")
     edges = published_edges(published)
-    desirable = load_table("outcomes")["te_desirable"].iloc[0]
-    registry = load_table("studies")
+    desirable = data.table("outcomes")["te_desirable"].iloc[0]
+    registry = data.table("studies")
     registry = registry[registry["nma_status"] == "used"]
-    sizes = load_table("sample_sizes")
+    sizes = data.table("sample_sizes")
     studies = registry.merge(sizes, on="ref", how="left", suffixes=("_registry", ""), validate="one_to_one")
     unsized = studies.loc[studies["n_low"].isna(), "ref"]
     if len(unsized):

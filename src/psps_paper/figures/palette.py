@@ -5,7 +5,6 @@ from __future__ import annotations
 import colorsys
 import functools
 import hashlib
-import pathlib
 import re
 from collections.abc import Iterable
 
@@ -14,9 +13,8 @@ import numpy as np
 import pandas as pd
 
 from psps_paper.tables.csv_text import unprotected
+from psps_paper.tables.dataset import Dataset, dataset
 from psps_paper.tables.errors import TableError
-from psps_paper.tables.load import data_folder, load_table
-from psps_paper.tables.trials import SOURCE, trials_folder
 
 # Text on a filled shape must not follow the page's ink, or a dark page would make it vanish.
 DARK_TEXT = "#000000"
@@ -51,19 +49,20 @@ def class_colours() -> dict[str, str]:
 
     Treatments that only ``data/trials`` names follow, each in the colour of :func:`colour_from_name`.
     """
-    folder = data_folder()
-    colours = _class_colours(folder)
-    place = trials_folder(folder)
-    if place is None:
-        return colours
-    new = _trial_treatments(place, (place / SOURCE).read_bytes()) - set(colours)
+    return dict(_class_colours(dataset()))
+
+
+@functools.lru_cache(maxsize=1)
+def _class_colours(data: Dataset) -> dict[str, str]:
+    colours = _declared_colours(data)
+    new = _trial_treatments(data) - set(colours)
     return colours | {name: colour_from_name(name) for name in sorted(new)}
 
 
-@functools.lru_cache(maxsize=4)
-def _trial_treatments(place: pathlib.Path, source: bytes) -> frozenset[str]:
-    """Treatments of the trials with the record ``source``, which is the key of the cache."""
-    contrasts = load_table("contrasts", place)
+def _trial_treatments(data: Dataset) -> frozenset[str]:
+    if data.trials is None:
+        return frozenset()
+    contrasts = data.trials.table("contrasts")
     return frozenset(map(unprotected, pd.concat([contrasts["treat1"], contrasts["treat2"]])))
 
 
@@ -75,9 +74,8 @@ def colour_from_name(name: str) -> str:
     return min(shades, key=lambda shade: abs(relative_luminance(shade) - 0.18))
 
 
-@functools.cache
-def _class_colours(folder: pathlib.Path) -> dict[str, str]:
-    classes = load_table("treatment_classes", folder)
+def _declared_colours(data: Dataset) -> dict[str, str]:
+    classes = data.table("treatment_classes")
     for row, colour in enumerate(classes["colour"], start=1):
         if not re.fullmatch("#[0-9a-f]{6}", colour):
             raise TableError(

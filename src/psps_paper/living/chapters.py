@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import dataclasses
 from pathlib import Path
 
 import pandas as pd
@@ -12,16 +11,15 @@ from psps_paper.article.trials import Trials, network_state
 from psps_paper.book.display import Shown, sentence, show
 from psps_paper.living.diff import COLUMNS, compare, diff_table
 from psps_paper.living.results import review_results
-from psps_paper.tables.load import data_folder
-from psps_paper.tables.trials import TRIALS
+from psps_paper.tables.dataset import Dataset, dataset
 
 
-def changes_since_print(folder: Path | None = None) -> pd.DataFrame:
+def changes_since_print(data: Dataset | Path | str | None = None) -> pd.DataFrame:
     """What trial-level data change: the data folder as it is, against the same folder without them.
 
     Parameters
     ----------
-    folder : Path, optional
+    data : Dataset, Path or str, optional
         The data folder; by default that of this checkout.
 
     Returns
@@ -29,15 +27,10 @@ def changes_since_print(folder: Path | None = None) -> pd.DataFrame:
     DataFrame [outcome, what, item, old, new, change, flips]
         As from :func:`psps_paper.living.diff.compare`; empty where there are no trial-level data.
     """
-    folder = folder or data_folder()
-    if not isinstance(network_state(folder), Trials):
+    data = dataset(data)
+    if not isinstance(network_state(data), Trials):
         return pd.DataFrame(columns=COLUMNS)
-    with tempfile.TemporaryDirectory() as place:
-        # The writer keeps trials in folders whose names begin with this one
-        before = Path(
-            shutil.copytree(folder, Path(place) / "data", ignore=shutil.ignore_patterns(f"{TRIALS}*", f".{TRIALS}*"))
-        )
-        return compare(review_results(before), review_results(folder))
+    return compare(review_results(dataclasses.replace(data, trials=None)), review_results(data))
 
 
 def show_changes(changes: pd.DataFrame, *, caption: str, nothing: str) -> Shown:

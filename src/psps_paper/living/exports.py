@@ -21,6 +21,7 @@ from psps_paper.network import NetworkFit, subnetworks
 from psps_paper.network.model import prepare
 from psps_paper.network.reduction import closed_estimates, joiner, negative_arms
 from psps_paper.tables.csv_text import csv_bytes
+from psps_paper.tables.dataset import Dataset, dataset
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.files import only_writer, replace_folder
 
@@ -30,12 +31,12 @@ SCHEMA = "psps-paper export 2"
 TOLERANCE = 1e-6
 
 
-def export_files(folder: Path, *, outcome: str | None = None) -> dict[str, bytes]:
+def export_files(data: Dataset | Path | str, *, outcome: str | None = None) -> dict[str, bytes]:
     """Files of an export, the manifest last.
 
     Parameters
     ----------
-    folder : Path
+    data : Dataset, Path or str
         The data folder.
     outcome : str, optional
         Row of ``outcomes.csv``; by default all that there are trials or printed results of.
@@ -48,15 +49,16 @@ def export_files(folder: Path, *, outcome: str | None = None) -> dict[str, bytes
         ``netmeta.csv``, ``netmeta.R``, ``metafor.R`` and ``cinema.csv``; with arms also ``arms.csv`` and, where every
         study has arms, ``metainsight.csv``. Files of the second outcome and of further ones have folders of their own.
     """
-    results = review_results(folder, outcome=outcome)
+    data = dataset(data)
+    results = review_results(data, outcome=outcome)
     files = {"results.json": results_json(results)}
     meaning = {"results.json": "all results with versions and checksums; psps-paper diff reads it"}
     outcomes, absent, left_out = [], {}, []
     for number, entry in enumerate(results["outcomes"], start=1):
         name = entry["outcome"]["name"]
         place = "" if number == 1 else f"{number}_{re.sub('[^0-9A-Za-z]+', '_', name)[:40]}/"
-        book = book_network(folder, outcome=name)
-        made, missing = _outcome_files(folder, entry, book)
+        book = book_network(data, outcome=name)
+        made, missing = _outcome_files(data, entry, book)
         files |= {place + file: content for file, (content, _) in made.items()}
         meaning |= {place + file: text for file, (_, text) in made.items()}
         absent |= {place + file: reason for file, reason in missing.items()}
@@ -80,7 +82,7 @@ def export_files(folder: Path, *, outcome: str | None = None) -> dict[str, bytes
 
 
 def _outcome_files(
-    folder: Path, results: dict, book: BookNetwork
+    data: Dataset, results: dict, book: BookNetwork
 ) -> tuple[dict[str, tuple[bytes, str]], dict[str, str]]:
     """Files of one outcome, each with what it is; and why others are not there."""
     files = {
@@ -97,7 +99,7 @@ def _outcome_files(
         )
     outcome = results["outcome"]
     files |= _files_of_fit(book.fit, outcome)
-    arms, missing = _files_of_arms(folder, outcome["name"], set(book.fit.contrasts["study"]))
+    arms, missing = _files_of_arms(data, outcome["name"], set(book.fit.contrasts["study"]))
     return files | arms, missing
 
 
@@ -134,10 +136,10 @@ def _files_of_fit(fit: NetworkFit, outcome: Mapping[str, str]) -> dict[str, tupl
 
 
 def _files_of_arms(
-    folder: Path, outcome: str, studies: set[str]
+    data: Dataset, outcome: str, studies: set[str]
 ) -> tuple[dict[str, tuple[bytes, str]], dict[str, str]]:
     """The arms behind a fit's studies, as far as the data were imported as arms; and why files are not there."""
-    arms = load_arms(folder)
+    arms = load_arms(data)
     arms = arms[arms["outcome"] == outcome].drop(columns="outcome")
     if arms.empty:
         return {}, {"metainsight.csv": "MetaInsight takes arms of trials, and the data were imported as contrasts"}

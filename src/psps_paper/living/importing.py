@@ -17,21 +17,21 @@ from psps_paper.living.model import LOG_MEASURES, Estimates, Import, ImportLog, 
 from psps_paper.living.notes import _label_notes, _look_alikes, _notes, _without_sd
 from psps_paper.living.printed import with_limits_apart
 from psps_paper.living.reading import CONTROL, RawTable, read_table
+from psps_paper.tables.dataset import Dataset, dataset
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.limits import MAX_ESTIMATES, MAX_TREATMENTS
-from psps_paper.tables.load import load_table
 
 LARGEST_LOG = 30.0
 
 
-def read_trials(path: Path, options: Options, folder: Path) -> Import:
+def read_trials(path: Path, options: Options, data: Dataset | Path | str) -> Import:
     """Read a file of contrasts or arms; nothing is written.
 
     Parameters
     ----------
     path : Path
     options : Options
-    folder : Path
+    data : Dataset, Path or str
         The data folder: its ``outcomes.csv`` gives measure and direction.
 
     Raises
@@ -39,12 +39,13 @@ def read_trials(path: Path, options: Options, folder: Path) -> Import:
     TableError
         Naming file, row, column, value and what was expected.
     """
-    return convert(read_table(path, sheet=options.sheet, skip=options.skip), options, folder)
+    return convert(read_table(path, sheet=options.sheet, skip=options.skip), options, data)
 
 
-def convert(raw: RawTable, options: Options, folder: Path) -> Import:
+def convert(raw: RawTable, options: Options, data: Dataset | Path | str) -> Import:
     """As :func:`read_trials`, from a table that was read."""
-    outcome = _outcome(folder, options.outcome)
+    data = dataset(data)
+    outcome = _outcome(data, options.outcome)
     _check_choices(options, outcome, raw.file)
     if options.kind == "contrasts":
         raw = with_limits_apart(raw, set(options.mapping.values()))
@@ -53,7 +54,7 @@ def convert(raw: RawTable, options: Options, folder: Path) -> Import:
     log = ImportLog()
     rows = pd.RangeIndex(1, len(raw.rows) + 1, name="row")
     cells = _selected(pd.DataFrame(raw.rows, columns=raw.columns, index=rows, dtype=object), raw.file, options, log)
-    known = set(load_table("outcomes", folder)["outcome"])
+    known = set(data.table("outcomes")["outcome"])
     cells = _one_outcome(cells, layout, raw.file, options.outcome, outcome["outcome"], known, log)
     decimals = _decimals(raw, cells, layout, options)
     log.say(*raw.conversions, *_set_instead(options, layout), *decimals.said)
@@ -77,7 +78,7 @@ def convert(raw: RawTable, options: Options, folder: Path) -> Import:
     warnings = [
         *own,
         *_without_sd(listed, options),
-        *_notes(contrasts, set(listed["study"]), raw.file, outcome["outcome"], folder),
+        *_notes(contrasts, set(listed["study"]), raw.file, outcome["outcome"], data),
     ]
     return Import(contrasts, arms, listed, log.conversions, source, warnings)
 
@@ -225,8 +226,8 @@ def report(result: Import) -> str:
     return "\n".join(lines)
 
 
-def _outcome(folder: Path, name: str | None) -> pd.Series:
-    outcomes = load_table("outcomes", folder)
+def _outcome(data: Dataset, name: str | None) -> pd.Series:
+    outcomes = data.table("outcomes")
     if name is None:
         return outcomes.iloc[0]
     rows = outcomes[outcomes["outcome"] == name]

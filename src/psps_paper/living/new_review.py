@@ -23,6 +23,7 @@ from psps_paper.living.store import write_trials
 from psps_paper.living.study_table import numbers_of, read_flow, read_studies
 from psps_paper.tables.checksums import record_checksums
 from psps_paper.tables.csv_text import csv_bytes
+from psps_paper.tables.dataset import dataset
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.files import finish_replacing, only_writer, replace_folder, write_atomically
 from psps_paper.tables.load import validate_table
@@ -247,7 +248,7 @@ def build_data(folder: Path, *, tell: Callable[[str], None] = lambda text: None)
             write_trials(result, data)
             studies |= set(result.contrasts["study"])
         check_beside(folder, settings, studies, tell)
-        record_checksums(data)
+        record_checksums(dataset(data))
         return {
             path.relative_to(data).as_posix(): path.read_bytes() for path in sorted(data.rglob("*")) if path.is_file()
         }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from pathlib import Path
 
 import pandas as pd
 
@@ -15,7 +14,7 @@ from psps_paper.article.trials import check_network, main_part, missing_from_dat
 from psps_paper.living.formats import PERSON_TIME, Layout, plain
 from psps_paper.living.model import LOG_MEASURES, Options
 from psps_paper.network import contrast_notes
-from psps_paper.tables.load import load_table
+from psps_paper.tables.dataset import Dataset
 
 
 def _without_sd(listed: pd.DataFrame, options: Options) -> list[str]:
@@ -28,23 +27,23 @@ def _without_sd(listed: pd.DataFrame, options: Options) -> list[str]:
     ]
 
 
-def _notes(contrasts: pd.DataFrame, set_aside: set[str], file: str, outcome: str, folder: Path) -> list[str]:
+def _notes(contrasts: pd.DataFrame, set_aside: set[str], file: str, outcome: str, data: Dataset) -> list[str]:
     """What a user should know of all contrasts of an outcome; a study that was set aside may be another's twin."""
     treatments = set(contrasts["treat1"]) | set(contrasts["treat2"])
-    reference = load_outcome(folder, outcome).reference
+    reference = load_outcome(data, outcome).reference
     return [
         *check_network(contrasts, file, reference),
         *contrast_notes(main_part(contrasts, reference)[0]),
         *_look_alikes(treatments, "treatments"),
         *_look_alikes(set(contrasts["study"]) | set_aside - {""}, "studies"),
-        *_beside_print(contrasts, treatments, outcome, folder),
-        *_without_class(treatments, folder),
-        *_without_order(treatments, outcome, folder),
+        *_beside_print(contrasts, treatments, outcome, data),
+        *_without_class(treatments, data),
+        *_without_order(treatments, outcome, data),
     ]
 
 
-def _without_order(treatments: set[str], outcome: str, folder: Path) -> list[str]:
-    new = load_outcome(folder, outcome).undeclared(treatments)
+def _without_order(treatments: set[str], outcome: str, data: Dataset) -> list[str]:
+    new = load_outcome(data, outcome).undeclared(treatments)
     if not new:
         return []
     return [
@@ -139,12 +138,12 @@ def _label_notes(
     return notes
 
 
-def _beside_print(contrasts: pd.DataFrame, treatments: set[str], outcome: str, folder: Path) -> list[str]:
+def _beside_print(contrasts: pd.DataFrame, treatments: set[str], outcome: str, data: Dataset) -> list[str]:
     """Treatments and comparisons of only the data or only the print: no printed number of theirs can be checked."""
-    if not (folder / "nma_published.csv").is_file() or outcome != load_table("outcomes", folder)["outcome"].iloc[0]:
+    if "nma_published" not in data or outcome != data.table("outcomes")["outcome"].iloc[0]:
         return []
     missing = missing_from_data(
-        main_part(contrasts, load_outcome(folder, outcome).reference)[0], load_table("nma_published", folder)
+        main_part(contrasts, load_outcome(data, outcome).reference)[0], data.table("nma_published")
     )
     notes = []
     unknown = sorted(treatments - missing.known)
@@ -165,7 +164,7 @@ def _beside_print(contrasts: pd.DataFrame, treatments: set[str], outcome: str, f
     return notes
 
 
-def printed_losses(contrasts: pd.DataFrame, outcome: str, folder: Path) -> str:
+def printed_losses(contrasts: pd.DataFrame, outcome: str, data: Dataset) -> str:
     """What pages would no longer show if these contrasts stood in place of the printed network; empty where they hold
     all of it.
 
@@ -174,13 +173,12 @@ def printed_losses(contrasts: pd.DataFrame, outcome: str, folder: Path) -> str:
     contrasts : DataFrame [study, treat1, treat2, te, se]
         All that would be there of the outcome.
     outcome : str
-    folder : Path
-        The data folder.
+    data : Dataset
     """
-    if not (folder / "nma_published.csv").is_file() or outcome != load_table("outcomes", folder)["outcome"].iloc[0]:
+    if "nma_published" not in data or outcome != data.table("outcomes")["outcome"].iloc[0]:
         return ""
-    printed = load_table("nma_published", folder)
-    inside = main_part(contrasts, load_outcome(folder, outcome).reference)[0]
+    printed = data.table("nma_published")
+    inside = main_part(contrasts, load_outcome(data, outcome).reference)[0]
     missing = missing_from_data(inside, printed)
     found = Counter(frozenset(pair) for pair in zip(inside["treat1"], inside["treat2"], strict=True))
     fewer = [
@@ -208,10 +206,10 @@ def printed_losses(contrasts: pd.DataFrame, outcome: str, folder: Path) -> str:
     return "; ".join([*parts, "P-scores and ranks, and the heterogeneity of the whole"])
 
 
-def _without_class(treatments: set[str], folder: Path) -> list[str]:
-    if not (folder / "treatment_classes.csv").is_file():
+def _without_class(treatments: set[str], data: Dataset) -> list[str]:
+    if "treatment_classes" not in data:
         return []
-    new = sorted(treatments - set(load_table("treatment_classes", folder)["treatment_class"]))
+    new = sorted(treatments - set(data.table("treatment_classes")["treatment_class"]))
     if not new:
         return []
     return [

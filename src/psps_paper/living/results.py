@@ -13,21 +13,20 @@ from psps_paper.article.trials import BookNetwork, Trials, book_network, network
 from psps_paper.claims.registry import check_claims
 from psps_paper.living.store import versions
 from psps_paper.network.ranking import p_scores
-from psps_paper.tables.checksums import checksums
+from psps_paper.tables.dataset import Dataset, dataset
 from psps_paper.tables.errors import TableError
-from psps_paper.tables.load import load_table
 
 SCHEMA = "psps-paper results 2"
 HETEROGENEITY = ("tau2", "q", "df_q", "p_q", "i2", "i2_lower", "i2_upper")
 CONTRAST_NUMBERS = ("te", "se", "lower", "upper", "predict_lower", "predict_upper", "p")
 
 
-def review_results(folder: Path, *, outcome: str | None = None) -> dict:
+def review_results(data: Dataset | Path | str, *, outcome: str | None = None) -> dict:
     """Results of a data folder, from whatever state it is in.
 
     Parameters
     ----------
-    folder : Path
+    data : Dataset, Path or str
         The data folder.
     outcome : str, optional
         Row of ``outcomes.csv``; by default all that there are trials or printed results of.
@@ -45,9 +44,9 @@ def review_results(folder: Path, *, outcome: str | None = None) -> dict:
     TableError
         Neither trials nor printed results are there.
     """
-    claims = []
-    if (folder / "claims.csv").is_file():
-        checked = check_claims(folder)
+    data, claims = dataset(data), []
+    if "claims" in data:
+        checked = check_claims(data)
         claims = [
             {
                 "id": claim.id,
@@ -58,9 +57,9 @@ def review_results(folder: Path, *, outcome: str | None = None) -> dict:
             }
             for claim in checked.itertuples()
         ]
-    state = network_state(folder)
+    state = network_state(data)
     digests = {
-        name: str(digest) for name, digest in checksums(folder).items() if not str(name).startswith("dictionaries/")
+        name: str(digest) for name, digest in data.checksums.items() if not str(name).startswith("dictionaries/")
     }
     if isinstance(state, Trials):
         digests |= {f"trials/{name}": digest for name, digest in state.source["files"].items()}
@@ -68,17 +67,17 @@ def review_results(folder: Path, *, outcome: str | None = None) -> dict:
         "schema": SCHEMA,
         "versions": versions(),
         "data": digests,
-        "outcomes": [_outcome(folder, name) for name in ([outcome] if outcome else outcomes_with_results(folder))],
+        "outcomes": [_outcome(data, name) for name in ([outcome] if outcome else outcomes_with_results(data))],
         "claims": claims,
     }
 
 
-def outcomes_with_results(folder: Path) -> list[str]:
+def outcomes_with_results(data: Dataset) -> list[str]:
     """Outcomes with trials or printed results, in the order of ``outcomes.csv``; at least the first."""
-    names = [str(name) for name in load_table("outcomes", folder)["outcome"]]
-    state = network_state(folder)
+    names = [str(name) for name in data.table("outcomes")["outcome"]]
+    state = network_state(data)
     trials = set(state.contrasts["outcome"]) if isinstance(state, Trials) else set()
-    printed = {names[0]} if (folder / "nma_published.csv").is_file() else set()
+    printed = {names[0]} if "nma_published" in data else set()
     return [name for name in names if name in trials | printed] or names[:1]
 
 
@@ -128,8 +127,8 @@ def _known(value: float) -> float | None:
     return None if value is None or math.isnan(value) else float(value)
 
 
-def _outcome(folder: Path, name: str) -> dict:
-    book = book_network(folder, outcome=name)
+def _outcome(data: Dataset, name: str) -> dict:
+    book = book_network(data, outcome=name)
     outcome = book.outcome
     scores = p_scores(book.fit, desirable=outcome.te_desirable).sort_values(ascending=False, kind="stable")
     return {

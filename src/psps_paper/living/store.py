@@ -14,10 +14,10 @@ from psps_paper.article.trials import CONTRASTS, load_source, load_trials
 from psps_paper.living.model import ARM_COLUMNS, ARMS_DICTIONARY, CONTRASTS_DICTIONARY, Import
 from psps_paper.living.notes import _notes, printed_losses
 from psps_paper.tables.csv_text import csv_bytes, unprotected
+from psps_paper.tables.dataset import Dataset, dataset
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.files import only_writer, replace_folder
-from psps_paper.tables.load import load_table
-from psps_paper.tables.trials import SOURCE, TRIALS, trials_folder
+from psps_paper.tables.trials import SOURCE, TRIALS
 
 
 def write_trials(result: Import, folder: Path, *, add: bool = False, replace_printed: bool = False) -> Path:
@@ -45,7 +45,7 @@ def write_trials(result: Import, folder: Path, *, add: bool = False, replace_pri
         would be lost and ``replace_printed`` is not given.
     """
     outcome = result.source["outcome"]
-    lost = "" if add or replace_printed else printed_losses(result.contrasts, outcome, folder)
+    lost = "" if add or replace_printed else printed_losses(result.contrasts, outcome, dataset(folder))
     if lost:
         raise TableError(
             f"{result.source['file']}: these trials would stand in place of the printed network on every page, and lose"
@@ -55,12 +55,13 @@ def write_trials(result: Import, folder: Path, *, add: bool = False, replace_pri
         if add:
             beside_present(result, folder)
         contrasts, arms, sources = result.contrasts, result.arms, []
-        if trials_folder(folder):
-            present, source = load_trials(folder), load_source(folder)
+        data = dataset(folder)
+        if data.trials:
+            present, source = load_trials(data), load_source(data)
             kept = present if add else present[present["outcome"] != outcome]
             contrasts = pd.concat([kept, contrasts], ignore_index=True)
             sources = [entry for entry in source["sources"] if add or entry["outcome"] != outcome]
-            old_arms = load_arms(folder)
+            old_arms = load_arms(data)
             arms = pd.concat(
                 [table for table in (old_arms if add else old_arms[old_arms["outcome"] != outcome], arms) if len(table)]
                 or [old_arms],
@@ -83,13 +84,13 @@ def write_trials(result: Import, folder: Path, *, add: bool = False, replace_pri
     return folder / TRIALS
 
 
-def beside_present(result: Import, folder: Path) -> Import:
+def beside_present(result: Import, data: Dataset | Path | str) -> Import:
     """An addition as it stands beside the trials that are there; nothing is written.
 
     Parameters
     ----------
     result : Import
-    folder : Path
+    data : Dataset, Path or str
         The data folder.
 
     Returns
@@ -103,13 +104,13 @@ def beside_present(result: Import, folder: Path) -> Import:
         There are no trials of the outcome, they hold one of the studies, they have another measure, or both together
         cannot be fitted.
     """
-    source = result.source
+    data, source = dataset(data), result.source
     file, outcome = source["file"], source["outcome"]
-    present = load_trials(folder) if trials_folder(folder) else pd.DataFrame({"outcome": []})
+    present = load_trials(data) if data.trials else pd.DataFrame({"outcome": []})
     present = present[present["outcome"] == outcome]
     if present.empty:
         raise TableError(f"{file}: --add needs trials of outcome {outcome} to add to; import the review's own first")
-    for entry in load_source(folder)["sources"]:
+    for entry in load_source(data)["sources"]:
         if entry["outcome"] == outcome and entry.get("measure", source["measure"]) != source["measure"]:
             raise TableError(
                 f"{file}: gives {source['measure']}, and {entry['file']}, which is there, gave {entry['measure']}; one"
@@ -123,11 +124,11 @@ def beside_present(result: Import, folder: Path) -> Import:
         )
     together = pd.concat([present, result.contrasts], ignore_index=True)
     aside = set(result.listed["study"])
-    own = _notes(result.contrasts, aside, file, outcome, folder)
+    own = _notes(result.contrasts, aside, file, outcome, data)
     notes = [note for note in result.warnings if note not in own] + _notes(
-        together, aside, "contrasts.csv with the addition", outcome, folder
+        together, aside, "contrasts.csv with the addition", outcome, data
     )
-    arms = pd.concat([table for table in (load_arms(folder), result.arms) if len(table)] or [result.arms])
+    arms = pd.concat([table for table in (load_arms(data), result.arms) if len(table)] or [result.arms])
     unarmed = sorted(set(together["study"]) - set(arms.loc[arms["outcome"] == outcome, "study"]))
     if len(arms) and unarmed:
         rest = f" and {len(unarmed) - 5} more" if len(unarmed) > 5 else ""
@@ -135,13 +136,13 @@ def beside_present(result: Import, folder: Path) -> Import:
     return dataclasses.replace(result, warnings=notes)
 
 
-def load_arms(folder: Path) -> pd.DataFrame:
+def load_arms(data: Dataset | Path | str) -> pd.DataFrame:
     """Arms behind the contrasts, where arms were imported: DataFrame [outcome, study, treatment, n, mean, sd, events,
     rows]."""
-    place = trials_folder(folder)
-    if place is None or not (place / "arms.csv").is_file():
+    trials = dataset(data).trials
+    if trials is None or "arms" not in trials:
         return pd.DataFrame(columns=ARM_COLUMNS)
-    arms = load_table("arms", place)
+    arms = trials.table("arms")
     for name in ("outcome", "study", "treatment", "rows"):
         arms[name] = arms[name].map(unprotected)
     return arms

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from psps_paper.article.studies import included
-from psps_paper.tables.load import load_table
+from psps_paper.tables.dataset import dataset
 
 PAGE = "trials"
 _CITED = re.compile(r'<a class="reference internal" href="references\.html#[^"]*"( title="[^"]*")?>(\d+)</a>')
@@ -20,7 +20,7 @@ def trial_references(data: Path) -> frozenset[int]:
     """Reference numbers of the included trials of a data folder; none where it has no table of studies."""
     if not (data / "studies.csv").is_file():
         return frozenset()
-    return frozenset(int(ref) for ref in included(load_table("studies", data))["ref"].dropna())
+    return frozenset(int(ref) for ref in included(dataset(data).table("studies"))["ref"].dropna())
 
 
 def link_trials(body: str, refs: frozenset[int]) -> str:

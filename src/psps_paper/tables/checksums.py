@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path
 
 import pandas as pd
 
 from psps_paper.tables.conditions import shortened
+from psps_paper.tables.dataset import Dataset
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.files import write_atomically
-from psps_paper.tables.load import CHECKSUMS, data_folder
+from psps_paper.tables.load import CHECKSUMS
 
 
-def checksum(path: Path) -> str:
-    """SHA-256 of a file's bytes, hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def checksums(folder: Path | None = None) -> pd.Series:
-    """SHA-256 of each table and dictionary, indexed by its path below the data folder."""
-    folder = folder or data_folder()
-    paths = sorted([*folder.glob("*.csv"), *folder.glob("dictionaries/*.csv")])
-    return pd.Series({path.relative_to(folder).as_posix(): checksum(path) for path in paths}, dtype=str)
-
-
-def recorded_checksums(folder: Path | None = None) -> pd.Series:
+def recorded_checksums(folder: Path) -> pd.Series:
     """The checksums recorded in ``data/checksums.sha256`` (format of sha256sum)."""
-    path = (folder or data_folder()) / CHECKSUMS
+    path = folder / CHECKSUMS
     recorded = {}
     for number, line in enumerate(path.read_bytes().decode("utf-8", "replace").splitlines(), start=1):
         digest, gap, name = line.partition("  ")
@@ -40,14 +28,14 @@ def recorded_checksums(folder: Path | None = None) -> pd.Series:
     return pd.Series(recorded, dtype=str)
 
 
-def changed_files(folder: Path | None = None) -> list[str]:
+def changed_files(data: Dataset) -> list[str]:
     """Sentences that name each file of the data folder that is not what ``checksums.sha256`` recorded; none if all
     are."""
-    folder = folder or data_folder()
+    folder = data.folder
     remedy = "if on purpose: psps-paper tables --record"
     if not (folder / CHECKSUMS).is_file():
         return [f"{CHECKSUMS}: the file is missing; to write it: psps-paper tables --record"]
-    recorded, now = recorded_checksums(folder), checksums(folder)
+    recorded, now = recorded_checksums(folder), data.checksums
     faults = {
         "changed since recorded": [name for name in now.index if name in recorded and recorded[name] != now[name]],
         "not recorded": [name for name in now.index if name not in recorded],
@@ -56,9 +44,8 @@ def changed_files(folder: Path | None = None) -> list[str]:
     return [f"{name}: {fault}; {remedy}" for fault, names in faults.items() for name in names]
 
 
-def record_checksums(folder: Path | None = None) -> Path:
+def record_checksums(data: Dataset) -> Path:
     """Rewrite ``data/checksums.sha256``, for an author who has changed a table on purpose."""
-    folder = folder or data_folder()
-    path = folder / CHECKSUMS
-    write_atomically(path, "".join(f"{digest}  {name}\n" for name, digest in checksums(folder).items()).encode("utf-8"))
+    path = data.folder / CHECKSUMS
+    write_atomically(path, "".join(f"{digest}  {name}\n" for name, digest in data.checksums.items()).encode("utf-8"))
     return path

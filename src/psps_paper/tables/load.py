@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import re
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ def table_names(folder: Path | None = None) -> list[str]:
 def load_dictionary(name: str, folder: Path | None = None) -> pd.DataFrame:
     """Column dictionary of a table: one row a column, all text, empty string where nothing is said."""
     file_name = f"dictionaries/{name}.csv"
-    return _dictionary(_content((folder or data_folder()) / file_name, file_name), file_name)
+    return _dictionary(content_of((folder or data_folder()) / file_name, file_name), file_name)
 
 
 def _dictionary(content: bytes, file_name: str) -> pd.DataFrame:
@@ -95,13 +96,19 @@ def load_table(name: str, folder: Path | str | None = None) -> pd.DataFrame:
         Naming file, row, column, value and what was expected. Rows count from 1 at the first
         row of data.
     """
-    folder = Path(folder) if folder else data_folder()
-    if name not in table_names(folder):
-        raise TableError(f"{name}.csv: no such table; there are {', '.join(table_names(folder))}")
-    names = [f"{name}.csv", f"dictionaries/{name}.csv"]
-    if name != ROW_RULES and (folder / f"{ROW_RULES}.csv").exists():
-        names += [f"{ROW_RULES}.csv", f"dictionaries/{ROW_RULES}.csv"]
-    return _checked(name, *(_content(folder / file_name, file_name) for file_name in names)).copy()
+    place = Path(folder) if folder else data_folder()
+    rules = (place / f"{ROW_RULES}.csv").exists()
+    return checked_table(name, table_names(place), lambda file_name: content_of(place / file_name, file_name), rules)
+
+
+def checked_table(name: str, names: Sequence[str], content: Callable[[str], bytes], rules: bool) -> pd.DataFrame:
+    """:func:`load_table` from the names of all tables, the content of each file, and whether there are row rules."""
+    if name not in names:
+        raise TableError(f"{name}.csv: no such table; there are {', '.join(names)}")
+    files = [f"{name}.csv", f"dictionaries/{name}.csv"]
+    if rules and name != ROW_RULES:
+        files += [f"{ROW_RULES}.csv", f"dictionaries/{ROW_RULES}.csv"]
+    return _checked(name, *map(content, files)).copy()
 
 
 @lru_cache(maxsize=128)  # chapters and commands load the same tables over and over
@@ -244,7 +251,8 @@ def row_name(raw: pd.DataFrame, row: int) -> str:
     return f"row {row + 1}" + ("" if pd.isna(reference) or reference == "" else f" (ref {str(reference)[:80]})")
 
 
-def _content(path: Path, file_name: str) -> bytes:
+def content_of(path: Path, file_name: str) -> bytes:
+    """Content of a file; a TableError, which calls it ``file_name``, where it is missing."""
     if not path.is_file():
         raise TableError(f"{file_name}: " + ("is not a file" if path.exists() else "the file is missing"))
     return path.read_bytes()

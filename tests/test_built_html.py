@@ -140,7 +140,9 @@ def test_no_cell_shows_an_error_or_a_warning(built, stem):
 def test_claim_is_on_its_page_with_its_printed_value(built, claim):
     found = claim_elements(claim["chapter"]).get(claim["id"], [])
     assert found, f"{claim['chapter']}.html has no element with data-claim={claim['id']!r}"
-    assert {plain(element) for element in found} == {shown(claim)}
+    # Prose says "no" where the article says "none" or "without"; the row of the statement has the number.
+    said = {"no"} if shown(claim) == "0" and not re.search(r"\d", claim["printed"]) else set()
+    assert {plain(element) for element in found} == {shown(claim)} | said
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim["id"])

@@ -11,6 +11,7 @@ from scipy.stats import t as student
 from conftest import BOOK
 from psps_paper.article.published import published_edges, published_network
 from psps_paper.article.syntheses import sds_in_points
+from psps_paper.book.studies import high_risk_table
 from psps_paper.conclusions import certainty
 from psps_paper.conclusions.robustness import clinical_scale
 from psps_paper.ensemble import compatibility_map, implied_prediction_intervals, published_results, tau2_routes
@@ -384,6 +385,18 @@ def test_information_at_high_risk(basis):
     shares = certainty.high_risk_information(published_edges(basis.nma_published), basis.studies).set_index("treat2")
     assert shares.at[USUAL, "least share of estimates"] == 1
     assert shares.loc[SHAM, ["studies", "at high risk", "estimates"]].tolist() == [10, 6, 19]
+
+
+def test_information_at_high_risk_as_readers_see_it(basis):
+    # 6 of 10 studies with 19 estimates: 6 to 15 of them; every study against the others is at high risk
+    table = high_risk_table(certainty.high_risk_information(published_edges(basis.nma_published), basis.studies))
+    shares = table.set_index("comparison")["estimates from studies at high risk"].to_dict()
+    assert shares == {
+        "neuromodulation against placebo/sham": "32 to 79 %",
+        "neuromodulation against conservative + minimally invasive": "100 %",
+        "neuromodulation against conservative": "100 %",
+        "the whole network": "48 to 84 %",
+    }
 
 
 def test_information_at_high_risk_in_all(basis):

@@ -12,7 +12,7 @@ from conftest import BOOK
 from helpers import table
 from psps_paper.article.published import comparisons
 from psps_paper.book.conclusions import compatibility_texts
-from psps_paper.book.network import comparison_texts, prediction_texts, tau2_route_texts
+from psps_paper.book.network import comparison_texts, intervals_table, prediction_texts, tau2_route_texts
 from psps_paper.ensemble import (
     compatibility_map,
     implied_prediction_intervals,
@@ -123,6 +123,13 @@ def test_every_prediction_interval_includes_zero(intervals):
         prediction_texts(intervals.assign(narrow_lower=[0.1, *intervals["narrow_lower"][1:]]))["zero_of"]
         == "5 of the 6"
     )
+
+
+def test_readers_see_the_narrowest_and_the_widest_interval(intervals):
+    table = intervals_table(intervals).set_index("comparison")
+    assert list(table) == ["narrowest", "widest"] and len(table) == 6
+    # -0.123 to 0.833 and -0.249 to 0.965, by the same rows
+    assert table.loc["neuromodulation against placebo/sham"].tolist() == ["−0.12 to 0.83", "−0.25 to 0.97"]
 
 
 def test_each_combination_counts_once():

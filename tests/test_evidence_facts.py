@@ -10,7 +10,7 @@ import pytest
 
 from psps_paper.article import facts as evidence
 from psps_paper.article.studies import included
-from psps_paper.book.studies import facts_table
+from psps_paper.book.studies import facts_table, judged_table
 from psps_paper.formatting import out_of
 from psps_paper.tables.load import data_folder, load_dictionary, load_table
 
@@ -337,6 +337,12 @@ def test_differences_from_sources_rest_on_facts_of_the_same_study(facts):
     assert len(shown) == len(table) and shown["source"].notna().all()
     for row in table.itertuples():
         assert evidence.fact(facts, row.fact)["study"] == row.study
+
+
+def test_shares_of_judgements_have_one_decimal(facts, studies):
+    # Results, Risk of bias: 8.2, 26.5 and 65.3 %
+    table = judged_table(evidence.weighted_risk_of_bias(studies, facts))
+    assert table["percent of studies"].tolist() == ["8.2 %", "26.5 %", "65.3 %"]
 
 
 def test_weighted_risk_of_bias_adds_up(facts, studies):

@@ -160,6 +160,14 @@ def test_points_are_those_of_the_print(found):
     assert found["conservative"].tier == "implied" and found["placebo/sham"].tier == "printed"
 
 
+def test_the_front_page_says_at_least_how_many_patients(found):
+    # sample_sizes.csv: 207 to 299 and 72 to 116 patients
+    assert findings.trials_in_short(found["placebo/sham"]) == "10 trials, at least 207 patients"
+    assert findings.trials_in_short(found["conservative"]) == "1 trial, at least 72 patients"
+    known = dataclasses.replace(found["conservative"], patients_low=116)
+    assert findings.trials_in_short(known) == "1 trial, 116 patients"
+
+
 def test_wording_follows_size_and_interval(found):
     one = found["placebo/sham"]
     assert findings.answer_text(one) == "May relieve pain slightly more, but the evidence is very uncertain."
@@ -178,8 +186,18 @@ def test_no_summary_is_silent_on_what_was_not_counted(found):
         findings.harms_text(found["conservative"]) == findings.harms_in_short(found["conservative"]) == "no count found"
     )
     for text in (findings.harms_text(found["placebo/sham"]), findings.harms_in_short(found["placebo/sham"])):
-        assert "9 of 50 (18 %)" in text and text.endswith("no count found for 6")
-    assert "none or fewer than 1 in 10 in 3 trials" in findings.harms_in_short(found["placebo/sham"])
+        assert "9 of 50 (18 %)" in text and text.endswith("no count found for the other 6")
+    assert "; in 3 others under 1 in 10 did; no count" in findings.harms_in_short(found["placebo/sham"])
+    # ref 57: 32 % and no denominator; refs 57 and 71 count events, so that the second says whose it is
+    assert findings.harms_in_short(found["conservative + minimally invasive"]) == (
+        "in one trial 27 patients (32 %) had a device complication within 12 months; in another 18 of 102 (18 %) had an"
+        " adverse event related to stimulation within 6 months"
+    )
+    rare = dataclasses.replace(found["placebo/sham"], harms=[("1 of 30 (3 %) had to leave", "Al-Kaisy 2018", 0.03)])
+    assert (
+        findings.harms_in_short(rare)
+        == "in 4 trials under 1 in 10 had an adverse event; no count found for the other 6"
+    )
     assert "12 of 102 (12 %) had further surgery within 6 months (Rigoard 2019)" in findings.harms_text(
         found["conservative + minimally invasive"]
     )
@@ -187,7 +205,8 @@ def test_no_summary_is_silent_on_what_was_not_counted(found):
 
 def test_who_paid(found):
     assert (
-        findings.funding_text(found["placebo/sham"]) == "a device maker in 1 of 10 trials, others in 2; not found for 7"
+        findings.funding_text(found["placebo/sham"])
+        == "a device maker in 1 of 10 trials, other funders in 2; no funder found for the other 7"
     )
     assert (
         findings.funding_text(found["conservative + minimally invasive"]) == "Medtronic, a device maker, in both trials"

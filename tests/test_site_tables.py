@@ -69,6 +69,12 @@ def test_a_table_written_in_markdown_is_arranged_too():
     assert page.table["class"] == ["table", "psps-rows"] and page.td["data-head"] == "A"
 
 
+def test_headings_stand_above_their_numbers_and_lists_of_numbers_are_words():
+    page = soup(pd.DataFrame({"a": ["x", "y"], "n": [1, 20], "refs": ["57, 71", "49"]}))
+    assert [head.get("class") for head in page.select("thead th")] == [None, ["number"], None]
+    assert [cell.get("class") for cell in page.select("tbody td")] == [None, ["number"], None] * 2
+
+
 def test_cells_are_parted_for_a_search():
     text = soup(pd.DataFrame({"a": ["yes"], "b": ["low"], "c": ["used"]})).get_text()
     assert "yeslow" not in text and "lowused" not in text

@@ -282,14 +282,21 @@ def test_only_questions_with_several_studies_have_a_sign_test(studies):
     ("stated", "leans", "says"),
     [
         (["favours intervention"], ["not seen"], "No study here"),
-        (["no difference"], ["not seen"], "Of the only study said to show no difference no public"),
+        (["no difference"], ["not seen"], "For the only study said to show no difference no public"),
         (["no difference"], ["to the first arm"], "leans one way in"),
         (["no difference"], ["both ways"], "leans no way in"),
         (
             ["no difference"] * 3,
             ["both ways", "to another arm", "not seen"],
-            "Of 3 studies said to show no difference, public numbers were found for 2; in 1",
+            "Public numbers were found for 2 of the 3 studies said to show no difference; 1 of the 2 lean one way.",
         ),
+        (
+            ["no difference"] * 2,
+            ["not seen", "to another arm"],
+            "found for 1 of the 2 studies said to show no difference; it leans",
+        ),
+        (["no difference"] * 2, ["both ways", "not seen"], "it does not lean one way."),
+        (["no difference"] * 2, ["not seen"] * 2, "found for none of the 2 studies said to show no difference."),
     ],
 )
 def test_the_sentence_on_leaning_numbers_is_english_for_every_count(stated, leans, says):

@@ -44,12 +44,19 @@ def claim_span(claim: pd.Series) -> str:
         "why": how(claim),
     }
     data = "".join(f' data-{name}="{html.escape(text)}"' for name, text in carried.items())
-    short = " short" if len(claim["shown"]) < 3 else ""  # a single digit needs room around it to be pressed
+    said = said_text(claim)
+    short = " short" if len(said) < 3 else ""  # a single digit needs room around it to be pressed
     return (
         f'<a class="claim verdict-{claim["verdict"].replace(" ", "-")}{short}" data-claim="{claim["id"]}"'
-        f' href="{address(claim)}" aria-label="{html.escape(claim["shown"])},'
-        f' {claim["verdict"]}"{data}>{html.escape(claim["shown"])}</a>'
+        f' href="{address(claim)}" aria-label="{html.escape(said)},'
+        f' {claim["verdict"]}"{data}>{html.escape(said)}</a>'
     )
+
+
+def said_text(claim: pd.Series) -> str:
+    """A printed number as prose says it: "no" where the article says in words that there are none."""
+    in_words = not any(letter.isdigit() for letter in claim["printed"])
+    return "no" if claim["shown"] == "0" and in_words else claim["shown"]
 
 
 def address(claim: pd.Series) -> str:
@@ -64,7 +71,7 @@ def glue_claims(chapter: str, also: Sequence[str] = ()) -> None:
     if unknown:
         raise ValueError(f"also={unknown}: no such statement in claims.csv")
     for _, claim in checked[(checked["chapter"] == chapter) | checked["id"].isin(also)].iterrows():
-        glue(claim["id"], Shown(claim_span(claim), claim["shown"]), display=False)
+        glue(claim["id"], Shown(claim_span(claim), said_text(claim)), display=False)
 
 
 # A chapter asks twice, and the check takes seconds

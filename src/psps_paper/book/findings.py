@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,6 +19,7 @@ from psps_paper.tables.dataset import Dataset, dataset
 from psps_paper.tables.load import load_table
 
 FREQUENT = 0.1  # the front page names events that at least this share of patients had
+OPEN = r" of \d+ (?:or|to) \d+"  # patients that a page leaves open, in article.harms.count_text
 
 
 @dataclass(frozen=True)
@@ -195,6 +197,8 @@ def _finding(treat2: str, published: PublishedNetwork, shared: dict) -> Finding:
 def harm_texts(events: pd.DataFrame) -> list[tuple[str, str, float]]:
     """What happened in trials: ("12 of 102 (12 %) had a complication within 6 months", "Author 2019", 0.118).
 
+    Where a page leaves the number of patients open, the text tells the share alone: "27 patients (32 %) had".
+
     Parameters
     ----------
     events : DataFrame
@@ -204,7 +208,7 @@ def harm_texts(events: pd.DataFrame) -> list[tuple[str, str, float]]:
     rows = events[~events["part"] & ~events["count"].str.startswith("none")]
     rows = rows.assign(turn=rows.groupby("ref").cumcount()).sort_values(["turn", "ref"], kind="stable")
     return [
-        (f"{row.count_} had {row.event} within {row.time}", row.study, row.share)
+        (f"{re.sub(OPEN, ' patients', row.count_)} had {row.event} within {row.time}", row.study, row.share)
         for row in rows.rename(columns={"count": "count_"}).itertuples()
     ]
 
@@ -248,6 +252,13 @@ def trials_text(finding: Finding) -> str:
     return f"{finding.trials} {trials}, {finding.patients_low} to {finding.patients_high} patients"
 
 
+def trials_in_short(finding: Finding) -> str:
+    """The same for the front page: "10 trials, at least 207 patients", where pages leave their number open."""
+    counted = trials_text(finding).split(", ")[0]
+    low, high = finding.patients_low, finding.patients_high
+    return f"{counted}, {low if low == high else f'at least {low}'} patients"
+
+
 def harms_text(finding: Finding) -> str:
     """What can go wrong, as far as public pages count it; never silent about the trials that count nothing."""
     parts = [f"{text} ({study})" for text, study, _ in finding.harms]
@@ -259,16 +270,20 @@ def harms_text(finding: Finding) -> str:
 
 
 def harms_in_short(finding: Finding) -> str:
-    """The same for the front page: the two most frequent events, and how many trials count none or few."""
+    """The same for the front page: the two most frequent events, and how many trials count few, which may be none."""
     frequent = [(text, study) for text, study, share in finding.harms if share >= FREQUENT][:2]
     few = (
         finding.counts["counted"]
         + finding.counts["none"]
         - len({study for _, study, share in finding.harms if share >= FREQUENT})
     )
-    parts = [text for text, _ in frequent]
+    where = ["in one trial", "in another" if len({study for _, study in frequent}) > 1 else "there"]
+    parts = [f"{place} {text}" for place, (text, _) in zip(where, frequent, strict=False)]
     if few:
-        parts.append(f"none or fewer than 1 in {1 / FREQUENT:.0f} in {few} {'trial' if few == 1 else 'trials'}")
+        rare = f"under 1 in {1 / FREQUENT:.0f}"
+        trials = f"{few} {'trial' if few == 1 else 'trials'}"
+        others = f"{few} {'other' if few == 1 else 'others'}"
+        parts.append(f"in {others} {rare} did" if parts else f"in {trials} {rare} had an adverse event")
     return "; ".join([*parts, *_uncounted(finding)])
 
 
@@ -276,7 +291,7 @@ def _uncounted(finding: Finding) -> list[str]:
     missing = finding.counts["no count"]
     if missing == finding.trials:
         return [harms.NO_COUNT]
-    return [f"{harms.NO_COUNT} for {missing}"] if missing else []
+    return [f"{harms.NO_COUNT} for the other {missing}"] if missing else []
 
 
 def funding_text(finding: Finding) -> str:
@@ -287,10 +302,12 @@ def funding_text(finding: Finding) -> str:
         return f"{money['makers']}, a device maker, in {where}"
     parts = [
         f"a device maker in {money[harms.MAKER]} of {finding.trials} trials" if money[harms.MAKER] else "",
-        f"others in {money[harms.OTHER]}" if money[harms.OTHER] else "",
+        f"other funders in {money[harms.OTHER]}" if money[harms.OTHER] else "",
     ]
     text = ", ".join(filter(None, parts))
-    missing = f"not found for {money[harms.NOT_FOUND]}" if money[harms.NOT_FOUND] else ""
+    missing = (
+        f"no funder found for {'the other ' if text else ''}{money[harms.NOT_FOUND]}" if money[harms.NOT_FOUND] else ""
+    )
     return "; ".join(filter(None, [text, missing]))
 
 
@@ -338,7 +355,7 @@ def findings_texts(found: list[Finding]) -> dict[str, str]:
         texts |= {
             f"points_{key}": number(abs(finding.points[0]), 1),
             f"limits_{key}": limits_text(finding),
-            f"small_{key}": number(abs(finding.exact[0] * finding.sd_low)),
+            f"small_{key}": number(abs(finding.exact[0] * finding.sd_low), 1),
             f"smd_{key}": estimate(finding.te, finding.lower, finding.upper),
             f"patients_{key}": f"{finding.patients_low} to {finding.patients_high}",
             f"trials_{key}": str(finding.trials),
@@ -359,7 +376,8 @@ def findings_texts(found: list[Finding]) -> dict[str, str]:
 
 
 def note_texts(finding: Finding) -> dict[str, str]:
-    """The notes of a comparison: how the points were worked out, why this certainty, a new setting, responders."""
+    """The notes of a comparison, as its row meets them: how the points were worked out, a new setting, responders, why
+    this certainty."""
     judged: dict[str, list[str]] = {}
     for domain, judgement in finding.reasons.items():
         judged.setdefault(judgement, []).append(domain)
@@ -376,9 +394,9 @@ def note_texts(finding: Finding) -> dict[str, str]:
             f"One SMD is taken as {number(finding.sd)} points, the largest standard deviation found in these "
             "trials. "
             "With the smallest, "
-            f"{number(finding.sd_low)}, the mean would be {number(abs(finding.exact[0] * finding.sd_low))}.{printed}"
+            f"{number(finding.sd_low)}, the mean would be {number(abs(finding.exact[0] * finding.sd_low), 1)} points."
+            f"{printed}"
         ),
-        "certainty": f"{finding.lost.capitalize()} levels lost. {why[0].upper()}{why[1:]}.",
         "new setting": (
             f"In a new setting the SMD could be anywhere from {interval(*finding.prediction)} (prediction interval, by "
             "t with the degrees of freedom of Q less one)."
@@ -394,4 +412,5 @@ def note_texts(finding: Finding) -> dict[str, str]:
         notes["relief"] = (
             f"{counts}. Patients without a result count as not relieved. Patients knew which treatment they received."
         )
+    notes["certainty"] = f"{finding.lost.capitalize()} levels lost. {why[0].upper()}{why[1:]}."
     return notes

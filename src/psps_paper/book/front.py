@@ -15,6 +15,7 @@ from psps_paper.book.findings import (
     note_texts,
     points_text,
     relief_texts,
+    trials_in_short,
     trials_text,
 )
 from psps_paper.conclusions import certainty
@@ -67,7 +68,7 @@ def show_answers(found: list[Finding]) -> Shown:
         f"<div>{words}</div>"
         for words in (
             f"{found[0].treat1.capitalize()} compared with",
-            f"Difference in {found[0].outcome} on a scale of 0 to 10 (right: less)",
+            f"Difference in {found[0].outcome}, 0 to 10, and range that fits the data",
             "How sure, what can go wrong, who paid",
         )
     )
@@ -79,17 +80,17 @@ def show_answers(found: list[Finding]) -> Shown:
 
 
 def _answer(finding: Finding) -> str:
-    gloss = f"{html.escape(finding.gloss)}. " if finding.gloss else ""
-    implied = "; implied, not printed" if finding.tier == "implied" else ""
+    gloss = f'<p class="psps-note">{html.escape(finding.gloss)}</p>' if finding.gloss else ""
+    implied = "; derived from other results" * (finding.tier == "implied")
     plot = interval_plot(
-        finding, 320, ("no difference", f"{finding.important:g}: noticeable", f"{2 * finding.important:g} points")
+        finding, 320, ("no difference", f"{finding.important:g}: noticeable", f"{2 * finding.important:g} points less")
     )
     return (
         f'<section class="psps-answer psps-hue-{finding.place}"><div><h2 class="psps-class">{finding.name}</h2>'
-        f"<p>{gloss}{html.escape(answer_text(finding))}</p></div>"
+        f"{gloss}<p>{html.escape(answer_text(finding))}</p></div>"
         f'<div><p><span class="big psps-number">{points_text(finding)}</span> '
-        f'<span class="psps-number psps-note">95 % CI {limits_text(finding)}</span></p>'
-        f'{plot}<p class="psps-note">{trials_text(finding)}{implied}</p></div>'
+        f'<span class="psps-number psps-note">range {limits_text(finding)}</span></p>'
+        f'{plot}<p class="psps-note">{trials_in_short(finding)}{implied}</p></div>'
         f'<div><p>{grade(finding.certainty)}</p><dl class="psps-side">'
         f'<dt><a href="harms.html#what-went-wrong">Harms</a></dt><dd>{html.escape(harms_in_short(finding))}</dd>'
         f'<dt><a href="harms.html#who-paid">Who paid</a></dt><dd>{html.escape(funding_text(finding))}</dd>'
@@ -135,7 +136,7 @@ def show_summary(found: list[Finding]) -> Shown:
 
 
 def _summary_row(finding: Finding, row: int) -> str:
-    gloss = f"{html.escape(finding.gloss)}. " if finding.gloss else ""
+    gloss = f'<span class="psps-label">{html.escape(finding.gloss)}</span>' if finding.gloss else ""
     letters = {name: "abcd"[place] for place, name in enumerate(note_texts(finding))}
 
     def note(name: str) -> str:

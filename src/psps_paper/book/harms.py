@@ -23,7 +23,9 @@ from psps_paper.formatting import number, sentence_list
 
 
 def _study(row) -> Html:
-    return Html(f'<a href="{html.escape(row.source)}">{html.escape(row.study)}</a> [{row.ref}]')
+    return Html(
+        f'<a href="{html.escape(row.source)}">{html.escape(row.study)}</a> <span class="psps-ref">[{row.ref}]</span>'
+    )
 
 
 def went_wrong_table(table: pd.DataFrame) -> pd.DataFrame:

@@ -110,6 +110,32 @@ def tau2_route_texts(routes: pd.DataFrame, evidence: PublishedResults) -> dict[s
     }
 
 
+def intervals_table(intervals: pd.DataFrame) -> pd.DataFrame:
+    """Prediction intervals that the print allows as readers see them.
+
+    Parameters
+    ----------
+    intervals : DataFrame
+        From :func:`psps_paper.ensemble.implied_prediction_intervals`.
+
+    Returns
+    -------
+    DataFrame [comparison, narrowest, widest]
+        Intervals as text, in SMD.
+    """
+    return pd.DataFrame(
+        [
+            {
+                "comparison": f"{row.treat1} against {row.treat2}",
+                "narrowest": formatting.interval(row.narrow_lower, row.narrow_upper),
+                "widest": formatting.interval(row.wide_lower, row.wide_upper),
+            }
+            for row in intervals.itertuples()
+        ],
+        columns=["comparison", "narrowest", "widest"],
+    )
+
+
 def prediction_texts(intervals: pd.DataFrame) -> dict[str, str]:
     """How many prediction intervals that the print allows include zero even at their narrowest."""
     zero = (intervals["narrow_lower"] <= 0) & (intervals["narrow_upper"] >= 0)

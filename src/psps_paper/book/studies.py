@@ -104,6 +104,51 @@ def directions_page(directions: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def judged_table(weighted: pd.DataFrame) -> pd.DataFrame:
+    """Judgements by studies and by patients as readers see them, shares in percent with one decimal.
+
+    Parameters
+    ----------
+    weighted : DataFrame
+        From :func:`psps_paper.article.facts.weighted_risk_of_bias`.
+    """
+    shares = [name for name in weighted.columns if name.startswith("percent")]
+    return weighted.assign(
+        **{name: [f"{formatting.number(value, 1)} %" for value in weighted[name]] for name in shares}
+    )
+
+
+def high_risk_table(shares: pd.DataFrame) -> pd.DataFrame:
+    """How much of each comparison may come from trials at high risk of bias, as readers see it.
+
+    Parameters
+    ----------
+    shares : DataFrame
+        From :func:`psps_paper.conclusions.certainty.high_risk_information`.
+
+    Returns
+    -------
+    DataFrame [comparison, studies, at high risk, estimates, estimates from studies at high risk]
+        The last column in percent, "32 to 79 %" where only bounds are known.
+    """
+
+    def percent(low: float, high: float) -> str:
+        ends = dict.fromkeys(formatting.number(100 * end, 0) for end in (low, high))
+        return f"{' to '.join(ends)} %"
+
+    ends = shares[["least share of estimates", "greatest share of estimates"]].itertuples(index=False, name=None)
+    return pd.DataFrame(
+        {
+            "comparison": [
+                f"{first} against {second}" if second else first
+                for first, second in zip(shares["treat1"], shares["treat2"], strict=True)
+            ],
+            **{name: shares[name] for name in ("studies", "at high risk", "estimates")},
+            "estimates from studies at high risk": [percent(*both) for both in ends],
+        }
+    )
+
+
 def lean_sentence(directions: pd.DataFrame) -> str:
     """What the public numbers of the studies said to show no difference add, as a sentence.
 
@@ -115,18 +160,21 @@ def lean_sentence(directions: pd.DataFrame) -> str:
     Examples
     --------
     >>> lean_sentence(pd.DataFrame({"stated direction": ["no difference"], "numbers lean": ["not seen"]}))
-    'Of the only study said to show no difference no public numbers were found.'
+    'For the only study said to show no difference no public numbers were found.'
     """
     stated, seen, leaning = one_way(directions)
     if stated == 0:
         return "No study here is said to show no difference."
     if stated > 1:
+        lean = (
+            ("it leans" if leaning else "it does not lean") if seen == 1 else f"{formatting.out_of(leaning, seen)} lean"
+        )
         return (
-            f"Of {stated} studies said to show no difference, public numbers were found for {seen}; in {leaning} of"
-            " these they lean one way."
+            f"Public numbers were found for {formatting.out_of(seen, stated)} studies said to show no difference"
+            f"{f'; {lean} one way' if seen else ''}."
         )
     if seen == 0:
-        return "Of the only study said to show no difference no public numbers were found."
+        return "For the only study said to show no difference no public numbers were found."
     return (
         f"The only study said to show no difference leans {'one way' if leaning else 'no way'} in its own public"
         " numbers."

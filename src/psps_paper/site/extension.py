@@ -26,7 +26,7 @@ from pybtex.style.sorting import BaseSortingStyle
 from pybtex.style.template import names, sentence
 from sphinx.util import logging
 
-from psps_paper.site import formulas, paths, policy, tables, xray
+from psps_paper.site import formulas, paths, policy, search_words, tables, xray
 from psps_paper.site.glossary import PAGE, GlossaryDirective, explained, load_glossary
 from psps_paper.site.slimming import slim
 from psps_paper.site.trial_links import lead_to_cards
@@ -308,6 +308,8 @@ def setup(app) -> dict[str, bool]:
     app.add_js_file("psps-tables.js", loading_method="defer")
     app.add_js_file(xray.SCRIPT, loading_method="defer")
     app.add_js_file("psps-trials.js", loading_method="defer")
+    app.add_search_language(search_words.English)
+    app.connect("doctree-resolved", search_words.part_words)
     app.connect("config-inited", use_assets)
     app.connect("config-inited", paths.add_templates)
     app.connect("config-inited", run_all_chapters)

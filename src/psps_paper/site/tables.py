@@ -58,6 +58,7 @@ def _arranged_table(kind: str, attributes: str, inside: str, *, within: bool) ->
     heads = [plain(content) for *_, content in head]
     named = _VIEW.search(attributes)
     view = [int(position) for position in named[1].split()] if named else _view(heads, lines)
+    head, lines = _aligned(head, lines)
     top = " ".join(
         _tag(name if heads[position] else "td", marks, content)
         for position, (name, marks, content) in ((position, head[position]) for position in view)
@@ -73,6 +74,30 @@ def _arranged_table(kind: str, attributes: str, inside: str, *, within: bool) ->
         f'{around[0]}<table class="{kind}'
         f' psps-rows{opens}"{own}><thead><tr>{top}</tr></thead>\n<tbody>{body}</tbody></table>{around[1]}'
     )
+
+
+_Cells = list[tuple[str, str, str]]
+_NUMBER = ' class="number"'
+
+
+def _aligned(head: _Cells, lines: list[tuple[str, _Cells]]) -> tuple[_Cells, list[tuple[str, _Cells]]]:
+    """The heading of a column of numbers stands above them, at the right; lists of numbers ("57, 71") are words."""
+    columns = list(zip(*(cells for _, cells in lines), strict=False))
+    lists = {place for place, cells in enumerate(columns) if any(", " in plain(content) for *_, content in cells)}
+    numbers = {
+        place for place, cells in enumerate(columns) if place not in lists and all(_NUMBER in cell[1] for cell in cells)
+    }
+    head = [(name, marks + _NUMBER * (place in numbers), content) for place, (name, marks, content) in enumerate(head)]
+    return head, [
+        (
+            row,
+            [
+                (name, marks.replace(_NUMBER, "") if place in lists else marks, content)
+                for place, (name, marks, content) in enumerate(cells)
+            ],
+        )
+        for row, cells in lines
+    ]
 
 
 def _view(heads: list[str], lines: list[tuple[str, list[tuple[str, str, str]]]]) -> list[int]:

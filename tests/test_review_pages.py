@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import re
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import docx
 import numpy as np
@@ -26,6 +27,8 @@ from psps_paper.network import contribution_matrix, fit_network, network_meta_re
 from psps_paper.site.figures import in_reading_order, journal_figures, numbered
 from psps_paper.tables.errors import TableError
 from sample_reviews import sample_review
+from sizes import LONG
+from test_new_review import run_in
 
 pytestmark = pytest.mark.slow
 SIZES = (4, 20, 33)
@@ -56,9 +59,13 @@ def ids_of(parts: list[Shown]) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("n", SIZES if os.environ.get("PSPS_LONG") else (4, 20))
-def test_every_page_of_a_review_of_any_size_can_be_drawn(inside, n):
-    """Two outcomes, one with events; loops: each estimate, treatment and study is on its page, and no id twice."""
+@pytest.mark.long
+@pytest.mark.parametrize("n", SIZES if LONG else (4, 33))
+def test_every_page_of_a_review_of_any_size_can_be_drawn(folders, inside, n):
+    """Two outcomes, one with events; loops: each estimate, treatment and study is on its page, and no id twice.
+
+    In ``make long`` the review is built too, and passes the tests that it ships.
+    """
     review = inside(n)
     made = {"network": [], "evidence": [], "certainty": [], "further": []}
     for outcome in review.outcomes:
@@ -77,6 +84,14 @@ def test_every_page_of_a_review_of_any_size_can_be_drawn(inside, n):
     assert "Risk of bias:" in studies and "Records identified" in studies
     assert all(study in studies for study in review.studies["study"])
     assert "Hasse diagram" in pages.outcomes_together(review)[0].text
+    for chapter in ("index", "heterogeneity", "data", "what_changed"):
+        cells = re.findall(r"```\{code-cell\} python\n(.*?)```", Path(f"{chapter}.md").read_text(), re.DOTALL)
+        names: dict = {}
+        for cell in cells:
+            exec(re.sub("^:.*$", "", cell, flags=re.MULTILINE), names)
+        assert cells and any(name in names for name in ("review", "open_review"))
+    if LONG:
+        run_in(folders[n], ["make", "test"])
 
 
 def test_the_league_table_of_thirty_three_treatments_pages(inside):
@@ -210,7 +225,7 @@ def test_dots_of_the_network_are_as_large_as_its_patients_or_say_that_they_are_n
 
 def test_every_page_that_depends_on_the_model_names_it(inside):
     """The estimator, what is counted as a study, corrections, and the level: issue reports had it nowhere."""
-    review = inside(20)
+    review = inside(4)
     for outcome, estimator in (("relapse", "(REML)"), ("score", "(DL)")):
         for part in (pages.network_parts, pages.evidence_parts, pages.certainty_parts):
             said = part(review, outcome)[0].text
@@ -222,7 +237,7 @@ def test_every_page_that_depends_on_the_model_names_it(inside):
 
 def test_a_page_names_the_measure_of_each_outcome(inside):
     """No te is called SMD that is none."""
-    review = inside(20)
+    review = inside(4)
     assert set(review.contrasts()["measure"]) == {"odds ratio", "mean difference"}
     text = " ".join(part.text for o in review.outcomes for part in pages.network_parts(review, o))
     assert "SMD" not in text and "standardised" not in text

@@ -123,11 +123,11 @@ def axe_violations(page) -> list[tuple[str, list[str]]]:
     """What axe-core finds by all its rules, those of WCAG 2.2 and experimental ones too, contrast aside: the rules that
     are broken, each with the first elements that break it.
 
-    Rows after the tenth of a table have the structure of those before; axe-core takes them as away. With ``preload`` it
+    Rows after the tenth of a table, and the like, have the structure of those before; axe-core takes them as away. With ``preload`` it
     would fetch the style sheets again, from wrong addresses.
     """
     page.evaluate(Axe().axe_script)
-    rows = page.add_style_tag(content="tbody tr:nth-child(n+11) { display: none !important }")
+    rows = page.add_style_tag(content=":is(tbody tr, .psps-card, dl.py):nth-of-type(n+11) { display: none !important }")
     found = page.evaluate(AXE, [{"include": [["html"]]}, {"rules": page.evaluate(ALL_BUT_CONTRAST)}])
     rows.evaluate("style => style.remove()")
     return found
@@ -249,7 +249,8 @@ PALE = """() => {
 HIDDEN_COLUMNS = """() => [...document.querySelectorAll(".table-wrap, .pst-scrollable-table-container, table")]
 .filter(e => e.getClientRects().length && (e.scrollWidth > e.clientWidth + 1 || e.getBoundingClientRect().right > innerWidth + 1))
 .map(e => e.closest("figure")?.id || e.outerHTML.slice(0, 80))"""
-ALL_OPEN = "document.querySelectorAll('details').forEach(details => details.open = true)"
+ALL_OPEN = """document.querySelectorAll('details').forEach(details => details.open = true);
+dispatchEvent(new Event("resize"))"""
 
 CUT_OFF = """() => [...document.querySelectorAll("figure.psps svg text")].filter(e => e.checkVisibility() && e.textContent.trim()).filter(e => {
   const [text, drawing] = [e, e.closest("svg")].map(e => e.getBoundingClientRect());

@@ -132,7 +132,9 @@ class Frame:
     def close(self, canvas: Axes, axes: Axes, name: str, null: float) -> None:
         """Write the name of the axis and what each side of ``null`` favours."""
         size = self.page.size
-        layout.write(canvas, self.left + self.across / 2, self.bottom - 2.4 * size, name, size, ha="center")
+        half = layout.text_width(name, size) / 2 + 1
+        middle = min(max(self.left + self.across / 2, half), self.page.total - half)
+        layout.write(canvas, middle, self.bottom - 2.4 * size, name, size, ha="center")
         _write_favours(canvas, axes, self, null, self.bottom - 3.5 * size)
 
 

@@ -267,7 +267,9 @@ NAMED = {
     'search-button-field search-button__button pst-js-only" title="Search" aria-label="Search"': (
         'search-button-field search-button__button pst-js-only"'
     ),
-    '<i class="theme-switch ': '<i aria-hidden="true" class="theme-switch ',
+    'data-mode="light" title="Light"': 'data-mode="light"',
+    'data-mode="dark"  title="Dark"': 'data-mode="dark"',
+    'data-mode="auto"  title="System Settings"': 'data-mode="auto"',
 }
 
 

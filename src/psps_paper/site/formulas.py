@@ -9,6 +9,7 @@ STIX Two Math; ``tests/test_formulas.py`` finds a formula with another character
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from pathlib import Path
@@ -106,8 +107,14 @@ def _problem(element: ElementTree.Element) -> str:
     return ""
 
 
+NAME = {"aria-label": "Formula"}  # of what the keyboard stops at; :func:`joined` adds a number
+
+
 def joined(body: str) -> str:
-    """A page's body without line breaks between a formula and the comma after it."""
+    """A page's body without line breaks between a formula and the comma after it, and with numbers in the names of
+    formulas that stand on lines of their own."""
+    numbers = itertools.count(1)
+    body = re.sub('aria-label="Formula"', lambda _: f'aria-label="Formula {next(numbers)}"', body)
     return re.sub(
         r'(<span class="math [^>]*><math(?:(?!</math>).)*</math></span>)([.,;:)]+)',
         r'<span class="with-comma">\1\2</span>',
@@ -132,7 +139,9 @@ def visit_math(self, node: nodes.math) -> None:
 def visit_displaymath(self, node: nodes.math_block) -> None:
     """Sphinx: formulas on lines of their own, with the number of the equation where it has a label."""
     # A wide one scrolls, and so a key must reach it.
-    self.body.append(self.starttag(node, "div", CLASS="math notranslate nohighlight", tabindex="0", role="group"))
+    self.body.append(
+        self.starttag(node, "div", CLASS="math notranslate nohighlight", tabindex="0", role="region", **NAME)
+    )
     if node["number"]:
         self.body.append(f'<span class="eqno">({get_node_equation_number(self, node)})')
         self.add_permalink_ref(node, "Link to this equation")

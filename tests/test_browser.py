@@ -387,7 +387,7 @@ OPENS = {
     "a trial on the page of trials": ("trials", "details.psps-card > summary", ".psps-card-body"),
     "the notes of a row": ("summary_of_findings", "details.psps-more > summary", "details.psps-more li"),
     "the rest of a row": ("certainty", "#table-certainty .psps-rest summary", "#table-certainty .psps-rest dl"),
-    "a long table": ("reproduction_status", "details.psps-long > summary", "details.psps-long table"),
+    "a long table": ("certainty", "details.psps-long > summary", "details.psps-long table"),
     "details under a finding": ("robustness", "details.psps-more > summary", "details.psps-more figure"),
 }
 

@@ -223,6 +223,10 @@ def plain_sheet(make: dict) -> str:
     return make["sheet"](make["ROWS"])
 
 
+def texts(make: dict, body: str) -> str:
+    return f'<?xml version="1.0"?><sst xmlns="{make["NS"]}">{body}</sst>'
+
+
 WORKBOOKS = {
     # each makes book(path, first, ...) arguments; the pattern of the message, or None where the two rows are read
     "borders": (
@@ -245,11 +249,11 @@ WORKBOOKS = {
         lambda m: {
             "first": (
                 plain_sheet(m).replace(
-                    "</worksheet>", "<mergeCells>" + '<mergeCell ref="A2:A9000"/>' * 9_000 + "</mergeCells></worksheet>"
+                    "</worksheet>", "<mergeCells>" + '<mergeCell ref="A3:A9000"/>' * 9_000 + "</mergeCells></worksheet>"
                 )
             )
         },
-        "merged area A2:A9000 overlaps",
+        "merged area A3:A9000 overlaps",
     ),
     "attributes": (
         lambda m: {
@@ -283,6 +287,122 @@ WORKBOOKS = {
         },
         "takes more than 400,000,000 bytes or 5 seconds to read, the limits",
     ),
+    "phonetic texts": (
+        lambda m: {"strings": texts(m, "<si><t>a</t>" + "<rPh sb='0' eb='1'><t>x</t></rPh>" * 600_000 + "</si>")},
+        "more than 2,000,000 tags in xl/sharedStrings.xml, the limit",
+    ),
+    "a list of texts that says it is long": (
+        lambda m: {
+            "strings": texts(m, "<si><t>a</t></si>").replace(
+                "<sst ", '<sst count="4294967295" uniqueCount="4294967295" '
+            )
+        },
+        "takes more than 400,000,000 bytes or 5 seconds to read, the limits",
+    ),
+    "a comment in the list of texts": (
+        lambda m: {"strings": texts(m, "<si><t>Alder<!-- --> 2005</t></si>")},
+        "sharedStrings.xml holds a comment of XML",
+    ),
+    "a comment in a number": (
+        lambda m: {"first": plain_sheet(m).replace("0.5", "0.<!-- x -->5")},
+        "cell D2 of the sheet holds a comment of XML inside its value",
+    ),
+    "an instruction in a number": (
+        lambda m: {"first": plain_sheet(m).replace("0.5", "0.<?x y?>5")},
+        "cell D2 of the sheet holds a comment of XML inside its value",
+    ),
+    "two values in a cell": (
+        lambda m: {"first": plain_sheet(m).replace("<v>0.5</v>", "<v>0.5</v><v>0.7</v>")},
+        "cell D2 of the sheet holds two values",
+    ),
+    "a text and a value in a cell": (
+        lambda m: {"first": plain_sheet(m).replace("<v>0.5</v>", "<is><t>0.5</t></is><v>0.7</v>")},
+        "cell D2 of the sheet holds two values",
+    ),
+    "cells in two parts": (
+        lambda m: {"first": plain_sheet(m).replace("</worksheet>", "<sheetData/></worksheet>")},
+        "holds its cells in two parts",
+    ),
+    "a study under a merged area": (
+        lambda m: {
+            "first": plain_sheet(m).replace(
+                "</worksheet>", '<mergeCells><mergeCell ref="A2:A3"/></mergeCells></worksheet>'
+            )
+        },
+        "cell A3 of the sheet lies under the merged area A2:A3 and holds something else",
+    ),
+    "numbers under a merged area": (
+        lambda m: {
+            "first": plain_sheet(m).replace(
+                "</worksheet>", '<mergeCells><mergeCell ref="A2:XFD1048576"/></mergeCells></worksheet>'
+            )
+        },
+        "cell B2 of the sheet lies under the merged area A2:XFD1048576 and holds something else",
+    ),
+    "merged areas": (
+        lambda m: {
+            "first": plain_sheet(m).replace(
+                "</worksheet>",
+                "<mergeCells>"
+                + "".join(f'<mergeCell ref="A{k}:B{k}"/>' for k in range(10, 200_010))
+                + "</mergeCells></worksheet>",
+            )
+        },
+        "200,000 merged areas, the limit is 10,000",
+    ),
+    "names": (
+        lambda m: {"names": "<definedNames>" + '<definedName name="a">A1</definedName>' * 300_000 + "</definedNames>"},
+        "more than 500,000 tags in xl/workbook.xml, the limit",
+    ),
+    "drawings": (
+        lambda m: {"more": [("xl/drawings/drawing1.xml", "<a>" + "<b/>" * 600_000 + "</a>")]},
+        "more than 500,000 tags in xl/drawings/drawing1.xml, the limit",
+    ),
+    "comments": (
+        lambda m: {"more": [("xl/comments1.xml", "<a>" + "<b/>" * 600_000 + "</a>")]},
+        "more than 500,000 tags in xl/comments1.xml, the limit",
+    ),
+    "parts of other workbooks": (
+        lambda m: {"more": [(f"xl/externalLinks/externalLink{k}.xml", "<x/>") for k in range(1_000)]},
+        "1005 parts in the workbook, the limit is 1000",
+    ),
+    "a sheet at another address": (
+        lambda m: {
+            "more": [
+                (
+                    "xl/_rels/workbook.xml.rels",
+                    f'<Relationships xmlns="{m["PKG"]}/relationships"><Relationship Id="rId1"'
+                    f' Type="{m["REL"]}/worksheet" Target="http://127.0.0.1:9/x.xml" TargetMode="External"/>'
+                    "</Relationships>",
+                )
+            ]
+        },
+        "not a readable XLSX workbook",
+    ),
+    "entities": (
+        lambda m: {
+            "first": plain_sheet(m).replace("?>", '?><!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]>', 1)
+        },
+        "declares XML entities",
+    ),
+    "a dimension of the whole sheet": (
+        lambda m: {"first": plain_sheet(m).replace("<sheetData>", '<dimension ref="A1:XFD1048576"/><sheetData>')},
+        None,
+    ),
+    "a row of no height": (
+        lambda m: {"first": plain_sheet(m).replace('<row r="2"', '<row r="2" ht="0" customHeight="1"')},
+        None,
+    ),
+    "rows of no height": (
+        lambda m: {"first": plain_sheet(m).replace("<sheetData>", '<sheetFormatPr zeroHeight="1"/><sheetData>')},
+        None,
+    ),
+    "a column of no width": (
+        lambda m: {
+            "first": plain_sheet(m).replace("<sheetData>", '<cols><col min="4" max="4" width="0"/></cols><sheetData>')
+        },
+        None,
+    ),
     "hidden for ever": (lambda m: {"states": ["veryHidden"], "sheets": 2}, None),
     "cells without places": (lambda m: {"first": re.sub(r' r="[A-Z]+\d+"', "", plain_sheet(m))}, None),
 }
@@ -297,7 +417,7 @@ def test_a_hostile_workbook_of_the_same_kinds(folder, make, name):
     )
     if message is None:
         check_numbers(done, LISTED_TWO, folder)
-        assert ("hidden" in done.out) == (name == "hidden for ever")
+        assert ("hidden" in done.out) == (name == "hidden for ever" or " of no " in name)
     else:
         check_refusal(done, {"refused": [r"any\.xlsx", message]})
 
@@ -370,12 +490,56 @@ def test_a_hostile_pasted_text_is_refused_in_time(folder, text):
     check_refusal(run_limited(folder, ["audit", "any.txt"]), {"refused": [r"any\.txt: no estimate"]})
 
 
+COLUMNS = {
+    "te": [
+        *(
+            "log te",
+            "exp(te)",
+            "1/te",
+            "te^2",
+            "|te|",
+            "te*100",
+            "te (x100)",
+            "te %",
+            "te reversed",
+            "minus te",
+            "\u2212te",
+        ),
+        *("\u2013te", "te rank", "te baseline", "no te", "te sd", "\u0394te", "1-te", "t\u0435"),
+    ],
+    "se": [
+        *("SE^2", "se2", "1/se", "1/se^2", "var(te)", "CI width", "CI length", "half width", "2*se", "1.96*se", "se/2"),
+        *("log se", "ln(se)", "-se", "\u00b1se", "SE sq", "precision", "weight", "se**2", "sd(te)", "se (x100)"),
+    ],
+}
+
+
+@pytest.mark.parametrize(("name", "other"), [(name, other) for name in COLUMNS for other in COLUMNS[name]])
+def test_a_column_of_another_quantity_is_not_read_as_it(folder, name, other):
+    header = ",".join(
+        f'"{other}"' if column == name else column for column in ("study", "treat1", "treat2", "te", "se")
+    )
+    (folder / "any.csv").write_text(f"{header}\nAlder 2005,tablet,usual care,0.5,0.2\n", encoding="utf-8")
+    done = run_limited(
+        folder, ["import", "any.csv", "--kind", "contrasts", "--outcome", "sleep", "--data", "review/data"]
+    )
+    check_refusal(done, {"refused": [r"any\.csv", re.escape(other)]})
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--skip", "99999999999999999999"], r"any\.csv: the file is empty"),
         (["--set", "treat1=\x9b31m"], r"--set treat1='\\x9b31m': holds a control character"),
         (["--label", "tablet=\u202eb"], r"--label tablet='\\u202eb': holds a control character"),
+        (["--label", "tablet==1+1"], r"--label tablet==1\+1: expected a name"),
+        (["--label", "tablet=NA"], r"--label tablet=NA: expected a name, not a missing value"),
+        (["--label", "tablet=" + "x" * 3_000], r"--label tablet=\.\.\.: 3,000 characters, the limit is 2,000"),
+        (["--set", "treat1=" + "x" * 3_000], r"--set treat1=\.\.\.: 3,000 characters, the limit is 2,000"),
+        (["--set", "treat1=A", "--map", "treat1=treat1"], r"--set treat1=A: --map names a column for it too, 'treat1'"),
+        (["--map", "te=te", "--map", "te=se"], r"--map te=se: te is given twice"),
+        (["--set", "te=0.5"], r"--set te: only study, treat1, treat2 and treatment"),
+        (["--where", "te=.5"], r"nothing of 2 rows can be used \(2 not selected\)"),
     ],
 )
 def test_a_hostile_option_is_refused(folder, options, message):

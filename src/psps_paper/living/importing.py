@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from psps_paper.living.arms import _suspected_errors, from_arms
-from psps_paper.living.cells import Reading, _Cells
+from psps_paper.living.cells import MISSING, Reading, _Cells
 from psps_paper.living.contrasts import from_contrasts
 from psps_paper.living.decimals import Decimals
 from psps_paper.living.formats import COLUMN_KINDS, REVMAN_WEB, Layout, plain, recognise
@@ -17,9 +17,10 @@ from psps_paper.living.model import LOG_MEASURES, Estimates, Import, ImportLog, 
 from psps_paper.living.notes import _label_notes, _look_alikes, _notes, _without_sd
 from psps_paper.living.printed import with_limits_apart
 from psps_paper.living.reading import CONTROL, RawTable, read_table
+from psps_paper.tables.csv_text import runs_as_formula
 from psps_paper.tables.dataset import Dataset, dataset
 from psps_paper.tables.errors import TableError
-from psps_paper.tables.limits import MAX_ESTIMATES, MAX_TREATMENTS
+from psps_paper.tables.limits import MAX_CELL, MAX_ESTIMATES, MAX_TREATMENTS
 
 LARGEST_LOG = 30.0
 
@@ -105,6 +106,17 @@ def _check_texts(options: Options, file: str) -> None:
         for name, text in texts.items():
             if CONTROL.search(text):
                 raise TableError(f"{option} {name}={text!r}: holds a control character; expected text")
+            if len(text) > MAX_CELL:
+                raise TableError(f"{option} {name}=...: {len(text):,} characters, the limit is {MAX_CELL:,}")
+            if text.strip().lower() in MISSING or runs_as_formula(text):
+                raise TableError(
+                    f"{option} {name}={text}: expected a name, not a missing value or what a spreadsheet would run"
+                )
+    for name in options.constants.keys() & options.mapping.keys():
+        raise TableError(
+            f"--set {name}={options.constants[name]}: --map names a column for it too,"
+            f" {options.mapping[name]!r}; expected one of them"
+        )
 
 
 def _check_labels(reading: Reading) -> None:

@@ -35,6 +35,8 @@ from psps_paper.tables.limits import (
 NEW_WORKBOOK, OLD_WORKBOOK = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"  # with which XLSX and XLS begin
 SPARE_ROWS = 1_000  # captions above a table, beyond the limit of its rows
 MAX_MERGED = 10_000
+MAX_MERGED_ROWS = 200_000  # of all merged areas together
+_ASIDE = re.compile(rb"<!--|<\?")  # a comment or an instruction of XML
 _READER = Path(__file__).with_name("workbook_cells.py")
 _PLACE = re.compile(r"([A-Z]{1,3})([1-9][0-9]{0,6})")
 _TEXTS = re.compile(rb"<(?:\w+:)?si[\s/>]")
@@ -128,6 +130,7 @@ def workbook_lines(
         return [], [], []
     _, hidden, part = pages[chosen]
     page = scanned[part].found
+    _check_number_of_areas(name, page.merged)
     found = _values(name, content, chosen)
     if [title for title, _ in found["sheets"]] != [title for title, _, _ in pages]:
         raise _unreadable(name, "its sheets are listed in two ways")
@@ -184,9 +187,9 @@ def _cell(page: _Sheet, row: int, column: int, kind: str, text: str) -> str:
 
 def _fill_merged(name: str, lines: list[list[str]], merged: list[str]) -> list[str]:
     """Write the value of cells merged downwards into each of them; what was done."""
-    if len(merged) > MAX_MERGED:
-        raise TableError(f"{name}: {len(merged):,} merged areas, the limit is {MAX_MERGED:,}")
+    _check_number_of_areas(name, merged)
     done = []
+    visited = 0
     filled: dict[str, set[int]] = {}
     for area in merged:
         ends = area.split(":")
@@ -197,6 +200,10 @@ def _fill_merged(name: str, lines: list[list[str]], merged: list[str]) -> list[s
         value = (
             lines[top - 1][_number(first) - 1] if top <= len(lines) and _number(first) <= len(lines[top - 1]) else ""
         )
+        visited += min(bottom, len(lines)) - top + 1
+        if visited > MAX_MERGED_ROWS:
+            raise TableError(f"{name}: merged areas of more than {MAX_MERGED_ROWS:,} rows in all, the limit")
+        _check_covered(name, lines, area, (_number(first), top), (_number(last), bottom))
         if first != last or not value or top == bottom:  # side by side they are headings; the header itself has one row
             continue
         if bottom > MAX_ROWS + SPARE_ROWS:
@@ -211,6 +218,25 @@ def _fill_merged(name: str, lines: list[list[str]], merged: list[str]) -> list[s
             line[_number(first) - 1] = value
         done.append(area)
     return [f"cells merged in the workbook each got the value of the merged area: {_some(done)}"] if done else []
+
+
+def _check_number_of_areas(name: str, merged: list[str]) -> None:
+    if len(merged) > MAX_MERGED:
+        raise TableError(f"{name}: {len(merged):,} merged areas, the limit is {MAX_MERGED:,}")
+
+
+def _check_covered(name: str, lines: list[list[str]], area: str, first: tuple[int, int], last: tuple[int, int]) -> None:
+    """Refuse a cell of a merged area that holds something else than the first one, which alone is seen."""
+    (left, top), (right, bottom) = first, last
+    value = None
+    for row, line in enumerate(lines[top - 1 : bottom], top):
+        for column, cell in enumerate(line[left - 1 : right], left):
+            value = cell if value is None else value
+            if cell and cell != value:
+                raise TableError(
+                    f"{name}: cell {_letters(column)}{row} of the sheet lies under the merged area {area[:40]} and"
+                    " holds something else than it shows; take the area apart, or empty the cell"
+                )
 
 
 def _trimmed(lines: list[list[str]]) -> list[list[str]]:
@@ -265,6 +291,8 @@ def _check_part(name: str, part: str, xml: bytes) -> int:
             " program writes"
         )
     limit = MAX_SHEET_TAGS if _CONTENT.fullmatch(part) else MAX_PART_TAGS
+    if part.lower().endswith("sharedstrings.xml") and _ASIDE.search(xml, max(0, xml.find(b"<si"))):
+        raise TableError(f"{name}: {part} holds a comment of XML, as no spreadsheet program writes it")
     n_tags = xml.count(b"<")
     if n_tags > limit:
         raise TableError(f"{name}: more than {limit:,} tags in {part}, the limit")
@@ -313,8 +341,10 @@ class _Scan:
         self.formula: str | None = None
         self.value: str | None = None
         self.text: list[str] | None = None
+        self.n_data, self.zero_height = 0, False
         parser = expat.ParserCreate()
         parser.buffer_text = True
+        parser.CommentHandler = parser.ProcessingInstructionHandler = self.aside
         parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = (
             self.start,
             self.end,
@@ -329,13 +359,42 @@ class _Scan:
         elif tag == "c":
             self.start_cell(given)
         elif tag in ("f", "v", "t"):
-            self.text = []
-        elif tag == "col" and given.get("hidden") in ("1", "true"):
+            self.start_text(tag)
+        elif tag == "is" and self.value is not None:
+            self.fail_twice()
+        elif tag == "sheetData":
+            self.n_data += 1
+            if self.n_data > 1:
+                raise TableError(
+                    f"{self.name}: a sheet holds its cells in two parts, as no spreadsheet program writes it"
+                )
+        elif tag == "sheetFormatPr":
+            self.zero_height = given.get("zeroHeight") in ("1", "true", "on")
+        elif tag == "col" and (given.get("hidden") in ("1", "true", "on") or _is_zero(given.get("width"))):
             first, last = int(given["min"]), min(int(given["max"]), MAX_COLUMNS)
             if first <= last:
                 self.found.hidden_columns.append((first, last))
         elif tag == "mergeCell":
             self.found.merged.append(given["ref"])
+
+    def start_text(self, tag: str) -> None:
+        if tag == "v" and self.value is not None:
+            self.fail_twice()
+        self.text = []
+
+    def fail_twice(self) -> None:
+        raise TableError(
+            f"{self.name}: cell {_letters(self.column)}{self.row} of the sheet holds two values, as no spreadsheet"
+            " program writes it"
+        )
+
+    def aside(self, *_: str) -> None:
+        """A comment or an instruction inside a value, where readers differ in what they make of it."""
+        if self.text is not None:
+            raise TableError(
+                f"{self.name}: cell {_letters(self.column)}{self.row} of the sheet holds a comment of XML inside its"
+                " value, as no spreadsheet program writes it"
+            )
 
     def start_row(self, given: dict[str, str]) -> None:
         number = int(given.get("r", self.row + 1))
@@ -345,7 +404,8 @@ class _Scan:
                 " it; open the workbook and save it again"
             )
         self.row, self.column = number, 0
-        if given.get("hidden") in ("1", "true"):
+        without = self.zero_height and "ht" not in given and given.get("hidden") not in ("0", "false", "off")
+        if given.get("hidden") in ("1", "true", "on") or _is_zero(given.get("ht")) or without:
             self.found.hidden_rows.append(number)
 
     def start_cell(self, given: dict[str, str]) -> None:
@@ -477,6 +537,14 @@ def _unreadable(name: str, why: str) -> TableError:
         f"{name}: not a readable {'XLS' if old else 'XLSX'} workbook ({why}); open it and "
         + ("save it as XLSX" if old else "save it again")
     )
+
+
+def _is_zero(size: str | None) -> bool:
+    """Whether a width or height is given and is 0."""
+    try:
+        return size is not None and float(size) == 0
+    except ValueError:
+        return False
 
 
 def _letters(column: int) -> str:

@@ -46,25 +46,15 @@ def writes(source: str) -> Iterator[tuple[int, str]]:
         owner, _, name = whole.rpartition(".")
         keywords = {keyword.arg: keyword.value for keyword in call.keywords}
         first = call.args[0] if call.args else None
+        in_memory = first is not None and ast.unparse(first) in BUFFERS
         if (
             name in ALWAYS
             or name in MODULE_CALLS.get(owner, ())
-            or (
-                name in TO_FIRST
-                and owner
-                and first is not None
-                and first is not None
-                and ast.unparse(first) not in BUFFERS
-            )
+            or (name in TO_FIRST and owner and first is not None and not in_memory)
             or ((name in TO_FIRST or name in {"screenshot", "pdf"}) and TO_KEYWORD & keywords.keys())
             or (name in DUMPS and len(call.args) > 1 and ast.unparse(call.args[1]) not in BUFFERS)
             or (name in {"open", "fdopen"} and _to_write(call, name, owner, keywords))
-            or (
-                name in ARCHIVES
-                and _to_write(call, name, owner, keywords)
-                and first is not None
-                and ast.unparse(first) not in BUFFERS
-            )
+            or (name in ARCHIVES and _to_write(call, name, owner, keywords) and not in_memory)
             # Of a path: one argument that is no text; a text's replace has two, a table's rename takes names
             or (name in {"replace", "rename"} and owner and len(call.args) == 1 and not keywords and _is_place(first))
         ):
@@ -100,6 +90,7 @@ PLANTED = [
     "np.savez(path, a=1)",
     "zipfile.ZipFile(path, 'w')",
     "ZipFile(path, mode='a')",
+    "gzip.GzipFile(filename=path, mode='wb')",
     "json.dump(content, file)",
     "shutil.copyfile(a, b)",
     "shutil.move(a, b)",

@@ -31,7 +31,7 @@ CONCERNED = {
     "claim": ["test_claims.py", "test_article_numbers.py"],
     "statistic": ["test_h_statistic.py", "test_engine_names.py"],
 }
-LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "_build", "__pycache__", "*.egg-info", ".pytest_cache", "trials")
+LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "_build", "*.egg-info", ".pytest_cache", "trials")
 
 
 def recipes() -> dict[str, list[str]]:

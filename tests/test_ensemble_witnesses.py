@@ -17,7 +17,7 @@ from psps_paper.conclusions.robustness import (
     OPEN,
     PROVED,
     by_switch,
-    identified_ranges,
+    proved,
 )
 from psps_paper.ensemble import findings, load_witnesses, published_results
 from psps_paper.ensemble.countings import ONE_MEAN, ROBUST, WITHOUT, conclusions
@@ -39,12 +39,17 @@ each_witness = pytest.mark.parametrize("witness", WITNESSES, ids=lambda w: w.nam
 
 @pytest.fixture(scope="module")
 def found():
-    return findings(WITNESSES)
+    return proved().found
 
 
 @pytest.fixture(scope="module")
-def ranges(found):
-    return identified_ranges(WITNESSES, found, table("range_searches"))
+def ranges():
+    return proved().ranges
+
+
+@pytest.fixture(scope="module")
+def verdicts(found):
+    return by_switch(WITNESSES, found, table("range_searches"), ONE_MEAN)
 
 
 def prints_as(value, row):
@@ -140,12 +145,10 @@ def test_a_study_left_out_overturns_what_the_pages_say(ranges, found):
         assert fit.lower.loc[HUB, other] == pytest.approx(row.lower, rel=1e-5)
 
 
-def test_ranges_are_at_least_as_wide_as_an_independent_search_found(ranges, found):
+def test_ranges_are_at_least_as_wide_as_an_independent_search_found(ranges, found, verdicts):
     """Issue G, part 2, (b), (c) and (e): what 410 data sets of another search showed."""
     placebo = conclusions(EVIDENCE)[0].name
-    by_study = by_switch(WITNESSES, found, table("range_searches"), ONE_MEAN).query(
-        "tau2 == 'DL' and crossovers == 'by study' and conclusion == @placebo"
-    )
+    by_study = verdicts.query("tau2 == 'DL' and crossovers == 'by study' and conclusion == @placebo")
     assert (by_study.query("cap == 1.0 and trials == 'no'")["verdict"] == OPEN).all(), (
         "DL by study, all |SMD| <= 1, studies counted once"
     )
@@ -188,11 +191,10 @@ def test_no_counterexample_is_said_to_be_missing_where_no_search_aimed_at_one(ra
     assert not {key for key, verdict in verdicts.items() if verdict == NOT_SOUGHT} & aimed
 
 
-def test_where_no_set_agrees_the_starts_and_the_best_miss_are_told(found):
+def test_where_no_set_agrees_the_starts_and_the_best_miss_are_told(verdicts):
     """Must show: ranges with starts and best miss where nothing was found."""
-    rows = by_switch(WITNESSES, found, table("range_searches"), ONE_MEAN)
-    assert (rows.loc[rows["verdict"] == NO_SEARCH, "starts"] == 0).all()
-    without = rows[rows["verdict"] == NO_SET]
+    assert (verdicts.loc[verdicts["verdict"] == NO_SEARCH, "starts"] == 0).all()
+    without = verdicts[verdicts["verdict"] == NO_SET]
     wide = without["spread"] == "any"
     assert wide.any() and (without["starts"] > 0).all() and without.loc[wide, "least_miss"].notna().all()
     one = without.query("tau2 == 'DL' and crossovers == 'one correlation' and cap == 1.0 and trials == 'yes'")
@@ -207,7 +209,7 @@ def test_a_start_counts_as_near_only_within_a_half_unit_of_every_printed_value()
     assert ((tried["near"] > 0) == (tried["least_miss"] < 1)).all()
 
 
-def test_ranges_only_grow_when_a_switch_opens(found):
+def test_ranges_only_grow_when_a_switch_opens(verdicts):
     """A wider setting has every data set of a narrower one, so it cannot turn an open verdict into another."""
     switches = pd.DataFrame([w.switches for w in WITNESSES])
     for narrow, wide in (
@@ -217,10 +219,9 @@ def test_ranges_only_grow_when_a_switch_opens(found):
         ({"crossovers": "one correlation"}, {"crossovers": "by study"}),
     ):
         assert (belongs(switches, wide) | ~belongs(switches, narrow)).all()
-    table_of = by_switch(WITNESSES, found, table("range_searches"), ONE_MEAN)
-    assert set(table_of.query("tau2 == 'DL' and crossovers == 'independent groups'")["verdict"]) == {"impossible"}
+    assert set(verdicts.query("tau2 == 'DL' and crossovers == 'independent groups'")["verdict"]) == {"impossible"}
     keys = ["conclusion", "tau2", "crossovers", "trials", "spread"]
-    for _, rows in table_of.groupby(keys):
+    for _, rows in verdicts.groupby(keys):
         was_open = (rows.sort_values("cap")["verdict"] == OPEN).to_numpy()
         assert (np.diff(was_open.astype(int)) >= 0).all()
 

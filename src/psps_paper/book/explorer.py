@@ -310,7 +310,7 @@ def bayes_under(
     own : (float, float) or None
         te and se of the new trial.
     """
-    place, weight = np.polynomial.legendre.leggauss(NODES)
+    place, weight = _quadrature()
     tau = settings.prior * REACH * (1 + place) / 2
     variance, k, m = (kept[name].to_numpy(float) for name in ("variance", "estimates", "studies"))
     spread = k * kept["te"].index.map(lambda row: data["comparisons"][row]["se"]).to_numpy(float) ** 2
@@ -336,6 +336,12 @@ def bayes_under(
         mean, se = effects @ side, np.sqrt(np.einsum("i,nij,j->n", side, covariance, side))
         contrasts.append(_mixture(share, mean, se, tau, settings) | {"treat1": first, "treat2": second})
     return {"tau_mean": float(share @ tau), "contrasts": contrasts}
+
+
+@lru_cache(maxsize=1)
+def _quadrature() -> tuple[np.ndarray, np.ndarray]:
+    """Places and weights of the quadrature; to find them takes longer than all the rest."""
+    return np.polynomial.legendre.leggauss(NODES)
 
 
 def _mixture(

@@ -14,7 +14,6 @@ from helpers import ROOT
 WRITER = ROOT / "src" / "psps_paper" / "tables" / "files.py"
 MODULES = sorted(path for folder in ("src", "benchmarks") for path in (ROOT / folder).rglob("*.py") if path != WRITER)
 ALLOWED = {
-    ("src/psps_paper/living/chapters.py", "shutil.copytree"),  # into a folder that ends with the call
     ("src/psps_paper/cli/main.py", "os.open"),  # of the null device
     # Of a drawing
     ("src/psps_paper/figures/forest.py", "frame.open"),

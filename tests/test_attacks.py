@@ -466,6 +466,25 @@ def test_a_large_table_is_refused_with_its_limit(folder, content, message):
         "note: 2020-01-01T25:00:00",
         "note: !!binary ###",
         "note: !!set {a, b}",
+        "note: !!python/object/new:os.system [touch MARKER]",
+        "note: !!python/module:os x",
+        "note: !!omap [a: 1]",
+        "note: !!foo x",
+        "note: !" + "!" * 50_000,
+        "note: 2020-02-30",
+        "note: 1_000",
+        "note: .inf",
+        "note: 190:20:30",
+        'note: "\\ud800"',
+        'note: "\\U00110000"',
+        'note: "\\0"',
+        'note: "\\x9b31m"',
+        'note: "\\u202eabc"',
+        'note: "\\ufeff"',
+        "note: a\nnote: b",
+        "note: a\nnotes: b",
+        "note: a\nmany: " + "[" * 30,
+        "note: a\na: &a [1]\nb: &b [*a, *a]\nc: [*b, *b]",
         "? [a]\n: b",
     ],
 )
@@ -476,7 +495,7 @@ def test_a_review_yml_of_the_same_kinds_is_refused(folder, line):
         rf"^{name}:.*\n", lambda _: line + "\n", settings.read_text(encoding="utf-8"), count=1, flags=re.MULTILINE
     )
     settings.write_text(text, encoding="utf-8")
-    check_refusal(run_limited(folder, ["new", "review"]), {"refused": [r"review\.yml, (line \d+|note|question)"]})
+    check_refusal(run_limited(folder, ["new", "review"]), {"refused": [r"review\.yml(, (line \d+|note|question)|: '(notes|a)' is not one of)"]})
     assert not (folder / "MARKER").exists()
 
 

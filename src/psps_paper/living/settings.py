@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from psps_paper.article.outcomes import BETWEEN, DEFAULTS
 from psps_paper.living.model import LOG_MEASURES, MEASURES
+from psps_paper.living.reading import without_invisible
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.limits import MAX_CELL, MAX_OUTCOMES, MAX_TREATMENTS
 from psps_paper.tables.yaml_text import load_yaml
 
 CONFIG = "review.yml"
+TEXTS = ("title", "author", "question", "repository", "note")
+NEEDED = TEXTS[:3]
 OUTCOME_FIELDS = ("name", "label", "measure", "unit", "scale_desirable", "te_desirable", "reference")
 # What the certainty of an outcome's results may rest on
 JUDGED_FIELDS = ("important", "baseline_risk", "reporting_bias")
@@ -48,16 +52,16 @@ def read_settings(folder: Path) -> dict:
         raise TableError(f"{CONFIG}: no such file in {folder}")
     settings = load_yaml(path, CONFIG)
     settings = _mapping(settings, "the file")
-    for name in ("title", "author", "question"):
-        _text(settings, name, CONFIG)
-    for name in ("repository", "note"):
-        if name in settings:
+    for name in TEXTS:
+        if name in NEEDED or name in settings:
             _text(settings, name, CONFIG)
+    _known(settings, (*TEXTS, *TABLES, *COLUMN_LISTS, "treatments", "outcomes"), CONFIG)
     _beside(settings)
     names = []
     for number, entry in enumerate(_list(settings, "treatments"), start=1):
         where = f"treatments, entry {number}"
         names.append(_text(_mapping(entry, where), "name", f"{CONFIG}, {where}"))
+        _known(entry, ("name", "colour"), f"{CONFIG}, {where}")
         if "colour" in entry and not (
             isinstance(entry["colour"], str) and re.fullmatch("#[0-9a-f]{6}", entry["colour"])
         ):
@@ -140,10 +144,7 @@ def _judged(entry: dict, where: str) -> None:
 
 def _analysis(entry: dict, names: list[str], where: str) -> None:
     """Check what an outcome may say of its analysis; the rest is checked with ``outcomes.csv``."""
-    known = {*OUTCOME_FIELDS, "order", "table", *DEFAULTS, *JUDGED_FIELDS}
-    for field in entry:
-        if field not in known:
-            raise TableError(f"{where}: {_shown(field)} is not one of {', '.join(sorted(known))}")
+    _known(entry, sorted({*OUTCOME_FIELDS, "order", "table", *DEFAULTS, *JUDGED_FIELDS}), where)
     _judged(entry, where)
     order = entry.get("order", names)
     if (
@@ -158,6 +159,13 @@ def _analysis(entry: dict, names: list[str], where: str) -> None:
         value = entry.get(field, DEFAULTS[field])
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise TableError(f"{where}, {field}: {_shown(value)} is not a number")
+
+
+def _known(entry: dict, names: Sequence[str], where: str) -> None:
+    """Refuse an entry that nothing would read."""
+    for field in entry:
+        if field not in names:
+            raise TableError(f"{where}: {_shown(field)} is not one of {', '.join(names)}")
 
 
 def _mapping(value: object, where: str) -> dict:
@@ -176,7 +184,7 @@ def _list(settings: dict, name: str) -> list:
 
 
 def _text(entry: dict, name: str, where: str) -> str:
-    if not isinstance(entry.get(name), str) or not entry[name].strip():
+    if not isinstance(entry.get(name), str) or not without_invisible(entry[name]).strip():
         raise TableError(f"{where}, {name}: {_shown(entry.get(name))} is not text")
     if len(entry[name]) > MAX_CELL:
         raise TableError(f"{where}, {name}: {len(entry[name]):,} characters, the limit is {MAX_CELL:,}")

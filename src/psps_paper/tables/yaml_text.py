@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
@@ -9,8 +11,30 @@ import yaml
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.limits import MAX_YAML_BYTES, MAX_YAML_DEPTH
 
+LONGEST_REASON = 200  # characters; it may repeat what the file holds
+# What no text holds: control characters, those that turn the direction of text, halves of characters
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
-class _SafeLoader(yaml.SafeLoader):
+
+class _OneEach(yaml.constructor.BaseConstructor):
+    """Names of a mapping, each once."""
+
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{key.value[:40]!r} is given twice", key.start_mark
+                )
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else None)
+        return super().construct_mapping(node, deep=deep)
+
+
+class _TextLoader(_OneEach, yaml.BaseLoader):
+    """Leaves texts as they are."""
+
+
+class _SafeLoader(_OneEach, yaml.SafeLoader):
     """The safe loader, with an error of its own, and a line, for whatever a tag makes of its text, and without merge
     keys."""
 
@@ -61,18 +85,22 @@ def load_yaml(path: Path, name: str, *, as_text: bool = False) -> object:
     try:
         # The parser calls itself at each level, so what is too deep is found before it is parsed
         _check_depth(text)
-        return yaml.load(text, Loader=yaml.BaseLoader if as_text else _SafeLoader)
+        return yaml.load(text, Loader=_TextLoader if as_text else _SafeLoader)
     except yaml.YAMLError as error:
         place = getattr(error, "problem_mark", None)
         line = place.line if place else text.count("\n", 0, getattr(error, "position", 0))
         why = getattr(error, "problem", None) or getattr(error, "reason", None) or type(error).__name__
-        raise TableError(f"{name}, line {line + 1}: not YAML ({why})") from None
+        shown = why if len(why) <= LONGEST_REASON else why[: LONGEST_REASON - 1] + "\N{HORIZONTAL ELLIPSIS}"
+        raise TableError(f"{name}, line {line + 1}: not YAML ({shown})") from None
 
 
 def _check_depth(text: str) -> None:
-    """Refuse what is nested beyond the limit, by its tokens."""
+    """Refuse what is nested beyond the limit, and characters that no text holds, by the tokens."""
     depth = 0
-    for token in yaml.scan(text, Loader=yaml.SafeLoader):
+    for token in _tokens(text):
+        if isinstance(token, yaml.ScalarToken) and (found := _CONTROL.search(token.value)):
+            code = f"U+{ord(found[0]):04X}"
+            raise yaml.composer.ComposerError(None, None, f"the control character {code}", token.start_mark)
         if isinstance(
             token,
             (
@@ -89,3 +117,13 @@ def _check_depth(text: str) -> None:
             raise yaml.composer.ComposerError(
                 None, None, f"more than {MAX_YAML_DEPTH} levels, the limit", token.start_mark
             )
+
+
+def _tokens(text: str) -> Iterator[yaml.Token]:
+    mark = None
+    try:
+        for token in yaml.scan(text, Loader=yaml.SafeLoader):
+            mark = token.end_mark
+            yield token
+    except (ValueError, OverflowError):  # \\U with a number that no character has
+        raise yaml.scanner.ScannerError(None, None, "an escape that is no character", mark) from None

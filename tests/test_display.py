@@ -357,11 +357,14 @@ def test_show_claims_counts_the_verdicts_of_its_chapter(checked):
         statements(rows[rows["weight"].eq("result") == is_result])["verdict"].value_counts()
         for is_result in (True, False)
     )
-    first, second = caption.split("; of the methods and details: ")
-    assert "Of the results: " in first
+    first, second = caption.split("; of the methods and details ")
+    assert "Of the results " in first
+    said = {"reproduces": ("reproduces", "reproduce"), "consistent": ("is consistent", "are consistent")}
+    said["contradicts"] = ("contradicts", "contradict")
     for part, counts in ((first, results), (second, rest)):
+        assert len(counts)
         for verdict, count in counts.items():
-            assert f"{count} {verdict}" in part
+            assert f"{count} {said[verdict][count > 1]}" in part
     assert len(parsed(shown).find("tbody").find_all("tr")) == len(rows)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from psps_paper.article import facts as evidence
 from psps_paper.article.studies import included
-from psps_paper.book.studies import facts_table, judged_table
+from psps_paper.book.studies import facts_table, judged_table, registry_table
 from psps_paper.formatting import out_of
 from psps_paper.tables.load import data_folder, load_dictionary, load_table
 
@@ -337,6 +337,18 @@ def test_differences_from_sources_rest_on_facts_of_the_same_study(facts):
     assert len(shown) == len(table) and shown["source"].notna().all()
     for row in table.itertuples():
         assert evidence.fact(facts, row.fact)["study"] == row.study
+
+
+def test_the_registry_tells_patients_age_and_follow_up(facts, studies):
+    # study_facts.csv: ref 49 gives mean ages by arm, ref 31 of all patients, ref 50 no number of patients
+    table = registry_table(studies, facts).set_index("ref")
+    assert table.loc["49", ["patients", "mean age", "follow-up"]].tolist() == [
+        "116",
+        "50.9 years (SQS + OMM); 52.2 years (OMM)",
+        "9 months",
+    ]
+    assert table.at["31", "mean age"] == "53.88 years" and table.at["50", "patients"] == "not found"
+    assert (table != "").all(axis=None) and len(table) == 49
 
 
 def test_shares_of_judgements_have_one_decimal(facts, studies):

@@ -114,7 +114,7 @@ def show_claims(chapter: str) -> Shown:
     distinct = statements(rows)
     results = distinct["weight"] == "result"
     counts = [
-        f"{name}: {_counted(part['verdict'])}"
+        f"{name} {_counted(part['verdict'])}"
         for name, part in (("results", distinct[results]), ("methods and details", distinct[~results]))
         if len(part)
     ]
@@ -161,5 +161,15 @@ def _marked(text: str, ids: list[str]) -> str:
     return f'<span data-claim="{first}">{inner}</span>'
 
 
+_SAID = {
+    "reproduces": ("reproduces", "reproduce"),
+    "consistent": ("is consistent", "are consistent"),
+    "truncated": ("is cut off", "are cut off"),
+    "contradicts": ("contradicts", "contradict"),
+    "not checkable": ("is not checkable", "are not checkable"),
+}
+
+
 def _counted(verdicts: pd.Series) -> str:
-    return ", ".join(f"{(verdicts == verdict).sum()} {verdict}" for verdict in VERDICTS if (verdicts == verdict).any())
+    counts = {verdict: int((verdicts == verdict).sum()) for verdict in VERDICTS}
+    return ", ".join(f"{count} {_SAID[verdict][count > 1]}" for verdict, count in counts.items() if count)

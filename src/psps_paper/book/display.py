@@ -216,6 +216,8 @@ def table_markup(
     table = table.assign(
         **{name: _with_study_labels(table[name]) for name in ("study", "studies") if name in table.columns}
     )
+    if index and table.index.name == "study":
+        table.index = pd.Index(_with_study_labels(table.index.to_series()), name="study")
     aligned = [_is_numeric(table.iloc[:, position]) for position in range(table.shape[1])]
     rows = []
     # not iterrows(): it would turn the whole numbers of an all-numeric row into floats

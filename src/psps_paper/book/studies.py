@@ -8,7 +8,7 @@ import pandas as pd
 
 from psps_paper import formatting
 from psps_paper.article import reextracted
-from psps_paper.article.facts import value_text
+from psps_paper.article.facts import chosen, sample_size, value_text
 from psps_paper.article.studies import included
 from psps_paper.article.swim import one_way
 from psps_paper.bayes import Posterior
@@ -21,9 +21,14 @@ def labelled_studies(studies: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(label=rows["first_author"] + " " + rows["year"].astype(str))
 
 
-def registry_table(studies: pd.DataFrame) -> pd.DataFrame:
-    """The registry of included studies with the columns that readers look for."""
+def registry_table(studies: pd.DataFrame, facts: pd.DataFrame) -> pd.DataFrame:
+    """The registry of included studies with the columns that readers look for.
+
+    Patients, country, mean age and follow-up are the chosen values of ``study_facts`` for the whole trial; the other
+    columns are the article's.
+    """
     rows = labelled_studies(studies)
+    patients = sample_size(facts).reindex(rows["study"])
     return pd.DataFrame(
         {
             "ref": rows["ref"].astype(str),
@@ -35,8 +40,24 @@ def registry_table(studies: pd.DataFrame) -> pd.DataFrame:
             "placebo arm": rows["placebo_arm"],
             "risk of bias": rows["rob_overall"],
             "in the network": rows["nma_status"],
+            "patients": ["not found" if pd.isna(number) else f"{number}" for number in patients],
+            **{
+                name: _told(facts, field).reindex(rows["study"], fill_value="not found").to_numpy()
+                for name, field in (("country", "country"), ("mean age", "age_mean"), ("follow-up", "follow_up"))
+            },
         }
     )
+
+
+def _told(facts: pd.DataFrame, field: str) -> pd.Series:
+    """What public pages say of a field, by study: of the whole trial, else of each arm."""
+    rows = chosen(facts, field)
+    whole = rows["arm"] == "all"
+    rows = rows[whole | ~rows["study"].isin(rows.loc[whole, "study"])]
+    texts = [
+        value_text(row) if row["arm"] == "all" else f"{value_text(row)} ({row['arm']})" for _, row in rows.iterrows()
+    ]
+    return pd.Series(texts, index=rows["study"], dtype=object).groupby(level=0, sort=False).agg("; ".join)
 
 
 def facts_table(facts: pd.DataFrame) -> pd.DataFrame:

@@ -76,12 +76,10 @@ def photograph(built: Path, stems: list[str], folder: Path) -> None:
                     for stem in stems:
                         page.goto(f"http://127.0.0.1:{server.server_port}/book/{stem}.html", wait_until="load")
                         height = min(page.evaluate("document.documentElement.scrollHeight"), TALLEST)
-                        picture = page.screenshot(
-                            type="jpeg",
-                            quality=60,
-                            full_page=True,
-                            clip={"x": 0, "y": 0, "width": width, "height": height},
-                        )
+                        # A picture of a full page, taken while it is laid out, can be shifted; a tall window cannot.
+                        page.set_viewport_size({"width": width, "height": height})
+                        picture = page.screenshot(type="jpeg", quality=60)
+                        page.set_viewport_size({"width": width, "height": 800})
                         write_atomically(folder / f"{stem}-{width}-{theme}.jpg", picture)
                     page.close()
             browser.close()

@@ -15,6 +15,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from urllib.parse import quote_plus
 
 import markupsafe
 import pybtex.plugin
@@ -23,7 +24,7 @@ from pybtex.database import Entry, Person
 from pybtex.style.formatting.unsrt import Style as UnsortedStyle
 from pybtex.style.labels import BaseLabelStyle
 from pybtex.style.sorting import BaseSortingStyle
-from pybtex.style.template import names, sentence
+from pybtex.style.template import href, names, sentence
 from sphinx.util import logging
 
 from psps_paper.site import formulas, paths, policy, search_words, tables, xray
@@ -78,6 +79,13 @@ class ReferenceStyle(UnsortedStyle):
             return "et al." if str(person) == "others" else format_person(person, abbreviate)
 
         self.format_name = format_name
+
+    def format_web_refs(self, entry):
+        """The links of a reference; where the article prints no DOI, one that looks for its title in PubMed."""
+        if {"doi", "url"} & set(entry.fields) or "title" not in entry.fields:
+            return super().format_web_refs(entry)
+        title = re.sub(r"[{}\\]", "", entry.fields["title"])
+        return sentence[href[f"https://pubmed.ncbi.nlm.nih.gov/?term={quote_plus(title)}", "find in PubMed"]]
 
     def format_names(self, role: str, as_sentence: bool = True):
         listed = names(role, sep=", ", sep2=", ", last_sep=", ")

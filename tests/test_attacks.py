@@ -495,7 +495,10 @@ def test_a_review_yml_of_the_same_kinds_is_refused(folder, line):
         rf"^{name}:.*\n", lambda _: line + "\n", settings.read_text(encoding="utf-8"), count=1, flags=re.MULTILINE
     )
     settings.write_text(text, encoding="utf-8")
-    check_refusal(run_limited(folder, ["new", "review"]), {"refused": [r"review\.yml(, (line \d+|note|question)|: '(notes|a)' is not one of)"]})
+    check_refusal(
+        run_limited(folder, ["new", "review"]),
+        {"refused": [r"review\.yml(, (line \d+|note|question)|: '(notes|a)' is not one of)"]},
+    )
     assert not (folder / "MARKER").exists()
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass
@@ -240,6 +241,11 @@ def _is_number(cell: str) -> bool:
 
 def _value(cell: str, separator: str) -> Fraction | None:
     text = _visible(cell.strip()).replace("\N{MINUS SIGN}", "-")
+    if re.match("[\u2012\u2013\ufe63\uff0d][0-9.]", text):
+        text = "-" + text[1:]
+    # Blanks and apostrophes between groups of three digits, as SI and Swiss usage have them
+    if re.fullmatch("[-+]?[0-9]{1,3}(?:[ \u00a0\u2009\u202f'\u2019][0-9]{3})+(?:[.,][0-9]+)?", text):
+        text = re.sub("[^-+0-9.,]", "", text)
     if separator != "," and "." not in text:
         text = text.replace(",", ".", 1)
     if text.lower() in [name.lower() for name in MISSING]:

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from functools import cache
+from dataclasses import replace
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
@@ -28,14 +28,14 @@ from psps_paper.living import importing
 from psps_paper.living.importing import convert, report
 from psps_paper.living.model import Options
 from psps_paper.living.reading import table_from_bytes
-from psps_paper.tables import load
+from psps_paper.tables.dataset import Dataset, dataset
 from psps_paper.tables.errors import TableError
 
 SECONDS, BYTES = 5, 1_000_000_000
 SHORT = 250
 
 
-def compare(sheet: Sheet, folder: Path) -> str:
+def compare(sheet: Sheet, folder: Dataset) -> str:
     """What became of a file; AssertionError where the two readings do not agree."""
     try:
         expected = independent(sheet)
@@ -66,13 +66,7 @@ def kind_of(message: str) -> str:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return each_measure(tmp_path_factory.mktemp("fuzz"))
-
-
-@pytest.fixture
-def read_once(monkeypatch):
-    """The review's own tables stay the same."""
-    monkeypatch.setattr(importing, "load_table", cache(load.load_table))
+    return dataset(each_measure(tmp_path_factory.mktemp("fuzz")))
 
 
 COUNTS: Counter = Counter()
@@ -84,21 +78,21 @@ def check(folder, sheet):
     COUNTS[compare(sheet, folder).partition(":")[0]] += 1
 
 
-def test_random_files_are_read_right_or_refused(folder, read_once):
+def test_random_files_are_read_right_or_refused(folder):
     COUNTS.clear()
     check(folder)
     assert COUNTS["accepted by both and equal"] > 0.3 * COUNTS.total(), COUNTS
 
 
-def test_the_other_reading_finds_a_wrong_number(folder, read_once, monkeypatch):
+def test_the_other_reading_finds_a_wrong_number(folder, monkeypatch):
     """The oracle is awake: with numbers read a thousandth too large it objects."""
-    right = importing._from_contrasts
+    right = importing.from_contrasts
 
     def wrong(*arguments):
-        contrasts, n_read = right(*arguments)
-        return contrasts.assign(te=contrasts["te"] * 1.001 + 0.001), n_read
+        read = right(*arguments)
+        return replace(read, contrasts=read.contrasts.assign(te=read.contrasts["te"] * 1.001 + 0.001))
 
-    monkeypatch.setattr(importing, "_from_contrasts", wrong)
+    monkeypatch.setattr(importing, "from_contrasts", wrong)
     with pytest.raises(BaseException, match="instead of"):
         check(folder)
 
@@ -109,11 +103,10 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=30)
     minutes = parser.parse_args().minutes
     resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
-    importing.load_table = cache(load.load_table)
     counts: Counter = Counter()
     failures: list[str] = []
     with tempfile.TemporaryDirectory() as place:
-        folder = each_measure(Path(place))
+        folder = dataset(each_measure(Path(place)))
         end, seed = time.monotonic() + 60 * minutes, 0
 
         def overdue(number, frame):

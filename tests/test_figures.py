@@ -388,6 +388,36 @@ def test_where_no_typeface_has_a_character_one_warning_names_it(installed, tmp_p
     assert caplog.messages == []
 
 
+@pytest.mark.parametrize(
+    ("text", "drawn_as"),
+    [
+        ("غسول vs tablet", "\u200eغسول vs tablet"),  # else it would read "vs tablet" first, and favour the other side
+        ("tablet vs غسول", "tablet vs غسول"),
+        ("غسول", "غسول"),
+        ("0.5", "0.5"),
+    ],
+)
+def test_a_comparison_reads_from_left_to_right_whatever_it_begins_with(installed, text, drawn_as):
+    installed("bare")
+    figure = mpl.figure.Figure()
+    written = figure.text(0, 0, text)
+    with layout.installed_typefaces(figure):
+        assert written.get_text() == drawn_as
+    assert written.get_text() == text
+
+
+def test_a_typeface_that_was_installed_later_is_found(typefaces, installed, monkeypatch):
+    installed("bare")
+    (new,) = set(typefaces["CJK"]) - set(typefaces["bare"])
+    monkeypatch.setattr(layout, "findSystemFonts", lambda: [new.fname, "/no/such/file.ttf"])
+    monkeypatch.setenv("MPL_IGNORE_SYSTEM_FONTS", "1")
+    layout.find_new_typefaces()
+    assert layout.families("尼", tuple(fontManager.ttflist))[1] == "尼"
+    monkeypatch.delenv("MPL_IGNORE_SYSTEM_FONTS")
+    layout.find_new_typefaces()
+    assert layout.families("尼", tuple(fontManager.ttflist)) == (["DejaVu Sans", "CJK"], "")
+
+
 def test_text_is_measured_with_the_typeface_that_comes_with_matplotlib(typefaces):
     for entries in typefaces.values():
         names = [Path(entry.fname).name for entry in entries if entry.name == style.FONT]

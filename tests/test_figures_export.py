@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import warnings
 from pathlib import Path
 
 import nbformat
@@ -68,6 +69,18 @@ def test_the_command_writes_each_format_at_its_size(one_chapter, tmp_path, capsy
     svg = (out / names[0]).read_text(encoding="utf-8")
     assert "<text" in svg and 'id="study_selection-prisma_flow-svg"' in svg
     assert REDRAW_WIDTH.get() is None
+
+
+def test_what_is_missing_is_told_once_and_in_one_line(tmp_path, monkeypatch, capsys):
+    def write(out, **options):
+        for name in "ab":
+            warnings.warn("no installed typeface has X", stacklevel=1)
+            yield [out / name]
+
+    monkeypatch.setattr("psps_paper.cli.figures.export_figures", write)
+    assert main(["figures", "--out", str(tmp_path)]) == 0
+    told = capsys.readouterr()
+    assert told.err == "psps-paper: note: no installed typeface has X\n" and len(told.out.splitlines()) == 2
 
 
 def test_an_unknown_format_is_refused_before_anything_is_drawn(one_chapter, tmp_path, capsys):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
+import warnings
 from pathlib import Path
 
+from psps_paper.figures.layout import find_new_typefaces
 from psps_paper.site.figures import export_figures, journal_figures
 
 
@@ -27,6 +30,11 @@ def add_figures(figures: argparse.ArgumentParser) -> None:
 def _figures(options: argparse.Namespace) -> int:
     formats = tuple(part.strip() for part in options.format.split(","))
     write = journal_figures if options.journal else export_figures
-    for paths in write(options.out, formats=formats, dpi=options.dpi, width=options.width):
-        print(", ".join(map(str, paths)))
+    find_new_typefaces()
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for paths in write(options.out, formats=formats, dpi=options.dpi, width=options.width):
+            print(", ".join(map(str, paths)))
+    for message in dict.fromkeys(str(warning.message) for warning in told):
+        print(f"psps-paper: note: {message}", file=sys.stderr)
     return 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import os
+import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +14,16 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontEntry, FontPath, FontProperties, findfont, fontManager, get_font, weight_dict
+from matplotlib.font_manager import (
+    FontEntry,
+    FontPath,
+    FontProperties,
+    findfont,
+    findSystemFonts,
+    fontManager,
+    get_font,
+    weight_dict,
+)
 from matplotlib.patches import Rectangle
 from matplotlib.path import Path
 from matplotlib.text import Text
@@ -73,6 +84,16 @@ def families(characters: str, entries: tuple[FontEntry, ...]) -> tuple[list[str]
     return chosen, "".join(map(chr, sorted(missing)))
 
 
+def find_new_typefaces() -> None:
+    """Let Matplotlib know typefaces that were installed after it made its list of them."""
+    if "MPL_IGNORE_SYSTEM_FONTS" in os.environ:
+        return
+    known = {entry.fname for entry in fontManager.ttflist}
+    for path in sorted(set(findSystemFonts()) - known):
+        with contextlib.suppress(RuntimeError, OSError, ValueError):  # a font that cannot be read is none
+            fontManager.addfont(path)
+
+
 @contextlib.contextmanager
 def browser_finds_typefaces() -> Iterator[None]:
     """Silence matplotlib's warning of characters missing from the figures' typeface, and no other, while a file is
@@ -100,18 +121,30 @@ def installed_typefaces(figure: Figure) -> Iterator[None]:
             f"no installed typeface has {boxes}: a PDF or PNG shows boxes; install one that has, or use the SVG",
             stacklevel=3,
         )
+    mixed = {text: text.get_text() for text in missing if _begins_from_the_right(text.get_text())}
     log = logging.getLogger("matplotlib.font_manager")
     level = log.level
     log.setLevel(logging.ERROR)  # a typeface without bold serves for bold too
     try:
         for text in before:
             text.set_fontfamily(chosen)
+        for text, words in mixed.items():
+            text.set_text("\N{LEFT-TO-RIGHT MARK}" + words)
         with browser_finds_typefaces():
             yield
     finally:
         log.setLevel(level)
         for text, family in before.items():
             text.set_fontfamily(family)
+        for text, words in mixed.items():
+            text.set_text(words)
+
+
+def _begins_from_the_right(text: str) -> bool:
+    """Whether a text from left to right, such as "A vs B", begins with a name from right to left, which would turn
+    it."""
+    strong = [kind for kind in map(unicodedata.bidirectional, text) if kind in ("L", "R", "AL")]
+    return bool(strong) and strong[0] != "L" and "L" in strong
 
 
 @functools.lru_cache(maxsize=4096)

@@ -214,7 +214,8 @@ def in_reading_order(chapters: Path) -> list[Path]:
 def numbered(figures: list[tuple[Drawing, str]]) -> list[tuple[str, str, Drawing, str]]:
     """Number, panel letter, drawing and caption of each figure, main ones first.
 
-    Of several drawings of the same estimates the one that shows most stands, once.
+    Of several drawings of the same estimates the one that shows most stands, once; the estimates that the book shows
+    first are the main figure.
     """
     main: dict[int, list[tuple[Drawing, str]]] = {}
     rest = []
@@ -225,13 +226,24 @@ def numbered(figures: list[tuple[Drawing, str]]) -> list[tuple[str, str, Drawing
     for number, place in enumerate(sorted(main), 1):
         panels = main[place]
         if not re.search(r"-\d+$", panels[0][0].name):  # one outcome, drawn on several pages
-            best = max(panels, key=lambda pair: pair[0].data.notna().to_numpy().sum())
-            rest += [pair for pair in panels if pair is not best and not same_estimates(pair[0], best[0])]
-            panels = [best]
+            first, *others = _fullest(panels)
+            panels, rest = [first], rest + others
         letters = LETTERS if len(panels) > 1 else [""]
         named += [(str(number), x, *pair) for x, pair in zip(letters, panels, strict=False)]
         rest += panels[len(letters) :]
     return named + [(f"S{number}", "", *pair) for number, pair in enumerate(rest, 1)]
+
+
+def _fullest(panels: list[tuple[Drawing, str]]) -> list[tuple[Drawing, str]]:
+    """Of drawings of the same estimates the one that shows most, in the order in which the estimates come first."""
+    groups: list[list[tuple[Drawing, str]]] = []
+    for pair in panels:
+        own = next((group for group in groups if same_estimates(pair[0], group[0][0])), None)
+        if own is None:
+            groups.append([pair])
+        else:
+            own.append(pair)
+    return [max(group, key=lambda pair: pair[0].data.notna().to_numpy().sum()) for group in groups]
 
 
 def same_estimates(one: Drawing, other: Drawing) -> bool:

@@ -578,6 +578,16 @@ def test_a_broken_review_yml_is_named_and_changes_nothing(review, old, new, mess
     assert contents(review) == before
 
 
+def test_an_option_that_decides_is_named_as_review_yml_has_it(review):
+    """The refusal speaks of --map, which psps-paper import has; in a review it is an entry of the table."""
+    path = review / "tables" / "sleep.csv"
+    path.write_text(path.read_text().replace("treat1,treat2", "Therapy,Against"))
+    with pytest.raises(TableError, match=r"as in --map treat1=COLUMN \(review.yml: an option is an entry of the"):
+        build_data(review)
+    edited(review, "      kind: contrasts", "      kind: contrasts\n      map: {treat1: Therapy, treat2: Against}")
+    assert build_data(review)
+
+
 def test_review_yml_can_hold_no_object(review):
     """A YAML tag that would build a Python object is refused, not run."""
     edited(review, "author: The review team", "author: !!python/object/apply:os.system [exit]")

@@ -17,7 +17,7 @@ import pandas as pd
 from psps_paper.article.outcomes import BETWEEN, DEFAULTS, outcome_of
 from psps_paper.figures.palette import relative_luminance
 from psps_paper.living.importing import read_trials, report
-from psps_paper.living.model import MEASURES, Options
+from psps_paper.living.model import MEASURES, Import, Options
 from psps_paper.living.settings import COLUMN_LISTS, CONFIG, OUTCOME_FIELDS, read_settings
 from psps_paper.living.store import write_trials
 from psps_paper.living.study_table import numbers_of, read_flow, read_studies
@@ -183,6 +183,33 @@ def _titled(templates: Mapping[str, bytes], files: Mapping[str, bytes], settings
     return changed
 
 
+def _read(folder: Path, outcome: Mapping, data: Path) -> Import:
+    """The table of an outcome, read as its entry says."""
+    table = outcome["table"]
+    options = Options(
+        kind=table["kind"],
+        outcome=outcome["name"],
+        mapping=table.get("map", {}),
+        constants=table.get("set", {}),
+        labels=table.get("labels", {}),
+        where=table.get("where", {}),
+        measure=table.get("measure"),
+        reverse=table.get("reverse", False),
+        impute=table.get("impute", True),
+        impute_sd=table.get("impute_sd", False),
+        decimal=table.get("decimal"),
+        sheet=table.get("sheet"),
+        skip=table.get("skip", 0),
+    )
+    try:
+        return read_trials(folder / table["file"], options, data)
+    except TableError as error:
+        if " --" not in str(error):
+            raise
+        # A message speaks of the options of psps-paper import
+        raise TableError(f"{error} ({CONFIG}: an option is an entry of the outcome's table, without dashes)") from None
+
+
 def build_data(folder: Path, *, tell: Callable[[str], None] = lambda text: None) -> dict[str, bytes]:
     """Files of ``data/`` that follow from a review's ``review.yml`` and tables; nothing is written.
 
@@ -214,25 +241,7 @@ def build_data(folder: Path, *, tell: Callable[[str], None] = lambda text: None)
         studies: set[str] = set()
         for outcome in settings["outcomes"]:
             table = outcome["table"]
-            result = read_trials(
-                folder / table["file"],
-                Options(
-                    kind=table["kind"],
-                    outcome=outcome["name"],
-                    mapping=table.get("map", {}),
-                    constants=table.get("set", {}),
-                    labels=table.get("labels", {}),
-                    where=table.get("where", {}),
-                    measure=table.get("measure"),
-                    reverse=table.get("reverse", False),
-                    impute=table.get("impute", True),
-                    impute_sd=table.get("impute_sd", False),
-                    decimal=table.get("decimal"),
-                    sheet=table.get("sheet"),
-                    skip=table.get("skip", 0),
-                ),
-                data,
-            )
+            result = _read(folder, outcome, data)
             named = set(result.contrasts["treat1"]) | set(result.contrasts["treat2"])
             unknown = sorted(named - set(treatments))
             if unknown:

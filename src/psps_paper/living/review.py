@@ -190,7 +190,7 @@ class Review:
         return pd.DataFrame(rows, columns=["what", "this review"])
 
     def summary(self) -> pd.DataFrame:
-        """One row an outcome: DataFrame [outcome, studies, estimates, treatments, model, first by P-score]."""
+        """One row an outcome: DataFrame [outcome, studies, estimates, treatments, first by P-score, model]."""
         rows = []
         for outcome in self.outcomes:
             fit = self.network(outcome).fit
@@ -200,8 +200,8 @@ class Review:
                     "studies": str(fit.contrasts["study"].nunique()),
                     "estimates": str(fit.n_contrasts),
                     "treatments": str(len(fit.treatments)),
-                    "model": f"random effects, {self.network(outcome).outcome.tau2}",
                     "first by P-score": self.order(outcome)[0],
+                    "model": f"random effects, {self.network(outcome).outcome.tau2}",
                 }
             )
         return pd.DataFrame(rows)

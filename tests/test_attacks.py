@@ -502,6 +502,41 @@ def test_a_review_yml_of_the_same_kinds_is_refused(folder, line):
     assert not (folder / "MARKER").exists()
 
 
+def printed(treatments: int, cell: str = "0.1 (0.0 to 0.2)") -> str:
+    names = [f"t{k}" for k in range(treatments)]
+    rows = [",".join([name, *("" if name == other else cell for other in names)]) for name in names]
+    return "\n".join([",".join(["", *names]), *rows, ""])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (printed(81), "81 treatments, the limit is 80"),
+        (printed(300), "301 columns, the limit is 200"),
+        (
+            printed(3).replace("0.1 (0.0", "0.1 (0.0" + " to 0.2" * 280, 1),
+            "any.csv, row 2, column 3: .* is not an estimate",
+        ),
+        ("," * 500_000 + "x\n" + printed(3), "500,001 columns, the limit is 200"),
+        (printed(3, "1e308 (0 to 1e309)"), "any.csv"),
+        (printed(3, "inf (0 to inf)"), "any.csv"),
+        (printed(3).replace("0.1", "=1+1", 1), "any.csv"),
+        (printed(3).replace("t1", "t0"), "any.csv"),
+    ],
+)
+def test_a_hostile_league_table_is_refused(folder, content, message):
+    (folder / "any.csv").write_text(content, encoding="utf-8")
+    done = run_limited(folder, ["audit", "any.csv", "--measure", "MD"])
+    assert not RAW.search(done.out + done.err)
+    check_refusal(done, {"refused": [message]})
+
+
+def test_a_league_table_at_the_limit_is_checked(folder):
+    (folder / "any.csv").write_text(printed(80), encoding="utf-8")
+    done = run_limited(folder, ["audit", "any.csv", "--measure", "MD"])
+    assert done.status in (0, 1) and not done.err
+
+
 @pytest.mark.parametrize(
     "text",
     ["-" * 300_000 + "1", "1" + "\u00a0000" * 100_000, "0.1 (0.0" + " " * 400_000 + "x", "0.1 (95% CI " * 50_000],

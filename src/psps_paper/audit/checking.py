@@ -26,6 +26,7 @@ from psps_paper.audit.network_checks import (
 from psps_paper.audit.ranks import oriented_by_scores, score_findings, sum_findings
 from psps_paper.audit.square import Square, closed
 from psps_paper.audit.weights import COLUMNS, Geometry, direct_findings, geometry
+from psps_paper.tables.limits import MAX_TABLE_TREATMENTS
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +113,10 @@ def audit(
     analyses: list[tuple[Analysis, Geometry | None]] = []
     networks = []
     for network in printed.networks:
+        if len(network.treatments) > MAX_TABLE_TREATMENTS:
+            raise ValueError(
+                f"{network.name}: {len(network.treatments)} treatments, the limit is {MAX_TABLE_TREATMENTS}"
+            )
         network, found = with_scale(network)
         networks.append(network)
         findings += found

@@ -258,7 +258,7 @@ def _described(content: Mapping[str, Any], folder: Path, file: str) -> Printed:
     _known(content, _TOP, file)
     version = str(content.get("schema", ""))
     if version != SCHEMA:
-        raise ValueError(f"{file}, schema: {version!r} is not {SCHEMA}, the one version that this program reads")
+        raise ValueError(f"{file}, schema: {version[:40]!r} is not {SCHEMA}, the one version that this program reads")
     listed = content.get("networks") or []
     if not isinstance(listed, list) or not (listed or content.get("percentages")):
         raise ValueError(f"{file}, networks: expected a list with at least one network")

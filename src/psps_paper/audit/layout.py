@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from psps_paper.audit.numbers import Number, Triple, is_nothing, plain, read_estimate, read_number
+from psps_paper.tables.limits import MAX_TABLE_COLUMNS
 
 EXPECTED = "an estimate with its interval, such as 0.45 (0.14, 0.76), or nothing"
 _BEGINS = re.compile(r"^[-+]?\d*\.?\d+\s*[(\[]")
@@ -117,7 +118,11 @@ def read_grid(
     rows = [row for row in grid.rows if any(cell.strip() for cell in row)]
     if not rows:
         raise ValueError(f"{grid.file}: the table is empty; expected {EXPECTED} in its cells")
-    width = max(map(len, grid.rows))
+    used = max(max(k for k, cell in enumerate(row, 1) if cell.strip()) for row in rows)
+    if used > MAX_TABLE_COLUMNS:
+        raise ValueError(f"{grid.file}: {used:,} columns, the limit is {MAX_TABLE_COLUMNS}")
+    width = min(max(map(len, grid.rows)), MAX_TABLE_COLUMNS)
+    grid = replace(grid, rows=[row[:width] for row in grid.rows])
     grid = replace(grid, rows=[list(row) + [""] * (width - len(row)) for row in grid.rows])
     body = [number for number, row in enumerate(grid.rows) if any(cell.strip() for cell in row)]
     if columns is None:

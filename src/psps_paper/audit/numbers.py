@@ -161,7 +161,10 @@ def read_estimate(text: str) -> Triple | None:
     """
     spelled = plain(text)
     found = ESTIMATE.search(spelled) or _BARE.match(spelled)
-    return None if found is None else triple_from(found, text)
+    # The end of another number, or of a sum, is no estimate
+    if found is None or re.search("[0-9.,]$", spelled[: found.start()]):
+        return None
+    return triple_from(found, text)
 
 
 def triple_from(found: re.Match, text: str) -> Triple:

@@ -9,11 +9,14 @@ from pathlib import Path
 
 from psps_paper.audit import TEMPLATE, Audit, audit, html_report, text_report
 from psps_paper.audit.report import as_json
+from psps_paper.cli import one_line
 from psps_paper.tables.files import write_atomically
+from psps_paper.tables.limits import limits
 
 
 def add_audit(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``psps-paper audit``."""
+    parser.epilog = limits()
     parser.description = (
         "Exit status 0: no clash; 1: a clash; 2: something cannot be read. Nothing leaves this machine."
     )
@@ -68,7 +71,7 @@ def _audit(options: argparse.Namespace) -> int:
     if options.html and found:
         write_atomically(options.html, html_report(found[0]).encode())
     for fault in faults:
-        print(f"psps-paper: {fault}", file=sys.stderr)
+        print(f"psps-paper: {one_line(fault)}", file=sys.stderr)
     return 2 if faults else 1 if any(one.verdict == "clash" for one in found) else 0
 
 

@@ -12,9 +12,10 @@ import sys
 from importlib.metadata import version
 from typing import NamedTuple
 
+from psps_paper.cli import one_line
+
 # What moves a terminal's cursor, changes its colours or turns the direction of its text
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]")
-LONGEST_MESSAGE = 2_000  # characters; it may repeat names from a file
 CLOSED_EARLY = 141  # as a shell reports a process that wrote to a closed pipe
 
 
@@ -114,10 +115,7 @@ def _run(options: argparse.Namespace) -> int:
         )
         return 2
     except (ValueError, OSError, RuntimeError) as error:
-        message = "; ".join(line.strip().removesuffix(":") for line in str(error).splitlines())
-        if len(message) > LONGEST_MESSAGE:
-            message = message[: LONGEST_MESSAGE - 1] + "\N{HORIZONTAL ELLIPSIS}"
-        print(f"psps-paper: {message}", file=sys.stderr)
+        print(f"psps-paper: {one_line(str(error))}", file=sys.stderr)
         return 2
 
 

@@ -13,6 +13,7 @@ MAX_ROWS = 20_000
 MAX_COLUMNS = 500
 MAX_CELL = 2_000  # characters
 MAX_TREATMENTS = 400  # tables of all pairs grow with the square
+MAX_TABLE_TREATMENTS, MAX_TABLE_COLUMNS = 80, 200  # of a printed table, of which all triangles are checked
 MAX_OUTCOMES = 50
 MAX_LINES = 200_000  # blank ones included
 MAX_TAG = 100_000  # characters between < and > in a workbook
@@ -30,6 +31,7 @@ def limits() -> str:
         f" columns, {MAX_CELL:,} characters a cell, {MAX_TREATMENTS} treatments, {MAX_ESTIMATES:,} estimates of one"
         f" study; a workbook {MAX_UNPACKED_BYTES:,} bytes unpacked, {MAX_PARTS:,} parts, {MAX_SHEET_TAGS:,} tags a"
         f" sheet or list of texts, {MAX_PART_TAGS:,} tags any other part, {READING_SECONDS} seconds and"
-        f" {READING_BYTES:,} bytes of memory to read it; review.yml {MAX_YAML_BYTES:,} bytes, {MAX_YAML_DEPTH} levels,"
+        f" {READING_BYTES:,} bytes of memory to read it; a printed table {MAX_TABLE_TREATMENTS} treatments and"
+        f" {MAX_TABLE_COLUMNS} columns; review.yml {MAX_YAML_BYTES:,} bytes, {MAX_YAML_DEPTH} levels,"
         f" {MAX_OUTCOMES} outcomes; a condition or formula in a table {LONGEST:,} characters, {DEEPEST} levels."
     )

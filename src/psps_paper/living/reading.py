@@ -210,12 +210,27 @@ def _text_lines(name: str, text: str, skip: int) -> tuple[list[list[str]], str]:
 
 
 def _checked(name: str, lines: list[list[str]]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows, each as long as the header."""
     if not any(any(cell.strip() for cell in line) for line in lines):
         raise TableError(f"{name}: the file is empty; expected a header line")
     first = list(lines[0])
     beside = max((k for line in lines[1 : MAX_ROWS + 1] for k, cell in enumerate(line) if cell.strip()), default=0)
     while first and not first[-1].strip() and len(first) > beside + 1:
         first.pop()
+    header = _header(name, first)
+    body = lines[1:]
+    while body and not any(cell.strip() for cell in body[-1]):
+        body = body[:-1]
+    if len(body) > MAX_ROWS:
+        raise TableError(f"{name}: more than {MAX_ROWS:,} rows, the limit")
+    if not body:
+        raise TableError(f"{name}: there is a header but no row of data")
+    below = _with_text_below(body, len(header))
+    return header, [_row(name, number, line, header) for number, line in enumerate(below, start=1)]
+
+
+def _header(name: str, first: list[str]) -> list[str]:
+    """Names of the columns, checked."""
     if len(first) > MAX_COLUMNS:
         raise TableError(f"{name}: more than {MAX_COLUMNS} columns, the limit")
     header = [" ".join(without_invisible(unprotected(cell.strip())).split()) for cell in first]
@@ -233,37 +248,29 @@ def _checked(name: str, lines: list[list[str]]) -> tuple[list[str], list[list[st
     repeated = sorted({column for column in header if column and header.count(column) > 1})
     if repeated:
         raise TableError(f"{name}: column {', '.join(map(_shown, repeated))} occurs more than once in the header")
-    body = lines[1:]
-    while body and not any(cell.strip() for cell in body[-1]):
-        body = body[:-1]
-    if len(body) > MAX_ROWS:
-        raise TableError(f"{name}: more than {MAX_ROWS:,} rows, the limit")
-    if not body:
-        raise TableError(f"{name}: there is a header but no row of data")
+    return header
+
+
+def _row(name: str, number: int, line: list[str], header: list[str]) -> list[str]:
+    """The cells of a row below the header, checked."""
+    where = f"{name}, row {number}"
+    if any(cell.strip() for cell in line[len(header) :]):
+        hint = "; is there a caption above the header? then use --skip" if len(header) == 1 else ""
+        raise TableError(f"{where}: {len(line)} cells where the header has {len(header)}{hint}")
     workbook = name.lower().endswith((".xlsx", ".xls"))  # which drop blank cells at the end of a row
-    named = max(number for number, column in enumerate(header, start=1) if column)
-    rows = []
-    for number, line in enumerate(_with_text_below(body, len(header)), start=1):
-        if any(cell.strip() for cell in line[len(header) :]):
-            hint = "; is there a caption above the header? then use --skip" if len(header) == 1 else ""
-            raise TableError(f"{name}, row {number}: {len(line)} cells where the header has {len(header)}{hint}")
-        if line and len(line) < named and not workbook:
-            raise TableError(f"{name}, row {number}: {len(line)} cells where the header has {len(header)}")
-        cells = [cell if isinstance(cell, NotText) else cell.strip() for cell in line[: len(header)]]
-        cells += [""] * (len(header) - len(cells))
-        for column, cell in zip(header, cells, strict=True):
-            if len(cell) > MAX_CELL:
-                raise TableError(
-                    f"{name}, row {number}, column {_shown(column)}: {len(cell):,} characters, the limit is"
-                    f" {MAX_CELL:,}"
-                )
-            if CONTROL.search(cell):
-                raise TableError(
-                    f"{name}, row {number}, column {_shown(column)}: {_shown(cell)} holds a control character; expected"
-                    " text"
-                )
-        rows.append(cells)
-    return header, rows
+    named = max(k for k, column in enumerate(header, start=1) if column)
+    if line and len(line) < named and not workbook:
+        raise TableError(f"{where}: {len(line)} cells where the header has {len(header)}")
+    cells = [cell if isinstance(cell, NotText) else cell.strip() for cell in line[: len(header)]]
+    cells += [""] * (len(header) - len(cells))
+    for column, cell in zip(header, cells, strict=True):
+        if len(cell) > MAX_CELL:
+            raise TableError(f"{where}, column {_shown(column)}: {len(cell):,} characters, the limit is {MAX_CELL:,}")
+        if CONTROL.search(cell):
+            raise TableError(
+                f"{where}, column {_shown(column)}: {_shown(cell)} holds a control character; expected text"
+            )
+    return cells
 
 
 def _with_text_below(body: list[list[str]], width: int) -> list[list[str]]:

@@ -57,53 +57,60 @@ def read_settings(folder: Path) -> dict:
             _text(settings, name, CONFIG)
     _known(settings, (*TEXTS, *TABLES, *COLUMN_LISTS, "treatments", "outcomes"), CONFIG)
     _beside(settings)
-    names = []
-    for number, entry in enumerate(_list(settings, "treatments"), start=1):
-        where = f"treatments, entry {number}"
-        names.append(_text(_mapping(entry, where), "name", f"{CONFIG}, {where}"))
-        _known(entry, ("name", "colour"), f"{CONFIG}, {where}")
-        if "colour" in entry and not (
-            isinstance(entry["colour"], str) and re.fullmatch("#[0-9a-f]{6}", entry["colour"])
-        ):
-            raise TableError(
-                f"{CONFIG}, {where}, colour: {_shown(entry['colour'])} is not written #rrggbb in lower case, in quotes"
-            )
-        if BETWEEN in names[-1]:
-            raise TableError(
-                f"{CONFIG}, {where}, name: {names[-1]!r} holds {BETWEEN!r}, which separates names in outcomes.csv"
-            )
+    names = [
+        _treatment(entry, f"treatments, entry {number}")
+        for number, entry in enumerate(_list(settings, "treatments"), start=1)
+    ]
     _unique(names, "treatments")
-    outcomes = []
-    for number, entry in enumerate(_list(settings, "outcomes"), start=1):
-        where = f"outcomes, entry {number}"
-        entry = _mapping(entry, where)
-        for field in OUTCOME_FIELDS:
-            _text(entry, field, f"{CONFIG}, {where}")
-        for field, choices in (
-            ("measure", MEASURES),
-            ("scale_desirable", ("lower", "higher")),
-            ("te_desirable", ("lower", "higher")),
-        ):
-            _choice(entry, field, choices, f"{CONFIG}, {where}")
-        if entry["reference"] not in names:
-            raise TableError(f"{CONFIG}, {where}, reference: {entry['reference']!r} is not one of {', '.join(names)}")
-        _analysis(entry, names, f"{CONFIG}, {where}")
-        table = _mapping(entry.get("table"), f"{where}, table")
-        for field, value in table.items():
-            if field not in TABLE_FIELDS:
-                raise TableError(f"{CONFIG}, {where}, table: {_shown(field)} is not one of {', '.join(TABLE_FIELDS)}")
-            if not isinstance(value, TABLE_FIELDS[field]):
-                raise TableError(
-                    f"{CONFIG}, {where}, table, {field}: {_shown(value)} is not a {TABLE_FIELDS[field].__name__}"
-                )
-            if isinstance(value, dict) and not all(isinstance(part, str) for pair in value.items() for part in pair):
-                raise TableError(f"{CONFIG}, {where}, table, {field}: expected text: text pairs; put numbers in quotes")
-        _text(table, "file", f"{CONFIG}, {where}, table")
-        _inside(table["file"], f"{CONFIG}, {where}, table, file")
-        _choice(table, "kind", ("contrasts", "arms"), f"{CONFIG}, {where}, table")
-        outcomes.append(entry["name"])
+    outcomes = [
+        _outcome(entry, f"outcomes, entry {number}", names)
+        for number, entry in enumerate(_list(settings, "outcomes"), start=1)
+    ]
     _unique(outcomes, "outcomes")
     return settings
+
+
+def _treatment(entry: object, where: str) -> str:
+    """Name of a treatment, whose entry is checked."""
+    entry = _mapping(entry, where)
+    name = _text(entry, "name", f"{CONFIG}, {where}")
+    _known(entry, ("name", "colour"), f"{CONFIG}, {where}")
+    if "colour" in entry and not (isinstance(entry["colour"], str) and re.fullmatch("#[0-9a-f]{6}", entry["colour"])):
+        raise TableError(
+            f"{CONFIG}, {where}, colour: {_shown(entry['colour'])} is not written #rrggbb in lower case, in quotes"
+        )
+    if BETWEEN in name:
+        raise TableError(f"{CONFIG}, {where}, name: {name!r} holds {BETWEEN!r}, which separates names in outcomes.csv")
+    return name
+
+
+def _outcome(entry: object, where: str, treatments: list[str]) -> str:
+    """Name of an outcome, whose entry is checked."""
+    entry, place = _mapping(entry, where), f"{CONFIG}, {where}"
+    for field in OUTCOME_FIELDS:
+        _text(entry, field, place)
+    _choice(entry, "measure", MEASURES, place)
+    for field in ("scale_desirable", "te_desirable"):
+        _choice(entry, field, ("lower", "higher"), place)
+    if entry["reference"] not in treatments:
+        raise TableError(f"{place}, reference: {entry['reference']!r} is not one of {', '.join(treatments)}")
+    _analysis(entry, treatments, place)
+    _table(_mapping(entry.get("table"), f"{where}, table"), f"{place}, table")
+    return entry["name"]
+
+
+def _table(table: dict, where: str) -> None:
+    """Check how the table of an outcome is to be read."""
+    for field, value in table.items():
+        if field not in TABLE_FIELDS:
+            raise TableError(f"{where}: {_shown(field)} is not one of {', '.join(TABLE_FIELDS)}")
+        if not isinstance(value, TABLE_FIELDS[field]):
+            raise TableError(f"{where}, {field}: {_shown(value)} is not a {TABLE_FIELDS[field].__name__}")
+        if isinstance(value, dict) and not all(isinstance(part, str) for pair in value.items() for part in pair):
+            raise TableError(f"{where}, {field}: expected text: text pairs; put numbers in quotes")
+    _text(table, "file", where)
+    _inside(table["file"], f"{where}, file")
+    _choice(table, "kind", ("contrasts", "arms"), where)
 
 
 def _beside(settings: dict) -> None:

@@ -42,39 +42,45 @@ def _check_printed(printed: pd.DataFrame) -> pd.DataFrame:
     if "treatment" in rows:
         rows["treat1"] = rows["treat1"].where(rows["treat1"].notna(), rows["treatment"])
 
-    def fail(label, row, column, expected):
-        raise ValueError(
-            f"printed, row {label} ({row['quantity']}), column {column}: {row[column]!r} is not {expected}"
-        )
-
     for label, row in rows.iterrows():
-        if row["quantity"] not in QUANTITIES:
-            fail(label, row, "quantity", f"one of {', '.join(QUANTITIES)}")
-        if row["relation"] not in RELATIONS:
-            fail(label, row, "relation", f"one of {', '.join(RELATIONS)}")
-        try:
-            finite = np.isfinite(float(row["value"]))
-        except (TypeError, ValueError):
-            finite = False
-        if not finite:
-            fail(label, row, "value", "a finite number")
-        try:
-            digits = float(row["decimals"])
-        except (TypeError, ValueError):
-            digits = -1.0
-        if digits < 0 or digits != int(digits):
-            fail(label, row, "decimals", "a whole number of printed decimals >= 0")
-        needs = {"p_score": ("treat1",)}.get(
-            row["quantity"], ("treat1", "treat2") if row["quantity"] in CONTRAST_QUANTITIES else ()
-        )
-        for column in needs:
-            if pd.isna(row[column]):
-                fail(label, row, column, "a treatment")
-        if row["quantity"] in ("p", "p_score", *I2_QUANTITIES) and not 0 <= float(row["value"]) <= 1:
-            fail(label, row, "value", "in [0, 1]" + " (I2 as a fraction)" * (row["quantity"] in I2_QUANTITIES))
-        if row["quantity"] == "tau2" and float(row["value"]) < 0:
-            fail(label, row, "value", ">= 0")
+        broken = _broken_cell(row)
+        if broken is not None:
+            column, expected = broken
+            raise ValueError(
+                f"printed, row {label} ({row['quantity']}), column {column}: {row[column]!r} is not {expected}"
+            )
     return rows[["quantity", "treat1", "treat2", "value", "decimals", "relation"]]
+
+
+def _broken_cell(row: pd.Series) -> tuple[str, str] | None:
+    """The first column of a printed row that holds what it must not, and what was expected."""
+    quantity = row["quantity"]
+    if quantity not in QUANTITIES:
+        return "quantity", f"one of {', '.join(QUANTITIES)}"
+    if row["relation"] not in RELATIONS:
+        return "relation", f"one of {', '.join(RELATIONS)}"
+    value, decimals = _float(row["value"]), _float(row["decimals"])
+    if not np.isfinite(value):
+        return "value", "a finite number"
+    if not (decimals >= 0 and decimals % 1 == 0):
+        return "decimals", "a whole number of printed decimals >= 0"
+    needs = ("treat1",) if quantity == "p_score" else ("treat1", "treat2") if quantity in CONTRAST_QUANTITIES else ()
+    for column in needs:
+        if pd.isna(row[column]):
+            return column, "a treatment"
+    if quantity in ("p", "p_score", *I2_QUANTITIES) and not 0 <= value <= 1:
+        return "value", "in [0, 1]" + " (I2 as a fraction)" * (quantity in I2_QUANTITIES)
+    if quantity == "tau2" and value < 0:
+        return "value", ">= 0"
+    return None
+
+
+def _float(value: object) -> float:
+    """A number, or NaN for what is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return np.nan
 
 
 def _check_edges(edges) -> pd.DataFrame:

@@ -166,6 +166,34 @@ def test_a_damaged_cache_is_computed_again(tmp_path, monkeypatch, attack):
     assert file.read_bytes() == content
 
 
+def _flipped(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+
+
+DAMAGE = {
+    "other bytes": lambda file: file.write_bytes(bytes(range(256)) * 3),
+    "a bit": _flipped,
+    "zeros": lambda file: file.write_bytes(bytes(len(file.read_bytes()))),
+    "more bytes": lambda file: file.write_bytes(file.read_bytes() + b"x"),
+    "a folder": lambda file: (file.unlink(), file.mkdir()),
+    "a link to nothing": lambda file: (file.unlink(), file.symlink_to("nowhere")),
+    "a link to itself": lambda file: (file.unlink(), file.symlink_to(file.name)),
+    "no cache": lambda file: shutil.rmtree(file.parent),
+    "a file in its place": lambda file: (shutil.rmtree(file.parent), file.parent.write_bytes(b"")),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_cache_damaged_in_any_way_is_computed_again(tmp_path, monkeypatch, damage):
+    monkeypatch.setenv("PSPS_BUILD_CACHE", str(tmp_path / "cache"))
+    assert cache.cached("numbers", "some", lambda: [1, 2, 3]) == [1, 2, 3]
+    (file,) = (tmp_path / "cache").iterdir()
+    DAMAGE[damage](file)
+    assert cache.cached("numbers", "some", lambda: [1, 2, 4]) == [1, 2, 4]
+
+
 @of("beside")
 def test_a_folder_of_another_is_kept(folder, attack):
     shutil.copy(ATTACKS / "plain.csv", folder / "rows.csv")

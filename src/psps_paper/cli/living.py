@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 from psps_paper.tables.limits import limits
@@ -126,6 +127,8 @@ def _import(options: argparse.Namespace) -> int:
     from psps_paper.living.store import beside_present, write_trials
 
     folder = options.data or data_folder()
+    if re.search("[\ud800-\udfff]", str(options.file)):
+        raise ValueError(f"{str(options.file)!a}: a name with bytes that are no UTF-8; rename the file")
     if options.skip < 0:
         raise ValueError(f"--skip {options.skip}: expected a number of lines")
     result = read_trials(

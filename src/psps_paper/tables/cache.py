@@ -7,6 +7,7 @@ numbers, or with compression prints a traceback, which a chapter must not; and i
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 from collections.abc import Callable
@@ -49,8 +50,9 @@ def cached(name: str, inputs: str, compute: Callable[[], Result]) -> Result:
         return pickle.loads(kept)
     result = compute()
     content = pickle.dumps(result)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(file, sha256(content).digest() + content)
+    with contextlib.suppress(OSError):  # what cannot be kept, as on a full disk, is computed each time
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, sha256(content).digest() + content)
     return result
 
 

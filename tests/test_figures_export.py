@@ -94,6 +94,16 @@ def test_a_book_without_chapters_is_an_error(tmp_path):
         next(export_figures(tmp_path / "out", chapters=tmp_path))
 
 
+def test_a_chapter_whose_stored_outputs_hold_no_figure_is_not_run(tmp_path):
+    cell = nbformat.v4.new_code_cell("1 / 0", outputs=[nbformat.v4.new_output("stream", text="no figure")])
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "told.ipynb")
+    assert export_figures(tmp_path / "out", chapters=tmp_path) == []
+    cell.outputs = []
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "told.ipynb")
+    with pytest.raises(RuntimeError, match="told.ipynb, cell 0: ZeroDivisionError"):
+        export_figures(tmp_path / "out", chapters=tmp_path)
+
+
 def test_a_chapter_that_fails_is_named_and_leaves_no_width_behind(tmp_path):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("#"), nbformat.v4.new_code_cell("1 / 0")])
     nbformat.write(notebook, tmp_path / "broken.ipynb")

@@ -147,12 +147,21 @@ def _written(folder: Path, figures: list[dict[str, bytes]]) -> list[list[Path]]:
 
 
 def found_chapters(chapters: Path) -> list[Path]:
-    """Chapters with code: notebooks, and for a review of one's own Markdown with code cells, in the order of names."""
+    """Chapters that may show a figure: notebooks, and for a review of one's own Markdown with code cells, in the order
+    of names."""
     found = sorted(chapters.glob("*.ipynb"))
     found += sorted(p for p in chapters.glob("*.md") if "{code-cell}" in p.read_text(encoding="utf-8"))
     if not found:
         raise FileNotFoundError(f"no chapter (*.ipynb) in {chapters}")
-    return found
+    return [chapter for chapter in found if _may_draw(chapter)]
+
+
+def _may_draw(chapter: Path) -> bool:
+    """Whether a chapter is to be run: of an executed notebook its stored outputs say whether it shows a figure."""
+    if chapter.suffix == ".md":
+        return True
+    outputs = [output for cell in nbformat.read(chapter, as_version=4).cells for output in cell.get("outputs", [])]
+    return not outputs or any("psps-figure" in output.get("data", {}).get("text/html", "") for output in outputs)
 
 
 def journal_figures(

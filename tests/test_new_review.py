@@ -588,6 +588,32 @@ def test_an_option_that_decides_is_named_as_review_yml_has_it(review):
     assert build_data(review)
 
 
+def test_an_import_into_a_review_is_never_undone_by_the_next_build(review, capsys):
+    """The build stops until review.yml names the file, or the import is removed."""
+    other = review / "tables" / "other.csv"
+    other.write_text((review / "tables" / "sleep.csv").read_text().replace("0.828", "0.728"))
+    command = ["import", str(other), "--kind", "contrasts", "--outcome", "sleep", "--data", str(review / "data")]
+    assert main([*command, "--write"]) == 0
+    assert "make book stop instead of undoing the import" in capsys.readouterr().out
+    imported = {path: path.read_bytes() for path in (review / "data").rglob("*") if path.is_file()}
+    with pytest.raises(
+        TableError, match="data/trials holds other.csv, .* as outcome sleep, and review.yml names another"
+    ):
+        new_review(review)
+    assert imported == {path: path.read_bytes() for path in (review / "data").rglob("*") if path.is_file()}
+    edited(review, "file: tables/sleep.csv", "file: tables/other.csv")
+    new_review(review)
+    assert 0.728 in open_review(review).network("sleep").fit.contrasts["te"].tolist()
+    # Once review.yml names it, its tables may change as ever
+    other.write_text(other.read_text().replace("0.728", "0.628"))
+    new_review(review)
+    # Another import may be taken out
+    assert main([*command, "--write"]) == 0
+    edited(review, "file: tables/other.csv", "file: tables/sleep.csv")
+    shutil.rmtree(review / "data" / "trials")
+    new_review(review)
+
+
 def test_review_yml_can_hold_no_object(review):
     """A YAML tag that would build a Python object is refused, not run."""
     edited(review, "author: The review team", "author: !!python/object/apply:os.system [exit]")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from psps_paper.tables.limits import limits
@@ -124,6 +125,7 @@ def _pairs(option: str, texts: list[str]) -> dict[str, str]:
 def _import(options: argparse.Namespace) -> int:
     from psps_paper.living.importing import read_trials, report
     from psps_paper.living.model import Options
+    from psps_paper.living.settings import CONFIG
     from psps_paper.living.store import beside_present, write_trials
 
     folder = options.data or data_folder()
@@ -152,10 +154,11 @@ def _import(options: argparse.Namespace) -> int:
     )
     print(report(beside_present(result, folder) if options.add else result))
     if options.write:
-        if (folder.absolute().parent / "review.yml").is_file():
+        if (folder.absolute().parent / CONFIG).is_file():
+            result = replace(result, source=result.source | {"imported": True})
             print(
-                "  note: psps-paper new, and with it make book, makes this folder again from review.yml; "
-                "to keep the import, name its file and options there, under table of the outcome"
+                f"  note: this folder is made from {CONFIG}; until that names the file and options under table of the"
+                " outcome, psps-paper new and make book stop instead of undoing the import"
             )
         print(f"wrote {write_trials(result, folder, add=options.add, replace_printed=options.replace_printed)}")
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import colorsys
+import contextlib
 import itertools
 import json
 import re
@@ -15,6 +16,7 @@ from pathlib import Path
 import pandas as pd
 
 from psps_paper.article.outcomes import BETWEEN, DEFAULTS, outcome_of
+from psps_paper.article.trials import load_source
 from psps_paper.figures.palette import relative_luminance
 from psps_paper.living.importing import read_trials, report
 from psps_paper.living.model import MEASURES, Import, Options
@@ -133,6 +135,7 @@ def new_review(folder: Path, *, tell: Callable[[str], None] = lambda text: None)
                     )
             finish_replacing(folder / "data")
             made = build_data(folder, tell=tell)
+            _undo_no_import(folder, made)
             titled = _titled(
                 templates,
                 {name: (folder / name).read_bytes() for name in TITLED if (folder / name).is_file()},
@@ -154,6 +157,21 @@ def new_review(folder: Path, *, tell: Callable[[str], None] = lambda text: None)
         folder.rmdir()
     replace_folder(folder, templates | made)
     return sorted([*templates, "data"])
+
+
+def _undo_no_import(folder: Path, made: Mapping[str, bytes]) -> None:
+    """Refuse to replace trials that psps-paper import wrote by what review.yml makes of another file."""
+    present: list[dict] = []
+    with contextlib.suppress(TableError, OSError):  # what cannot be read is made again
+        data = dataset(folder / "data")
+        present = [] if data.trials is None else load_source(data)["sources"]
+    named = {(entry["outcome"], entry["sha256"]) for entry in json.loads(made["trials/source.json"])["sources"]}
+    for entry in present:
+        if entry.get("imported") and (entry["outcome"], entry["sha256"]) not in named:
+            raise TableError(
+                f"data/trials holds {entry['file']}, which psps-paper import wrote as outcome {entry['outcome']}, and"
+                f" {CONFIG} names another table there: name that file and its options, or remove data/trials"
+            )
 
 
 def _titled(templates: Mapping[str, bytes], files: Mapping[str, bytes], settings: dict) -> dict[str, bytes]:

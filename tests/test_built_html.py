@@ -192,3 +192,15 @@ def test_wide_tables_take_the_margin_and_long_cells_are_marked():
         ' data-value="1" data-says="sentence"',
         ' data-says="sentence"',
     ]
+
+
+def test_every_reference_leads_to_a_page(built):
+    """By its DOI or address where it prints one, else by a search for its title."""
+    entries = article("references").select("div.citation")
+    assert len(entries) > 88  # the article's own, and those of this edition
+    for entry in entries:
+        links = [link["href"] for link in entry.select("a.external")]
+        assert links and all(link.startswith("https://") for link in links), plain(entry)
+    searched = [link["href"] for link in article("references").select('a[href*="pubmed.ncbi.nlm.nih.gov/?term="]')]
+    assert any("Prevalence+of+chronic+pain+after+spinal+surgery" in link for link in searched)
+    assert not any(brace in link for link in searched for brace in ("{", "}", "%7B"))

@@ -24,6 +24,7 @@ import pytest
 from helpers import ROOT
 from limited import RAW, Done, run_limited
 from psps_paper.cli.main import main
+from psps_paper.living import exports
 from psps_paper.living.new_review import new_review
 from psps_paper.tables import cache
 
@@ -192,6 +193,56 @@ def test_a_cache_damaged_in_any_way_is_computed_again(tmp_path, monkeypatch, dam
     (file,) = (tmp_path / "cache").iterdir()
     DAMAGE[damage](file)
     assert cache.cached("numbers", "some", lambda: [1, 2, 4]) == [1, 2, 4]
+
+
+RESULTS = {
+    "no object": (lambda results: [], "the file is no object"),
+    "no data": (lambda results: {**results, "data": None}, "data is no object"),
+    "a number for a checksum": (lambda results: {**results, "data": {"a.csv": 5}}, "data, a.csv is no text"),
+    "no claims": (lambda results: {**results, "claims": 5}, "claims is no list"),
+    "a claim without a verdict": (
+        lambda results: {**results, "claims": [{"id": "a"}]},
+        "no verdict in claims, entry 1",
+    ),
+    "no outcome": (lambda results: {**results, "outcomes": [{}]}, "no outcome in outcomes, entry 1"),
+    "a list for tau2": (
+        lambda results: changed(results, "network", {"tau2": []}),
+        "outcomes, entry 1, network, tau2 is not a number or null",
+    ),
+    "no treatments": (lambda results: changed(results, "network", {"treatments": None}), "treatments is no list"),
+    "no rank": (lambda results: changed(results, "ranks", []), "ranks is no list of at least one entry"),
+    "te of no size": (
+        lambda results: changed(results, "contrasts", [{**results["outcomes"][0]["contrasts"][0], "te": 10**400}]),
+        "contrasts, entry 1, te is not a number",
+    ),
+}
+
+
+def changed(results: dict, name: str, value: object) -> dict:
+    first, *others = results["outcomes"]
+    value = {**first[name], **value} if isinstance(value, dict) else value
+    return {**results, "outcomes": [{**first, name: value}, *others]}
+
+
+@pytest.fixture(scope="module")
+def results(review, tmp_path_factory) -> dict:
+    target = tmp_path_factory.mktemp("results") / "out"
+    exports.export(review / "data", target)
+    return json.loads((target / "results.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_damaged_results_are_refused_by_their_place(folder, results, name):
+    change, message = RESULTS[name]
+    (folder / "old.json").write_text(json.dumps(results), encoding="utf-8")
+    (folder / "new.json").write_text(json.dumps(change(results)), encoding="utf-8")
+    assert run_limited(folder, ["diff", "old.json", "old.json"]).status == 0
+    check_refusal(run_limited(folder, ["diff", "old.json", "new.json"]), {"refused": [r"new\.json: .*" + message]})
+
+
+def test_results_that_are_nested_without_end_are_refused(folder):
+    (folder / "new.json").write_text("[" * 100_000, encoding="utf-8")
+    check_refusal(run_limited(folder, ["diff", "new.json", "new.json"]), {"refused": [r"new\.json: nested too deep"]})
 
 
 @of("beside")

@@ -11,6 +11,7 @@ import scipy
 
 from psps_paper.article.trials import BookNetwork, Trials, book_network, network_state
 from psps_paper.claims.registry import check_claims
+from psps_paper.effects.checks import LARGEST
 from psps_paper.living.store import versions
 from psps_paper.network.ranking import p_scores
 from psps_paper.tables.dataset import Dataset, dataset
@@ -19,6 +20,59 @@ from psps_paper.tables.errors import TableError
 SCHEMA = "psps-paper results 2"
 HETEROGENEITY = ("tau2", "q", "df_q", "p_q", "i2", "i2_lower", "i2_upper")
 CONTRAST_NUMBERS = ("te", "se", "lower", "upper", "predict_lower", "predict_upper", "p")
+
+# What a file of results holds, as it is read again: a type, a list of such, or names and their types
+_TEXT, _NUMBER, _PERHAPS = "text", "a number", "a number or null"
+_RESULTS = {
+    "data": {"": _TEXT},
+    "outcomes": [
+        {
+            "outcome": {"name": _TEXT, "measure": _TEXT, "te_desirable": _TEXT},
+            "state": _TEXT,
+            "network": {
+                **{"tier": _TEXT, "method": _TEXT, "treatments": [_TEXT]},
+                **dict.fromkeys(("studies", "estimates", "excluded", *HETEROGENEITY), _PERHAPS),
+            },
+            "contrasts": [
+                {
+                    **{"treat1": _TEXT, "treat2": _TEXT},
+                    **dict.fromkeys(("te", "se", "lower", "upper"), _NUMBER),
+                    **dict.fromkeys(("predict_lower", "predict_upper", "p"), _PERHAPS),
+                }
+            ],
+            "ranks": [{"treatment": _TEXT, "rank": _NUMBER, "p_score": _NUMBER}],
+        }
+    ],
+    "claims": [{"id": _TEXT, "verdict": _TEXT, "printed": "", "computed": ""}],
+}
+
+
+def _check(value: object, shape: object, place: str) -> None:
+    """Refuse what has another form than results, by its place; "" stands for any name and for any flat value."""
+    where = place.removeprefix(", ") or "the file"
+    if isinstance(shape, dict):
+        if not isinstance(value, dict):
+            raise ValueError(f"{where} is no object")
+        names = value if "" in shape else shape
+        for name in names:
+            if name not in value:
+                raise ValueError(f"no {name} in {where}")
+            _check(value[name], shape.get("", shape.get(name)), f"{place}, {name[:80]}")
+    elif isinstance(shape, list):
+        if not isinstance(value, list) or (place.endswith("ranks") and not value):
+            raise ValueError(f"{where} is no list of at least one entry" if value == [] else f"{where} is no list")
+        for k, entry in enumerate(value, 1):
+            _check(entry, shape[0], f"{place}, entry {k}")
+    elif shape == _TEXT:
+        if not isinstance(value, str):
+            raise ValueError(f"{where} is no text")
+    elif shape == "":
+        if isinstance(value, list | dict):
+            raise ValueError(f"{where} is neither text nor a number")
+    elif not (shape == _PERHAPS and value is None):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not (number and abs(value) <= LARGEST):
+            raise ValueError(f"{where} is not {shape}")
 
 
 def review_results(data: Dataset | Path | str, *, outcome: str | None = None) -> dict:
@@ -105,15 +159,14 @@ def read_results(path: Path) -> dict:
         return review_results(path)
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
+        _check(results, {"schema": _TEXT}, "")
         if results["schema"] != SCHEMA:
-            raise ValueError(f"schema is {results['schema']!r}, expected {SCHEMA!r}")
-        missing = {"data", "outcomes", "claims"} - set(results)
-        for entry in results.get("outcomes", []):
-            missing |= {"outcome", "state", "network", "contrasts", "ranks"} - set(entry)
-        if missing:
-            raise ValueError(f"no {', '.join(sorted(missing))}")
+            raise ValueError(f"schema is {results['schema'][:40]!r}, expected {SCHEMA!r}")
+        _check(results, _RESULTS, "")
         return results
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except RecursionError:
+        raise TableError(f"{path.name}: nested too deep; expected results.json of psps-paper export") from None
+    except (OSError, ValueError) as error:
         raise TableError(f"{path.name}: {error}; expected a data folder or results.json of psps-paper export") from None
 
 

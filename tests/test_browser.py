@@ -374,6 +374,22 @@ def test_no_table_is_cut_on_a4_paper(open_page, stem):
 
 
 @pytest.mark.built
+@pytest.mark.parametrize("stem", ["summary_of_findings", "certainty", "robustness", "network_meta_analysis", "trials"])
+def test_paper_shows_what_folds_and_no_control(open_page, stem):
+    """All but the statements of the page, which the printed book has on one page."""
+    page = open_page(f"book/{stem}.html")
+    page.emulate_media(media="print")
+    shown = page.eval_on_selector_all(
+        "article details > :last-child",
+        "parts => parts.filter(e => !e.closest('[id*=table-claims-], details:has([id*=table-claims-])'))"
+        ".map(e => e.checkVisibility())",
+    )
+    assert shown and all(shown)
+    controls = ".psps-bar, .psps-controls, .psps-code-switch, details:not(.psps-card) > summary"
+    assert page.locator(f"article :is({controls})").filter(visible=True).count() == 0
+
+
+@pytest.mark.built
 def test_no_control_of_the_explorer_is_on_paper(open_page):
     page = open_page("book/explorer.html")
     page.emulate_media(media="print")

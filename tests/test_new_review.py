@@ -23,7 +23,7 @@ from psps_paper.article.trials import book_network
 from psps_paper.cli.main import main
 from psps_paper.figures import palette
 from psps_paper.living.exports import export
-from psps_paper.living.new_review import build_data, colours, new_review
+from psps_paper.living.new_review import build_data, new_review
 from psps_paper.living.review import open_review
 from psps_paper.living.settings import CONFIG
 from psps_paper.site.extension import failed_cell
@@ -229,7 +229,7 @@ def test_the_package_s_own_functions_find_the_review_in_which_one_works(sample, 
 
 
 def test_every_default_colour_stands_out_on_light_and_dark_pages():
-    first = list(itertools.islice(colours(), 200))
+    first = list(itertools.islice(palette.distinct_colours(), 200))
     for colour in first:
         assert re.fullmatch("#[0-9a-f]{6}", colour)
         assert palette.contrast_ratio(colour, "#ffffff") >= 3 and palette.contrast_ratio(colour, "#121212") >= 3, colour

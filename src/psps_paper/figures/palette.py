@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import bisect
 import colorsys
 import functools
 import hashlib
+import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import matplotlib as mpl
 import numpy as np
@@ -24,6 +26,10 @@ LIGHT_TEXT = "#ffffff"
 
 # Ends of the shades of a league table; the middle is near-white so that cells carry dark text in both themes.
 TOWARDS_LATER, NEUTRAL, TOWARDS_FIRST = "#d98a3d", "#f4f4f4", "#3f93c9"
+
+# The first ones for treatments without a colour; each has a contrast of 3:1 on light and on dark pages
+COLOURS = ("#0072b2", "#009e73", "#d55e00", "#7d6000", "#c0679a", "#8a5fd0", "#7a7a7a", "#b5472f", "#3f7f8f", "#6b7d2a")
+LUMINANCES = (0.15, 0.21, 0.28)  # of further ones; between 0.12 and 0.3 the contrast is 3:1 on both
 
 
 def relative_luminance(colour: str) -> float:
@@ -64,6 +70,25 @@ def _trial_treatments(data: Dataset) -> frozenset[str]:
         return frozenset()
     contrasts = data.trials.table("contrasts")
     return frozenset(map(unprotected, pd.concat([contrasts["treat1"], contrasts["treat2"]])))
+
+
+def distinct_colours() -> Iterator[str]:
+    """Colours without end, as #rrggbb, no two alike; each has a contrast of at least 3:1 on light and on dark pages."""
+    used = set(COLOURS)
+    yield from COLOURS
+    for number in itertools.count():
+        # By the golden ratio, so that hues never come round to where they were
+        hue, wanted = number * 0.6180339887 % 1, LUMINANCES[number % len(LUMINANCES)]
+        colour = _colour(
+            bisect.bisect_left(range(256), wanted, key=lambda light: relative_luminance(_colour(light, hue))), hue
+        )
+        if colour not in used:
+            used.add(colour)
+            yield colour
+
+
+def _colour(light: int, hue: float) -> str:
+    return "#" + "".join(f"{round(255 * part):02x}" for part in colorsys.hls_to_rgb(hue, light / 255, 0.75))
 
 
 def colour_from_name(name: str) -> str:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import bisect
-import colorsys
 import contextlib
-import itertools
 import json
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
 
@@ -17,7 +14,7 @@ import pandas as pd
 
 from psps_paper.article.outcomes import BETWEEN, DEFAULTS, outcome_of
 from psps_paper.article.trials import load_source
-from psps_paper.figures.palette import relative_luminance
+from psps_paper.figures.palette import distinct_colours
 from psps_paper.living.importing import read_trials, report
 from psps_paper.living.model import MEASURES, Import, Options
 from psps_paper.living.settings import COLUMN_LISTS, CONFIG, OUTCOME_FIELDS, read_settings
@@ -30,13 +27,6 @@ from psps_paper.tables.errors import TableError
 from psps_paper.tables.files import finish_replacing, only_writer, replace_folder, write_atomically
 from psps_paper.tables.load import validate_table
 from psps_paper.tables.schemas import DICTIONARY_COLUMNS
-
-# The first ones for treatments without a colour; each has a contrast of 3:1 on light and on dark pages
-COLOURS = ("#0072b2", "#009e73", "#d55e00", "#7d6000", "#c0679a", "#8a5fd0", "#7a7a7a", "#b5472f", "#3f7f8f", "#6b7d2a")
-
-
-LUMINANCES = (0.15, 0.21, 0.28)  # of further ones; between 0.12 and 0.3 the contrast is 3:1 on both
-
 
 # Files with lines that repeat review.yml; each placeholder is the last thing in its line, and what stands before it
 # finds the line again
@@ -126,23 +116,7 @@ def new_review(folder: Path, *, tell: Callable[[str], None] = lambda text: None)
         raise TableError(f"{folder}: is a file; expected a folder")
     templates = _templates()
     if (folder / CONFIG).is_file():
-        with only_writer(folder):
-            for name in ("data", *TITLED):
-                if (folder / name).is_symlink():
-                    raise TableError(
-                        f"{folder / name}: is a symbolic link, and nothing is written through one; put a file or folder"
-                        " of its own there"
-                    )
-            finish_replacing(folder / "data")
-            made = build_data(folder, tell=tell)
-            _undo_no_import(folder, made)
-            titled = _titled(
-                templates,
-                {name: (folder / name).read_bytes() for name in TITLED if (folder / name).is_file()},
-                read_settings(folder),
-            )
-            replace_folder(folder / "data", made, also=titled)
-        return ["data", *titled]
+        return _remake(folder, templates, tell)
     if folder.is_dir() and any(folder.iterdir()):
         raise TableError(f"{folder}: holds files but no {CONFIG}; name a new folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -157,6 +131,24 @@ def new_review(folder: Path, *, tell: Callable[[str], None] = lambda text: None)
         folder.rmdir()
     replace_folder(folder, templates | made)
     return sorted([*templates, "data"])
+
+
+def _remake(folder: Path, templates: Mapping[str, bytes], tell: Callable[[str], None]) -> list[str]:
+    """Write the data of a review again, and the lines that repeat its ``review.yml``."""
+    with only_writer(folder):
+        for name in ("data", *TITLED):
+            if (folder / name).is_symlink():
+                raise TableError(
+                    f"{folder / name}: is a symbolic link, and nothing is written through one; put a file or folder"
+                    " of its own there"
+                )
+        finish_replacing(folder / "data")
+        made = build_data(folder, tell=tell)
+        _undo_no_import(folder, made)
+        present = {name: (folder / name).read_bytes() for name in TITLED if (folder / name).is_file()}
+        titled = _titled(templates, present, read_settings(folder))
+        replace_folder(folder / "data", made, also=titled)
+    return ["data", *titled]
 
 
 def _undo_no_import(folder: Path, made: Mapping[str, bytes]) -> None:
@@ -246,31 +238,12 @@ def build_data(folder: Path, *, tell: Callable[[str], None] = lambda text: None)
     settings = read_settings(folder)
     with tempfile.TemporaryDirectory() as temporary:
         data = Path(temporary)
-        (data / "dictionaries").mkdir()
-        for name, table in {"outcomes": _outcomes(settings), "treatment_classes": _classes(settings)}.items():
-            dictionary = _dictionary(name)
-            validate_table(table.astype(str), dictionary, f"{CONFIG}, {name}")
-            if name == "outcomes":
-                for number, row in table.iterrows():
-                    outcome_of(row, f"{CONFIG}, outcomes, entry {number + 1}")
-            write_atomically(data / f"{name}.csv", csv_bytes(table))
-            write_atomically(data / "dictionaries" / f"{name}.csv", csv_bytes(dictionary))
+        _write_settings(data, settings)
         treatments = [entry["name"] for entry in settings["treatments"]]
         studies: set[str] = set()
         for outcome in settings["outcomes"]:
-            table = outcome["table"]
             result = _read(folder, outcome, data)
-            named = set(result.contrasts["treat1"]) | set(result.contrasts["treat2"])
-            unknown = sorted(named - set(treatments))
-            if unknown:
-                raise TableError(
-                    f"{result.source['file']}: treatment {unknown[0]!r} is not in {CONFIG} ({', '.join(treatments)})"
-                )
-            if outcome["reference"] not in named:
-                raise TableError(
-                    f"{CONFIG}, outcome {outcome['name']}: reference {outcome['reference']!r} is not in"
-                    f" {result.source['file']}"
-                )
+            _check_named(result, outcome, treatments)
             tell(report(result))
             write_trials(result, data)
             studies |= set(result.contrasts["study"])
@@ -279,6 +252,33 @@ def build_data(folder: Path, *, tell: Callable[[str], None] = lambda text: None)
         return {
             path.relative_to(data).as_posix(): path.read_bytes() for path in sorted(data.rglob("*")) if path.is_file()
         }
+
+
+def _write_settings(data: Path, settings: dict) -> None:
+    """Write the tables that follow from ``review.yml`` alone, outcomes and treatments, with their dictionaries."""
+    (data / "dictionaries").mkdir()
+    for name, table in {"outcomes": _outcomes(settings), "treatment_classes": _classes(settings)}.items():
+        dictionary = _dictionary(name)
+        validate_table(table.astype(str), dictionary, f"{CONFIG}, {name}")
+        if name == "outcomes":
+            for number, row in table.iterrows():
+                outcome_of(row, f"{CONFIG}, outcomes, entry {number + 1}")
+        write_atomically(data / f"{name}.csv", csv_bytes(table))
+        write_atomically(data / "dictionaries" / f"{name}.csv", csv_bytes(dictionary))
+
+
+def _check_named(result: Import, outcome: dict, treatments: list[str]) -> None:
+    """Refuse a table with a treatment that ``review.yml`` does not name, or without the reference."""
+    named = set(result.contrasts["treat1"]) | set(result.contrasts["treat2"])
+    unknown = sorted(named - set(treatments))
+    if unknown:
+        raise TableError(
+            f"{result.source['file']}: treatment {unknown[0]!r} is not in {CONFIG} ({', '.join(treatments)})"
+        )
+    if outcome["reference"] not in named:
+        raise TableError(
+            f"{CONFIG}, outcome {outcome['name']}: reference {outcome['reference']!r} is not in {result.source['file']}"
+        )
 
 
 def check_beside(folder: Path, settings: dict, studies: set[str], tell: Callable[[str], None]) -> None:
@@ -344,29 +344,10 @@ def _outcomes(settings: dict) -> pd.DataFrame:
 
 def _classes(settings: dict) -> pd.DataFrame:
     given = {entry["colour"] for entry in settings["treatments"] if "colour" in entry}
-    free = (colour for colour in colours() if colour not in given)
+    free = (colour for colour in distinct_colours() if colour not in given)
     return pd.DataFrame(
         [
             {"treatment_class": entry["name"], "colour": entry.get("colour") or next(free)}
             for entry in settings["treatments"]
         ]
     )
-
-
-def colours() -> Iterator[str]:
-    """Colours without end, as #rrggbb, no two alike; each has a contrast of at least 3:1 on light and on dark pages."""
-    used = set(COLOURS)
-    yield from COLOURS
-    for number in itertools.count():
-        # By the golden ratio, so that hues never come round to where they were
-        hue, wanted = number * 0.6180339887 % 1, LUMINANCES[number % len(LUMINANCES)]
-        colour = _colour(
-            bisect.bisect_left(range(256), wanted, key=lambda light: relative_luminance(_colour(light, hue))), hue
-        )
-        if colour not in used:
-            used.add(colour)
-            yield colour
-
-
-def _colour(light: int, hue: float) -> str:
-    return "#" + "".join(f"{round(255 * part):02x}" for part in colorsys.hls_to_rgb(hue, light / 255, 0.75))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import numpy as np
 import pandas as pd
@@ -310,7 +310,7 @@ def _covariate(covariate: pd.Series | Mapping[str, float], design: Design) -> tu
         found[str(study)] = value
     for study in design.studies:
         value = found.get(study)
-        if not (isinstance(value, Real) and abs(float(value)) <= LARGEST):
+        if not (isinstance(value, Real) and abs(cast(float, value)) <= LARGEST):
             has = "no value" if study not in found else f"{value!r}"
             raise ValueError(f"covariate '{name}': study '{study}' has {has}; expected a finite number for each study")
     values = np.array([float(found[study]) for study in design.studies])  # type: ignore[arg-type]

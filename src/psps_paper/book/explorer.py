@@ -66,7 +66,7 @@ from psps_paper.book.display import Shown, show
 from psps_paper.conclusions.robustness import clinical_scale
 from psps_paper.effects import smd
 from psps_paper.figures import forest_network
-from psps_paper.figures.palette import CLASS_COLOURS
+from psps_paper.figures.palette import class_colours
 from psps_paper.network import fit_network, subnetworks
 from psps_paper.network.model import Desirable, NetworkFit, t_quantile
 from psps_paper.network.ranking import p_scores
@@ -170,7 +170,7 @@ def explorer_data(
     ]
     tau2 = round(float(agreeing.median()), 3)
     important = round(clinical_scale(scale).important_smd, 2)
-    bounds = published.bounds
+    bounds, colours = published.bounds, class_colours()
     settings = Settings(reference=tau2, tau2=tau2, rho=0.0, mid=important, level=0.95, keep=(True,) * len(rows))
     return {
         "comparisons": rows,
@@ -179,7 +179,7 @@ def explorer_data(
         "scale_desirable": scale_desirable,
         "draws": DRAWS,
         "limits": LIMITS,
-        "colours": {treatment: CLASS_COLOURS[treatment] for treatment in published.recovery.treatments},
+        "colours": {treatment: colours[treatment] for treatment in published.recovery.treatments},
         "tau2": {
             "allowed": [
                 round(float(bound), 3) for bound in (published.recovery.tau2_low, published.recovery.tau2_high)

@@ -124,7 +124,7 @@ def _findings(data: Dataset) -> tuple[Finding, ...]:
     }
     facts, studies = tables["study_facts"], tables["studies"]
     published = published_network(tables["nma_published"], desirable=te_desirable(data))
-    basis = certainty.published_basis(published)
+    basis = certainty.published_basis(published, data)
     judged = certainty.judgements(basis)
     outcome, words = tables["outcomes"].iloc[0], tables["readers_words"]
     shared = {

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import pandas as pd
 
@@ -17,7 +18,7 @@ from psps_paper.audit import Audit, audit
 from psps_paper.network.model import NetworkFit
 from psps_paper.network.ranking import p_scores
 from psps_paper.tables.conditions import columns_of, select
-from psps_paper.tables.dataset import Dataset
+from psps_paper.tables.dataset import Dataset, dataset
 from psps_paper.tables.errors import TableError
 
 VERDICTS = ("reproduces", "consistent", "truncated", "contradicts", "not checkable")
@@ -144,15 +145,20 @@ class Evidence:
         return p_scores(self.network.fit, desirable=self.te_desirable)
 
 
-def load_claims(data: Dataset) -> pd.DataFrame:
+def load_claims(data: Dataset | Path | str | None = None) -> pd.DataFrame:
     """Every quantitative statement of the article, one row each, indexed by its id.
+
+    Parameters
+    ----------
+    data : Dataset, Path or str, optional
+        The data folder; by default that of this checkout.
 
     Raises
     ------
     TableError
         The table breaks its dictionary, names an unknown check, or gives a check another tier than it has.
     """
-    claims = data.table("claims")
+    claims = dataset(data).table("claims")
     for row, claim in claims.iterrows():
         where = f"claims.csv, row {row + 1} (id {claim['id']})"
         if claim["check"] not in CHECKS:

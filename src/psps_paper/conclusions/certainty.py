@@ -10,9 +10,10 @@ import pandas as pd
 from psps_paper.article.facts import follow_up_days
 from psps_paper.article.published import PublishedNetwork
 from psps_paper.conclusions.robustness import clinical_scale
-from psps_paper.ensemble import implied_prediction_intervals, tau2_routes
+from psps_paper.ensemble import implied_prediction_intervals, published_results, tau2_routes
 from psps_paper.formatting import estimate, interval, number, out_of, sentence_list
-from psps_paper.tables.load import load_table, meeting
+from psps_paper.tables.dataset import Dataset, dataset
+from psps_paper.tables.load import meeting
 
 NONE, SOME, MAJOR, UNKNOWN = "no concerns", "some concerns", "major concerns", "cannot be judged"
 STEPS = [NONE, SOME, MAJOR]
@@ -121,24 +122,32 @@ class Basis:
         )
 
 
-def published_basis(published: PublishedNetwork) -> Basis:
+def published_basis(published: PublishedNetwork, data: Dataset | None = None) -> Basis:
     """The basis of the published network, from the tables of ``data/``.
 
     A rule without a threshold of its own takes the smallest important SMD of the table ``clinical_scale``.
+
+    Parameters
+    ----------
+    published : PublishedNetwork
+    data : Dataset, optional
+        By default that of this checkout.
     """
-    tau2 = tau2_range(published, tau2_routes())
+    data = dataset(data)
+    evidence = published_results(data)
+    tau2 = tau2_range(published, tau2_routes(evidence))
     basis = Basis(
         published,
-        load_table("studies"),
-        load_table("nma_published"),
-        load_table("source_differences"),
-        follow_up_days(load_table("study_facts"), randomised=True),
-        load_table("certainty_rules"),
+        data.table("studies"),
+        data.table("nma_published"),
+        data.table("source_differences"),
+        follow_up_days(data.table("study_facts"), randomised=True),
+        data.table("certainty_rules"),
         tau2,
-        implied_prediction_intervals(tau2.low, tau2.high),
+        implied_prediction_intervals(tau2.low, tau2.high, evidence),
     )
     own = basis.rules["threshold"]
-    derived = with_important(basis, clinical_scale(load_table("clinical_scale")).important_smd)
+    derived = with_important(basis, clinical_scale(data.table("clinical_scale")).important_smd)
     return replace(basis, rules=basis.rules.assign(threshold=own.fillna(derived.rules["threshold"])))
 
 

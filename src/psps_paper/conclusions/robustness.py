@@ -82,7 +82,14 @@ def under_bayes(known: Proved) -> pd.DataFrame:
         by_itself = bayesian_conclusions(known.witnesses, AS_PRINTED, factors=(FACTORS[0], 1.0, FACTORS[-1]))
         return pd.concat([by_itself, bayesian_conclusions(known.witnesses, ONE_MEAN)], ignore_index=True)
 
-    return cached("under_bayes", "".join(witness.rows.to_csv() for witness in known.witnesses), compute)
+    inputs = "".join(witness.rows.to_csv() for witness in known.witnesses) + _content(known.evidence)
+    return cached("under_bayes", inputs, compute)
+
+
+def _content(evidence: PublishedResults) -> str:
+    """All that the published results hold, as a part of a cache's key."""
+    tables = [table.to_csv() for table in (evidence.printed, evidence.edges, evidence.studies)]
+    return "".join([*tables, repr((evidence.egger_t, evidence.heterogeneous, evidence.desirable))])
 
 
 def proved() -> Proved:
@@ -94,8 +101,7 @@ def proved() -> Proved:
 def _proved(data: Dataset) -> Proved:
     evidence, searches, table = published_results(data), data.table("range_searches"), data.table("witnesses")
     witnesses = load_witnesses(evidence, table)
-    inputs = "".join(frame.to_csv() for frame in (table, evidence.printed, evidence.edges, evidence.studies))
-    found = cached("findings", inputs, lambda: findings(witnesses))
+    found = cached("findings", table.to_csv() + _content(evidence), lambda: findings(witnesses))
     return Proved(evidence, witnesses, found, searches, identified_ranges(witnesses, found, searches))
 
 

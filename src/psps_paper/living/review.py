@@ -37,6 +37,7 @@ from psps_paper.network import heterogeneity_table, orient
 from psps_paper.network.model import Desirable
 from psps_paper.network.ranking import p_scores, rank_probabilities
 from psps_paper.network.summary import league_table
+from psps_paper.tables.dataset import Dataset, dataset
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.files import current_folder, finish_replacing, only_writer
 
@@ -81,10 +82,10 @@ class Review:
     folder: Path
     settings: dict
 
-    @property
-    def data(self) -> Path:
-        """The data folder."""
-        return current_folder(self.folder / "data") or self.folder / "data"
+    @cached_property
+    def data(self) -> Dataset:
+        """The data folder as it was when first read."""
+        return dataset(current_folder(self.folder / "data") or self.folder / "data")
 
     @property
     def outcomes(self) -> list[str]:

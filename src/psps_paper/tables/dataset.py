@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from psps_paper.tables.load import ROW_RULES, checked_table, content_of, data_folder, load_dictionary, table_names
+from psps_paper.tables.load import ROW_RULES, checked_table, data_folder, dictionary_of, not_there, table_names
 from psps_paper.tables.trials import SOURCE, trials_folder
 
 
@@ -55,16 +55,19 @@ class Dataset:
 
     def dictionary(self, name: str) -> pd.DataFrame:
         """Column dictionary of a table: one row a column, all text, empty string where nothing is said."""
-        return load_dictionary(name, self.folder)
+        file_name = f"dictionaries/{name}.csv"
+        return dictionary_of(self.content(file_name), file_name)
 
     def content(self, file_name: str) -> bytes:
         """Content of a file; a TableError where it is missing."""
-        return self.files[file_name] if file_name in self.files else content_of(self.folder / file_name, file_name)
+        if file_name not in self.files:
+            raise not_there(self.folder / file_name, file_name)
+        return self.files[file_name]
 
     @cached_property
     def names(self) -> list[str]:
         """Names of the tables, as :func:`psps_paper.tables.load.table_names` gives them."""
-        return table_names(self.folder)
+        return sorted(Path(name).stem for name in self.files if name.startswith("dictionaries/"))
 
     @cached_property
     def checksums(self) -> pd.Series:

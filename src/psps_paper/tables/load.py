@@ -57,10 +57,11 @@ def table_names(folder: Path | None = None) -> list[str]:
 def load_dictionary(name: str, folder: Path | None = None) -> pd.DataFrame:
     """Column dictionary of a table: one row a column, all text, empty string where nothing is said."""
     file_name = f"dictionaries/{name}.csv"
-    return _dictionary(content_of((folder or data_folder()) / file_name, file_name), file_name)
+    return dictionary_of(content_of((folder or data_folder()) / file_name, file_name), file_name)
 
 
-def _dictionary(content: bytes, file_name: str) -> pd.DataFrame:
+def dictionary_of(content: bytes, file_name: str) -> pd.DataFrame:
+    """The column dictionary that a file holds; :func:`load_dictionary` says what it is."""
     dictionary = _text_table(content, file_name)
     if list(dictionary.columns) != DICTIONARY_COLUMNS:
         raise TableError(f"{file_name}: columns are {list(dictionary.columns)}, expected {DICTIONARY_COLUMNS}")
@@ -122,7 +123,7 @@ def _checked_now(
 ) -> pd.DataFrame:
     file_name = f"{name}.csv"
     raw = _text_table(content, file_name)
-    table = validate_table(raw, _dictionary(dictionary, f"dictionaries/{file_name}"), file_name)
+    table = validate_table(raw, dictionary_of(dictionary, f"dictionaries/{file_name}"), file_name)
     if rules is not None:
         _check_rules(raw, table, name, _rules(rules, rules_dictionary))
     return table
@@ -199,7 +200,7 @@ def _shared_key(raw: pd.DataFrame, columns: list[str], row: int, file_name: str)
 def _rules(content: bytes, dictionary: bytes) -> pd.DataFrame:
     file_name = f"{ROW_RULES}.csv"
     return validate_table(
-        _text_table(content, file_name), _dictionary(dictionary, f"dictionaries/{file_name}"), file_name
+        _text_table(content, file_name), dictionary_of(dictionary, f"dictionaries/{file_name}"), file_name
     )
 
 
@@ -254,8 +255,14 @@ def row_name(raw: pd.DataFrame, row: int) -> str:
 def content_of(path: Path, file_name: str) -> bytes:
     """Content of a file; a TableError, which calls it ``file_name``, where it is missing."""
     if not path.is_file():
-        raise TableError(f"{file_name}: " + ("is not a file" if path.exists() else "the file is missing"))
+        raise not_there(path, file_name)
     return path.read_bytes()
+
+
+def not_there(path: Path, file_name: str) -> TableError:
+    """What is wrong with a file that cannot be read, which the message calls ``file_name``."""
+    other = path.exists() and not path.is_file()
+    return TableError(f"{file_name}: " + ("is not a file" if other else "the file is missing"))
 
 
 def _text_table(content: bytes, file_name: str) -> pd.DataFrame:

@@ -5,14 +5,10 @@ import re
 import shutil
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 import psps_paper
 from helpers import DATA, replace_once
-from psps_paper.book.display import table_markup
-from psps_paper.book.findings import findings
-from psps_paper.figures.palette import class_colours
 from psps_paper.tables import TableError, dataset, load_table
 
 PACKAGE = Path(psps_paper.__file__).parent
@@ -22,14 +18,18 @@ FUNCTIONS = [
     for node in ast.walk(ast.parse(path.read_text("utf-8")))
     if isinstance(node, ast.FunctionDef)
 ]
-READS = {"load_table", "load_dictionary", "table_names", "data_folder", "dataset", "open", "read_text", "read_bytes"}
-# What does not change while a process runs: the package's own code and its reference numbers
-FIXED = {"tables/cache.py _code", "book/coming_from_netmeta.py _oracle"}
-
-
-def _calls(node: ast.FunctionDef) -> set[str]:
-    called = [each.func for each in ast.walk(node) if isinstance(each, ast.Call)]
-    return {getattr(function, "id", getattr(function, "attr", "")) for function in called}
+# Where a folder becomes a Dataset: commands, a review, what writes a folder and reads it first, and the page builder
+DOORS = {
+    "cli/living.py _import",
+    "cli/statements.py _tables",
+    "cli/statements.py _verify",
+    "living/exports.py export",
+    "living/new_review.py build_data",
+    "living/results.py read_results",
+    "living/review.py data",
+    "living/store.py write_trials",
+    "site/trial_links.py trial_references",
+}
 
 
 @pytest.fixture
@@ -37,36 +37,6 @@ def folder(tmp_path, monkeypatch):
     copy = Path(shutil.copytree(DATA, tmp_path / "data", ignore=shutil.ignore_patterns("trials*", ".trials*")))
     monkeypatch.setenv("PSPS_DATA", str(copy))
     return copy
-
-
-def _labels() -> str:
-    return table_markup(pd.DataFrame({"study": ["hamdy2021"]}), label="studies")
-
-
-@pytest.mark.parametrize(
-    ("file", "old", "new", "shown"),
-    [
-        ("studies.csv", b"included,Hamdy", b"included,Qamdy", _labels),
-        ("treatment_classes.csv", b"#0072b2", b"#0072b3", class_colours),
-        ("readers_words.csv", b"Sham or placebo", b"Placebo or sham", lambda: [each.name for each in findings()]),
-    ],
-    ids=["labels of studies", "colours", "front page"],
-)
-def test_a_changed_cell_shows_in_the_same_process(folder, file, old, new, shown):
-    """Labels of the data folder that was read first stayed when it changed: their cache had no key."""
-    before = shown()
-    replace_once(folder / file, old, new)
-    assert shown() != before
-
-
-def test_no_cache_keeps_what_it_read_without_a_key():
-    cached = {
-        f"{file} {node.name}": _calls(node) & READS
-        for file, node in FUNCTIONS
-        if any(re.search(r"\b(lru_)?cache\b", ast.unparse(each)) for each in node.decorator_list)
-    }
-    assert len(cached) > len(FIXED)
-    assert {name for name, reads in cached.items() if reads} == FIXED, "give it a Dataset, which is its key"
 
 
 def test_tables_of_a_folder_are_read_through_a_dataset():
@@ -82,6 +52,41 @@ def test_tables_of_a_folder_are_read_through_a_dataset():
         and len(call.args) + len(call.keywords) > 1
     ]
     assert again == []
+
+
+def test_only_the_doors_make_a_dataset_of_a_folder():
+    """Below them one Dataset is handed on, so that nothing is read twice or in two states."""
+
+    def takes(node: ast.FunctionDef, kind: str) -> set[str]:
+        return {
+            each.arg
+            for each in [*node.args.args, *node.args.kwonlyargs]
+            if each.annotation and kind in ast.unparse(each.annotation)
+        }
+
+    readers = {node.name for file, node in FUNCTIONS if takes(node, "Dataset")}
+    doors = set()
+    for file, node in FUNCTIONS:
+        own, folders = takes(node, "Dataset"), takes(node, "Path")
+        for call in ast.walk(node):
+            if isinstance(call, ast.Call) and not file.startswith("tables/"):
+                name, given = getattr(call.func, "id", ""), {ast.unparse(each) for each in call.args}
+                if (name == "dataset" and given - own) or (name in readers and given & (folders - own)):
+                    doors.add(f"{file} {node.name}")
+    assert doors == DOORS, "take a Dataset and hand it on; where a folder itself is meant, name the function in DOORS"
+
+
+def test_what_is_gone_is_not_read_from_the_disk(folder):
+    """A Dataset is the folder as it was read: no table, dictionary or name of a table comes from a later state of it."""
+    before = dataset(folder)
+    names = list(dataset(DATA).names)
+    shutil.copyfile(folder / "prisma.csv", folder / "later.csv")
+    shutil.copyfile(folder / "dictionaries" / "prisma.csv", folder / "dictionaries" / "later.csv")
+    (folder / "dictionaries" / "outcomes.csv").write_text("", encoding="utf-8")
+    assert before.names == names and "later" in dataset(folder).names
+    assert before.dictionary("outcomes").equals(dataset(DATA).dictionary("outcomes"))
+    with pytest.raises(TableError, match=r"^later.csv: no such table"):
+        before.table("later")
 
 
 def test_equal_content_is_equal_data(folder):

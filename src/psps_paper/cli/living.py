@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from psps_paper.tables.dataset import dataset
 from psps_paper.tables.limits import limits
 from psps_paper.tables.load import data_folder
 
@@ -128,11 +129,11 @@ def _import(options: argparse.Namespace) -> int:
     from psps_paper.living.settings import CONFIG
     from psps_paper.living.store import beside_present, write_trials
 
-    folder = options.data or data_folder()
     if re.search("[\ud800-\udfff]", str(options.file)):
         raise ValueError(f"{str(options.file)!a}: a name with bytes that are no UTF-8; rename the file")
     if options.skip < 0:
         raise ValueError(f"--skip {options.skip}: expected a number of lines")
+    data = dataset(options.data)
     result = read_trials(
         options.file,
         Options(
@@ -150,17 +151,17 @@ def _import(options: argparse.Namespace) -> int:
             sheet=options.sheet,
             skip=options.skip,
         ),
-        folder,
+        data,
     )
-    print(report(beside_present(result, folder) if options.add else result))
+    print(report(beside_present(result, data) if options.add else result))
     if options.write:
-        if (folder.absolute().parent / CONFIG).is_file():
+        if (data.folder.absolute().parent / CONFIG).is_file():
             result = replace(result, source=result.source | {"imported": True})
             print(
                 f"  note: this folder is made from {CONFIG}; until that names the file and options under table of the"
                 " outcome, psps-paper new and make book stop instead of undoing the import"
             )
-        print(f"wrote {write_trials(result, folder, add=options.add, replace_printed=options.replace_printed)}")
+        print(f"wrote {write_trials(result, data.folder, add=options.add, replace_printed=options.replace_printed)}")
     else:
         print("nothing was written; to write, add --write")
     return 0

@@ -24,6 +24,8 @@ DOORS = {
     "cli/statements.py _tables",
     "cli/statements.py _verify",
     "living/exports.py export",
+    "living/new_review.py _read",
+    "living/new_review.py _undo_no_import",
     "living/new_review.py build_data",
     "living/results.py read_results",
     "living/review.py data",

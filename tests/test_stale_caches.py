@@ -36,6 +36,7 @@ WITHOUT_DATA = {
     "audit/numbers.py plain",
     "audit/numbers.py read_estimate",
     "book/coming_from_netmeta.py _oracle",
+    "book/explorer.py _quadrature",
     "book/explorer.py normal_points",
     "effects/quantiles.py expected_order_statistic",
     "ensemble/proofs.py _compositions",

@@ -448,5 +448,5 @@ def test_of_two_forests_of_the_same_estimates_the_fuller_one_stands():
 
 def test_figures_follow_the_table_of_contents_without_the_developers_part():
     order = [path.stem for path in in_reading_order(ROOT / "book")]
-    assert order.index("abstract") < order.index("network_meta_analysis") < order.index("discussion")
+    assert order.index("abstract") < order.index("network_meta_analysis") < order.index("robustness")
     assert "coming_from_netmeta" not in order and "validation" not in order

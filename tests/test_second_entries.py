@@ -68,7 +68,7 @@ def test_all_agree():
             "vangorp2016.responders_n.1",
             "number",
             21.0,
-            "column number: 21, expected a number of which 42.9 % is the share of 28",
+            "column number: 21, expected a number that is 42.9 % of 28",
         ),
         (
             "study_facts",

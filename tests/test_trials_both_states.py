@@ -242,7 +242,6 @@ def test_with_trials_the_network_chapter_shows_their_fit(executed, trials):
         ["recomputed"],
         ["recomputed"],  # the network and its comparisons
         ["recomputed"],  # forest plot
-        ["implied"],  # what the printed numbers leave open stays what it is
         ["recomputed"],  # league table
         ["recomputed"],  # rankogram
         ["printed", "implied"],  # whether the print fits together

@@ -437,7 +437,7 @@ def percentages_of_responders(tables: Tables) -> Iterator[Disagreement]:
             ]
         shares = [100 * count["number"] / n for n in people]
         if len(printed) and people and not any(_prints_as(share, percent) for share in shares for percent in printed):
-            expected = f"a number with {_joined(printed)} % as the share of {_joined([people[0], people[-1]])} patients"
+            expected = f"a number that is {_joined(printed)} % of {_joined([people[0], people[-1]])} patients"
             yield _at(tables, "study_facts", row, "number", expected)
 
 

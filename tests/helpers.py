@@ -21,7 +21,11 @@ DATA = ROOT / "data"
 if (DATA / "trials").exists():
     # Trial-level data change what statements come to; the tests hold for the printed numbers, and
     # test_trials_both_states.py for both states. So these work on a copy without them.
-    DATA = Path(shutil.copytree(DATA, Path(tempfile.mkdtemp()) / "data", ignore=shutil.ignore_patterns("trials")))
+    place = Path(tempfile.mkdtemp())
+    DATA = Path(shutil.copytree(DATA, place / "data", ignore=shutil.ignore_patterns("trials")))
+    for beside in ROOT.iterdir():  # reference results and chapters are found beside the data
+        if beside.name != "data":
+            (place / beside.name).symlink_to(beside)
     os.environ["PSPS_DATA"] = str(DATA)
 
 

@@ -383,7 +383,7 @@ def _two_contents(network: Network, lower: Table, upper: Table) -> tuple[list[An
 
 
 def _agreement(network: Network, first: Table, second: Table) -> float:
-    """Comparisons of which two triangles say that the same treatment is better, less those of which they do not."""
+    """Comparisons where two triangles favour the same treatment, less those where they favour different ones."""
 
     def sign(cell: Cell) -> float:
         return np.sign(cell.triple.estimate.value - (network.scale == "ratio"))

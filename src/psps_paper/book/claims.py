@@ -11,7 +11,7 @@ from myst_nb import glue
 
 from psps_paper.article.trials import Trials, book_state
 from psps_paper.book.display import Html, Shown, folded, show, tier_badge, verdict_chip
-from psps_paper.claims.model import VERDICTS, place
+from psps_paper.claims.model import VERDICT_PHRASES, VERDICTS, place
 from psps_paper.claims.registry import check_claims, statements
 from psps_paper.tables.cache import cached
 from psps_paper.tables.dataset import Dataset, dataset
@@ -161,15 +161,6 @@ def _marked(text: str, ids: list[str]) -> str:
     return f'<span data-claim="{first}">{inner}</span>'
 
 
-_SAID = {
-    "reproduces": ("reproduces", "reproduce"),
-    "consistent": ("is consistent", "are consistent"),
-    "truncated": ("is cut off", "are cut off"),
-    "contradicts": ("contradicts", "contradict"),
-    "not checkable": ("is not checkable", "are not checkable"),
-}
-
-
 def _counted(verdicts: pd.Series) -> str:
     counts = {verdict: int((verdicts == verdict).sum()) for verdict in VERDICTS}
-    return ", ".join(f"{count} {_SAID[verdict][count > 1]}" for verdict, count in counts.items() if count)
+    return ", ".join(f"{count} {VERDICT_PHRASES[verdict][count > 1]}" for verdict, count in counts.items() if count)

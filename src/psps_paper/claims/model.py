@@ -22,6 +22,14 @@ from psps_paper.tables.dataset import Dataset, dataset
 from psps_paper.tables.errors import TableError
 
 VERDICTS = ("reproduces", "consistent", "truncated", "contradicts", "not checkable")
+# What one statement, and what several, are said to do
+VERDICT_PHRASES = {
+    "reproduces": ("reproduces", "reproduce"),
+    "consistent": ("is consistent", "are consistent"),
+    "truncated": ("is cut off", "are cut off"),
+    "contradicts": ("contradicts", "contradict"),
+    "not checkable": ("is not checkable", "are not checkable"),
+}
 STRONGEST_LAST = ("reproduces", "consistent", "not checkable", "truncated", "contradicts")
 WEIGHTS = ("result", "method", "detail")
 # What a statement was checked against; the first that a check draws on decides, since the weakest link does

@@ -145,7 +145,7 @@ def subgroup_analysis(
 
 
 def _overall(te, se, tau2: RegressionTau2, hartung_knapp: bool, level: float) -> PairwiseFit:
-    """All studies as one group; at the estimate of tau2 where :func:`meta_analysis` offers no such estimator."""
+    """All studies as one group. Where :func:`meta_analysis` does not offer the estimator, tau2 is estimated first."""
     if tau2 == "EB" or tau2 == "HS" or tau2 == "FE":
         one_mean = np.full((len(te), 1), len(te) ** -0.5)
         value = tau2_of_regression(one_mean, te, se**2, tau2).tau2

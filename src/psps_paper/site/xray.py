@@ -9,17 +9,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from psps_paper.claims.model import VERDICTS
+from psps_paper.claims.model import VERDICT_PHRASES, VERDICTS
 
 SCRIPT = "psps-xray.js"
 _CLAIM = re.compile(r'<a class="claim verdict-(?P<verdict>[a-z-]+)(?P<short> short)?" (?=data-claim=)')
-_WORDS = {
-    "reproduces": ("reproduces", "reproduce"),
-    "consistent": ("is consistent", "are consistent"),
-    "truncated": ("is cut off", "are cut off"),
-    "contradicts": ("contradicts", "contradict"),
-    "not checkable": ("not checkable", "not checkable"),
-}
+_WORDS = VERDICT_PHRASES | {"not checkable": ("not checkable", "not checkable")}  # short, as the last of the line
 _MIRRORS = re.compile(r"<p><em>Mirrors: .*?</em></p>\n?", re.DOTALL)
 
 

@@ -196,7 +196,7 @@ print(tried)
 @pytest.mark.parametrize("name", {command.module: name for name, command in COMMANDS.items()}.values())
 def test_a_command_runs_or_says_in_one_line_which_extra_it_needs(core, with_files, tmp_path, name):
     extra = COMMANDS[name].extra
-    needs = f"is not installed; install what it needs with pip install 'psps-paper[{extra}]'\n"
+    needs = f"is not installed; install it with pip install 'psps-paper[{extra}]'\n"
     for programs, suffices in ((core, False), (with_files, extra == "files")):
         done = run_in(tmp_path, programs / "psps-paper", name, "--help")
         if done.returncode == 0:

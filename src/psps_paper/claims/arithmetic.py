@@ -34,8 +34,8 @@ from psps_paper.tables.conditions import evaluate, in_words
 def arithmetic(evidence: Evidence, claim: pd.Series) -> Finding:
     """Evaluate an expression over the boxes of the flow diagram and other printed values.
 
-    Names are boxes of ``prisma.csv``; ``claim("id")`` is another printed value, ``arms(ref)`` the number of
-    arms of a study. The statement's own value is never used.
+    A name stands for a box of ``prisma.csv``, ``claim("id")`` for another printed value and ``arms(ref)`` for the
+    number of arms of a study. The statement's own value is never used.
     """
     expression = claim["arguments"]
     steps = evidence.table("prisma").dropna(subset="n").set_index("box")
@@ -82,19 +82,19 @@ def arithmetic(evidence: Evidence, claim: pd.Series) -> Finding:
 
 @_check("implied")
 def cross_check(evidence: Evidence, claim: pd.Series) -> Finding:
-    """An expression as for ``arithmetic``, over printed values that have no other check.
+    """Evaluate an expression as ``arithmetic`` does, over printed values that have no other check.
 
-    One equation among several such values, or the same number at two places, shows that they fit together; it does
-    not compute any of them.
+    One equation linking several such values, or the same number printed in two places, shows that they are consistent;
+    it computes none of them.
     """
     return dataclasses.replace(arithmetic(evidence, claim), determined=False)
 
 
 @_check("implied")
 def possible_percent(evidence: Evidence, claim: pd.Series) -> Finding:
-    """Whether some whole number of a denominator prints as the percentage (GRIM).
+    """Test whether any whole number out of a denominator rounds to the printed percentage (GRIM).
 
-    Arguments: the denominator, or a range ``low..high`` where it is not known; each as a number, a box of
+    Arguments: the denominator, or a range ``low..high`` where it is not known; each is a number, a box of
     ``prisma.csv`` or a fact of ``study_facts.csv``.
 
     Source: Brown & Heathers 2017.
@@ -117,10 +117,10 @@ def possible_percent(evidence: Evidence, claim: pd.Series) -> Finding:
 
 @_check("implied")
 def interval_midpoint(evidence: Evidence, claim: pd.Series) -> Finding:
-    """Where an estimate must lie if its interval is symmetric: ``lower | upper | logit | decimals``.
+    """Locate the estimate implied by an interval that is symmetric: ``lower | upper | logit | decimals``.
 
-    A pooled proportion is symmetric on the logit scale only for some methods, so this can show consistency,
-    not more.
+    Only some methods give a pooled proportion an interval that is symmetric on the logit scale, so this check can show
+    consistency and no more.
     """
     lower, upper, _, decimals = _arguments(claim, 4)
     half = formatting.half_unit(int(decimals))
@@ -130,7 +130,7 @@ def interval_midpoint(evidence: Evidence, claim: pd.Series) -> Finding:
 
 
 def _whole_number(evidence: Evidence, text: str) -> int:
-    """A whole number given as itself, as a fact of ``study_facts.csv`` or as a box of ``prisma.csv``."""
+    """Return the whole number that a text gives: digits, a fact of ``study_facts.csv`` or a box of ``prisma.csv``."""
     if text.isdigit():
         return int(text)
     if "." in text:
@@ -139,7 +139,7 @@ def _whole_number(evidence: Evidence, text: str) -> int:
 
 
 def possible_counts(value: float, decimals: int, denominators: list[int]) -> list[tuple[int, int]]:
-    """All (k, n) with n among the denominators for which 100 k / n prints as ``value``.
+    """List every (k, n) with n among the denominators for which 100 k / n rounds to ``value``.
 
     Source: Brown & Heathers 2017 (GRIM).
     """
@@ -153,12 +153,12 @@ def possible_counts(value: float, decimals: int, denominators: list[int]) -> lis
 
 def _source_of_number(evidence: Evidence, text: str) -> str:
     if text.isdigit():
-        return TRIALS  # a bound that anyone can name takes nothing from what stands beside it
+        return TRIALS  # a number typed into the expression is the strongest source, so the others decide
     return evidence.source("study_facts", "number") if "." in text else evidence.source("prisma", "n")
 
 
 def _nearest_count(value: float, decimals: int, denominators: list[int]) -> tuple[int, int]:
-    """The (k, n) whose percentage is nearest to ``value``; one that prints as it with digits cut off comes first."""
+    """Return the (k, n) whose percentage is nearest to ``value``, preferring one that truncates to it."""
     counts = [(k, n) for n in denominators for k in (int(value * n / 100), int(value * n / 100) + 1)]
     return min(
         counts,

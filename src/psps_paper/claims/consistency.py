@@ -1,7 +1,7 @@
-"""What the tables say twice must agree: cells against the registry, tables against each other, sums against wholes.
+"""Consistency of the tables: cells against the registry, tables against each other, sums against totals.
 
-A rule looks at tables that their dictionaries accept and yields a :class:`Disagreement` for each cell that another
-place contradicts. Which cell repeats which printed number is declared in ``data/repeats.csv``.
+A rule takes tables that conform to their dictionaries and yields a :class:`Disagreement` for each cell that another
+place contradicts. ``data/repeats.csv`` declares which cell repeats which printed number.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from psps_paper.tables.load import meeting, row_name
 Tables = Mapping[str, pd.DataFrame]
 NUMERAL = re.compile(r"\d[\d,]*(?:\.\d+)?")
 WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
-# What a trial measured, as far as results or tables draw on it
-MEASURED = ("_mean", "_sd")  # ends of fields
+# Measurements of a trial that results or tables use
+MEASURED = ("_mean", "_sd")  # suffixes of fields
 COUNT_COLUMNS = [f"{name}{arm}" for name in ("events", "randomised", "observed", "missing") for arm in (1, 2)]
-# Columns that name a row of another table: table, column, table and column that it names
+# Columns that refer to a row of another table: table, column, then the table and column referred to
 REFERENCES = [
     ("claim_facts", "claim", "claims", "id"),
     ("claim_facts", "fact", "study_facts", "fact"),
@@ -43,19 +43,19 @@ REFERENCES = [
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A cell that another place contradicts, or several cells of a table that cannot hold together.
+    """A cell that another place contradicts, or several cells of a table that cannot all be right.
 
     Attributes
     ----------
     table : str
         Name of the table, without ``.csv``.
     row : str
-        As messages name it; empty where no single row is at fault.
+        The row as messages name it; empty where no single row is at fault.
     column : str
     value : str
-        The cell, or the cells.
+        The content of the cell or cells.
     expected : str
-        What the other place says, and which place that is.
+        The content of the other place, and which place that is.
     """
 
     table: str
@@ -71,7 +71,7 @@ class Disagreement:
 
 @dataclass(frozen=True)
 class Rule:
-    """A way to compare tables, and the tables that it needs."""
+    """A function that compares tables, and the tables that it needs."""
 
     function: Callable[[Tables], Iterator[Disagreement]]
     tables: tuple[str, ...]
@@ -89,26 +89,25 @@ def _rule(*tables: str):
 
 
 def disagreements(data: Dataset | Path | str | None = None) -> list[Disagreement]:
-    """All contradictions between the tables of a data folder; empty where all agree.
+    """List all contradictions between the tables of a data folder; the list is empty where all agree.
 
     Raises
     ------
     TableError
-        A table breaks its dictionary.
+        A table violates its dictionary.
     """
     data = dataset(data)
     return compare({name: data.table(name) for name in data.names})
 
 
 def compare(tables: Tables) -> list[Disagreement]:
-    """Apply every rule whose tables are all there; a review without a table has nothing to compare with it."""
+    """Apply every rule whose tables all exist; a review need not have every table."""
     return [found for rule in RULES if set(rule.tables) <= set(tables) for found in rule.function(tables)]
 
 
 @_rule("repeats", "claims")
 def repeated_cells(tables: Tables) -> Iterator[Disagreement]:
-    """Cells that repeat a statement of the registry: the value, and decimals, relation and unit where the table has
-    them."""
+    """Check cells that repeat a statement: the value, and decimals, relation and unit where the table has them."""
     claims = tables["claims"].set_index("id", drop=False)
     linked: dict[tuple[str, str], set[int]] = {}
     for number_of_link, link in tables["repeats"].iterrows():
@@ -118,7 +117,7 @@ def repeated_cells(tables: Tables) -> Iterator[Disagreement]:
                 "repeats",
                 number_of_link,
                 "column",
-                f"a column of a table in data; {link['table']}.csv has none of that name",
+                f"a column of a table in data; {link['table']}.csv has no such column",
             )
             continue
         table = tables[link["table"]]
@@ -152,7 +151,7 @@ def repeated_cells(tables: Tables) -> Iterator[Disagreement]:
 
 
 def _repeated(table: pd.DataFrame, column: str, claim: pd.Series) -> dict[str, object]:
-    """What the cells of a row must hold if ``column`` repeats a statement."""
+    """Return what the cells of a row must hold if ``column`` repeats a statement."""
     if not pd.api.types.is_numeric_dtype(table[column]):
         return {column: f"{number(claim['value'], claim['decimals'])} {claim['unit']}"}
     same = [name for name in ("decimals", "relation", "unit") if name in table]
@@ -161,7 +160,7 @@ def _repeated(table: pd.DataFrame, column: str, claim: pd.Series) -> dict[str, o
 
 @_rule("claims")
 def printed_numerals(tables: Tables) -> Iterator[Disagreement]:
-    """The printed words of a statement hold its value, where they hold numerals and are not a citation list."""
+    """Check that the quoted words of a statement contain its value, if they contain numerals other than citations."""
     for row, claim in tables["claims"].iterrows():
         numerals = [text.replace(",", "") for text in NUMERAL.findall(claim["printed"])]
         value = f"{claim['value']:.{claim['decimals']}f}"
@@ -178,12 +177,11 @@ def printed_numerals(tables: Tables) -> Iterator[Disagreement]:
 
 @_rule("claims")
 def repeated_statements(tables: Tables) -> Iterator[Disagreement]:
-    """A place that repeats a statement prints the same: value, decimals, relation, unit, weight; and it repeats no
-    repeat."""
+    """Check that repeats of a statement agree with its first place: value, decimals, relation, unit and weight."""
     claims = tables["claims"].set_index("id", drop=False)
     for row, claim in tables["claims"].dropna(subset="same_as").iterrows():
         if claim["same_as"] not in claims.index:
-            continue  # said by references()
+            continue  # references() reports it
         first = claims.loc[claim["same_as"]]
         if isinstance(first["same_as"], str) or first["id"] == claim["id"]:
             yield _at(tables, "claims", row, "same_as", "the first place of a statement, which repeats no other")
@@ -196,7 +194,7 @@ def repeated_statements(tables: Tables) -> Iterator[Disagreement]:
 
 @_rule("studies")
 def studies_named_alike(tables: Tables) -> Iterator[Disagreement]:
-    """Every table names a study by the identifier and the reference number that it has in ``studies.csv``."""
+    """Check that every table gives a study the identifier and reference number that it has in ``studies.csv``."""
     names = tables["studies"].dropna(subset="ref").set_index("ref")["study"]
     for name, table in tables.items():
         if name == "studies" or "ref" not in table:
@@ -212,7 +210,7 @@ def studies_named_alike(tables: Tables) -> Iterator[Disagreement]:
 
 @_rule()
 def references(tables: Tables) -> Iterator[Disagreement]:
-    """Identifiers that name a row of another table name one that is there."""
+    """Check that identifiers that refer to a row of another table refer to one that exists."""
     for name, column, target, key in REFERENCES:
         if name in tables and target in tables:
             known = set(tables[target][key])
@@ -223,7 +221,7 @@ def references(tables: Tables) -> Iterator[Disagreement]:
 
 @_rule("studies", "study_facts")
 def designs(tables: Tables) -> Iterator[Disagreement]:
-    """A design that the article states is also the one that the trial's own pages state, where they state one."""
+    """Check that the article states the same design as the trial's own pages, where they state one."""
     facts = tables["study_facts"]
     independent = facts[
         (facts["field"] == "design") & (facts["chosen"] == "yes") & ~facts["source_kind"].isin(["article", "searched"])
@@ -239,7 +237,7 @@ def designs(tables: Tables) -> Iterator[Disagreement]:
 
 @_rule("studies", "nma_published")
 def network_comparisons(tables: Tables) -> Iterator[Disagreement]:
-    """The comparisons of the studies used are those with a printed number of estimates."""
+    """Check that the comparisons of the studies used are those with a printed number of estimates."""
     edges = published_edges(tables["nma_published"])
     known = set(edges["treat1"] + " vs " + edges["treat2"])
     studies = tables["studies"]
@@ -256,7 +254,7 @@ def network_comparisons(tables: Tables) -> Iterator[Disagreement]:
 
 @_rule("studies", "rob_domains")
 def domain_totals(tables: Tables) -> Iterator[Disagreement]:
-    """The percentages of a domain are whole numbers of the included studies and add up to all of them."""
+    """Check that the percentages of a domain are whole numbers of the included studies and add up to all of them."""
     total = len(included(tables["studies"]))
     for domain, group in tables["rob_domains"].groupby("domain"):
         cells = ", ".join(f"{row.judgement} {row.percent:g}" for row in group.dropna(subset="percent").itertuples())
@@ -279,7 +277,7 @@ def domain_totals(tables: Tables) -> Iterator[Disagreement]:
 
 @_rule("prisma")
 def flow_totals(tables: Tables) -> Iterator[Disagreement]:
-    """What enters a box of the flow diagram less what leaves it is what remains."""
+    """Check that each box of the flow diagram holds the records that enter it less those that leave."""
     flow = tables["prisma"]
     try:
         complete_flow(flow)
@@ -290,7 +288,7 @@ def flow_totals(tables: Tables) -> Iterator[Disagreement]:
 
 @_rule("studies", "summary_claims")
 def summaries(tables: Tables) -> Iterator[Disagreement]:
-    """The directions of the studies that a summary sentence cites do not speak against it."""
+    """Check that the directions of the studies that a summary sentence cites do not contradict it."""
     agreement = summary_against_table(tables["studies"], tables["summary_claims"])["agrees"]
     for row, agrees in enumerate(agreement):
         if agrees == "no":
@@ -305,7 +303,7 @@ def summaries(tables: Tables) -> Iterator[Disagreement]:
 
 @_rule("second_entries", "study_facts")
 def second_entries(tables: Tables) -> Iterator[Disagreement]:
-    """A number entered a second time, or the arithmetic of other facts, gives what the cell holds."""
+    """Check that a number entered a second time, or calculated from other facts, equals the cell."""
     facts = tables["study_facts"].set_index("fact")["number"]
     for row, entry in tables["second_entries"].iterrows():
         cell = _cell(tables, entry)
@@ -333,7 +331,7 @@ def second_entries(tables: Tables) -> Iterator[Disagreement]:
 
 @_rule("second_entries", "study_facts", "sample_sizes", "responder_counts", "reextracted_contrasts")
 def entered_twice(tables: Tables) -> Iterator[Disagreement]:
-    """Numbers that drive results have a second entry: sample sizes, responders, means, SDs, ages, what is converted."""
+    """Check that numbers that results depend on were entered twice."""
     entries = {tuple(cell) for cell in tables["second_entries"][["table", "key", "column"]].to_numpy()}
     for row, ref in tables["sample_sizes"]["ref"].items():
         for column in ("n_low", "n_high"):
@@ -349,42 +347,42 @@ def entered_twice(tables: Tables) -> Iterator[Disagreement]:
 
 
 def _driving(tables: Tables) -> set[str]:
-    """Facts used to count responders and to convert effects."""
+    """Return the facts used to count responders and to convert effects."""
     counts = tables["responder_counts"]
     named = {name for column in COUNT_COLUMNS for name in counts[column].dropna()}
     return named | {name for names in tables["reextracted_contrasts"]["facts"].dropna() for name in names.split()}
 
 
 def _cell(tables: Tables, entry: pd.Series) -> int | None:
-    """Row of the cell that a second entry names."""
+    """Return the row of the cell that a second entry refers to."""
     table, key = tables.get(entry["table"]), {"study_facts": "fact", "sample_sizes": "ref"}[entry["table"]]
     rows = [] if table is None else table.index[table[key].astype(str) == entry["key"]]
     return int(rows[0]) if len(rows) else None
 
 
 def total_of(terms: object, facts: pd.Series) -> float:
-    """Sum of facts and whole numbers, written with + or - between blanks.
+    """Add up facts and whole numbers, separated by + or - with a space on either side.
 
     Raises
     ------
     ValueError
-        A term is neither.
+        A term is neither a fact nor a whole number.
     """
     words = str(terms).split(" ") if isinstance(terms, str) else []
     if len(words) % 2 == 0 or not set(words[1::2]) <= {"+", "-"}:
-        raise ValueError("facts and whole numbers with + or - between blanks")
+        raise ValueError("facts and whole numbers, separated by + or - with a space on either side")
     total = 0.0
     for sign, word in zip(["+", *words[1::2]], words[::2], strict=True):
         value = float(word) if word.isdigit() else facts.get(word, math.nan)
         if math.isnan(value):
-            raise ValueError(f"facts with a number: {word!r} is none")
+            raise ValueError(f"facts with a number: {word!r} has none")
         total += value if sign == "+" else -value
     return total
 
 
 @_rule("study_facts")
 def arms_add_up(tables: Tables) -> Iterator[Disagreement]:
-    """The patients randomised to the arms of a trial are all that it randomised."""
+    """Check that the patients randomised to the arms of a trial add up to all that it randomised."""
     facts = _numbers(tables, "n_randomised")
     for _, rows in facts.groupby("study"):
         whole, arms = rows[rows["arm"] == "all"], rows[rows["arm"] != "all"]
@@ -394,9 +392,10 @@ def arms_add_up(tables: Tables) -> Iterator[Disagreement]:
 
 @_rule("study_facts")
 def losses_fit(tables: Tables) -> Iterator[Disagreement]:
-    """Those lost from an arm are those randomised less those who completed or were analysed, where a page gives both.
+    """Check that patients lost from an arm are those randomised less those who completed or were analysed.
 
-    A page may count the lost as analysed, or begin with more patients than the row chosen for those randomised.
+    Only arms with both numbers are checked. A page may count lost patients as analysed, or start from more patients
+    than the row chosen as randomised.
     """
     everyone = tables["study_facts"]
     for row, lost in _numbers(tables, "dropouts_n").iterrows():
@@ -422,7 +421,7 @@ def losses_fit(tables: Tables) -> Iterator[Disagreement]:
 
 @_rule("study_facts")
 def percentages_of_responders(tables: Tables) -> Iterator[Disagreement]:
-    """The number of responders among the patients of an arm is a percentage that its page gives, where it gives one."""
+    """Check the number of responders in an arm against the percentage on the trial's page, where there is one."""
     totals, randomised, percents = (
         _numbers(tables, field) for field in ("responders_total", "n_randomised", "responders_percent")
     )
@@ -442,7 +441,7 @@ def percentages_of_responders(tables: Tables) -> Iterator[Disagreement]:
 
 
 def _alike(facts: pd.DataFrame, row: pd.Series, columns: list[str]) -> pd.DataFrame:
-    """Facts of the same study that agree with a row in these columns."""
+    """Select the facts of the same study that agree with a row in these columns."""
     same = ["study", *columns]
     return facts[(facts[same].fillna("") == row[same].fillna("")).all(axis=1)]
 
@@ -453,7 +452,7 @@ def _prints_as(value: float, printed: float) -> bool:
 
 @_rule("outcomes")
 def declared_outcomes(tables: Tables) -> Iterator[Disagreement]:
-    """What an analysis depends on is declared soundly, and names treatments that there are."""
+    """Check that the settings of each analysis are valid and name treatments that exist."""
     known = set(tables["treatment_classes"]["treatment_class"]) if "treatment_classes" in tables else None
     for row, cells in tables["outcomes"].iterrows():
         try:
@@ -480,7 +479,7 @@ def declared_outcomes(tables: Tables) -> Iterator[Disagreement]:
 
 @_rule("outcomes")
 def declared_direction(tables: Tables) -> Iterator[Disagreement]:
-    """Comparisons are written in the declared order of treatments, so that no reader of a table has to turn one."""
+    """Check that comparisons are written in the declared order of treatments, so that no reader has to reverse one."""
     order = list(outcome_of(tables["outcomes"].iloc[0], "outcomes.csv, row 1").order)
     for name in ("nma_published", "reextracted_contrasts"):
         pairs = (
@@ -496,7 +495,7 @@ def declared_direction(tables: Tables) -> Iterator[Disagreement]:
 
 
 def _numbers(tables: Tables, field: str) -> pd.DataFrame:
-    """Chosen numbers of a field."""
+    """Select the facts of a field that were chosen and have a number."""
     facts = tables["study_facts"]
     return facts[(facts["field"] == field) & (facts["chosen"] == "yes") & facts["number"].notna()]
 

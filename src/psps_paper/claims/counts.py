@@ -34,7 +34,7 @@ def count(evidence: Evidence, claim: pd.Series) -> Finding:
     """Count the rows of a table that meet a condition: ``table | condition``, or ``table | condition | wider
     condition``.
 
-    With a wider condition, where it is open what the statement takes in, both counts bound it.
+    Where it is unclear what the statement includes, a wider condition is given, and the two counts are its bounds.
     """
     table, *conditions = _optional(claim, 2)
     against, (rows, *more) = _source(evidence, table, *conditions), _select(evidence, table, *conditions)
@@ -47,9 +47,9 @@ def count(evidence: Evidence, claim: pd.Series) -> Finding:
 
 @_check("recomputed")
 def percent(evidence: Evidence, claim: pd.Series) -> Finding:
-    """Share of rows that meet a condition: ``table | condition | condition of the denominator``.
+    """Compute the percentage of rows that meet a condition: ``table | condition | condition of the denominator``.
 
-    A fourth argument is a wider condition; then both shares bound the statement.
+    An optional fourth argument is a wider condition; the two percentages are then the bounds of the statement.
     """
     table, numerator, denominator, *wider = _optional(claim, 3)
     against, (part, *more) = (
@@ -65,7 +65,7 @@ def percent(evidence: Evidence, claim: pd.Series) -> Finding:
 
 @_check("recomputed")
 def extreme(evidence: Evidence, claim: pd.Series) -> Finding:
-    """Least or greatest value of a column: ``table | column | min or max``."""
+    """Find the lowest or highest value of a column: ``table | column | min or max``."""
     table, column, which = _arguments(claim, 3)
     word = {"min": "least", "max": "greatest"}[which]
     value = getattr(evidence.table(table)[column], which)()
@@ -74,10 +74,11 @@ def extreme(evidence: Evidence, claim: pd.Series) -> Finding:
 
 @_check("recomputed")
 def citations(evidence: Evidence, claim: pd.Series) -> Finding:
-    """Length of a printed citation list, which must name the studies that a condition selects.
+    """Count a printed citation list, which must name the studies that a condition selects.
 
-    Arguments: ``list | condition on studies``, or ``list | condition | wider condition`` where it is open which studies
-    belong to the list; then it must hold the first and lie within the second, and both counts bound the statement.
+    Arguments: ``list | condition on studies``, or ``list | condition | wider condition`` where it is unclear which
+    studies belong to the list. The list must then contain every study of the first condition and none outside the
+    second, and the two counts are the bounds of the statement.
     """
     listed, *conditions = _optional(claim, 2)
     cited, against = expand_citations(listed), _source(evidence, "studies", *conditions)
@@ -100,9 +101,9 @@ def citations(evidence: Evidence, claim: pd.Series) -> Finding:
 
 @_check("recomputed")
 def distinct(evidence: Evidence, claim: pd.Series) -> Finding:
-    """Count the different values of a column in the rows that meet a condition: ``table | column | condition``.
+    """Count the distinct values of a column in the rows that meet a condition: ``table | column | condition``.
 
-    A fourth argument is a wider condition; then both counts bound the statement.
+    An optional fourth argument is a wider condition; the two counts are then the bounds of the statement.
     """
     table, column, *conditions = _optional(claim, 3)
     against = _source(evidence, table, *conditions, column=column)
@@ -112,14 +113,14 @@ def distinct(evidence: Evidence, claim: pd.Series) -> Finding:
         most = more[0][column].nunique()
         detail = f"{len(values)} by {table}.csv, and {most - len(values)} of which it does not say"
         return _between(len(values), most, detail, against)
-    # Identifiers say little to readers, titles what is counted
+    # Readers recognise titles, not identifiers
     named = rows.drop_duplicates(column)["title"] if "title" in rows else values
     return _exactly(len(values), f"{_spaced(column)} in {table}.csv: " + "; ".join(map(str, named)), against)
 
 
 @_check("recomputed")
 def cell(evidence: Evidence, claim: pd.Series) -> Finding:
-    """The value of a column in the one row that meets a condition: ``table | column | condition``."""
+    """Look up a column in the one row that meets a condition: ``table | column | condition``."""
     table, column, query = _arguments(claim, 3)
     (rows,) = _select(evidence, table, query)
     if len(rows) != 1:
@@ -130,7 +131,7 @@ def cell(evidence: Evidence, claim: pd.Series) -> Finding:
 
 @_check("recomputed")
 def names_listed(evidence: Evidence, claim: pd.Series) -> Finding:
-    """Count names separated by bars, as the article lists them; shows only that the number fits the list beside it."""
+    """Count names separated by bars, as the article lists them; this shows only that number and list are consistent."""
     names = [part.strip() for part in claim["arguments"].split(" | ")]
     return _exactly(len(names), "named: " + ", ".join(names), CODED)
 
@@ -145,7 +146,7 @@ def arms_of_study(evidence: Evidence, claim: pd.Series) -> Finding:
 
 @_check("recomputed")
 def arms_named(evidence: Evidence, claim: pd.Series) -> Finding:
-    """Count the arms of a study that have a word in their name: ``word or word | ref``."""
+    """Count the arms of a study whose name contains one of the words: ``word or word | ref``."""
     words, ref = _arguments(claim, 2)
     every = _arms(evidence.table("studies"), int(ref))
     arms = [arm for arm in every if any(word in arm for word in words.split(" or "))]
@@ -155,7 +156,7 @@ def arms_named(evidence: Evidence, claim: pd.Series) -> Finding:
 
 @_check("recomputed")
 def fewest_arms(evidence: Evidence, claim: pd.Series) -> Finding:
-    """Least number of arms of the studies in a printed citation list: ``list``."""
+    """Find the smallest number of arms among the studies of a printed citation list: ``list``."""
     (cited,) = _arguments(claim, 1)
     counts = {ref: len(_arms(evidence.table("studies"), ref)) for ref in sorted(expand_citations(cited))}
     detail = "arms: " + ", ".join(f"ref {ref} {n}" for ref, n in counts.items())
@@ -173,7 +174,7 @@ def clinical_groups(evidence: Evidence, claim: pd.Series) -> Finding:
 
 @_check("recomputed")
 def classes_compared(evidence: Evidence, claim: pd.Series) -> Finding:
-    """Count the treatment classes that all eligible studies compare, combinations taken apart; without arguments."""
+    """Count the treatment classes that the eligible studies compare, splitting combinations; takes no arguments."""
     compared = evidence.table("studies")["nma_comparison"].dropna()
     names = sorted(compared.str.split(r" vs | \+ ").explode().unique())
     return _from_comparisons(evidence, claim, names, "classes compared: " + ", ".join(names))
@@ -181,28 +182,28 @@ def classes_compared(evidence: Evidence, claim: pd.Series) -> Finding:
 
 @_check("recomputed")
 def treatments_connected(evidence: Evidence, claim: pd.Series) -> Finding:
-    """Count the treatments in the greatest part of the network of all eligible studies; without arguments."""
+    """Count the treatments in the largest connected part of the network of all eligible studies; takes no arguments."""
     parts = nx.connected_components(_comparisons(evidence.table("studies")))
     return _from_comparisons(evidence, claim, sorted(max(parts, key=len)))
 
 
 @_check("recomputed")
 def subnetworks(evidence: Evidence, claim: pd.Series) -> Finding:
-    """Count the connected parts of the network of all eligible studies; without arguments."""
+    """Count the connected parts of the network of all eligible studies; takes no arguments."""
     return _from_comparisons(evidence, claim, _parts(_comparisons(evidence.table("studies"))))
 
 
 @_check("recomputed")
 def subnetworks_used(evidence: Evidence, claim: pd.Series) -> Finding:
-    """Count the connected parts of the network of the studies used; without arguments."""
+    """Count the connected parts of the network of the studies used; takes no arguments."""
     return _from_comparisons(evidence, claim, _parts(_comparisons(_used(evidence))))
 
 
 @_check("recomputed")
 def closed_loops(evidence: Evidence, claim: pd.Series) -> Finding:
-    """Count independent closed loops in the network of all eligible studies; without arguments.
+    """Count the independent closed loops in the network of all eligible studies; takes no arguments.
 
-    In the trial-level data where there are any.
+    Where there are trial-level data, it counts the loops in those.
     """
     if (fit := evidence.trial_fit) is None:
         return _from_comparisons(evidence, claim, nx.cycle_basis(_comparisons(evidence.table("studies"))))
@@ -215,9 +216,9 @@ def closed_loops(evidence: Evidence, claim: pd.Series) -> Finding:
 
 @_check("recomputed")
 def mixed_comparisons(evidence: Evidence, claim: pd.Series) -> Finding:
-    """Count comparisons with direct and indirect evidence in the network of the studies used; without arguments.
+    """Count comparisons with direct and indirect evidence in the network of the studies used; takes no arguments.
 
-    In the trial-level data where there are any.
+    Where there are trial-level data, it counts the comparisons in those.
     """
     if (fit := evidence.trial_fit) is None:
         graph = _comparisons(_used(evidence))
@@ -232,7 +233,7 @@ def mixed_comparisons(evidence: Evidence, claim: pd.Series) -> Finding:
 
 
 def expand_citations(text: str) -> set[int]:
-    """Reference numbers of a printed citation list such as ``11,28,36–41``."""
+    """Return the reference numbers in a printed citation list such as ``11,28,36–41``."""
     numbers: set[int] = set()
     for part in text.replace("-", "–").split(","):
         first, _, last = part.strip().partition("–")
@@ -261,12 +262,12 @@ def _used(evidence: Evidence) -> pd.DataFrame:
 
 
 def _parts(graph: nx.Graph) -> list[str]:
-    """Treatments of each connected part, in words."""
+    """List the treatments of each connected part, as text."""
     return [formatting.sentence_list(sorted(part)) for part in nx.connected_components(graph)]
 
 
 def _from_comparisons(evidence: Evidence, claim: pd.Series, names: list, detail: str = "") -> Finding:
-    """The number of what was found in the comparisons of the studies."""
+    """Return the number of names found in the comparisons of the studies as a finding."""
     _arguments(claim, 0)
     detail = detail or "; ".join(map(str, names)) or "none in the comparisons of studies.csv"
     return _exactly(len(names), detail, evidence.source("studies", "nma_comparison"))

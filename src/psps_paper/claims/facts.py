@@ -14,9 +14,9 @@ from psps_paper.tables.errors import TableError
 
 @_check("re-extracted")
 def fact(evidence: Evidence, claim: pd.Series) -> Finding:
-    """What a trial's public pages say, through ``claim_facts.csv``; the statement has no arguments.
+    """Compare with a fact from a trial's public pages, linked in ``claim_facts.csv``; takes no arguments.
 
-    A fact that only allows the printed value (relation "allows") shows that it is possible, not more.
+    A fact that merely allows the printed value (relation "allows") shows that it is possible and no more.
     """
     links = evidence.table("claim_facts").set_index("claim")
     if claim["id"] not in links.index:
@@ -33,9 +33,9 @@ def fact(evidence: Evidence, claim: pd.Series) -> Finding:
 
 @_check("re-extracted")
 def fact_text(evidence: Evidence, claim: pd.Series) -> Finding:
-    """A number within the words recorded from a trial's public page: ``fact | column | words with {} for it``.
+    """Read a number from text recorded from a trial's public page: ``fact | column | words with {} for the number``.
 
-    The number may be in digits or one of the words of ``NUMBER_WORDS``.
+    The number may be in digits or be one of the words in ``NUMBER_WORDS``.
     """
     name, column, words = _arguments(claim, 3)
     row = fact_row(evidence.table("study_facts"), name)
@@ -51,7 +51,7 @@ def fact_text(evidence: Evidence, claim: pd.Series) -> Finding:
 
 @_check("printed")
 def unavailable(evidence: Evidence, claim: pd.Series) -> Finding:
-    """Nothing in this repository bears on the statement; the column ``settles`` says what would."""
+    """Report that nothing in this repository bears on the statement; the column ``settles`` names what would."""
     return _nothing("no evidence in this repository")
 
 

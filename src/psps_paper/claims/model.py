@@ -1,4 +1,4 @@
-"""What a check is given and what it returns."""
+"""The evidence that a check receives and the finding that it returns."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from psps_paper.tables.dataset import Dataset, dataset
 from psps_paper.tables.errors import TableError
 
 VERDICTS = ("reproduces", "consistent", "truncated", "contradicts", "not checkable")
-# What one statement, and what several, are said to do
+# Verb phrases for one statement and for several
 VERDICT_PHRASES = {
     "reproduces": ("reproduces", "reproduce"),
     "consistent": ("is consistent", "are consistent"),
@@ -32,7 +32,7 @@ VERDICT_PHRASES = {
 }
 STRONGEST_LAST = ("reproduces", "consistent", "not checkable", "truncated", "contradicts")
 WEIGHTS = ("result", "method", "detail")
-# What a statement was checked against; the first that a check draws on decides, since the weakest link does
+# What a statement was checked against, weakest first: a check that uses several is only as strong as the weakest
 CODED, PRINTED, PAGE, TRIALS, NOTHING = AGAINST = (
     "rows coded from the article",
     "another printed number",
@@ -45,7 +45,7 @@ ABOUT = 0.1  # a quantity stated in a word ("half") may differ by this share of 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found for one statement.
+    """The result of a check of one statement.
 
     Attributes
     ----------
@@ -53,17 +53,17 @@ class Finding:
         The values that the check allows; equal where it gives one value, NaN where it has no evidence,
         ``low`` above ``high`` where no value at all is possible.
     detail : str
-        How the value came about, in a few words with the numbers.
+        How the value was obtained, in a few words with the numbers.
     determined : bool
-        True where the check rests on evidence that excludes the printed value, so that agreement of all that it allows
-        means that the statement reproduces; False where it can only say whether the printed value is possible.
+        True where the evidence of the check does not include the printed value, so that the statement reproduces if
+        every value allowed agrees with it; False where the check can only show whether the printed value is possible.
     against : str
         What the statement was checked against, one of ``AGAINST``.
     from_trials : bool
-        True where the value comes from trial-level data in ``data/trials`` (tier "recomputed"), or would if they held
-        enough.
+        True where the value comes from trial-level data in ``data/trials`` (tier "recomputed"), or would if they were
+        complete enough.
     settles : str
-        What would settle a statement that cannot be checked, where the registry does not say it.
+        What would settle a statement that cannot be checked, if the registry does not state it.
     """
 
     low: float
@@ -82,7 +82,7 @@ class Evidence:
     data: Dataset
 
     def table(self, name: str) -> pd.DataFrame:
-        """A table of the data, copied once."""
+        """Return a table of the data; checks share one copy."""
         if name not in self._tables:
             self._tables[name] = self.data.table(name)
         return self._tables[name]
@@ -96,13 +96,12 @@ class Evidence:
         return load_claims(self.data)
 
     def source(self, table: str, *columns: str) -> str:
-        """What the named columns of a table rest on, as ``evidence_sources.csv`` declares: the weakest of their
-        sources.
+        """Return the weakest source of the named columns of a table, as declared in ``evidence_sources.csv``.
 
         Raises
         ------
         ValueError
-            Naming a column for which nothing is declared.
+            No source is declared for one of the columns; the message names them.
         """
         declared = self.table("evidence_sources")
         rows = declared[declared["table"] == table]
@@ -122,7 +121,7 @@ class Evidence:
 
     @cached_property
     def audited(self) -> Audit:
-        """The article's print through the door of every other paper's."""
+        """Audit of the article's printed network, by the same route as for any other paper."""
         return audit(audit_description(self.table("nma_published"), desirable=self.te_desirable))
 
     @cached_property
@@ -131,17 +130,17 @@ class Evidence:
 
     @property
     def trial_fit(self) -> NetworkFit | None:
-        """Network of the trial-level data, where those of the article's outcome are present."""
+        """Network fitted to the trial-level data, if there are any for the article's outcome."""
         return None if isinstance(self._book.state, Printed) else self._book.fit
 
     @property
     def trial_order(self) -> list[str]:
-        """Treatments of :attr:`trial_fit` in the order that gives a comparison its direction."""
+        """Treatments of :attr:`trial_fit`, in the order that sets the direction of comparisons."""
         return self._book.order
 
     @cached_property
     def missing_from_data(self) -> MissingFromData:
-        """What is printed without data in the trials of :attr:`trial_fit`."""
+        """Printed treatments and comparisons for which :attr:`trial_fit` has no data."""
         return missing_from_data(self.trial_fit.contrasts, self.table("nma_published"))
 
     @cached_property
@@ -154,7 +153,7 @@ class Evidence:
 
 
 def load_claims(data: Dataset | Path | str | None = None) -> pd.DataFrame:
-    """Every quantitative statement of the article, one row each, indexed by its id.
+    """Load every quantitative statement of the article, one row each, indexed by its id.
 
     Parameters
     ----------
@@ -164,7 +163,7 @@ def load_claims(data: Dataset | Path | str | None = None) -> pd.DataFrame:
     Raises
     ------
     TableError
-        The table breaks its dictionary, names an unknown check, or gives a check another tier than it has.
+        The table violates its dictionary, names an unknown check, or gives a statement a tier other than its check's.
     """
     claims = dataset(data).table("claims")
     for row, claim in claims.iterrows():
@@ -178,19 +177,19 @@ def load_claims(data: Dataset | Path | str | None = None) -> pd.DataFrame:
 
 
 def shown(claim: pd.Series) -> str:
-    """The printed value of a statement as this edition writes it."""
+    """Format the printed value of a statement as this edition writes it."""
     return formatting.printed_value(claim["value"], claim["decimals"], claim["relation"], claim["unit"])
 
 
 def place(claim: pd.Series) -> str:
-    """Where a statement is printed: its section, and its paragraph or table."""
+    """Name the place where a statement is printed: its section, and its paragraph or table."""
     paragraph = claim["paragraph"]
     return f"{claim['section']}, " + (f"paragraph {paragraph}" if paragraph.isdigit() else paragraph)
 
 
 @dataclass(frozen=True)
 class Check:
-    """A way to check a statement, and the tier of the value that it computes."""
+    """A function that checks a statement, and the tier of the value that it computes."""
 
     function: Callable[[Evidence, pd.Series], Finding]
     tier: str
@@ -216,7 +215,7 @@ def _arguments(claim: pd.Series, count: int) -> list[str]:
 
 
 def _exactly(value: float, detail: str, against: str = PRINTED) -> Finding:
-    """One value; rows that were coded from the article compute nothing that the article did not put into them."""
+    """Return a single value as a finding; rows coded from the article itself cannot reproduce it."""
     return Finding(float(value), float(value), detail, determined=against != CODED, against=against)
 
 
@@ -230,9 +229,9 @@ def _nothing(detail: str) -> Finding:
 
 
 def _missing_from_data(evidence: Evidence, *treatments: str, every: str = "") -> Finding | None:
-    """A finding that names what is missing from trial-level data for a statement; None where nothing is.
+    """Return a finding that names what the trial-level data do not cover; None where they cover the statement.
 
-    ``every`` is "treatments" or "comparisons": a statement on the whole network needs all that are printed.
+    ``every`` is "treatments" or "comparisons": a statement about the whole network needs all printed ones.
     """
     absent, has = evidence.missing_from_data, evidence.trial_fit.treatments
     missing = [name for name in treatments if name not in has]
@@ -248,7 +247,7 @@ def _missing_from_data(evidence: Evidence, *treatments: str, every: str = "") ->
 
 
 def _too_little(detail: str, settles: str) -> Finding:
-    """A finding that trial-level data could not give."""
+    """Return the finding that trial-level data do not suffice."""
     return dataclasses.replace(_nothing(f"trials/contrasts.csv: {detail}"), from_trials=True, settles=settles)
 
 
@@ -257,7 +256,7 @@ def _impossible(detail: str) -> Finding:
 
 
 def _select(evidence: Evidence, table: str, *conditions: str) -> tuple[pd.DataFrame, ...]:
-    """The rows that meet each condition; a second condition widens the first."""
+    """Select the rows that meet each condition; the second condition widens the first."""
     rows = evidence.table(table)
     first, *wider = (select(rows, condition) for condition in conditions)
     return first, *(rows.loc[rows.index.isin(first.index) | rows.index.isin(more.index)] for more in wider)
@@ -276,7 +275,7 @@ def _first_place(claim: pd.Series) -> str:
 
 
 def _cut_off(value: float, decimals: int, low: float, high: float) -> bool:
-    """Whether something from ``low`` to ``high`` prints as ``value`` when digits are cut off instead of rounded."""
+    """Test whether some value from ``low`` to ``high`` prints as ``value`` when truncated instead of rounded."""
     unit = 2 * formatting.half_unit(decimals)
     return value < high and low < value + unit if value >= 0 else value - unit < high and low < value
 
@@ -286,11 +285,11 @@ def _between(low: float, high: float, detail: str, against: str) -> Finding:
 
 
 def _optional(claim: pd.Series, least: int) -> list[str]:
-    """Arguments of a check that takes ``least`` of them and may take a wider condition after them."""
+    """Split the arguments of a check that takes ``least`` of them and, optionally, a wider condition after them."""
     return _arguments(claim, least + 1 if str(claim["arguments"]).count(" | ") == least else least)
 
 
 def _source(evidence: Evidence, table: str, *conditions: str, column: str = "") -> str:
-    """What a check draws on that reads the columns of some conditions, and one column more where it is named."""
+    """Return the weakest source of the columns in the conditions, and of ``column`` if it is given."""
     columns = [column] * bool(column) + [name for condition in conditions for name in columns_of(condition)]
     return evidence.source(table, *dict.fromkeys(columns))

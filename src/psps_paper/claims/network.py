@@ -33,7 +33,7 @@ def _clash(published: PublishedNetwork) -> Finding:
 
 @_check("implied")
 def network(evidence: Evidence, claim: pd.Series) -> Finding:
-    """A quantity of the network as all other printed values allow it: ``quantity | treat1 | treat2``."""
+    """Bound a quantity of the network by all other printed values: ``quantity | treat1 | treat2``."""
     quantity, treat1, treat2 = _quantity(claim)
     if evidence.trial_fit is None or quantity == "level":
         return allowed_by_print(evidence, claim, quantity, treat1, treat2)
@@ -54,7 +54,7 @@ def network(evidence: Evidence, claim: pd.Series) -> Finding:
 
 @_check("implied")
 def rank(evidence: Evidence, claim: pd.Series) -> Finding:
-    """Rank of a treatment by P-score in the networks that the printed values allow: ``treatment``."""
+    """Rank a treatment by P-score in the networks that the printed values allow: ``treatment``."""
     (treatment,) = _arguments(claim, 1)
     if evidence.trial_fit is None:
         return allowed_by_print(evidence, claim, "rank", treatment)
@@ -66,10 +66,10 @@ def rank(evidence: Evidence, claim: pd.Series) -> Finding:
 
 @_check("implied")
 def i2_interval(evidence: Evidence, claim: pd.Series) -> Finding:
-    """What I2, its interval and the numbers of estimates say of each other: ``quantity | treat1 | treat2``.
+    """Check I2, its interval and the numbers of estimates against each other: ``quantity | treat1 | treat2``.
 
-    I2 or a limit of it is bounded by the other I2 values and the printed numbers of estimates; a number of
-    estimates by the degrees of freedom that fit the printed I2 and its interval; ``level`` by the limits.
+    I2 or one of its limits is bounded by the other I2 values and the printed numbers of estimates, a number of
+    estimates by the degrees of freedom that fit the printed I2 and its interval, and ``level`` by the limits.
     """
     quantity, treat1, treat2 = _quantity(claim)
     if quantity == "level":
@@ -81,12 +81,12 @@ def i2_interval(evidence: Evidence, claim: pd.Series) -> Finding:
 
 @_check("printed")
 def trial_level(evidence: Evidence, claim: pd.Series) -> Finding:
-    """What only trial-level data can tell: ``egger_p``, or ``within_designs | treat1 vs treat2 | ...``.
+    """Compute what needs trial-level data: ``egger_p``, or ``within_designs | treat1 vs treat2 | ...``.
 
-    ``egger_p`` is the p value of Egger's test on the comparison-adjusted funnel: each estimate less the random-effects
-    estimate of its comparison. ``within_designs`` counts those of the named comparisons whose estimates differ by more
-    than chance (p of Q within the design below 0.05); the article's word for it ("largely") allows no more than
-    consistency.
+    ``egger_p`` is the p value of Egger's test on the comparison-adjusted funnel: each estimate minus the random-effects
+    estimate of its comparison. ``within_designs`` counts the named comparisons whose estimates differ by more than
+    chance (p of Q within the design below 0.05); the article's wording ("largely") allows at most the verdict
+    "consistent".
 
     Source: Egger 1997; Chaimani & Salanti 2012; Krahn, Binder & König 2013.
     """
@@ -125,7 +125,7 @@ def trial_level(evidence: Evidence, claim: pd.Series) -> Finding:
 
 
 def i2_limit(i2: float, df: int, *, upper: bool, level: float = 0.95) -> float:
-    """Test-based limit of I2 given its value and the degrees of freedom of Q.
+    """Compute a test-based limit of I2 from its value and the degrees of freedom of Q.
 
     Source: Higgins & Thompson 2002, through ``recover.i2_interval``.
     """
@@ -176,7 +176,7 @@ def _bounds(published: PublishedNetwork, quantity: str, treat1: str, treat2: str
 
 
 def _level_of_limits(published: PublishedNetwork) -> Finding:
-    """Level in percent that the printed limits and z values imply: 2 Phi((upper - lower) / 2 se) - 1."""
+    """Bound the level in percent implied by the printed limits and z values: 2 Phi((upper - lower) / 2 se) - 1."""
     printed = published.printed.set_index(["quantity", "treat1", "treat2"])
     levels = []
     for edge in published.edges.itertuples():
@@ -202,7 +202,7 @@ def _level_of_limits(published: PublishedNetwork) -> Finding:
 
 
 def _level_of_i2_limits(printed: dict[str, float], df: int, decimals: int) -> Finding:
-    """Levels in percent, to a tenth, at which both test-based limits of I2 can print as they do."""
+    """Bound the level in percent, to a tenth, by the levels at which both test-based limits of I2 print as they do."""
     half = formatting.half_unit(decimals)
 
     def can_print(level: float) -> bool:
@@ -226,16 +226,16 @@ def _quantity(claim: pd.Series) -> tuple[str, str, str]:
 def allowed_by_print(
     evidence: Evidence, claim: pd.Series, quantity: str, treat1: str = "", treat2: str = ""
 ) -> Finding:
-    """What the printed values, without the one in question, allow for a quantity of the network.
+    """Bound a quantity of the network by the printed values, leaving out the one in question.
 
-    Every check of the network rests on this function where there are no trial-level data: a statement reproduces where
-    all that is allowed prints as printed, and is consistent where some does.
+    Without trial-level data, every check of the network rests on this function: a statement reproduces if every value
+    allowed rounds to the printed one, and is consistent if some value does.
 
     Parameters
     ----------
     evidence : Evidence
     claim : Series
-        The statement; only its value is used, to tell which printed value it repeats.
+        The statement; only its value is used, to identify the printed value that it repeats.
     quantity : str
         "te", "lower", "upper", "z", "p" or "p_score" (of a contrast or treatment), "rank", "n_estimates", "i2",
         "i2_lower", "i2_upper", "level" (of the intervals) or "i2_level".
@@ -264,7 +264,7 @@ def allowed_by_print(
         low, high = _bounds(published, quantity, treat1, treat2)
         return Finding(low, high, f"all printed values imply {_implied_text(quantity, low, high, 3)}")
     low, high = row["implied_low"].iloc[0], row["implied_high"].iloc[0]
-    if claim["value"] != row["value"].iloc[0]:  # the network prints another number, which then is evidence too
+    if claim["value"] != row["value"].iloc[0]:  # the network prints a different number, which is then evidence as well
         printed = row.iloc[0]
         if claim["relation"] == printed["relation"] == "=":
             return _impossible(f"the network prints {formatting.number(printed['value'], int(printed['decimals']))}")
@@ -278,10 +278,11 @@ def allowed_by_print(
 
 
 def _rank_by_print(p_scores: pd.Series, printed: pd.DataFrame, treatment: str) -> Finding:
-    """Ranks that a treatment can have when each P-score may move by what rounding leaves open.
+    """Find the ranks that a treatment can have, given the rounding of the printed P-scores.
 
-    A P-score of a network that agrees with the print lies within half a unit of the printed one, as that of the central
-    solution does; so two of them can change places only where the central ones lie within two units.
+    In every network that agrees with the print, each P-score lies within half a unit of the printed one, and so does
+    that of the central solution. Two treatments can therefore change places only if their central P-scores differ by
+    at most two units.
     """
     rows = printed[printed["quantity"] == "p_score"].set_index("treat1")
     ahead = p_scores.drop(treatment) - p_scores[treatment]

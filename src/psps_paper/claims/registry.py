@@ -38,10 +38,10 @@ def check_claims(data: Dataset | Path | str | None = None) -> pd.DataFrame:
         The registry with the columns ``shown`` (the printed value as this edition writes it),
         ``computed`` (what the check found, formatted), ``low``, ``high``, ``detail``, ``verdict``,
         ``as_expected`` (whether the verdict is that of the last release), ``against`` (what the statement was
-        checked against, one of ``AGAINST``) and ``statement`` (the id of the place that names the statement, which
-        several places may repeat; see :func:`statements`). A statement that trial-level data
-        check has the tier "recomputed" and is expected to agree with them, or to be not checkable where they hold too
-        little; then ``settles`` says what is missing.
+        checked against, one of ``AGAINST``) and ``statement`` (the id of the first place that prints the statement;
+        other places may repeat it, see :func:`statements`). A statement checked by trial-level data has the tier
+        "recomputed" and is expected to agree with them; where they do not suffice it is expected to be not checkable,
+        and ``settles`` names what is missing.
     """
     evidence = Evidence(dataset(data))
     claims = evidence.claims
@@ -71,7 +71,7 @@ def check_claims(data: Dataset | Path | str | None = None) -> pd.DataFrame:
 
 
 def statements(checked: pd.DataFrame) -> pd.DataFrame:
-    """Join the places that print one number: one row a statement, in the order of their first places.
+    """Join the places that print the same number: one row per statement, in the order of first appearance.
 
     Parameters
     ----------
@@ -81,9 +81,8 @@ def statements(checked: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The row of the first place of each statement, with ``ids`` and ``places``: lists of the identifiers and, in
-        words, of the places that print it. Where the verdicts of the places differ, the one that speaks most against
-        the statement stands.
+        The row of the first place of each statement, with two lists: ``ids``, the identifiers, and ``places``, the
+        places that print it, as text. Where the verdicts of the places differ, the least favourable one is kept.
 
     Examples
     --------
@@ -109,7 +108,7 @@ def find(evidence: Evidence, claim: pd.Series) -> Finding:
     Raises
     ------
     TableError
-        Naming the statement, where its arguments are not what its check takes.
+        The statement's arguments do not suit its check; the message names the statement.
     """
     try:
         return CHECKS[claim["check"]].function(evidence, claim)
@@ -124,20 +123,20 @@ def find(evidence: Evidence, claim: pd.Series) -> Finding:
 
 
 def verdict(claim: pd.Series, finding: Finding) -> str:
-    """Compare what a check found with what is printed.
+    """Compare the result of a check with the printed value.
 
     reproduces
-        The evidence that excludes the printed value gives one value, or none that prints otherwise, and it prints as
-        printed (for ``<`` and ``>``: the relation holds).
+        Without using the printed value, the evidence allows only values that round to it (for ``<`` and ``>``: the
+        relation holds).
     consistent
-        Some of what the check allows prints as printed; or the check rests on rows coded from the article itself, or on
-        a word ("half") and lies within a tenth of it.
+        Some value that the check allows rounds to the printed one; or the check rests on rows coded from the article
+        itself; or the article states the value in a word ("half") and the result lies within a tenth of it.
     truncated
-        What the check allows prints otherwise when rounded, and as printed when the digits behind the last are cut off.
+        No value that the check allows rounds to the printed one, but some value truncates to it.
     contradicts
-        Nothing that the check allows prints as printed.
+        No value that the check allows rounds to the printed one.
     not checkable
-        The check finds no evidence here.
+        The check finds no evidence in this edition.
     """
     if math.isnan(finding.low):
         return "not checkable"

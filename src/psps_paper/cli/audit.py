@@ -29,20 +29,20 @@ def add_audit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--measure",
         default="",
-        help="of tables alone: SMD, MD, OR, RR, HR ... (default: inferred where the numbers decide it)",
+        help="measure of a bare table: SMD, MD, OR, RR, HR ... (default: inferred where the numbers determine it)",
     )
     parser.add_argument(
         "--smallest-weight",
         type=float,
-        help="weight (1 / variance) below which no trial lies (default: that of 4 times the largest standard error)",
+        help="smallest weight (1 / variance) a trial can have (default: that of 4 times the largest standard error)",
     )
     parser.add_argument(
         "--json",
         action="store_true",
-        help="findings as JSON: an object, or a list of several files; of one that cannot be read, its error",
+        help="findings as JSON: an object, or a list for several files; for a file that cannot be read, its error",
     )
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with the marked table; of one input")
-    parser.add_argument("--all", action="store_true", help="list also what holds")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with the marked table; one input only")
+    parser.add_argument("--all", action="store_true", help="also list the checks that hold")
     parser.add_argument("--template", action="store_true", help="print a description to fill in")
     parser.set_defaults(run=_audit)
 
@@ -76,7 +76,7 @@ def _audit(options: argparse.Namespace) -> int:
 
 
 def _with_path(file: str, fault: str) -> str:
-    """The message about a file, which may begin with its name, once and with its path."""
+    """Begin a message about a file with its path, removing the file name if the message already starts with it."""
     for start in (file, Path(file).name):
         if fault.startswith((f"{start}:", f"{start},")):
             return file + fault[len(start) :]

@@ -16,17 +16,17 @@ from psps_paper.tables.files import finish_files, replace_files, write_atomicall
 
 def add_witness(witness: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``psps-paper witness``."""
-    witness.description = "Exit 0 if every printed value is obtained again, 1 if not."
-    witness.add_argument("name", nargs="?", help="of a data set; without it, all are listed")
-    witness.add_argument(
-        "--csv", type=Path, help="write the data set to this file as well: study, treat1, treat2, te, se"
-    )
+    witness.description = "Exit 0 if every printed value is reproduced, 1 if not."
+    witness.add_argument("name", nargs="?", help="name of a data set; without it, all are listed")
+    witness.add_argument("--csv", type=Path, help="also write the data set to this file: study, treat1, treat2, te, se")
     witness.set_defaults(run=_witness)
 
 
 def add_ranges(ranges: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``psps-paper ranges``."""
-    ranges.description = "Takes some twenty minutes of a processor. Another may round differently and find other sets."
+    ranges.description = (
+        "Takes about twenty minutes on one processor. Another processor may round differently and find other data sets."
+    )
     ranges.add_argument("folder", type=Path, help="folder to write witnesses.csv and range_searches.csv to")
     ranges.add_argument(
         "--tau2", choices=METHODS, action="append", help="estimator of tau2; may be repeated (default: all)"
@@ -34,8 +34,8 @@ def add_ranges(ranges: argparse.ArgumentParser) -> None:
     ranges.add_argument(
         "--cap", type=float, choices=CAPS, action="append", help="largest absolute SMD; may be repeated (default: all)"
     )
-    ranges.add_argument("--jobs", type=int, help="processes (default: one a processor); the result is the same")
-    ranges.add_argument("--cluster", metavar="ADDRESS", help="of a Dask scheduler that does the work (extra: cluster)")
+    ranges.add_argument("--jobs", type=int, help="processes (default: one per processor); the result is the same")
+    ranges.add_argument("--cluster", metavar="ADDRESS", help="address of a Dask scheduler to use (extra: cluster)")
     ranges.add_argument("--seed", type=int, default=SEED, help=f"(default: {SEED})")
     ranges.set_defaults(run=_ranges)
 
@@ -68,7 +68,7 @@ def _witness(options: argparse.Namespace) -> int:
 
 def _ranges(options: argparse.Namespace) -> int:
     if not options.folder.is_dir():
-        raise ValueError(f"folder {options.folder}: there is none; expected one that exists")
+        raise ValueError(f"folder {options.folder}: does not exist; expected an existing folder")
     finish_files(options.folder)
     evidence, start = published_results(), time.monotonic()
 

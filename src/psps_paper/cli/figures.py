@@ -16,13 +16,13 @@ def add_figures(figures: argparse.ArgumentParser) -> None:
     figures.add_argument(
         "--format", default="svg,pdf,png", help="one or more, separated by commas (default: svg,pdf,png)"
     )
-    figures.add_argument("--dpi", type=int, default=300, help="of the png (default: 300)")
+    figures.add_argument("--dpi", type=int, default=300, help="resolution of the png (default: 300)")
     figures.add_argument(
         "--width", choices=["single", "double"], default="double", help="single 90 mm, double 180 mm (default)"
     )
     figures.add_argument("--out", type=Path, default=Path("figures"), help="folder to write to (default: figures)")
     figures.add_argument(
-        "--journal", action="store_true", help="named Fig. 1 to 4 and S1, S2, ..., each once, with a file of captions"
+        "--journal", action="store_true", help="name them Fig. 1 to 4 and S1, S2, ..., and add a file of captions"
     )
     figures.set_defaults(run=_figures)
 

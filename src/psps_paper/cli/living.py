@@ -23,7 +23,7 @@ def add_import(importing: argparse.ArgumentParser) -> None:
     importing.add_argument(
         "--kind", choices=["contrasts", "arms"], required=True, help="one effect a row, or arms of trials"
     )
-    importing.add_argument("--outcome", help="row of outcomes.csv (default: its first)")
+    importing.add_argument("--outcome", help="row of outcomes.csv (default: the first)")
     _add_names(importing)
     _add_reading(importing)
     _add_writing(importing)
@@ -32,7 +32,7 @@ def add_import(importing: argparse.ArgumentParser) -> None:
 
 
 def _add_names(importing: argparse.ArgumentParser) -> None:
-    """Options that name columns, treatments and rows; each may be repeated."""
+    """Add options that name columns, treatments and rows; each may be repeated."""
     for option, metavar, text in (
         (
             "--map",
@@ -48,7 +48,7 @@ def _add_names(importing: argparse.ArgumentParser) -> None:
 
 
 def _add_reading(importing: argparse.ArgumentParser) -> None:
-    """Options that say how numbers are to be read."""
+    """Add options that control how numbers are read."""
     importing.add_argument(
         "--measure",
         choices=["SMD", "MD", "OR", "RD", "RR", "HR", "IRR", "ROM"],
@@ -60,28 +60,28 @@ def _add_reading(importing: argparse.ArgumentParser) -> None:
     importing.add_argument(
         "--no-imputation",
         action="store_true",
-        help="leave out arms without an SD, also where their baseline SD is known",
+        help="leave out arms without an SD, even if their baseline SD is known",
     )
     importing.add_argument(
-        "--impute-sd", action="store_true", help="for arms without any SD take the mean SD of the other studies"
+        "--impute-sd", action="store_true", help="give arms without any SD the mean SD of the other studies"
     )
     importing.add_argument(
-        "--decimal", choices=["comma", "point"], help="decimal sign, where a text file may be read in two ways"
+        "--decimal", choices=["comma", "point"], help="decimal sign, where a text file could be read in two ways"
     )
     importing.add_argument("--sheet", help="sheet of a workbook")
-    importing.add_argument("--skip", type=int, default=0, metavar="LINES", help="lines above the header")
+    importing.add_argument("--skip", type=int, default=0, metavar="LINES", help="number of lines above the header")
 
 
 def _add_writing(importing: argparse.ArgumentParser) -> None:
-    """Options that say what is written."""
+    """Add options that control what is written."""
     importing.add_argument(
-        "--add", action="store_true", help="add to the trials that are there, instead of replacing them"
+        "--add", action="store_true", help="add to the trials already present, instead of replacing them"
     )
     importing.add_argument("--write", action="store_true", help="write data/trials")
     importing.add_argument(
         "--replace-printed",
         action="store_true",
-        help="write also trials that would replace the printed network without holding all of it",
+        help="write trials even if they would replace the printed network without covering all of it",
     )
 
 
@@ -96,7 +96,7 @@ def add_diff(diff: argparse.ArgumentParser) -> None:
 def add_export(export: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``psps-paper export``."""
     export.add_argument("target", type=Path, help="a new folder, or one with an earlier export and nothing else")
-    export.add_argument("--outcome", help="row of outcomes.csv (default: all that there are results of)")
+    export.add_argument("--outcome", help="row of outcomes.csv (default: all outcomes with results)")
     export.add_argument("--data", type=Path, help="data folder (default: that of this checkout)")
     export.set_defaults(run=_export)
 
@@ -104,7 +104,7 @@ def add_export(export: argparse.ArgumentParser) -> None:
 def add_new(new: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``psps-paper new``."""
     new.description = (
-        "In a new folder: a sample review that builds. In a review's folder: new data/, and the lines "
+        "In a new folder, write a sample review that builds. In a review's folder, renew data/ and the lines "
         "that repeat title, author and repository."
     )
     new.add_argument("folder", type=Path)
@@ -130,7 +130,7 @@ def _import(options: argparse.Namespace) -> int:
     from psps_paper.living.store import beside_present, write_trials
 
     if re.search("[\ud800-\udfff]", str(options.file)):
-        raise ValueError(f"{str(options.file)!a}: a name with bytes that are no UTF-8; rename the file")
+        raise ValueError(f"{str(options.file)!a}: the name is not valid UTF-8; rename the file")
     if options.skip < 0:
         raise ValueError(f"--skip {options.skip}: expected a number of lines")
     data = dataset(options.data)

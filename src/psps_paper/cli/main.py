@@ -14,22 +14,22 @@ from typing import NamedTuple
 
 from psps_paper.cli import one_line
 
-# What moves a terminal's cursor, changes its colours or turns the direction of its text
+# Characters that move a terminal's cursor, change its colours or reverse the direction of its text
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]")
-CLOSED_EARLY = 141  # as a shell reports a process that wrote to a closed pipe
+CLOSED_EARLY = 141  # the status that a shell reports for a process that wrote to a closed pipe
 
 
 class Command(NamedTuple):
-    """A subcommand: the module that declares and runs it, the extra with what that module imports, one line of help."""
+    """A subcommand: the module that declares and runs it, the extra with what it imports, and a line of help."""
 
     module: str
     extra: str
     help: str
 
 
-# In the order of the help. A module is imported only when its command is asked for.
+# In the order of the help text. A module is imported only when its command is run.
 COMMANDS = {
-    "verify": Command("statements", "files", "check every printed number and give its verdict"),
+    "verify": Command("statements", "files", "check every printed number and report its verdict"),
     "tables": Command("statements", "files", "validate every table of the data folder"),
     "import": Command("living", "files", "read trial-level data and, with --write, put them into data/trials"),
     "diff": Command("living", "files", "what an update changes: numbers, ranks, verdicts, conclusions that flip"),
@@ -49,7 +49,7 @@ COMMANDS = {
 
 
 class _Printable:
-    """A stream that shows control characters, which names in files may hold, by their numbers."""
+    """A stream that prints control characters, which may occur in names from files, as escape sequences."""
 
     def __init__(self, stream):
         self._stream = stream
@@ -63,10 +63,12 @@ class _Printable:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a subcommand; 0 means all as expected, 1 a difference, 2 bad input, 141 that the reader of its output
-    left."""
+    """Run a subcommand.
+
+    Returns 0 if all is as expected, 1 for a difference, 2 for bad input, 141 if the reader of the output closed it.
+    """
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # not every terminal can write every character of a name
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may not be able to print every character of a name
             stream.reconfigure(errors="replace")
     given = sys.argv[1:] if arguments is None else arguments
     asked = next((argument for argument in given if not argument.startswith("-")), "")
@@ -79,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
         if missing == "psps_paper" or asked not in COMMANDS:
             raise
         print(
-            f"psps-paper: {asked} needs {missing}, which is not installed; install what it needs with"
+            f"psps-paper: {asked} needs {missing}, which is not installed; install it with"
             f" pip install 'psps-paper[{COMMANDS[asked].extra}]'",
             file=sys.stderr,
         )
@@ -87,7 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser(asked: str) -> argparse.ArgumentParser:
-    """Parser that knows the names of all commands, and the arguments of the one that is asked for."""
+    """Build a parser with the names of all commands and the arguments of the requested one."""
     parser = argparse.ArgumentParser(prog="psps-paper", description="Executable edition of a systematic review.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {version('psps-paper')}")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -105,7 +107,7 @@ def _run(options: argparse.Namespace) -> int:
         sys.stdout.flush()
         return status
     except BrokenPipeError:
-        # The interpreter flushes once more when it ends, and would complain
+        # The interpreter flushes stdout again on exit, which would raise the error a second time
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLOSED_EARLY
     except (MemoryError, RecursionError) as error:

@@ -27,11 +27,9 @@ def add_verify(verify: argparse.ArgumentParser) -> None:
 def add_tables(tables: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``psps-paper tables``."""
     tables.add_argument("--data", type=Path, help="data folder (default: that of this checkout)")
-    tables.add_argument(
-        "--record", action="store_true", help="rewrite data/checksums.sha256 after a change made on purpose"
-    )
-    tables.add_argument("--docx", type=Path, help="write the tables of a review of one's own to this Word document")
-    tables.add_argument("--xlsx", type=Path, help="write them, with their footnotes, to this Excel workbook")
+    tables.add_argument("--record", action="store_true", help="rewrite data/checksums.sha256 after a deliberate change")
+    tables.add_argument("--docx", type=Path, help="write the tables of your own review to this Word document")
+    tables.add_argument("--xlsx", type=Path, help="write the tables of your own review to this Excel workbook")
     tables.set_defaults(run=_tables)
 
 
@@ -64,20 +62,19 @@ def _verify(options: argparse.Namespace) -> int:
         ]
         print(json.dumps(json.loads(checked[columns].to_json(orient="records")), indent=1))
     else:
-        _tell_verdicts(checked)
+        _print_verdicts(checked)
     for _, row in unexpected.iterrows():
         print(
             f"not as expected: {row['id']}: {row['verdict']}, expected {row['expected']}. Printed {row['shown']}"
             f" ({place(row)}), found {row['computed']} ({row['detail']})",
             file=sys.stderr,
         )
-    differences = _tell_differences(data)
+    differences = _print_differences(data)
     return 1 if len(unexpected) or differences else 0
 
 
-def _tell_verdicts(checked: pd.DataFrame) -> None:
-    """Print how many statements have which verdict, distinct results first, and each number that does not print as it
-    should."""
+def _print_verdicts(checked: pd.DataFrame) -> None:
+    """Print the number of statements by verdict, distinct results first, then each truncated or contradicted number."""
     distinct = statements(checked)
     results = distinct[distinct["weight"] == "result"]
     print(
@@ -106,8 +103,8 @@ def _tell_verdicts(checked: pd.DataFrame) -> None:
         )
 
 
-def _tell_differences(data: Dataset) -> bool:
-    """Say which tables contradict each other and which are not what was recorded."""
+def _print_differences(data: Dataset) -> bool:
+    """Print contradictions between tables and files that differ from the recorded checksums."""
     sentences = [f"disagrees: {found}" for found in disagreements(data)] + changed_files(data)
     for sentence in sentences:
         print(sentence, file=sys.stderr)
@@ -133,4 +130,4 @@ def _tables(options: argparse.Namespace) -> int:
     if options.record:
         with only_writer(data.folder):
             print(f"wrote {record_checksums(dataset(data.folder))}")
-    return 1 if _tell_differences(data) else 0
+    return 1 if _print_differences(data) else 0

@@ -1,4 +1,4 @@
-"""How far the evidence may change before a conclusion does."""
+"""Conclusions: how robust they are, how certain, and how far an estimate may move before one changes."""
 
 from psps_paper.conclusions.threshold import threshold_analysis
 

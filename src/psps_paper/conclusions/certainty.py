@@ -1,4 +1,4 @@
-"""Certainty of each contrast: judgements computed by stated rules, or the reason why they cannot be."""
+"""Certainty of each contrast: judgements by stated rules, or the reason why a domain cannot be judged."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ STEPS = [NONE, SOME, MAJOR]
 RATINGS = ["very low", "low", "moderate", "high"]
 SHORT_DAYS = 31
 EGGER_LEVEL = 0.1
-DOUBTS = "eligibility|class of"  # in source_differences.csv, matters_for: what bears on whom or what a study compares
+DOUBTS = "eligibility|class of"  # matters_for in source_differences.csv: doubts about the patients or the treatments
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """A judgement with its basis; ``low`` and ``high`` differ where only a range follows from what is public."""
+    """A judgement with its basis; ``low`` and ``high`` differ where public data give only a range."""
 
     low: str
     high: str
@@ -41,7 +41,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Tau2Range:
-    """Between-study variance that the print allows, from ``low`` to ``high``, and the route that leads there."""
+    """Range of the between-study variance that the print allows, and the route by which it was derived."""
 
     low: float
     high: float
@@ -50,7 +50,7 @@ class Tau2Range:
 
 @dataclass(frozen=True)
 class Basis:
-    """What the judgements are computed from.
+    """The data from which the judgements are computed.
 
     Attributes
     ----------
@@ -58,9 +58,9 @@ class Basis:
     studies, nma_published, differences : DataFrame
         The tables ``studies``, ``nma_published`` and ``source_differences``.
     days : Series
-        Days for which each study compares its arms, by study; missing where unknown.
+        Duration of each study's comparison of its arms in days, by study; missing where unknown.
     rules : DataFrame
-        The table ``certainty_rules``, every threshold filled in (:func:`with_important`).
+        The table ``certainty_rules`` with every threshold filled in (:func:`with_important`).
     tau2 : Tau2Range
     predictions : DataFrame [treat1, treat2, narrow_lower, narrow_upper, wide_lower, wide_upper]
         Prediction intervals that ``tau2`` allows.
@@ -79,7 +79,7 @@ class Basis:
         return float(self.rules.set_index("domain").at[domain, "threshold"])
 
     def contrasts(self) -> Iterator[tuple[str, str, list]]:
-        """Every pair with its path of direct comparisons through the centre of the star."""
+        """Yield every pair with its path of direct comparisons through the centre of the star."""
         edges = {frozenset((edge.treat1, edge.treat2)): edge for edge in self.published.edges.itertuples()}
         centre = frozenset.intersection(*edges) if len(edges) > 1 else frozenset()
         for row in self.published.bounds.itertuples():
@@ -90,7 +90,7 @@ class Basis:
                 yield row.treat1, row.treat2, [edges[frozenset((end, *centre))] for end in (row.treat1, row.treat2)]
 
     def without_main_treatment(self, own: pd.DataFrame) -> bool:
-        """Whether none of these studies has the treatment that most studies of the network have, if there is one."""
+        """Test whether none of these studies has the treatment used by most studies of the network, if there is one."""
         condition = self.rules.set_index("domain").at["indirectness", "condition"]
         if pd.isna(condition):
             return False
@@ -103,7 +103,7 @@ class Basis:
         )
 
     def flagged_studies(self, own: pd.DataFrame) -> list[str]:
-        """Studies whose patients, design or class are in doubt by the sources, each with what is in doubt."""
+        """List the studies whose patients, design or class the sources put in doubt, each with the topic."""
         rows = self.differences[self.differences["matters_for"].str.contains(DOUBTS)]
         topics = rows.groupby("study")["topic"].agg(lambda topic: ", ".join(dict.fromkeys(topic)))
         return [
@@ -111,7 +111,8 @@ class Basis:
         ]
 
     def intervals(self, treat1: str, treat2: str) -> tuple[list, list]:
-        """Narrowest and widest confidence interval, then prediction interval, that the print allows for a pair."""
+        """Return the narrowest and widest confidence intervals that the print allows for a pair, then prediction
+        intervals."""
         bounds, predictions = (
             next(table[(table["treat1"] == treat1) & (table["treat2"] == treat2)].itertuples())
             for table in (self.published.bounds, self.predictions)
@@ -123,7 +124,7 @@ class Basis:
 
 
 def published_basis(published: PublishedNetwork, data: Dataset | None = None) -> Basis:
-    """The basis of the published network, from the tables of ``data/``.
+    """Collect the basis of the published network from the tables of ``data/``.
 
     A rule without a threshold of its own takes the smallest important SMD of the table ``clinical_scale``.
 
@@ -152,7 +153,7 @@ def published_basis(published: PublishedNetwork, data: Dataset | None = None) ->
 
 
 def with_important(basis: Basis, important: float) -> Basis:
-    """The basis with another smallest important SMD, for every rule that has one."""
+    """Replace the smallest important SMD in every rule that has one."""
     if not important > 0:
         raise ValueError(f"important={important}: expected an SMD above 0")
     return replace(
@@ -162,19 +163,19 @@ def with_important(basis: Basis, important: float) -> Basis:
 
 
 def tau2_range(published: PublishedNetwork, routes: pd.DataFrame) -> Tau2Range:
-    """Between-study variance by the first route that rules out zero.
+    """Bound the between-study variance by the first route that rules out zero.
 
     Parameters
     ----------
     published : PublishedNetwork
-        Its pooled results alone leave zero in, but bound tau2 from above, whatever the route.
+        Its pooled results alone do not rule out zero, but they bound tau2 from above, whatever the route.
     routes : DataFrame
         From :func:`psps_paper.ensemble.tau2_routes`, those with fewer assumptions first.
 
     Raises
     ------
     ValueError
-        No route rules out zero, or one leads above what the pooled results allow.
+        No route rules out zero, or a route leads to values above those that the pooled results allow.
 
     Source: the routes of :func:`psps_paper.ensemble.tau2_routes`.
     """
@@ -189,13 +190,13 @@ def tau2_range(published: PublishedNetwork, routes: pd.DataFrame) -> Tau2Range:
 
 
 def judgements(basis: Basis) -> pd.DataFrame:
-    """Every judgement with its basis.
+    """Compute every judgement with its basis.
 
     Returns
     -------
     DataFrame [treat1, treat2, evidence, domain, judgement, at best, at worst, basis, would settle]
-        One row a contrast and domain. "at best" and "at worst" are the ends of the range that public data
-        leave; "cannot be judged" stands alone.
+        One row per contrast and domain. "at best" and "at worst" are the ends of the range that public data
+        allow; both are "cannot be judged" where there is no range.
 
     Source: domains and levels of concern after Nikolakopoulou 2020 (CINeMA); the rules are this edition's own.
     """
@@ -221,7 +222,7 @@ def judgements(basis: Basis) -> pd.DataFrame:
 
 
 def certainty_table(table: pd.DataFrame, published: PublishedNetwork) -> pd.DataFrame:
-    """The judgements side by side, with what they add up to.
+    """Tabulate the judgements side by side, with the resulting certainty.
 
     Parameters
     ----------
@@ -232,7 +233,7 @@ def certainty_table(table: pd.DataFrame, published: PublishedNetwork) -> pd.Data
     Returns
     -------
     DataFrame [contrast, SMD, evidence, one column a domain, levels lost, certainty at best, certainty at worst]
-        By :func:`levels_lost` and :func:`rating`.
+        Levels and certainty by :func:`levels_lost` and :func:`rating`.
     """
     rows = []
     for (treat1, treat2), group in table.groupby(["treat1", "treat2"], sort=False):
@@ -255,10 +256,10 @@ def certainty_table(table: pd.DataFrame, published: PublishedNetwork) -> pd.Data
 
 
 def levels_lost(group: pd.DataFrame) -> tuple[int, int]:
-    """Levels that the judgements of a contrast cost, at best and at worst.
+    """Count the levels by which the judgements lower the certainty of a contrast, at best and at worst.
 
     Some concerns cost one level, major concerns two. A domain that cannot be judged costs nothing at best. At worst it
-    costs as much as major concerns, the most that any domain can, since nothing that is public rules them out.
+    costs as much as major concerns, since no public evidence rules them out.
     """
     cost = {judgement: step for step, judgement in enumerate(STEPS)}
     worst = cost[MAJOR]
@@ -268,12 +269,12 @@ def levels_lost(group: pd.DataFrame) -> tuple[int, int]:
 
 
 def rating(lost: int) -> str:
-    """Certainty after so many levels are lost: it starts at high and does not fall below very low."""
+    """Return the certainty after a number of levels are lost: it starts at high and ends at very low."""
     return RATINGS[max(0, len(RATINGS) - 1 - lost)]
 
 
 def ratings_texts(table: pd.DataFrame) -> dict[str, str]:
-    """What :func:`certainty_table` comes to, for prose.
+    """Summarise :func:`certainty_table` for prose.
 
     Returns
     -------
@@ -289,7 +290,7 @@ def ratings_texts(table: pd.DataFrame) -> dict[str, str]:
 
 
 def by_threshold(basis: Basis, points: float, points_per_smd: Iterable[float]) -> pd.DataFrame:
-    """What another smallest important SMD would change.
+    """Compute the judgements under other values of the smallest important SMD.
 
     Parameters
     ----------
@@ -297,12 +298,12 @@ def by_threshold(basis: Basis, points: float, points_per_smd: Iterable[float]) -
     points : float
         Smallest important difference on the outcome's scale.
     points_per_smd : iterable of float
-        SDs on that scale; each makes one threshold, ``points`` divided by it.
+        SDs on that scale; each gives one threshold, ``points`` divided by the SD.
 
     Returns
     -------
     DataFrame [contrast, what, one column a threshold in rising order]
-        ``what`` is "imprecision", "heterogeneity" and "certainty", the last from best to worst.
+        ``what`` is "imprecision", "heterogeneity" or "certainty"; certainty is a range from best to worst.
     """
     columns = {}
     for sd in sorted(points_per_smd, reverse=True):
@@ -318,7 +319,7 @@ def by_threshold(basis: Basis, points: float, points_per_smd: Iterable[float]) -
 
 
 def threshold_texts(table: pd.DataFrame) -> dict[str, str]:
-    """What depends on the threshold in :func:`by_threshold`, for prose.
+    """Summarise for prose what depends on the threshold in :func:`by_threshold`.
 
     Returns
     -------
@@ -336,7 +337,7 @@ def threshold_texts(table: pd.DataFrame) -> dict[str, str]:
 
 
 def high_risk_information(edges: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
-    """Share of each comparison's evidence that comes from studies at high risk of bias.
+    """Compute the share of each comparison's evidence that comes from studies at high risk of bias.
 
     Parameters
     ----------
@@ -348,8 +349,8 @@ def high_risk_information(edges: pd.DataFrame, studies: pd.DataFrame) -> pd.Data
     -------
     DataFrame [treat1, treat2, studies, at high risk, estimates, least share of estimates, greatest share of estimates,
     note]
-        One row a comparison, and one for the whole network. Weights are not published. By estimates, each study has at
-        least one; how the rest are spread is open.
+        One row per comparison, and one for the whole network. Weights are not published, so shares are of estimates:
+        each study has at least one, and the distribution of the others is unknown.
     """
     rows = []
     for edge in edges.itertuples():
@@ -389,7 +390,7 @@ def high_risk_information(edges: pd.DataFrame, studies: pd.DataFrame) -> pd.Data
 
 
 def high_share_bounds(n_studies: int, n_high: int, n_estimates: int) -> tuple[float, float]:
-    """Least and greatest share of estimates from high-risk studies, each study having at least one estimate."""
+    """Bound the share of estimates from high-risk studies, given that each study has at least one estimate."""
     if not 0 <= n_high <= n_studies <= n_estimates:
         raise ValueError(
             f"studies={n_studies}, at high risk={n_high}, estimates={n_estimates}: expected 0 <= high <= studies <="
@@ -404,7 +405,7 @@ def high_share_bounds(n_studies: int, n_high: int, n_estimates: int) -> tuple[fl
 
 
 def imprecision_step(lower: float, upper: float, important: float) -> str:
-    """Judgement of an interval: important effects on both sides, on one side with zero inside, or neither."""
+    """Judge an interval: important effects in both directions, in one direction with zero inside, or neither."""
     if lower > upper or not important > 0:
         raise ValueError(
             f"lower={lower}, upper={upper}, important={important}: expected lower <= upper and important > 0"

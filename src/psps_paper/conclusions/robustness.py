@@ -1,4 +1,4 @@
-"""What is proved of each conclusion of the article, and what the print leaves open."""
+"""What has been proved about each conclusion of the article, and what the print leaves open."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ _Z = float(scipy.special.ndtri(0.975))
 
 @dataclass(frozen=True)
 class ClinicalScale:
-    """Translation of an SMD to points of a scale from 0 to 10, and the least difference that matters.
+    """Conversion of an SMD to points on a scale from 0 to 10, and the smallest difference that matters.
 
     Attributes
     ----------
     sd : float
-        Points that one SMD stands for.
+        Points on the scale that correspond to one SMD.
     important : float
         Minimal clinically important difference, in points.
     """
@@ -50,19 +50,19 @@ class ClinicalScale:
 
     @property
     def important_smd(self) -> float:
-        """The least difference that matters, as an SMD."""
+        """Smallest difference that matters, as an SMD."""
         return self.important / self.sd
 
 
 def clinical_scale(table: pd.DataFrame) -> ClinicalScale:
-    """The scale of the table ``clinical_scale``, where each value has its source."""
+    """Read the scale from the table ``clinical_scale``, which gives the source of each value."""
     values = table.set_index("quantity")["value"]
     return ClinicalScale(sd=float(values["points_per_smd"]), important=float(values["minimal_important_difference"]))
 
 
 @dataclass(frozen=True, eq=False)
 class Proved:
-    """What pages say of the conclusions: ``evidence``, ``witnesses``, their ``found``, ``searches``, ``ranges``."""
+    """What pages report on the conclusions: ``evidence``, ``witnesses``, their ``found``, ``searches``, ``ranges``."""
 
     evidence: PublishedResults
     witnesses: list[Witness]
@@ -73,9 +73,9 @@ class Proved:
 
 @cache
 def under_bayes(known: Proved) -> pd.DataFrame:
-    """Conclusions in every stored data set under the Bayesian model, from :func:`bayesian_conclusions`.
+    """Evaluate the conclusions in every stored data set under the Bayesian model, by :func:`bayesian_conclusions`.
 
-    With one mean a study over five scales of the prior of tau, with each estimate by itself over three of them.
+    With one mean per study, five scales of the prior for tau are tried; with each estimate separate, three.
     """
 
     def compute() -> pd.DataFrame:
@@ -87,13 +87,13 @@ def under_bayes(known: Proved) -> pd.DataFrame:
 
 
 def _content(evidence: PublishedResults) -> str:
-    """All that the published results hold, as a part of a cache's key."""
+    """Serialise the published results as part of a cache key."""
     tables = [table.to_csv() for table in (evidence.printed, evidence.edges, evidence.studies)]
     return "".join([*tables, repr((evidence.egger_t, evidence.heterogeneous, evidence.desirable))])
 
 
 def proved() -> Proved:
-    """What the stored data sets prove of the article's conclusions, all switches open."""
+    """Collect what the stored data sets prove about the article's conclusions, with all switches open."""
     return _proved(dataset())
 
 
@@ -106,7 +106,7 @@ def _proved(data: Dataset) -> Proved:
 
 
 def article_conclusions(published: PublishedNetwork) -> pd.DataFrame:
-    """:func:`robustness_of_conclusions` of the article, with the prediction intervals that the print allows."""
+    """Apply :func:`robustness_of_conclusions` to the article, with the prediction intervals that the print allows."""
     routes = tau2_routes()
     first = routes[routes["route"] == routes["route"].iloc[0]]
     known = proved()
@@ -118,25 +118,25 @@ def article_conclusions(published: PublishedNetwork) -> pd.DataFrame:
 def identified_ranges(
     witnesses: Sequence[Witness], found: pd.DataFrame, searches: pd.DataFrame, setting: dict | None = None
 ) -> pd.DataFrame:
-    """The range of what each conclusion rests on, by how several estimates of a study are counted.
+    """Compute the range of the quantity behind each conclusion, by the counting of several estimates per study.
 
     Parameters
     ----------
     witnesses : sequence of Witness
     found : DataFrame
-        Of :func:`psps_paper.ensemble.findings`.
+        From :func:`psps_paper.ensemble.findings`.
     searches : DataFrame
         The table ``range_searches``, for the number of searches.
     setting : dict, optional
-        Values of the switches ``tau2, crossovers, cap, trials, spread``; a switch that is left out is open.
+        Values of the switches ``tau2, crossovers, cap, trials, spread``; a switch left out is open.
 
     Returns
     -------
     DataFrame
         As :func:`psps_paper.ensemble.identified_range`, with ``verdict``, ``fails_strictly`` and ``holds_strictly``
-        (the witness under the strictest assumptions, by trials, cap, crossovers) and ``searches``. Counted as
-        printed, a conclusion "holds" by proof: the printed values themselves say so. Otherwise a range is at least
-        this wide.
+        (the witness under the strictest assumptions, by trials, cap, crossovers) and ``searches``. With estimates
+        counted as printed, a conclusion "holds" by proof, since the printed values themselves show it. Otherwise the
+        range is at least this wide.
     """
     setting = setting or {}
     switches = pd.DataFrame([w.switches for w in witnesses], index=[w.name for w in witnesses])
@@ -157,7 +157,7 @@ def identified_ranges(
 
 
 def _with_proved(table: pd.DataFrame, evidence: PublishedResults) -> pd.DataFrame:
-    """Put what is proved in place of the ranges over witnesses, where each estimate counts by itself."""
+    """Replace the ranges over witnesses by what is proved, where each estimate is counted separately."""
     hub, others = evidence.edges["treat1"].iloc[0], list(evidence.edges["treat2"])
     for conclusion in conclusions(evidence):
         row = (table["conclusion"] == conclusion.name) & (table["counting"] == AS_PRINTED)
@@ -218,14 +218,14 @@ def _verdict(row, aimed: Collection[tuple[str, str]]) -> str:
 
 
 def by_switch(witnesses: Sequence[Witness], found: pd.DataFrame, searches: pd.DataFrame, counting: str) -> pd.DataFrame:
-    """Verdict on each conclusion under every combination of the switches, for one counting.
+    """Give the verdict on each conclusion under every combination of the switches, for one counting.
 
     Returns
     -------
     DataFrame [conclusion, tau2, crossovers, cap, trials, spread, verdict, z_low, z_high, p_score_low, p_score_high,
     holds_in, fails_in, searches, starts, least_miss]
-        "impossible" where it is proved that nothing agrees with the print; "no agreeing set found" where none was, in
-        ``starts`` random starts; the nearest misses a printed value by ``least_miss`` half-units; "not
+        "impossible" where it is proved that no data set agrees with the print; "no agreeing set found" where
+        ``starts`` random starts found none, the nearest missing a printed value by ``least_miss`` half-units; "not
         searched" where there were no starts.
     """
     if counting not in (*COUNTINGS, WITHOUT):
@@ -249,7 +249,10 @@ def by_switch(witnesses: Sequence[Witness], found: pd.DataFrame, searches: pd.Da
 
 
 def _effort(tried: pd.DataFrame, spread: str) -> dict:
-    """Every other start, from the first on, spreads the estimates narrowly; by how much those missed is not kept."""
+    """Count the starts, and the smallest miss, for a spread: starts alternate, the first being narrow.
+
+    The misses of narrow starts are not stored.
+    """
     narrow = spread == SPREADS[0]
     starts = (tried["starts"] + 1) // 2 if narrow else tried["starts"]
     return {
@@ -277,24 +280,24 @@ def robustness_of_conclusions(
     pooled: pd.DataFrame,
     predictions: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Each conclusion of the article as a row, with what is proved of it.
+    """Tabulate the conclusions of the article, one per row, with what is proved about each.
 
     Parameters
     ----------
     ranges : DataFrame
-        Of :func:`identified_ranges` with all switches open.
+        From :func:`identified_ranges` with all switches open.
     pooled : DataFrame [treat1, treat2, te, se]
-        Central solution of the recovered network, one row a comparison with the hub.
+        Central solution of the recovered network, one row per comparison with the common comparator.
     predictions : DataFrame
-        Of :func:`psps_paper.ensemble.implied_prediction_intervals`.
+        From :func:`psps_paper.ensemble.implied_prediction_intervals`.
 
     Returns
     -------
     DataFrame
-        ``conclusion, treat1, treat2``; ``studies, estimates, patients_low, patients_high`` that it rests on;
-        ``as_printed`` (always "holds": proved); ``fails_under`` and ``holds_under`` (countings under which some
-        agreeing data set makes it fail, or under which none was found that does); ``witness`` (the one under the
-        strictest assumptions under which it fails) and ``searches``; ``te, lower, upper``; ``predict_lower,
+        ``conclusion, treat1, treat2``; ``studies, estimates, patients_low, patients_high`` behind it; ``as_printed``
+        (always "holds", by proof); ``fails_under`` (countings under which some agreeing data set makes it fail) and
+        ``holds_under`` (countings under which no such data set was found); ``witness`` (the data set under the
+        strictest assumptions in which it fails) and ``searches``; ``te, lower, upper``; ``predict_lower,
         predict_upper`` (widest that the print allows); ``points, points_lower, points_upper`` (0 to 10, in favour of
         treat1); ``important``; ``verdict``.
     """
@@ -353,7 +356,7 @@ def _size(pooled: pd.Series, prediction: pd.Series, scale: ClinicalScale, sign: 
 
 
 def settled_by(fails_under: str) -> str:
-    """Which further fact would settle a conclusion, from the countings under which it may fail."""
+    """Name the further facts that would settle a conclusion, from the countings under which it may fail."""
     facts = []
     if any(name.startswith("correlation") or name == "one mean a study" for name in fails_under.split(", ")):
         facts.append("which estimates come from the same patients, and how strongly they are correlated")

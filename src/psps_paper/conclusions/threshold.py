@@ -1,4 +1,4 @@
-"""Threshold analysis: how far one estimate may move before what is concluded from a network changes."""
+"""Threshold analysis: how far one estimate may move before a conclusion from a network changes."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ def threshold_analysis(
     reference: str | None = None,
     level: float = 0.95,
 ) -> pd.DataFrame:
-    """How far each estimate must move, the others as they are, for the decision to change.
+    """Find how far each estimate must move, the others held fixed, for the decision to change.
 
-    The network's effects are linear in each estimate, and a decision changes where two effects cross, or where an
-    effect against the reference crosses the important difference.
+    The network's effects are linear in each estimate. A decision changes where two effects cross, or where an effect
+    against the reference crosses the important difference.
 
     Parameters
     ----------
     contrasts : DataFrame [treat1, treat2, te, se]
-        Independent estimates, one a row: pooled comparisons of a tree, or studies of two arms with se that hold the
+        Independent estimates, one per row: pooled comparisons of a tree, or two-arm studies whose se includes the
         between-study variance. te is treat1 minus treat2.
     desirable : {"lower", "higher"}
     decision : {"best", "order", "important"}
-        Which treatment is best; the order of all; or which treatments differ from ``reference`` in its disfavour or
-        favour by at least ``important``.
+        Which treatment is best; the order of all treatments; or which treatments are better or worse than
+        ``reference`` by at least ``important``.
     important : float
-        The least difference that matters, at least 0; used by "important" only.
+        The smallest difference that matters, at least 0; used by "important" only.
     reference : str, optional
         Needed for "important".
     level : float
@@ -54,8 +54,8 @@ def threshold_analysis(
     Raises
     ------
     ValueError
-        Naming the row or argument: a missing column, se not above 0, a network that is not connected, an unknown
-        decision or reference, a negative ``important``.
+        A column is missing, an se is not above 0, the network is not connected, the decision or reference is unknown,
+        or ``important`` is negative; the message names the row or argument.
 
     Source: Caldwell, Ades, Dias et al. 2016; Phillippo, Dias, Ades et al. 2018; Phillippo, Dias, Welton et al. 2019.
     Checked against: a search over refits by ``fit_network`` (tests).
@@ -86,7 +86,7 @@ def threshold_analysis(
         half = z_quantile(level) * row.se
         said = [
             (
-                _said(effects + influence[:, k] * _beyond(shift, shifts), treatments, decision, important, at)
+                _decision_text(effects + influence[:, k] * _beyond(shift, shifts), treatments, decision, important, at)
                 if np.isfinite(shift)
                 else ""
             )
@@ -130,7 +130,7 @@ def _check(contrasts: pd.DataFrame, decision: str, important: float, desirable: 
 
 
 def _effects(contrasts: pd.DataFrame, treatments: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Effects of the treatments against the first [n], and their derivatives by each estimate [n x rows]."""
+    """Return the effects of the treatments against the first [n], and their derivatives by each estimate [n x rows]."""
     x = np.zeros((len(contrasts), len(treatments)))
     rows = np.arange(len(contrasts))
     x[rows, [treatments.index(name) for name in contrasts["treat1"]]] += 1.0
@@ -145,7 +145,7 @@ def _effects(contrasts: pd.DataFrame, treatments: list[str]) -> tuple[np.ndarray
 
 
 def _crossings(effects: np.ndarray, slope: np.ndarray, decision: str, important: float, reference: int) -> list[float]:
-    """Shifts of one estimate at which the decision may change."""
+    """List the shifts of one estimate at which the decision may change."""
     if decision == "important":
         pairs = [(k, reference, side * important) for k in range(len(effects)) if k != reference for side in (-1, 1)]
     elif decision == "order":
@@ -158,18 +158,18 @@ def _crossings(effects: np.ndarray, slope: np.ndarray, decision: str, important:
     for a, b, gap in pairs:
         distance, change = effects[a] - effects[b] - gap, slope[a] - slope[b]
         if abs(change) > _EQUAL:
-            # effects that are equal now part at once, to either side
+            # effects that are equal separate at once, in either direction
             shifts += [-distance / change] if abs(distance) > _EQUAL * scale else [-_EQUAL * scale, _EQUAL * scale]
     return shifts
 
 
 def _beyond(shift: float, shifts: list[float]) -> float:
-    """A shift a little further out than this one, before the next."""
+    """Return a shift a little beyond this one and short of the next."""
     further = [s for s in shifts if s * shift > 0 and abs(s) > abs(shift) * (1 + 1e-9)]
     return (shift + min(further, key=abs)) / 2 if further else shift * 1.5
 
 
-def _said(effects: np.ndarray, treatments: list[str], decision: str, important: float, reference: int) -> str:
+def _decision_text(effects: np.ndarray, treatments: list[str], decision: str, important: float, reference: int) -> str:
     order = sorted(range(len(effects)), key=lambda k: -effects[k])
     if decision == "best":
         return treatments[order[0]]

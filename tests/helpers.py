@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import os
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
+import psps_paper
 from psps_paper.claims.model import Evidence
 from psps_paper.claims.registry import find, verdict
 from psps_paper.tables.dataset import dataset
@@ -59,6 +61,16 @@ def made_claim(check: str, arguments: str | None = None, value: float = 0, **fie
     """A statement that is not in the registry."""
     defaults = {"id": "made.up", "decimals": 0, "unit": "studies", "relation": "=", "expected": "contradicts"}
     return pd.Series({**defaults, "check": check, "arguments": arguments, "value": value, **fields})
+
+
+@functools.cache
+def package_trees() -> dict[str, ast.Module]:
+    """Parsed modules of the package by their path in it. Ask in a test only: each process imports every test file."""
+    package = Path(psps_paper.__file__).parent
+    return {
+        path.relative_to(package).as_posix(): ast.parse(path.read_text("utf-8"))
+        for path in sorted(package.rglob("*.py"))
+    }
 
 
 def copy_data(folder: Path) -> Path:

@@ -7,17 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import psps_paper
-from helpers import DATA, replace_once
+from helpers import DATA, package_trees, replace_once
 from psps_paper.tables import TableError, dataset, load_table
 
-PACKAGE = Path(psps_paper.__file__).parent
-FUNCTIONS = [
-    (path.relative_to(PACKAGE).as_posix(), node)
-    for path in PACKAGE.rglob("*.py")
-    for node in ast.walk(ast.parse(path.read_text("utf-8")))
-    if isinstance(node, ast.FunctionDef)
-]
 # Where a folder becomes a Dataset: commands, a review, what writes a folder and reads it first, and the page builder
 DOORS = {
     "cli/living.py _import",
@@ -34,6 +26,15 @@ DOORS = {
 }
 
 
+def functions() -> list[tuple[str, ast.FunctionDef]]:
+    return [
+        (file, node)
+        for file, tree in package_trees().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+    ]
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     copy = Path(shutil.copytree(DATA, tmp_path / "data", ignore=shutil.ignore_patterns("trials*", ".trials*")))
@@ -46,7 +47,7 @@ def test_tables_of_a_folder_are_read_through_a_dataset():
     and may read two states of it."""
     again = [
         f"{file}, line {call.lineno}: {ast.unparse(call)}"
-        for file, node in FUNCTIONS
+        for file, node in functions()
         if not file.startswith("tables/")
         for call in ast.walk(node)
         if isinstance(call, ast.Call)
@@ -66,9 +67,10 @@ def test_only_the_doors_make_a_dataset_of_a_folder():
             if each.annotation and kind in ast.unparse(each.annotation)
         }
 
-    readers = {node.name for file, node in FUNCTIONS if takes(node, "Dataset")}
+    found = functions()
+    readers = {node.name for file, node in found if takes(node, "Dataset")}
     doors = set()
-    for file, node in FUNCTIONS:
+    for file, node in found:
         own, folders = takes(node, "Dataset"), takes(node, "Path")
         for call in ast.walk(node):
             if isinstance(call, ast.Call) and not file.startswith("tables/"):

@@ -318,7 +318,7 @@ WORKBOOKS = {
     ),
     "one sheet nine hundred times": (
         lambda m: {"sheets": 900, "same": True},
-        "several sheets hold something: .* and 890 more",
+        "several sheets have content: .* and 890 more",
     ),
     "a long text": (
         lambda m: {"first": plain_sheet(m).replace("Birch 2006", "x" * 50_000_000)},
@@ -380,15 +380,15 @@ WORKBOOKS = {
     ),
     "a comment in the list of texts": (
         lambda m: {"strings": texts(m, "<si><t>Alder<!-- --> 2005</t></si>")},
-        "sharedStrings.xml holds a comment of XML",
+        "sharedStrings.xml holds an XML comment",
     ),
     "a comment in a number": (
         lambda m: {"first": plain_sheet(m).replace("0.5", "0.<!-- x -->5")},
-        "cell D2 of the sheet holds a comment of XML inside its value",
+        "cell D2 of the sheet holds an XML comment inside its value",
     ),
     "an instruction in a number": (
         lambda m: {"first": plain_sheet(m).replace("0.5", "0.<?x y?>5")},
-        "cell D2 of the sheet holds a comment of XML inside its value",
+        "cell D2 of the sheet holds an XML comment inside its value",
     ),
     "two values in a cell": (
         lambda m: {"first": plain_sheet(m).replace("<v>0.5</v>", "<v>0.5</v><v>0.7</v>")},
@@ -408,7 +408,7 @@ WORKBOOKS = {
                 "</worksheet>", '<mergeCells><mergeCell ref="A2:A3"/></mergeCells></worksheet>'
             )
         },
-        "cell A3 of the sheet lies under the merged area A2:A3 and holds something else",
+        "cell A3 of the sheet lies under the merged area A2:A3 and holds a value other than the one shown",
     ),
     "numbers under a merged area": (
         lambda m: {
@@ -416,7 +416,7 @@ WORKBOOKS = {
                 "</worksheet>", '<mergeCells><mergeCell ref="A2:XFD1048576"/></mergeCells></worksheet>'
             )
         },
-        "cell B2 of the sheet lies under the merged area A2:XFD1048576 and holds something else",
+        "cell B2 of the sheet lies under the merged area A2:XFD1048576 and holds a value other than the one shown",
     ),
     "merged areas": (
         lambda m: {

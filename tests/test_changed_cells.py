@@ -431,7 +431,7 @@ def test_verify_and_tables_tell_and_fail(tmp_path, capsys):
         assert any(
             line.startswith(f"disagrees: {name}.csv, ") and named in line for line in written.err.splitlines()
         ), named
-        assert f"{name}.csv: changed since recorded; if on purpose: psps-paper tables --record" in written.err
+        assert f"{name}.csv: changed since recorded; if intended, run psps-paper tables --record" in written.err
     assert main(["tables", "--record", "--data", str(folder)]) == 1
     written = capsys.readouterr()
     assert all(named in written.err for *_, named in TOLD) and "changed since" not in written.err
@@ -443,7 +443,7 @@ def test_a_change_that_nothing_else_states_is_told_by_its_checksum(tmp_path, cap
     (folder / "dictionaries" / "wording.csv").unlink()
     (folder / "wording.csv").rename(folder / "extra.csv")
     assert main(["verify", "--data", str(folder)]) == 1
-    remedy = "if on purpose: psps-paper tables --record"
+    remedy = "if intended, run psps-paper tables --record"
     assert capsys.readouterr().err.splitlines() == [
         f"studies.csv: changed since recorded; {remedy}",
         f"extra.csv: not recorded; {remedy}",
@@ -452,7 +452,10 @@ def test_a_change_that_nothing_else_states_is_told_by_its_checksum(tmp_path, cap
     ]
     (folder / "checksums.sha256").unlink()
     assert main(["tables", "--data", str(folder)]) == 1
-    assert capsys.readouterr().err == "checksums.sha256: the file is missing; to write it: psps-paper tables --record\n"
+    assert (
+        capsys.readouterr().err
+        == "checksums.sha256: the file is missing; to write it, run psps-paper tables --record\n"
+    )
     (folder / "checksums.sha256").write_text("abc studies.csv\n")
     assert main(["tables", "--data", str(folder)]) == 2
     assert "checksums.sha256, line 1: 'abc studies.csv' is not a SHA-256 checksum" in capsys.readouterr().err

@@ -173,7 +173,9 @@ def test_tables_records_checksums_only_where_asked(folder, capsys):
     replace_once(folder / "prisma.csv", b"Duplicates removed", b"Duplicates")
     before = (folder / "checksums.sha256").read_bytes()
     assert main(["tables", "--data", str(folder)]) == 1
-    assert capsys.readouterr().err == "prisma.csv: changed since recorded; if on purpose: psps-paper tables --record\n"
+    assert (
+        capsys.readouterr().err == "prisma.csv: changed since recorded; if intended, run psps-paper tables --record\n"
+    )
     assert (folder / "checksums.sha256").read_bytes() == before
     assert main(["tables", "--record", "--data", str(folder)]) == 0
     assert recorded_checksums(folder).equals(dataset(folder).checksums)

@@ -129,5 +129,5 @@ def test_trial_level_data_are_part_of_the_content(folder):
 
 
 def test_a_folder_without_dictionaries_is_no_data_folder(tmp_path):
-    with pytest.raises(TableError, match="is no data folder: it has no folder dictionaries"):
+    with pytest.raises(TableError, match="is not a data folder: it has no folder named dictionaries"):
         dataset(tmp_path)

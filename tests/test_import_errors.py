@@ -29,7 +29,7 @@ MESSAGES = {
     "formula_at.csv": ", row 1, column treat1: '@SUM(A1)' is not text that is safe in a spreadsheet: it begins with '@', like a formula",
     "formula_label.csv": ", row 1, column studlab: '=HYPERLINK(\"\"x\"\")' is not text that is safe in a spreadsheet: it begins with '=', like a formula",
     "formula_number.csv": ", row 1, column TE: '=1+1' is not a number",
-    "header_only.csv": ": there is a header but no row of data",
+    "header_only.csv": ": the file has a header but no rows of data",
     "huge_te.csv": ", row 1, column TE: '1e300' is not a number of a believable size (at most 1,000,000,000, at least its inverse)",
     "incomplete_multi_arm.csv": ": study 'a' compares 3 treatments (A, B, C) and needs 3 contrasts, has 2; missing: B vs C; complete_contrasts gives them from the standard error of the arm that the others share, A (column se_baseline)",
     "infinite_te.csv": ", row 1, column TE: 'inf' is not a number of a believable size (at most 1,000,000,000, at least its inverse)",
@@ -287,7 +287,7 @@ def test_a_formula_in_a_workbook_is_refused_and_never_evaluated(tmp_path):
 
 def test_one_of_several_sheets_must_be_named(tmp_path):
     book = workbook([HEADER, ["a", "A", "B", 0.1, 0.2]], [["x"], [1]])
-    assert "several sheets hold something: 'Sheet1', 'Sheet2'; choose one with --sheet" in refused(tmp_path, book)
+    assert "several sheets have content: 'Sheet1', 'Sheet2'; choose one with --sheet" in refused(tmp_path, book)
     assert "no sheet 'Sheet3'; there are 'Sheet1', 'Sheet2'" in refused(tmp_path, book, sheet="Sheet3")
     (tmp_path / "book.xlsx").write_bytes(book)
     assert len(read_trials(tmp_path / "book.xlsx", Options("contrasts", sheet="Sheet1"), DATA).contrasts) == 1

@@ -151,7 +151,7 @@ def test_every_published_result_is_linked_to_each_statement_that_prints_it():
         (b"", "studies.csv: the file is empty; expected a header line"),
         (b"\n \n", "studies.csv: the file is empty; expected a header line"),
         (b"\xef\xbb\xbf", "studies.csv: the file is empty; expected a header line"),
-        (HEADER, "studies.csv: there is a header but no row of data"),
+        (HEADER, "studies.csv: the file has a header but no rows of data"),
         (STUDIES.decode().encode("utf-16"), "studies.csv, line 1: byte 0 (0xff) is not UTF-8; save the file as UTF-8"),
         (
             STUDIES.replace(b"Hamdy", "Hämdy".encode("latin-1"), 1),
@@ -370,19 +370,19 @@ def test_folder_in_place_of_a_table_is_named(folder):
 
 
 def test_unknown_table_lists_those_there_are(folder):
-    assert error_of(folder, "trials") == f"trials.csv: no such table; there are {', '.join(TABLES)}"
+    assert error_of(folder, "trials") == f"trials.csv: no such table; expected one of {', '.join(TABLES)}"
 
 
 @pytest.mark.parametrize("place", ["nowhere", "studies.csv", "dictionaries"])
 def test_a_place_without_tables_is_no_data_folder(folder, place):
-    assert error_of(folder / place) == f"{folder / place} is no data folder: it has no folder dictionaries"
+    assert error_of(folder / place) == f"{folder / place} is not a data folder: it has no folder named dictionaries"
 
 
 def test_data_folder_is_what_the_environment_names(folder, monkeypatch):
     monkeypatch.setenv("PSPS_DATA", str(folder))
     assert data_folder() == folder
     monkeypatch.setenv("PSPS_DATA", "nonsense")
-    with pytest.raises(TableError, match="^nonsense is no data folder"):
+    with pytest.raises(TableError, match="^nonsense is not a data folder"):
         load_table("studies")
     monkeypatch.delenv("PSPS_DATA")
     assert data_folder() == ROOT / "data"
@@ -411,7 +411,7 @@ def test_broken_dictionary_is_named(folder, old, new, message):
 
 def test_missing_dictionary_is_named(folder):
     (folder / "dictionaries" / "studies.csv").unlink()
-    assert error_of(folder).startswith("studies.csv: no such table; there are")
+    assert error_of(folder).startswith("studies.csv: no such table; expected one of")
 
 
 def test_record_checksums_records_what_is_there(folder):
@@ -531,7 +531,7 @@ def test_command_refuses_a_folder_without_tables(capsys, monkeypatch, command):
     assert main([command]) == 2
     written = capsys.readouterr()
     assert written.out == ""
-    assert written.err == "psps-paper: nonsense is no data folder: it has no folder dictionaries\n"
+    assert written.err == "psps-paper: nonsense is not a data folder: it has no folder named dictionaries\n"
 
 
 def test_every_table_is_told_of_in_the_data_dictionary(tmp_path):

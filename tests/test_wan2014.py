@@ -113,9 +113,9 @@ def test_mean_and_sd_follow_a_change_of_units(values, n, shift, scale):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"n": 20, "median": 6}, "a median alone has no SD"),
-        ({"n": 20, "median": 6, "q1": 5}, "q1 and q3: give both or none"),
-        ({"n": 20, "median": 6, "maximum": 9}, "minimum and maximum: give both or none"),
+        ({"n": 20, "median": 6}, "a median alone does not give an SD"),
+        ({"n": 20, "median": 6, "q1": 5}, "q1 and q3: give both or neither"),
+        ({"n": 20, "median": 6, "maximum": 9}, "minimum and maximum: give both or neither"),
         ({"n": [20, 20], "median": [6, 9], "q1": 5, "q3": 8}, "row 1, column q3: 8.0 is not at least median"),
         ({"n": 2, "median": 6, "q1": 5, "q3": 8}, "row 0, column n: 2.0 is not at least 3"),
         ({"n": 1, "median": 6, "minimum": 5, "maximum": 8}, "1.0 is not a sample size of at least 2"),

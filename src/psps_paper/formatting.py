@@ -8,25 +8,25 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 
 MINUS = "\N{MINUS SIGN}"
 NOT_KNOWN = "not known"
-EVERY_DIGIT = Context(prec=400)  # of the largest numbers too
+EVERY_DIGIT = Context(prec=400)  # enough for the largest double
 UNIT_SUFFIX = {"percent": "\N{NARROW NO-BREAK SPACE}%"}
 
 
 def half_unit(decimals: int) -> float:
-    """Half a unit in the last printed digit: what a rounded number leaves open either way."""
+    """Return half a unit in the last printed digit: the rounding error in either direction."""
     return 0.5 * 10.0 ** -int(decimals)
 
 
 def rounds_to(value: float, printed: float, decimals: int) -> bool:
-    """Whether ``value`` prints as ``printed``: within half a unit in the last digit, ends included.
+    """Return whether ``value`` prints as ``printed``: within half a unit in the last digit, ends included.
 
-    The slack of a millionth of that half unit only absorbs binary representation.
+    A tolerance of a millionth of that half unit absorbs errors of binary representation.
     """
     return abs(value - printed) <= half_unit(decimals) * (1 + 1e-6)
 
 
 def number(value: float, decimals: int = 2) -> str:
-    """A number with fixed decimals, half rounded away from zero, a true minus sign, no negative zero.
+    """Format a number with fixed decimals: halves rounded away from zero, a true minus sign, no negative zero.
 
     Missing values read "not known"; infinite ones keep their sign.
     """
@@ -35,7 +35,7 @@ def number(value: float, decimals: int = 2) -> str:
     value = float(value)
     if math.isinf(value):
         return (MINUS if value < 0 else "") + "\N{INFINITY}"
-    # repr() is what a person would read as the value: 0.285 rounds to 0.29 whatever its binary tail
+    # repr() gives the value that a person would read: 0.285 rounds to 0.29, although its binary value is below it
     rounded = Decimal(repr(value)).quantize(
         Decimal(1).scaleb(-int(decimals)), rounding=ROUND_HALF_UP, context=EVERY_DIGIT
     )
@@ -44,7 +44,7 @@ def number(value: float, decimals: int = 2) -> str:
 
 
 def ratio_number(log: float) -> str:
-    """The ratio with this logarithm: two decimals, or two digits where it is below 0.1 or above 100.
+    """Format the ratio with this logarithm: two decimals, or two significant digits below 0.1 or above 100.
 
     Examples
     --------
@@ -53,7 +53,7 @@ def ratio_number(log: float) -> str:
     """
     if log is None or math.isnan(log) or math.isinf(log):
         return NOT_KNOWN if log is None or math.isnan(log) else ("0" if log < 0 else "\N{INFINITY}")
-    if abs(log) > 30:  # more digits than anyone reads
+    if abs(log) > 30:  # too large or too small to be worth writing out
         return f"10^{log / math.log(10):.0f}".replace("-", MINUS)
     ratio = math.exp(log)
     if 0.1 <= ratio < 100:
@@ -62,34 +62,34 @@ def ratio_number(log: float) -> str:
 
 
 def interval(low: float, high: float, decimals: int = 2) -> str:
-    """An interval as ``low to high``."""
+    """Format an interval as ``low to high``."""
     return f"{number(low, decimals)} to {number(high, decimals)}"
 
 
 def estimate(te: float, lower: float, upper: float, decimals: int = 2) -> str:
-    """An estimate with its limits: ``te (lower to upper)``."""
+    """Format an estimate with its limits as ``te (lower to upper)``."""
     return f"{number(te, decimals)} ({interval(lower, upper, decimals)})"
 
 
 def p_value(p: float) -> str:
-    """A p value with three decimals, or a bound below 0.0001."""
+    """Format a p value with three decimals, or as a bound below 0.0001."""
     if p is None or math.isnan(p):
         return NOT_KNOWN
     return "<\N{NARROW NO-BREAK SPACE}0.0001" if p < 0.0001 else number(p, 4 if p < 0.001 else 3)
 
 
 def p_interval(low: float, high: float) -> str:
-    """A range of p values; a bound where all of it lies below 0.0001."""
+    """Format a range of p values, or a bound where the whole range lies below 0.0001."""
     return p_value(high) if high < 0.0001 else f"{p_value(low)} to {p_value(high)}"
 
 
 def percent(fraction: float, decimals: int = 1) -> str:
-    """A fraction as a percentage."""
+    """Format a fraction as a percentage."""
     return number(100 * fraction, decimals) + UNIT_SUFFIX["percent"]
 
 
 def printed_value(value: float, decimals: int, relation: str = "=", unit: str = "none") -> str:
-    """A printed number as this edition shows it, with its relation and a percent sign where it has one.
+    """Format a printed number as this edition shows it, with its relation and a percent sign where it has one.
 
     Years are shown without a thousands separator.
     """
@@ -99,7 +99,7 @@ def printed_value(value: float, decimals: int, relation: str = "=", unit: str = 
 
 
 def out_of(found: int, total: int) -> str:
-    """How many of several, as in a sentence.
+    """Say how many of a total, as in a sentence.
 
     Examples
     --------
@@ -111,7 +111,7 @@ def out_of(found: int, total: int) -> str:
 
 
 def references(refs: Sequence[int | str]) -> str:
-    """Reference numbers as tables and details name them: the word and the numbers, separated by commas."""
+    """Format reference numbers for tables and details: the word and the numbers, separated by commas."""
     return f"ref{'s' * (len(refs) != 1)} {', '.join(map(str, refs))}"
 
 

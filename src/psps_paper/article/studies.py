@@ -29,7 +29,7 @@ def without_placebo_arm(studies: pd.DataFrame, word: str) -> pd.DataFrame:
 
 
 def citation_audit(citation_pairs: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
-    """Whether the author whom the narrative names is the first author of the reference that it cites.
+    """Return whether the author whom the narrative names is the first author of the reference that it cites.
 
     Names are compared without accents and case.
 

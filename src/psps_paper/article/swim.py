@@ -269,7 +269,7 @@ def summary_against_table(studies: pd.DataFrame, summary_claims: pd.DataFrame) -
 
 
 def agreement(expected: str, better: int, worse: int, even: int, other: int) -> str:
-    """Whether counts of directions bear out an expectation: "yes", "no", "cannot tell" or "not testable".
+    """Return whether counts of directions bear out an expectation: "yes", "no", "cannot tell" or "not testable".
 
     ``worse`` counts directions in favour of another arm, which speak against every expectation but that directions
     differ. ``other`` are mixed or unreported directions: a majority must hold whatever they would be, else it cannot be

@@ -198,7 +198,7 @@ def load_trials(data: Dataset | Path | str) -> pd.DataFrame:
 
 
 def network_state(data: Dataset | Path | str | None = None) -> Printed | Trials:
-    """Whether a data folder holds trial-level data.
+    """Return whether a data folder holds trial-level data.
 
     Parameters
     ----------
@@ -271,7 +271,7 @@ def trial_network(
 
 
 def check_network(contrasts: pd.DataFrame, file: str, reference: str | None = None) -> list[str]:
-    """Whether contrasts can be fitted; what a user should know about them, one sentence each.
+    """Return whether contrasts can be fitted; what a user should know about them, one sentence each.
 
     Parameters
     ----------

@@ -75,7 +75,7 @@ def narrowed(found: Interval, lower: tuple[float, float], upper: tuple[float, fl
 
 
 def limit_findings(network: Network, cells: list[Cell], label: str = "") -> list[Finding]:
-    """Whether each cell's limits are in order and its estimate in their middle, on the scale of analysis."""
+    """Return whether each cell's limits are in order and its estimate in their middle, on the scale of analysis."""
     found = [interval_of(cell, network.scale, network.level) for cell in cells]
     symmetric = sum(one.middle for one in found)
     findings = []
@@ -197,7 +197,7 @@ def _minus_question(cell: Cell, network: Network, otherwise: str) -> str:
 
 
 def _mean_of_log_normal(cell: Cell, network: Network) -> bool:
-    """Whether the estimate can be exp(mu + s^2/2) of the log-normal distribution whose quantiles the limits are."""
+    """Return whether the estimate can be exp(mu + s^2/2), the mean of the log-normal with the limits as quantiles."""
     z = z_quantile(network.level)
     (l0, l1), (u0, u1) = bounds(cell.triple.lower, "ratio"), bounds(cell.triple.upper, "ratio")
     e0, e1 = bounds(cell.triple.estimate, "ratio")
@@ -209,7 +209,7 @@ def _mean_of_log_normal(cell: Cell, network: Network) -> bool:
 
 
 def test_findings(network: Network, cells: list[Cell], label: str = "") -> list[Finding]:
-    """Whether each printed p and z agrees with estimate and interval.
+    """Return whether each printed p and z agrees with estimate and interval.
 
     A t distribution in both interval and p, a one-sided p and a Knapp-Hartung interval explain a difference.
     """

@@ -62,7 +62,7 @@ def smallest_cycle(high: np.ndarray) -> list[int]:
 
 
 def feasible(high: np.ndarray) -> bool:
-    """Whether one vector of effects satisfies all bounds."""
+    """Return whether one vector of effects satisfies all bounds."""
     return tightened(high) is not None
 
 

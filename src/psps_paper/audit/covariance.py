@@ -18,7 +18,7 @@ _ROUNDS = 400
 
 @dataclass(frozen=True, eq=False)
 class Existence:
-    """Whether variances within bounds are those of differences.
+    """Return whether variances within bounds are those of differences.
 
     Attributes
     ----------

@@ -65,6 +65,6 @@ def implied_table(implied: Iterable[Implied]) -> pd.DataFrame:
 
 
 def overlap(low1: float, high1: float, low2: float, high2: float) -> bool:
-    """Whether two closed intervals share a point; a millionth of their size absorbs binary representation."""
+    """Return whether two closed intervals share a point; a millionth of their size absorbs binary representation."""
     size = max((abs(value) for value in (low1, high1, low2, high2) if math.isfinite(value)), default=1.0)
     return bool(max(low1, low2) <= min(high1, high2) + 1e-9 * max(size, 1e-3))

@@ -355,7 +355,7 @@ def _implied_prediction(network: Network, cell: Cell) -> Implied:
 
 
 def percentage_findings(percentages: tuple[tuple[Number, int], ...]) -> list[Finding]:
-    """Whether some whole number of people gives each percentage.
+    """Return whether some whole number of people gives each percentage.
 
     Source: Brown & Heathers 2017 (GRIM), for percentages.
     """

@@ -210,7 +210,7 @@ def _not_treatments(names: dict[int, str]) -> set[int]:
 
 
 def _same_by_position(grid: Grid, rows: list[int], labels: int, kinds: dict[int, list[str]]) -> bool:
-    """Whether row and column names are other spellings of the same names in the same order: nothing on the diagonal."""
+    """Return whether rows and columns spell the same names differently, in the same order, with an empty diagonal."""
     width = len(grid.rows[0]) - labels - 1
     return len(rows) == width >= 3 and all(kinds[row][labels + 1 + k] != "estimate" for k, row in enumerate(rows))
 

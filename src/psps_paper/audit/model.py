@@ -170,7 +170,7 @@ def bounds(number: Number, scale: str, slack: float = SLACK) -> tuple[float, flo
 
 
 def scale_of(measure: str) -> Scale:
-    """Whether a measure is a ratio or a difference; empty for an unknown one."""
+    """Return whether a measure is a ratio or a difference; empty for an unknown one."""
     name = " ".join(measure.lower().replace("-", " ").replace("(", " ").replace(")", " ").split())
     if name in DIFFERENCES or name.startswith(("log ", "smd", "md", "ln ")):
         return "difference"

@@ -219,7 +219,7 @@ def arrange(network: Network) -> tuple[list[Analysis], list[Finding]]:
 
 
 def _relation(network: Network, lower: Table, upper: Table) -> tuple[bool, int, int]:
-    """Whether the upper triangle must be turned to match the lower one, how many pairs match so, and of how many."""
+    """Return whether the upper triangle must be reversed to match the lower, the matching pairs, and all pairs."""
     below = {frozenset((cell.treat1, cell.treat2)): cell for cell in lower.cells}
     pairs = [
         (below[frozenset((cell.treat1, cell.treat2))], cell)
@@ -438,8 +438,7 @@ def _estimate_bounds(network: Network, cells: Sequence[Cell], slack: float = SLA
 
 
 def consistency_findings(analysis: Analysis) -> list[Finding]:
-    """Whether one vector of effects gives every printed estimate; if not, the smallest set of cells that cannot hold
-    together."""
+    """Check whether one vector of effects gives every printed estimate; if not, name the fewest cells that conflict."""
     network, cells = analysis.network, analysis.cells
     names = [label for label in network.treatments if any(label in (cell.treat1, cell.treat2) for cell in cells)]
     pairs = {frozenset((cell.treat1, cell.treat2)) for cell in cells}
@@ -526,7 +525,7 @@ def _clash_sentence(analysis: Analysis, high: np.ndarray, names: list[str], set_
 
 
 def covariance_findings(analysis: Analysis, square: Square) -> list[Finding]:
-    """Whether one covariance matrix gives every printed standard error."""
+    """Return whether one covariance matrix gives every printed standard error."""
     count = int(square.printed.sum() // 2)
     if count < max(len(square.treatments), 3):  # without a cycle any standard errors go together
         return []

@@ -175,7 +175,7 @@ def triple_from(found: re.Match, text: str) -> Triple:
 
 
 def is_nothing(text: str) -> bool:
-    """Whether a cell says that it has no value."""
+    """Return whether a cell says that it has no value."""
     spelled = re.sub(r"\s", "", plain(text)).lower()
     return spelled in NOTHING
 

@@ -43,7 +43,7 @@ class Square:
 
     @property
     def full(self) -> bool:
-        """Whether every comparison is printed."""
+        """Return whether every comparison is printed."""
         return bool(self.printed.sum() == self.printed.size - len(self.printed))
 
     def name(self, i: int, j: int) -> str:

@@ -175,7 +175,7 @@ def _departures(design: Design, rows: Reduced, x: np.ndarray) -> np.ndarray:
 
 
 def moment_exists(prior: TauPrior | None, model: LinearModel, order: int, *, within: bool = False) -> bool:
-    """Whether a standard deviation has a posterior moment, from how fast its posterior density falls.
+    """Return whether a standard deviation has a posterior moment, from how fast its posterior density falls.
 
     The marginal likelihood falls as ``tau ** -(rows - flat coefficients)``.
     """

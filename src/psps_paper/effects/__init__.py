@@ -1,6 +1,6 @@
-"""From what trials report to treatment effects and their standard errors.
+"""Treatment effects and their standard errors from the results that trials report.
 
-te of "treat1 vs treat2" is treat1 minus treat2 everywhere.
+Throughout, te of "treat1 vs treat2" is treat1 minus treat2.
 """
 
 from psps_paper.effects.arms import Contrasts, ImputedArms, contrasts_from_arms, impute_sd

@@ -1,4 +1,4 @@
-"""From tables of trial arms to contrasts; every row is used or listed as excluded."""
+"""Contrasts from tables of trial arms; every row is either used or listed as excluded."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Contrasts:
         A study with a arms gives a (a - 1) / 2 rows; te is treat1 minus treat2, in the order in
         which the arms are listed.
     excluded : DataFrame [row, study, treatment, reason]
-        The arms that were not used; arms in = arms used + arms listed here.
+        The arms that were not used; every arm of the input is either used or listed here.
     """
 
     table: pd.DataFrame
@@ -49,7 +49,7 @@ class Contrasts:
 
 @dataclass(frozen=True)
 class ImputedArms:
-    """Arms with their SDs completed.
+    """Arms with missing SDs imputed.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class ImputedArms:
         The input with ``sd`` filled where a rule could fill it.
     log : DataFrame [row, study, treatment, rule, sd, n_donors]
         One row per arm without a reported post-treatment SD: "baseline", "mean of other studies"
-        or "none", the SD now used and how many arms it comes from.
+        or "none"; the SD used; and the number of arms that it comes from.
     """
 
     arms: pd.DataFrame
@@ -65,7 +65,7 @@ class ImputedArms:
 
 
 def require_columns(table: pd.DataFrame, columns: list[str], source: str) -> None:
-    """Raise ValueError naming the columns that are not there."""
+    """Raise a ValueError that names the missing columns."""
     if not isinstance(table, pd.DataFrame):
         raise TypeError(f"{source}: {type(table).__name__} given; expected a DataFrame with {', '.join(columns)}")
     missing = [c for c in columns if c not in table.columns]
@@ -83,7 +83,7 @@ def contrasts_from_arms(
     increment: float = 0.5,
     source: str = "arms",
 ) -> Contrasts:
-    """All pairwise contrasts of each study, consistent within multi-arm studies.
+    """Compute all pairwise contrasts of each study, consistent within multi-arm studies.
 
     Parameters
     ----------
@@ -93,9 +93,9 @@ def contrasts_from_arms(
     measure : {"SMD", "MD", "OR", "RD"}
         OR contrasts are on the log scale.
     correction, variance : str
-        For the SMD, as in :func:`smd`. The SD is pooled over all arms of the study, and the people
-        of all arms count in the variance term of te, so that te and se of a multi-arm study are
-        consistent; with two arms this is :func:`smd`.
+        For the SMD, as in :func:`smd`. The SD is pooled over all arms of the study, and the variance
+        counts the people of all arms, so that te and se of a multi-arm study are
+        consistent. With two arms the result equals that of :func:`smd`.
     continuity, increment
         For OR and RD, as in :func:`log_odds_ratio`; a study is corrected in all arms or in none.
     source : str
@@ -104,14 +104,14 @@ def contrasts_from_arms(
     Returns
     -------
     Contrasts
-        Arms with a missing number, arms left alone by that, and for OR studies with no event
-        anywhere (or only events) are in ``excluded`` with the reason.
+        ``excluded`` lists, with the reason, arms with a missing number, arms left alone by such an
+        exclusion and, for OR, studies with no events (or only events) in any arm.
 
     Raises
     ------
     ValueError
         Naming source, row, column, value and what was expected: n below 2, SD not above 0, more
-        events than people, a treatment twice in a study, a study with one arm, no label.
+        events than people, a treatment twice in a study, a study with one arm, a missing label.
 
     Source: Gleser & Olkin 2009; Crippa & Orsini 2016 (the SD pooled over arms).
     Checked against: netmeta 2.8-2 pairwise() on Franchini 2012 (MD, SMD) and smoking cessation (OR).
@@ -174,19 +174,19 @@ def _check_labels(arms: pd.DataFrame, source: str) -> None:
 
 
 def _missing_numbers(arms: pd.DataFrame, columns: list[str]) -> np.ndarray:
-    """Reason per arm: the columns without a number, or an empty string."""
+    """Return the reason for excluding each arm: the columns without a number, or an empty string."""
     missing = arms[columns].isna().to_numpy()
     return np.array([f"no {', '.join(compress(columns, row))}" if row.any() else "" for row in missing], object)
 
 
 def _why_not(arm: dict[str, np.ndarray], measure: Measure) -> str:
-    """Why a study's usable arms give no contrast, or an empty string."""
+    """Explain why a study's usable arms give no contrast, or return an empty string."""
     if len(arm["n"]) == 1:
         return "no other arm of the study is usable"
     if measure == "OR" and (arm["events"] == 0).all():
-        return "no events in any arm: the study says nothing about the odds ratio"
+        return "no events in any arm: the study has no information on the odds ratio"
     if measure == "OR" and (arm["events"] == arm["n"]).all():
-        return "only events in every arm: the study says nothing about the odds ratio"
+        return "only events in every arm: the study has no information on the odds ratio"
     return ""
 
 
@@ -200,7 +200,7 @@ def _study_effects(
     continuity: Continuity,
     increment: float,
 ) -> Effect:
-    """Effects of the pairs (first, second) of one study's arms."""
+    """Compute the effects of the pairs (first, second) of one study's arms."""
     n = arm["n"]
     pair = np.stack([first, second])
     if measure == "MD":
@@ -225,18 +225,18 @@ def _excluded(arms: pd.DataFrame, reasons: np.ndarray) -> pd.DataFrame:
 
 
 def impute_sd(arms: pd.DataFrame, *, by: str | None = None, source: str = "arms") -> ImputedArms:
-    """Post-treatment SDs completed by the review's rules, with a log.
+    """Impute missing post-treatment SDs by the review's rules, and log each imputation.
 
-    An arm without a post-treatment SD takes its baseline SD; without that, the mean of the SDs of
-    the other studies' arms, reported or taken from baseline.
+    An arm without a post-treatment SD gets its baseline SD or, failing that, the mean of the SDs of
+    the other studies' arms, whether reported or taken from baseline.
 
     Parameters
     ----------
     arms : DataFrame
         ``study, treatment, sd, sd_baseline``; the SDs may be missing.
     by : str, optional
-        Column of the measurement scale. With it, other studies are those on the same scale: a mean
-        over scales has no unit.
+        Column that names the measurement scale. If given, only studies on the same scale are averaged,
+        because a mean over different scales has no unit.
     source : str
         File or table named in errors.
 
@@ -247,10 +247,10 @@ def impute_sd(arms: pd.DataFrame, *, by: str | None = None, source: str = "arms"
     Raises
     ------
     ValueError
-        For an SD that is there and not above 0.
+        For a given SD that is not above 0.
 
-    Source: the article, Methods, "Data extraction". It does not say whether the mean was weighted,
-    nor over which scales; here it is the plain mean over arms.
+    Source: the article, Methods, "Data extraction". It does not state whether the mean was weighted,
+    or over which scales; here it is the unweighted mean over arms.
     """
     require_columns(arms, ["study", "treatment", "sd", "sd_baseline", *filter(None, [by])], source)
     for column in ("sd", "sd_baseline"):

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-# Methods take fourth powers of estimates and standard errors: double precision holds them between these.
+# Methods use fourth powers of estimates and standard errors, which fit into double precision within these limits.
 SMALLEST, LARGEST = 1e-75, 1e75
-# Beyond this ratio of two standard errors the digits of Q and tau2 get lost, silently.
+# Beyond this ratio of two standard errors, Q and tau2 silently lose digits.
 LARGEST_RATIO = 1e5
-# Nearer to 0 or 1 the quantile of a level is 0 or infinite.
+# For a level nearer to 0 or 1 the quantile is 0 or infinite.
 NARROWEST = 1e-10
-# For each kind of column: the values that are accepted, and how to say so.
+# For each kind of column: a test of its values, and the words for it.
 EXPECTED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "finite": (lambda x: np.abs(x) <= LARGEST, f"a finite number of at most {LARGEST:g} in size"),
     "positive": (
@@ -55,7 +55,7 @@ def require(
     rows: Sequence[Any] | pd.Index | np.ndarray | None = None,
     source: str = "input",
 ) -> None:
-    """Raise for the first row that is not ``ok``.
+    """Raise a ValueError for the first row that is not ``ok``.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def require(
     column, expected : str
         Named in the message.
     rows : sequence, optional
-        Row labels for the message; positions from 0 where left out.
+        Row labels for the message; by default positions from 0.
     source : str
         File or table named in the message.
 
@@ -82,14 +82,14 @@ def require(
 
 
 def numbers(kinds: Mapping[str, str], values: Mapping[str, Any] | pd.DataFrame, **where: Any) -> list[np.ndarray]:
-    """Float arrays of one shape, checked.
+    """Check columns and return them as float arrays of one shape.
 
     Parameters
     ----------
     kinds : dict
         Column name to a key of ``EXPECTED``.
     values : dict
-        Column name to a scalar or array, among them the columns of ``kinds``.
+        Column name to a scalar or array; must include the columns of ``kinds``.
     **where
         ``rows`` and ``source`` of :func:`require`.
 
@@ -113,7 +113,7 @@ def numbers(kinds: Mapping[str, str], values: Mapping[str, Any] | pd.DataFrame, 
 
 
 def one_number(value: object, column: str, kind: str) -> float:
-    """A single number of a kind of ``EXPECTED``; ValueError for anything else, text too."""
+    """Check a single number of a kind of ``EXPECTED``; anything else, including text, raises a ValueError."""
     accepted, expected = EXPECTED[kind]
     array = np.asarray(value)
     if array.ndim == 0 and array.dtype.kind in "iuf" and accepted(number := float(array)):
@@ -122,6 +122,6 @@ def one_number(value: object, column: str, kind: str) -> float:
 
 
 def choice(value: str, column: str, allowed: Sequence[str]) -> None:
-    """Raise ValueError where an option is not one of ``allowed``."""
+    """Raise a ValueError if an option is not one of ``allowed``."""
     if value not in allowed:
         raise ValueError(f"{column}: {value!r} is not one of {', '.join(allowed)}")

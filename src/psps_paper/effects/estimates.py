@@ -1,4 +1,4 @@
-"""Effect sizes of two groups. Every function takes scalars and arrays alike."""
+"""Effect sizes of two groups; every function takes scalars or arrays."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from psps_paper.effects.checks import choice, numbers, one_number, require
 
 Correction = Literal["exact", "approximate", "none"]
 Variance = Literal["large_sample", "unbiased", "LS", "LS2", "UB", "RevMan"]
-# From so many degrees of freedom on the Hedges factor comes from a series (relative error 1e-15).
+# From this many degrees of freedom the Hedges factor is computed from a series (relative error 1e-15).
 MANY_DF = 60
 Continuity = Literal["zero_cells", "all", "treatment_arm", "none"]
-# What RevMan takes off the number of people in the variance of Hedges' g.
+# RevMan subtracts this from the number of people in the variance of Hedges' g.
 REVMAN_LOST = 3.94
 
 
@@ -26,19 +26,19 @@ class Effect(NamedTuple):
 
 
 def _effect(te: np.ndarray, variance: np.ndarray) -> Effect:
-    # [()] turns arrays without dimensions into scalars and leaves others as they are.
+    # [()] turns zero-dimensional arrays into scalars and leaves others unchanged.
     return Effect(np.asarray(te)[()], np.sqrt(variance)[()])
 
 
 def small_sample_factor(df: np.ndarray, correction: Correction) -> np.ndarray:
-    """Factor J that removes the bias of Cohen's d.
+    """Compute the factor J that corrects Cohen's d for small-sample bias.
 
     Parameters
     ----------
     df : float or ndarray
         Degrees of freedom of the pooled SD, at least 2 for "exact".
     correction : {"exact", "approximate", "none"}
-        "exact" by gamma functions, "approximate" 1 - 3 / (4 df - 1), "none" 1.
+        "exact": from gamma functions; "approximate": 1 - 3 / (4 df - 1); "none": 1.
 
     Source: Hedges 1981.
     """
@@ -53,17 +53,17 @@ def small_sample_factor(df: np.ndarray, correction: Correction) -> np.ndarray:
 
 
 def _log_exact_factor(df: np.ndarray) -> np.ndarray:
-    """log J; by Stirling's series for many df, where the difference of two log gammas cancels."""
+    """Compute log J; for many df by Stirling's series, because the difference of two log gammas cancels."""
     half = np.minimum(df, 2 * MANY_DF) / 2
     few = scipy.special.gammaln(half) - scipy.special.gammaln(half - 0.5) - np.log(half) / 2
-    # With w = df / 2 - 3 / 4, log gamma(w + 3/4) - log gamma(w + 1/4) has even powers of 1/w only.
+    # With w = df / 2 - 3 / 4, the series of log gamma(w + 3/4) - log gamma(w + 1/4) has only even powers of 1/w.
     square = 1 / (np.maximum(df, MANY_DF) / 2 - 0.75) ** 2
     series = square * (1 / 64 + square * (-5 / 2048 + square * (61 / 49152)))
     return np.where(df < MANY_DF, few, np.log1p(-1.5 / np.maximum(df, MANY_DF)) / 2 + series)
 
 
 def unbiased_excess(df: np.ndarray) -> np.ndarray:
-    """1 - (df - 2) / (df J^2), the factor of g^2 in the unbiased variance, without cancellation.
+    """Compute 1 - (df - 2) / (df J^2), the factor of g^2 in the unbiased variance, without cancellation.
 
     Parameters
     ----------
@@ -86,14 +86,14 @@ def standardise(
     correction: Correction,
     variance: Variance,
 ) -> Effect:
-    """SMD from Cohen's d.
+    """Compute the SMD from Cohen's d.
 
     Parameters
     ----------
     d : ndarray
-        Difference in means over the pooled SD.
+        Difference in means divided by the pooled SD.
     sampling : ndarray
-        Variance of the difference in means over the variance of one observation, 1/n1 + 1/n2.
+        Variance of the difference in means divided by the variance of one observation: 1/n1 + 1/n2.
     n_total, df : ndarray
         Number of people and degrees of freedom behind the pooled SD.
     correction, variance : str
@@ -126,7 +126,7 @@ def smd(
     correction: Correction = "exact",
     variance: Variance = "large_sample",
 ) -> Effect:
-    """Standardised mean difference, group 1 minus group 2, by the pooled SD.
+    """Compute the standardised mean difference, group 1 minus group 2, with the pooled SD.
 
     Parameters
     ----------
@@ -135,15 +135,15 @@ def smd(
     mean1, mean2, sd1, sd2 : float or array
         In the outcome's unit; SDs greater than 0.
     correction : {"exact", "approximate", "none"}
-        "none" is Cohen's d; the other two are Hedges' g, by gamma functions or by the
+        "none" is Cohen's d; the other two are Hedges' g, from gamma functions or from the
         approximation 1 - 3 / (4 (n1 + n2) - 9).
     variance : {"large_sample", "unbiased", "LS", "LS2", "UB", "RevMan"}
         With N = n1 + n2 and J the correction. "large_sample" or "LS": 1/n1 + 1/n2 + te^2 / (2 N),
         the default of metafor's escalc(). "LS2": J^2 (1/n1 + 1/n2 + d^2 / (2 N)), Borenstein's.
         "unbiased" or "UB": 1/n1 + 1/n2 + g^2 (1 - (m - 2) / (m J^2)) with m = N - 2 and g, J the
-        exact Hedges correction, also for Cohen's d; this is what meta's metacont() 6.2-1 gives.
-        "RevMan": 1/n1 + 1/n2 + te^2 / (2 (N - 3.94)), and te by the approximate correction
-        whatever ``correction`` says, except for Cohen's d ("none"), where nothing is taken off N;
+        exact Hedges correction, also for Cohen's d; this agrees with meta's metacont() 6.2-1.
+        "RevMan": 1/n1 + 1/n2 + te^2 / (2 (N - 3.94)), with te by the approximate correction
+        for either choice of Hedges' g; for Cohen's d ("none") nothing is subtracted from N. This is
         metacont(exact.smd = FALSE), the convention of many published reviews.
 
     Returns
@@ -172,7 +172,7 @@ def smd(
 
 
 def mean_difference(n1, mean1, sd1, n2, mean2, sd2) -> Effect:
-    """Difference in means, group 1 minus group 2, with separate variances.
+    """Compute the difference in means, group 1 minus group 2, with separate variances.
 
     Parameters
     ----------
@@ -203,7 +203,7 @@ def smd_from_t(
     correction: Correction = "exact",
     variance: Variance = "large_sample",
 ) -> Effect:
-    """SMD from the t statistic of a two-sample test with pooled variance.
+    """Compute the SMD from the t statistic of a two-sample test with pooled variance.
 
     Parameters
     ----------
@@ -212,7 +212,7 @@ def smd_from_t(
     n1, n2 : float or array
         People per group, at least 2.
     correction, variance : str
-        As in :func:`smd`; with the same choices both give the same numbers.
+        As in :func:`smd`; the same choices give the same results.
 
     Source: Hedges 1981 (d = t sqrt(1/n1 + 1/n2)).  Checked against: smd().
     """
@@ -230,12 +230,12 @@ def smd_from_p(
     correction: Correction = "exact",
     variance: Variance = "large_sample",
 ) -> Effect:
-    """SMD from the two-sided p-value of a two-sample t test with pooled variance.
+    """Compute the SMD from the two-sided p-value of a two-sample t test with pooled variance.
 
     Parameters
     ----------
     p : float or array
-        Two-sided, in (0, 1]. "p < 0.05" is not a p-value: it bounds the SMD from below only.
+        Two-sided, in (0, 1]. "p < 0.05" is not a p-value: it only bounds the size of the SMD from below.
     n1, n2 : float or array
         People per group, at least 2.
     sign : 1, -1 or array of them
@@ -247,13 +247,13 @@ def smd_from_p(
     simulated samples.
     """
     p, n1, n2, sign = numbers({"p": "probability", "n1": "sample size", "n2": "sample size", "sign": "sign"}, locals())
-    # stdtrit of the lower tail keeps its digits for tiny p, where 1 - p/2 would lose them.
+    # stdtrit of the lower tail stays accurate for tiny p; 1 - p/2 would lose digits.
     t = -sign * scipy.special.stdtrit(n1 + n2 - 2, p / 2)
     return smd_from_t(t, n1, n2, correction=correction, variance=variance)
 
 
 def smd_from_log_or(log_or, se) -> Effect:
-    """SMD from a log odds ratio, taking the outcome behind the events as logistic.
+    """Convert a log odds ratio to an SMD, assuming a logistic outcome behind the events.
 
     Parameters
     ----------
@@ -263,8 +263,8 @@ def smd_from_log_or(log_or, se) -> Effect:
     Returns
     -------
     Effect
-        Both multiplied by sqrt(3) / pi. The sign stays: where an event is "improved" and the scale
-        counts complaints, te has the opposite sign of the SMD on that scale.
+        te and se, both multiplied by sqrt(3) / pi. The sign is kept: if an event is an improvement and
+        higher values of the scale are worse, te has the opposite sign to the SMD on that scale.
 
     Source: Hasselblad & Hedges 1995; Chinn 2000.  Checked against: the SD of the logistic
     distribution in scipy.
@@ -277,13 +277,13 @@ def smd_from_log_or(log_or, se) -> Effect:
 def continuity_corrected(
     events: np.ndarray, n: np.ndarray, continuity: Continuity, increment: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Events and people after the continuity correction.
+    """Apply the continuity correction to events and people.
 
     Parameters
     ----------
     events, n : ndarray [arms x studies]
     continuity, increment
-        As in :func:`log_odds_ratio`. A study is corrected in all its arms or in none, so that the
+        As in :func:`log_odds_ratio`. Either all arms of a study are corrected or none, so that the
         contrasts of a multi-arm study stay consistent.
     """
     choice(continuity, "continuity", get_args(Continuity))
@@ -312,7 +312,7 @@ def log_odds_ratio(
     continuity: Continuity = "zero_cells",
     increment: float = 0.5,
 ) -> Effect:
-    """Log odds ratio of group 1 against group 2.
+    """Compute the log odds ratio of group 1 against group 2.
 
     Parameters
     ----------
@@ -321,16 +321,16 @@ def log_odds_ratio(
     continuity : {"zero_cells", "all", "treatment_arm", "none"}
         "zero_cells" adds ``increment`` to the four cells of studies with an empty cell; "all" to
         those of every study; "treatment_arm" adds, in studies with an empty cell, an amount
-        proportional to the group's size with mean ``increment``; "none" adds nothing and raises
-        for an empty cell.
+        proportional to the group's size, ``increment`` on average; "none" adds nothing and raises
+        an error for an empty cell.
     increment : float
         Greater than 0.
 
     Returns
     -------
     Effect
-        On the log scale. A study with events in neither group (or in everyone) gets te near 0
-        from the correction alone: :func:`contrasts_from_arms` excludes such studies.
+        On the log scale. For a study with no events (or only events) in both groups, te near 0 comes
+        from the correction alone; :func:`contrasts_from_arms` excludes such studies.
 
     Source: Woolf 1955; Sweeting 2004 for "treatment_arm".
     Checked against: netmeta 2.8-2 pairwise(sm = "OR") on the smoking cessation arms.
@@ -340,7 +340,7 @@ def log_odds_ratio(
 
 
 def odds_ratio_of_cells(events: np.ndarray, n: np.ndarray, groups: tuple[str, str]) -> Effect:
-    """Log odds ratio of two rows of cells, already corrected [2 x studies]."""
+    """Compute log odds ratios from two rows of cells, already corrected [2 x studies]."""
     for name, row, total in zip(groups, events, n, strict=True):
         require(
             (row > 0) & (row < total),
@@ -361,20 +361,20 @@ def risk_difference(
     continuity: Continuity = "zero_cells",
     increment: float = 0.5,
 ) -> Effect:
-    """Risk difference of group 1 minus group 2.
+    """Compute the risk difference, group 1 minus group 2.
 
     Parameters
     ----------
     events1, n1, events2, n2, continuity, increment
-        As in :func:`log_odds_ratio`. The correction enters the standard error only: te is always
+        As in :func:`log_odds_ratio`. The correction affects only the standard error: te is always
         the difference of the observed risks.
 
     Raises
     ------
     ValueError
-        Also where the standard error would be 0, which only continuity="none" allows.
+        Also if the standard error would be 0, which can happen only with continuity="none".
 
-    Source: binomial variance of each risk.  Checked against: its own simulation in the tests.
+    Source: binomial variance of each risk.  Checked against: simulation in the tests.
     """
     events, n = _two_by_two(locals())
     return risk_difference_of_cells(events, n, *continuity_corrected(events, n, continuity, increment))
@@ -383,7 +383,7 @@ def risk_difference(
 def risk_difference_of_cells(
     events: np.ndarray, n: np.ndarray, corrected_events: np.ndarray, corrected_n: np.ndarray
 ) -> Effect:
-    """Risk difference of two rows of cells [2 x studies], standard error from corrected ones."""
+    """Compute risk differences from two rows of cells [2 x studies], standard errors from corrected cells."""
     risk = events / n
     corrected = corrected_events / corrected_n
     variance = (corrected * (1 - corrected) / corrected_n).sum(axis=0)
@@ -406,14 +406,14 @@ def _crossover(values: dict) -> tuple[np.ndarray, ...]:
 
 
 def crossover_mean_difference(n, mean1, sd1, mean2, sd2, correlation) -> Effect:
-    """Within-person mean difference of a crossover trial, period of treat1 minus treat2.
+    """Compute the within-person mean difference of a crossover trial, treatment 1 minus treatment 2.
 
     Parameters
     ----------
     n : float or array
         People who finished both periods, at least 2.
     mean1, sd1, mean2, sd2 : float or array
-        Under each treatment; SDs greater than 0.
+        Under each treatment, in the outcome's unit; SDs greater than 0.
     correlation : float or array
         Between a person's two measurements, from -1 to below 1.
 
@@ -429,7 +429,7 @@ def crossover_mean_difference(n, mean1, sd1, mean2, sd2, correlation) -> Effect:
 
 
 def crossover_smd(n, mean1, sd1, mean2, sd2, correlation, *, correction: Correction = "none") -> Effect:
-    """SMD of a crossover trial, comparable with that of parallel groups.
+    """Compute the SMD of a crossover trial on the scale of parallel-group trials.
 
     Parameters
     ----------
@@ -441,7 +441,7 @@ def crossover_smd(n, mean1, sd1, mean2, sd2, correlation, *, correction: Correct
     Returns
     -------
     Effect
-        te by sqrt((sd1^2 + sd2^2) / 2), the SD between people; variance
+        te is divided by sqrt((sd1^2 + sd2^2) / 2), the SD between people; variance
         (1/n + te^2 / (2 n)) 2 (1 - correlation).
 
     Source: Elbourne 2002; Cochrane Handbook 5.1, 16.4.6.  Checked against: its example, 16.4.6.4.
@@ -455,7 +455,7 @@ def crossover_smd(n, mean1, sd1, mean2, sd2, correlation, *, correction: Correct
 
 
 def correlation_from_sds(sd1, sd2, sd_difference) -> np.ndarray:
-    """Within-person correlation from the SDs of both periods and of the difference.
+    """Compute the within-person correlation from the SDs of both periods and of the difference.
 
     Parameters
     ----------
@@ -465,7 +465,7 @@ def correlation_from_sds(sd1, sd2, sd_difference) -> np.ndarray:
     Raises
     ------
     ValueError
-        Where no correlation between -1 and 1 gives these SDs.
+        If no correlation between -1 and 1 gives these SDs.
 
     Source: the variance of a difference.  Checked against: crossover_mean_difference().
     """

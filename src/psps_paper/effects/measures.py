@@ -1,4 +1,4 @@
-"""Effects of two groups on every usual measure, and contrasts of whole tables of arms."""
+"""Effects of two groups on all common measures, and contrasts from tables of arms."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ COLUMNS = {
     **{key: {"events": "count", "time": "positive"} for key in get_args(RateContrast)},
 }
 MEASURES = tuple(COLUMNS)
-# Measures that compare two arms in a way that does not carry over to a third.
+# Measures defined for two arms only: contrasts with a third arm would not be consistent.
 TWO_ARMS_ONLY = {"SMD1", "SMD1H", "PETO", "YUQ", "YUY", "PHI", "RTET"}
 NO_CONTINUITY = {"AS", "PHI", "RTET", "IRSD"}
-# Ratio of the SD of a standard logistic variable to 1, and the constant of Cox & Snell 1989.
+# SD of the standard logistic distribution, and the constant of Cox & Snell 1989.
 LOGISTIC_SD, COX_SNELL = np.pi / np.sqrt(3), 1.65
 VARIANCES = {
     "SMD": ("LS", "LS2", "UB", "AV", "RevMan"),
@@ -43,7 +43,7 @@ VARIANCES = {
 
 
 class EffectSizes(pd.DataFrame):
-    """Contrasts [study, treat1, treat2, te, se], with what could not be computed beside them.
+    """Contrasts [study, treat1, treat2, te, se], with a list of those that could not be computed.
 
     Attributes
     ----------
@@ -53,15 +53,15 @@ class EffectSizes(pd.DataFrame):
         empty).
     """
 
-    # pandas hands attributes of this name on to copies.
+    # pandas passes attributes listed in _metadata on to copies.
     _metadata: ClassVar[list[str]] = ["measure", "excluded"]
 
     def to_frame(self) -> pd.DataFrame:
-        """The contrasts as a plain table."""
+        """Return the contrasts as a plain DataFrame."""
         return pd.DataFrame(self)
 
     def summary(self) -> str:
-        """The contrasts and what was left out, as text."""
+        """Format the contrasts and the exclusions as text."""
         studies = self["study"].nunique()
         lines = [f"{len(self)} contrasts from {studies} studies, measure {self.measure}, treat1 minus treat2"]
         lines.append(self.to_frame().to_string(index=False, float_format=lambda x: f"{x:.4f}"))
@@ -73,7 +73,7 @@ class EffectSizes(pd.DataFrame):
 
 @dataclass(frozen=True)
 class Options:
-    """How to compute: see :func:`effect_sizes`."""
+    """Options of :func:`effect_sizes`."""
 
     variance: SMDVariance
     correction: Correction
@@ -105,46 +105,46 @@ def effect_sizes(
     rr_increments: Literal[1, 2] = 2,
     source: str = "arms",
 ) -> EffectSizes:
-    """Contrasts of each study on any measure, treat1 minus treat2.
+    """Compute the contrasts of each study on any measure, treat1 minus treat2.
 
     Parameters
     ----------
     arms : DataFrame
         One row per arm: ``study``, ``treatment`` and, by measure, ``n, mean, sd`` (see below),
         ``events, n`` or ``events, time`` (person-time). A study with a arms gives a (a - 1) / 2 rows,
-        in the order that its arms are listed in. Where ``mean`` or ``sd`` is missing it is taken
+        in the order in which its arms are listed. A missing ``mean`` or ``sd`` is computed
         from ``se``, from ``lower, upper`` (a 95 % interval, t with n - 1 degrees of freedom), or from
-        ``median`` with ``q1, q3`` or ``minimum, maximum`` or all of them.
+        ``median`` with ``q1, q3`` or ``minimum, maximum`` or all four.
     measure : str
-        Means: "MD"; "SMD" by the pooled SD; "SMDH" by the root of the mean variance; "SMD1",
-        "SMD1H" by the SD of treat2; log ratios of means "ROM", of coefficients of variation "CVR",
+        Means: "MD"; "SMD" with the pooled SD; "SMDH" with the square root of the mean variance; "SMD1",
+        "SMD1H" with the SD of treat2; log ratios of means "ROM", of coefficients of variation "CVR",
         of SDs "VR"; "D2ORL", "D2ORN": log odds ratio from the uncorrected SMD, logistic or normal.
         Events: "OR", "RR" (logarithms), "RD", "AS" (difference of arcsines), "PETO", "PBIT" (difference
         of probits), "OR2DL", "OR2DN" (SMD from the log odds ratio), "YUQ", "YUY" (Yule), "PHI",
-        "RTET" (tetrachoric correlation). Rates: "IRR" (logarithm), "IRD", "IRSD" (difference of roots).
+        "RTET" (tetrachoric correlation). Rates: "IRR" (logarithm), "IRD", "IRSD" (difference of square roots).
     variance : {"LS", "LS2", "UB", "AV", "RevMan", "HO"}
-        "SMD": large-sample; Borenstein's, with the correction squared; unbiased; large-sample at the mean
-        SMD of all studies (which must compare the same two treatments); or RevMan's, with its approximate
-        correction. "SMD1": "LS" or "RevMan" (as for Glass's delta in meta). "MD" and "ROM": "LS", or "HO"
-        with one variance for all arms. Other measures have "LS" only.
+        For "SMD", in this order: large-sample; Borenstein's, with the correction squared; unbiased;
+        large-sample at the mean SMD of all studies (which must compare the same two treatments); RevMan's,
+        with its approximate correction. For "SMD1": "LS" or "RevMan" (as for Glass's delta in meta). For "MD"
+        and "ROM": "LS", or "HO" with one variance for all arms. Other measures accept only "LS".
     correction : {"exact", "approximate", "none"}
         Small-sample correction of the SMDs.
     continuity : {"only0", "all", "if0all", "none", "treatment_arm"}, optional
         Where ``increment`` is added to events and non-events of each arm: in studies with an empty cell, in
-        all, in all as soon as one study has an empty cell, nowhere, or in studies with an empty cell in
-        proportion to the arm's size. "none" is the default of "PETO", "only0" of all others; "AS", "PHI",
+        all, in all if any study has an empty cell, in none, or in studies with an empty cell in
+        proportion to the arm's size. "none" is the default for "PETO", "only0" for all others; "AS", "PHI",
         "RTET" and "IRSD" are never corrected.
     increment : float
         Above 0.
     double_zero : {"keep", "drop"}
         Studies without events in any arm (or, for people, with events in everyone): computed as the
-        measure and the correction define them, or listed in ``excluded``. They say nothing about OR and RR.
+        measure and the correction define them, or listed in ``excluded``. They have no information on OR and RR.
     correct_estimate : bool
         For "RD" and "IRD": add the increment to estimate and variance (as escalc() does), or to the
         variance only (as metabin() and :func:`contrasts_from_arms` do).
     rr_increments : {1, 2}
-        How many increments the people of an arm get for "RR": 2, one each for events and non-events (escalc(),
-        RevMan), or 1 (metabin()).
+        Number of increments added to the people of an arm for "RR": 2, one each for events and non-events
+        (escalc(), RevMan), or 1 (metabin()).
     source : str
         File or table named in errors.
 
@@ -161,8 +161,8 @@ def effect_sizes(
 
     Notes
     -----
-    In a study with three or more arms the SMDs use one SD of all its arms, so that its contrasts are
-    consistent. Measures that need two arms refuse such a study by name.
+    In a study with three or more arms the SMDs use one SD pooled over all its arms, so that its contrasts are
+    consistent. Measures defined for two arms only raise an error that names the study.
 
     Source: Hedges 1981; Hedges & Olkin 1985; Bonett 2008, 2009; Hedges, Gurevitch & Curtis 1999;
     Nakagawa 2015; Chinn 2000; Yusuf 1985; Rücker 2009 ("AS"); Yule 1912; Pearson 1900; Sweeting 2004.
@@ -226,7 +226,7 @@ def _pairs(used: pd.DataFrame, measure: str, source: str) -> _Pairs:
 
 
 def _compute(values, pairs: _Pairs, used: pd.DataFrame, measure: str, options: Options):
-    """te, its variance and, where known, why a contrast has none."""
+    """Compute te, its variance and, where known, the reason why a contrast has neither."""
     reason = np.full(len(pairs.first), "", object)
     if measure in get_args(ContinuousMeasure):
         te, v = _continuous(values, pairs, used, measure, options)
@@ -251,7 +251,7 @@ def _compute(values, pairs: _Pairs, used: pd.DataFrame, measure: str, options: O
 
 
 def _every(flag: np.ndarray, study: np.ndarray) -> np.ndarray:
-    """For each arm: does the flag hold for every arm of its study?"""
+    """Return, for each arm, whether the flag holds for every arm of its study."""
     return (np.bincount(study, ~flag) == 0)[study] if len(study) else flag
 
 
@@ -272,7 +272,7 @@ def _difference(arm: tuple[np.ndarray, np.ndarray], pairs: _Pairs) -> tuple[np.n
     return value[pairs.first] - value[pairs.second], variance[pairs.first] + variance[pairs.second]
 
 
-# Transformation of one arm whose difference the measure is.
+# Transformations of one arm; the measure is their difference.
 OF_ONE_ARM = {"OR": "PLO", "OR2DL": "PLO", "OR2DN": "PLO", "RR": "PLN", "RD": "PR", "AS": "PAS", "PBIT": "PBIT"}
 OF_ONE_RATE = {"IRR": "IRLN", "IRD": "IR", "IRSD": "IRS"}
 
@@ -291,7 +291,7 @@ def _counts(events, size, corrected, corrected_size, pairs: _Pairs, measure: str
 
 
 def _peto(a, b, c, d):
-    """One-step log odds ratio (O - E) / V with variance 1 / V."""
+    """Compute the one-step log odds ratio (O - E) / V with variance 1 / V."""
     n1, n2, m1, m2 = a + b, c + d, a + c, b + d
     total = n1 + n2
     v = n1 * n2 * m1 * m2 / (total**2 * (total - 1))
@@ -311,7 +311,7 @@ def _yule_root(a, b, c, d):
 
 
 def _phi(a, b, c, d):
-    """Phi coefficient with its variance for a sample of the whole table (Yule 1912)."""
+    """Compute the phi coefficient and its variance when only the table's total is fixed (Yule 1912)."""
     n1, n2, m1, m2 = a + b, c + d, a + c, b + d
     total = n1 + n2
     rows, columns = n1 * n2, m1 * m2
@@ -344,14 +344,14 @@ def _continuous(values, pairs: _Pairs, used: pd.DataFrame, measure: str, options
 
 
 def _log_ratio(value, variance, mean, pairs: _Pairs):
-    """Log ratio of means (or inverse means) of one sign; NaN where their signs differ."""
+    """Compute the log ratio of means (or inverse means) of the same sign; NaN where their signs differ."""
     same = mean[pairs.first] * mean[pairs.second] > 0
     te, v = _difference((np.log(np.abs(value)), variance), pairs)
     return np.where(same, te, np.nan), v
 
 
 def _pooled(n, sd, study) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pooled variance, degrees of freedom and people of each arm's study."""
+    """Return the pooled variance, degrees of freedom and people of each arm's study."""
     df, people = np.bincount(study, n - 1), np.bincount(study, n)
     return (np.bincount(study, (n - 1) * sd**2) / df)[study], df[study], people[study]
 
@@ -381,7 +381,7 @@ def _standardised(n, mean, sd, pairs: _Pairs, used, measure: str, options: Optio
 
 
 def _mean_effect(g, people, pairs: _Pairs, used: pd.DataFrame) -> float:
-    """Mean SMD of studies of the same two treatments, by people."""
+    """Average the SMDs of studies of the same two treatments, weighted by people."""
     labels = used["treatment"].astype(str).to_numpy()
     one, two = labels[pairs.first], labels[pairs.second]
     if len({frozenset(pair) for pair in zip(one, two, strict=True)}) > 1:
@@ -391,7 +391,7 @@ def _mean_effect(g, people, pairs: _Pairs, used: pd.DataFrame) -> float:
 
 
 def _heteroscedastic(n, mean, sd, pairs: _Pairs, options: Options):
-    """SMD by the root of the mean variance of the study's arms."""
+    """Compute the SMD with the square root of the mean variance of the study's arms."""
     study = pairs.study
     arms = np.bincount(study)
     variance = np.bincount(study, sd**2) / arms
@@ -405,7 +405,7 @@ def _heteroscedastic(n, mean, sd, pairs: _Pairs, options: Options):
 
 
 def _glass(n, mean, sd, pairs: _Pairs, measure: str, options: Options):
-    """SMD by the SD of the second group."""
+    """Compute the SMD with the SD of the second group."""
     n1, n2, sd1, sd2 = n[pairs.first], n[pairs.second], sd[pairs.first], sd[pairs.second]
     g = small_sample_factor(n2 - 1, options.correction) * (mean[pairs.first] - mean[pairs.second]) / sd2
     if measure == "SMD1H":

@@ -11,12 +11,12 @@ import scipy
 from psps_paper.effects.checks import choice, numbers, require
 
 Coefficients = Literal["table", "formula"]
-# Wan 2014 prints its tables for samples up to these sizes, to this many decimals.
+# The tables of Wan 2014 reach these sample sizes, with this many decimals.
 LARGEST_RANGE_N = 50
 LARGEST_QUARTILE_Q = 50
 PRINTED_DECIMALS = 3
-# Three entries are printed a last digit too high: the integrals are 3.25846 (n = 12), 1.31047
-# (Q = 12) and 1.32949 (Q = 24). Reviews divide by what is printed.
+# Three printed entries are one too high in the last digit: the integrals are 3.25846 (n = 12), 1.31047
+# (Q = 12) and 1.32949 (Q = 24). Reviews divide by the printed values.
 MISPRINTED_RANGE = {12: 3.259}
 MISPRINTED_QUARTILES = {12: 1.311, 24: 1.330}
 
@@ -30,9 +30,9 @@ class MeanSD(NamedTuple):
 
 @cache
 def expected_order_statistic(rank: int, n: int) -> float:
-    """Expectation of the ``rank``-th smallest of ``n`` standard normal values.
+    """Compute the expectation of the ``rank``-th smallest of ``n`` standard normal values.
 
-    Source: the density of an order statistic, integrated, as Wan 2014 made its tables.
+    Source: the integral of an order statistic's density, from which Wan 2014 calculated its tables.
     Checked against: Wan 2014, Table 1.
     """
     log_constant = -scipy.special.betaln(rank, n - rank + 1) - np.log(2 * np.pi) / 2
@@ -41,14 +41,14 @@ def expected_order_statistic(rank: int, n: int) -> float:
         log_density = (rank - 1) * scipy.special.log_ndtr(z) + (n - rank) * scipy.special.log_ndtr(-z)
         return z * np.exp(log_constant + log_density - z**2 / 2)
 
-    # Beyond 12 SDs the normal density is below the smallest relative step of a float.
+    # Beyond 12 SDs the normal density is negligible in double precision.
     return scipy.integrate.quad(integrand, -12, 12, epsabs=1e-12, limit=200)[0]
 
 
 def range_in_sds(n: np.ndarray, coefficients: Coefficients) -> np.ndarray:
-    """xi(n) of Wan 2014: the expected range of n standard normal values.
+    """Return xi(n) of Wan 2014, the expected range of n standard normal values.
 
-    Source: Wan 2014, Table 1 for n <= 50; above, and for "formula", its approximation by Blom.
+    Source: Wan 2014, Table 1 for n <= 50; otherwise, and for "formula", its approximation by Blom.
     """
     blom = 2 * scipy.special.ndtri((n - 0.375) / (n + 0.25))
     if coefficients == "formula":
@@ -62,12 +62,12 @@ def _printed_range(n: int) -> float:
 
 
 def interquartile_range_in_sds(n: np.ndarray, coefficients: Coefficients) -> np.ndarray:
-    """eta(n) of Wan 2014: the expected interquartile range of n standard normal values.
+    """Return eta(n) of Wan 2014, the expected interquartile range of n standard normal values.
 
-    The table is printed for n = 4 Q + 1 and the paper gives no rule for other n; they take the
-    nearest Q here, the larger at a tie.
+    The table covers n = 4 Q + 1, and the paper gives no rule for other n; this function takes the
+    nearest Q, or the larger of two that are equally near.
 
-    Source: Wan 2014, Table 2 for Q <= 50; above, and for "formula", its approximation by Blom.
+    Source: Wan 2014, Table 2 for Q <= 50; otherwise, and for "formula", its approximation by Blom.
     """
     blom = 2 * scipy.special.ndtri((0.75 * n - 0.125) / (n + 0.25))
     if coefficients == "formula":
@@ -99,31 +99,31 @@ def mean_sd_from_quantiles(
     *,
     coefficients: Coefficients = "table",
 ) -> MeanSD:
-    """Mean and SD of a sample from its median with quartiles, range or both.
+    """Estimate the mean and SD of a sample from its median with quartiles, range or both.
 
     Parameters
     ----------
     n : int or array
-        Sample size: at least 2, with quartiles at least 3.
+        Sample size: at least 2, or 3 with quartiles.
     median : float or array
     q1, q3 : float or array, optional
-        First and third quartile, both or none.
+        First and third quartile; give both or neither.
     minimum, maximum : float or array, optional
-        Both or none.
+        Give both or neither.
     coefficients : {"table", "formula"}
         "table" divides by Wan's printed tables where they reach (n <= 50 for the range, about 200
-        for quartiles) and by the formula above; "formula" always by the formula.
+        for quartiles) and by the formula beyond; "formula" always divides by the formula.
 
     Returns
     -------
     MeanSD
-        In the outcome's unit. The sample is taken as roughly normal: skewness is not tested.
+        In the outcome's unit. The sample is assumed to be roughly normal; skewness is not tested.
 
     Raises
     ------
     ValueError
-        Where the quantiles are not in ascending order, n is too small or not whole, or neither
-        pair of quantiles is given; it names row, column and value.
+        If the quantiles are not in ascending order, n is too small or not whole, or neither
+        pair of quantiles is given; the message names row, column and value.
 
     Source: Wan 2014, scenario C1 (range), C2 (all five) and C3 (quartiles); Hozo 2005 for the mean
     in C1, with its term in 1/n.
@@ -143,10 +143,10 @@ def mean_sd_from_quantiles(
     }
     for low, high in (("q1", "q3"), ("minimum", "maximum")):
         if (low in given) != (high in given):
-            raise ValueError(f"{low} and {high}: give both or none")
+            raise ValueError(f"{low} and {high}: give both or neither")
     quartiles, extremes = "q1" in given, "minimum" in given
     if not quartiles and not extremes:
-        raise ValueError("a median alone has no SD: give q1 and q3, minimum and maximum, or all")
+        raise ValueError("a median alone does not give an SD: give q1 and q3, minimum and maximum, or all four")
     ascending = [name for name in ("minimum", "q1", "median", "q3", "maximum") if name in given]
     size, *values = numbers({"n": "sample size", **dict.fromkeys(ascending, "finite")}, {"n": n, **given})
     require(size == np.floor(size), size, "n", "a whole number")
@@ -170,7 +170,7 @@ def mean_sd_from_quantiles(
 
 
 def _mean(n: np.ndarray, value: dict[str, np.ndarray]) -> np.ndarray:
-    """Wan 2014, scenario C3 (quartiles), C2 (all five) or C1 (range)."""
+    """Estimate means by Wan 2014, scenario C3 (quartiles), C2 (all five) or C1 (range)."""
     median = value["median"]
     if "minimum" not in value:
         return (value["q1"] + median + value["q3"]) / 3

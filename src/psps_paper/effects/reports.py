@@ -22,7 +22,7 @@ def _two_sided(level: float, df) -> np.ndarray:
 
 
 def _lower_quantile(p, df) -> np.ndarray:
-    """Of the t distribution, or of the normal where df is infinite."""
+    """Return a quantile of the t distribution, or of the normal distribution if df is infinite."""
     (df,) = numbers({"df": "degrees of freedom"}, {"df": df})
     return np.where(np.isinf(df), scipy.special.ndtri(p), scipy.special.stdtrit(np.minimum(df, 1e15), p))
 
@@ -30,22 +30,22 @@ def _lower_quantile(p, df) -> np.ndarray:
 def effect_from_interval(
     lower, upper, *, te=None, scale: Scale = "difference", level: float = 0.95, df=np.inf
 ) -> Effect:
-    """Effect and standard error from a confidence interval.
+    """Compute an effect and its standard error from a confidence interval.
 
     Parameters
     ----------
     lower, upper : float or array
         Limits, upper above lower; above 0 on the ratio scale.
     te : float or array, optional
-        The estimate as reported, on the same scale as the limits; the middle of the interval where left
-        out. It must lie between the limits.
+        The reported estimate, on the same scale as the limits and between them; by default the middle of the
+        interval.
     scale : {"difference", "ratio"}
         "ratio": limits and estimate are ratios (odds, risk, rate, hazard) and their logarithms are
         returned.
     level : float
         Of the interval.
     df : float or array
-        Degrees of freedom of the t quantile behind the interval; infinite for the normal.
+        Degrees of freedom of the t quantile used for the interval; infinite for the normal quantile.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def effect_from_interval(
     ------
     ValueError
 
-    Source: Cochrane Handbook 6.4, 6.3.1.  Checked against: the interval made from the result.
+    Source: Cochrane Handbook 6.4, 6.3.1.  Checked against: the interval computed from the result.
 
     Examples
     --------
@@ -78,53 +78,53 @@ def effect_from_interval(
 
 
 def effect_from_p(te, p, *, scale: Scale = "difference", df=np.inf) -> Effect:
-    """Effect and standard error from an estimate and its two-sided p-value.
+    """Compute an effect and its standard error from an estimate and its two-sided p-value.
 
     Parameters
     ----------
     te : float or array
-        Not at no effect: 0 on the difference scale, 1 on the ratio scale, where any p-value is 1.
+        Must differ from no effect (0 on the difference scale, 1 on the ratio scale), where p is always 1.
     p : float or array
         Two-sided, above 0 and below 1. "p < 0.05" is not a p-value.
     scale : {"difference", "ratio"}
     df : float or array
-        Of the t test behind p; infinite for a z test.
+        Degrees of freedom of the t test behind p; infinite for a z test.
 
     Raises
     ------
     ValueError
 
-    Source: Cochrane Handbook 6.3.2.  Checked against: the p-value made from the result.
+    Source: Cochrane Handbook 6.3.2.  Checked against: the p-value computed from the result.
     """
     choice(scale, "scale", get_args(Scale))
     te, p = numbers({"te": "positive" if scale == "ratio" else "finite", "p": "probability"}, {"te": te, "p": p})
     te = np.log(te) if scale == "ratio" else te
-    require(te != 0, te, "te", "different from no effect, where p says nothing about the standard error")
+    require(te != 0, te, "te", "different from no effect, where p does not determine the standard error")
     require(p < 1, p, "p", "below 1")
     return effect_from_t(te, -_lower_quantile(p / 2, df))
 
 
 def effect_from_t(te, t) -> Effect:
-    """Effect and standard error from an estimate and its test statistic te / se.
+    """Compute an effect and its standard error from an estimate and its test statistic te / se.
 
     Parameters
     ----------
     te, t : float or array
-        Not 0; where ``t`` is given without its sign that of ``te`` is taken.
+        Neither may be 0; the sign of ``t`` is ignored.
 
-    Source: se = te / t.  Checked against: the statistic made from the result.
+    Source: se = te / t.  Checked against: the statistic computed from the result.
     """
     te, t = numbers({"te": "not zero", "t": "not zero"}, {"te": te, "t": t})
     return as_effect(te, (te / t) ** 2)
 
 
 def log_hazard_ratio(observed_minus_expected, variance) -> Effect:
-    """Log hazard ratio of a log-rank test, group 1 against group 2.
+    """Compute the log hazard ratio from a log-rank test, group 1 against group 2.
 
     Parameters
     ----------
     observed_minus_expected : float or array
-        Observed less expected events in group 1.
+        Observed minus expected events in group 1.
     variance : float or array
         Its hypergeometric variance V, above 0.
 
@@ -133,8 +133,8 @@ def log_hazard_ratio(observed_minus_expected, variance) -> Effect:
     Effect
         te = (O - E) / V, se = 1 / sqrt(V).
 
-    Source: Peto 1977; Parmar, Torri & Stewart 1998. A hazard ratio with its interval or its p-value goes
-    through :func:`effect_from_interval` or :func:`effect_from_p` with ``scale="ratio"``.
+    Source: Peto 1977; Parmar, Torri & Stewart 1998. For a hazard ratio with its interval or p-value, use
+    :func:`effect_from_interval` or :func:`effect_from_p` with ``scale="ratio"``.
     Checked against: Parmar 1998, its formulas written out.
 
     Examples
@@ -149,7 +149,7 @@ def log_hazard_ratio(observed_minus_expected, variance) -> Effect:
 
 
 def log_hazard_ratio_from_p(p, events1, events2, *, sign=1, ratio: float = 1.0) -> Effect:
-    """Log hazard ratio from a log-rank p-value and the numbers of events.
+    """Compute the log hazard ratio from a log-rank p-value and the numbers of events.
 
     Parameters
     ----------
@@ -158,9 +158,9 @@ def log_hazard_ratio_from_p(p, events1, events2, *, sign=1, ratio: float = 1.0) 
     events1, events2 : float or array
         Events per group, together above 0.
     sign : 1 or -1
-        1 where group 1 has the higher hazard.
+        1 if group 1 has the higher hazard.
     ratio : float
-        People randomised to group 1 for each one of group 2.
+        Number of people randomised to group 1 per person randomised to group 2.
 
     Source: Parmar, Torri & Stewart 1998, eq. 10 and 11 (V = events r / (1 + r)^2).
     Checked against: log_hazard_ratio().
@@ -174,7 +174,7 @@ def log_hazard_ratio_from_p(p, events1, events2, *, sign=1, ratio: float = 1.0) 
 
 
 def complete_means(arms: pd.DataFrame, *, source: str = "arms") -> pd.DataFrame:
-    """Arms with ``mean`` and ``sd`` filled from what was reported instead.
+    """Fill in ``mean`` and ``sd`` of arms from the other statistics reported.
 
     Parameters
     ----------
@@ -186,9 +186,9 @@ def complete_means(arms: pd.DataFrame, *, source: str = "arms") -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The input with ``mean`` and ``sd`` wherever they follow; others stay missing. In this order: sd
-        from ``se`` (times the root of n), from ``lower, upper`` (95 %, t with n - 1 degrees of freedom;
-        the mean is their middle where it is missing), then both from the quantiles by Wan 2014.
+        The input with ``mean`` and ``sd`` where they can be computed; others stay missing. In this order: sd
+        from ``se`` (times the square root of n); sd from ``lower, upper`` (95 %, t with n - 1 degrees of
+        freedom), and a missing mean as their middle; then both from the quantiles by Wan 2014.
 
     Raises
     ------
@@ -229,7 +229,7 @@ def _fill_from_errors(known: dict[str, np.ndarray], rows: np.ndarray, source: st
 
 
 def _fill_from_quantiles(known: dict[str, np.ndarray], rows: np.ndarray, source: str) -> None:
-    """Wan 2014 for rows with a median; a mean or SD that was reported stays."""
+    """Apply Wan 2014 to rows with a median; a reported mean or SD is kept."""
     missing = np.isnan(known["sd"]) | np.isnan(known["mean"])
     for position in np.flatnonzero(missing & ~np.isnan(known["median"]) & ~np.isnan(known["n"])):
         row = {c: float(x[position]) for c, x in known.items()}

@@ -16,17 +16,17 @@ CorrelationMeasure = Literal["COR", "ZCOR"]
 ChangeMeasure = Literal["MC", "SMCC", "SMCR", "SMCRH", "ROMC", "CVRC", "VRC"]
 ProportionInterval = Literal["CP", "WS", "WSCC", "AC", "SA", "SACC", "NAsm"]
 LARGEST_LOG = 700
-# Without a correction these are defined for 0 events and for events in everyone.
+# Measures that need no correction with 0 events or only events.
 NEVER_CORRECTED = {"PAS", "PFT", "IRS", "IRFT"}
 
 
 def as_effect(te: np.ndarray, variance: np.ndarray) -> Effect:
-    """te and se; a scalar stays a scalar."""
+    """Return te and se; scalars stay scalars."""
     return Effect(np.asarray(te)[()], np.sqrt(variance)[()])
 
 
 def proportion_values(events: np.ndarray, n: np.ndarray, measure: str) -> tuple[np.ndarray, np.ndarray]:
-    """Transformed proportions and their variances, from counts already corrected.
+    """Transform proportions, with their variances, from counts already corrected.
 
     Source: delta method on the binomial variance; Freeman & Tukey 1950 for "PFT".
     """
@@ -47,7 +47,7 @@ def proportion_values(events: np.ndarray, n: np.ndarray, measure: str) -> tuple[
 
 
 def rate_values(events: np.ndarray, time: np.ndarray, measure: str) -> tuple[np.ndarray, np.ndarray]:
-    """Transformed rates and their variances, from counts already corrected.
+    """Transform rates, with their variances, from counts already corrected.
 
     Source: delta method on the Poisson variance; Freeman & Tukey 1950 for "IRFT".
     """
@@ -63,20 +63,20 @@ def rate_values(events: np.ndarray, time: np.ndarray, measure: str) -> tuple[np.
 def proportion_effect(
     events, n, measure: ProportionMeasure = "PLO", *, increment: float = 0.5, correct_estimate: bool = True
 ) -> Effect:
-    """Proportion of one group, raw or transformed.
+    """Compute the proportion of one group, raw or transformed.
 
     Parameters
     ----------
     events, n : float or array
-        Events and people, n at least 1.
+        Events and people; n at least 1.
     measure : {"PR", "PLN", "PLO", "PAS", "PFT"}
-        The proportion, its logarithm, its logit, the arcsine of its root, or the double arcsine of
+        The proportion, its logarithm, its logit, the arcsine of its square root, or the double arcsine of
         Freeman and Tukey (the mean of the two arcsines).
     increment : float
-        Added to events and non-events of a group with no events or only events, where the
+        Added to events and non-events of a group with no events or only events, if the
         transformation needs it ("PR" for its variance); never for "PAS" and "PFT".
     correct_estimate : bool
-        For "PR": add it to estimate and variance (escalc()) or to the variance only (metaprop()).
+        For "PR": use the increment in estimate and variance (escalc()) or in the variance only (metaprop()).
 
     Returns
     -------
@@ -113,14 +113,14 @@ def _events_of(events, n) -> list[np.ndarray]:
 
 
 def rate_effect(events, time, measure: RateMeasure = "IRLN", *, increment: float = 0.5) -> Effect:
-    """Incidence rate of one group, raw or transformed.
+    """Compute the incidence rate of one group, raw or transformed.
 
     Parameters
     ----------
     events, time : float or array
-        Events and person-time, time above 0.
+        Events and person-time; time above 0.
     measure : {"IR", "IRLN", "IRS", "IRFT"}
-        The rate, its logarithm, its root, or the mean of two roots of Freeman and Tukey.
+        The rate, its logarithm, its square root, or the mean of two square roots of Freeman and Tukey.
     increment : float
         Added to a count of 0 for "IR" and "IRLN".
 
@@ -135,7 +135,7 @@ def rate_effect(events, time, measure: RateMeasure = "IRLN", *, increment: float
 
 
 def correlation_effect(correlation, n, measure: CorrelationMeasure = "ZCOR") -> Effect:
-    """Correlation of one group, raw ("COR") or by Fisher's z ("ZCOR").
+    """Compute the correlation of one group, raw ("COR") or as Fisher's z ("ZCOR").
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ def change_effect(
     correction: Correction = "exact",
     borenstein: bool = False,
 ) -> Effect:
-    """Change of one group between two measurements, first minus second.
+    """Compute the change of one group between two measurements, first minus second.
 
     Parameters
     ----------
@@ -180,13 +180,13 @@ def change_effect(
     correlation : float or array
         Between a person's two measurements, from -1 to 1, ends excluded.
     measure : {"MC", "SMCC", "SMCR", "SMCRH", "ROMC", "CVRC", "VRC"}
-        Mean change; by the SD of the change ("SMCC") or the SD of one measurement, with one variance
-        ("SMCR") or two ("SMCRH"); logarithm of the ratio of means, of coefficients of variation, and of
-        SDs.
+        Mean change; mean change divided by the SD of the change ("SMCC") or by the SD of one measurement, with
+        one variance ("SMCR") or two ("SMCRH"); logarithm of the ratio of means, of coefficients of variation
+        or of SDs.
     divide_by : {"sd1", "sd2"}
-        The SD of "SMCR" and "SMCRH"; escalc() takes the first, "sd2" is that of the measurement before.
+        The SD for "SMCR" and "SMCRH": "sd1", as in escalc(), or "sd2", that of the measurement before.
     correction : {"exact", "approximate", "none"}
-        Small-sample correction of the standardised measures, n - 1 degrees of freedom.
+        Small-sample correction of the standardised measures, with n - 1 degrees of freedom.
     borenstein : bool
         For "SMCC" and "SMCR": the variance of the uncorrected effect times the correction squared.
 
@@ -245,20 +245,20 @@ def _log_ratio_change(n, mean1, sd1, mean2, sd2, r, measure: str) -> Effect:
 
 
 def back_transform(te, measure: ProportionMeasure | RateMeasure | CorrelationMeasure, *, n=None) -> np.ndarray:
-    """From the scale of analysis to proportions, rates or correlations.
+    """Transform results back to proportions, rates or correlations.
 
     Parameters
     ----------
     te : float or array
     measure : str
-        One of :func:`proportion_effect`, :func:`rate_effect` or :func:`correlation_effect`.
+        A measure of :func:`proportion_effect`, :func:`rate_effect` or :func:`correlation_effect`.
     n : float or array, optional
-        For "PFT" only: the sample size; for a pooled value the harmonic mean of the studies' sizes.
+        For "PFT" only: the sample size or, for a pooled value, the harmonic mean of the studies' sizes.
 
     Returns
     -------
     float or ndarray
-        For "PFT" 0 or 1 beyond the range of the transformation at n, and NaN below 0 or above pi / 2.
+        For "PFT", 0 or 1 beyond the range of the transformation at n, and NaN below 0 or above pi / 2.
 
     Raises
     ------
@@ -284,7 +284,7 @@ def back_transform(te, measure: ProportionMeasure | RateMeasure | CorrelationMea
     if measure != "PFT":
         return simple[measure](te)[()]
     if n is None:
-        raise ValueError("n: the double arcsine needs a sample size to be turned back")
+        raise ValueError("n: the double arcsine needs a sample size to be transformed back")
     te, n = numbers({"te": "finite", "n": "positive"}, {"te": te, "n": n})
     low, high = (proportion_values(e, n, "PFT")[0] for e in (np.zeros_like(n), n))
     angle = np.clip(2 * te, 1e-9, np.pi - 1e-9)
@@ -296,21 +296,21 @@ def back_transform(te, measure: ProportionMeasure | RateMeasure | CorrelationMea
 
 
 def _squared_sine(te: np.ndarray) -> np.ndarray:
-    """Sine squared; beyond the ends of the arcsine scale 0 or 1."""
+    """Compute the squared sine; 0 or 1 beyond the ends of the arcsine scale."""
     return np.sin(np.clip(te, 0.0, np.pi / 2)) ** 2
 
 
 def proportion_interval(
     events, n, method: ProportionInterval = "CP", *, level: float = 0.95
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Confidence interval of one proportion.
+    """Compute a confidence interval for one proportion.
 
     Parameters
     ----------
     events, n : float or array
     method : {"CP", "WS", "WSCC", "AC", "SA", "SACC", "NAsm"}
         Clopper-Pearson; Wilson's score without and with continuity correction; Agresti-Coull; simple
-        asymptotic without and with continuity correction; normal on the logit scale (and on that scale).
+        asymptotic without and with continuity correction; normal on the logit scale, with limits on that scale.
     level : float
 
     Returns
@@ -356,7 +356,7 @@ def proportion_interval(
 
 
 def _wilson_corrected(p: np.ndarray, n: np.ndarray, z: float) -> tuple[np.ndarray, np.ndarray]:
-    """Source: Newcombe 1998, method 4."""
+    """Compute Wilson's interval with continuity correction.  Source: Newcombe 1998, method 4."""
     below = z**2 - 2 - 1 / n + 4 * p * (n * (1 - p) + 1)
     above = z**2 + 2 - 1 / n + 4 * p * (n * (1 - p) - 1)
     lower = (2 * n * p + z**2 - 1 - z * np.sqrt(np.maximum(below, 0.0))) / (2 * (n + z**2))

@@ -6,11 +6,11 @@ import numpy as np
 import scipy
 
 
-def bivariate_normal_upper(h: float, k: float, rho: float) -> float:
-    """P(X < h, Y < k) for standard normal X, Y with correlation rho.
+def bivariate_normal_cdf(h: float, k: float, rho: float) -> float:
+    """Compute P(X < h, Y < k) for standard normal X, Y with correlation rho.
 
-    Source: Plackett 1954: the derivative by rho is the bivariate density, integrated here from 0 in
-    the angle arcsin(rho).
+    Source: Plackett 1954: the derivative with respect to rho is the bivariate density, integrated here over the
+    angle arcsin(rho), from 0.
     """
     nodes, weights = np.polynomial.legendre.leggauss(96)
     angle = np.arcsin(rho) / 2 * (nodes + 1)
@@ -21,7 +21,7 @@ def bivariate_normal_upper(h: float, k: float, rho: float) -> float:
 
 
 def tetrachoric(a, b, c, d) -> tuple[np.ndarray, np.ndarray]:
-    """Tetrachoric correlation of tables with rows (a, b) and (c, d), and its large-sample variance.
+    """Compute the tetrachoric correlation of tables with rows (a, b) and (c, d), and its large-sample variance.
 
     Parameters
     ----------
@@ -31,8 +31,8 @@ def tetrachoric(a, b, c, d) -> tuple[np.ndarray, np.ndarray]:
     Returns
     -------
     correlation, variance : ndarray (k,)
-        NaN where a row or a column is empty, and where a single cell is: the estimate is then 1 or -1,
-        the end of its range, where no standard error exists.
+        NaN where a row, a column or a single cell is empty; with one empty cell the estimate would be 1 or -1,
+        where no standard error exists.
 
     Source: Pearson 1900; Hamdan 1970; Brown & Benedetti 1977 for the variance with estimated thresholds.
     Checked against: metafor 3.8-1 escalc(measure = "RTET").
@@ -48,10 +48,10 @@ def _one(a: float, b: float, c: float, d: float) -> tuple[float, float]:
     total = a + b + c + d
     h, k = scipy.special.ndtri((a + b) / total), scipy.special.ndtri((a + c) / total)
     edge = 1 - 1e-12
-    gap = [bivariate_normal_upper(h, k, r) - a / total for r in (-edge, edge)]
+    gap = [bivariate_normal_cdf(h, k, r) - a / total for r in (-edge, edge)]
     if gap[0] * gap[1] >= 0:
         return np.nan, np.nan
-    rho = scipy.optimize.brentq(lambda r: bivariate_normal_upper(h, k, r) - a / total, -edge, edge, xtol=1e-15)
+    rho = scipy.optimize.brentq(lambda r: bivariate_normal_cdf(h, k, r) - a / total, -edge, edge, xtol=1e-15)
     rest = np.sqrt(1 - rho**2)
     density = np.exp(-(h**2 + k**2 - 2 * rho * h * k) / (2 * rest**2)) / (2 * np.pi * rest)
     by_h = scipy.special.ndtr((k - rho * h) / rest) - 0.5

@@ -178,7 +178,7 @@ class Conclusion:
         return scores[:, self.at + 1] - scores[:, rivals].max(axis=1)
 
     def holds(self, counted: Counted) -> np.ndarray:
-        """Whether the conclusion holds [B]; False where the counting does not define it."""
+        """Return whether the conclusion holds [B]; False where the counting does not define it."""
         if self.kind == "rank":
             scores = counted.p_scores
             return (scores > scores[:, [self.at + 1]]).sum(axis=1) == self.rank - 1

@@ -1,4 +1,4 @@
-"""Whether estimates give what is printed, each value to its last digit."""
+"""Return whether estimates give what is printed, each value to its last digit."""
 
 from __future__ import annotations
 

@@ -193,7 +193,7 @@ def least_common_correlation(evidence: PublishedResults, ceiling: float) -> floa
 
 
 def impossible(evidence: PublishedResults, setting: Setting) -> bool:
-    """Whether it is proved that no data set agrees with the print under a setting.
+    """Return whether it is proved that no data set agrees with the print under a setting.
 
     By DerSimonian-Laird, tau2 cannot be both above :func:`dl_floor` and below the :func:`tau2_ceiling` of the
     comparison of parallel trials.
@@ -327,7 +327,7 @@ class _Boxes:
         return np.nan_to_num(lower, nan=-np.inf), np.nan_to_num(upper, nan=np.inf)
 
     def possible(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-        """Whether a box may hold a network that agrees with the print [B]."""
+        """Return whether a box may hold a network that agrees with the print [B]."""
         keep = np.ones(len(low), bool)
         hub = self.evidence.edges["treat1"].iloc[0]
         for name in (hub, *self.others):
@@ -352,7 +352,7 @@ class _Boxes:
 
 
 def no_network(boxes: _Boxes, narrowed: Callable[[np.ndarray, np.ndarray], np.ndarray], most: int = 400_000) -> bool:
-    """Whether no network agrees with the print and with a further condition: branch and bound.
+    """Return whether no network agrees with the print and with a further condition: branch and bound.
 
     Parameters
     ----------

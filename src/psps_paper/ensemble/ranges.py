@@ -188,7 +188,7 @@ def carried(
 
 
 def contains(wide: Setting, narrow: Setting) -> bool:
-    """Whether every data set of the narrow setting belongs to the wide one."""
+    """Return whether every data set of the narrow setting belongs to the wide one."""
     crossovers = wide.crossovers == narrow.crossovers or (wide.crossovers, narrow.crossovers) == (
         "by study",
         "one correlation",

@@ -91,7 +91,7 @@ class Witness:
 
     @cached_property
     def trials_hold(self) -> bool:
-        """Whether what is printed of single trials holds: no estimate significant, or at least one of them better."""
+        """Whether the statements printed for single trials hold: no estimate significant, or at least one better."""
         z = pd.Series(self.te / self.se)
         printed = self.evidence.studies["printed_result"].to_numpy()[self.study]
         null = (z[printed == "no difference"].abs() < 1.96).all()
@@ -122,7 +122,7 @@ class Witness:
 
     @property
     def agrees(self) -> bool:
-        """Whether every printed value is obtained again, at the tau2 that the public engine finds as well."""
+        """Return whether every printed value is obtained again, at the tau2 that the public engine finds as well."""
         counted = self.counted(AS_PRINTED)
         engine = public_refit(self, AS_PRINTED).tau2
         return bool(self.printed_again()["agrees"].all() and np.isclose(counted.tau2[0], engine, rtol=1e-6))

@@ -41,7 +41,7 @@ class Page:
 
     @property
     def wide(self) -> bool:
-        """Whether labels and numbers have room beside the plot."""
+        """Return whether labels and numbers have room beside the plot."""
         return self.width == "double"
 
     @property

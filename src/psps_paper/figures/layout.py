@@ -141,8 +141,7 @@ def installed_typefaces(figure: Figure) -> Iterator[None]:
 
 
 def _begins_from_the_right(text: str) -> bool:
-    """Whether a text from left to right, such as "A vs B", begins with a name from right to left, which would turn
-    it."""
+    """Return whether a left-to-right text such as "A vs B" begins with a right-to-left name, which would reverse it."""
     strong = [kind for kind in map(unicodedata.bidirectional, text) if kind in ("L", "R", "AL")]
     return bool(strong) and strong[0] != "L" and "L" in strong
 

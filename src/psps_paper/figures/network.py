@@ -225,7 +225,7 @@ def _layout(part: nx.Graph, width: Width, areas: dict[str, float] | None) -> _La
 
 
 def _passes(start: Point, end: Point, box: _Text) -> bool:
-    """Whether a line goes through a box."""
+    """Return whether a line goes through a box."""
     shares = np.linspace(0, 1, 101)[:, None]
     path = np.array(start) + shares * (np.array(end) - np.array(start)) - np.array(box.place)
     return bool((np.abs(path) < np.array(box.size) / 2).all(axis=1).any())

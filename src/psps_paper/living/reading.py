@@ -224,7 +224,7 @@ def _checked(name: str, lines: list[list[str]]) -> tuple[list[str], list[list[st
     if len(body) > MAX_ROWS:
         raise TableError(f"{name}: more than {MAX_ROWS:,} rows, the limit")
     if not body:
-        raise TableError(f"{name}: there is a header but no row of data")
+        raise TableError(f"{name}: the file has a header but no rows of data")
     below = _with_text_below(body, len(header))
     return header, [_row(name, number, line, header) for number, line in enumerate(below, start=1)]
 

@@ -266,7 +266,7 @@ def connected_parts(treat1: Sequence[str], treat2: Sequence[str]) -> list[set[st
 
 
 def _connected(n: int, first: list[int], second: list[int]) -> bool:
-    """Whether comparisons of these positions connect n treatments; stops as soon as they do."""
+    """Return whether comparisons of these positions connect n treatments; stops as soon as they do."""
     root = list(range(n))
     apart = n - 1
     for one, other in zip(first, second, strict=True):

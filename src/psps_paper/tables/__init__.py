@@ -1,4 +1,4 @@
-"""Load and check the tables of ``data/``; the only door through which data enter."""
+"""Load and check the tables of ``data/``: all data enter the package here."""
 
 from psps_paper.tables.dataset import Dataset, dataset
 from psps_paper.tables.errors import TableError

@@ -1,8 +1,9 @@
-"""Compute once what every chapter of a build asks for.
+"""Compute results that several chapters of a build need only once.
 
-Of joblib.Memory, which does much the same, version 1.6 was tried: from a file with one wrong bit it returns wrong
-numbers, or with compression prints a traceback, which a chapter must not; and it writes files by other means than
-:mod:`psps_paper.tables.files`. Both keep pickles, so the folder is trusted as the code is (SECURITY.md).
+joblib.Memory, which does much the same, was tried in version 1.6 and rejected. Given a file with one wrong bit it
+returns wrong numbers or, with compression, prints a traceback, which must not appear in a chapter; and it does not
+write through :mod:`psps_paper.tables.files`. Both store pickles, so the folder must be as trustworthy as the code
+(SECURITY.md).
 """
 
 from __future__ import annotations
@@ -23,23 +24,23 @@ Result = TypeVar("Result")
 
 @cache
 def _code() -> str:
-    """Digest of the package's source: what it computed before a change must not be taken for what it computes now."""
+    """Return a digest of the package's source, so that a change of code invalidates stored results."""
     return sha256(b"".join(path.read_bytes() for path in sorted(Path(__file__).parents[1].rglob("*.py")))).hexdigest()
 
 
 def cached(name: str, inputs: str, compute: Callable[[], Result]) -> Result:
-    """``compute()``, or what it gave for the same inputs and the same code earlier in this build.
+    """Return ``compute()``, or its stored result for the same inputs and code from earlier in this build.
 
-    ``make`` names a folder that it empties before each build (``PSPS_BUILD_CACHE``); without one nothing is kept.
+    ``make`` sets ``PSPS_BUILD_CACHE`` to a folder that it empties before each build; without it nothing is stored.
 
     Parameters
     ----------
     name : str
-        Of what is computed.
+        Name of the result.
     inputs : str
-        Everything that the result depends on, except the code of the package.
+        Text that identifies everything the result depends on, except the code of the package.
     compute : callable
-        Without arguments; its result must be picklable.
+        Takes no arguments; its result must be picklable.
     """
     folder = os.environ.get("PSPS_BUILD_CACHE")
     if not folder:
@@ -50,14 +51,14 @@ def cached(name: str, inputs: str, compute: Callable[[], Result]) -> Result:
         return pickle.loads(kept)
     result = compute()
     content = pickle.dumps(result)
-    with contextlib.suppress(OSError):  # what cannot be kept, as on a full disk, is computed each time
+    with contextlib.suppress(OSError):  # a result that cannot be stored, as on a full disk, is computed each time
         file.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(file, sha256(content).digest() + content)
     return result
 
 
 def _kept(file: Path) -> bytes | None:
-    """What a file of the cache holds, or None where there is none or it is damaged."""
+    """Return the content of a cache file, or None if it is missing or damaged."""
     try:
         content = file.read_bytes()
     except OSError:

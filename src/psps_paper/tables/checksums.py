@@ -15,26 +15,25 @@ from psps_paper.tables.load import CHECKSUMS
 
 
 def recorded_checksums(folder: Path) -> pd.Series:
-    """The checksums recorded in ``data/checksums.sha256`` (format of sha256sum)."""
+    """Read the checksums recorded in ``data/checksums.sha256`` (format of sha256sum)."""
     path = folder / CHECKSUMS
     recorded = {}
     for number, line in enumerate(path.read_bytes().decode("utf-8", "replace").splitlines(), start=1):
         digest, gap, name = line.partition("  ")
         if not (gap and name and re.fullmatch("[0-9a-f]{64}", digest)):
             raise TableError(
-                f"{CHECKSUMS}, line {number}: {shortened(line)} is not a SHA-256 checksum, two blanks and a file"
+                f"{CHECKSUMS}, line {number}: {shortened(line)} is not a SHA-256 checksum, two spaces and a file name"
             )
         recorded[name] = digest
     return pd.Series(recorded, dtype=str)
 
 
 def changed_files(data: Dataset) -> list[str]:
-    """Sentences that name each file of the data folder that is not what ``checksums.sha256`` recorded; none if all
-    are."""
+    """List, as sentences, the files of the data folder that differ from their record in ``checksums.sha256``."""
     folder = data.folder
-    remedy = "if on purpose: psps-paper tables --record"
+    remedy = "if intended, run psps-paper tables --record"
     if not (folder / CHECKSUMS).is_file():
-        return [f"{CHECKSUMS}: the file is missing; to write it: psps-paper tables --record"]
+        return [f"{CHECKSUMS}: the file is missing; to write it, run psps-paper tables --record"]
     recorded, now = recorded_checksums(folder), data.checksums
     faults = {
         "changed since recorded": [name for name in now.index if name in recorded and recorded[name] != now[name]],
@@ -45,7 +44,7 @@ def changed_files(data: Dataset) -> list[str]:
 
 
 def record_checksums(data: Dataset) -> Path:
-    """Rewrite ``data/checksums.sha256``, for an author who has changed a table on purpose."""
+    """Rewrite ``data/checksums.sha256``, for an author who has changed a table intentionally."""
     path = data.folder / CHECKSUMS
     write_atomically(path, "".join(f"{digest}  {name}\n" for name, digest in data.checksums.items()).encode("utf-8"))
     return path

@@ -1,4 +1,4 @@
-"""Conditions and arithmetic in tables: a small language that is parsed and looked up, and never run as code.
+"""Conditions and arithmetic in tables: a small language that is parsed and interpreted, never run as code.
 
 A condition compares columns with values or with each other and joins comparisons with ``and``, ``or``, ``not`` and
 parentheses::
@@ -10,12 +10,11 @@ parentheses::
     one label per number
 
 ``==  !=  <  <=  >  >=`` compare; ``in`` and ``not in`` take a list in parentheses; ``contains``, ``starts with`` and
-``ends with`` ask of texts; ``is given`` and ``is empty`` ask whether a cell is filled, ``is whole`` whether a number is
-whole;
-``parts(column)`` counts what bars between blanks separate; ``one A per B`` asks that rows with one B share one A. A
-comparison with an empty cell does not hold, whichever it is.
+``ends with`` test texts; ``is given`` and ``is empty`` test whether a cell is filled, ``is whole`` whether a number is
+whole. ``parts(column)`` counts the items that bars between spaces separate; ``one A per B`` requires rows with the same
+B to have the same A. No comparison with an empty cell holds.
 
-Arithmetic has numbers, names, ``+ - * /``, parentheses, and calls of the functions that the caller gives.
+Arithmetic has numbers, names, ``+ - * /``, parentheses, and calls of the functions that the caller supplies.
 """
 
 from __future__ import annotations
@@ -32,8 +31,8 @@ import numpy as np
 import pandas as pd
 
 LONGEST = 1000  # characters; the longest condition in the tables has 160
-DEEPEST = 40  # brackets, signs and joined parts within each other
-MOST_DIGITS = 15  # what a double holds exactly
+DEEPEST = 40  # nested brackets, signs and joined parts
+MOST_DIGITS = 15  # the digits that a double holds exactly
 
 _TOKEN = re.compile(
     r"""(?P<text>"[^"]*"|'[^']*')|(?P<number>\d+(?:\.\d+)?|\.\d+)|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|"""
@@ -57,7 +56,7 @@ T = TypeVar("T")
 
 
 class ConditionError(ValueError):
-    """A condition or expression that this language does not have; the message is one short line, without the text."""
+    """A condition or expression outside this language; the message is one short line and does not repeat the text."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class Node:
     value : object
         The text, number or name; None for the rest.
     parts : tuple of Node
-        What it is made of.
+        The parts that it is made of.
     """
 
     kind: str
@@ -80,7 +79,7 @@ class Node:
 
 
 def shortened(text: str) -> str:
-    """A text in quotes as messages repeat it: at most 80 characters.
+    """Quote a text for a message, cut to at most 80 characters.
 
     Examples
     --------
@@ -97,7 +96,7 @@ def rows_where(table: pd.DataFrame, condition: str) -> pd.Series:
     ----------
     table : DataFrame
     condition : str
-        As this module describes it.
+        In the language that this module describes.
 
     Returns
     -------
@@ -107,8 +106,8 @@ def rows_where(table: pd.DataFrame, condition: str) -> pd.Series:
     Raises
     ------
     ConditionError
-        On what is no condition, a column that is not there, a text compared with a number, more than 1,000 characters,
-        or parts more than 40 deep.
+        For a text that is not a condition, a missing column, a text compared with a number, more than 1,000 characters,
+        or parts nested more than 40 deep.
 
     Examples
     --------
@@ -120,7 +119,7 @@ def rows_where(table: pd.DataFrame, condition: str) -> pd.Series:
 
 
 def select(table: pd.DataFrame, condition: str) -> pd.DataFrame:
-    """Rows of a table that meet a condition; see :func:`rows_where`.
+    """Return the rows of a table that meet a condition; see :func:`rows_where`.
 
     Examples
     --------
@@ -131,7 +130,7 @@ def select(table: pd.DataFrame, condition: str) -> pd.DataFrame:
 
 
 def columns_of(condition: str) -> list[str]:
-    """Name the columns that a condition reads, each once, in their order.
+    """Name the columns that a condition reads, each once, in order.
 
     Examples
     --------
@@ -142,7 +141,7 @@ def columns_of(condition: str) -> list[str]:
 
 
 def condition_in_words(condition: str) -> str:
-    """A condition as readers see it: without quotes, underscores and signs of comparison.
+    """Put a condition into words for readers: without quotes, underscores and comparison operators.
 
     Examples
     --------
@@ -162,7 +161,7 @@ def evaluate(expression: str, names: Mapping[str, float], functions: Mapping[str
     Raises
     ------
     ConditionError
-        Naming what is not arithmetic, an unknown name, a division by zero, or the limit that the expression exceeds.
+        Naming the part that is not arithmetic, the unknown name, the division by zero or the limit exceeded.
 
     Examples
     --------
@@ -190,12 +189,12 @@ def evaluate(expression: str, names: Mapping[str, float], functions: Mapping[str
 
     found = float(value(parsed_expression(expression)))
     if not math.isfinite(found):
-        raise ConditionError("it is no finite number")
+        raise ConditionError("the result is not a finite number")
     return found
 
 
 def in_words(expression: str, names: Mapping[str, str], functions: Mapping[str, Callable[..., str]]) -> str:
-    """An expression that :func:`evaluate` takes, as readers see it: names and calls replaced by texts.
+    """Put an expression of :func:`evaluate` into words for readers: names and calls replaced by texts.
 
     Examples
     --------
@@ -220,13 +219,13 @@ def in_words(expression: str, names: Mapping[str, str], functions: Mapping[str, 
 
 @lru_cache(maxsize=1024)
 def parsed_condition(condition: str) -> Node:
-    """The tree of a condition; see the head of this module for what it may hold."""
+    """Parse a condition into a tree; the module's docstring describes the language."""
     return _Reader(condition, "a condition").whole(_Reader.either)
 
 
 @lru_cache(maxsize=1024)
 def parsed_expression(expression: str) -> Node:
-    """The tree of an arithmetic expression; see the head of this module for what it may hold."""
+    """Parse an arithmetic expression into a tree; the module's docstring describes the language."""
     return _Reader(expression, "arithmetic").whole(_Reader.sum)
 
 
@@ -292,7 +291,7 @@ class _Reader:
         return node
 
     def chain(self, read: Callable[[], Node], *signs: str) -> Node:
-        """Parts joined by signs, the left ones first; each joined part lies one deeper, as it does in the tree."""
+        """Read parts joined by signs, from left to right; each joined part is one level deeper, as in the tree."""
         node, joined = read(), 0
         while self.next_is(*signs):
             sign, joined = self.take(*signs), joined + 1
@@ -370,7 +369,7 @@ class _Reader:
         return node
 
     def literal(self) -> Node | None:
-        """A text, a number or a name, if that is what comes next."""
+        """Read a text, a number or a name if one comes next."""
         kind, text = self.tokens[self.at] if self.at < len(self.tokens) else ("", "")
         values = {
             "text": lambda: text[1:-1],
@@ -406,7 +405,7 @@ class _Reader:
         return node
 
     def argument(self) -> Node:
-        """A text alone, or arithmetic."""
+        """Read a single text, or arithmetic."""
         text = self.literal() if self.at < len(self.tokens) and self.tokens[self.at][0] == "text" else None
         return text or self.sum()
 
@@ -418,7 +417,7 @@ def _walk(node: Node) -> Iterator[Node]:
 
 
 def _truth(node: Node, table: pd.DataFrame) -> np.ndarray:
-    """The rows for which a part of a condition holds: bool [rows]."""
+    """Return the rows for which a part of a condition holds: bool [rows]."""
     if node.kind in ("and", "or"):
         left, right = (_truth(part, table) for part in node.parts)
         return left & right if node.kind == "and" else left | right
@@ -477,7 +476,7 @@ def _cell_test(node: Node, table: pd.DataFrame) -> np.ndarray:
 
 
 def _cells(node: Node, table: pd.DataFrame) -> tuple[np.ndarray, bool]:
-    """Cells of a column, or a value repeated, and whether they are texts; an empty one is None or NaN."""
+    """Return the cells of a column, or a value repeated, and whether they are texts; empty ones are None or NaN."""
     if node.kind == "parts":
         texts, is_text = _cells(node.parts[0], table)
         if not is_text:

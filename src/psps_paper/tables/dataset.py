@@ -16,13 +16,13 @@ from psps_paper.tables.trials import SOURCE, trials_folder
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A data folder as it was when read. Two with the same content are equal, so that a cache can have one as its key.
+    """A data folder as it was when read; two with the same content are equal, so either can be the key of a cache.
 
     Attributes
     ----------
     folder : Path
     files : dict
-        Content of each table, dictionary and record by its path below the folder.
+        Content of each table, dictionary and record, by its path below the folder.
     trials : Dataset or None
         The trial-level data, where there are any.
 
@@ -46,27 +46,27 @@ class Dataset:
         return hash(self.digest)
 
     def __contains__(self, name: str) -> bool:
-        """Whether there is a table of this name."""
+        """Return whether there is a table of this name."""
         return f"{name}.csv" in self.files
 
     def table(self, name: str) -> pd.DataFrame:
-        """A table, as :func:`psps_paper.tables.load_table` gives it; a copy, which the caller may change."""
+        """Return a table as :func:`psps_paper.tables.load_table` does; a copy, which the caller may change."""
         return checked_table(name, self.names, self.content, ROW_RULES in self)
 
     def dictionary(self, name: str) -> pd.DataFrame:
-        """Column dictionary of a table: one row a column, all text, empty string where nothing is said."""
+        """Return the column dictionary of a table: one row per column, all text, empty strings for missing entries."""
         file_name = f"dictionaries/{name}.csv"
         return dictionary_of(self.content(file_name), file_name)
 
     def content(self, file_name: str) -> bytes:
-        """Content of a file; a TableError where it is missing."""
+        """Return the content of a file, or raise a TableError if it is missing."""
         if file_name not in self.files:
             raise not_there(self.folder / file_name, file_name)
         return self.files[file_name]
 
     @cached_property
     def names(self) -> list[str]:
-        """Names of the tables, as :func:`psps_paper.tables.load.table_names` gives them."""
+        """List the names of the tables, as :func:`psps_paper.tables.load.table_names` does."""
         return sorted(Path(name).stem for name in self.files if name.startswith("dictionaries/"))
 
     @cached_property

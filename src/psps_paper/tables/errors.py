@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class TableError(ValueError):
-    """A table breaks its dictionary; the message names file, row, column, value and what was expected."""
+    """A table that does not fit its dictionary; the message names file, row, column, value and expectation."""

@@ -1,8 +1,8 @@
-"""Writing that leaves either the old state or the new one, to one writer at a time, and CSV that no spreadsheet runs.
+"""Atomic writing by one writer at a time, and CSV that no spreadsheet runs.
 
 Formula injection: a spreadsheet evaluates a cell of a CSV file that begins with ``=``, ``+``, ``-``, ``@``, a tab or a
-carriage return. Such a cell is written with an apostrophe in front, unless it is a number; reading takes it off again,
-so that no label changes on the way.  Source: OWASP, "CSV Injection".
+carriage return. Such a cell is written with an apostrophe in front, unless it is a number; reading removes it again,
+so that no label changes.  Source: OWASP, "CSV Injection".
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ _RUNS = re.compile(r"'*[=+\-@\t\r]")
 _PROTECTED = re.compile(r"'+[=+\-@\t\r]")
 
 
-# Names of what is being written beside its place, with a token that nobody can foresee; nothing else is ever removed
+# Temporary files and folders carry an unpredictable token in their names; nothing else is ever removed
 _TOKEN = "[0-9a-f]{16}"
-# In the names of files that wait in a folder until all are there
+# Part of the names of files that wait in a folder until all of them are complete
 TOGETHER = "psps-paper"
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that a crash at any moment leaves the old file or the new one, never a part.
+    """Write a file so that a crash at any moment leaves either the old file or the new one, complete.
 
-    The content goes to a temporary file of the same folder, is flushed to the disk, and takes the name in one step. Its
-    mode is what the user's umask gives. What a writer that was killed left behind is removed.
+    The content goes to a temporary file in the same folder, which is flushed to the disk and renamed in one step. The
+    user's umask sets its mode. Temporary files left by a killed writer are removed.
     """
     _remove_leftovers(path, "part")
     temporary, file = _new_and_held(path)
@@ -55,15 +55,15 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def current_folder(path: Path) -> Path | None:
-    """Where the content of a folder written by :func:`replace_folder` is now, or None where there is none.
+    """Return where the content of a folder written by :func:`replace_folder` is now, or None if there is none.
 
     Where the system cannot exchange two folders in one step, an update that was killed between its two renames leaves
-    the old state under a name with ``.previous``; readers go on with it and the next writer puts it back.
+    the old state under a name with ``.previous``; readers use that one, and the next writer restores its name.
     """
     if path.is_dir():
         return path
     path = _followed(path)
-    # Only between the renames are both there, and both complete
+    # Both exist, and both are complete, only between the two renames
     return next(
         (old for old in _leftovers(path, "previous") if old.is_dir() and old.with_suffix(".new").is_dir()), None
     )
@@ -75,12 +75,12 @@ def replace_folder(path: Path, files: Mapping[str, bytes], *, also: Mapping[str,
     Parameters
     ----------
     path : Path
-        Its parent must exist. A symbolic link stays, and the folder that it leads to is replaced.
+        Its parent must exist. If it is a symbolic link, the folder that it points to is replaced and the link stays.
     files : mapping of str to bytes
-        Names may hold slashes.
+        Content by name; names may contain slashes.
     also : mapping of str to bytes, optional
-        Files beside the folder that go with it, by their names from its parent, whose own folders exist. A writer that
-        is killed after the folder was replaced leaves them to :func:`finish_replacing`.
+        Files beside the folder to replace with it, by their paths from its parent, in folders that exist. If a writer
+        is killed after it has replaced the folder, :func:`finish_replacing` replaces these files.
     """
     path = _followed(path)
     finish_replacing(path)
@@ -119,14 +119,15 @@ def replace_folder(path: Path, files: Mapping[str, bytes], *, also: Mapping[str,
 
 
 def finish_replacing(path: Path) -> None:
-    """Put right what a killed :func:`replace_folder` left: the old state again, or the new one with all files that go
-    with it."""
+    """Repair the state after a killed :func:`replace_folder`: all old, or all new with the files beside the folder."""
     path = _followed(path)
     found = current_folder(path)
     if found is not None and found != path:
         os.rename(found, path)
     for journal in _leftovers(path, "also"):
-        with contextlib.suppress(OSError, ValueError, KeyError):  # without a whole record the folder was not replaced
+        with contextlib.suppress(
+            OSError, ValueError, KeyError
+        ):  # without a complete record the folder was not replaced
             present = {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
             if json.loads((journal / "record.json").read_bytes())["digest"] == _digest(present):
                 _apply(journal, path)
@@ -137,16 +138,16 @@ def finish_replacing(path: Path) -> None:
 def replace_files(folder: Path, files: Mapping[str, bytes]) -> None:
     """Replace files of a folder, all of them or none.
 
-    A folder with nothing else in it is exchanged in one step. In one that holds other files, or where this process
-    works, all new files are complete before the first takes its name; what a writer that was killed then left to do is
-    done by :func:`finish_files`.
+    A folder that holds nothing else is exchanged in one step. In a folder with other files, or the working folder of
+    this process, all new files are complete before the first is renamed; :func:`finish_files` completes the renaming
+    after a killed writer.
 
     Parameters
     ----------
     folder : Path
-        Made where its parent exists. A symbolic link to a folder stays; one in the place of a file gives way.
+        Created if its parent exists. A symbolic link to a folder stays; one in the place of a file is replaced.
     files : mapping of str to bytes
-        By their names, without slashes.
+        Content by name; names without slashes.
     """
     folder = _followed(folder)
     finish_files(folder)
@@ -177,7 +178,7 @@ def _holds_nothing_but(folder: Path, files: Mapping[str, bytes]) -> bool:
 
 
 def finish_files(folder: Path) -> None:
-    """Put right what a killed :func:`replace_files` left in a folder: all files new, or all as they were."""
+    """Repair a folder after a killed :func:`replace_files`: all files new, or all as they were."""
     folder = _followed(folder)
     for journal in _leftovers(folder / TOGETHER, "files"):
         with only_writer(folder):
@@ -207,7 +208,7 @@ def _digest(files: Mapping[str, bytes]) -> str:
 
 
 def _switch(new: Path, path: Path) -> None:
-    """Give a new folder its name; the old one then bears the new one's, or that with ``.previous``."""
+    """Rename a new folder to its final name; the old one gets the new one's former name, or one with ``.previous``."""
     if not path.is_dir():
         os.rename(new, path)
     elif not _exchange(new, path):
@@ -216,7 +217,7 @@ def _switch(new: Path, path: Path) -> None:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Exchange two names in one step; whether the system can."""
+    """Exchange two names in one step; return whether the system can."""
     call = {"linux": "renameat2", "darwin": "renameatx_np"}.get(sys.platform)
     function = getattr(ctypes.CDLL(None, use_errno=True), call, None) if call else None
     here = {"linux": -100, "darwin": -2}.get(
@@ -230,15 +231,15 @@ def _followed(path: Path) -> Path:
 
 
 def _beside(path: Path, kind: str) -> Path:
-    """A new name beside a file or folder."""
+    """Make up an unused name beside a file or folder."""
     return path.with_name(f".{path.name}.{secrets.token_hex(8)}.{kind}")
 
 
 def _new_and_held(path: Path) -> tuple[Path, BinaryIO]:
-    """A new file beside another, open and locked.
+    """Create a new file beside another, open and locked.
 
-    Before it is locked, a second writer of the same file may take it for what a killed writer left and remove it: then
-    the next name is tried.
+    Before it is locked, a second writer of the same file may take it for a killed writer's file and remove it; then
+    another name is tried.
     """
     while True:
         temporary = _beside(path, "part")
@@ -253,7 +254,7 @@ def _new_and_held(path: Path) -> tuple[Path, BinaryIO]:
 
 
 def _leftovers(path: Path, *kinds: str) -> list[Path]:
-    """What writers of a file or folder put beside it and did not take away."""
+    """List the temporary files that writers of a file or folder left beside it."""
     name = re.compile(rf"\.{re.escape(path.name)}\.{_TOKEN}\.({'|'.join(kinds)})")
     if not path.parent.is_dir():
         return []
@@ -264,11 +265,11 @@ def _leftovers(path: Path, *kinds: str) -> list[Path]:
 
 
 def _remove_leftovers(path: Path, *kinds: str) -> None:
-    """Remove what killed writers left; a living one still holds its lock."""
+    """Remove the temporary files of killed writers; a running writer still holds its lock."""
     for old in _leftovers(path, *kinds):
         try:
             handle = os.open(old, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
-        except OSError:  # gone, or not ours
+        except OSError:  # already removed, or another user's
             continue
         try:
             if _hold(handle):
@@ -281,7 +282,7 @@ def _remove_leftovers(path: Path, *kinds: str) -> None:
 
 
 def _hold(handle: int) -> bool:
-    """Lock what is being written until its writer ends, however it ends; whether no other holds it."""
+    """Lock a file or folder until its writer ends, in whatever way; return False if another writer holds it."""
     try:
         import fcntl  # not on Windows, where reading must still work
     except ImportError:
@@ -290,7 +291,7 @@ def _hold(handle: int) -> bool:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:  # a disk that knows no locks
+    except OSError:  # a file system without locks
         return True
     return True
 
@@ -305,11 +306,11 @@ def _flush_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
-    """Hold the right to write below a folder; another process that holds it is an error, not a wait.
+    """Lock a folder for writing; if another process holds the lock, raise an error instead of waiting.
 
-    The lock is on the folder itself: there is no lock file to be left behind, as there would be with the package
-    filelock, and the system lifts it when the process ends, however it ends. It needs a system with ``flock`` (Linux,
-    macOS) and a local disk.
+    The lock is on the folder itself. So no lock file can be left behind, as with the package filelock, and the system
+    releases the lock when the process ends, in whatever way. It needs a system with ``flock`` (Linux, macOS) and a
+    local disk.
 
     Raises
     ------
@@ -323,7 +324,7 @@ def only_writer(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            from psps_paper.tables.errors import TableError  # whose module keeps what it has read by means of this one
+            from psps_paper.tables.errors import TableError  # imported late: the import is circular
 
             raise TableError(
                 f"{folder}: another process is writing here; nothing was changed, try again when it has finished"

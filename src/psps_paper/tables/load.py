@@ -1,4 +1,4 @@
-"""Load and validate the tables of ``data/``; the only door through which data enter."""
+"""Load and validate the tables of ``data/``: all data enter the package here."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from psps_paper.tables.schemas import (
     schema_from_dictionary,
 )
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # all but tab and the line ends
-_ESCAPED = re.compile("[\ud800-\udfff]")  # what stands for a byte that is not UTF-8
-_LARGEST_WHOLE = 2.0**53  # beyond it a double no longer holds every whole number
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # all except the tab and line ends
+_ESCAPED = re.compile("[\ud800-\udfff]")  # surrogates that stand for bytes that are not UTF-8
+_LARGEST_WHOLE = 2.0**53  # a double holds every whole number up to here
 
 ROW_RULES = "row_rules"
 CHECKSUMS = "checksums.sha256"
 
 
 def data_folder() -> Path:
-    """Folder of tables: ``$PSPS_DATA``, else ``data/`` of the review in the working folder, else of this checkout."""
+    """Find the data folder: ``$PSPS_DATA``, else ``data/`` of the review in the working folder or this checkout."""
     named = os.environ.get("PSPS_DATA")
     if named:
         return Path(named)
@@ -47,21 +47,21 @@ def data_folder() -> Path:
 
 
 def table_names(folder: Path | None = None) -> list[str]:
-    """Names of all tables that have a column dictionary, sorted; a folder without dictionaries is an error."""
+    """List the tables that have a column dictionary, sorted; a folder without dictionaries is an error."""
     dictionaries = (folder or data_folder()) / "dictionaries"
     if not dictionaries.is_dir():
-        raise TableError(f"{dictionaries.parent} is no data folder: it has no folder dictionaries")
+        raise TableError(f"{dictionaries.parent} is not a data folder: it has no folder named dictionaries")
     return sorted(path.stem for path in dictionaries.glob("*.csv"))
 
 
 def load_dictionary(name: str, folder: Path | None = None) -> pd.DataFrame:
-    """Column dictionary of a table: one row a column, all text, empty string where nothing is said."""
+    """Load the column dictionary of a table: one row per column, all text, empty strings for missing entries."""
     file_name = f"dictionaries/{name}.csv"
     return dictionary_of(content_of((folder or data_folder()) / file_name, file_name), file_name)
 
 
 def dictionary_of(content: bytes, file_name: str) -> pd.DataFrame:
-    """The column dictionary that a file holds; :func:`load_dictionary` says what it is."""
+    """Read a column dictionary from the content of its file; see :func:`load_dictionary`."""
     dictionary = _text_table(content, file_name)
     if list(dictionary.columns) != DICTIONARY_COLUMNS:
         raise TableError(f"{file_name}: columns are {list(dictionary.columns)}, expected {DICTIONARY_COLUMNS}")
@@ -84,7 +84,7 @@ def load_table(name: str, folder: Path | str | None = None) -> pd.DataFrame:
     name : str
         File name without ``.csv``.
     folder : Path or str, optional
-        The data folder; by default that of this checkout.
+        The data folder; by default the one that :func:`data_folder` finds.
 
     Returns
     -------
@@ -103,16 +103,16 @@ def load_table(name: str, folder: Path | str | None = None) -> pd.DataFrame:
 
 
 def checked_table(name: str, names: Sequence[str], content: Callable[[str], bytes], rules: bool) -> pd.DataFrame:
-    """:func:`load_table` from the names of all tables, the content of each file, and whether there are row rules."""
+    """Load a table as :func:`load_table` does, given all table names, a reader of files and whether row rules apply."""
     if name not in names:
-        raise TableError(f"{name}.csv: no such table; there are {', '.join(names)}")
+        raise TableError(f"{name}.csv: no such table; expected one of {', '.join(names)}")
     files = [f"{name}.csv", f"dictionaries/{name}.csv"]
     if rules and name != ROW_RULES:
         files += [f"{ROW_RULES}.csv", f"dictionaries/{ROW_RULES}.csv"]
     return _checked(name, *map(content, files)).copy()
 
 
-@lru_cache(maxsize=128)  # chapters and commands load the same tables over and over
+@lru_cache(maxsize=128)  # chapters and commands load the same tables many times
 def _checked(name: str, *contents: bytes) -> pd.DataFrame:
     digests = "".join(hashlib.sha256(content).hexdigest() for content in contents)
     return cached(f"table-{name}", digests, lambda: _checked_now(name, *contents))
@@ -130,16 +130,16 @@ def _checked_now(
 
 
 def validate_table(raw: pd.DataFrame, dictionary: pd.DataFrame, file_name: str) -> pd.DataFrame:
-    """Check a table of text cells against its dictionary and give it its types.
+    """Check a table of text cells against its dictionary and convert its columns to their types.
 
     Parameters
     ----------
     raw : DataFrame
-        All cells text; the empty string is a missing value.
+        All cells are text; an empty string is a missing value.
     dictionary : DataFrame
         As from :func:`load_dictionary`.
     file_name : str
-        For messages.
+        Named in messages.
 
     Returns
     -------
@@ -149,7 +149,7 @@ def validate_table(raw: pd.DataFrame, dictionary: pd.DataFrame, file_name: str) 
     Raises
     ------
     TableError
-        On the first breach: a missing, unknown or misplaced column, a cell of the wrong type or outside
+        For the first fault: a missing, unknown or misplaced column, a cell of the wrong type or outside
         the allowed values, a missing value, a duplicate, a key that two rows share.
     """
     expected = list(dictionary["name"])
@@ -166,7 +166,7 @@ def validate_table(raw: pd.DataFrame, dictionary: pd.DataFrame, file_name: str) 
     for _, column in dictionary.iterrows():
         typed[column["name"]] = _typed_column(raw, column, file_name)
     schema = schema_from_dictionary(dictionary)
-    from pandera.errors import SchemaErrors  # as late as the schema itself
+    from pandera.errors import SchemaErrors  # imported late, like the schema itself
 
     try:
         return schema.validate(typed, lazy=True)
@@ -205,7 +205,7 @@ def _rules(content: bytes, dictionary: bytes) -> pd.DataFrame:
 
 
 def _check_rules(raw: pd.DataFrame, table: pd.DataFrame, name: str, rules: pd.DataFrame) -> None:
-    """Hold a table against the conditions that ``row_rules.csv`` puts on its rows."""
+    """Check the rows of a table against the conditions in ``row_rules.csv``."""
     for number, rule in enumerate(rules.to_dict("records"), 1):
         if rule["table"] != name:
             continue
@@ -226,14 +226,14 @@ def _check_rules(raw: pd.DataFrame, table: pd.DataFrame, name: str, rules: pd.Da
 
 
 def meeting(table: pd.DataFrame, condition: str, file_name: str, where: str) -> pd.Series:
-    """Rows of a table that meet a condition which another table holds: Series of bool.
+    """Return which rows of a table meet a condition that another table holds: Series of bool.
 
-    ``file_name`` is that of ``table``, ``where`` says which cell holds the condition.
+    ``file_name`` names the file of ``table``, ``where`` the cell that holds the condition.
 
     Raises
     ------
     TableError
-        In one line with the cell, where it is no condition or does not suit the table.
+        Naming the cell, if it does not hold a condition or the condition does not suit the table.
 
     Examples
     --------
@@ -247,27 +247,27 @@ def meeting(table: pd.DataFrame, condition: str, file_name: str, where: str) -> 
 
 
 def row_name(raw: pd.DataFrame, row: int) -> str:
-    """A row as messages name it: counted from 1 at the first row of data, with its reference where it has one."""
+    """Name a row for messages: counted from 1 at the first row of data, with its reference if it has one."""
     reference: Any = raw.loc[row, "ref"] if "ref" in raw.columns else ""
     return f"row {row + 1}" + ("" if pd.isna(reference) or reference == "" else f" (ref {str(reference)[:80]})")
 
 
 def content_of(path: Path, file_name: str) -> bytes:
-    """Content of a file; a TableError, which calls it ``file_name``, where it is missing."""
+    """Return the content of a file, or raise a TableError that calls it ``file_name`` if it is missing."""
     if not path.is_file():
         raise not_there(path, file_name)
     return path.read_bytes()
 
 
 def not_there(path: Path, file_name: str) -> TableError:
-    """What is wrong with a file that cannot be read, which the message calls ``file_name``."""
+    """Return the error for a file that is not there, which the message calls ``file_name``."""
     other = path.exists() and not path.is_file()
     return TableError(f"{file_name}: " + ("is not a file" if other else "the file is missing"))
 
 
 def _text_table(content: bytes, file_name: str) -> pd.DataFrame:
     try:
-        # Spreadsheets begin UTF-8 with a byte order mark; it says nothing about the data
+        # Spreadsheets begin UTF-8 files with a byte order mark, which is not part of the data
         text = content.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise TableError(f"{_not_utf8(error, file_name)}; save the file as UTF-8") from None
@@ -281,7 +281,7 @@ def _text_table(content: bytes, file_name: str) -> pd.DataFrame:
     if len(set(header)) != len(header):
         raise TableError(f"{file_name}: a column name occurs more than once in {header}")
     if not rows:
-        raise TableError(f"{file_name}: there is a header but no row of data")
+        raise TableError(f"{file_name}: the file has a header but no rows of data")
     for number, row in enumerate(rows, start=1):
         if len(row) != len(header):
             raise TableError(f"{file_name}, row {number}: {len(row)} cells where the header has {len(header)}")
@@ -299,7 +299,7 @@ def _text_table(content: bytes, file_name: str) -> pd.DataFrame:
 
 
 def _not_utf8(error: UnicodeDecodeError, file_name: str) -> str:
-    """Say where a byte is that is not UTF-8: its line, and its cell where the file reads as a table up to there."""
+    """Describe where a byte is not UTF-8: its line, and its cell if the file reads as a table up to there."""
     content = error.object
     line = content.count(b"\n", 0, error.start) + 1
     fault = f"{file_name}, line {line}: byte {error.start} ({content[error.start]:#04x}) is not UTF-8"

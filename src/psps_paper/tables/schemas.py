@@ -30,22 +30,22 @@ DTYPES = {
     "integer": "Int64",
     "number": "float64",
 }
-# "together": the columns so marked form one key, which no two rows share
+# "together": the columns marked so form one key, which no two rows may share
 DICTIONARY_CHOICES = {"type": list(DTYPES), "nullable": ["yes", "no"], "unique": ["yes", "no", "together"]}
 
 
 def allowed_values(column: pd.Series) -> list[str]:
-    """Values that a column of type choice may take, in the dictionary's order."""
+    """List the values that a column of type choice may take, in the dictionary's order."""
     return column["allowed"].split("|") if column["allowed"] else []
 
 
 def key_columns(dictionary: pd.DataFrame) -> list[str]:
-    """Columns that are unique together; none in most tables."""
+    """List the columns that form one key; most tables have none."""
     return dictionary.loc[dictionary["unique"] == "together", "name"].tolist()
 
 
 def expectation(column: pd.Series) -> str:
-    """What a value of this column must be, in words for an error message."""
+    """Describe, for an error message, the values that a column accepts."""
     kind = column["type"]
     if kind == "choice":
         return "one of " + ", ".join(allowed_values(column))
@@ -70,14 +70,14 @@ def schema_from_dictionary(dictionary: pd.DataFrame) -> pa.DataFrameSchema:
     Parameters
     ----------
     dictionary : DataFrame
-        One row a column, with the columns ``DICTIONARY_COLUMNS``, all text.
+        One row per column, with the columns ``DICTIONARY_COLUMNS``, all text.
 
     Returns
     -------
     pandera.pandas.DataFrameSchema
-        Strict (no further columns) and ordered as the dictionary.
+        Strict (no other columns) and in the dictionary's order.
     """
-    import pandera.pandas as pa  # a fifth of the start of every command, and many need no new table checked
+    import pandera.pandas as pa  # takes a fifth of each command's start-up time, and many commands check no new table
 
     columns = {}
     for _, column in dictionary.iterrows():

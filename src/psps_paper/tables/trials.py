@@ -1,4 +1,4 @@
-"""Where trial-level data lie, if there are any."""
+"""The folder of trial-level data, if there are any."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ SOURCE = "source.json"
 
 
 def trials_folder(folder: Path) -> Path | None:
-    """Where the trial-level data of a data folder are, or None where there are none."""
+    """Return the folder of a data folder's trial-level data, or None if there are none."""
     return current_folder(folder / TRIALS)

@@ -1,8 +1,7 @@
-"""Workbooks that others made, as text cells: within limits, nothing evaluated, nothing fetched, nothing dropped unsaid.
+"""Other people's workbooks as text cells: within limits, evaluating and fetching nothing, dropping nothing silently.
 
-The parts of an XLSX file are counted before anything parses them; the sheet's own XML then tells what a reader of
-values does not: formulas, errors, hidden rows and columns, cells out of order. The values are read in a process of its
-own.
+The parts of an XLSX file are counted before anything parses them. The sheet's own XML then shows what a library that
+reads values hides: formulas, errors, hidden rows and columns, cells out of order. A separate process reads the values.
 """
 
 from __future__ import annotations
@@ -32,11 +31,11 @@ from psps_paper.tables.limits import (
     READING_SECONDS,
 )
 
-NEW_WORKBOOK, OLD_WORKBOOK = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"  # with which XLSX and XLS begin
-SPARE_ROWS = 1_000  # captions above a table, beyond the limit of its rows
+NEW_WORKBOOK, OLD_WORKBOOK = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"  # the first bytes of XLSX and XLS files
+SPARE_ROWS = 1_000  # for captions above a table, beyond the limit on rows
 MAX_MERGED = 10_000
 MAX_MERGED_ROWS = 200_000  # of all merged areas together
-_ASIDE = re.compile(rb"<!--|<\?")  # a comment or an instruction of XML
+_ASIDE = re.compile(rb"<!--|<\?")  # an XML comment or processing instruction
 _READER = Path(__file__).with_name("workbook_cells.py")
 _PLACE = re.compile(r"([A-Z]{1,3})([1-9][0-9]{0,6})")
 _TEXTS = re.compile(rb"<(?:\w+:)?si[\s/>]")
@@ -45,7 +44,7 @@ _CONTENT = re.compile(r"xl/worksheets/.*|xl/sharedStrings\.xml", re.IGNORECASE)
 
 
 class NotText(str):
-    """A cell of a workbook whose text depends on the spreadsheet program; ``why`` says what it is."""
+    """A cell of a workbook whose text depends on the spreadsheet program; ``why`` gives the reason."""
 
     why: str
 
@@ -56,13 +55,13 @@ class NotText(str):
 
 
 def sheet_names(name: str, content: bytes) -> list[str]:
-    """Names of the worksheets of an XLSX or XLS file, in order; errors as :func:`workbook_lines`."""
+    """List the worksheets of an XLSX or XLS file in order; raises the errors of :func:`workbook_lines`."""
     return [title for title, _ in _values(name, content, -1)["sheets"]]
 
 
 @dataclass
 class _Sheet:
-    """What a sheet's XML tells beside the values."""
+    """Facts from a sheet's XML that its values do not show."""
 
     name: str = ""
     hidden: bool = False
@@ -77,33 +76,33 @@ class _Sheet:
 def workbook_lines(
     name: str, content: bytes, sheet: str | None, *, fill_merged: bool = True
 ) -> tuple[list[list[str]], list[str], list[str]]:
-    """Cells of a sheet, with what a user should know of them.
+    """Read the cells of a sheet, with notes for the user.
 
     Parameters
     ----------
     name : str
-        Of the file, for messages.
+        Name of the file in messages.
     content : bytes
         An XLSX or XLS file.
     sheet : str, optional
-        Needed where several sheets hold something.
+        Needed if several sheets have content.
     fill_merged : bool
-        Write the value of cells merged downwards into each of them.
+        Copy the value of vertically merged cells into each of them.
 
     Returns
     -------
     lines : list of list of str
-        Without blank cells and lines at the ends; what is no plain text or number is a :class:`NotText`.
+        Without blank cells and lines at the ends; a cell that is not plain text or a number is a :class:`NotText`.
     notes : list of str
         Hidden sheets, rows and columns that were read.
     conversions : list of str
-        Merged cells that were filled, values of formulas that were read.
+        Merged cells that were filled and formulas that were read as their values.
 
     Raises
     ------
     TableError
-        The file is damaged or beyond a limit, or holds what no spreadsheet program writes; the sheet is not there or
-        not named.
+        The file is damaged, exceeds a limit or holds something that no spreadsheet program writes; or the sheet is
+        missing or not named.
     """
     if content.startswith(OLD_WORKBOOK) or (name.lower().endswith(".xls") and not content.startswith(NEW_WORKBOOK)):
         return _old_workbook(name, content, sheet)
@@ -122,7 +121,7 @@ def workbook_lines(
                     scanned[part] = _Scan(name, n_texts, package.read(part))
         except TableError:
             raise
-        except Exception as error:  # a damaged workbook makes its parser fail in any way
+        except Exception as error:  # a damaged workbook can make its parser fail in any way
             raise _unreadable(name, type(error).__name__) from None
     filled = [page for page, _, part in pages if scanned[part].found.filled]
     chosen = _chosen(name, [page for page, _, _ in pages], filled, sheet)
@@ -152,7 +151,7 @@ def _chosen(name: str, pages: list[str], filled: list[str], sheet: str | None) -
             raise TableError(f"{name}: no sheet {sheet!r}; there are {_some(map(repr, pages))}")
         return pages.index(sheet)
     if len(filled) > 1:
-        raise TableError(f"{name}: several sheets hold something: {_some(map(repr, filled))}; choose one with --sheet")
+        raise TableError(f"{name}: several sheets have content: {_some(map(repr, filled))}; choose one with --sheet")
     return pages.index(filled[0]) if filled else None
 
 
@@ -186,7 +185,7 @@ def _cell(page: _Sheet, row: int, column: int, kind: str, text: str) -> str:
 
 
 def _fill_merged(name: str, lines: list[list[str]], merged: list[str]) -> list[str]:
-    """Write the value of cells merged downwards into each of them; what was done."""
+    """Copy the value of vertically merged cells into each of them; return notes on what was done."""
     _check_number_of_areas(name, merged)
     done = []
     visited = 0
@@ -204,7 +203,9 @@ def _fill_merged(name: str, lines: list[list[str]], merged: list[str]) -> list[s
         if visited > MAX_MERGED_ROWS:
             raise TableError(f"{name}: merged areas of more than {MAX_MERGED_ROWS:,} rows in all, the limit")
         _check_covered(name, lines, area, (_number(first), top), (_number(last), bottom))
-        if first != last or not value or top == bottom:  # side by side they are headings; the header itself has one row
+        if (
+            first != last or not value or top == bottom
+        ):  # areas merged across are headings; the header itself has one row
             continue
         if bottom > MAX_ROWS + SPARE_ROWS:
             raise TableError(f"{name}: the merged area {area} ends beyond row {MAX_ROWS + SPARE_ROWS:,}, the limit")
@@ -226,7 +227,7 @@ def _check_number_of_areas(name: str, merged: list[str]) -> None:
 
 
 def _check_covered(name: str, lines: list[list[str]], area: str, first: tuple[int, int], last: tuple[int, int]) -> None:
-    """Refuse a cell of a merged area that holds something else than the first one, which alone is seen."""
+    """Refuse a merged area with a hidden cell that differs from the first, the only one shown."""
     (left, top), (right, bottom) = first, last
     value = None
     for row, line in enumerate(lines[top - 1 : bottom], top):
@@ -235,7 +236,7 @@ def _check_covered(name: str, lines: list[list[str]], area: str, first: tuple[in
             if cell and cell != value:
                 raise TableError(
                     f"{name}: cell {_letters(column)}{row} of the sheet lies under the merged area {area[:40]} and"
-                    " holds something else than it shows; take the area apart, or empty the cell"
+                    " holds a value other than the one shown; unmerge the area, or empty the cell"
                 )
 
 
@@ -252,7 +253,7 @@ def _trimmed(lines: list[list[str]]) -> list[list[str]]:
 
 
 def check_package(name: str, content: bytes) -> None:
-    """Refuse XLSX packages that would unpack to too much or that declare entities, before anything parses them."""
+    """Refuse XLSX packages that unpack to too many bytes or that declare entities, before anything parses them."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as package:
             parts = package.infolist()
@@ -261,7 +262,7 @@ def check_package(name: str, content: bytes) -> None:
                 raise TableError(f"{name}: {len(parts)} parts in the workbook, the limit is {MAX_PARTS}")
             if len({part.filename.lower() for part in parts}) < len(parts):
                 raise TableError(
-                    f"{name}: two parts of the workbook have one name, which no spreadsheet program writes"
+                    f"{name}: two parts of the workbook have the same name, which no spreadsheet program writes"
                 )
             if size > MAX_UNPACKED_BYTES:
                 raise TableError(f"{name}: unpacks to {size:,} bytes, the limit is {MAX_UNPACKED_BYTES:,}")
@@ -277,7 +278,7 @@ def check_package(name: str, content: bytes) -> None:
 
 
 def _check_part(name: str, part: str, xml: bytes) -> int:
-    """Refuse a part that declares entities or an unusual encoding, or is beyond a limit; how many tags it has."""
+    """Refuse a part that declares entities or an unusual encoding or exceeds a limit; return its number of tags."""
     if any(
         word.encode(code) in xml for word in ("<!DOCTYPE", "<!ENTITY") for code in ("utf-8", "utf-16-le", "utf-16-be")
     ):
@@ -292,7 +293,7 @@ def _check_part(name: str, part: str, xml: bytes) -> int:
         )
     limit = MAX_SHEET_TAGS if _CONTENT.fullmatch(part) else MAX_PART_TAGS
     if part.lower().endswith("sharedstrings.xml") and _ASIDE.search(xml, max(0, xml.find(b"<si"))):
-        raise TableError(f"{name}: {part} holds a comment of XML, as no spreadsheet program writes it")
+        raise TableError(f"{name}: {part} holds an XML comment, which no spreadsheet program writes")
     n_tags = xml.count(b"<")
     if n_tags > limit:
         raise TableError(f"{name}: more than {limit:,} tags in {part}, the limit")
@@ -304,7 +305,7 @@ def _check_part(name: str, part: str, xml: bytes) -> int:
 
 
 def _pages(package: zipfile.ZipFile) -> list[tuple[str, bool, str]]:
-    """Name, whether hidden, and part of each worksheet in order."""
+    """Return, for each worksheet in order, its name, whether it is hidden, and its part."""
     root = next(
         link["Target"]
         for link in _tags(package.read("_rels/.rels"), "Relationship")
@@ -323,7 +324,7 @@ def _pages(package: zipfile.ZipFile) -> list[tuple[str, bool, str]]:
 
 
 def _tags(xml: bytes, wanted: str) -> list[dict[str, str]]:
-    """Attributes of each tag of a name, whatever its namespace prefix."""
+    """Return the attributes of each tag with a name, whatever its namespace prefix."""
     found = []
     parser = expat.ParserCreate()
     parser.StartElementHandler = lambda tag, given: found.append(given) if tag.rpartition(":")[2] == wanted else None
@@ -332,7 +333,7 @@ def _tags(xml: bytes, wanted: str) -> list[dict[str, str]]:
 
 
 class _Scan:
-    """Reads a sheet's XML once and keeps what its values alone do not tell."""
+    """Reads a sheet's XML once and keeps the facts that its values alone do not show."""
 
     def __init__(self, name: str, n_texts: int, xml: bytes):
         self.name, self.n_texts, self.found = name, n_texts, _Sheet()
@@ -366,7 +367,7 @@ class _Scan:
             self.n_data += 1
             if self.n_data > 1:
                 raise TableError(
-                    f"{self.name}: a sheet holds its cells in two parts, as no spreadsheet program writes it"
+                    f"{self.name}: a sheet holds its cells in two parts, which no spreadsheet program writes"
                 )
         elif tag == "sheetFormatPr":
             self.zero_height = given.get("zeroHeight") in ("1", "true", "on")
@@ -384,16 +385,16 @@ class _Scan:
 
     def fail_twice(self) -> None:
         raise TableError(
-            f"{self.name}: cell {_letters(self.column)}{self.row} of the sheet holds two values, as no spreadsheet"
-            " program writes it"
+            f"{self.name}: cell {_letters(self.column)}{self.row} of the sheet holds two values, which no spreadsheet"
+            " program writes"
         )
 
     def aside(self, *_: str) -> None:
-        """A comment or an instruction inside a value, where readers differ in what they make of it."""
+        """Refuse a comment or processing instruction inside a value: libraries read such cells differently."""
         if self.text is not None:
             raise TableError(
-                f"{self.name}: cell {_letters(self.column)}{self.row} of the sheet holds a comment of XML inside its"
-                " value, as no spreadsheet program writes it"
+                f"{self.name}: cell {_letters(self.column)}{self.row} of the sheet holds an XML comment inside its"
+                " value, which no spreadsheet program writes"
             )
 
     def start_row(self, given: dict[str, str]) -> None:
@@ -485,7 +486,7 @@ class _Scan:
 
 
 def _values(name: str, content: bytes, number: int) -> dict:
-    """What the reading process gives for a sheet; an error where it fails or takes too much."""
+    """Return the reading process's result for a sheet; raise an error if it fails or exceeds a limit."""
     command = [sys.executable, "-P", str(_READER), str(number), str(READING_BYTES), str(READING_SECONDS)]
     try:
         done = subprocess.run(command, input=content, capture_output=True, timeout=3 * READING_SECONDS, check=False)
@@ -502,7 +503,7 @@ def _values(name: str, content: bytes, number: int) -> dict:
 
 
 def _old_workbook(name: str, content: bytes, sheet: str | None) -> tuple[list[list[str]], list[str], list[str]]:
-    """As :func:`workbook_lines`, for XLS, whose formulas and hidden rows are not seen."""
+    """Do the work of :func:`workbook_lines` for XLS files, in which formulas and hidden rows cannot be detected."""
     names = [page for page, _ in _values(name, content, -1)["sheets"]]
     found = (
         [_values(name, content, number) for number in range(min(len(names), MAX_PARTS))]
@@ -540,7 +541,7 @@ def _unreadable(name: str, why: str) -> TableError:
 
 
 def _is_zero(size: str | None) -> bool:
-    """Whether a width or height is given and is 0."""
+    """Return whether a width or height is given and is 0."""
     try:
         return size is not None and float(size) == 0
     except ValueError:
@@ -563,6 +564,6 @@ def _number(letters: str) -> int:
 
 
 def _some(items) -> str:
-    """At most ten items, and how many more there are."""
+    """List at most ten items, and say how many more there are."""
     listed = list(items)
     return ", ".join(listed[:10]) + (f" and {len(listed) - 10} more" if len(listed) > 10 else "")

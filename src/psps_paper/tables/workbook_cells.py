@@ -1,8 +1,7 @@
-"""Cells of one sheet of a workbook as JSON, in a process of its own: a file that makes the reader fail takes nothing
-else along.
+"""Write the cells of one sheet as JSON, in a separate process that a damaged file may crash without harm.
 
-Run by :mod:`psps_paper.tables.workbook` by path, so that nothing of the package is imported here: the workbook comes on
-standard input, the number of the sheet and the limits of memory and time as arguments.
+:mod:`psps_paper.tables.workbook` runs this file by its path, so it imports nothing from the package. The workbook comes
+on standard input; the number of the sheet and the limits on memory and time are arguments.
 """
 
 import datetime

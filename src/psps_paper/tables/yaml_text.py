@@ -1,4 +1,4 @@
-"""YAML that others wrote: parsed within limits of size and depth, with the file and the line in every error."""
+"""Other people's YAML: parsed within limits on size and depth, with file and line in every error."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import yaml
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.limits import MAX_YAML_BYTES, MAX_YAML_DEPTH
 
-LONGEST_REASON = 200  # characters; it may repeat what the file holds
-# What no text holds: control characters, those that turn the direction of text, halves of characters
+LONGEST_REASON = 200  # characters; it may repeat content of the file
+# Characters that no plain text has: control characters, those that change the direction of text, lone surrogates
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class _OneEach(yaml.constructor.BaseConstructor):
-    """Names of a mapping, each once."""
+    """Refuses a mapping that gives a name twice."""
 
     def construct_mapping(self, node, deep=False):
         seen = set()
@@ -31,16 +31,15 @@ class _OneEach(yaml.constructor.BaseConstructor):
 
 
 class _TextLoader(_OneEach, yaml.BaseLoader):
-    """Leaves texts as they are."""
+    """Loads every scalar as text."""
 
 
 class _SafeLoader(_OneEach, yaml.SafeLoader):
-    """The safe loader, with an error of its own, and a line, for whatever a tag makes of its text, and without merge
-    keys."""
+    """The safe loader without merge keys, with an error that names the line for any text that a tag cannot read."""
 
     def flatten_mapping(self, node):
         for key, _ in node.value:
-            if key.tag == "tag:yaml.org,2002:merge":  # merges of merges double what they hold, again and again
+            if key.tag == "tag:yaml.org,2002:merge":  # merges of merges grow exponentially
                 raise yaml.constructor.ConstructorError(
                     None, None, "<< is not used here; write the entries out", key.start_mark
                 )
@@ -50,7 +49,7 @@ class _SafeLoader(_OneEach, yaml.SafeLoader):
             return super().construct_object(node, deep=deep)
         except yaml.YAMLError:
             raise
-        except Exception:  # a tag such as !!float on what is none fails in any way
+        except Exception:  # a tag such as !!float on a text that is not a number can fail in any way
             shown = f" {node.value[:40]!r}" if isinstance(node.value, str) else ""
             raise yaml.constructor.ConstructorError(
                 None, None, f"{node.tag.rpartition(':')[2]}{shown} cannot be read", node.start_mark
@@ -58,20 +57,20 @@ class _SafeLoader(_OneEach, yaml.SafeLoader):
 
 
 def load_yaml(path: Path, name: str, *, as_text: bool = False) -> object:
-    """Content of a YAML file.
+    """Read the content of a YAML file.
 
     Parameters
     ----------
     path : Path
     name : str
-        Of the file, for messages.
+        Name of the file in messages.
     as_text : bool
-        Leave numbers, dates and truth values the texts that they are.
+        Keep numbers, dates and truth values as text.
 
     Raises
     ------
     TableError
-        The file is no YAML, not UTF-8, larger or deeper than the limits; its name and line are in the message.
+        The file is not YAML, not UTF-8, or larger or deeper than the limits; the message gives its name and line.
     """
     with path.open("rb") as file:
         content = file.read(MAX_YAML_BYTES + 1)
@@ -83,7 +82,7 @@ def load_yaml(path: Path, name: str, *, as_text: bool = False) -> object:
         line = content[: error.start].count(b"\n") + 1
         raise TableError(f"{name}, line {line}: not YAML (UnicodeDecodeError); save the file as UTF-8") from None
     try:
-        # The parser calls itself at each level, so what is too deep is found before it is parsed
+        # The parser is recursive, so nesting that is too deep must be found before parsing
         _check_depth(text)
         return yaml.load(text, Loader=_TextLoader if as_text else _SafeLoader)
     except yaml.YAMLError as error:
@@ -95,7 +94,7 @@ def load_yaml(path: Path, name: str, *, as_text: bool = False) -> object:
 
 
 def _check_depth(text: str) -> None:
-    """Refuse what is nested beyond the limit, and characters that no text holds, by the tokens."""
+    """Scan the tokens and refuse nesting beyond the limit and characters that no plain text has."""
     depth = 0
     for token in _tokens(text):
         if isinstance(token, yaml.ScalarToken) and (found := _CONTROL.search(token.value)):
@@ -125,5 +124,5 @@ def _tokens(text: str) -> Iterator[yaml.Token]:
         for token in yaml.scan(text, Loader=yaml.SafeLoader):
             mark = token.end_mark
             yield token
-    except (ValueError, OverflowError):  # \\U with a number that no character has
-        raise yaml.scanner.ScannerError(None, None, "an escape that is no character", mark) from None
+    except (ValueError, OverflowError):  # \\U with a number that is not a character
+        raise yaml.scanner.ScannerError(None, None, "an escape that is not a character", mark) from None

@@ -182,7 +182,7 @@ def test_a_new_number_needs_its_statement():
             0,
             "table",
             "mna",
-            "repeats.csv, row 1, column column: 'value', expected a column of a table in data; mna.csv has none",
+            "repeats.csv, row 1, column column: 'value', expected a column of a table in data; mna.csv has no such column",
         ),
         (
             "studies",

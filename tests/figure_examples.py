@@ -8,7 +8,15 @@ import numpy as np
 import pandas as pd
 
 from psps_paper import figures
-from psps_paper.network import decompose_q, fit_network, league_with_direct, partial_order, split_evidence
+from psps_paper.network import (
+    contribution_matrix,
+    decompose_q,
+    fit_network,
+    league_with_direct,
+    net_heat,
+    partial_order,
+    split_evidence,
+)
 from psps_paper.pairwise import meta_analysis, meta_regression
 
 TREATMENTS = ["neuromodulation", "conservative", "placebo/sham", "conservative + minimally invasive"]
@@ -338,4 +346,6 @@ EXAMPLES = {
     "network_of": partial(figures.network_of, NETWORK),
     "hasse_diagram": partial(figures.hasse_diagram, partial_order(SCORES)),
     "league_direct": partial(figures.league_direct, league_with_direct(NETWORK), desirable="higher"),
+    "net_heat_map": partial(figures.net_heat_map, net_heat(NETWORK)),
+    "contribution_heat": partial(figures.contribution_heat, contribution_matrix(NETWORK)),
 }

@@ -31,6 +31,7 @@ from psps_paper.bayes import (
     uniform,
 )
 from psps_paper.bayes.presets import DOUBTFUL, RHODES_2015, TURNER_2012, TURNER_2015
+from psps_paper.errors import ConvergenceError
 from psps_paper.network import fit_network
 
 pytestmark = pytest.mark.slow
@@ -589,11 +590,11 @@ def test_questions_out_of_range_are_refused_by_name(ask, message):
 
 def test_a_prior_beyond_double_precision_is_refused():
     # Half of this prior's mass lies above exp(300), and a single study says nothing about tau.
-    with pytest.raises(RuntimeError, match="did not settle"):
+    with pytest.raises(ConvergenceError, match="did not settle"):
         fit_bayes(GOOD.iloc[:1], inverse_gamma(0.001, 0.001), effect_sd=np.inf)
     # Quantiles beyond the largest number are infinite, and no warning of numpy's comes before the error.
     for prior in (log_t(-3, 2.0, 1), log_normal(0, 500)):
-        with warnings.catch_warnings(), pytest.raises(RuntimeError, match="did not settle"):
+        with warnings.catch_warnings(), pytest.raises(ConvergenceError, match="did not settle"):
             warnings.simplefilter("error")
             fit_bayes(GOOD, prior)
 

@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 
 from psps_paper import bayes, effects, network, pairwise
+from psps_paper.errors import ConvergenceError
 from sizes import LONG
 
 pytestmark = [
@@ -341,7 +342,7 @@ def test_extreme_arguments_are_refused_or_give_numbers(name):
             except ValueError as error:
                 refused += 1
                 assert "\n" not in str(error) and len(str(error)) < 700, f"{what}: {error}"
-            except RuntimeError as error:  # as the docstring of fit_bayes says
+            except ConvergenceError as error:  # as the docstring of fit_bayes says
                 assert "does the prior of tau reach beyond what double precision holds?" in str(error)
             else:
                 assert missing or without_number(result) <= usual, what

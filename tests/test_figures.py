@@ -51,7 +51,15 @@ from figure_examples import (
 )
 from psps_paper import figures
 from psps_paper.figures import Drawing, layout, palette, save, style, to_svg
-from psps_paper.network import fit_network, league_with_direct, partial_order, split_evidence
+from psps_paper.formatting import number
+from psps_paper.network import (
+    contribution_matrix,
+    fit_network,
+    league_with_direct,
+    net_heat,
+    partial_order,
+    split_evidence,
+)
 from psps_paper.pairwise import meta_analysis
 
 pytestmark = pytest.mark.slow
@@ -296,7 +304,12 @@ def foreign_colours(name: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in EXAMPLES if name not in ("league_heat", "league_direct", "network_of")]
+    "name",
+    [
+        name
+        for name in EXAMPLES
+        if name not in ("league_heat", "league_direct", "network_of", "net_heat_map", "contribution_heat")
+    ],
 )
 def test_svg_has_no_colours_but_the_style_s_own(name):
     assert foreign_colours(name) == set()
@@ -304,9 +317,13 @@ def test_svg_has_no_colours_but_the_style_s_own(name):
 
 def test_league_heat_adds_a_shade_a_cell():
     # Twelve cells hold six differences of either sign; no shade is close to the page's own colours.
-    shades = foreign_colours("league_heat")
-    assert len(shades) == 12
-    assert all(palette.contrast_ratio(shade, palette.text_on(shade)) >= 4.5 for shade in shades)
+    assert len(foreign_colours("league_heat")) == 12
+
+
+@pytest.mark.parametrize("name", ["league_heat", "net_heat_map", "contribution_heat"])
+def test_numbers_can_be_read_on_every_shade(name):
+    shades = foreign_colours(name)
+    assert shades and all(palette.contrast_ratio(shade, palette.text_on(shade)) >= 4.5 for shade in shades)
 
 
 @pytest.fixture(scope="module")
@@ -578,6 +595,11 @@ def test_save_refuses_an_unknown_format(tmp_path):
         ("network_of", ["neuromodulation versus placebo/sham (2 studies, 2 estimates)"]),
         ("hasse_diagram", ["4 treatments by pain and quality of life", "conservative above neuromodulation"]),
         ("league_direct", ["neuromodulation against placebo/sham, direct, 0.48 (0.31 to 0.66)"]),
+        ("net_heat_map", ["Net heat of 6 designs", "largest first: neuromodulation:placebo/sham 1.73"]),
+        (
+            "contribution_heat",
+            ["of 5 direct comparisons", "neuromodulation:placebo/sham neuromodulation:placebo/sham 68 %"],
+        ),
     ],
 )
 def test_alt_tells_the_numbers(name, expected):
@@ -1261,6 +1283,44 @@ def test_pages_of_the_forest_share_out_the_comparisons_and_none_is_too_long():
         for page in figures.forest_pages(NETWORK)
     ]
     assert max(heights) * 25.4 <= 247  # millimetres: the height of a page of Nature Portfolio's journals
+
+
+def test_heat_maps_show_what_the_engine_found():
+    """Each cell has the colour of its value, whatever the order of rows; impossible values are refused by place."""
+    heat = net_heat(NETWORK)
+    drawing = figures.net_heat_map(heat)
+    told = drawing.data.set_index(["design", "detached"])["change"]
+    assert told.sort_index().tolist() == heat.stack().sort_index().tolist()
+    assert np.diff(told.loc[[(d, d) for d in told.index.unique("design")]]).max() <= 0  # most inconsistent first
+    (mesh,) = drawing.figure.axes[1].collections
+    assert mesh.get_array().ravel().tolist() == told.tolist()
+    assert [text.get_text() for text in drawing.figure.axes[1].texts] == [number(v, 1) for v in told]
+    turned = heat.iloc[::-1, ::-1]
+    assert to_svg(figures.net_heat_map(turned)) == to_svg(drawing)
+
+    shares = contribution_matrix(NETWORK)
+    drawing = figures.contribution_heat(shares)
+    mesh = drawing.figure.axes[1].collections[0]
+    assert np.asarray(mesh.get_array()) == pytest.approx(100 * shares.to_numpy().T)
+    assert drawing.data.groupby("comparison")["percent"].sum().to_numpy() == pytest.approx(100)
+    with pytest.raises(ValueError, match="net_heat_map: .* are not the same"):
+        figures.net_heat_map(heat.iloc[:, :-1])
+    holed = shares.copy()
+    holed.iloc[1, 2] = np.nan
+    with pytest.raises(ValueError, match="row 2 .*, column conservative:placebo/sham: nan is not a finite number"):
+        figures.contribution_heat(holed)
+    two = list(shares.columns[[3, 1]])
+    part = figures.contribution_heat(shares, two).data
+    assert part["direct"].tolist() == two * len(shares)
+    assert part["percent"].to_numpy() == pytest.approx(100 * shares[two].to_numpy().ravel())
+    with pytest.raises(ValueError, match=r"direct=\['a:b'\]: expected direct comparisons of the table"):
+        figures.contribution_heat(shares, ["a:b"])
+    with pytest.raises(ValueError, match="sums to 0.5; expected proportions"):
+        figures.contribution_heat(shares / 2)
+    with pytest.raises(ValueError, match="is not a finite number at least 0"):
+        figures.contribution_heat(-shares)
+    with pytest.raises(ValueError, match="61 rows; expected 1 to 60"):
+        figures.contribution_heat(pd.concat([shares] * 11).iloc[:61])
 
 
 def test_the_node_split_forest_shows_what_split_evidence_found():

@@ -13,6 +13,7 @@ from PIL import Image
 
 from conftest import BOOK
 from psps_paper.cli.main import main
+from psps_paper.errors import ChapterError
 from psps_paper.figures.style import REDRAW_WIDTH, WIDTH_MM
 from psps_paper.site.figures import chapter_figures, export_figures
 
@@ -100,13 +101,13 @@ def test_a_chapter_whose_stored_outputs_hold_no_figure_is_not_run(tmp_path):
     assert export_figures(tmp_path / "out", chapters=tmp_path) == []
     cell.outputs = []
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "told.ipynb")
-    with pytest.raises(RuntimeError, match="told.ipynb, cell 0: ZeroDivisionError"):
+    with pytest.raises(ChapterError, match="told.ipynb, cell 0: ZeroDivisionError"):
         export_figures(tmp_path / "out", chapters=tmp_path)
 
 
 def test_a_chapter_that_fails_is_named_and_leaves_no_width_behind(tmp_path):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("#"), nbformat.v4.new_code_cell("1 / 0")])
     nbformat.write(notebook, tmp_path / "broken.ipynb")
-    with pytest.raises(RuntimeError, match="broken.ipynb, cell 1: ZeroDivisionError"):
+    with pytest.raises(ChapterError, match="broken.ipynb, cell 1: ZeroDivisionError"):
         chapter_figures(tmp_path / "broken.ipynb", "single")
     assert REDRAW_WIDTH.get() is None

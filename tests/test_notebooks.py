@@ -13,6 +13,7 @@ import nbformat
 import pytest
 
 from conftest import BOOK, chapters
+from psps_paper.errors import ChapterError
 from psps_paper.site import notebooks
 
 CHAPTERS = sorted(BOOK.glob("*.ipynb"))
@@ -133,7 +134,7 @@ def test_a_failing_chapter_is_named_and_left_as_it_was(tmp_path, capsys):
 
 def test_a_chapter_that_writes_to_stderr_fails(tmp_path):
     chapter = make_chapter(tmp_path / "loud.ipynb", "import sys; print('careful', file=sys.stderr)")
-    with pytest.raises(RuntimeError, match="loud.ipynb, cell 1: wrote to stderr: careful"):
+    with pytest.raises(ChapterError, match="loud.ipynb, cell 1: wrote to stderr: careful"):
         notebooks.execute(chapter)
 
 

@@ -11,6 +11,7 @@ from bs4 import BeautifulSoup
 from pypdf import PdfReader
 
 from conftest import ROOT, chapters
+from psps_paper.errors import ChapterError
 from psps_paper.site import printing
 
 CHROMIUM = printing.find_chromium()
@@ -58,7 +59,7 @@ def test_pages_are_found_and_wide_tables_lie_on_their_side(built, print_pdf):
 @browser
 def test_what_would_be_cut_off_is_an_error(built, print_pdf):
     body = '<p style="width:900px">wide</p>'
-    with pytest.raises(RuntimeError, match="too wide for the paper:\n900 px: <p"):
+    with pytest.raises(ChapterError, match="too wide for the paper:\n900 px: <p"):
         print_pdf(printing.document(built, body, title="t", kind="book"))
 
 
@@ -122,7 +123,7 @@ def test_the_front_page_links_to_the_pdfs_that_are_there(front_page):
 
 def test_a_front_page_without_a_place_for_links_is_an_error(front_page):
     front_page.write_text("<p>a</p>", encoding="utf-8")
-    with pytest.raises(RuntimeError, match="index.html has no place"):
+    with pytest.raises(ChapterError, match="index.html has no place"):
         printing.link_pdfs(front_page.parent.parent)
 
 

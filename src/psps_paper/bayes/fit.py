@@ -93,7 +93,7 @@ def fit_bayes(
         ``contrasts`` is not a DataFrame, or a prior is none.
     ValueError
         As ``fit_network``; an option or number out of range; components that cannot be told apart under a flat prior.
-    RuntimeError
+    ConvergenceError
         The integral does not settle.
 
     Notes

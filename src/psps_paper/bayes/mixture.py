@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import scipy
 
+from psps_paper.errors import ConvergenceError
+
 
 def below(x: float | np.ndarray, weight: np.ndarray, mean: np.ndarray, sd: np.ndarray) -> np.ndarray:
     """P(mixture <= x).
@@ -75,7 +77,7 @@ def quantiles(p: np.ndarray, weight: np.ndarray, mean: np.ndarray, sd: np.ndarra
             state = [part[..., go] for part in (low, high, least, centre, turn, target, mean, inverse)]
         else:
             state = [low, high, least, centre, turn, target, mean, inverse]
-    raise RuntimeError("quantiles of the posterior did not settle")
+    raise ConvergenceError("quantiles of the posterior did not settle")
 
 
 def _halfway(low: np.ndarray, high: np.ndarray, centre: np.ndarray, scale: np.ndarray) -> np.ndarray:

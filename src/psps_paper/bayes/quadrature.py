@@ -15,6 +15,7 @@ import numpy as np
 import scipy
 
 from psps_paper.bayes.priors import TauPrior
+from psps_paper.errors import ConvergenceError
 
 # For one axis and for two, the change on doubling the nodes at which a fit stops; the change at which it may stop where
 # doubling no longer helps, because of rounding or of a tail beyond LARGEST_LOG; the finest step.
@@ -158,7 +159,7 @@ def integrate(integrand: Callable, axes: list[Axis], summaries: Callable, moment
 
     Raises
     ------
-    RuntimeError
+    ConvergenceError
         They don't settle.
     """
     step, size = FIRST_STEP, round(REACH / FIRST_STEP)
@@ -181,7 +182,7 @@ def integrate(integrand: Callable, axes: list[Axis], summaries: Callable, moment
         more, new, added = _evaluate(integrand, axes, new[:, (new % 2).any(axis=0)], step)
         log, index = np.concatenate([log, more]), np.concatenate([index, new], axis=1)
         carried = tuple(np.concatenate(both) for both in zip(carried, added, strict=True))
-    raise RuntimeError(
+    raise ConvergenceError(
         f"the integral over tau did not settle: it changed by {change:.1e} on the last doubling of its nodes; "
         "does the prior of tau reach beyond what double precision holds?"
     )

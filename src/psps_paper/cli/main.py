@@ -13,6 +13,7 @@ from importlib.metadata import version
 from typing import NamedTuple
 
 from psps_paper.cli import one_line
+from psps_paper.errors import ChapterError, ConvergenceError
 
 # Characters that move a terminal's cursor, change its colours or reverse the direction of its text
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]")
@@ -116,7 +117,7 @@ def _run(options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 2
-    except (ValueError, OSError, RuntimeError) as error:
+    except (ValueError, OSError, ConvergenceError, ChapterError) as error:
         print(f"psps-paper: {one_line(str(error))}", file=sys.stderr)
         return 2
 

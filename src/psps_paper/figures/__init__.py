@@ -6,6 +6,7 @@ from psps_paper.figures.drawing import Drawing, save, to_svg
 from psps_paper.figures.engine import time_growth
 from psps_paper.figures.flow import prisma_flow
 from psps_paper.figures.forest import forest_network, forest_responders
+from psps_paper.figures.heat import contribution_heat, net_heat_map
 from psps_paper.figures.intervals import funnel, interval_strip
 from psps_paper.figures.league import league_direct, league_heat
 from psps_paper.figures.network import network_graph, network_of
@@ -26,6 +27,7 @@ __all__ = [
     "Drawing",
     "bubble",
     "contour_funnel",
+    "contribution_heat",
     "cumulative_ranks",
     "effect_direction",
     "forest_comparisons",
@@ -40,6 +42,7 @@ __all__ = [
     "interval_strip",
     "league_direct",
     "league_heat",
+    "net_heat_map",
     "network_graph",
     "network_of",
     "node_split_forest",

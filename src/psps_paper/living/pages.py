@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from psps_paper.book.display import Shown, folded, sentence, show
 from psps_paper.book.trials import trial_funnel
 from psps_paper.figures import (
+    contribution_heat,
     forest_comparisons,
     forest_network,
     forest_pages,
     hasse_diagram,
     league_direct,
+    net_heat_map,
     network_graph,
     node_split_forest,
     prisma_flow,
@@ -20,16 +23,25 @@ from psps_paper.figures import (
     rob_domains,
     rob_stacked,
 )
+from psps_paper.figures.heat import MOST_COLUMNS
 from psps_paper.living.analyses import rob_shares
 from psps_paper.living.review import CERTAINTY_NOTE, Review
 from psps_paper.living.study_table import judged_columns
-from psps_paper.network import decompose_q, league_with_direct, partial_order, split_evidence
+from psps_paper.network import (
+    contribution_matrix,
+    decompose_q,
+    league_with_direct,
+    net_heat,
+    partial_order,
+    split_evidence,
+)
 from psps_paper.network.orientation import orient
 
 TIER = "recomputed"
 JUDGED_STUDIES = 60  # in one figure
 # Treatments whose ranks are drawn one panel each, and columns of a league table that a page has room for
 FEW, COLUMNS = 8, 8
+DIRECT_ROWS = 20  # of a heat map, with names of several lines
 
 
 def network_parts(review: Review, outcome: str) -> list[Shown]:
@@ -82,7 +94,7 @@ def evidence_parts(review: Review, outcome: str) -> list[Shown]:
         which = f", part {number} of {len(pages)}" if len(pages) > 1 else ""
         caption = f"{label}: studies by comparison with weights, pooled and network estimates{which}."
         parts.append(show(drawing, tier=TIER, caption=caption))
-    parts += _splits(review, outcome)
+    parts += _splits(review, outcome) + _heat_maps(review, outcome)
     unit = f"log {scale['unit']}" if scale["ratio"] else scale["unit"]
     funnel = trial_funnel(fit, order, unit=unit, name=f"funnel-{k}")
     return [*parts, show(funnel, tier=TIER, caption=f"{label}: comparison-adjusted funnel plot.")]
@@ -106,6 +118,28 @@ def _splits(review: Review, outcome: str) -> list[Shown]:
         )
         caption = f"{label}: direct against indirect evidence by comparison{', with the global test' if last else ''}."
         parts.append(show(drawing, tier=TIER, caption=caption))
+    return parts
+
+
+def _heat_maps(review: Review, outcome: str) -> list[Shown]:
+    """Net heat, where designs can disagree, and contributions to the comparisons with the reference, folded."""
+    k, label, fit = review.outcomes.index(outcome) + 1, review.label(outcome), review.network(outcome).fit
+    heat, reference, parts = net_heat(fit), review.reference(outcome), []
+    if 2 <= len(heat) <= MOST_COLUMNS:
+        caption = f"{label}: net heat plot, which designs disagree with which others."
+        parts.append(show(net_heat_map(heat, name=f"net-heat-{k}"), tier=TIER, caption=caption))
+    elif len(heat):
+        parts.append(sentence(f"{label}: {len(heat)} designs are too many for a net heat plot."))
+    first, second = np.triu_indices(len(fit.treatments), 1)
+    against = [reference in (fit.treatments[i], fit.treatments[j]) for i, j in zip(first, second, strict=True)]
+    shares = contribution_matrix(fit)[against]
+    direct = list(shares.columns)
+    for start in range(0, len(direct), DIRECT_ROWS):
+        which = "" if len(direct) <= DIRECT_ROWS else f", part {start // DIRECT_ROWS + 1}"
+        drawing = contribution_heat(shares, direct[start : start + DIRECT_ROWS], name=f"contributions-{k}-{start + 1}")
+        caption = f"{label}: contribution of each direct comparison, in percent{which}."
+        shown = show(drawing, tier=TIER, caption=caption)
+        parts.append(folded(shown, f"What each direct comparison contributes{which}"))
     return parts
 
 

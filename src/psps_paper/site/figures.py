@@ -18,6 +18,7 @@ from typing import Any
 import nbformat
 
 from psps_paper.book import display
+from psps_paper.errors import ChapterError
 from psps_paper.figures.drawing import FORMATS, Drawing, check_formats, drawing_files, page_high, with_letter
 from psps_paper.figures.style import REDRAW_WIDTH, Width
 from psps_paper.tables.files import replace_files
@@ -77,7 +78,7 @@ def captioned_figures(chapter: Path, width: Width = "double") -> list[tuple[Draw
 
     Raises
     ------
-    RuntimeError
+    ChapterError
         Naming chapter and cell, where its code fails.
     """
     namespace: dict = {"__name__": "__main__"}
@@ -93,7 +94,7 @@ def captioned_figures(chapter: Path, width: Width = "double") -> list[tuple[Draw
                 try:
                     exec(compile(source, f"{chapter.name}, cell {position}", "exec"), namespace)
                 except Exception as error:
-                    raise RuntimeError(f"{chapter.name}, cell {position}: {type(error).__name__}: {error}") from error
+                    raise ChapterError(f"{chapter.name}, cell {position}: {type(error).__name__}: {error}") from error
     finally:
         REDRAW_WIDTH.reset(token)
     return list(zip(drawings, captions, strict=True))

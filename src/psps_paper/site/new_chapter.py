@@ -13,6 +13,7 @@ from pathlib import Path
 
 import nbformat
 
+from psps_paper.errors import ChapterError
 from psps_paper.site.notebooks import execute, serialise
 from psps_paper.tables.files import write_atomically
 
@@ -72,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         path = new_chapter(options.name, options.folder)
-    except (ValueError, OSError, RuntimeError) as error:
+    except (ValueError, OSError, ChapterError) as error:
         print(error, file=sys.stderr)
         return 2
     print(f"wrote {path}; put this line under a part of _toc.yml:\n      - file: {options.folder.name}/{options.name}")

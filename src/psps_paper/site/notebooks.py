@@ -17,6 +17,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from psps_paper.errors import ChapterError
 from psps_paper.tables.files import write_atomically
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -74,7 +75,7 @@ def execute(path: Path, timeout: int = 120) -> bool:
 
     Raises
     ------
-    RuntimeError
+    ChapterError
         Where a cell raises or writes to stderr; the file is left as it was.
     """
     before = path.read_bytes()
@@ -89,11 +90,11 @@ def execute(path: Path, timeout: int = 120) -> bool:
     try:
         client.execute()
     except CellExecutionError as error:
-        raise RuntimeError(f"{path.name}: {error}") from None
+        raise ChapterError(f"{path.name}: {error}") from None
     for position, cell in enumerate(notebook.cells):
         for output in cell.get("outputs", []):
             if output.get("name") == "stderr":
-                raise RuntimeError(f"{path.name}, cell {position}: wrote to stderr: {output.text.strip()}")
+                raise ChapterError(f"{path.name}, cell {position}: wrote to stderr: {output.text.strip()}")
     after = serialise(notebook, path.stem)
     if after != before:
         write_atomically(path, after)
@@ -119,7 +120,7 @@ def main(arguments: list[str] | None = None) -> int:
         for chapter, run in runs.items():
             try:
                 print(f"{chapter}: {'changed' if run.result() else 'unchanged'}", flush=True)
-            except (RuntimeError, OSError, ValueError) as error:
+            except (ChapterError, OSError, ValueError) as error:
                 failed += 1
                 print(error if str(chapter) in str(error) else f"{chapter}: {error}", file=sys.stderr, flush=True)
     return 1 if failed else 0

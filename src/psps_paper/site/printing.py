@@ -26,6 +26,7 @@ import yaml
 from pypdf import PdfReader
 
 from psps_paper.book.display import TIERS
+from psps_paper.errors import ChapterError
 from psps_paper.tables.files import write_atomically
 
 # No request leaves the machine, whatever a page asks for.
@@ -221,7 +222,7 @@ def printer(built: Path) -> Iterator:
             page.evaluate("document.fonts.ready.then(() => true)")
             cut = page.evaluate(_FIT, [TEXT_WIDTH, WIDE_TEXT_WIDTH])
             if cut:
-                raise RuntimeError("too wide for the paper:\n" + "\n".join(cut))
+                raise ChapterError("too wide for the paper:\n" + "\n".join(cut))
             printed = page.pdf(
                 prefer_css_page_size=True,
                 print_background=True,
@@ -261,7 +262,7 @@ def link_pdfs(built: Path) -> None:
     text = front.read_text(encoding="utf-8")
     marked = _MARK.sub(f'<p class="psps-pdf">{links}</p>', text)
     if marked == text and not _MARK.search(text):
-        raise RuntimeError(f"{front.name} has no place for the links to the PDFs")
+        raise ChapterError(f"{front.name} has no place for the links to the PDFs")
     write_atomically(front, marked.encode())
 
 
@@ -298,7 +299,7 @@ def main(arguments: list[str] | None = None) -> int:
                 f"{options.built / FOLDER / name}: {pages} pages,"
                 f" {(options.built / FOLDER / name).stat().st_size / 1e6:.1f} MB"
             )
-    except (OSError, RuntimeError) as error:
+    except (OSError, ChapterError) as error:
         print(f"psps-paper: {error}", file=sys.stderr)
         return 1
     return 0

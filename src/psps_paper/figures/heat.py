@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from psps_paper.figures import layout, palette, style
 from psps_paper.figures.drawing import Drawing
 from psps_paper.figures.style import PAPER, SMALL_FONT_SIZE, Width
-from psps_paper.formatting import number
+from psps_paper.formatting import half_unit, number
 
 MOST_COLUMNS = 60
 WIDEST_CELL = 70.0  # points
@@ -66,12 +66,21 @@ def net_heat_map(heat: pd.DataFrame, *, width: Width = "double", name: str = "ne
     order = sorted(range(len(values)), key=lambda k: (-values[k, k], str(heat.index[k])))
     values, designs = values[np.ix_(order, order)], [str(heat.index[k]) for k in order]
     largest = float(np.abs(values).max()) or 1.0
-    scale = _Scale(AROUND_ZERO, -largest, largest, lambda value: number(value, 1))
+    decimals = 1 if largest >= 1 else 2
+    scale = _Scale(
+        AROUND_ZERO,
+        -largest,
+        largest,
+        lambda value: number(value, decimals) if abs(value) >= half_unit(decimals) else "",
+    )
     keys = [
-        layout.Key(f"{number(largest, 1)}: without the column's design the row fits better", palette.TOWARDS_LATER),
-        layout.Key(f"{number(-largest, 1)}: without it the row fits worse", palette.TOWARDS_FIRST),
+        layout.Key(f"{high}: without the column's design the row fits better", palette.TOWARDS_LATER),
+        layout.Key(f"{low}: without it the row fits worse", palette.TOWARDS_FIRST),
     ]
-    note = "Rows and columns are the same designs. Each cell: by how much the row's part of Q between designs falls."
+    note = (
+        "Rows and columns are the same designs. Each cell: by how much the row's part of Q between designs falls. "
+        f"Blank: by less than {blank:g}."
+    )
     figure = _heat(values, designs, scale, keys, note, width)
     data = pd.DataFrame(
         [(row, column, values[i, j]) for (i, row), (j, column) in itertools.product(enumerate(designs), repeat=2)],
@@ -137,7 +146,7 @@ def contribution_heat(
         layout.Key("100 %", palette.TOWARDS_FIRST),
     ]
     listed = ", ".join(f"{k} {estimate}" for k, estimate in enumerate(estimates, 1))
-    note = f"Rows: direct comparisons. Columns: network estimates, each 100 % in all: {listed}."
+    note = f"Rows: direct comparisons. Columns: network estimates, each 100 % in all: {listed}. Blank: less than 0.5 %."
     figure = _heat(percent.T, drawn, scale, keys, note, width)
     data = pd.DataFrame(
         [
@@ -194,6 +203,7 @@ def _heat(
         vmax=scale.high,
         cbar=False,
         annot=written if fits else None,
+        mask=written == "",
         fmt="",
         annot_kws={"fontsize": small, "va": "center_baseline"},
         linewidths=0.8,
@@ -201,7 +211,8 @@ def _heat(
         xticklabels=False,
         yticklabels=False,
     )
-    for text, value in zip(axes.texts, values.flat, strict=fits):
+    axes.collections[0].set_clip_on(False)
+    for text, value in zip(axes.texts, values[written != ""], strict=fits):
         text.set_color(palette.text_on(scale.colour(value)))
     for k, text in enumerate(texts):
         layout.write(canvas, 1, below + (n_rows - k - 0.5) * along, text, small)

@@ -67,12 +67,9 @@ def net_heat_map(heat: pd.DataFrame, *, width: Width = "double", name: str = "ne
     values, designs = values[np.ix_(order, order)], [str(heat.index[k]) for k in order]
     largest = float(np.abs(values).max()) or 1.0
     decimals = 1 if largest >= 1 else 2
-    scale = _Scale(
-        AROUND_ZERO,
-        -largest,
-        largest,
-        lambda value: number(value, decimals) if abs(value) >= half_unit(decimals) else "",
-    )
+    blank = half_unit(decimals)
+    high, low = number(largest, decimals), number(-largest, decimals)
+    scale = _Scale(AROUND_ZERO, -largest, largest, lambda value: number(value, decimals) if abs(value) >= blank else "")
     keys = [
         layout.Key(f"{high}: without the column's design the row fits better", palette.TOWARDS_LATER),
         layout.Key(f"{low}: without it the row fits worse", palette.TOWARDS_FIRST),

@@ -302,6 +302,22 @@ def test_glued_values_have_their_tier(monkeypatch):
     assert parsed(glued["n_c_te"]).find("span")["class"] == ["value", "value-implied"]
 
 
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (
+            lambda: display.glue_values("recomputed", n_studies=49),
+            r"n_studies=49: expected the text .*str\(n_studies\)",
+        ),
+        (lambda: display.glue_texts(share=0.5), r"share=0\.5: .*formatting\.number\(share, decimals=2\)"),
+    ],
+)
+def test_a_number_that_nobody_formatted_is_not_glued(monkeypatch, call, said):
+    monkeypatch.setattr(display, "glue", lambda *args, **kwargs: pytest.fail("glued"))
+    with pytest.raises(ValueError, match=said):
+        call()
+
+
 def test_claim_in_prose_carries_its_verdict_and_leads_to_its_row(checked):
     link = parsed(claim_span(checked.loc["discussion.epidural_share"])).find("a")
     assert link.get_text() == "32.7\u202f%"

@@ -643,7 +643,7 @@ def test_one_p_for_both_files_of_the_case(tmp_path):
 
 # --- a new one cannot be forgotten ------------------------------------------------------------------------------------
 
-# Public functions of the engine that are no result of contrasts of one network
+# Public functions of the engine that are no result of contrasts of one network (test_new_functions.py asks for the rest)
 NO_RESULT = {
     "fit_networks": "many data sets of one design; agrees with fit_network, which tests prove",
     "network_from_pooled": "of pooled contrasts: test_network_properties.py",
@@ -669,12 +669,6 @@ NO_RESULT = {
 }
 
 
-def public_functions() -> set[str]:
-    """Names of the public functions of networks and of one comparison; for effects see test_effects_properties.py."""
-    modules = [importlib.import_module(f"psps_paper.{name}") for name in ("network", "pairwise", "bayes")]
-    return {name for module in modules for name in module.__all__ if inspect.isfunction(getattr(module, name))}
-
-
 @pytest.mark.parametrize("measure", ["SMD", "MD", "OR", "RD"])
 def test_contrasts_do_not_depend_on_the_order_of_arms(measure):
     arms = pd.DataFrame(
@@ -693,13 +687,6 @@ def test_contrasts_do_not_depend_on_the_order_of_arms(measure):
     ]
     for other in made[1:]:
         assert_same(plain(made[0], {}), plain(other, {}))
-
-
-def test_every_public_result_is_tested_here():
-    tested = {name.partition(",")[0].rpartition(".")[2] for name in OF_CONTRASTS}
-    missing = sorted(public_functions() - tested - set(NO_RESULT))
-    assert not missing, f"add to OF_CONTRASTS how the result is called: {', '.join(missing)}"
-    assert set(NO_RESULT) <= public_functions()
 
 
 def test_every_chapter_is_tested_here():

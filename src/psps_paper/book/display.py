@@ -272,15 +272,36 @@ def value_span(text: str, tier: str) -> str:
 
 
 def glue_values(tier: str, **values: str) -> None:
-    """Make numbers of this edition available to prose: names and formatted texts, all of one tier."""
+    """Make numbers of this edition available to prose: names and formatted texts, all of one tier.
+
+    Raises
+    ------
+    ValueError
+        A value is no text, so that nobody decided its digits; or the tier is none.
+    """
     for name, text in values.items():
-        glue(name, Shown(value_span(text, tier), text), display=False)
+        glue(name, Shown(value_span(_as_formatted(name, text), tier), text), display=False)
 
 
 def glue_texts(**texts: str) -> None:
-    """Make words that depend on the state of the data available to prose."""
+    """Make words that depend on the state of the data available to prose.
+
+    Raises
+    ------
+    ValueError
+        A value is no text.
+    """
     for name, text in texts.items():
-        glue(name, Shown(html.escape(text), text), display=False)
+        glue(name, Shown(html.escape(_as_formatted(name, text)), text), display=False)
+
+
+def _as_formatted(name: str, text: str) -> str:
+    if not isinstance(text, str):
+        raise ValueError(
+            f"{name}={text!r}: expected the text that the sentence shows, such as str({name}) for a count or"
+            f" formatting.number({name}, decimals=2)"
+        )
+    return text
 
 
 def _text(value: Any) -> str:

@@ -43,7 +43,7 @@ def table(*rows: tuple) -> pd.DataFrame:
         ([*TWO_ARM, ("s4", "A", None, 0.1, 0.2)], "row 3, column treat2: missing label"),
         ([*TWO_ARM, (np.nan, "A", "B", 0.1, 0.2)], "row 3, column study: missing label"),
         ([*TWO_ARM, ("s4", "A", "B", "much", 0.2)], "column te: expected numbers.*much"),
-        ([("s1", "A", "B", np.nan, 0.2)], "none of 1 rows has both te and se"),
+        ([("s1", "A", "B", np.nan, 0.2)], "none of the 1 rows has both te and se"),
         (
             [*TWO_ARM, ("trial", "A", "B", 0.1, 0.2), ("trial", "B", "C", 0.1, 0.2)],
             "study 'trial' compares 3 treatments .A, B, C. and needs 3 contrasts.*missing: A vs C",
@@ -85,7 +85,7 @@ def test_bad_contrasts(rows, message):
 
 
 def test_no_rows():
-    with pytest.raises(ValueError, match="none of 0 rows"):
+    with pytest.raises(ValueError, match="none of the 0 rows"):
         fit_network(table())
 
 
@@ -120,7 +120,7 @@ def test_nullable_columns_give_the_same_fit():
     [("caf\u00e9", "cafe\u0301"), ("A", "A "), ("two words", "two\u00a0words"), ("two words", "two  words")],
 )
 def test_labels_that_look_alike_are_refused_not_taken_for_two(first, second):
-    named = f"{re.escape(ascii(first))} and {re.escape(ascii(second))} differ only in blanks"
+    named = f"{re.escape(ascii(first))} and {re.escape(ascii(second))} differ only in spaces"
     rows = [("s1", first, "B", 0.3, 0.2), ("s2", second, "B", 0.1, 0.2)]
     with pytest.raises(ValueError, match=f"treatment labels {named}"):
         fit_network(table(*rows))

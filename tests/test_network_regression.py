@@ -81,7 +81,7 @@ def test_slopes_of_one_study_are_left_out_and_named():
     rows = pd.concat([table(), pd.DataFrame([("new", "D", "P", 0.4, 0.2)], columns=COLUMNS)])
     covariate = {**COVARIATE, "new": 30.0}
     fit = network_meta_regression(rows, covariate, "P", "independent", 0.05)
-    assert fit.left_out == ("x:D",) and "taken as 0: x:D" in fit.notes[-1]
+    assert fit.left_out == ("x:D",) and "fixed at 0: x:D" in fit.notes[-1]
     assert fit.coefficients.loc["D", ["estimate", "se"]].tolist() == pytest.approx([0.4, np.sqrt(0.04 + 0.05)])
     # Its study then tells nothing of the others, but shifts the centre
     without = network_meta_regression(table(), COVARIATE, "P", "independent", 0.05)
@@ -105,8 +105,8 @@ def test_slopes_of_0_leave_the_network():
         (COVARIATE.drop("4"), {}, "covariate 'age': study '4' has no value"),
         (COVARIATE.astype(object).where(COVARIATE.index != "4", "old"), {}, "covariate 'age': study '4' has 'old'"),
         (COVARIATE.where(COVARIATE.index != "4"), {}, "covariate 'age': study '4' has nan"),
-        (COVARIATE * 0 + 2, {}, "covariate 'age': it is 2 in all studies"),
-        (COVARIATE.rename("A"), {}, "its term 'A' is the name of a treatment too"),
+        (COVARIATE * 0 + 2, {}, "covariate 'age': the value is 2 in all studies"),
+        (COVARIATE.rename("A"), {}, "its term 'A' is also the name of a treatment"),
         (pd.concat([COVARIATE, COVARIATE.head(1)]), {}, "covariate 'age': study '0' appears twice"),
         ([1, 2, 3], {}, "covariate: list given"),
         (COVARIATE, {"tau2": "PM"}, "tau2='PM'"),
@@ -122,5 +122,5 @@ def test_a_slope_without_a_study_of_the_reference_is_an_error():
     rows = pd.DataFrame(
         [("1", "A", "P", 0.1, 0.2), ("2", "A", "B", 0.3, 0.2), ("3", "A", "B", 0.5, 0.2)], columns=COLUMNS
     )
-    with pytest.raises(ValueError, match="covariate 'x': the studies cannot tell its slopes from the effects"):
+    with pytest.raises(ValueError, match="covariate 'x': the studies cannot separate its slopes from the effects"):
         network_meta_regression(rows, {"1": 1, "2": 2, "3": 5}, "P")

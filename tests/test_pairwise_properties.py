@@ -188,8 +188,11 @@ BAD = [
     (lambda: egger_test([1, 2, 3], [1, 1, 1]), "se: all are equal"),
     (lambda: three_level([1, 2, 3], [1, 1, 1], list("abc")), "every label is different"),
     (lambda: three_level([1, 2, 3], [1, 1, 1], list("aaa")), "cluster: 1 is not at least 2"),
-    (lambda: three_level([1, 2, 3], [1, 1, 1], None), "cluster: expected 3 labels without gaps"),
-    (lambda: three_level([1, 2, 3], [1, 1, 1], ["a", "a", float("nan")]), "cluster: expected 3 labels without gaps"),
+    (lambda: three_level([1, 2, 3], [1, 1, 1], None), "cluster: expected 3 labels with none missing"),
+    (
+        lambda: three_level([1, 2, 3], [1, 1, 1], ["a", "a", float("nan")]),
+        "cluster: expected 3 labels with none missing",
+    ),
     (lambda: three_level([1, 2, 3j], [1, 1, 1], list("aab")), "column te: complex numbers given; expected real"),
     (lambda: selection_model([1, 2, 3], [1, 1, 1], steps=()), r"^steps: \[\] are not p-values"),
     (lambda: selection_model([1, 2, 3], [1, 1, 1], steps=("x",)), r"^steps: \('x',\) are not numbers$"),
@@ -198,8 +201,8 @@ BAD = [
         "^moderators, column g: 'a' in every row",
     ),
     (lambda: meta_regression([1, 2, 3], [1, 1, 1], "dose"), "^moderators: str given; expected a DataFrame$"),
-    (lambda: three_level([1, 2, 3], [1, 1, 1], ["a", None, "b"]), "expected 3 labels without gaps"),
-    (lambda: robust_meta_analysis([1, 2], [1, 1], ["a"]), "study: expected 2 labels without gaps"),
+    (lambda: three_level([1, 2, 3], [1, 1, 1], ["a", None, "b"]), "expected 3 labels with none missing"),
+    (lambda: robust_meta_analysis([1, 2], [1, 1], ["a"]), "study: expected 2 labels with none missing"),
     (lambda: robust_meta_analysis([1, 2], [1, 1], [1, 2], rho=2), "rho: 2 is not between 0 and 1"),
 ]
 

@@ -110,7 +110,7 @@ def test_the_table_of_methods_says_which_changes_the_answer():
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda: trim_and_fill([1, 2, 3], [0.1, 0.1, 0.1]), "cannot tell the side"),
+        (lambda: trim_and_fill([1, 2, 3], [0.1, 0.1, 0.1]), "cannot determine it"),
         (lambda: trim_and_fill([1, 2, 3], [0.1, 0.2, 0.1], "XX"), "tau2: 'XX'"),
         (lambda: rank_test([1, 2, 3], [0.1, 0.1, 0.1]), "se: all are equal"),
         (lambda: selection_model(TE, SE, (0.5, 0.1)), "ascending order"),
@@ -119,7 +119,7 @@ def test_the_table_of_methods_says_which_changes_the_answer():
         (lambda: small_sample_meta_analysis(TE, SE, "DL", "kenward-roger"), "Kenward-Roger is defined for REML"),
         (lambda: small_sample_meta_analysis(TE, SE, method="classic", ad_hoc="se"), "ad_hoc"),
         (lambda: subgroup_analysis(TE, SE, ["a", "b", None, "a", "b"]), "by, row 2"),
-        (lambda: tau2_interval(TE, SE, "PL", "DL"), "profile likelihood goes with ML or REML"),
+        (lambda: tau2_interval(TE, SE, "PL", "DL"), "profile likelihood needs ML or REML"),
         (lambda: meta_regression(TE, [0.1, 0.2, 0.3, 0.4, 0], None), "studies, row 4, column se: 0.0"),
     ],
 )

@@ -147,7 +147,7 @@ def test_double_zeros_change_nothing_where_they_say_nothing():
         (lambda: binomial_normal([0, 0], [9, 8], [1, 2], [9, 9]), "events1: in every study group 1 has no events"),
         (lambda: binomial_normal([0, 3], [9, 8], [3, 0], [9, 9]), "no finite estimate"),
         (lambda: binomial_normal([1.5], [9], [3], [9]), "events1: 1.5 is not a whole number"),
-        (lambda: binomial_normal_proportion([0, 0], [4, 5]), "events: there are none"),
+        (lambda: binomial_normal_proportion([0, 0], [4, 5]), "events: there are no events, or only events"),
     ],
 )
 def test_errors_say_what_is_wrong(call, message):

@@ -41,7 +41,7 @@ def metafor_script(fit: NetworkFit) -> str:
     Checked against: run in R 4.2.2 with metafor 3.8-1 (validation/README.md).
     """
     if fit.method == "pooled":
-        raise ValueError("a network from pooled contrasts has no studies; fit_network is needed")
+        raise ValueError("a network from pooled contrasts has no studies; expected a fit of fit_network")
     rows, shared = basic_contrasts(fit)
     lines = [
         f"# {len(rows)} contrasts, checked in R against psps-paper {versions()['psps-paper']}.",

@@ -1,4 +1,4 @@
-"""Network meta-analysis of events that are rare: Mantel-Haenszel, and the exact conditional likelihood."""
+"""Network meta-analysis of rare events: Mantel-Haenszel, and the exact conditional likelihood."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from psps_paper.network.results import Result, as_text, pairs_frame, square, wit
 BinaryMethod = Literal["MH", "NCH"]
 METHOD_NAMES = {"MH": "Mantel-Haenszel", "NCH": "non-central hypergeometric likelihood"}
 COLUMNS = ["study", "treatment", "events", "n"]
-# The exact likelihood sums over all counts: more people than this take too long
+# The exact likelihood sums over all counts; with more people than this it takes too long
 LARGEST_EXACT = 10_000_000
 # Added to events and non-events by continuity="pooled"
 INCREMENT = 0.5
@@ -35,10 +35,10 @@ class BinaryNetworkFit(Result):
     te_common, se_common, lower_common, upper_common, p_common : DataFrame [treatment x treatment]
         Log odds ratios, row against column, with standard errors, normal limits and p-values.
     te_direct, se_direct : DataFrame [treatment x treatment]
-        By the same method from the two arms of studies that compare both; NaN where there are none or their odds
+        By the same method from the two arms of the studies that compare both; NaN where there are none or the odds
         ratio is 0 or infinite.
     treatments : list of str
-        Sorted; the treatments left after the exclusions.
+        The treatments that remain after the exclusions, sorted.
     method : {"MH", "NCH"}
     continuity : str or None
     q, df_q, p_q : float
@@ -46,10 +46,10 @@ class BinaryNetworkFit(Result):
     log_likelihood : float
         At its maximum, for "NCH"; NaN for "MH".
     n_studies, n_arms, n_designs : int
-        Used in the fit; a design is the set of treatments that a study compares.
+        Numbers used in the fit; a design is the set of treatments that a study compares.
     level : float
     arms : DataFrame [study, treatment, events, n]
-        Used in the fit, with what ``continuity`` added.
+        The arms used in the fit, including the additions of ``continuity``.
     excluded : DataFrame [study, treatment, events, n, reason]
         Arms that were not used.
     """
@@ -101,12 +101,12 @@ class BinaryNetworkFit(Result):
         return square(self._direct[1], self.treatments)
 
     def to_frame(self) -> pd.DataFrame:
-        """All pairs of treatments: treat1, treat2, te_common, ..., p_common, te_direct, se_direct."""
+        """Return all pairs of treatments: treat1, treat2, te_common, ..., p_common, te_direct, se_direct."""
         names = ["te_common", "se_common", "lower_common", "upper_common", "p_common", "te_direct", "se_direct"]
         return pairs_frame(self.treatments, {name: getattr(self, name) for name in names})
 
     def summary(self) -> str:
-        """Log odds ratios, inconsistency and what was left out, as text."""
+        """Format the log odds ratios, the inconsistency and the exclusions as text."""
         lines = [
             (
                 f"Network meta-analysis by {METHOD_NAMES[self.method]} of {self.n_studies} studies "
@@ -127,20 +127,20 @@ class BinaryNetworkFit(Result):
 def fit_binary_network(
     arms: pd.DataFrame, method: BinaryMethod = "MH", continuity: Literal["pooled"] | None = None, level: float = 0.95
 ) -> BinaryNetworkFit:
-    """Fit a common-effect network meta-analysis of odds ratios to few events.
+    """Fit a common-effect network meta-analysis of odds ratios to rare events.
 
     Parameters
     ----------
     arms : DataFrame [study, treatment, events, n]
-        One row an arm; other columns are not used.
+        One row per arm; other columns are ignored.
     method : {"MH", "NCH"}
         "MH": within each design, the set of treatments that a study compares, Mantel-Haenszel log odds ratios of all
         pairs made consistent, with Greenland's covariance; then generalised least squares over the designs.
-        "NCH": the maximum of the exact likelihood of each study's events given their sum (Fisher's non-central
-        hypergeometric distribution, multivariate for three and more arms).
+        "NCH": maximum likelihood with the exact distribution of each study's events given their sum (Fisher's
+        non-central hypergeometric distribution, multivariate for three and more arms).
     continuity : {None, "pooled"}
-        What happens to arms whose treatment has no events (or nothing but events) in all studies of its design.
-        None: they are left out. "pooled", for "MH" only: 0.5 is added to events and non-events of all arms of that
+        How to treat arms whose treatment has no events (or only events) in all studies of its design.
+        None: exclude them. "pooled", for "MH" only: add 0.5 to events and non-events of all arms of that
         design.
     level : float
         Of all intervals.
@@ -148,22 +148,22 @@ def fit_binary_network(
     Returns
     -------
     BinaryNetworkFit
-        ``excluded`` lists the arms that say nothing, with the reason: those of studies with no events (or only
-        events) at all, of treatments as above, and arms that are then alone in their study.
+        ``excluded`` lists the arms without information, with the reason: those of studies with no events (or only
+        events), those of treatments as above, and arms that these exclusions leave alone in their study.
 
     Raises
     ------
     TypeError
         ``arms`` is not a DataFrame.
     ValueError
-        A column or label is missing; a treatment twice in a study; counts that are no counts, or not whole under
-        "NCH"; no study or no connected network left; odds ratios that are 0 or infinite (treatments are named);
-        continuity with "NCH".
+        A column or label is missing; a treatment appears twice in a study; a count is not valid, or not whole under
+        "NCH"; no study or no connected network is left; odds ratios are 0 or infinite (treatments are named);
+        continuity is given with "NCH".
 
     Source: Efthimiou et al. 2019 (Stat Med 38:2992); Greenland 1989 (covariance of Mantel-Haenszel estimators of
     several groups); Robins, Breslow & Greenland 1986. Exact likelihood: Stijnen, Hamza & Ozdemir 2010.
-    Checked against: netmeta 2.8-2 netmetabin(method = "MH"); for "NCH" an own maximum in R, since netmeta maximises
-    an approximation with replacement.
+    Checked against: netmeta 2.8-2 netmetabin(method = "MH"); for "NCH" our own maximisation in R, because netmeta
+    maximises an approximation with replacement.
 
     Examples
     --------
@@ -222,7 +222,7 @@ def fit_binary_network(
 
 
 def _read_arms(arms: pd.DataFrame, *, whole: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Study, treatment, events and n, checked and sorted by study and treatment."""
+    """Check the arms and return study, treatment, events and n, sorted by study and treatment."""
     if not isinstance(arms, pd.DataFrame):
         raise TypeError(f"arms: {type(arms).__name__} given; expected a DataFrame with columns {COLUMNS}")
     absent = [name for name in COLUMNS if list(arms.columns).count(name) != 1]
@@ -241,7 +241,7 @@ def _read_arms(arms: pd.DataFrame, *, whole: bool) -> tuple[np.ndarray, np.ndarr
             )
         seen.add(pair)
     most = LARGEST_EXACT if whole else LARGEST
-    # A missing count is none of these.
+    # Comparisons with a missing count are false.
     wrong = [
         ("events", events, (events < 0) | (events > most), f"is not a number from 0 to {most:g}"),
         ("n", n, (n < 1) | (n > most), f"is not a number from 1 to {most:g}"),
@@ -281,9 +281,9 @@ def _counts(arms: pd.DataFrame, name: str) -> np.ndarray:
 def _informative(
     study: np.ndarray, treatment: np.ndarray, events: np.ndarray, n: np.ndarray, *, pooled: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Events and people, with what ``pooled`` adds, and the reason why an arm says nothing of odds ratios, or "".
+    """Return events and people, with the additions of ``pooled``, and the reason to exclude each arm, or "".
 
-    Repeated until nothing changes: an arm that goes can leave a study without events, or alone.
+    Repeats until nothing changes: an exclusion can leave a study without events, or with a single arm.
     """
     study, treatment = (np.unique(names, return_inverse=True)[1] for names in (study, treatment))
     events, n = events.copy(), n.copy()
@@ -308,19 +308,19 @@ def _informative(
             fresh = rows[where]
             reason[fresh[reason[fresh] == ""]] = why
     else:
-        raise ValueError("arms: no study has two arms whose events tell their odds apart")
+        raise ValueError("arms: no study has two arms whose events give information on their odds ratio")
     return events, n, reason
 
 
 def _extremes(group: np.ndarray, events: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows whose group has no events at all, and those whose group has nothing else."""
+    """Return which rows belong to a group with no events, and which to a group with only events."""
     code = np.unique(group, return_inverse=True)[1]
     total, people = np.bincount(code, events), np.bincount(code, n)
     return (total == 0)[code], (total == people)[code]
 
 
 def _design_of_rows(study: np.ndarray, treatment: np.ndarray) -> np.ndarray:
-    """A number for the set of treatments of each row's study."""
+    """Number the design, the set of treatments, of each row's study."""
     sets: dict[int, set[int]] = {}
     for one, arm in zip(study.tolist(), treatment.tolist(), strict=True):
         sets.setdefault(one, set()).add(arm)
@@ -329,12 +329,12 @@ def _design_of_rows(study: np.ndarray, treatment: np.ndarray) -> np.ndarray:
 
 
 def _treatments(study: np.ndarray, treatment: np.ndarray) -> list[str]:
-    """Sorted, and connected by the studies."""
+    """List the treatments, sorted, after checking that the studies connect them."""
     some_arm = dict(zip(study, treatment, strict=True))
     parts = connected_parts([some_arm[one] for one in study], treatment.tolist())
     if len(parts) > 1:
         raise ValueError(
-            f"arms: what is left after exclusions is not connected; it has {len(parts)} parts: "
+            f"arms: the network left after exclusions is not connected; it has {len(parts)} parts: "
             + "; ".join(str(sorted(part)) for part in parts)
         )
     return sorted(parts[0])
@@ -361,7 +361,7 @@ class _Design:
 def _designs(
     study: np.ndarray, treatment: np.ndarray, events: np.ndarray, n: np.ndarray, treatments: list[str]
 ) -> list[_Design]:
-    """Of arms that are sorted by study and treatment."""
+    """Group arms, sorted by study and treatment, into designs."""
     position = {name: k for k, name in enumerate(treatments)}
     studies: dict[str, list[int]] = {}
     for k, one in enumerate(study):
@@ -378,7 +378,7 @@ def _designs(
 
 
 def _mantel_haenszel(designs: list[_Design], treatments: list[str]) -> tuple[np.ndarray, np.ndarray, float, int]:
-    """Effects against the first treatment, their covariance, Q between designs and its degrees of freedom."""
+    """Compute effects against the first treatment, their covariance, Q between designs and its degrees of freedom."""
     n = len(treatments)
     information, weighted = np.zeros((n, n)), np.zeros(n)
     parts = []
@@ -396,7 +396,7 @@ def _mantel_haenszel(designs: list[_Design], treatments: list[str]) -> tuple[np.
     covariance = np.zeros((n, n))
     covariance[1:, 1:] = np.linalg.inv(information[1:, 1:])
     effects = covariance @ weighted
-    # The weights of a design have row sums of 0, so that its constant does not matter.
+    # The rows of a design's weights sum to 0, so its arbitrary constant cancels.
     residuals = ((log_or - effects[arms], weight) for arms, weight, log_or in parts)
     q = sum(float(residual @ weight @ residual) for residual, weight in residuals)
     return effects, covariance, q, sum(len(arms) - 1 for arms, _, _ in parts) - (n - 1)
@@ -405,7 +405,7 @@ def _mantel_haenszel(designs: list[_Design], treatments: list[str]) -> tuple[np.
 def _design_estimates(
     events: np.ndarray, others: np.ndarray, total: np.ndarray, name: str, arms: list[str]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Consistent log odds of the arms of one design, up to a constant, and their covariance.
+    """Estimate consistent log odds for the arms of one design, up to a constant, and their covariance.
 
     With L_xy the Mantel-Haenszel log odds ratio of x against y, the mean of L_x. over all arms is the log odds of x.
 
@@ -416,7 +416,7 @@ def _design_estimates(
     for x, y in np.argwhere(products <= 0):
         raise ValueError(
             f"design {name}: the Mantel-Haenszel odds ratio of {arms[x]} against {arms[y]} is 0, since no study has "
-            f"events under {arms[x]} beside non-events under {arms[y]}; expected some, or method NCH"
+            f"events under {arms[x]} together with non-events under {arms[y]}; expected some, or method NCH"
         )
     size, log_or = len(arms), np.log(products / products.T).sum(axis=1)
     variance = _variances(events, others, total, products)
@@ -426,7 +426,7 @@ def _design_estimates(
     same = np.arange(size)
     within[:, same, same] = variance
     within[same, same, :] = within[same, :, same] = 0.0
-    # Of sums over y of L_xy: pairs of estimates that share x, share y, or are x against w and w against x.
+    # Covariance of sums over y of L_xy: pairs of estimates share x, share y, or are x against w and w against x.
     shared = within.sum(axis=2).T
     covariance = variance - shared - shared.T + within.sum(axis=0)
     covariance[np.diag_indices(size)] = within.sum(axis=(1, 2))
@@ -439,19 +439,19 @@ def _design_estimates(
 
 
 def _variances(events: np.ndarray, others: np.ndarray, total: np.ndarray, products: np.ndarray) -> np.ndarray:
-    """Variance of L_xy [x, y]; the diagonal means nothing.
+    """Compute the variance of L_xy [x, y]; the diagonal has no meaning.
 
     Source: Robins, Breslow & Greenland 1986.
     """
     up = 1 / products
     table = up * events[:, :, None] * others[:, None, :] / total[:, None, None]
     weight = up * (events[:, :, None] + others[:, None, :]) / total[:, None, None]
-    # With R and S the terms of events under x and under y, P and Q their weights: (R + S) (P + Q) / 2
+    # With R, S the terms for events under x and under y, and P, Q their weights: (R + S) (P + Q) / 2
     return ((table + table.swapaxes(1, 2)) * (weight + weight.swapaxes(1, 2))).sum(axis=0) / 2
 
 
 def _covariances(events: np.ndarray, others: np.ndarray, total: np.ndarray, products: np.ndarray) -> np.ndarray:
-    """Covariance of L_xy and L_xz for three different arms [x, y, z].
+    """Compute the covariance of L_xy and L_xz for three different arms [x, y, z].
 
     Source: Greenland 1989.
     """
@@ -467,7 +467,7 @@ def _covariances(events: np.ndarray, others: np.ndarray, total: np.ndarray, prod
 
 
 def _direct(designs: list[_Design], n: int, method: str) -> tuple[np.ndarray, np.ndarray]:
-    """Direct log odds ratios and standard errors; NaN where there is none or it is 0 or infinite."""
+    """Compute direct log odds ratios and standard errors; NaN where there are none or they are 0 or infinite."""
     te, se = np.full((n, n), np.nan), np.full((n, n), np.nan)
     np.fill_diagonal(te, 0.0)
     np.fill_diagonal(se, 0.0)

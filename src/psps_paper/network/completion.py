@@ -1,4 +1,4 @@
-"""Contrasts of a multi-arm study that were not printed, from the printed ones."""
+"""Unpublished contrasts of a multi-arm study, from the published ones."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from psps_paper.network.reduction import read_contrasts
 
 
 def complete_contrasts(contrasts: pd.DataFrame) -> pd.DataFrame:
-    """Add the contrasts of multi-arm studies that follow from differences to one shared arm.
+    """Add the contrasts of multi-arm studies that follow from contrasts with one shared arm.
 
-    Where a study prints each arm against one and the same arm, with that arm's own standard error,
-    the other differences follow: te of A against B is te of A against P minus te of B against P, and
-    its variance the sum of theirs less twice the variance of P.
+    If a study reports every arm against the same arm P, and the standard error of P itself,
+    the other contrasts follow: te of A against B is te of A against P minus te of B against P, and
+    its variance is the sum of their variances minus twice the variance of P.
 
     Parameters
     ----------
     contrasts : DataFrame [study, treat1, treat2, te, se, se_baseline]
         ``se_baseline`` is the standard error of the mean (or log odds, ...) of the arm that the
-        study's contrasts share; empty where there is none. Other studies are left as they are.
+        study's contrasts share, or empty. Studies without it are unchanged.
 
     Returns
     -------
     DataFrame
-        The rows given, and below them those added, with ``completed`` True for the latter.
+        The rows given, followed by the rows added, with ``completed`` True for the added ones.
 
     Raises
     ------
     ValueError
-        As :func:`psps_paper.network.fit_network` for a bad row; rows of a study that name different
-        ``se_baseline``; one not above 0, or so large that another arm is left without variance.
+        As :func:`psps_paper.network.fit_network` for an invalid row; different values of ``se_baseline`` within a
+        study; a value not above 0, or so large that no variance is left for another arm.
 
     Source: the algebra of independent arms.
 
@@ -73,7 +73,7 @@ def _others(
     se: np.ndarray,
     given: np.ndarray,
 ) -> list[tuple]:
-    """The contrasts between the arms of one study that are not the shared one."""
+    """Compute the contrasts between the arms of one study other than the shared arm."""
     shared = set.intersection(*({treat1[k], treat2[k]} for k in rows))
     arms = {treat1[k] for k in rows} | {treat2[k] for k in rows}
     if len(shared) != 1 or len(arms) != len(rows) + 1:
@@ -104,7 +104,7 @@ def _others(
 
 
 def _number(value: object) -> float:
-    """NaN for what is no real number."""
+    """Convert to float; NaN if the value is not a real number."""
     try:
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):

@@ -16,7 +16,7 @@ from psps_paper.network.reduction import check_ratio, connected_parts, multi_arm
 from psps_paper.network.results import Result, as_text, pairs_frame, square, with_limits
 from psps_paper.network.tau2_search import Tau2Maximum
 
-# A difference is identified if no more than this of it lies outside what the studies compare.
+# A difference is identified if its part outside the space that the studies compare is no larger than this.
 IDENTIFIED = 1e-8
 
 
@@ -24,7 +24,7 @@ IDENTIFIED = 1e-8
 class ComponentFit(Result):
     """Result of :func:`fit_components`.
 
-    What the studies do not identify is NaN. Matrices are row minus column, in the unit of the input.
+    Effects that the studies do not identify are NaN. Matrices are row minus column, in the unit of the input.
 
     Attributes
     ----------
@@ -35,13 +35,13 @@ class ComponentFit(Result):
     te, se, lower, upper, te_common, se_common, lower_common, upper_common : DataFrame [treatment x treatment]
         Differences of treatments under the additive model.
     identified : DataFrame [treatment x treatment] of bool
-        Whether the difference is identified; that of two unidentified treatments can be.
+        Whether the difference is identified; it can be, even if the effects of both treatments are not.
     unidentified : tuple of str
         Components whose effects the studies do not identify.
     treatments : list of str
         Sorted.
     component_matrix : DataFrame [treatment x component] of int
-        1 where the component is in the treatment. The inactive component has no column.
+        1 where the treatment contains the component. The inactive component has no column.
     inactive : str or None
     tau2, method : float, str
         Between-study variance of the additive model; 0 without degrees of freedom.
@@ -50,21 +50,21 @@ class ComponentFit(Result):
     q_additive, df_q_additive, p_q_additive : float, int, float
         Heterogeneity and departure from additivity together.
     q_standard, df_q_standard, p_q_standard : float
-        Of the network meta-analysis without additivity; NaN for a disconnected network, which has none.
+        Of the standard network meta-analysis, without additivity; NaN for a disconnected network.
     q_difference, df_q_difference, p_q_difference : float
-        Test of additivity: q_additive less q_standard; NaN for a disconnected network.
+        Test of additivity: q_additive minus q_standard; NaN for a disconnected network.
     i2, i2_lower, i2_upper : float
         From q_additive, as fractions.
     rank : int
         Number of independent effects that the studies identify.
     subnetworks : list of set of str
-        Parts of the network that comparisons connect.
+        Connected parts of the network.
     level : float
     n_studies, n_contrasts : int
     excluded : DataFrame
         Rows without te or se, with column ``reason``.
     notes : tuple of str
-        What was odd and accepted, and what is not identified, one sentence each.
+        Irregularities that were accepted and effects that are not identified, one sentence each.
     """
 
     components: pd.DataFrame
@@ -122,17 +122,17 @@ class ComponentFit(Result):
         return self._limit("upper", "_common")
 
     def to_frame(self) -> pd.DataFrame:
-        """The components."""
+        """Return the table of components."""
         return self.components
 
     def pairs(self) -> pd.DataFrame:
-        """All pairs of treatments: treat1, treat2, te, se, lower, upper and the same of the common effect."""
+        """Return all pairs of treatments: treat1, treat2, te, se, lower, upper, and the same for the common effect."""
         names = ["te", "se", "lower", "upper"]
         columns = {name: getattr(self, name) for name in names + [f"{name}_common" for name in names]}
         return pairs_frame(self.treatments, columns)
 
     def summary(self) -> str:
-        """Model, components, combinations and tests, as text."""
+        """Format model, components, combinations and tests as text."""
         shown = ["te", "se", "lower", "upper", "p"]
         parts = f"{len(self.subnetworks)} subnetworks" if len(self.subnetworks) > 1 else "connected"
         tests = [
@@ -177,13 +177,13 @@ def fit_components(
     Parameters
     ----------
     contrasts : DataFrame [study, treat1, treat2, te, se]
-        As in :func:`fit_network`: te is treat1 minus treat2, multi-arm studies complete. Treatments are names of
-        components joined by ``separator``. The network may fall into parts, if components link them.
+        As in :func:`fit_network`: te is treat1 minus treat2, multi-arm studies complete. Treatments are named by
+        their components, joined by ``separator``. The network may be disconnected if components link its parts.
     inactive : str, optional
-        A component without effect, such as inactive pills: the effects of the others are then against it, and a
-        treatment with or without it is the same.
+        A component without effect, such as inactive pills. The effects of the others are then relative to it, and
+        adding it to a treatment changes nothing.
     separator : str
-        Between the components of a treatment.
+        Text between the components of a treatment.
     tau2 : {"DL", "REML", "ML"} or float
         Estimator of the between-study variance of the additive model, or its value.
     level : float
@@ -198,9 +198,9 @@ def fit_components(
     Raises
     ------
     TypeError, ValueError
-        As :func:`fit_network`, but for disconnected networks; a treatment with an empty or repeated component; two
-        treatments with the same components in another order; an ``inactive`` that is no component; studies that
-        compare no two different sums of components.
+        As :func:`fit_network`, except for disconnected networks; a treatment with an empty or repeated component; two
+        treatments with the same components in a different order; an ``inactive`` that is not a component; no study
+        that compares two different sums of components.
 
     Source: Rücker, Petropoulou & Schwarzer 2020 (Biom J 62:808), with the generalised least squares of
     :func:`fit_network`; without interactions of components.
@@ -260,7 +260,7 @@ def fit_components(
 
 
 def component_matrix(treatments: list[str], inactive: str | None, separator: str) -> pd.DataFrame:
-    """The components of each treatment, without the inactive one [treatment x component] of 0 and 1."""
+    """Build the 0/1 matrix of the components of each treatment [treatment x component], without the inactive one."""
     if not isinstance(separator, str) or not separator.strip():
         raise ValueError(f"separator={separator!r}: expected text that is not blank, such as ' + '")
     parts = {name: [part.strip() for part in name.split(separator)] for name in treatments}
@@ -283,20 +283,20 @@ def component_matrix(treatments: list[str], inactive: str | None, separator: str
 
 
 def _row_space(rows: np.ndarray) -> np.ndarray:
-    """Orthonormal basis [component x rank] of what the rows, of whole numbers, compare."""
+    """Compute an orthonormal basis [component x rank] of the row space of a matrix of whole numbers."""
     _, size, vectors = np.linalg.svd(np.unique(rows, axis=0), full_matrices=False)
     return vectors[size > IDENTIFIED * max(1.0, size.max(initial=0.0))].T
 
 
 def _inside(functions: np.ndarray, basis: np.ndarray) -> np.ndarray:
-    """Which linear functions [..., component] of the components' effects the basis identifies."""
+    """Return which linear functions [..., component] of the components' effects the basis identifies."""
     return np.abs(functions - functions @ basis @ basis.T).max(axis=-1) < IDENTIFIED
 
 
 def _estimates(
     matrix: pd.DataFrame, basis: np.ndarray, random: LeastSquares, common: LeastSquares, level: float
 ) -> dict[str, Any]:
-    """Tables of components, combinations and differences; NaN where not identified."""
+    """Build the tables of components, combinations and differences; NaN where not identified."""
     c, treatments = matrix.to_numpy(float), list(matrix.index)
     pairs = _inside(c[:, None, :] - c[None, :, :], basis)
     known = {"components": _inside(np.eye(c.shape[1]), basis), "combinations": _inside(c, basis)}
@@ -318,7 +318,7 @@ def _estimates(
 
 
 def _standard(rows, subnetworks: list[set[str]]) -> tuple[float, float]:
-    """Q and degrees of freedom of the model without additivity; NaN for a disconnected network."""
+    """Compute Q and degrees of freedom of the model without additivity; NaN for a disconnected network."""
     if len(subnetworks) > 1:
         return np.nan, np.nan
     x = rows.x[..., 1:]
@@ -326,7 +326,7 @@ def _standard(rows, subnetworks: list[set[str]]) -> tuple[float, float]:
 
 
 def _tests(q: float, df: int, q_standard: float, df_standard: float) -> dict[str, Any]:
-    """Q of both models and their difference, which no rounding takes below 0."""
+    """Test both models and their difference, which is kept from falling below 0 by rounding."""
     df_difference = df - df_standard
     difference = 0.0 if df_difference == 0 else max(q - q_standard, 0.0)
     found: dict[str, Any] = {}

@@ -1,8 +1,8 @@
-"""Exact likelihood of the events in the arms of studies, given each study's sum of events.
+"""Exact likelihood of the events in each study's arms, given the study's total number of events.
 
 Given their sum, independent binomial counts follow Fisher's non-central hypergeometric distribution, which depends on
-the odds ratios alone. The log-likelihood is concave in the log odds of treatments, and has a maximum exactly where no
-order of treatments explains all counts (:func:`_check_maximum`).
+only the odds ratios. The log-likelihood is concave in the log odds of treatments. It has a maximum if and only if no
+order of treatments separates all counts (:func:`_check_maximum`).
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from functools import reduce
 import numpy as np
 import scipy
 
-# Newton's last step, in log odds
+# Largest last step of Newton's method, in log odds
 LAST_STEP = 1e-12
 MAX_STEPS = 200
-# Longer convolutions go by Fourier transforms
+# Longer convolutions use Fourier transforms
 DIRECT = 1000
 
 
@@ -31,14 +31,14 @@ class Arms:
 
 
 def maximise(studies: Sequence[Arms], names: list[str]) -> tuple[np.ndarray, np.ndarray, float]:
-    """Log odds against the first treatment, their covariance and the maximum of the log-likelihood.
+    """Estimate log odds against the first treatment, with their covariance and the maximum of the log-likelihood.
 
     Parameters
     ----------
     studies : sequence of Arms
-        Each with both events and non-events.
+        Each must have both events and non-events.
     names : list of str
-        Of the treatments.
+        Names of the treatments.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def maximise(studies: Sequence[Arms], names: list[str]) -> tuple[np.ndarray, np.
     for _ in range(MAX_STEPS):
         step = np.zeros(len(names))
         step[1:] = np.linalg.solve(information[1:, 1:], score[1:])
-        # A concave function: some fraction of the step rises, or the end is reached to rounding.
+        # The function is concave: some fraction of the step increases it, or it has converged up to rounding.
         share = 1.0
         while True:
             trial = log_likelihood(studies, effects + share * step)
@@ -70,7 +70,7 @@ def maximise(studies: Sequence[Arms], names: list[str]) -> tuple[np.ndarray, np.
 
 
 def log_likelihood(studies: Sequence[Arms], effects: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-    """Log-likelihood at the log odds of the treatments, its gradient and the information."""
+    """Compute the log-likelihood at the log odds of the treatments, its gradient and the information."""
     value, score, information = 0.0, np.zeros(len(effects)), np.zeros((len(effects),) * 2)
     for study in studies:
         part, mean, covariance = _moments(study.events, study.n, effects[study.treatments])
@@ -81,16 +81,16 @@ def log_likelihood(studies: Sequence[Arms], effects: np.ndarray) -> tuple[float,
 
 
 def _moments(events: np.ndarray, n: np.ndarray, log_odds: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-    """Log-probability of the events given their sum, and mean and covariance of that distribution."""
+    """Compute the log-probability of the events given their sum, and the mean and covariance of that distribution."""
     total = int(events.sum())
     logits = log_odds + _centre(n, log_odds, total)
-    # Centred so, the sum is near its mean and its probability far from underflow.
+    # With this centring the sum is near its mean, and its probability far from underflow.
     counts = [np.arange(min(size, total) + 1.0) for size in n]
     mass = [np.exp(_log_binomial(count, size, logit)) for count, size, logit in zip(counts, n, logits, strict=True)]
     probability = _at(mass, total)
 
     def expected(*arms: int) -> float:
-        """Of the product of these arms' events."""
+        """Compute the expected product of these arms' events."""
         parts = [m * count ** arms.count(k) for k, (m, count) in enumerate(zip(mass, counts, strict=True))]
         return _at(parts, total) / probability
 
@@ -103,7 +103,7 @@ def _moments(events: np.ndarray, n: np.ndarray, log_odds: np.ndarray) -> tuple[f
 
 
 def _centre(n: np.ndarray, log_odds: np.ndarray, total: int) -> float:
-    """The constant at which the expected sum of events is the observed one."""
+    """Find the constant at which the expected sum of events equals the observed one."""
     middle = scipy.special.logit(total / n.sum())
     low, high = middle - log_odds.max(), middle - log_odds.min()
     if high - low < 1e-12:
@@ -119,7 +119,7 @@ def _log_binomial(x: np.ndarray, n: int, logit: float) -> np.ndarray:
 
 
 def _at(parts: list[np.ndarray], total: int) -> float:
-    """Coefficient of the sum ``total`` in the convolution of all parts."""
+    """Return the coefficient of the sum ``total`` in the convolution of all parts."""
     rest = reduce(lambda one, other: _convolve(one, other)[: total + 1], parts[1:-1], parts[0])
     last = parts[-1]
     x = np.arange(max(0, total - len(rest) + 1), min(total + 1, len(last)))
@@ -127,18 +127,18 @@ def _at(parts: list[np.ndarray], total: int) -> float:
 
 
 def _convolve(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    # By Fourier transforms the error is of the size of the largest term, and only terms near it are used.
+    # The error of Fourier transforms is relative to the largest term, and only terms near the largest are used.
     many = min(len(one), len(other)) > DIRECT
     return scipy.signal.fftconvolve(one, other) if many else np.convolve(one, other)
 
 
 def _check_maximum(studies: Sequence[Arms], names: list[str]) -> None:
-    """ValueError where some treatments beat all others as far as their studies can tell.
+    """Raise a ValueError if the likelihood has no maximum, because a set of treatments always has extreme counts.
 
-    Raising the odds of a set of treatments without end never lowers the likelihood if, in each study, its arms hold
-    as many of the events as they can: each has only events, or the arms outside the set have none. So a maximum
-    exists exactly where the graph with an edge from k to j, wherever an arm k with non-events stands beside an arm j
-    with events, is strongly connected (the argument of Ford 1957 for paired comparisons).
+    If in every study the arms of a set of treatments hold as many of the events as they can (they have only events, or
+    the other arms have none), increasing the odds of the set never lowers the likelihood. Draw an edge from k to j
+    wherever a study has an arm k with non-events and an arm j with events. A maximum exists if and only if this graph
+    is strongly connected (the argument of Ford 1957 for paired comparisons).
     """
     edges = np.zeros((len(names),) * 2, bool)
     for study in studies:
@@ -149,6 +149,6 @@ def _check_maximum(studies: Sequence[Arms], names: list[str]) -> None:
         return
     groups = sorted([name for name, one in zip(names, label, strict=True) if one == k] for k in range(count))
     raise ValueError(
-        "arms: the exact likelihood has no maximum, since in every study the events lie at one extreme between the "
-        f"treatments {' and '.join(str(group) for group in groups)}; their odds ratios would be 0 or infinite"
+        "arms: the exact likelihood has no maximum, because in every study the split of the events is extreme between "
+        f"the treatments {' and '.join(str(group) for group in groups)}; their odds ratios would be 0 or infinite"
     )

@@ -1,4 +1,4 @@
-"""How much each direct comparison contributes to each network estimate."""
+"""Contributions of direct comparisons to network estimates."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pandas as pd
 from psps_paper.network.model import NetworkFit, rows_of
 from psps_paper.network.reduction import pair_names
 
-# Flows below this share of the whole are rounding error.
+# Flows below this proportion of the total are rounding error.
 NO_FLOW = 1e-12
 
 
 def hat_matrix(fit: NetworkFit) -> pd.DataFrame:
-    """Weights of the direct comparisons in the network estimates (random effects).
+    """Compute the weights of the direct comparisons in the network estimates (random effects).
 
     Parameters
     ----------
@@ -24,10 +24,10 @@ def hat_matrix(fit: NetworkFit) -> pd.DataFrame:
     Returns
     -------
     DataFrame [comparison x direct comparison]
-        Both named "A:B" with A before B in sorted order, effects being A minus B (another sign
-        joins them where ":" stands in the name of a treatment). A multi-arm
-        study enters with the weights of its contrasts that reproduce its generalised least
-        squares; rows are unit flows from A to B.
+        Both named "A:B" with A before B in sorted order; effects are A minus B. (Another sign joins the names if
+        a treatment's name contains ":".) The contrasts of a multi-arm
+        study have the weights that reproduce its generalised least
+        squares estimates; each row is a unit flow from A to B.
 
     Source: Rücker 2012; König, Krahn & Binder 2013; Davies et al. 2022 (aggregate model).
     """
@@ -41,7 +41,7 @@ def hat_matrix(fit: NetworkFit) -> pd.DataFrame:
 
 
 def _flows(fit: NetworkFit) -> tuple[np.ndarray, np.ndarray]:
-    """Direct comparisons [edge x 2], and the flow through each, first to second [pair x edge]."""
+    """Return the direct comparisons [edge x 2] and the flow through each, first to second [pair x edge]."""
     design, rows = rows_of(fit)
     x = rows.x[0] if rows.x.ndim == 3 else rows.x
     w = 1 / (rows.d[0] + fit.tau2)
@@ -50,7 +50,7 @@ def _flows(fit: NetworkFit) -> tuple[np.ndarray, np.ndarray]:
     edges = np.argwhere(np.triu(adjacent, 1))
     weight = -((x.T * w) @ x)[edges[:, 0], edges[:, 1]]
     first, second = np.triu_indices(len(fit.treatments), 1)
-    # Potential of every treatment when a unit flows from first to second.
+    # Potential of every treatment when one unit flows from first to second.
     potential = fit.covariance[first] - fit.covariance[second]
     return edges, weight * (potential[:, edges[:, 0]] - potential[:, edges[:, 1]])
 
@@ -58,19 +58,19 @@ def _flows(fit: NetworkFit) -> tuple[np.ndarray, np.ndarray]:
 def contribution_matrix(
     fit: NetworkFit, method: Literal["shortest_path", "random_walk"] = "shortest_path"
 ) -> pd.DataFrame:
-    """Share of each direct comparison in each network estimate (random effects).
+    """Compute the proportion that each direct comparison contributes to each network estimate (random effects).
 
     Parameters
     ----------
     fit : NetworkFit
     method : {"shortest_path", "random_walk"}
-        "shortest_path" (Papakonstantinou et al. 2018) takes the flow apart along shortest paths
-        in turn and splits a path's flow equally among its comparisons. Which of several shortest
-        paths comes first is not part of the method but changes shares; here it is the one that
-        netmeta 2.8-2 takes: a breadth-first search that visits treatments in the order that
-        they first appear when the comparisons "A:B", sorted, are read as tail, head of the flow.
-        "random_walk" (Davies et al. 2022) takes every path of the flow with the probability that
-        a walker who follows the flow takes it; it has no ties.
+        "shortest_path" (Papakonstantinou et al. 2018) removes the flow along one shortest path after
+        another and splits each path's flow equally among its comparisons. The method does not define which of
+        several shortest paths comes first, but the proportions depend on it. The order here is that of
+        netmeta 2.8-2: a breadth-first search that visits treatments in the order in which
+        they first appear when the sorted comparisons "A:B" are read as tail and head of the flow.
+        "random_walk" (Davies et al. 2022) weights every path of the flow by the probability that
+        a random walk along the flow takes it; no ties arise.
 
     Returns
     -------
@@ -100,12 +100,12 @@ def contribution_matrix(
 def _shortest_paths(
     flow: np.ndarray, tails: list[int], heads: list[int], source: int, sink: int, n: int
 ) -> list[float]:
-    """Share of each comparison in one network estimate.
+    """Compute the proportion that each comparison contributes to one network estimate.
 
-    The first shortest path that a breadth-first search meets, treatments with an earlier turn
-    first, is the one whose turns come first in the order of words. Comparisons are only ever used
-    up, so among paths of one length a way that once led nowhere never leads anywhere again: each
-    treatment keeps its place in the list of ways on (the blocking flow of Dinic 1970).
+    A breadth-first search that visits treatments in a fixed order first finds the shortest path that is
+    lexicographically first in that order. Flows only decrease, so among paths of one length a dead end
+    stays a dead end: each treatment keeps its position in its list of onward steps (the blocking flow
+    of Dinic 1970).
     """
     size = np.abs(flow)
     left: list[float] = np.where(size <= NO_FLOW, 0.0, size).tolist()
@@ -147,10 +147,9 @@ def _shortest_paths(
 def _ways(
     flow: list[float], left: list[float], tails: list[int], heads: list[int], n: int
 ) -> tuple[list[list[tuple[int, int]]], list[list[tuple[int, int]]]]:
-    """Ways with and against the flow from each treatment, as (treatment, comparison).
+    """List the steps with and against the flow from each treatment, as (treatment, comparison).
 
-    The former in the order of turns: the turn of a treatment is its first appearance in the list of
-    tails and heads.
+    Steps with the flow follow the order in which treatments first appear in the list of tails and heads.
     """
     onward: list[list[tuple[int, int]]] = [[] for _ in range(n)]
     back: list[list[tuple[int, int]]] = [[] for _ in range(n)]
@@ -168,7 +167,7 @@ def _ways(
 
 
 def _distances(back: list[list[tuple[int, int]]], left: list[float], sink: int, n: int) -> list[int]:
-    """Comparisons on the shortest way to the sink; more than n where there is none."""
+    """Count the comparisons on the shortest path to the sink; more than n where there is none."""
     distance = [2 * n] * n
     distance[sink] = 0
     reached = [sink]
@@ -182,10 +181,10 @@ def _distances(back: list[list[tuple[int, int]]], left: list[float], sink: int, 
 
 
 def _random_walk(flow: np.ndarray, tails: list[int], heads: list[int], source: int, sink: int, n: int) -> np.ndarray:
-    """Sum over paths of probability / length, without listing the paths.
+    """Sum probability / length over all paths, without listing the paths.
 
-    The flow has no cycle, so the number of paths that reach a treatment after so many steps
-    follows from its predecessors', and likewise the way on from it.
+    The flow has no cycles, so the probability of reaching a treatment after a given number of steps
+    follows from its predecessors, and that of the steps after it from its successors.
     """
     step = np.zeros((n, n))
     step[tails, heads], step[heads, tails] = np.maximum(flow, 0.0), np.maximum(-flow, 0.0)

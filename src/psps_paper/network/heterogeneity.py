@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
-# From this ratio of weights on, the trace of DL is taken by QR: as a difference of sums it loses
-# the square of the ratio.
+# From this ratio of weights, the trace in DL is computed by QR: a difference of sums would lose
+# precision with the square of the ratio.
 UNEVEN = 1e3
 
 
@@ -20,7 +20,7 @@ class LeastSquares:
     ----------
     w, residual : ndarray [B x N]
     cov : ndarray [B x p x p]
-        Of ``b``, the inverse of ``x' w x``.
+        Covariance of ``b``, the inverse of ``x' w x``.
     b : ndarray [B x p]
     q : ndarray [B]
         Weighted sum of squared residuals.
@@ -34,7 +34,7 @@ class LeastSquares:
 
 
 def weighted_cross(x: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """x' diag(w) x for B sets of weights."""
+    """Compute x' diag(w) x for B sets of weights."""
     return (x.swapaxes(-1, -2) * w[:, None, :]) @ x
 
 
@@ -57,7 +57,7 @@ def least_squares(x: np.ndarray, y: np.ndarray, d: np.ndarray, tau2: np.ndarray)
 
 
 def tau2_dl(x: np.ndarray, common: LeastSquares, df: int) -> np.ndarray:
-    """Generalised DerSimonian-Laird estimate of each data set; 0 without degrees of freedom.
+    """Compute the generalised DerSimonian-Laird estimate of each data set; 0 without degrees of freedom.
 
     Source: Jackson, White & Riley 2012, in the univariate form for networks; DerSimonian &
     Laird 1986 for two treatments.  Checked against: netmeta 2.8-2 netmeta(method.tau = "DL").
@@ -75,7 +75,7 @@ def tau2_dl(x: np.ndarray, common: LeastSquares, df: int) -> np.ndarray:
 
 
 def log_likelihood(fit: LeastSquares, *, restricted: bool) -> np.ndarray:
-    """Log-likelihood of each data set's rows, restricted without the constant log|x'x| / 2."""
+    """Compute the log-likelihood of each data set's rows; if restricted, without the constant log|x'x| / 2."""
     n, p = fit.w.shape[1], fit.b.shape[1]
     value = fit.q - np.log(fit.w).sum(axis=1)
     if restricted:
@@ -85,13 +85,13 @@ def log_likelihood(fit: LeastSquares, *, restricted: bool) -> np.ndarray:
 
 
 def i_squared(q: float | np.ndarray, df: float | np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """I2 and its test-based interval, as fractions.
+    """Compute I2 and its test-based interval, as fractions.
 
     Parameters
     ----------
     q : float or ndarray [B]
     df : float or ndarray that broadcasts with q
-        Degrees of freedom of Q; with 0 all is NaN, with 1 the limits are NaN.
+        Degrees of freedom of Q; with 0 all three are NaN, with 1 the limits are NaN.
     level : float
 
     Source: Higgins & Thompson 2002, I2 with the test-based interval of H.
@@ -111,12 +111,12 @@ def i_squared(q: float | np.ndarray, df: float | np.ndarray, level: float) -> tu
 
 
 def _more_than(df: float | np.ndarray, least: int) -> float | np.ndarray:
-    """Degrees of freedom, NaN where they are not more."""
+    """Return the degrees of freedom, or NaN where they are not more than ``least``."""
     if np.ndim(df) == 0:
         return float(df) if df > least else np.nan
     return np.where(df > least, df, np.nan)
 
 
 def p_of_q(q: float | np.ndarray, df: float) -> np.ndarray:
-    """Upper tail of chi-squared; NaN without degrees of freedom."""
+    """Compute the p-value of Q from chi-squared; NaN without degrees of freedom."""
     return scipy.special.chdtrc(df, np.maximum(q, 0.0)) if df > 0 else np.full(np.shape(q), np.nan)

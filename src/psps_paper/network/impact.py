@@ -1,4 +1,4 @@
-"""What single studies add to the precision of a network."""
+"""Contributions of single studies to the precision of a network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from psps_paper.network.reduction import pair_names
 
 
 def study_information(fit: NetworkFit) -> tuple[np.ndarray, np.ndarray]:
-    """Of each study its information [study x n x n], with the fit's tau2, and its arms [study x n] of bool."""
+    """Return each study's information [study x n x n], at the fit's tau2, and its arms [study x n] of bool."""
     design, rows = rows_of(fit)
     x = rows.x if rows.x.ndim == 2 else rows.x[0]
     weighted = x / (rows.d[0] + fit.tau2)[:, None]
@@ -24,46 +24,46 @@ def study_information(fit: NetworkFit) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _errors_of_subsets(fit: NetworkFit, keep: np.ndarray) -> np.ndarray:
-    """Standard errors [B x n x n] from the kept studies [B x study], tau2 kept; infinite where nothing connects."""
+    """Compute standard errors [B x n x n] from the kept studies [B x study], tau2 kept; infinite if not connected."""
     information, arms = study_information(fit)
     n = len(fit.treatments)
     whole = (keep @ information.reshape(len(information), -1)).reshape(-1, n, n)
     adjacent = keep.astype(float) @ (arms[:, :, None] & arms[:, None, :]).reshape(len(arms), -1) > 0
     together = np.array([_together(one) for one in adjacent.reshape(-1, n, n)])
-    # Ones within each part make the matrix regular and change no difference within a part.
+    # Ones within each connected part make the matrix invertible and change no difference within a part.
     size = np.trace(whole, axis1=1, axis2=2) / n
     size = np.where(size > 0, size, 1.0)[:, None, None]
     return np.where(together, standard_errors(np.linalg.inv(whole + together * size / n)), np.inf)
 
 
 def _together(adjacent: np.ndarray) -> np.ndarray:
-    """Pairs that paths connect [n x n]."""
+    """Return which pairs are connected by paths [n x n]."""
     label = scipy.sparse.csgraph.connected_components(adjacent, directed=False)[1]
     return label[:, None] == label[None, :]
 
 
 def net_impact(fit: NetworkFit) -> pd.DataFrame:
-    """Impact of each study on the precision of each network estimate.
+    """Compute the impact of each study on the precision of each network estimate.
 
     Parameters
     ----------
     fit : NetworkFit
-        Random effects; for the common effect give a fit with ``tau2=0``.
+        Random effects are used; for the common effect pass a fit with ``tau2=0``.
 
     Returns
     -------
     DataFrame [study x comparison]
-        ``1 - (se / se without the study)**2`` with tau2 kept: 0 where the study changes nothing, 1 where nothing is
+        ``1 - (se / se without the study)**2`` at the same tau2: 0 if the study has no influence, 1 if no evidence is
         left without it. Comparisons are named as in :func:`hat_matrix`.
 
     Raises
     ------
     ValueError
-        For a network of pooled contrasts.
+        For a network from pooled contrasts.
 
     Source: Rücker, Nikolakopoulou, Papakonstantinou, Salanti, Riley & Schwarzer 2020 (BMC Med Res Methodol 20:236).
-    Checked against: netmeta 2.8-2 netimpact(), which gives the study 100 times the largest standard error in place of
-    leaving it out.
+    Checked against: netmeta 2.8-2 netimpact(), which gives the study 100 times the largest standard error instead of
+    excluding it.
 
     Examples
     --------

@@ -16,7 +16,7 @@ from psps_paper.network.model import METHODS, NetworkFit, fit_network, rows_of, 
 from psps_paper.network.reduction import Design, Reduced, joiner
 from psps_paper.network.results import Result, as_text
 
-# A direct proportion this close to 1 leaves no indirect evidence.
+# With a direct proportion this close to 1 there is no indirect evidence.
 NO_INDIRECT = 1e-9
 
 
@@ -29,16 +29,16 @@ class QDecomposition(Result):
     Attributes
     ----------
     total, within, between : dict with q, df, p
-        Common-effect Q of the network; its part within designs (heterogeneity); the rest, between
+        Common-effect Q of the network; its part within designs (heterogeneity); and the remainder, between
         designs (inconsistency).
     between_random : dict with q, df, p, tau2
-        Test of the full design-by-treatment interaction with random effects, tau2 being the DL
-        estimate within designs; NaN where designs have no degrees of freedom within.
+        Test of the full design-by-treatment interaction with random effects, with the DL
+        estimate of tau2 within designs; NaN if there are no degrees of freedom within designs.
     designs : DataFrame [design, studies, q, df, p]
         The parts of ``within``.
     detached : DataFrame [design, q, df, p]
-        Q between designs that remains when a design has effects of its own; designs whose
-        detachment takes no degree of freedom are left out.
+        Q between designs that remains when a design is detached, that is, has its own effects. Designs whose
+        detachment uses no degrees of freedom are omitted.
     """
 
     total: dict[str, float]
@@ -53,13 +53,13 @@ class QDecomposition(Result):
         return "Q of the network by design"
 
     def to_frame(self) -> pd.DataFrame:
-        """Total, within designs, between designs (common and random effects): part, q, df, p, tau2."""
+        """Return the parts (total, within and between designs, common and random effects): part, q, df, p, tau2."""
         parts = ("total", "within", "between", "between_random")
         rows = [{"part": part, **getattr(self, part)} for part in parts]
         return pd.DataFrame(rows, columns=["part", "q", "df", "p", "tau2"])
 
     def summary(self) -> str:
-        """The parts, then the designs, as text."""
+        """Format the parts, then the designs, as text."""
         tables = {
             self.title: self.to_frame(),
             "Within each design": self.designs,
@@ -71,7 +71,7 @@ class QDecomposition(Result):
 
 @dataclass(frozen=True, eq=False)
 class DesignRows:
-    """One data set's independent rows with the design of each."""
+    """The independent rows of one data set, with the design of each."""
 
     x: np.ndarray  # [N x n]
     y: np.ndarray
@@ -83,7 +83,7 @@ class DesignRows:
 
 
 def design_rows(design: Design, rows: Reduced) -> DesignRows:
-    """Find the designs: named "A:B" (see :func:`joiner`), treatments sorted; two-arm designs first."""
+    """Find the designs, named "A:B" (see :func:`joiner`) with sorted treatments; two-arm designs come first."""
     arms_of: list[set[int]] = [set() for _ in design.studies]
     for study, first, second in zip(design.study, design.treat1, design.treat2, strict=True):
         arms_of[study] |= {int(first), int(second)}
@@ -103,14 +103,14 @@ def design_rows(design: Design, rows: Reduced) -> DesignRows:
 
 
 def _q(x: np.ndarray, y: np.ndarray, w: np.ndarray) -> tuple[float, int]:
-    """Weighted residual sum of squares and rank of x, x of any rank."""
+    """Compute the weighted residual sum of squares, and the rank of x, for x of any rank."""
     root = np.sqrt(w)
     solution, _, rank, _ = np.linalg.lstsq(x * root[:, None], y * root, rcond=1e-10)
     return float((w * (y - x @ solution) ** 2).sum()), int(rank)
 
 
 def _test(q: float, df: int, **more: float) -> dict[str, float]:
-    # Where nothing can differ, Q is rounding error.
+    # Without degrees of freedom Q is rounding error.
     return {"q": q if df > 0 else 0.0, "df": df, "p": float(p_of_q(q, df)), **more}
 
 
@@ -155,13 +155,13 @@ def decompose_q(fit: NetworkFit) -> QDecomposition:
 
 
 def _detach(rows: DesignRows, designs: Iterable[int]) -> np.ndarray:
-    """Columns of x, and the same columns again for each detached design alone."""
+    """Repeat the columns of x for each detached design, zero in all other rows, after x itself."""
     extra = [np.where((rows.design == k)[:, None], rows.x, 0.0) for k in designs]
     return np.concatenate([rows.x, *extra], axis=1)
 
 
 def tau2_within(rows: DesignRows) -> float:
-    """DL estimate with effects of their own for every design; NaN without degrees of freedom.
+    """Compute the DL estimate of tau2 with separate effects for every design; NaN without degrees of freedom.
 
     Source: Krahn, Binder & König 2013; Jackson, White & Riley 2012.
     """
@@ -191,31 +191,32 @@ def _between_random(rows: DesignRows, df_within: int, df_between: int) -> dict[s
 
 
 def split_evidence(fit: NetworkFit, method: Literal["back-calculation", "SIDDE"] = "back-calculation") -> pd.DataFrame:
-    """Direct and indirect evidence for every comparison (node-splitting).
+    """Split the evidence for every comparison into direct and indirect (node-splitting).
 
     Parameters
     ----------
     fit : NetworkFit
-        Random effects, with the network's tau2 in direct estimates too.
+        Random effects are used, with the network's tau2 also for direct estimates.
     method : {"back-calculation", "SIDDE"}
-        Where indirect evidence comes from. "back-calculation": what the direct evidence leaves of the network
-        estimate, so that other arms of a multi-arm study that compares both count. "SIDDE", separating indirect from
-        direct design evidence: only studies that do not compare both, whose tau2 is estimated by itself.
+        Source of the indirect estimate. "back-calculation": the network estimate after removing the direct
+        evidence; the other arms of a multi-arm study that compares both treatments then still contribute. "SIDDE"
+        (separating indirect from direct design evidence): only studies that do not compare both treatments, with
+        their own estimate of tau2.
 
     Returns
     -------
     DataFrame
-        One row a pair of treatments, treat1 before treat2 in sorted order, te being treat1 minus
+        One row per pair of treatments, treat1 before treat2 in sorted order, with te treat1 minus
         treat2: ``treat1, treat2, studies, te, se, direct_te, direct_se, indirect_te, indirect_se,
         direct_proportion, difference, se_difference, z, p``. ``direct_proportion`` is
         ``se**2 / direct_se**2``, 0 without direct evidence; ``difference`` is direct minus
-        indirect. What does not exist is NaN: in a tree no comparison has both kinds of evidence.
+        indirect. Missing evidence is NaN: in a tree no comparison has both kinds.
         A multi-arm study counts as direct evidence for each of its comparisons.
 
     Raises
     ------
     ValueError
-        An unknown method; a network of pooled contrasts.
+        An unknown method; a network from pooled contrasts.
 
     Source: Dias et al. 2010; König, Krahn & Binder 2013 (back-calculation and direct proportion); Efthimiou et al.
     2019 (SIDDE).  Checked against: netmeta 2.8-2 netsplit().
@@ -268,7 +269,7 @@ def split_evidence(fit: NetworkFit, method: Literal["back-calculation", "SIDDE"]
 def _of_other_designs(
     fit: NetworkFit, direct: np.ndarray, te: np.ndarray, se: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Indirect estimates [pair] where there are direct ones, from the studies that do not compare both treatments."""
+    """Estimate indirect effects [pair], where direct ones exist, from studies that do not compare both treatments."""
     te, se = te.copy(), se.copy()
     tau2 = fit.method if fit.method in METHODS else fit.tau2
     labels = ["study", "treat1", "treat2"]
@@ -291,10 +292,10 @@ def _of_other_designs(
 def _direct_rows(
     fit: NetworkFit, design: Design, rows: Reduced
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Direct estimates: pair, y, loading, d and study of rows ``y ~ N(loading * effect, d + tau2)``.
+    """Return the rows of direct estimates ``y ~ N(loading * effect, d + tau2)``: pair, y, loading, d and study.
 
-    A contrast is such a row with loading 1, but several estimates of one study and comparison are
-    correlated: they enter as the independent rows that the fit reduced them to.
+    A contrast is such a row with loading 1. Several estimates of one study and comparison are
+    correlated and enter as the independent rows that the fit reduced them to.
     """
     n = len(design.treatments)
     te, se = (fit.contrasts[name].to_numpy(float) for name in ("te", "se"))
@@ -320,33 +321,33 @@ def _direct_rows(
 
 
 def net_heat(fit: NetworkFit, *, random: bool = False) -> pd.DataFrame:
-    """Net heat: how detaching one design changes another's part in the inconsistency.
+    """Compute the net heat matrix: how detaching one design changes another's share of the inconsistency.
 
     Parameters
     ----------
     fit : NetworkFit
     random : bool
-        With the DL tau2 within designs in place of the common-effect weights.
+        Use weights with the DL tau2 within designs instead of common-effect weights.
 
     Returns
     -------
     DataFrame [design x detached design]
         Contribution of the row's design to Q between designs, minus that contribution when the
-        column's design is detached. Positive where detaching lessens the row's inconsistency.
-        Designs whose detachment takes no degree of freedom are left out, as they can show no
-        inconsistency. Multi-arm designs stand as one, with the sum over their contrasts.
+        column's design is detached; positive if detaching reduces the row's inconsistency.
+        Designs whose detachment uses no degrees of freedom are omitted, because they cannot show
+        inconsistency. A multi-arm design has one row and column, the sum over its contrasts.
 
     Source: Krahn, Binder & König 2013, "net heat plot".
     """
     rows = design_rows(*rows_of(fit))
     tau2 = tau2_within(rows) if random else 0.0
     if np.isnan(tau2):
-        raise ValueError("net_heat: no design has two studies, tau2 within designs is unknown")
+        raise ValueError("net_heat: no design has two studies, so tau2 within designs is unknown")
     w = 1 / (rows.d + tau2)
     rank = _q(rows.x, rows.y, w)[1]
 
     def contributions(x: np.ndarray) -> np.ndarray:
-        """Q of each design beyond its own Q within."""
+        """Compute each design's contribution to Q, minus its own Q within."""
         root = np.sqrt(w)
         solution = np.linalg.lstsq(x * root[:, None], rows.y * root, rcond=1e-10)[0]
         part = w * (rows.y - x @ solution) ** 2

@@ -1,4 +1,4 @@
-"""Measures of the evidence behind network estimates, and the league table that shows direct evidence beside them."""
+"""Measures of the evidence behind network estimates, and a league table of network and direct estimates."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from psps_paper.network.results import Result, square, with_limits
 
 
 def evidence_measures(fit: NetworkFit) -> pd.DataFrame:
-    """How direct, short and parallel the evidence for each comparison is (random effects).
+    """Measure how direct, short and parallel the evidence for each comparison is (random effects).
 
     Parameters
     ----------
@@ -24,15 +24,15 @@ def evidence_measures(fit: NetworkFit) -> pd.DataFrame:
     Returns
     -------
     DataFrame [treat1, treat2, direct_proportion, mean_path_length, minimal_parallelism, minimal_parallelism_studies]
-        One row a pair of treatments. ``mean_path_length`` is the mean number of comparisons that evidence passes (1:
-        all is direct); ``minimal_parallelism`` the inverse of the largest share of the evidence that passes one design
-        (1: all does), and ``minimal_parallelism_studies`` one study. Through a multi-arm study evidence takes the
-        shortest way.
+        One row per pair of treatments. ``mean_path_length`` is the mean number of comparisons on the paths of evidence
+        (1: all evidence is direct). ``minimal_parallelism`` is the inverse of the largest proportion of the evidence
+        that passes through one design (1: all of it does); ``minimal_parallelism_studies`` is the same for one study.
+        Within a multi-arm study evidence takes the shortest path.
 
     Raises
     ------
     ValueError
-        For a network of pooled contrasts.
+        For a network from pooled contrasts.
 
     Source: König, Krahn & Binder 2013.  Checked against: netmeta 2.8-2 netmeasures().
 
@@ -51,7 +51,7 @@ def evidence_measures(fit: NetworkFit) -> pd.DataFrame:
     np.add.at(of_design, design.ravel(), information)
     first, second = np.triu_indices(len(fit.treatments), 1)
     potential = fit.covariance[:, first] - fit.covariance[:, second]
-    # What enters or leaves a design or study at each of its arms when one unit goes from first to second.
+    # Flow into or out of a design or study at each of its arms when one unit flows from first to second.
     designs, studies = (np.abs(part @ potential) for part in (of_design, information))
     measures = {
         "mean_path_length": designs.sum(axis=(0, 1)) / 2,
@@ -65,14 +65,14 @@ def evidence_measures(fit: NetworkFit) -> pd.DataFrame:
 class LeagueWithDirect(Result):
     """Result of :func:`league_with_direct`.
 
-    Every cell is the treatment that comes first in ``order`` minus the one that comes later.
+    Every cell is the treatment earlier in ``order`` minus the later one.
 
     Attributes
     ----------
     order : list of str
     te, se, lower, upper : DataFrame [treatment x treatment]
-        Below the diagonal network estimates (column minus row), above it direct ones (row minus column), NaN where
-        there are none and on the diagonal.
+        Network estimates below the diagonal (column minus row), direct estimates above it (row minus column); NaN on
+        the diagonal and where there is no direct evidence.
     level : float
     """
 
@@ -84,7 +84,7 @@ class LeagueWithDirect(Result):
     level: float
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a pair: treat1, treat2, te, se, lower, upper, direct_te, direct_se, direct_lower, direct_upper."""
+        """Return one row per pair: treat1, treat2, te, se, lower, upper, direct_te, ..., direct_upper."""
         first, second = np.triu_indices(len(self.order), 1)
         names, values = np.array(self.order, object), {}
         for prefix, (row, column) in (("", (second, first)), ("direct_", (first, second))):
@@ -93,7 +93,7 @@ class LeagueWithDirect(Result):
         return pd.DataFrame({"treat1": names[first], "treat2": names[second], **values})
 
     def text(self, number: Callable[[float], str] = "{:.2f}".format) -> pd.DataFrame:
-        """As text: "te (lower to upper)", the treatment on the diagonal, "." where there is no direct evidence."""
+        """Format as text: "te (lower to upper)", treatments on the diagonal, "." where there is no direct evidence."""
         te, lower, upper = (getattr(self, name).to_numpy() for name in ("te", "lower", "upper"))
         cells = [
             [
@@ -113,7 +113,7 @@ class LeagueWithDirect(Result):
         return square(np.array(cells, object), self.order)
 
     def summary(self) -> str:
-        """The table as text, and what its cells are."""
+        """Format the table as text, with an explanation of its cells."""
         return (
             f"{self.text().to_string(index=False, header=False)}\n\nBelow the diagonal network estimates, above it"
             f" direct ones, each the treatment that comes first minus the one that comes later, with {self.level:.0%}"
@@ -122,14 +122,14 @@ class LeagueWithDirect(Result):
 
 
 def league_with_direct(fit: NetworkFit, order: Sequence[str] | None = None) -> LeagueWithDirect:
-    """League table with network estimates below the diagonal and direct ones above it (random effects).
+    """Build a league table: network estimates below the diagonal, direct ones above it (random effects).
 
     Parameters
     ----------
     fit : NetworkFit
-        For the common effect give a fit with ``tau2=0``.
+        For the common effect pass a fit with ``tau2=0``.
     order : sequence of str, optional
-        Treatments in the order of the table; default ``fit.treatments``.
+        Order of the treatments in the table; default ``fit.treatments``.
 
     Returns
     -------
@@ -138,7 +138,7 @@ def league_with_direct(fit: NetworkFit, order: Sequence[str] | None = None) -> L
     Raises
     ------
     ValueError
-        ``order`` is not a permutation of the treatments; a network of pooled contrasts.
+        ``order`` is not a permutation of the treatments; the network is from pooled contrasts.
 
     Checked against: netmeta 2.8-2 netleague().
 

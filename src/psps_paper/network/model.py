@@ -35,9 +35,9 @@ from psps_paper.parallel import count, each
 Desirable = Literal["lower", "higher"]
 METHODS = ("DL", "REML", "ML")
 PredictionDf = Literal["q-1", "q", "normal", "partlett-riley"]
-# fit_networks works through B data sets in pieces of about this many numbers.
+# fit_networks processes B data sets in pieces of about this many numbers.
 PIECE = 2_000_000
-# Data sets that are worth another process.
+# Number of data sets from which another process is worthwhile.
 FEWEST = 1_000
 
 
@@ -56,7 +56,7 @@ class NetworkFit(Result):
         Random-effects estimates, standard errors and limits of the normal confidence interval.
     predict_lower, predict_upper : DataFrame [treatment x treatment]
         Limits of the prediction interval, ``te -+ t * sqrt(predict_scale**2 * se**2 + tau2)`` with
-        ``df_predict`` degrees of freedom of t; NaN where those are not positive.
+        t on ``df_predict`` degrees of freedom; NaN if these are not positive.
     te_common, se_common : DataFrame [treatment x treatment]
         Common-effect estimates (tau2 = 0).
     cov : DataFrame [treatment x treatment]
@@ -64,33 +64,33 @@ class NetworkFit(Result):
     effects, covariance, effects_common, covariance_common : ndarray [n], [n x n]
         Effects relative to the reference, whose entries are zero.
     tau2 : float
-        Between-study variance, common to all comparisons, by ``method``.
+        Between-study variance, common to all comparisons, estimated by ``method``.
     method : str
         "DL", "REML", "ML", "fixed" or "pooled".
     q, df_q, p_q : float
         Generalised Cochran Q of the common-effect model.
     i2, i2_lower, i2_upper : float
-        Fractions in [0, 1]; NaN without degrees of freedom, the limits also with one.
+        Fractions in [0, 1]; NaN without degrees of freedom, and the limits also with only one.
     df_predict : float
-        By the convention that the fit was given, ``df_q - 1`` unless it says otherwise.
+        Degrees of freedom of prediction intervals, by the convention passed to the fit; ``df_q - 1`` by default.
     predict_scale : float
-        Of standard errors in prediction intervals: 1, except in the convention of Partlett and Riley.
+        Factor of standard errors in prediction intervals: 1, except in the convention of Partlett and Riley.
     log_likelihood : float
         At ``tau2``, of the contrasts with each study's first arm as baseline; restricted, without
         the constant ``log|X'X| / 2``, under REML; NaN for a pooled network.
     tau2_maxima : tuple of Tau2Maximum
-        Under REML and ML all local maxima of the likelihood, the highest (``tau2``) first; empty
-        for other methods. A second one means that the data speak for two different tau2.
+        Under REML and ML, all local maxima of the likelihood, the highest (``tau2``) first; empty
+        for other methods. A second maximum means that the data support two different values of tau2.
     loop_tolerance : float or None
         As given to :func:`fit_network`.
     level : float
         Of all intervals.
     correlation : float or None
-        Within-study correlation given to several estimates of one comparison.
+        Within-study correlation assumed for several estimates of one comparison.
     n_studies, n_contrasts : int
-        Used in the fit.
+        Numbers used in the fit.
     contrasts, excluded : DataFrame
-        Rows of the input that were used; rows that were not, with column ``reason``.
+        Rows of the input that were used; rows that were not, with a column ``reason``.
     """
 
     treatments: list[str]
@@ -169,9 +169,9 @@ class NetworkFit(Result):
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
-        """What is odd in multi-arm studies and was accepted, one sentence each.
+        """Irregularities of multi-arm studies that were accepted, one sentence each.
 
-        Estimates that miss closing a loop, and standard errors that no independent arms have.
+        Estimates that do not quite close a loop, and standard errors that independent arms cannot have.
         """
         return () if self.method == "pooled" else contrast_notes(self.contrasts, self.loop_tolerance)
 
@@ -212,14 +212,14 @@ class NetworkFit(Result):
         return self._square(self.covariance)
 
     def to_frame(self) -> pd.DataFrame:
-        """All pairs of treatments: treat1, treat2, te, se, lower, upper, p, predict_lower, ..., se_common."""
+        """Return all pairs of treatments: treat1, treat2, te, se, lower, upper, p, predict_lower, ..., se_common."""
         p = with_limits(self.te.to_numpy(), self.se.to_numpy(), self.level)["p"]
         names = ["te", "se", "lower", "upper", "predict_lower", "predict_upper", "te_common", "se_common"]
         frame = pairs_frame(self.treatments, {name: getattr(self, name) for name in names} | {"p": self._square(p)})
         return frame[["treat1", "treat2", *names[:4], "p", *names[4:]]]
 
     def summary(self, reference: str | None = None) -> str:
-        """Counts, each treatment against the reference, heterogeneity and the tests of Q, as text.
+        """Format counts, each treatment against the reference, heterogeneity and the tests of Q as text.
 
         Parameters
         ----------
@@ -229,7 +229,7 @@ class NetworkFit(Result):
         Raises
         ------
         ValueError
-            ``reference`` is no treatment of the fit.
+            ``reference`` is not a treatment of the fit.
         """
         reference = self.treatments[0] if reference is None else reference
         choice(reference, "reference", self.treatments)
@@ -260,7 +260,7 @@ class NetworkFit(Result):
         return "\n".join([*lines, *self.notes])
 
     def _tests(self) -> pd.DataFrame:
-        """Q of the network, and its parts where the fit is of trials."""
+        """Return Q of the network and, if the fit has studies, its parts."""
         from psps_paper.network.inconsistency import decompose_q
 
         parts = {"total": {"q": self.q, "df": self.df_q, "p": self.p_q}}
@@ -278,13 +278,13 @@ class NetworkFits(Result):
     Attributes
     ----------
     treatments : list of str
-        n of them, sorted; order of all matrices.
+        The n treatments, sorted; the order of all matrices.
     effects : ndarray [B x n]
         Relative to the first treatment.
     covariance : ndarray [B x n x n]
     tau2, q, p_q, i2, i2_lower, i2_upper, log_likelihood, predict_scale : ndarray [B]
     maxima : Tau2Maxima or None
-        Under REML and ML all local maxima of the likelihood, as ``data_set, tau2,
+        Under REML and ML, all local maxima of the likelihood, as ``data_set, tau2,
         log_likelihood``, the highest of each data set first.
     df_q : int
     df_predict : float
@@ -366,47 +366,47 @@ class NetworkFits(Result):
         return self._prediction_limit(1)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a data set: tau2, q, p_q, i2, i2_lower, i2_upper."""
+        """Return one row per data set: tau2, q, p_q, i2, i2_lower, i2_upper."""
         return pd.DataFrame({name: getattr(self, name) for name in ("tau2", "q", "p_q", "i2", "i2_lower", "i2_upper")})
 
     def summary(self) -> str:
-        """Quantiles of what :meth:`to_frame` holds, as text."""
+        """Format quantiles of the columns of :meth:`to_frame` as text."""
         quantiles = self.to_frame().quantile([0, 0.25, 0.5, 0.75, 1])
         head = f"{len(self.tau2)} networks of {len(self.treatments)} treatments, quantiles:"
         return f"{head}\n{quantiles.to_string(float_format=as_text)}"
 
 
 def z_quantile(level: float) -> float:
-    """Of the two-sided normal interval."""
+    """Return the critical value of a two-sided normal interval."""
     return float(scipy.special.ndtri((1 + level) / 2))
 
 
 def t_quantile(level: float, df: float) -> float:
-    """Of the two-sided interval by t, normal for infinite df; NaN where df is not positive."""
+    """Return the critical value of a two-sided t interval, normal for infinite df; NaN if df is not positive."""
     if np.isinf(df):
         return z_quantile(level)
     return float(scipy.special.stdtrit(df, (1 + level) / 2)) if df > 0 else np.nan
 
 
 def differences(effects: np.ndarray) -> np.ndarray:
-    """All differences of treatment effects [..., n], row minus column [..., n, n]."""
+    """Compute all differences of treatment effects [..., n], row minus column [..., n, n]."""
     return effects[..., :, None] - effects[..., None, :]
 
 
 def standard_errors(covariance: np.ndarray) -> np.ndarray:
-    """Standard errors of all differences from the covariance of the effects [..., n, n]."""
+    """Compute the standard errors of all differences from the covariance of the effects [..., n, n]."""
     diagonal = covariance.diagonal(0, -2, -1)
     variance = diagonal[..., :, None] + diagonal[..., None, :] - 2 * covariance
     return np.sqrt(np.maximum(variance, 0.0))
 
 
 def subnetworks(contrasts: pd.DataFrame) -> list[set[str]]:
-    """Subnetworks: sets of treatments that comparisons connect, the largest first.
+    """Find the subnetworks: sets of treatments that comparisons connect, the largest first.
 
     Parameters
     ----------
     contrasts : DataFrame [study, treat1, treat2, te, se]
-        Rows without te or se connect nothing; a treatment that has only such rows is left out.
+        Rows without te or se are ignored, and so are treatments that have only such rows.
 
     Raises
     ------
@@ -419,7 +419,7 @@ def subnetworks(contrasts: pd.DataFrame) -> list[set[str]]:
 
 
 def components(contrasts: pd.DataFrame) -> list[set[str]]:
-    """Former name of :func:`subnetworks`; it goes with the next minor version."""
+    """Former name of :func:`subnetworks`; it will be removed in the next minor version."""
     warnings.warn("components is now called subnetworks", DeprecationWarning, stacklevel=2)
     return subnetworks(contrasts)
 
@@ -433,33 +433,33 @@ def fit_network(
     df_predict: PredictionDf = "q-1",
     loop_tolerance: float | None = None,
 ) -> NetworkFit:
-    """Common-effect and random-effects network meta-analysis.
+    """Fit a common-effect and random-effects network meta-analysis.
 
     Parameters
     ----------
     contrasts : DataFrame [study, treat1, treat2, te, se]
-        te is treat1 minus treat2. A study with a arms gives all a(a-1)/2 rows, in any order and
-        direction. Rows without te or se are left out and listed in ``excluded``. Other columns
+        te is treat1 minus treat2. A study with a arms needs all a(a-1)/2 rows, in any order and
+        direction. Rows without te or se are excluded and listed in ``excluded``. Other columns
         are kept but not used.
     tau2 : {"DL", "REML", "ML"} or float
         Estimator of the between-study variance, or its value.
     level : float
         Of all intervals.
     correlation : float, optional
-        In [0, 1): within-study correlation of several estimates of one comparison by one study
-        (several outcomes or waveforms), of their sampling errors and of their true effects alike.
-        0 gives the fit that treats each estimate as a separate study. Without it such rows are an
+        In [0, 1): correlation between several estimates of one comparison from one study
+        (several outcomes or waveforms), both of their sampling errors and of their true effects.
+        With 0 each estimate is treated as a separate study. Without it such rows are an
         error. :func:`cluster_robust` gives standard errors that do not rely on it.
     df_predict : {"q-1", "q", "normal", "partlett-riley"}
-        Degrees of freedom of t in prediction intervals. "q-1": those of Q less one, as netmeta 2.8
-        (Riley 2011 for two treatments). "q": those of Q, as netmeta 3.4. "normal": the normal
-        quantile. "partlett-riley": those of Q less one, with standard errors multiplied by
-        ``sqrt(Q(tau2) / df_q)``, the Hartung-Knapp factor, Q(tau2) taken with random-effects weights
-        (Partlett & Riley 2017 for two treatments, who take tau2 by REML).
+        Degrees of freedom of t in prediction intervals. "q-1": those of Q minus one, as in netmeta 2.8
+        (Riley 2011 for two treatments). "q": those of Q, as in netmeta 3.4. "normal": the normal
+        quantile. "partlett-riley": those of Q minus one, with standard errors multiplied by
+        ``sqrt(Q(tau2) / df_q)``, the Hartung-Knapp factor, where Q(tau2) uses random-effects weights
+        (Partlett & Riley 2017 for two treatments, with tau2 by REML).
     loop_tolerance : float, optional
-        By how much three contrasts of a multi-arm study may miss closing a loop, in the unit of te.
-        By default 0.15 of its smallest standard error, or what rounding to the decimals of its
-        estimates explains (half a unit each) up to 0.5 of it. A gap is told in ``notes``.
+        Largest amount, in the unit of te, by which three contrasts of a multi-arm study may fail to close a loop.
+        By default 0.15 of its smallest standard error or, if larger, the gap that rounding of its
+        estimates explains (half a unit each), up to 0.5 of that standard error. ``notes`` reports each gap.
 
     Returns
     -------
@@ -470,10 +470,10 @@ def fit_network(
     TypeError
         ``contrasts`` is not a DataFrame.
     ValueError
-        A column or label is missing; a column appears twice; two labels differ only in blanks or
+        A column or label is missing; a column appears twice; two labels differ only in spaces or
         in how accents are encoded; se <= 0, an infinite value or one too large or small for double
         precision (1e75, 1e-75, or 1e5 times another se); a treatment compared with itself; fewer than two treatments; a
-        disconnected network (its parts are named); a multi-arm study with missing or contradicting
+        disconnected network (its parts are named); a multi-arm study with missing or contradictory
         contrasts (study and numbers are named); a study with several rows for one comparison but
         no ``correlation``; an unknown method.
 
@@ -525,9 +525,9 @@ def fit_networks(
     df_predict: PredictionDf = "q-1",
     loop_tolerance: float | None = None,
 ) -> NetworkFits:
-    """Fit B data sets that share studies and comparisons; the numbers of a loop, much faster.
+    """Fit B data sets with the same studies and comparisons, with the results of a loop but much faster.
 
-    Inside :func:`psps_paper.parallel.workers`, thousands of data sets are shared out among processes or a cluster.
+    Inside :func:`psps_paper.parallel.workers`, thousands of data sets are distributed over processes or a cluster.
 
     Parameters
     ----------
@@ -535,7 +535,7 @@ def fit_networks(
         The design, m rows; its columns te and se, if any, are not used.
     te, se : ndarray [B x m]
         Estimates (treat1 minus treat2) and standard errors, columns in the order of the rows of
-        ``contrasts``. A one-dimensional array [m] serves all data sets. Nothing may be missing.
+        ``contrasts``. A one-dimensional array [m] applies to all data sets. No value may be missing.
     tau2 : {"DL", "REML", "ML"}, float or ndarray [B]
     level : float
     correlation : float or ndarray [B], optional
@@ -550,7 +550,7 @@ def fit_networks(
     Raises
     ------
     ValueError
-        As :func:`fit_network`; shapes that do not match; no data set; a missing te or se.
+        As :func:`fit_network`; shapes that do not match; no data sets; a missing te or se.
     """
     check_table(contrasts)
     te, se, correlation = _data_sets(len(contrasts), te, se, tau2, correlation)
@@ -583,7 +583,7 @@ def fit_networks(
 def _data_sets(
     m: int, te: np.ndarray, se: np.ndarray, tau2: str | float | np.ndarray, correlation: float | np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """te and se as [B x m] and correlation as numbers, after checking that all are of B data sets with m rows."""
+    """Return te and se as [B x m] and correlation as numbers, after checking that the shapes agree."""
     te, se = (
         np.atleast_2d(real_numbers(values, f"{name}: {np.asarray(values).dtype} given; expected real numbers"))
         for name, values in (("te", te), ("se", se))
@@ -618,7 +618,7 @@ def _data_sets(
 
 
 def _together(fits: Sequence[NetworkFits], starts: Sequence[int]) -> NetworkFits:
-    """Fits of the pieces of :func:`fit_networks`, which begin at these data sets, as one."""
+    """Join the fits of pieces of :func:`fit_networks`, which begin at the data sets ``starts``."""
     first = fits[0]
     joined: dict[str, Any] = {
         name: np.concatenate([getattr(fit, name) for fit in fits])
@@ -629,13 +629,13 @@ def _together(fits: Sequence[NetworkFits], starts: Sequence[int]) -> NetworkFits
 
 
 def nothing_excluded(contrasts: pd.DataFrame) -> pd.DataFrame:
-    """An empty table of excluded rows."""
+    """Return an empty table of excluded rows."""
     return pd.DataFrame({name: pd.Series(dtype=object) for name in (*contrasts.columns, "reason")})
 
 
 @lru_cache(maxsize=32)
 def _labels(treatments: tuple[str, ...]) -> pd.Index:
-    """Of rows and columns. An Index can't change, so that fits of the same treatments share it."""
+    """Return the labels of rows and columns; an Index is immutable, so fits of the same treatments can share it."""
     return pd.Index(treatments)
 
 
@@ -643,16 +643,16 @@ def _labels(treatments: tuple[str, ...]) -> pd.Index:
 def _same_design(
     study: tuple[str, ...], treat1: tuple[str, ...], treat2: tuple[str, ...], repeats: bool, connected: bool
 ) -> Design:
-    """The design of these labels, kept for the next fit of the same network: other values, another estimator."""
+    """Build the design of these labels, cached for later fits of the same network with other values or estimators."""
     return make_design(study, treat1, treat2, repeats=repeats, connected=connected)
 
 
 def prepare(
     contrasts: pd.DataFrame, *, repeats: bool, connected: bool = True
 ) -> tuple[Design, np.ndarray, np.ndarray, pd.DataFrame, pd.DataFrame]:
-    """Design, te [m] and se [m] of the rows with both; those rows; and the others with reasons."""
+    """Return the design, te [m] and se [m] of the rows with both; those rows; and the others, with reasons."""
     design, te, se, used, left_out = _prepare(contrasts, repeats=repeats, connected=connected)
-    # Lists of its own, since results hand them out.
+    # New lists, because results pass them to callers.
     design = replace(design, treatments=list(design.treatments), studies=list(design.studies))
     return design, te, se, used, nothing_excluded(contrasts) if left_out is None else left_out
 
@@ -660,16 +660,16 @@ def prepare(
 def _prepare(
     contrasts: pd.DataFrame, *, repeats: bool, connected: bool = True
 ) -> tuple[Design, np.ndarray, np.ndarray, pd.DataFrame, pd.DataFrame | None]:
-    """As :func:`prepare`, with None where no row is left out."""
+    """Do the work of :func:`prepare`, with None if no row is excluded."""
     study, treat1, treat2, te, se = read_contrasts(contrasts)
-    # A sum is NaN where a part of it is; te and se are finite or NaN, and far from overflow.
+    # The sum is NaN if any part is; te and se are finite or NaN, and far from overflow.
     if study and not np.isnan(te.sum() + se.sum()):
         design = _same_design(tuple(study), tuple(treat1), tuple(treat2), repeats, connected)
         return design, te, se, contrasts.copy(deep=False), None
     no_te, no_se = np.isnan(te), np.isnan(se)
     out = no_te | no_se
     if out.all():
-        raise ValueError(f"contrasts: none of {len(contrasts)} rows has both te and se")
+        raise ValueError(f"contrasts: none of the {len(contrasts)} rows has both te and se")
     keep = np.flatnonzero(~out)
     design = make_design(
         [study[k] for k in keep],
@@ -684,7 +684,7 @@ def _prepare(
 
 
 def contrast_notes(contrasts: pd.DataFrame, loop_tolerance: float | None = None) -> tuple[str, ...]:
-    """What is odd in the multi-arm studies of a network and yet accepted, one sentence each.
+    """List irregularities of the multi-arm studies of a network that are accepted, one sentence each.
 
     Parameters
     ----------
@@ -695,8 +695,8 @@ def contrast_notes(contrasts: pd.DataFrame, loop_tolerance: float | None = None)
     Returns
     -------
     tuple of str
-        Of estimates that miss closing a loop (study, gap and limit), and of standard errors that no
-        independent arms have (study, arm and the negative variance).
+        Estimates that do not quite close a loop (study, gap and limit), and standard errors that
+        independent arms cannot have (study, arm and the negative variance).
 
     Raises
     ------
@@ -708,16 +708,16 @@ def contrast_notes(contrasts: pd.DataFrame, loop_tolerance: float | None = None)
 
 
 def check_fit(fit: object) -> None:
-    """TypeError unless it is a NetworkFit: a table of contrasts also has columns te and se."""
+    """Raise a TypeError unless it is a NetworkFit; a table of contrasts also has columns te and se."""
     if not isinstance(fit, NetworkFit):
         raise TypeError(f"fit: {type(fit).__name__} given; expected a NetworkFit, as fit_network gives")
 
 
 def rows_of(fit: NetworkFit) -> tuple[Design, Reduced]:
-    """Design and independent rows of a fit's contrasts; an error for a pooled network."""
+    """Return the design and independent rows of a fit's contrasts; raise an error for a pooled network."""
     check_fit(fit)
     if fit.method == "pooled":
-        raise ValueError("a network from pooled contrasts has no studies; fit_network is needed")
+        raise ValueError("a network from pooled contrasts has no studies; expected a fit of fit_network")
     design, te, se, _, _ = prepare(fit.contrasts, repeats=fit.correlation is not None)
     return design, reduce_contrasts(design, te[None], se[None], fit.correlation, fit.loop_tolerance)
 
@@ -743,7 +743,7 @@ def _fit(
     df = y.shape[1] - x.shape[-1]
     common = least_squares(x, y, d, np.zeros(len(y)))
     value, maxima = between_variance(x, y, d, common, df, tau2)
-    # Without heterogeneity the two models are one, and so are their numbers.
+    # Without heterogeneity the two models coincide, and so must their results.
     random = common if not value.any() else least_squares(x, y, d, value)
     likelihood = log_likelihood(random, restricted=isinstance(tau2, str) and tau2 == "REML")
     likelihood = likelihood - rows.log_jacobian
@@ -775,7 +775,7 @@ def between_variance(
     df: int,
     tau2: str | float | np.ndarray,
 ) -> tuple[np.ndarray, Tau2Maxima | None]:
-    """tau2 of each data set, and the maxima of its likelihood under REML and ML."""
+    """Estimate tau2 of each data set, and under REML and ML the maxima of its likelihood."""
     wrong = f"tau2={tau2!r}: expected one of {', '.join(METHODS)} or a number >= 0, at most {LARGEST**2:g}"
     if isinstance(tau2, str):
         if tau2 not in METHODS:
@@ -791,7 +791,7 @@ def between_variance(
 
 
 def _joined(maxima: list[Tau2Maxima | None], starts: Sequence[int]) -> Tau2Maxima | None:
-    """Of the pieces of :func:`fit_networks`, which begin at these data sets."""
+    """Join the maxima of pieces of :func:`fit_networks`, which begin at the data sets ``starts``."""
     found = [part for part in maxima if part is not None]
     if not found:
         return None

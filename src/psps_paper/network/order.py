@@ -1,4 +1,4 @@
-"""What rankings say together: an order of several outcomes, and how precise a ranking is."""
+"""Rankings combined: the partial order over several outcomes, and the precision of a ranking."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 from psps_paper.network.results import Result, as_text
 
-# Scores of a ranking add up to half the number of treatments; printed ones miss it by rounding.
+# Scores of a ranking add up to half the number of treatments; printed ones only up to rounding.
 ROUNDING = 0.02
 
 
@@ -22,7 +22,7 @@ class PartialOrder(Result):
     relation : DataFrame [treatment x treatment] of bool
         Whether the row is at least as good as the column in every outcome; False on the diagonal.
     covering : DataFrame [treatment x treatment] of bool
-        The row is better than the column with no treatment between them: the lines of the Hasse diagram.
+        Whether the row is better than the column with no treatment between them: the lines of the Hasse diagram.
     scores : DataFrame [treatment x outcome]
     """
 
@@ -32,24 +32,24 @@ class PartialOrder(Result):
 
     @property
     def incomparable(self) -> list[tuple[str, str]]:
-        """Pairs where each is better in some outcome."""
+        """Return the pairs in which each treatment is better in some outcome."""
         relation = self.relation.to_numpy()
         neither = np.triu(~(relation | relation.T), 1)
         return [(self.relation.index[i], self.relation.index[j]) for i, j in np.argwhere(neither)]
 
     @property
     def best(self) -> list[str]:
-        """Treatments that no other is better than."""
+        """Return the treatments that no other treatment beats."""
         strict = self.relation.to_numpy() & ~self.relation.to_numpy().T
         return [name for name, beaten in zip(self.relation.index, strict.any(axis=0), strict=True) if not beaten]
 
     def to_frame(self) -> pd.DataFrame:
-        """The lines of the Hasse diagram: better, worse."""
+        """Return the lines of the Hasse diagram: better, worse."""
         pairs = [(self.relation.index[i], self.relation.index[j]) for i, j in np.argwhere(self.covering.to_numpy())]
         return pd.DataFrame(pairs, columns=["better", "worse"])
 
     def summary(self) -> str:
-        """Scores, lines of the diagram and what cannot be compared, as text."""
+        """Format scores, lines of the diagram and incomparable pairs as text."""
         outcomes = ", ".join(map(str, self.scores.columns))
         lines = [
             f"Partial order of {len(self.scores)} treatments by {outcomes}",
@@ -64,12 +64,12 @@ class PartialOrder(Result):
 
 
 def partial_order(scores: pd.DataFrame) -> PartialOrder:
-    """Order treatments by several outcomes at once, as far as these agree.
+    """Order treatments by several outcomes at once, as far as the outcomes agree.
 
     Parameters
     ----------
     scores : DataFrame [treatment x outcome]
-        Higher is better in each outcome, for example its P-scores.
+        Scores such as P-scores; higher is better in each outcome.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def partial_order(scores: pd.DataFrame) -> PartialOrder:
     Raises
     ------
     TypeError, ValueError
-        Not a DataFrame; a treatment or outcome that appears twice; a score that is missing or no finite number
+        Not a DataFrame; a treatment or outcome that appears twice; a score that is missing or not a finite number
         (treatment and outcome are named).
 
     Source: Carlsen & Bruggemann 2014; Rücker & Schwarzer 2017 (Res Synth Methods 8:526).
@@ -94,7 +94,9 @@ def partial_order(scores: pd.DataFrame) -> PartialOrder:
     if not isinstance(scores, pd.DataFrame):
         raise TypeError(f"scores: {type(scores).__name__} given; expected a DataFrame [treatment x outcome]")
     if not scores.size:
-        raise ValueError(f"scores: {len(scores)} treatments and {scores.shape[1]} outcomes; expected one at least")
+        raise ValueError(
+            f"scores: {len(scores)} treatments and {scores.shape[1]} outcomes; expected at least one of each"
+        )
     for what, names in (("treatment", scores.index), ("outcome", scores.columns)):
         if not names.is_unique:
             raise ValueError(f"scores: {what} {names[names.duplicated()][0]!r} appears twice; expected each once")
@@ -117,7 +119,7 @@ def partial_order(scores: pd.DataFrame) -> PartialOrder:
 
 
 def poth(scores: pd.Series) -> float:
-    """Precision of the treatment hierarchy (POTH): how far a ranking is from a tie of all treatments.
+    """Compute the precision of treatment hierarchy (POTH): how far a ranking is from a tie of all treatments.
 
     Parameters
     ----------
@@ -127,12 +129,12 @@ def poth(scores: pd.Series) -> float:
     Returns
     -------
     float
-        Variance of the scores over that of a certain ranking: 0 where all are 1/2, 1 where each rank is certain.
+        Variance of the scores divided by that of a certain ranking: 0 if all scores are 1/2, 1 if each rank is certain.
 
     Raises
     ------
     ValueError
-        Fewer than two scores; one outside [0, 1] (treatment is named); a mean that is not 1/2.
+        Fewer than two scores; a score outside [0, 1] (treatment is named); a mean other than 1/2.
 
     Source: Wigle et al. 2025, precision of treatment hierarchy (Stat Med).
 

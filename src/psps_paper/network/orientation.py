@@ -1,4 +1,4 @@
-"""One direction for every comparison, whichever way its rows are written."""
+"""A fixed direction for every comparison, however its rows are written."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ LIMITS = (("lower", "upper"), ("predict_lower", "predict_upper"))
 
 
 def orient(contrasts: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
-    """Turn contrasts so that the first treatment of each comes first in an order.
+    """Reverse contrasts where needed so that treat1 comes before treat2 in a given order.
 
     Parameters
     ----------
     contrasts : DataFrame [treat1, treat2, ...]
-        ``te`` and the pairs ``lower`` and ``upper``, ``predict_lower`` and ``predict_upper`` are turned with the
-        treatments; other columns stay. Rows stay in their order.
+        ``te`` and the pairs ``lower`` and ``upper``, ``predict_lower`` and ``predict_upper`` are reversed with the
+        treatments; other columns and the order of rows do not change.
     order : sequence of str
-        Every treatment of the contrasts once, and others.
+        Every treatment of the contrasts once; further treatments are allowed.
 
     Returns
     -------
     DataFrame
-        Of the same columns and index.
+        With the same columns and index.
 
     Raises
     ------
     ValueError
-        A treatment is not in ``order``, or twice.
+        A treatment is not in ``order``, or appears twice.
 
     Examples
     --------

@@ -18,14 +18,14 @@ def _sign(desirable: Desirable) -> float:
 
 
 def p_scores(fit: NetworkFit, *, desirable: Desirable) -> pd.Series:
-    """P-score of each treatment: its mean probability of beating a competitor.
+    """Compute the P-score of each treatment: its mean probability of beating a competitor.
 
     Parameters
     ----------
     fit : NetworkFit
         Random-effects estimates are used; ``fit.te`` is row minus column, in the outcome's unit.
     desirable : {"lower", "higher"}
-        The direction that is good for the patient, from ``data/outcomes.csv``.
+        The direction that is better for the patient, as ``data/outcomes.csv`` states it.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def p_scores(fit: NetworkFit, *, desirable: Desirable) -> pd.Series:
 
 
 def p_scores_from(te: pd.DataFrame, se: pd.DataFrame, *, desirable: Desirable) -> pd.Series:
-    """P-scores from a matrix of estimates and one of standard errors, both row minus column.
+    """Compute P-scores from matrices of estimates and their standard errors, row minus column.
 
     For the common-effect ranking pass ``fit.te_common, fit.se_common``.
 
@@ -50,7 +50,7 @@ def p_scores_from(te: pd.DataFrame, se: pd.DataFrame, *, desirable: Desirable) -
 
 
 def p_score_values(te: np.ndarray, se: np.ndarray, *, desirable: Desirable) -> np.ndarray:
-    """P-scores of many data sets at once.
+    """Compute the P-scores of many data sets at once.
 
     Parameters
     ----------
@@ -65,13 +65,13 @@ def p_score_values(te: np.ndarray, se: np.ndarray, *, desirable: Desirable) -> n
     Source: Rücker & Schwarzer 2015, eq. 4.  Checked against: netmeta 2.8-2 netrank().
     """
     n = te.shape[-1]
-    # The diagonal compares a treatment with itself: 0 / 1, probability 1/2, taken off again.
+    # The diagonal compares a treatment with itself (0 / 1, probability 1/2) and is subtracted again.
     wins = scipy.special.ndtr(_sign(desirable) * te / (se + np.eye(n)))
     return (wins.sum(axis=-1) - 0.5) / (n - 1)
 
 
 def rank_probabilities(fit: NetworkFit, *, desirable: Desirable, draws: int = 100_000, seed: int = 0) -> pd.DataFrame:
-    """Probability that each treatment has each rank, rank 1 being the best.
+    """Estimate the probability that each treatment has each rank; rank 1 is the best.
 
     Effects are drawn from the multivariate normal distribution of the random-effects estimates.
 
@@ -81,15 +81,15 @@ def rank_probabilities(fit: NetworkFit, *, desirable: Desirable, draws: int = 10
     desirable : {"lower", "higher"}
     draws : int
     seed : int
-        Of numpy's default generator; the same seed gives the same table.
+        Seed of numpy's default generator; the same seed gives the same table.
 
     Returns
     -------
     DataFrame [treatment x rank]
-        Rows and columns sum to 1. ``attrs["max_standard_error"]`` is the Monte-Carlo standard
-        error of a cell at its largest, ``max(sqrt(p (1 - p) / draws))``.
+        Rows and columns sum to 1. ``attrs["max_standard_error"]`` is the largest Monte-Carlo standard
+        error of a cell, ``max(sqrt(p (1 - p) / draws))``.
 
-    Source: Salanti, Ades & Ioannidis 2011, with normal draws in place of MCMC.
+    Source: Salanti, Ades & Ioannidis 2011, with normal draws instead of MCMC.
     """
     check_fit(fit)
     sign = _sign(desirable)
@@ -98,13 +98,13 @@ def rank_probabilities(fit: NetworkFit, *, desirable: Desirable, draws: int = 10
     if not isinstance(seed, Integral) or seed < 0:
         raise ValueError(f"seed={seed!r}: expected a whole number (int) of at least 0")
     n = len(fit.treatments)
-    # Cholesky of the basic parameters; the reference is zero in every draw.
+    # Cholesky factor of the basic parameters; the reference is zero in every draw.
     factor = np.linalg.cholesky(fit.cov.to_numpy()[1:, 1:])
     effects = np.zeros((draws, n))
     effects[:, 1:] = np.random.default_rng(seed).standard_normal((draws, n - 1)) @ factor.T
     effects += fit.te.to_numpy()[:, 0]
     best_first = np.argsort(-sign * effects, axis=1)
-    # One count for all cells: treatment * n + rank.
+    # Count all cells at once: treatment * n + rank.
     cells = best_first * n + np.arange(n)
     counts = np.bincount(cells.ravel(), minlength=n * n).reshape(n, n)
     table = pd.DataFrame(counts / draws, index=fit.treatments, columns=pd.RangeIndex(1, n + 1, name="rank"))
@@ -118,12 +118,12 @@ def rank_probabilities(fit: NetworkFit, *, desirable: Desirable, draws: int = 10
 
 
 def sucra(probabilities: pd.DataFrame) -> pd.Series:
-    """Surface under the cumulative ranking curve, in [0, 1].
+    """Compute the surface under the cumulative ranking curve (SUCRA), in [0, 1].
 
     Parameters
     ----------
     probabilities : DataFrame [treatment x rank]
-        From :func:`rank_probabilities`. As the number of draws grows SUCRA becomes the P-score.
+        From :func:`rank_probabilities`. As the number of draws grows, SUCRA tends to the P-score.
 
     Source: Salanti, Ades & Ioannidis 2011; equality with P-scores: Rücker & Schwarzer 2015.
     """
@@ -132,7 +132,7 @@ def sucra(probabilities: pd.DataFrame) -> pd.Series:
 
 
 def mean_ranks(probabilities: pd.DataFrame) -> pd.Series:
-    """Expected rank of each treatment, 1 being the best.
+    """Compute the expected rank of each treatment; rank 1 is the best.
 
     Parameters
     ----------

@@ -1,10 +1,10 @@
-"""From contrasts to independent rows.
+"""Reduction of contrasts to independent rows.
 
 With one tau2 and correlation 1/2 between the contrasts of a multi-arm study, the covariance of a
 study's contrasts is ``V + tau2 * R`` with known V and R. Written in a basis where R is the
 identity and V is diagonal, a study with a arms becomes a - 1 independent rows of variance
-``d + tau2``. The likelihood, Q and every estimate are unchanged, no contrast serves as baseline,
-and all that follows is weighted least squares with diagonal weights.
+``d + tau2``. The likelihood, Q and every estimate are unchanged, no arm serves as baseline,
+and everything else is weighted least squares with diagonal weights.
 
 Source: the model of Higgins & Whitehead 1996 and Rücker & Schwarzer 2014 (multi-arm weights),
 in the generalised least squares form of Franchini et al. 2012; the change of basis is ours.
@@ -26,25 +26,25 @@ import pandas as pd
 from psps_paper.effects.checks import LARGEST, LARGEST_RATIO, SMALLEST
 
 COLUMNS = ["study", "treat1", "treat2", "te", "se"]
-# The three contrasts of a closed loop of a multi-arm study may miss each other by this share of its
-# smallest standard error; beyond that by what rounding to the decimals of its estimates explains
-# (half a unit each), if that is at most the second share. Anything more contradicts itself.
+# The three contrasts of a closed loop of a multi-arm study may disagree by this proportion of its
+# smallest standard error, or by the gap that rounding of its estimates explains (half a unit each)
+# up to the second proportion. A larger gap is a contradiction.
 LOOP_SHARE, ROUNDED_SHARE = 0.15, 0.5
 MOST_DECIMALS = 8
-# A gap, or a negative variance, of less than this share is rounding of floating-point numbers.
+# A gap or a negative variance below this proportion is floating-point rounding.
 NOTEWORTHY = 1e-6
 PRECISION = (
     f"expected te between -{LARGEST:g} and {LARGEST:g} and se between {SMALLEST:g} and "
-    f"{LARGEST:g}, whose powers double precision holds; use another unit"
+    f"{LARGEST:g}, whose powers fit into double precision; use another unit"
 )
 
 
 @dataclass(frozen=True, eq=False)
 class StudyGroup:
-    """Studies of one kind: rows of the table, in canonical order and sign.
+    """Studies of one kind, with their rows of the table in canonical order and sign.
 
     ``rows`` and ``sign`` have shape [study x row of the study]; ``arms`` holds the positions of
-    the treatments, [study x arm]; ``studies`` the positions of the studies.
+    the treatments [study x arm], and ``studies`` the positions of the studies.
     """
 
     rows: np.ndarray
@@ -55,7 +55,7 @@ class StudyGroup:
 
 @dataclass(frozen=True, eq=False)
 class Design:
-    """What data sets with the same labels have in common."""
+    """The structure shared by data sets with the same labels."""
 
     treatments: list[str]
     studies: list[str]
@@ -68,7 +68,7 @@ class Design:
 
     @cached_property
     def x_single(self) -> np.ndarray:
-        """Rows of x of the studies with one contrast [N x n]."""
+        """Rows of x for the studies with one contrast [N x n]."""
         rows = self.single
         x = np.zeros((rows.size, len(self.treatments)))
         each = np.arange(rows.size)
@@ -98,7 +98,7 @@ class Reduced:
     study : ndarray [N]
         Position of each row's study.
     log_jacobian : ndarray [B]
-        To be subtracted from the rows' log-likelihood to get that of the contrasts with the
+        Subtract it from the log-likelihood of the rows to get that of the contrasts with the
         first arm as baseline.
     """
 
@@ -119,7 +119,7 @@ def read_contrasts(
     TypeError
         ``contrasts`` is not a DataFrame.
     ValueError
-        A column or label is missing, a column appears twice, two labels differ only in blanks or
+        A column or label is missing, a column appears twice, two labels differ only in spaces or
         in how accents are encoded, te or se is not a real number, se <= 0, a value is infinite or
         too large or small for double precision, or a treatment is compared with itself; the row is
         named.
@@ -137,7 +137,7 @@ def read_contrasts(
     one_spelling("study", study)
     one_spelling("treatment", treat1 + treat2)
     te, se = (_numbers(contrasts, name) for name in COLUMNS[3:])
-    # One test of all, true for nearly every table, before the search for the row at fault.
+    # Test all rows at once, which nearly every table passes, before searching for the faulty row.
     if not (np.abs(te) <= LARGEST).all() or not ((se >= SMALLEST) & (se <= LARGEST)).all():
         _check_numbers(contrasts, study, te, se)
     if len(set(treat1) | set(treat2)) == 1:
@@ -152,7 +152,7 @@ def read_contrasts(
 
 
 def _check_numbers(contrasts: pd.DataFrame, study: list[str], te: np.ndarray, se: np.ndarray) -> None:
-    """ValueError for the first te or se that is infinite, not positive or beyond double precision."""
+    """Raise a ValueError for the first te or se that is infinite, not positive or beyond double precision."""
     for row in np.flatnonzero(np.isinf(te) | np.isinf(se) | (se <= 0)):
         raise ValueError(
             f"{_place(contrasts, row)}: te={te[row]}, se={se[row]} "
@@ -163,12 +163,12 @@ def _check_numbers(contrasts: pd.DataFrame, study: list[str], te: np.ndarray, se
 
 
 def beyond_precision(te: np.ndarray, se: np.ndarray) -> np.ndarray:
-    """Where powers of te or se would overflow or vanish; False where one is missing."""
+    """Return where powers of te or se would overflow or underflow; False where one is missing."""
     return (np.abs(te) > LARGEST) | (se > LARGEST) | (se < SMALLEST)
 
 
 def check_ratio(se: np.ndarray) -> None:
-    """ValueError where the standard errors of a data set [B x m] are too unequal."""
+    """Raise a ValueError if the standard errors of a data set [B x m] are too unequal."""
     if se.max() <= LARGEST_RATIO * se.min():
         return
     smallest, largest = se.min(axis=1), se.max(axis=1)
@@ -176,18 +176,18 @@ def check_ratio(se: np.ndarray) -> None:
         where = f" (data set {k})" if len(se) > 1 else ""
         raise ValueError(
             f"contrasts{where}: se from {smallest[k]:g} to {largest[k]:g}; expected the largest to be "
-            f"at most {LARGEST_RATIO:g} times the smallest, or double precision can't hold the weights"
+            f"at most {LARGEST_RATIO:g} times the smallest, because double precision cannot hold the weights"
         )
 
 
 def check_table(contrasts: object) -> None:
-    """TypeError unless it is a DataFrame."""
+    """Raise a TypeError unless it is a DataFrame."""
     if not isinstance(contrasts, pd.DataFrame):
         raise TypeError(f"contrasts: {type(contrasts).__name__} given; expected a DataFrame with columns {COLUMNS}")
 
 
 def real_numbers(values: object, message: str) -> np.ndarray:
-    """As an array of floats; ValueError with ``message`` for text, complex numbers and the like."""
+    """Convert to an array of floats; raise a ValueError with ``message`` for text, complex numbers and the like."""
     array = np.asarray(values)
     try:
         if array.dtype.kind in "iufO":
@@ -214,7 +214,7 @@ def _labels(contrasts: pd.DataFrame, name: str) -> list[str]:
 
 
 def one_spelling(what: str, labels: list[str], source: str = "contrasts") -> None:
-    """Refuse labels that look alike, which would silently be two studies or treatments."""
+    """Refuse labels that look alike, which would silently count as two studies or treatments."""
     spelling: dict[str, str] = {}
     different = set(labels)
     if all(map(str.isascii, different)) and len({" ".join(label.split()) for label in different}) == len(different):
@@ -225,9 +225,9 @@ def one_spelling(what: str, labels: list[str], source: str = "contrasts") -> Non
         other = spelling.setdefault(plain, label)
         if other != label:
             other, label = sorted([other, label], key=labels.index)
-            # Escaped, since the difference can't be seen.
+            # Escaped, because the difference is invisible.
             raise ValueError(
-                f"{source}: {what} labels {other!a} and {label!a} differ only in blanks "
+                f"{source}: {what} labels {other!a} and {label!a} differ only in spaces "
                 "or in how accents are encoded; expected one spelling"
             )
 
@@ -249,7 +249,7 @@ def _place(contrasts: pd.DataFrame, row: int | np.integer) -> str:
 
 
 def connected_parts(treat1: Sequence[str], treat2: Sequence[str]) -> list[set[str]]:
-    """Sets of treatments that comparisons connect, the largest first."""
+    """Find the sets of treatments that comparisons connect, the largest first."""
     parts: dict[str, set[str]] = {}
     for first, second in set(zip(treat1, treat2, strict=True)):
         one, other = parts.get(first, {first}), parts.get(second, {second})
@@ -266,7 +266,7 @@ def connected_parts(treat1: Sequence[str], treat2: Sequence[str]) -> list[set[st
 
 
 def _connected(n: int, first: list[int], second: list[int]) -> bool:
-    """Return whether comparisons of these positions connect n treatments; stops as soon as they do."""
+    """Return whether comparisons of these positions connect n treatments, stopping as soon as they do."""
     root = list(range(n))
     apart = n - 1
     for one, other in zip(first, second, strict=True):
@@ -283,16 +283,16 @@ def _connected(n: int, first: list[int], second: list[int]) -> bool:
 
 
 def joiner(treatments: list[str]) -> str:
-    """The sign between treatments in the name of a comparison or design: ":" where no name has it.
+    """Choose the sign that joins treatments in names of comparisons and designs: ":" unless a treatment contains it.
 
-    A single character that stands in no name keeps names of different comparisons different.
+    A character that occurs in no treatment's name keeps the names of different comparisons distinct.
     """
     used = set("".join(treatments))
     return next(sign for sign in chain(":|~;", map(chr, range(0x2192, 0x10000))) if sign not in used)
 
 
 def pair_names(treatments: list[str], first: np.ndarray, second: np.ndarray) -> list[str]:
-    """Names "A:B" of pairs given by positions."""
+    """Name pairs, given by positions, as "A:B"."""
     sign = joiner(treatments)
     return [f"{treatments[i]}{sign}{treatments[j]}" for i, j in zip(first, second, strict=True)]
 
@@ -312,8 +312,8 @@ def make_design(
     Raises
     ------
     ValueError
-        Fewer than two treatments, a study with missing or repeated contrasts, or a network in
-        several parts; names the study or the parts.
+        Fewer than two treatments, a study with missing or repeated contrasts, or a disconnected
+        network; the message names the study or the parts.
     """
     treatments = sorted(set(treat1) | set(treat2))
     if len(treatments) < 2:
@@ -371,7 +371,7 @@ def _study_rows(
     *,
     repeats: bool,
 ) -> tuple[list[int], list[int]]:
-    """Arms of one study and its rows in the order of the pairs of arms."""
+    """Return the arms of one study, and its rows in the order of the pairs of arms."""
     pairs: dict[tuple[int, int], list[int]] = {}
     for row, first, second in zip(rows, i[rows].tolist(), j[rows].tolist(), strict=True):
         pairs.setdefault((first, second) if first < second else (second, first), []).append(row)
@@ -403,7 +403,7 @@ def _study_rows(
 
 
 def _way_out(treatments: list[str], arms: list[int], pairs: list[tuple[int, int]]) -> str:
-    """How to complete a study whose contrasts all share one arm, or nothing."""
+    """Explain how to complete a study whose contrasts all share one arm, or return an empty string."""
     shared = [arm for arm in arms if all(arm in pair for pair in pairs)]
     if len(pairs) != len(arms) - 1 or len(shared) != 1:
         return ""
@@ -420,21 +420,21 @@ def reduce_contrasts(
     correlation: np.ndarray | float | None,
     loop_tolerance: float | None = None,
 ) -> Reduced:
-    """Independent rows of B data sets.
+    """Reduce B data sets to independent rows.
 
     Parameters
     ----------
     te, se : ndarray [B x m]
     correlation : float or ndarray [B], optional
-        Within-study correlation of several estimates of one comparison, of their sampling errors
-        and of their true effects alike: 0 gives the fit with unique study labels.
+        Within-study correlation between several estimates of one comparison, both of their sampling
+        errors and of their true effects; 0 gives the same fit as unique study labels.
     loop_tolerance : float, optional
         As in :func:`psps_paper.network.fit_network`.
 
     Raises
     ------
     ValueError
-        Contrasts of a multi-arm study contradict each other (names study and numbers).
+        Contrasts of a multi-arm study contradict each other (study and numbers are named).
     """
     n_sets = len(te)
     n = len(design.treatments)
@@ -477,7 +477,7 @@ def reduce_contrasts(
 
 @lru_cache
 def contrast_basis(arms: int) -> np.ndarray:
-    """(arms - 1) orthogonal contrasts of squared length 2, so that tau2 enters as tau2 * I."""
+    """Build (arms - 1) orthogonal contrasts of squared length 2, so that tau2 enters as tau2 * I."""
     basis = np.zeros((arms - 1, arms))
     for k in range(1, arms):
         basis[k - 1, :k] = 1.0
@@ -489,7 +489,7 @@ def contrast_basis(arms: int) -> np.ndarray:
 
 @lru_cache
 def _places(arms: int) -> tuple[np.ndarray, np.ndarray]:
-    """Which contrast of a study, in the order of the pairs of arms, stands in each cell of its square; its sign."""
+    """Return, for each cell of a study's square, its contrast (in the order of the pairs of arms) and the sign."""
     places = np.zeros((arms, arms), int)
     first, second = np.triu_indices(arms, 1)
     places[first, second] = places[second, first] = np.arange(first.size)
@@ -499,7 +499,7 @@ def _places(arms: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _squares(group: StudyGroup, te: np.ndarray, se: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Effects, row minus column, and variances of each study [B x studies x arms x arms]."""
+    """Arrange effects, row minus column, and variances of each study as [B x studies x arms x arms]."""
     arms = group.arms.shape[1]
     places, side = _places(arms)
     rows = group.rows[:, places]
@@ -510,7 +510,7 @@ def _squares(group: StudyGroup, te: np.ndarray, se: np.ndarray) -> tuple[np.ndar
 
 
 def _gaps(effect: np.ndarray) -> np.ndarray:
-    """By how much the loops of three arms miss closing, at most [B x studies]."""
+    """Compute the largest gap of any loop of three arms in each study [B x studies]."""
     loops = effect[..., :, :, None] + effect[..., None, :, :] - effect[..., :, None, :]
     return np.abs(loops).max(axis=(-3, -2, -1))
 
@@ -518,7 +518,7 @@ def _gaps(effect: np.ndarray) -> np.ndarray:
 def _gap_limits(
     group: StudyGroup, te: np.ndarray, se: np.ndarray, gaps: np.ndarray, tolerance: float | None
 ) -> np.ndarray:
-    """The largest gap that each study may have [B x studies]."""
+    """Compute the largest gap accepted in each study [B x studies]."""
     if tolerance is not None:
         return np.full(gaps.shape, tolerance)
     smallest = se[:, group.rows].min(axis=-1)
@@ -529,7 +529,7 @@ def _gap_limits(
         scaled = np.abs(te[data_set, group.rows[which]]) * 10.0 ** np.arange(MOST_DECIMALS)[:, None]
         written = (np.abs(scaled - np.rint(scaled)) <= 1e-9 * np.maximum(scaled, 1)).all(axis=1)
         if written.any():
-            # A hair more, since the sum of three printed numbers is not exact.
+            # Slightly more, because floating-point sums of three printed numbers are not exact.
             rounding = 1.5 * 10.0 ** -np.argmax(written) * (1 + 1e-9)
             limit = min(rounding, ROUNDED_SHARE * smallest[data_set, which])
             limits[data_set, which] = max(limits[data_set, which], limit)
@@ -537,7 +537,7 @@ def _gap_limits(
 
 
 def closed_estimates(design: Design, te: np.ndarray, se: np.ndarray) -> np.ndarray:
-    """te [m] of one data set with the loops of multi-arm studies closed, as the fit takes them."""
+    """Return te [m] of one data set with the loops of multi-arm studies closed, as the fit uses them."""
     closed = te.copy()
     for group in design.multi_arm:
         effect = _squares(group, te[None], se[None])[0]
@@ -550,7 +550,7 @@ def closed_estimates(design: Design, te: np.ndarray, se: np.ndarray) -> np.ndarr
 
 
 def negative_arms(design: Design, te: np.ndarray, se: np.ndarray) -> dict[str, dict[str, float]]:
-    """By study and arm, the negative variances that the standard errors of one data set imply."""
+    """Find, by study and arm, the negative variances that the standard errors of one data set imply."""
     found: dict[str, dict[str, float]] = {}
     for group in design.multi_arm:
         variance = _squares(group, te[None], se[None])[1][0]
@@ -565,7 +565,7 @@ def negative_arms(design: Design, te: np.ndarray, se: np.ndarray) -> dict[str, d
 
 
 def multi_arm_notes(design: Design, te: np.ndarray, se: np.ndarray, tolerance: float | None) -> tuple[str, ...]:
-    """What is odd in multi-arm studies of one data set (te, se [m]) and yet accepted, one sentence each."""
+    """List irregularities of multi-arm studies of one data set (te, se [m]) that are accepted, one sentence each."""
     notes = []
     for group in design.multi_arm:
         gaps = _gaps(_squares(group, te[None], se[None])[0])

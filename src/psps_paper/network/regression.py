@@ -1,4 +1,4 @@
-"""Network meta-regression: how the effects of treatments change with a characteristic of the studies."""
+"""Network meta-regression: how treatment effects change with a characteristic of the studies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from psps_paper.network.results import Result, as_text, pairs_frame, square, wit
 from psps_paper.network.tau2_search import Tau2Maxima, Tau2Maximum
 
 Interaction = Literal["common", "independent"]
-# A coefficient is estimable if no more than this of it lies outside what the studies compare.
+# A coefficient is estimable if its part outside the space that the studies compare is no larger than this.
 ESTIMABLE = 1e-8
 
 
@@ -29,31 +29,31 @@ class NetworkMetaRegression(Result):
     Attributes
     ----------
     coefficients : DataFrame [term x estimate, se, lower, upper, p]
-        First each treatment minus the reference, at the centre of the covariate; then the slopes: one term named as
+        First each treatment minus the reference, at the centre of the covariate; then the slopes: one term named after
         the covariate ("common"), or "covariate:treatment" for each treatment ("independent").
     covariance : DataFrame [term x term]
     te, se : DataFrame [treatment x treatment]
         Row minus column at the centre of the covariate.
     tau2, tau2_method : float, str
-        Between-study variance that is left.
+        Residual between-study variance.
     tau2_without_covariate : float
         By the same estimator.
     tau2_maxima : tuple of Tau2Maximum
-        Under REML and ML all local maxima, the highest first.
+        Under REML and ML, all local maxima, the highest first.
     q_interaction, df_interaction, p_interaction : float, int, float
         Wald test that all slopes are 0.
     q_residual, df_residual, p_residual : float, int, float
-        Heterogeneity and inconsistency that are left, without tau2.
+        Residual heterogeneity and inconsistency, with common-effect weights.
     log_likelihood : float
-        As in :class:`NetworkFit`: restricted, without the constant ``log|X'X| / 2``, under REML; only those by ML
-        compare two covariates.
+        As in :class:`NetworkFit`: restricted, without the constant ``log|X'X| / 2``, under REML; only ML
+        likelihoods can be compared between covariates.
     treatments : list of str
     reference, interaction, covariate : str
     centre : float
         Mean of the covariate over studies.
     left_out : tuple of str
-        Slopes that the studies do not tell from effects, such as that of a treatment in one study: they are taken as
-        0.
+        Slopes that the studies cannot separate from effects, such as that of a treatment in only one study; they are
+        fixed at 0.
     level : float
     data : DataFrame [study, treat1, treat2, te, se, covariate]
         The contrasts used, as needed for a bubble plot.
@@ -88,11 +88,11 @@ class NetworkMetaRegression(Result):
     notes: tuple[str, ...]
 
     def to_frame(self) -> pd.DataFrame:
-        """The coefficients."""
+        """Return the coefficients."""
         return self.coefficients
 
     def predict(self, value: float) -> pd.DataFrame:
-        """Effects of all pairs of treatments where the covariate has this value.
+        """Predict the effects of all pairs of treatments at a value of the covariate.
 
         Returns
         -------
@@ -116,7 +116,7 @@ class NetworkMetaRegression(Result):
         )
 
     def summary(self) -> str:
-        """Coefficients and tests, as text."""
+        """Format coefficients and tests as text."""
         lines = [
             (
                 f"Network meta-regression on {self.covariate} (centre {as_text(self.centre)}; {self.interaction}"
@@ -143,20 +143,20 @@ def network_meta_regression(
     *,
     loop_tolerance: float | None = None,
 ) -> NetworkMetaRegression:
-    """Random-effects network meta-regression on one characteristic of the studies.
+    """Fit a random-effects network meta-regression on one characteristic of the studies.
 
     Parameters
     ----------
     contrasts : DataFrame [study, treat1, treat2, te, se]
         As in :func:`fit_network`.
     covariate : Series by study
-        A finite number for each study of ``contrasts``, for two groups 0 and 1; its name names the slopes ("x" where
-        it has none). Other studies are ignored. It is centred at its mean over studies.
+        A finite number for each study of ``contrasts``; code two groups as 0 and 1. Its name labels the slopes ("x" if
+        it has none). Other studies are ignored. The covariate is centred at its mean over studies.
     reference : str
-        The treatment that the effects, and the slopes, are against.
+        The treatment to which effects and slopes refer.
     interaction : {"common", "independent"}
-        "common": one slope for every treatment against the reference, so that the covariate does not change
-        differences between two others. "independent": one slope for each treatment.
+        "common": the same slope for every treatment against the reference, so that the covariate does not change
+        differences between other treatments. "independent": a separate slope for each treatment.
     tau2 : {"REML", "ML", "DL"} or float
         Estimator of the between-study variance, or its value.
     level : float
@@ -171,11 +171,11 @@ def network_meta_regression(
     Raises
     ------
     ValueError
-        As :func:`fit_network`; a study without a value; a reference that is no treatment; a covariate that does not
-        vary, or whose slopes the studies cannot tell from effects; a name that is a treatment too.
+        As :func:`fit_network`; a study without a value; a reference that is not a treatment; a covariate that does not
+        vary, or whose slopes the studies cannot separate from effects; a name that is also a treatment's.
 
     Source: Cooper et al. 2009, Stat Med 28:1861; Dias et al. 2013, Med Decis Making 33:618.
-    Checked against: metafor 3.8-1 rma.mv(struct = "CS", rho = 0.5), and own maxima in R.
+    Checked against: metafor 3.8-1 rma.mv(struct = "CS", rho = 0.5), and our own maximisation in R.
 
     Examples
     --------
@@ -231,26 +231,25 @@ def network_meta_regression(
 
 @dataclass(frozen=True, eq=False)
 class _Model:
-    """The covariate of each study, and what each slope multiplies."""
+    """The covariate of each study, and the loadings of each slope."""
 
     name: str
     values: np.ndarray  # [study]
     centre: float
-    others: list[str]  # treatments but the reference
+    others: list[str]  # treatments except the reference
     base: int
     slopes: dict[str, np.ndarray]  # by term: loading of each treatment
     left_out: tuple[str, ...]
 
     @property
     def unit(self) -> float:
-        """Largest distance from the centre: in this unit the covariate is fitted, so that rounding is the same in
-        any."""
+        """Largest distance from the centre; fitting in this unit makes rounding independent of the covariate's unit."""
         return float(np.abs(self.values - self.centre).max())
 
 
 @dataclass(frozen=True, eq=False)
 class _Fit:
-    """Coefficients in the unit of the covariate, and what goes with them."""
+    """Coefficients in the unit of the covariate, with their covariance and fit statistics."""
 
     estimate: np.ndarray
     covariance: np.ndarray
@@ -278,14 +277,14 @@ def _model(design: Design, covariate: pd.Series | Mapping[str, float], reference
     )
     clash = [term for term in loads if term in design.treatments]
     if clash:
-        raise ValueError(f"covariate: its term '{clash[0]}' is the name of a treatment too; expected another name")
+        raise ValueError(f"covariate: its term '{clash[0]}' is also the name of a treatment; expected another name")
     z = values - values.mean()
-    # Of contrasts as given: whole numbers, and whole numbers times the covariate.
+    # For the contrasts as given: whole numbers, and whole numbers times the covariate.
     contrast = np.eye(len(design.treatments))[design.treat1] - np.eye(len(design.treatments))[design.treat2]
     slope = np.column_stack([contrast @ load * z[design.study] for load in loads.values()])
     known = _estimable(np.column_stack([np.delete(contrast, base, axis=1), slope / np.abs(z).max()]))[len(others) :]
     if not known.any():
-        raise ValueError(f"covariate '{name}': the studies cannot tell its slopes from the effects of treatments")
+        raise ValueError(f"covariate '{name}': the studies cannot separate its slopes from the effects of treatments")
     return _Model(
         name=name,
         values=values,
@@ -298,7 +297,7 @@ def _model(design: Design, covariate: pd.Series | Mapping[str, float], reference
 
 
 def _covariate(covariate: pd.Series | Mapping[str, float], design: Design) -> tuple[str, np.ndarray]:
-    """Name and values by study, checked."""
+    """Check the covariate and return its name and its values by study."""
     if not isinstance(covariate, pd.Series | Mapping):
         raise ValueError(f"covariate: {type(covariate).__name__} given; expected a Series of numbers by study")
     given = covariate.name if isinstance(covariate, pd.Series) else None
@@ -315,12 +314,12 @@ def _covariate(covariate: pd.Series | Mapping[str, float], design: Design) -> tu
             raise ValueError(f"covariate '{name}': study '{study}' has {has}; expected a finite number for each study")
     values = np.array([float(found[study]) for study in design.studies])  # type: ignore[arg-type]
     if np.ptp(values) <= ESTIMABLE * np.abs(values).max():
-        raise ValueError(f"covariate '{name}': it is {values[0]:g} in all studies; expected at least two values")
+        raise ValueError(f"covariate '{name}': the value is {values[0]:g} in all studies; expected at least two values")
     return name, values
 
 
 def _estimable(x: np.ndarray) -> np.ndarray:
-    """Which coefficients the rows of x determine."""
+    """Return which coefficients the rows of x determine."""
     _, size, vectors = np.linalg.svd(x, full_matrices=False)
     inside = vectors[size > ESTIMABLE * size.max()]
     return 1 - (inside**2).sum(axis=0) < ESTIMABLE
@@ -340,7 +339,7 @@ def _fit(model: _Model, rows: Reduced, tau2: str | float) -> _Fit:
     random = least_squares(columns, rows.y, rows.d, value)
     restricted = isinstance(tau2, str) and tau2 == "REML"
     likelihood = log_likelihood(random, restricted=restricted) - rows.log_jacobian
-    # The determinant of the columns themselves, slopes in their own unit
+    # The determinant for the original columns, slopes in their own unit
     size = np.log(np.abs(np.diag(triangle))).sum() + len(model.slopes) * np.log(model.unit)
     likelihood -= restricted * size
     slopes = slice(len(model.others), None)
@@ -363,4 +362,4 @@ def _fit(model: _Model, rows: Reduced, tau2: str | float) -> _Fit:
 def _notes(left_out: tuple[str, ...]) -> tuple[str, ...]:
     if not left_out:
         return ()
-    return (f"The studies do not tell these slopes from effects, they are taken as 0: {', '.join(left_out)}.",)
+    return (f"The studies cannot separate these slopes from effects; they are fixed at 0: {', '.join(left_out)}.",)

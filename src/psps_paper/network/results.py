@@ -1,4 +1,4 @@
-"""What results of the engine share: a table of their numbers, and a text to read."""
+"""The base of the engine's results: a table of their numbers, and a summary as text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import scipy
 
 
 def as_text(value: object) -> str:
-    """A number with four digits after the point, or in scientific notation where that shows too little."""
+    """Format a number with four decimals, or in scientific notation if these show too little."""
     if isinstance(value, float | np.floating):
         small = value != 0 and abs(float(value)) < 1e-3
         return f"{value:.2e}" if small else f"{value:.4f}"
@@ -21,24 +21,24 @@ def as_text(value: object) -> str:
 class Result:
     """Base of the frozen dataclasses: ``to_frame()`` and ``summary()``."""
 
-    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]  # made by the decorator of each subclass
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]  # set by the dataclass decorator of each subclass
 
     @property
     def title(self) -> str:
-        """First line of the summary."""
+        """Return the first line of the summary."""
         return type(self).__name__
 
     def numbers(self) -> dict[str, object]:
-        """Fields that hold one number, text or truth value."""
+        """Return the fields that hold a single number, text or truth value."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: x for name, x in values.items() if x is None or (np.ndim(x) == 0 and not isinstance(x, Result))}
 
     def to_frame(self) -> pd.DataFrame:
-        """The main table: by default one row with every single number."""
+        """Return the main table: by default one row with every single number."""
         return pd.DataFrame([self.numbers()])
 
     def summary(self) -> str:
-        """The numbers, then the tables, as text."""
+        """Format the numbers, then the tables, as text."""
         lines = [self.title, ""]
         width = max(map(len, self.numbers()), default=0)
         lines += [f"{name:<{width}}  {as_text(x)}" for name, x in self.numbers().items() if x is not None]
@@ -55,7 +55,7 @@ def square(values: np.ndarray, names: list[str]) -> pd.DataFrame:
 
 
 def with_limits(te: np.ndarray, se: np.ndarray, level: float) -> dict[str, np.ndarray]:
-    """Estimates with normal limits and two-sided p-values: te, se, lower, upper, p."""
+    """Add normal limits and two-sided p-values to estimates: te, se, lower, upper, p."""
     reach = scipy.special.ndtri((1 + level) / 2) * se
     with np.errstate(divide="ignore", invalid="ignore"):
         p = 2 * scipy.special.ndtr(-np.abs(te / se))
@@ -63,7 +63,7 @@ def with_limits(te: np.ndarray, se: np.ndarray, level: float) -> dict[str, np.nd
 
 
 def pairs_frame(treatments: list[str], columns: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """One row a pair of treatments, treat1 before treat2 in the given order, of matrices row minus column."""
+    """Turn matrices (row minus column) into one row per pair, treat1 before treat2 in the given order."""
     first, second = np.triu_indices(len(treatments), 1)
     names = np.array(treatments, object)
     values = {name: matrix.to_numpy()[first, second] for name, matrix in columns.items()}

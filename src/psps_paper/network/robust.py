@@ -12,16 +12,16 @@ from psps_paper.network.heterogeneity import least_squares
 from psps_paper.network.model import NetworkFit, rows_of
 from psps_paper.network.results import Result, as_text, pairs_frame
 
-# Eigenvalues of I - H below this are zero: the study alone determines a contrast.
+# Eigenvalues of I - H below this count as zero: the study alone determines a contrast.
 LEVERAGE_TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
 class RobustNetworkFit(Result):
-    """Cluster-robust inference; DataFrames [treatment x treatment], row minus column.
+    """Cluster-robust estimates as DataFrames [treatment x treatment], row minus column.
 
-    ``df`` are Satterthwaite degrees of freedom of t, used by ``lower`` and ``upper``.
-    Where a contrast rests on a single study ``se``, ``df`` and limits are NaN.
+    ``df`` are the Satterthwaite degrees of freedom of t used for ``lower`` and ``upper``.
+    If a contrast rests on a single study, ``se``, ``df`` and limits are NaN.
     """
 
     te: pd.DataFrame
@@ -31,17 +31,17 @@ class RobustNetworkFit(Result):
     upper: pd.DataFrame
 
     def to_frame(self) -> pd.DataFrame:
-        """All pairs of treatments: treat1, treat2, te, se, df, lower, upper."""
+        """Return all pairs of treatments: treat1, treat2, te, se, df, lower, upper."""
         return pairs_frame(list(self.te.index), {n: getattr(self, n) for n in ("te", "se", "df", "lower", "upper")})
 
     def summary(self) -> str:
-        """All pairs, as text."""
+        """Format all pairs as text."""
         head = "Cluster-robust network meta-analysis (CR2), treat1 minus treat2"
         return f"{head}\n\n{self.to_frame().to_string(index=False, float_format=as_text)}"
 
 
 def cluster_robust(fit: NetworkFit) -> RobustNetworkFit:
-    """CR2 standard errors of the random-effects estimates, clustered by study.
+    """Compute CR2 standard errors of the random-effects estimates, clustered by study.
 
     Parameters
     ----------
@@ -51,8 +51,8 @@ def cluster_robust(fit: NetworkFit) -> RobustNetworkFit:
     Returns
     -------
     RobustNetworkFit
-        Estimates are those of the fit. Degrees of freedom under 4 mean that p-values and limits
-        are not to be trusted (Tipton 2015).
+        The estimates are those of the fit. With fewer than 4 degrees of freedom, p-values and limits
+        cannot be trusted (Tipton 2015).
 
     Source: Bell & McCaffrey 2002; Tipton 2015; Pustejovsky & Tipton 2018, with the
     symmetric square root in the basis where the working covariance is the identity.

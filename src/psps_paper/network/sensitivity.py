@@ -1,4 +1,4 @@
-"""How the network depends on single studies and on small ones."""
+"""Sensitivity of the network to single studies and to small studies."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ def leave_one_study_out(fit: NetworkFit) -> pd.DataFrame:
     Parameters
     ----------
     fit : NetworkFit
-        Its contrasts, estimator of tau2, level and correlation are used again.
+        Refits use its contrasts, estimator of tau2, level and correlation.
 
     Returns
     -------
     DataFrame
-        One row a left-out study and pair of treatments (te: treat1 minus treat2, treat1 first in
+        One row per omitted study and pair of treatments (te: treat1 minus treat2, treat1 first in
         sorted order): ``left_out, treat1, treat2, te, se, lower, upper, tau2, q, df_q, i2, note``.
-        Pairs that the rest cannot compare are NaN and ``note`` says why.
+        Pairs that the other studies cannot compare are NaN, and ``note`` gives the reason.
 
     Source: Viechtbauer & Cheung 2010 for pairwise meta-analysis.
     """
     check_fit(fit)
     if fit.method == "pooled":
-        raise ValueError("a network from pooled contrasts has no studies; fit_network is needed")
+        raise ValueError("a network from pooled contrasts has no studies; expected a fit of fit_network")
     tau2 = fit.method if fit.method in METHODS else fit.tau2
     first, second = np.triu_indices(len(fit.treatments), 1)
     pairs = [(fit.treatments[i], fit.treatments[j]) for i, j in zip(first, second, strict=True)]
@@ -63,22 +63,22 @@ def _refit(fit: NetworkFit, rest: pd.DataFrame, tau2: str | float, pairs: list[t
 
 
 def comparison_adjusted_funnel(fit: NetworkFit, order: Sequence[str]) -> pd.DataFrame:
-    """Data of a comparison-adjusted funnel plot.
+    """Compute the data of a comparison-adjusted funnel plot.
 
     Parameters
     ----------
     fit : NetworkFit
     order : sequence of str
-        All treatments in an order along which small-study effects are expected to point one way, for
-        example the newest first; each contrast is turned so that its first treatment comes first
-        here. The plot means nothing without such an order.
+        All treatments, in an order along which small-study effects are expected to have one direction, for
+        example the newest first; each contrast is reversed where needed so that treat1 comes first
+        in it. Without such an order the plot cannot be interpreted.
 
     Returns
     -------
     DataFrame [study, treat1, treat2, te, se, centre, te_adjusted]
-        ``centre`` is the direct estimate of the comparison (random effects, the network's tau2)
-        and ``te_adjusted`` is te minus it: the horizontal axis, se being the vertical one. Both
-        columns serve an Egger test.
+        ``centre`` is the direct estimate of the comparison (random effects, the network's tau2),
+        and ``te_adjusted`` is te minus ``centre``. The plot has ``te_adjusted`` on the horizontal axis and
+        se on the vertical one; both columns can be passed to an Egger test.
 
     Raises
     ------

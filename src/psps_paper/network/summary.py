@@ -24,27 +24,27 @@ def network_from_pooled(
     df_predict: float = np.nan,
     level: float = 0.95,
 ) -> NetworkFit:
-    """Network estimates that follow from the pooled contrasts of a tree network.
+    """Compute the network estimates that follow from the pooled contrasts of a tree network.
 
-    In a tree every comparison has one path, so its estimate is the signed sum of the pooled
-    contrasts on that path and its variance the sum of theirs; nothing else is needed.
+    In a tree each pair of treatments is joined by one path, so its estimate is the signed sum of the pooled
+    contrasts on that path, and its variance is the sum of their variances.
 
     Parameters
     ----------
     pooled : DataFrame [treat1, treat2, te, se]
-        te is treat1 minus treat2; one row a comparison, n - 1 rows for n treatments.
+        te is treat1 minus treat2; one row per comparison, n - 1 rows for n treatments.
         Other columns are ignored.
     tau2 : float
-        Common between-study variance where it is known; NaN leaves prediction intervals NaN.
+        Common between-study variance, if known; if NaN, prediction intervals are NaN.
     df_predict : float
-        Degrees of freedom of the prediction intervals; NaN leaves them NaN.
+        Degrees of freedom of the prediction intervals; if NaN, the intervals are NaN.
     level : float
 
     Returns
     -------
     NetworkFit
-        ``te``, ``se``, limits and ``cov`` as pooled. Q, I2, the number of studies and the
-        common-effect estimates are unknown: NaN, and 0 studies.
+        ``te``, ``se``, limits and ``cov`` as pooled. Q, I2 and the
+        common-effect estimates are unknown and NaN; the number of studies is given as 0.
 
     Raises
     ------
@@ -52,10 +52,10 @@ def network_from_pooled(
         A column is missing, an estimate is missing, se <= 0, the comparisons have a cycle, or
         they do not connect all treatments.
 
-    Source: Bucher et al. 1997.  Checked against: fit_network on a star with one study a comparison.
+    Source: Bucher et al. 1997.  Checked against: fit_network on a star with one study per comparison.
     """
     for name, value, kind in (("tau2", tau2, "not negative"), ("df_predict", df_predict, "degrees of freedom")):
-        if value == value:  # NaN is not known
+        if value == value:  # NaN means unknown
             one_number(value, name, kind)
     one_number(level, "level", "level")
     treatments = sorted(_tree(pooled).nodes)
@@ -90,7 +90,7 @@ def network_from_pooled(
 
 
 def _tree(pooled: pd.DataFrame) -> nx.Graph:
-    """Treatments and comparisons of pooled contrasts, after checking each row and that they make a tree."""
+    """Build the graph of pooled contrasts after checking each row and that they form a tree."""
     import networkx as nx
 
     needed = ["treat1", "treat2", "te", "se"]
@@ -108,7 +108,7 @@ def _tree(pooled: pd.DataFrame) -> nx.Graph:
         numbers = isinstance(row.te, Real) and isinstance(row.se, Real)
         if not (numbers and abs(row.te) <= LARGEST and SMALLEST <= row.se <= LARGEST):
             raise ValueError(
-                f"{label}: te={row.te}, se={row.se}; expected numbers with se > 0, of powers of ten up to 75"
+                f"{label}: te={row.te}, se={row.se}; expected numbers with se > 0, between 1e-75 and 1e75 in size"
             )
         if row.treat1 == row.treat2:
             raise ValueError(f"{label}: a treatment is compared with itself")
@@ -122,7 +122,7 @@ def _tree(pooled: pd.DataFrame) -> nx.Graph:
         cycle = [edge[0] for edge in nx.find_cycle(graph)]
         raise ValueError(
             f"pooled contrasts: {cycle} form a cycle; pooled contrasts determine a network only "
-            "where it is a tree, fit_network needs the studies"
+            "if it is a tree; otherwise use fit_network with the studies"
         )
     return graph
 
@@ -135,16 +135,16 @@ def league_table(
     outcome: str | None = None,
     number: Callable[[float], str] = "{:.2f}".format,
 ) -> pd.DataFrame:
-    """League table as text: every cell is row minus column, with its interval.
+    """Format a league table as text: every cell is row minus column, with its interval.
 
     Parameters
     ----------
     fit : NetworkFit
     order : sequence of str, optional
-        Treatments in the order of the table, for example by P-score; default ``fit.treatments``.
+        Order of the treatments in the table, for example by P-score; default ``fit.treatments``.
     limits : {"confidence", "prediction"}
     outcome : str, optional
-        Named in the orientation.
+        Outcome to name in the statement of orientation.
     number : callable
         Formats one number.
 
@@ -191,7 +191,7 @@ def _interval(lower: float, upper: float, number: Callable[[float], str]) -> str
 
 
 def heterogeneity_table(fit: NetworkFit) -> pd.DataFrame:
-    """Heterogeneity of a network, as text.
+    """Format the heterogeneity of a network as text.
 
     Parameters
     ----------
@@ -200,8 +200,8 @@ def heterogeneity_table(fit: NetworkFit) -> pd.DataFrame:
     Returns
     -------
     DataFrame [tau2, Q, df, p, I2, 95 % CI of I2]
-        One row; the interval has the fit's ``level``. What cannot be estimated, such as tau2
-        without degrees of freedom, is said to be not known.
+        One row; the interval has the fit's ``level``. Quantities that cannot be estimated, such as tau2
+        without degrees of freedom, read "not known".
     """
     check_fit(fit)
     known = fit.method not in METHODS or fit.df_q > 0

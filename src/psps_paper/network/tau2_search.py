@@ -1,18 +1,18 @@
-"""All local maxima of the likelihood of tau2, for rows ``y ~ N(x b, d + tau2)``.
+"""Search for all local maxima of the likelihood of tau2, for rows ``y ~ N(x b, d + tau2)``.
 
-Twice the derivative of the log-likelihood is a difference ``c - a`` of two functions that both fall
-with tau2: with ``P`` the projection that REML uses, c is ``y'PPy`` and a is ``tr P`` (REML) or the
-sum of weights (ML). Its own derivative is ``a2 - 2 c2`` with ``c2 = y'PPPy`` and ``a2 = tr PP`` (or
-the sum of squared weights), again both falling. So the values at the two ends of an interval bound
-both functions inside it, and an interval where neither c = a nor a2 = 2 c2 is possible holds no
-or one stationary point, told by the signs of the ends. All other intervals are
-split. No stationary point is missed, up to rounding: pairs closer than ``FINEST`` are, and the
-log-likelihoods of such a pair differ by less than rounding.
+Twice the derivative of the log-likelihood is a difference ``c - a`` of two functions that both decrease
+with tau2: with ``P`` the projection of REML, c is ``y'PPy`` and a is ``tr P`` (REML) or the
+sum of weights (ML). Its derivative is ``a2 - 2 c2`` with ``c2 = y'PPPy`` and ``a2 = tr PP`` (or
+the sum of squared weights), and both terms decrease again. So the values at the two ends of an interval bound
+all these functions inside it. If either c = a or a2 = 2 c2 is impossible inside an interval, it contains no
+or one stationary point, and the signs at its ends show which. All other intervals are
+split. The search misses no stationary points except pairs closer than ``FINEST``, whose
+log-likelihoods differ by less than rounding.
 
 In coordinates where the likelihood is that of independent ``u ~ N(0, lambda + tau2)``, c - a is
 the sum of ``(u^2 - lambda - tau2) / (lambda + tau2)^2``: it is negative beyond the largest
-``u^2 - lambda``, which ends the search (or a bound from the sum of the u^2, :func:`_beyond`). Under
-ML a is larger still, since the d interlace the lambda.
+``u^2 - lambda``, where the search ends (or at a bound from the sum of the u^2, :func:`_beyond`). Under
+ML, a is even larger, because the d interlace the lambda.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from typing import Protocol
 
 import numpy as np
 
-# First intervals: (d + tau2) grows by this power of e at most; wider where there are many data sets,
-# since there the number of evaluations counts and not the number of calls. Then they split in so many.
+# First intervals: log(d + tau2) grows by at most this much; the intervals are wider with many data sets,
+# where the number of evaluations matters and not the number of calls. Intervals are then split into so many.
 FIRST, FIRST_OF_MANY, MANY, SPLIT = 0.15, 0.9, 50, 2
-# Intervals over which d + tau2 grows by less than this share are not split further.
+# Intervals over which d + tau2 grows by less than this proportion are not split further.
 FINEST = 1e-7
-# By this share a tangent has to lie above a chord, so that rounding can't decide.
+# A tangent must lie above a chord by this proportion, so that rounding cannot decide.
 MARGIN = 1e-9
-# Newton's steps stop below this share of tau2, or of d + tau2 for a tau2 far below d.
+# Newton's method stops at steps below this proportion of tau2, or of d + tau2 for a tau2 far below d.
 NEWTON, RESOLUTION = 1e-8, 1e-16
 MAX_STEPS = 100
-# Work in pieces of about this many numbers.
+# Data sets are processed in pieces of about this many numbers.
 PIECE = 50_000
-# Up to so many rows beyond x's columns, eigenvalues cost less than repeated least squares.
+# Up to this many rows beyond x's columns, eigenvalues cost less than repeated least squares.
 FEW = 150
-# From this ratio of variances on, small eigenvalues are taken from singular values.
+# From this ratio of variances, small eigenvalues are computed from singular values.
 UNEVEN = 1e4
 
 
@@ -52,14 +52,14 @@ class Tau2Maximum:
 
 @dataclass(frozen=True, eq=False)
 class Tau2Maxima:
-    """Local maxima of B data sets, flat; sorted by data set, the highest of each first.
+    """Local maxima of B data sets in flat arrays, sorted by data set, the highest of each first.
 
     Attributes
     ----------
     data_set : ndarray of int
         Position of the data set of each maximum; every data set has at least one.
     tau2, log_likelihood : ndarray
-        The latter up to a constant of the data set.
+        The log-likelihood is up to a constant of the data set.
     """
 
     data_set: np.ndarray
@@ -68,26 +68,26 @@ class Tau2Maxima:
 
     @property
     def first(self) -> np.ndarray:
-        """Position of the global maximum of each data set [B]."""
+        """Return the position of the global maximum of each data set [B]."""
         return np.flatnonzero(np.diff(self.data_set, prepend=-1))
 
     def at(self, log_likelihood: np.ndarray) -> Tau2Maxima:
-        """The same with the global maxima at these log-likelihoods [B]."""
+        """Return a copy with these log-likelihoods [B] at the global maxima."""
         highest = self.log_likelihood[self.first]
         moved = self.log_likelihood + (log_likelihood - highest)[self.data_set]
         return Tau2Maxima(self.data_set, self.tau2, moved)
 
     def of(self, data_set: int) -> tuple[Tau2Maximum, ...]:
-        """Of one data set, the highest first."""
+        """Return the maxima of one data set, the highest first."""
         mine = self.data_set == data_set
         rows = zip(self.tau2[mine].tolist(), self.log_likelihood[mine].tolist(), strict=True)
         return tuple(Tau2Maximum(*row) for row in rows)
 
 
 class Likelihood(Protocol):
-    """Of tau2, for B data sets; ``index`` gives the data set of each value of tau2.
+    """Likelihood of tau2 for B data sets; ``index`` gives the data set of each value of tau2.
 
-    ``floor`` [B] is the smallest d, ``top`` [B] a tau2 beyond which the likelihood falls.
+    ``floor`` [B] is the smallest d, ``top`` [B] a tau2 beyond which the likelihood decreases.
     """
 
     floor: np.ndarray
@@ -95,27 +95,27 @@ class Likelihood(Protocol):
     size: int  # numbers that one evaluation holds at a time
 
     def parts(self, tau2: np.ndarray, index: np.ndarray) -> np.ndarray:
-        """c, a, c2, a2 times (floor + tau2), the last two times its square [4 x R]."""
+        """Compute c and a times (floor + tau2), and c2 and a2 times its square [4 x R]."""
 
     def value(self, tau2: np.ndarray, index: np.ndarray) -> np.ndarray:
-        """Log-likelihood up to a constant of the data set."""
+        """Compute the log-likelihood up to a constant of the data set."""
 
 
 class Spectral:
-    """By the eigenvalues of the variance of residual contrasts."""
+    """Likelihood from the eigenvalues of the variance of residual contrasts."""
 
     def __init__(self, x: np.ndarray, y: np.ndarray, d: np.ndarray, *, restricted: bool):
         p = x.shape[-1]
         rest = np.linalg.qr(x, mode="complete")[0][..., p:].swapaxes(-1, -2)
         if (d.max(axis=1) > UNEVEN * d.min(axis=1)).any():
-            # Squared singular values keep the digits that a sum of squares has lost.
+            # Squared singular values keep digits that a sum of squares loses.
             scaled = rest * np.sqrt(d)[:, None, :]
             vectors, values, _ = np.linalg.svd(scaled, full_matrices=False)
             values = values**2
         else:
             values, vectors = np.linalg.eigh((rest * d[:, None, :]) @ rest.swapaxes(-1, -2))
         self.u2 = ((rest @ y[:, :, None]).swapaxes(-1, -2) @ vectors)[:, 0] ** 2
-        # No eigenvalue is below the smallest d but by rounding.
+        # Eigenvalues fall below the smallest d only by rounding.
         self.floor = d.min(axis=1)
         self.values = np.maximum(values, self.floor[:, None])
         self.d = None if restricted else d
@@ -142,7 +142,7 @@ class Spectral:
 
 
 class OneMean:
-    """By weighted means, where x is a column of ones.
+    """Likelihood from weighted means, if x is a column of ones.
 
     Studies run along the first axis, so that sums over them add whole rows of data sets.
     """
@@ -155,7 +155,7 @@ class OneMean:
         self.size = len(self.d)
 
     def _of(self, tau2: np.ndarray, index: np.ndarray) -> tuple:
-        """tau2, floor, y and d, [k x R] or for a single tau2 [k], and the inner product of such arrays."""
+        """Return tau2, floor, y and d, [k x R] or [k] for a single tau2, and the inner product for such arrays."""
         if len(tau2) == 1:
             which = index[0]
             return tau2[0], self.floor[which], self.y[:, which], self.d[:, which], np.dot
@@ -189,14 +189,14 @@ class OneMean:
 
 
 class SeveralMeans:
-    """By weighted means of groups of rows, where every row of x is one of as many as x has columns: a tree.
+    """Likelihood from weighted means of groups of rows, if x has as many different rows as columns: a tree.
 
-    Then each group has a mean of its own, and sums over groups take the place of those of :class:`OneMean`.
+    Each group then has its own mean, and sums over groups replace those of :class:`OneMean`.
 
     Parameters
     ----------
     group : ndarray of int [N]
-        From 0; rows of x that are the same except for their sign, ``sign`` [N].
+        Numbers from 0; a group's rows of x are the same except for their sign, ``sign`` [N].
     """
 
     def __init__(self, y: np.ndarray, d: np.ndarray, group: np.ndarray, sign: np.ndarray, *, restricted: bool):
@@ -211,7 +211,7 @@ class SeveralMeans:
         self.size = len(self.d)
 
     def _sums(self, rows: np.ndarray) -> np.ndarray:
-        """Over the rows of each group [groups x R]."""
+        """Sum over the rows of each group [groups x R]."""
         return np.add.reduceat(rows, self.starts, axis=0)
 
     def parts(self, tau2: np.ndarray, index: np.ndarray) -> np.ndarray:
@@ -240,7 +240,7 @@ class SeveralMeans:
 
 
 def _groups(x: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Group and sign of each row of x [N x p] where they are p rows apart from signs; None elsewhere."""
+    """Return the group and sign of each row of x [N x p] if x has p different rows up to sign, else None."""
     place = (x != 0).argmax(axis=1)
     sign = np.sign(x[np.arange(len(x)), place])
     rows, group = np.unique(x * sign[:, None], axis=0, return_inverse=True)
@@ -248,7 +248,7 @@ def _groups(x: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
 
 
 class Direct:
-    """By least squares at every tau2, for many rows."""
+    """Likelihood from least squares at every tau2, for many rows."""
 
     def __init__(self, x: np.ndarray, y: np.ndarray, d: np.ndarray, *, restricted: bool):
         self.x, self.d, self.restricted = x, d, restricted
@@ -290,12 +290,12 @@ class Direct:
 
 
 def _inner(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Inner products of columns [k x R], where one side may be one column."""
+    """Compute inner products of columns [k x R]; either side may be a single column."""
     return np.einsum("ij,ij->j", a, b)
 
 
 def _beyond(squares: np.ndarray, d: np.ndarray, p: int) -> np.ndarray:
-    """A tau2 beyond which every likelihood with this sum of u^2 falls [B].
+    """Compute a tau2 beyond which every likelihood with this sum of u^2 decreases [B].
 
     There c < squares / (floor + tau2)^2 is less than a > (rows - p) / (largest d + tau2).
     """
@@ -305,7 +305,7 @@ def _beyond(squares: np.ndarray, d: np.ndarray, p: int) -> np.ndarray:
 
 
 def tau2_maxima(x: np.ndarray, y: np.ndarray, d: np.ndarray, *, restricted: bool, heights: bool = False) -> Tau2Maxima:
-    """Local maxima of the REML or ML likelihood of each data set; the first of each is global.
+    """Find the local maxima of the REML or ML likelihood of each data set; the first of each is global.
 
     Parameters
     ----------
@@ -314,18 +314,18 @@ def tau2_maxima(x: np.ndarray, y: np.ndarray, d: np.ndarray, *, restricted: bool
     y, d : ndarray [B x N]
         Rows and their sampling variances.
     restricted : bool
-        REML where true, ML where false.
+        REML if true, ML if false.
     heights : bool
-        Whether the log-likelihood is needed where there is but one maximum; otherwise it is 0 there.
+        Whether to compute the log-likelihood of data sets with a single maximum; otherwise it is 0 for them.
 
     Returns
     -------
     Tau2Maxima
-        tau2 = 0 is a local maximum where the likelihood falls from 0 on. Without degrees of
+        tau2 = 0 is a local maximum if the likelihood decreases from 0. Without degrees of
         freedom it is the only one.
 
-    Source: Harville 1977 (score); Jackson, White & Riley 2012 for networks; the search and its
-    bounds are argued in this module.
+    Source: Harville 1977 (score); Jackson, White & Riley 2012 for networks; this module's
+    docstring derives the search and its bounds.
     Checked against: all maxima of 8 data sets by a grid (own R code), metafor 3.8-1 rma.mv(),
     dense grids on 2,000 random sets (tests).
     """
@@ -369,10 +369,9 @@ def _in_pieces(run: Callable, size: int, tau2: np.ndarray, index: np.ndarray) ->
 
 
 def _brackets(likelihood: Likelihood) -> tuple[np.ndarray, ...]:
-    """Data set, low and high end of intervals with one maximum, and about where in them it lies; data
-    sets that fall from 0 on."""
+    """Return intervals with one maximum (data set, ends, approximate position), and the data sets that fall from 0."""
     floor, top = likelihood.floor, likelihood.top
-    # A step beyond the bound, so that rounding can't put a maximum outside.
+    # One step beyond the bound, so that rounding cannot put a maximum outside.
     width = FIRST if len(floor) < MANY else FIRST_OF_MANY
     reach = np.log1p(np.maximum(top, 0.0) / floor) + width
     counts = np.ceil(reach / width).astype(int)
@@ -384,7 +383,7 @@ def _brackets(likelihood: Likelihood) -> tuple[np.ndarray, ...]:
     start = first[:-1]
     falls = np.flatnonzero(parts[0, start] <= parts[1, start])
     low, high, at_low, at_high = tau2[:-1], tau2[1:], parts[:, :-1], parts[:, 1:]
-    # All intervals but those from the end of one data set to the start of the next.
+    # All intervals except those from the end of one data set to the start of the next.
     inner = np.flatnonzero(index[1:] == index[:-1])
     index = index[inner]
     if len(floor) > 1:
@@ -410,7 +409,7 @@ def _brackets(likelihood: Likelihood) -> tuple[np.ndarray, ...]:
 
 
 def _settled(low: np.ndarray, high: np.ndarray, s_low: np.ndarray, s_high: np.ndarray) -> np.ndarray:
-    """Where the ends of an interval show that it holds no or one stationary point, or is too short to split.
+    """Return which intervals contain no or one stationary point, as their ends show, or are too short to split.
 
     Parameters
     ----------
@@ -432,15 +431,15 @@ def _settled(low: np.ndarray, high: np.ndarray, s_low: np.ndarray, s_high: np.nd
 
 
 def _one_sign(low: np.ndarray, high: np.ndarray, s_low: np.ndarray, s_high: np.ndarray) -> np.ndarray:
-    """Where c - a keeps its sign, since both are convex: the larger lies above its tangents, the other below its chord.
+    """Return where c - a keeps its sign, as both are convex: one lies above its tangents, the other below its chord.
 
-    At both ends, and where the two tangents meet, the tangent has to lie beyond the chord.
+    The tangents must lie above the chord at both ends and where they meet.
     """
     above = low[0] > low[1]
     sign_kept = above == (high[0] > high[1])
     c_low, c_high = low[0] / s_low, high[0] / s_high
     a_low, a_high = low[1] / s_low, high[1] / s_high
-    # Falls per unit of tau2: 2 c2 and a2.
+    # Decrease per unit of tau2: 2 c2 and a2.
     c_fall_low, c_fall_high = 2 * low[2] / s_low**2, 2 * high[2] / s_high**2
     a_fall_low, a_fall_high = low[3] / s_low**2, high[3] / s_high**2
     top_low, top_high = np.where(above, c_low, a_low), np.where(above, c_high, a_high)
@@ -454,7 +453,7 @@ def _one_sign(low: np.ndarray, high: np.ndarray, s_low: np.ndarray, s_high: np.n
 
 
 def _between(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Where a straight line between the scores at the ends is 0, as a share of the interval."""
+    """Return where a straight line between the scores at the ends crosses 0, as a proportion of the interval."""
     rise, fall = low[0] - low[1], high[1] - high[0]
     return np.clip(rise / (rise + fall), 0.01, 0.99)
 
@@ -490,7 +489,7 @@ def _split(
 def _polish(
     likelihood: Likelihood, index: np.ndarray, low: np.ndarray, high: np.ndarray, share: np.ndarray
 ) -> np.ndarray:
-    """The stationary point between low, where the likelihood rises, and high: Newton, bisection."""
+    """Find the stationary point between low, where the likelihood rises, and high, by Newton steps and bisection."""
     if index.size == 1:
         ends = float(low[0]), float(high[0]), float(share[0])
         return np.array([_polish_one(likelihood, index, *ends)])
@@ -508,7 +507,7 @@ def _polish(
             inside = (proposal >= low) & (proposal <= high)
             if not inside.all():
                 proposal = np.where(inside, proposal, (low + high) / 2)
-            # The error that is left is about the square of Newton's last step.
+            # The remaining error is about the square of Newton's last step.
             going = np.abs(proposal - here) > NEWTON * np.sqrt(proposal * s) + RESOLUTION * s
             found[at] = here = proposal
             if not going.all():
@@ -517,7 +516,7 @@ def _polish(
 
 
 def _polish_one(likelihood: Likelihood, index: np.ndarray, low: float, high: float, share: float) -> float:
-    """The same for one point: single numbers cost less than arrays of one."""
+    """Find the stationary point of a single interval: scalars cost less than arrays of length one."""
     floor, here = float(likelihood.floor[index[0]]), low + (high - low) * share
     for _ in range(MAX_STEPS):
         c, a, c2, a2 = likelihood.parts(np.array([here]), index)[:, 0].tolist()

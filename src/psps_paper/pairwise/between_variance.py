@@ -1,4 +1,4 @@
-"""Between-study variance with moderators: every usual estimator, its standard error, and likelihoods."""
+"""Between-study variance with moderators: the common estimators, their standard errors, and likelihoods."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ class Tau2Estimate(NamedTuple):
 
 
 def fit_at(x: np.ndarray, te: np.ndarray, v: np.ndarray, tau2: float) -> LeastSquares:
-    """Weighted least squares of one data set at a given tau2."""
+    """Fit one data set by weighted least squares at a given tau2."""
     return least_squares(x, te[None], v[None], np.array([tau2]))
 
 
 def projection(x: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """W - W X (X'WX)^-1 X'W, by QR."""
+    """Compute W - W X (X'WX)^-1 X'W by QR."""
     root = np.sqrt(w)
     basis = np.linalg.qr(root[:, None] * x)[0]
     return root[:, None] * (np.eye(len(w)) - basis @ basis.T) * root[None, :]
 
 
 def tau2_of_regression(x: np.ndarray, te: np.ndarray, v: np.ndarray, method: str | float) -> Tau2Estimate:
-    """Between-study variance of ``te ~ N(x b, v + tau2)``.
+    """Estimate the between-study variance of ``te ~ N(x b, v + tau2)``.
 
     Parameters
     ----------
     x : ndarray (k, p)
-        Best with orthonormal columns.
+        Preferably with orthonormal columns.
     te, v : ndarray (k,)
     method : {"DL", "REML", "ML", "PM", "EB", "HE", "HS", "SJ", "FE"} or float
         DerSimonian-Laird, restricted and full maximum likelihood (their global maxima), Paule-Mandel, empirical
-        Bayes (the same number), Hedges, Hunter-Schmidt, Sidik-Jonkman; "FE" is 0; or a value of at least 0.
+        Bayes (the same value), Hedges, Hunter-Schmidt, Sidik-Jonkman; "FE" is 0; or a value of at least 0.
 
     Source: DerSimonian & Laird 1986; Harville 1977; Paule & Mandel 1982; Morris 1983; Hedges 1983; Hunter &
     Schmidt 2004; Sidik & Jonkman 2005; standard errors as in Veroniki 2016 and Viechtbauer 2005.
@@ -72,7 +72,7 @@ def _likelihood_se(x: np.ndarray, v: np.ndarray, tau2: float, restricted: bool) 
 
 
 def _paule_mandel(x, te, v, method: str) -> tuple[float, float]:
-    """Where the generalised Q equals its expectation k - p."""
+    """Find the tau2 at which the generalised Q equals its expectation k - p, with its standard error."""
     k, df = len(te), len(te) - x.shape[1]
 
     def excess(tau2: float) -> float:
@@ -112,6 +112,6 @@ def _moments(x, te, v, method: str) -> tuple[float, float]:
 
 
 def full_log_likelihood(x: np.ndarray, te: np.ndarray, v: np.ndarray, tau2: float, *, restricted: bool) -> float:
-    """Log-likelihood with all constants, for REML with + log|x'x| / 2."""
+    """Compute the log-likelihood with all constants, under REML including + log|x'x| / 2."""
     value = float(log_likelihood(fit_at(x, te, v, tau2), restricted=restricted)[0])
     return value + (np.linalg.slogdet(x.T @ x)[1] / 2 if restricted else 0.0)

@@ -1,7 +1,8 @@
 """Exact likelihoods of counts with normal random effects, and their global maximum.
 
-Given tau the log-likelihood is concave in all other parameters, because a log-concave likelihood integrated
-over a normal stays log-concave (Prékopa 1973). So the maximum is global once all of tau's axis is searched.
+Given tau, the log-likelihood is concave in all other parameters, because a log-concave likelihood integrated
+over a normal distribution stays log-concave (Prékopa 1973). So a search over all values of tau finds the global
+maximum.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from psps_paper.pairwise.results import Result, interval
 
 Model = Literal["conditional", "approximate", "unconditional"]
 NODES, NODE_WEIGHTS = np.polynomial.legendre.leggauss(26)
-# The integrand is cut where it has fallen by this many log units.
+# The integral stops where the integrand has fallen by this many log units.
 CUT = 42.0
-# Log odds over which a likelihood without events falls from flat to negligible.
+# Range of log odds over which the likelihood of a study without events falls from flat to negligible.
 EDGE = 6.0
 TAU_GRID = np.concatenate([[0.0], np.geomspace(0.02, 60.0, 34)])
-# Steps of the table of the hypergeometric normalising sum, in log odds.
+# Step of the table of the hypergeometric normalising sum, in log odds.
 STEP = 0.05
-# Of events in the sums over tables, and of counts elsewhere.
+# Largest numbers: of events in sums over tables, and of other counts.
 LARGEST_EXACT, LARGEST_COUNT = 1e5, 1e9
 
 
@@ -41,15 +42,15 @@ class BinomialNormalFit(Result):
     te, se, lower, upper, p : float
         Maximum likelihood estimate (log ratio, or logit of a proportion), Wald interval and test of 0.
     tau2 : float
-        0 where the likelihood is highest there.
+        Between-study variance; it can be 0.
     log_likelihood : float
         With all constants.
     te_common, se_common, log_likelihood_common : float
         The same model at tau2 = 0.
     q, df_q, p_q : float
-        Likelihood-ratio test of one common effect against one effect for each study.
+        Likelihood-ratio test of a common effect against a separate effect for each study.
     k, k_used : int
-        Studies given, and those whose likelihood depends on the effect.
+        Numbers of studies given, and of studies whose likelihood depends on the effect.
     maxima : tuple of (tau2, te, log_likelihood)
         All local maxima along tau2, highest first.
     """
@@ -84,7 +85,7 @@ def _log_choose(n: np.ndarray, k: np.ndarray) -> np.ndarray:
 
 
 class _Logistic:
-    """x successes of m, log odds eta + offset."""
+    """Likelihood of x successes out of m, with log odds eta + offset."""
 
     nuisance = False
 
@@ -93,7 +94,7 @@ class _Logistic:
         self.constant = _log_choose(m, x)
 
     def of(self, eta: np.ndarray, alpha=None) -> tuple[np.ndarray, ...]:
-        """Log-likelihood [k x N] and its first two derivatives by eta."""
+        """Compute the log-likelihood [k x N] and its first two derivatives with respect to eta."""
         z = eta + self.offset[:, None]
         p = scipy.special.expit(z)
         m = self.m[:, None]
@@ -101,14 +102,14 @@ class _Logistic:
         return value, self.x[:, None] - m * p, -m * p * (1 - p)
 
     def saturated(self) -> float:
-        """Sum of the studies' own maxima."""
+        """Return the sum of the studies' own maxima."""
         x, m = self.x, self.m
         own = scipy.special.xlogy(x, x / m) + scipy.special.xlogy(m - x, (m - x) / m)
         return float((own + self.constant).sum())
 
 
 class _Hypergeometric:
-    """Events of group 1 given both margins, log odds ratio eta."""
+    """Likelihood of the events of group 1 given both margins, with log odds ratio eta."""
 
     nuisance = False
 
@@ -129,7 +130,7 @@ class _Hypergeometric:
                 self.table[:, i, part] = _cumulants(weight, support, grid[part])
 
     def of(self, eta: np.ndarray, alpha=None) -> tuple[np.ndarray, ...]:
-        """Log-likelihood [k x N] and its first two derivatives by eta, by quintic Hermite interpolation."""
+        """Interpolate the log-likelihood [k x N] and its first two derivatives in eta (quintic Hermite)."""
         end = self.half * STEP
         inside = np.clip(eta, -end, end)
         position = np.minimum(((inside + end) / STEP).astype(int), 2 * self.half - 1)
@@ -137,12 +138,12 @@ class _Hypergeometric:
         rows = np.arange(len(self.x))[:, None]
         corners = [self.table[:, rows, position + side] for side in (0, 1)]
         normaliser, slope, curvature = _quintic(t, *corners)
-        # Beyond the table one end of the support has all the probability and the sum is a straight line.
+        # Beyond the table one end of the support has all the probability, and the log of the sum is linear.
         normaliser = normaliser + slope * (eta - inside)
         return self.x[:, None] * eta + self.constant[:, None] - normaliser, self.x[:, None] - slope, -curvature
 
     def saturated(self) -> float:
-        """Sum of the studies' own maxima; 0 each where x is at an end of its support."""
+        """Return the sum of the studies' own maxima, each 0 if x is at an end of its support."""
         total = 0.0
         for i, x in enumerate(self.x):
             if self.low[i] < x < self.high[i]:
@@ -159,7 +160,7 @@ class _Hypergeometric:
 
 
 def _cumulants(weight: np.ndarray, support: np.ndarray, grid: np.ndarray) -> np.ndarray:
-    """Log of the sum of exp(weight + support grid), and its first two derivatives."""
+    """Compute the log of the sum of exp(weight + support grid), and its first two derivatives."""
     exponent = weight[None, :] + np.outer(grid, support)
     top = exponent.max(axis=1, keepdims=True)
     p = np.exp(exponent - top)
@@ -170,7 +171,7 @@ def _cumulants(weight: np.ndarray, support: np.ndarray, grid: np.ndarray) -> np.
 
 
 def _quintic(t: np.ndarray, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Hermite interpolation on a step: value, first and second derivative at the share t of the step."""
+    """Interpolate on a step (Hermite): value, first and second derivative at the fraction t of the step."""
     f0, g0, h0 = left[0], left[1] * STEP, left[2] * STEP**2
     f1, g1, h1 = right[0], right[1] * STEP, right[2] * STEP**2
     rise = f1 - f0
@@ -184,7 +185,7 @@ def _quintic(t: np.ndarray, left: np.ndarray, right: np.ndarray) -> tuple[np.nda
 
 
 class _TwoArms:
-    """Both groups' counts, with an intercept alpha for each study and the effect split as +eta/2, -eta/2."""
+    """Likelihood of both groups' counts, with an intercept alpha per study and the effect split as +eta/2, -eta/2."""
 
     nuisance = True
 
@@ -197,7 +198,7 @@ class _TwoArms:
         self.constant = constant.sum(axis=0)
 
     def of(self, eta: np.ndarray, alpha: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Log-likelihood [k x N]; derivatives by eta and by alpha, first, then second (both, mixed)."""
+        """Compute the log-likelihood [k x N] and its derivatives in eta and alpha: first, then second (pure, mixed)."""
         value, first, second = self.constant[:, None] + 0 * eta, [], []
         for sign, x, n in zip((0.5, -0.5), self.events[:, :, None], self.size[:, :, None], strict=True):
             z = np.clip(alpha[:, None] + sign * eta, -700, 700)
@@ -231,7 +232,7 @@ class _TwoArms:
 
 @dataclass(frozen=True, eq=False)
 class _Point:
-    """The integrated likelihood at one point: value, gradient and Hessian by (theta, tau, alpha...)."""
+    """The integrated likelihood at one point: value, gradient and Hessian in (theta, tau, alpha...)."""
 
     value: float
     gradient: np.ndarray
@@ -282,10 +283,10 @@ class _Integrated:
         return gradient, hessian
 
     def _nodes(self, theta: float, tau: float, alpha) -> tuple[np.ndarray, np.ndarray]:
-        """Gauss-Legendre nodes on three panels at each side of each study's mode, to where the integrand is negligible.
+        """Place Gauss-Legendre nodes on three panels either side of each mode, to where the integrand is negligible.
 
-        A study without events has a flat likelihood with an edge, which is sharp in u where tau is large. It lies at
-        the end of the range, so the outer panels are short.
+        The likelihood of a study without events is flat up to an edge, which is sharp in u if tau is large. The edge
+        lies at the end of the range, so the outer panels are short.
         """
 
         def log(u: np.ndarray) -> np.ndarray:
@@ -308,7 +309,7 @@ class _Integrated:
         return np.concatenate(nodes, axis=1), np.concatenate(weights, axis=1)
 
     def _modes(self, theta: float, tau: float, alpha) -> np.ndarray:
-        """Root of the decreasing derivative of each study's integrand, by Newton kept in a bracket."""
+        """Find the root of the decreasing derivative of each study's integrand, by bracketed Newton steps."""
         u = np.zeros((self.k, 1))
         slope = tau * self.model.of(theta + tau * u, alpha)[1]
         low, high = np.minimum(0.0, slope), np.maximum(0.0, slope)  # the derivative falls by at least u
@@ -325,13 +326,13 @@ class _Integrated:
 
 
 class _Search:
-    """The maximum over all parameters, searched along tau."""
+    """Search for the maximum over all parameters, along tau."""
 
     def __init__(self, model):
         self.model, self.likelihood = model, _Integrated(model)
 
     def given_tau(self, tau: float, start: tuple[float, np.ndarray | None]) -> tuple[_Point, float, np.ndarray | None]:
-        """Damped Newton steps in theta and the intercepts: a concave problem."""
+        """Maximise over theta and the intercepts by damped Newton steps; the problem is concave."""
         theta, alpha = start
         point = self.likelihood.at(theta, tau, alpha)
         free = np.array([i for i in range(len(point.gradient)) if i != 1])
@@ -342,14 +343,14 @@ class _Search:
             gain = gradient @ step
             step = np.clip(step, -3.0, 3.0)
             if gain < 1e-12 * max(1.0, abs(point.value)):
-                # One more step of Newton squares the error; below this, rounding decides whether the value rises.
+                # One more Newton step squares the error; below this, rounding decides whether the value rises.
                 theta, alpha = theta + step[0], None if alpha is None else alpha + step[1:]
                 return self.likelihood.at(theta, tau, alpha), theta, alpha
             share = 1.0
             while share > 1e-4:
                 moved = theta + share * step[0], None if alpha is None else alpha + share * step[1:]
                 attempt = self.likelihood.at(moved[0], tau, moved[1])
-                # Quadrature leaves values uncertain by less than this; the gradient knows better near the top.
+                # Quadrature errors of values are below this; near the maximum the gradient is more accurate.
                 if attempt.value >= point.value - 1e-9 * max(1.0, abs(point.value)):
                     break
                 share /= 2
@@ -366,7 +367,7 @@ class _Search:
         return self.given_tau(0.0, self.start())
 
     def maxima(self) -> list[tuple[float, tuple[_Point, float, np.ndarray | None]]]:
-        """Local maxima along tau as (tau, solution), highest first."""
+        """Find the local maxima along tau as (tau, solution), highest first."""
         found, solutions = [], [self.at_zero]
         for tau in TAU_GRID[1:]:
             solutions.append(self.given_tau(tau, solutions[-1][1:]))
@@ -395,17 +396,17 @@ class _Search:
             last["near"] = last["solution"][1:]
             return last["solution"][0].gradient[1]
 
-        # Rounding makes the slope depend on where Newton's method came from: the ends are taken once.
+        # By rounding, the slope depends on where Newton's method started, so the ends are computed only once.
         ends = {low: slope(low), high: slope(high)}
         if ends[low] > 0 >= ends[high]:
             tau = scipy.optimize.brentq(lambda t: ends[t] if t in ends else slope(t), low, high, xtol=1e-13, rtol=1e-13)
-        else:  # the slope at an end is 0 apart from rounding
+        else:  # the slope at an end is 0 up to rounding
             tau = min(ends, key=lambda t: abs(ends[t]))
         return tau, self.given_tau(tau, last["near"])
 
 
 def _standard_error(point: _Point, tau: float) -> float:
-    """From the inverse of minus the Hessian of all parameters; tau left out at its boundary."""
+    """Compute the standard error from the inverse of minus the Hessian, without tau if it is at its boundary."""
     keep = np.array([i for i in range(len(point.gradient)) if i != 1 or tau > 0])
     information = -point.hessian[np.ix_(keep, keep)]
     with np.errstate(invalid="ignore"):
@@ -455,32 +456,32 @@ def binomial_normal(
     *,
     level: float = 0.95,
 ) -> BinomialNormalFit:
-    """Random-effects meta-analysis by the exact likelihood of the counts: no correction of empty cells.
+    """Fit a random-effects meta-analysis by the exact likelihood of the counts, without correcting empty cells.
 
     Parameters
     ----------
     events1, n1, events2, n2 : array (k,)
-        Whole events and people of groups 1 and 2; for "IRR" person-time in place of people.
+        Events and people of groups 1 and 2 as whole numbers; for "IRR", person-time instead of people.
     measure : {"OR", "IRR"}
-        Log odds ratio, or log rate ratio, normal over studies.
+        Log odds ratio or log rate ratio, normally distributed over studies.
     model : {"conditional", "approximate", "unconditional"}
-        Given each study's margins: non-central hypergeometric for "OR", binomial for "IRR". The binomial
-        approximation of the first, for rare events. Or both groups' counts with an intercept for each
-        study, the effect split as + and - half.
+        "conditional", given each study's margins: non-central hypergeometric for "OR", binomial for "IRR".
+        "approximate": the binomial approximation of the first, for rare events. "unconditional": both groups'
+        counts with an intercept for each study, and the effect split as plus and minus one half.
     level : float
 
     Returns
     -------
     BinomialNormalFit
         The global maximum: for each tau the problem is concave, and tau is searched from 0 to 60.
-        Studies without events in both groups (or with only events) do not bear on the effect and are left
-        out; ``k_used`` counts the others.
+        Studies with no events (or only events) in both groups give no information on the effect and are
+        excluded; ``k_used`` counts the others.
 
     Raises
     ------
     ValueError
-        Where the maximum is at infinity: one group has no events (or only events) in every study, or each
-        study lies at one end or the other.
+        If the maximum is at infinity: one group has no events (or only events) in every study, or every
+        study has an empty cell.
 
     Source: Stijnen, Hamza & Ozdemir 2010; Simmonds & Higgins 2016.
     Checked against: metafor 3.8-1 rma.glmm(), and an independent maximisation of the conditional likelihood.
@@ -515,7 +516,7 @@ def binomial_normal(
 
 
 def _refuse_unbounded(events, size, model: str, *, time: bool) -> None:
-    """Sums over all tables of a study, and searches between counts far apart, that would not end."""
+    """Refuse counts that make sums over tables or searches too long."""
     exact = model == "conditional" and not time
     for group, x, s in zip("12", events, size, strict=True):
         most = LARGEST_EXACT if exact else LARGEST_COUNT
@@ -534,38 +535,42 @@ def _refuse_unbounded(events, size, model: str, *, time: bool) -> None:
 
 def _refuse_infinite(events, size, *, time: bool) -> None:
     if not events.shape[1]:
-        raise ValueError("events: each study has no events, or only events, in both groups, which says nothing")
+        raise ValueError(
+            "events: every study has no events, or only events, in both groups, which gives no information"
+        )
     m = events.sum(axis=0)
     low = np.zeros_like(m) if time else np.maximum(0, m - size[1])
     high = m if time else np.minimum(m, size[0])
     for end, group, other in ((low, 1, 2), (high, 2, 1)):
         if (events[0] == end).all():
             raise ValueError(
-                f"events{group}: in every study group {group} has no events, or group {other} nothing but events, "
-                "so that the ratio has no finite estimate"
+                f"events{group}: in every study group {group} has no events, or group {other} only events, "
+                "so the ratio has no finite estimate"
             )
     if ((events[0] == low) | (events[0] == high)).all():
-        raise ValueError("events: every study has an empty cell, one way or the other, so tau2 has no finite estimate")
+        raise ValueError(
+            "events: every study has an empty cell, in one group or the other, so tau2 has no finite estimate"
+        )
 
 
 def binomial_normal_proportion(events, n, *, level: float = 0.95) -> BinomialNormalFit:
-    """Random-effects meta-analysis of proportions by the binomial likelihood, logits normal over studies.
+    """Fit a random-effects meta-analysis of proportions: binomial likelihood, normally distributed logits.
 
     Parameters
     ----------
     events, n : array (k,)
-        Whole events and people; 0 and n events need no correction.
+        Events and people as whole numbers; 0 and n events need no correction.
     level : float
 
     Returns
     -------
     BinomialNormalFit
-        ``te`` is the mean logit: its back-transform is the median proportion over studies.
+        ``te`` is the mean logit; its back-transform is the median proportion over studies.
 
     Raises
     ------
     ValueError
-        Where no study, or every study, has events; or each has none or only events.
+        If no study has events, if every study has only events, or if each study has no events or only events.
 
     Source: Stijnen, Hamza & Ozdemir 2010.
     Checked against: metafor 3.8-1 rma.glmm(measure = "PLO") and quadrature with 2001 nodes.
@@ -579,7 +584,7 @@ def binomial_normal_proportion(events, n, *, level: float = 0.95) -> BinomialNor
     require(x <= n, x, "events", "at most n", source="studies")
     require(n <= LARGEST_COUNT, n, "n", f"at most {LARGEST_COUNT:g}", source="studies")
     if (x == 0).all() or (x == n).all():
-        raise ValueError("events: there are none, or nothing but events, in every study, so the logit is infinite")
+        raise ValueError("events: there are no events, or only events, in all studies, so the logit is infinite")
     if ((x == 0) | (x == n)).all():
-        raise ValueError("events: every study has none or nothing but events, so tau2 has no finite estimate")
+        raise ValueError("events: every study has either no events or only events, so tau2 has no finite estimate")
     return _fit(_Logistic(x, n, np.zeros_like(x)), "conditional", "logit", len(x), level)

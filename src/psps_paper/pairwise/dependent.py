@@ -14,11 +14,11 @@ from psps_paper.network.results import Result
 from psps_paper.network.tau2_search import tau2_maxima
 from psps_paper.pairwise.random_effects import critical_value, study_estimates, two_sided_p
 
-# Steps of the grid over the variance within clusters, as powers of e of (smallest se^2 + variance).
+# Step of the grid over the variance within clusters, in log(smallest se^2 + variance).
 GRID = 0.1
-# A score below this, in units of 1 / (smallest se^2 + variance), is a stationary point.
+# A score below this, in units of 1 / (smallest se^2 + variance), counts as a stationary point.
 STATIONARY = 1e-6
-# Of te around their median, in smallest standard errors: beyond, the score loses its digits.
+# Largest distance of te from their median, in smallest standard errors; beyond it the score loses precision.
 LARGEST_SPREAD = 1e7
 
 
@@ -41,14 +41,14 @@ class ThreeLevelFit(Result):
     sigma2_between, sigma2_within : float
         Variance between clusters, and between the estimates of one cluster.
     q : float
-        Cochran's Q of all estimates, as if independent.
+        Cochran's Q of all estimates, treated as independent.
     log_likelihood : float
         Restricted, with all constants.
     n_clusters, n_estimates : int
     weights : ndarray (k,)
-        Of the estimates in ``te``, sum 1.
+        Weights of the estimates in ``te``, with sum 1.
     sigma2_maxima : tuple of Sigma2Maximum
-        All local maxima of the likelihood that the search met, the highest (the fit) first.
+        All local maxima of the likelihood that the search found, the highest (the fit) first.
     """
 
     te: float
@@ -79,7 +79,7 @@ class RobustFit(Result):
     te, se, lower, upper, p : float
         From t with ``df`` degrees of freedom.
     df : float
-        Satterthwaite; below 4 the p-value is not to be trusted (Tipton 2015).
+        Satterthwaite degrees of freedom; below 4 the p-value cannot be trusted (Tipton 2015).
     tau2, rho : float
     n_studies, n_estimates : int
     """
@@ -101,10 +101,10 @@ class RobustFit(Result):
 
 
 def _codes(groups: Sequence, k: int, name: str) -> tuple[np.ndarray, int]:
-    """Whole numbers from 0 for the groups, and how many there are."""
+    """Number the groups from 0, and return how many there are."""
     given = np.asarray(groups, object)  # as objects, so that a missing label does not become the text "nan"
     if given.shape != (k,) or pd.isna(given).any():
-        raise ValueError(f"{name}: expected {k} labels without gaps, one for each estimate")
+        raise ValueError(f"{name}: expected {k} labels with none missing, one for each estimate")
     codes, labels = pd.factorize(given)
     if len(labels) < 2:
         raise ValueError(f"{name}: {len(labels)} is not at least 2 different labels")
@@ -112,21 +112,21 @@ def _codes(groups: Sequence, k: int, name: str) -> tuple[np.ndarray, int]:
 
 
 def three_level(te, se, cluster: Sequence, *, level: float = 0.95) -> ThreeLevelFit:
-    """Meta-analysis of estimates nested in clusters, by REML.
+    """Fit a meta-analysis of estimates nested in clusters by REML.
 
     te_ij = mean + between_i + within_ij + error_ij, with independent sampling errors of variance
-    se^2. Estimates from the same people have correlated errors, for which
-    :func:`robust_meta_analysis` is meant.
+    se^2. Estimates from the same people have correlated errors; use
+    :func:`robust_meta_analysis` for them.
 
     Parameters
     ----------
     te, se : array (k,)
         At least three estimates.
     cluster : sequence (k,)
-        Label of the study (or district, centre, ...) of each estimate; at least two different, and
-        at least one with several estimates.
+        Label of the study (or district, centre, ...) of each estimate; at least two different labels, and
+        at least one shared by several estimates.
     level : float
-        Of the interval, by the normal distribution.
+        Level of the interval, which is normal.
 
     Returns
     -------
@@ -143,7 +143,7 @@ def three_level(te, se, cluster: Sequence, *, level: float = 0.95) -> ThreeLevel
     te, se = study_estimates(te, se, at_least=3)
     codes, n_clusters = _codes(cluster, len(te), "cluster")
     if n_clusters == len(te):
-        raise ValueError("cluster: every label is different, so the two levels cannot be told apart")
+        raise ValueError("cluster: every label is different, so the two variances cannot be separated")
     away = np.abs(te - np.median(te))
     require(
         away <= LARGEST_SPREAD * se.min(),
@@ -181,13 +181,13 @@ def three_level(te, se, cluster: Sequence, *, level: float = 0.95) -> ThreeLevel
 class _Nested:
     """Restricted likelihood of te ~ N(mean, diag(v + within) + between for pairs of a cluster).
 
-    At a given variance within clusters each cluster is one estimate, its weighted mean, of variance
-    1 / (sum of weights): all maxima over the variance between clusters are those of tau2 of an
-    ordinary meta-analysis (:func:`tau2_maxima`). What is left is one dimension. There the score is
-    negative from the sum of squares of te around their mean on, whatever the variance between
-    clusters: in the coordinates of :mod:`psps_paper.network.tau2_search` no u^2 can be larger. Its
-    nearest poles lie at minus the smallest v or further, so on the scale of log(v + variance) it
-    bends over distances of about 1, and a grid of steps of 0.1 meets its changes of sign.
+    At a given variance within clusters each cluster reduces to one estimate, its weighted mean, with variance
+    1 / (sum of weights). So the maxima over the variance between clusters are those of tau2 in an
+    ordinary meta-analysis (:func:`tau2_maxima`), and only one dimension remains. In it the score is
+    negative beyond the sum of squares of te around their mean, whatever the variance between
+    clusters: in the coordinates of :mod:`psps_paper.network.tau2_search` no u^2 can be larger. The
+    nearest poles of the score lie at minus the smallest v or further away, so on the scale of log(v + variance)
+    it changes over distances of about 1, and a grid with steps of 0.1 finds its changes of sign.
     """
 
     te: np.ndarray
@@ -196,11 +196,11 @@ class _Nested:
     n_clusters: int
 
     def _sums(self, values: np.ndarray) -> np.ndarray:
-        """Over the estimates of each cluster [R x k] -> [R x clusters]."""
+        """Sum over the estimates of each cluster: [R x k] -> [R x clusters]."""
         return values @ (self.codes[:, None] == np.arange(self.n_clusters)).astype(float)
 
     def inner(self, within: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """All maxima over the variance between clusters: positions in ``within``, place, height."""
+        """Find all maxima over the variance between clusters: position in ``within``, variance, log-likelihood."""
         w = 1 / (self.v + within[:, None])
         total = self._sums(w)
         mean = self._sums(w * self.te) / total
@@ -213,12 +213,12 @@ class _Nested:
         return found.data_set, found.tau2, height
 
     def row(self, between: float, within: float) -> np.ndarray:
-        """1' V^-1."""
+        """Compute 1' V^-1."""
         w = 1 / (self.v + within)
         return w / (1 + between * self._sums(w[None])[0][self.codes])
 
     def score(self, between: np.ndarray, within: np.ndarray) -> np.ndarray:
-        """Twice the derivative by the variance within clusters, times (smallest v + within) [R]."""
+        """Compute twice the derivative in the variance within clusters, times (smallest v + within) [R]."""
         w = 1 / (self.v + within[:, None])
         shrink = between[:, None] / (1 + between[:, None] * self._sums(w))
         row = w * (1 - (shrink * self._sums(w))[:, self.codes])
@@ -230,7 +230,7 @@ class _Nested:
         return ((projected**2).sum(axis=1) - trace) * (self.v.min() + within)
 
     def maxima(self) -> tuple[Sigma2Maximum, ...]:
-        """The highest first."""
+        """Find all local maxima, the highest first."""
         floor, top = self.v.min(), ((self.te - self.te.mean()) ** 2).sum()
         reach = np.log1p(top / floor) + GRID
         grid = floor * np.expm1(np.linspace(0, reach, int(np.ceil(reach / GRID)) + 1))
@@ -249,7 +249,7 @@ class _Nested:
         return tuple(sorted(found, key=lambda one: -one.log_likelihood))
 
     def _polish(self, low: float, high: float, at_low: float, at_high: float) -> list[Sigma2Maximum]:
-        """The maximum between two steps of the grid; none where the branch of maxima ends there."""
+        """Find the maximum between two points of the grid, if the branch of maxima does not end between them."""
         floor = self.v.min()
 
         def on_branch(within: float) -> tuple[float, float]:
@@ -271,21 +271,21 @@ class _Nested:
 
 
 def robust_meta_analysis(te, se, study: Sequence, *, rho: float = 0.8, level: float = 0.95) -> RobustFit:
-    """Meta-analysis of correlated estimates with a cluster-robust standard error.
+    """Pool correlated estimates, with a cluster-robust standard error.
 
-    Each estimate of study j weighs 1 / (k_j (mean of se^2 in j + tau2)), tau2 by the method of
-    moments under the correlation rho. The standard error holds whatever the true correlation is;
-    the small-sample correction (CR2) and the Satterthwaite degrees of freedom take the inverse
-    weights as working variance.
+    Each estimate of study j has weight 1 / (k_j (mean of se^2 in j + tau2)), with tau2 by the method of
+    moments under the correlation rho. The standard error is valid whatever the true correlation;
+    the small-sample correction (CR2) and the Satterthwaite degrees of freedom use the inverse
+    weights as working variances.
 
     Parameters
     ----------
     te, se : array (k,)
     study : sequence (k,)
-        Label of the study of each estimate, at least two different.
+        Label of the study of each estimate; at least two different labels.
     rho : float
-        Assumed correlation of the estimates of one study, from 0 to 1; it enters tau2 only, and
-        usually hardly matters: vary it.
+        Assumed correlation between the estimates of one study, from 0 to 1. It affects only tau2 and
+        usually matters little, which a second value can confirm.
     level : float
 
     Returns
@@ -307,7 +307,7 @@ def robust_meta_analysis(te, se, study: Sequence, *, rho: float = 0.8, level: fl
     mean_te = np.bincount(codes, te) / size
     mean_v = np.bincount(codes, se**2) / size
     tau2 = _correlated_tau2(te - mean_te[codes], mean_te, mean_v, size, codes, rho)
-    # With one covariate, the intercept, the matrices of CR2 are functions of each study's share.
+    # With the intercept as the only covariate, the CR2 matrices depend only on each study's share of the weight.
     total = (1 / (mean_v + tau2)).sum()
     share = 1 / (mean_v + tau2) / total
     mean = share @ mean_te
@@ -340,9 +340,9 @@ def _correlated_tau2(
     codes: np.ndarray,
     rho: float,
 ) -> float:
-    """Moment estimate: the weighted sum of squares less its expectation without tau2.
+    """Estimate tau2 by moments: the weighted sum of squares minus its expectation without tau2.
 
-    Weights are 1 / (k_j mean_v_j); the expectation takes variance mean_v_j for every estimate of
+    Weights are 1 / (k_j mean_v_j); the expectation assumes variance mean_v_j for every estimate of
     study j and correlation rho between them. Source: Hedges, Tipton & Johnson 2010, appendix.
     """
     w = 1 / mean_v

@@ -29,21 +29,21 @@ class TrimAndFill(Result):
     Attributes
     ----------
     k0 : int
-        Studies filled in.
+        Number of studies filled in.
     side : str
-        Where they are missing.
+        The side on which studies are missing.
     estimator : str
     te, se, lower, upper, p, tau2 : float
-        Of the completed set.
+        Results for the completed set.
     te_common, se_common, q : float
         Common effect and Cochran's Q of the completed set.
     se_k0, p_k0 : float
-        Standard error of the estimator before rounding (NaN for an L0 far below 0), and the test of no missing
-        study (R0 only, else NaN).
+        Standard error of the estimator before rounding (NaN for an L0 far below 0), and the p-value for no missing
+        studies (R0 only, else NaN).
     filled : DataFrame [te, se]
-        The filled studies, by te.
+        The filled studies, sorted by te.
     k : int
-        Studies before filling.
+        Number of studies before filling.
     """
 
     k0: int
@@ -73,9 +73,9 @@ def _numeric(tau2: TrimTau2 | float) -> Tau2Method | float:
 
 
 def _slope_side(te: np.ndarray, se: np.ndarray) -> Side:
-    """Studies are missing on the left where te rises with se."""
+    """Choose the side of missing studies: the left if te rises with se."""
     if np.ptp(se) <= 1e-9 * se.max():
-        raise ValueError("side: the standard errors are equal and cannot tell the side; give 'left' or 'right'")
+        raise ValueError("side: the standard errors are equal and cannot determine it; give 'left' or 'right'")
     w = se**-2.0
     centre = (w * se).sum() / w.sum()
     return "right" if (w * (se - centre) * te).sum() < 0 else "left"
@@ -91,20 +91,20 @@ def trim_and_fill(
     trim_tau2: TrimTau2 | float | None = None,
     level: float = 0.95,
 ) -> TrimAndFill:
-    """Duval and Tweedie's trim and fill.
+    """Apply Duval and Tweedie's trim and fill.
 
     Parameters
     ----------
     te, se : array (k,)
         At least three studies.
     tau2 : str or float
-        Of the completed set and, without ``trim_tau2``, of the trimmed ones; "FE" is 0.
+        For the completed set and, unless ``trim_tau2`` is given, for the trimmed sets; "FE" is 0.
     estimator : {"L0", "R0"}
-        Of the number of missing studies.
+        Estimator of the number of missing studies.
     side : {"left", "right"}, optional
-        Where studies are missing; by the slope of te on se where left out: left where te rises with se.
+        The side on which studies are missing; by default from the slope of te on se: left if te rises with se.
     trim_tau2 : str or float, optional
-        For the centre of the trimmed sets only, such as "FE".
+        Only for the centre of the trimmed sets, for example "FE".
     level : float
 
     Returns
@@ -114,11 +114,11 @@ def trim_and_fill(
     Raises
     ------
     ValueError
-        Also where the iteration does not settle.
+        Also if the iteration does not converge.
 
     Notes
     -----
-    A look at how sensitive the result is, not a correction: it takes asymmetry for missing studies.
+    This is a sensitivity analysis, not a correction: it assumes that missing studies cause any asymmetry.
 
     Source: Duval & Tweedie 2000a, 2000b.
     Checked against: metafor 3.8-1 trimfill(), meta 6.2-1 trimfill().
@@ -167,7 +167,7 @@ def trim_and_fill(
 
 
 def _count(y: np.ndarray, s: np.ndarray, estimator: str, tau2: TrimTau2 | float) -> tuple[int, float, float]:
-    """Missing studies on the left, the same unrounded, and the centre of the set trimmed on the right; y ascending."""
+    """Count missing studies on the left (rounded and not) and find the centre of the set trimmed right; y ascending."""
     k, k0 = len(y), 0
     for _ in range(MAX_STEPS):
         keep = slice(0, k - k0)
@@ -184,11 +184,11 @@ def _count(y: np.ndarray, s: np.ndarray, estimator: str, tau2: TrimTau2 | float)
         if new == k0:
             return k0, float(found), centre
         k0 = new
-    raise ValueError(f"te: the number of trimmed studies does not settle in {MAX_STEPS} steps")
+    raise ValueError(f"te: the number of trimmed studies does not converge in {MAX_STEPS} steps")
 
 
 def _rank_sum_variance(k: int, k0: float) -> float:
-    """NaN where the estimate before rounding is so far below 0 that none is left. Source: Duval & Tweedie 2000a."""
+    """Compute the variance; NaN if the unrounded estimate is too far below 0.  Source: Duval & Tweedie 2000a."""
     base = k * (k + 1) * (2 * k + 1) + 10 * k0**3 + 27 * k0**2 + 17 * k0
     variance = (base - 18 * k * k0**2 - 18 * k * k0 + 6 * k**2 * k0) / 24
     return variance if variance >= 0 else np.nan
@@ -205,11 +205,11 @@ class Precision(Result):
     slope, se_slope, lower_slope, upper_slope, p_slope : float
         On se (PET) or se^2 (PEESE).
     df : float
-        Of t; infinite for the normal.
+        Degrees of freedom of t; infinite for the normal.
     tau2, q : float
         Additive between-study variance (0 under weighted least squares) and residual Q.
     sigma : float
-        Residual standard deviation of weighted least squares; 1 for the others.
+        Residual standard deviation of weighted least squares; 1 for other methods.
     log_likelihood : float
         NaN for weighted least squares.
     """
@@ -240,9 +240,9 @@ class PetPeese(Result):
     pet, peese : Precision
         Regressions on se and on se^2.
     chosen : str
-        "PEESE" where PET's intercept differs from 0 at the two-sided level 0.1, else "PET".
+        "PEESE" if PET's intercept differs from 0 at the two-sided level 0.1, else "PET".
     te, se, lower, upper, p : float
-        Of the chosen one.
+        Results of the chosen regression.
     method : str
     """
 
@@ -261,27 +261,27 @@ class PetPeese(Result):
         return f"PET-PEESE ({self.method}); chosen: {self.chosen}"
 
     def to_frame(self) -> pd.DataFrame:
-        """One row each for PET and PEESE."""
+        """Return one row each for PET and PEESE."""
         return pd.concat([self.pet.to_frame(), self.peese.to_frame()], keys=["PET", "PEESE"]).droplevel(1)
 
     def summary(self) -> str:
-        """Both regressions, as text."""
+        """Format both regressions as text."""
         columns = ["te", "se", "lower", "upper", "p", "slope", "p_slope"]
         return f"{self.title}\n\n{self.to_frame()[columns].to_string(float_format=as_text)}"
 
 
 def pet_peese(te, se, method: PetMethod = "WLS", *, test: Test = "z", level: float = 0.95) -> PetPeese:
-    """Precision-effect test and estimate with standard error.
+    """Compute the precision-effect test (PET) and the precision-effect estimate with standard error (PEESE).
 
     Parameters
     ----------
     te, se : array (k,)
         At least three studies whose standard errors are not all equal.
     method : {"WLS", "FE", "REML", "ML", "DL", "PM"}
-        Least squares with weights 1 / se^2 and t with k - 2 degrees of freedom (a multiplicative variance), or a
-        meta-regression with additive tau2.
+        "WLS": least squares with weights 1 / se^2 and t with k - 2 degrees of freedom (a multiplicative variance).
+        Others: a meta-regression with additive tau2.
     test : {"z", "knapp-hartung"}
-        For the latter.
+        For meta-regressions.
     level : float
 
     Returns
@@ -335,7 +335,7 @@ def _precision(te, se, x, method: PetMethod, test: Test, level: float) -> Precis
         df, likelihood = float(len(te) - 2), np.nan
         sigma = float(np.sqrt(fit.q_residual / df))
         if sigma <= 1e-9 * np.abs(te / se).max():
-            raise ValueError("te: the studies lie exactly on a line, so that least squares gives standard errors of 0")
+            raise ValueError("te: the studies lie exactly on a line, so least squares gives standard errors of 0")
         error = [sigma * e for e in error]
     intercept, slope = (interval(m, s, level, df) for m, s in zip(estimate, error, strict=True))
     first, second = (estimate[0], error[0], *intercept), (estimate[1], error[1], *slope)
@@ -351,9 +351,9 @@ class RankTest(Result):
     tau, p : float
         Kendall's rank correlation (tau-b with ties) of standardised effects and variances; two-sided.
     exact : bool
-        Whether p is exact; with ties it is from the normal distribution.
+        Whether p is exact; with ties it comes from the normal distribution.
     s, se_s, p_normal : float
-        Concordant less discordant pairs, its standard error under no correlation, and p by the normal.
+        Concordant minus discordant pairs, its standard error without correlation, and p from the normal.
     k : int
     """
 
@@ -371,7 +371,7 @@ class RankTest(Result):
 
 
 def rank_test(te, se) -> RankTest:
-    """Begg and Mazumdar's rank correlation test.
+    """Apply Begg and Mazumdar's rank correlation test.
 
     Parameters
     ----------
@@ -398,7 +398,7 @@ def rank_test(te, se) -> RankTest:
     te, se = study_estimates(te, se, at_least=3)
     k, w = len(te), (se.min() / se) ** 2
     centre = (w * te).sum() / w.sum()
-    # Residuals that are 0 or equal apart from rounding are ties.
+    # Residuals that are 0 or equal up to rounding are ties.
     spread = np.sqrt(1 / w - 1 / w.sum())
     first = _ties((te - centre) / spread, np.abs(te).max() / spread.min())
     second = _ties(se**2, (se**2).max())
@@ -418,7 +418,7 @@ def rank_test(te, se) -> RankTest:
 
 
 def _ties(values: np.ndarray, scale: float) -> np.ndarray:
-    """Ranks from 1, dense: values that differ by rounding only share one."""
+    """Compute dense ranks from 1; values that differ only by rounding share a rank."""
     order = np.argsort(values, kind="stable")
     new = np.diff(values[order], prepend=-np.inf) > 1e-13 * scale
     ranks = np.empty(len(values))
@@ -427,7 +427,7 @@ def _ties(values: np.ndarray, scale: float) -> np.ndarray:
 
 
 def _kendall_variance(k: int, t: np.ndarray, u: np.ndarray) -> float:
-    """Variance of S with ties. Source: Kendall 1970, chapter 4."""
+    """Compute the variance of S with ties.  Source: Kendall 1970, chapter 4."""
 
     def sums(c: np.ndarray) -> tuple[float, float, float]:
         c = c.astype(float)
@@ -452,13 +452,13 @@ class LimitMetaAnalysis(Result):
     tau2 : float
         DerSimonian-Laird.
     q, q_small, q_residual, p_small, p_residual : float
-        Cochran's Q, the part that small-study effects explain (1 degree of freedom) and the rest (k - 2).
+        Cochran's Q, the part that small-study effects explain (1 degree of freedom) and the remainder (k - 2).
     g2 : float
-        Heterogeneity that small-study effects leave, as a fraction.
+        Proportion of heterogeneity that small-study effects do not explain.
     te_random, se_random : float
         The meta-analysis without adjustment.
     studies : DataFrame [te, se, te_limit]
-        ``te_limit`` is each study's effect shrunk to what infinite precision would show.
+        ``te_limit`` is each study's effect shrunk to its expected value at infinite precision.
     k : int
     """
 
@@ -490,15 +490,15 @@ class LimitMetaAnalysis(Result):
 def limit_meta_analysis(
     te, se, adjustment: Adjustment = "beta0", tau2: Tau2Method | float = "DL", *, level: float = 0.95
 ) -> LimitMetaAnalysis:
-    """Effect in studies of infinite precision, small-study effects modelled and removed.
+    """Estimate the effect in studies of infinite precision, adjusting for small-study effects.
 
     Parameters
     ----------
     te, se : array (k,)
         At least three studies whose standard errors are not all equal.
     adjustment : {"beta0", "betalim", "mulim"}
-        The expected effect of a study of infinite precision, beta + tau alpha; or the limit effects pooled with,
-        or without, a bias parameter.
+        "beta0": the expected effect of a study of infinite precision, beta + tau alpha. "betalim", "mulim": the limit
+        effects pooled with, or without, a bias parameter.
     tau2 : str or float
     level : float
 
@@ -556,7 +556,7 @@ def limit_meta_analysis(
 
 
 def _g2(limit: np.ndarray, se: np.ndarray, residual: float) -> float:
-    """Residual share of the variation of limit / se about its mean."""
+    """Compute the residual proportion of the variation of limit / se about its mean."""
     ratio = limit / se
     spread = ((ratio - ratio.mean()) ** 2).sum()
     return float(residual / spread) if spread > 0 else np.nan

@@ -15,7 +15,7 @@ from psps_paper.network.results import Result, as_text
 from psps_paper.network.tau2_search import Tau2Maxima, tau2_maxima
 from psps_paper.pairwise.random_effects import PredictionDf, Tau2Method, critical_value
 
-# Newton's steps of Paule and Mandel's equation stop at this relative change.
+# Newton's method for Paule and Mandel's equation stops at this relative change.
 PRECISION = 1e-14
 MAX_STEPS = 200
 
@@ -32,8 +32,8 @@ class PairwiseFits(Result):
     k, df_q : int
     prediction_df : float
     maxima : Tau2Maxima or None
-        Under REML and ML all local maxima of the likelihood, log-likelihoods up to a constant of
-        the data set; the highest of each data set first.
+        Under REML and ML, all local maxima of the likelihood, the highest of each data set first;
+        log-likelihoods are up to a constant of the data set.
     """
 
     k: int
@@ -58,12 +58,12 @@ class PairwiseFits(Result):
     maxima: Tau2Maxima | None
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a data set: te, se, lower, upper, p, tau2, q, p_q, i2, predict_lower, predict_upper."""
+        """Return one row per data set: te, se, lower, upper, p, tau2, q, p_q, i2, predict_lower, predict_upper."""
         names = ("te", "se", "lower", "upper", "p", "tau2", "q", "p_q", "i2", "predict_lower", "predict_upper")
         return pd.DataFrame({name: getattr(self, name) for name in names})
 
     def summary(self) -> str:
-        """Quantiles of what :meth:`to_frame` holds, as text."""
+        """Format quantiles of the columns of :meth:`to_frame` as text."""
         quantiles = self.to_frame().quantile([0, 0.25, 0.5, 0.75, 1])
         return (
             f"{len(self.te)} meta-analyses of {self.k} studies, quantiles:\n{quantiles.to_string(float_format=as_text)}"
@@ -79,14 +79,14 @@ def meta_analyses(
     prediction_df: PredictionDf = "k-2",
     level: float = 0.95,
 ) -> PairwiseFits:
-    """Pool B data sets of k studies each; the numbers of a loop over meta_analysis, much faster.
+    """Pool B data sets of k studies each, with the results of a loop over meta_analysis but much faster.
 
     Parameters
     ----------
     te, se : array [B x k]
-        As in :func:`meta_analysis`; an array [k] serves all data sets. Nothing may be missing.
+        As in :func:`meta_analysis`; an array [k] applies to all data sets. No value may be missing.
     tau2, hartung_knapp, prediction_df, level
-        As in :func:`meta_analysis`; ``tau2`` may be an array [B] of values too.
+        As in :func:`meta_analysis`; ``tau2`` may also be an array [B] of values.
 
     Returns
     -------
@@ -95,7 +95,7 @@ def meta_analyses(
     Raises
     ------
     ValueError
-        As :func:`meta_analysis`; a bad number is named by its position in the flattened array.
+        As :func:`meta_analysis`; an invalid number is named by its position in the flattened array.
 
     Source: as :func:`meta_analysis`.  Checked against: a loop over it (tests).
 
@@ -148,7 +148,7 @@ def meta_analyses(
 
 
 def _data_sets(te, se, *, at_least: int) -> tuple[np.ndarray, np.ndarray]:
-    """te and se as checked arrays [B x k]."""
+    """Check te and se and return them as arrays [B x k]."""
     te, se = numbers({"te": "finite", "se": "positive"}, {"te": te, "se": se}, source="data sets")
     te, se = np.atleast_2d(te), np.atleast_2d(se)
     if te.ndim != 2 or te.shape[1] < at_least or not len(te):
@@ -160,7 +160,7 @@ def _data_sets(te, se, *, at_least: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _pool(te: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Weighted means, standard errors, weighted sums of squares [B], and weights of sum 1 [B x k]."""
+    """Compute weighted means, standard errors, weighted sums of squares [B], and weights with sum 1 [B x k]."""
     w = 1 / total
     sums = w.sum(axis=1)
     mean = (w * te).sum(axis=1) / sums
@@ -174,7 +174,7 @@ def _tau2(te: np.ndarray, v: np.ndarray, tau2: Tau2Method | float | np.ndarray) 
             tau2 = one_number(tau2, "tau2", "not negative")
         (values,) = numbers({"tau2": "not negative"}, {"tau2": tau2}, source="data sets")
         if values.shape not in ((), (n_sets,)):
-            raise ValueError(f"tau2: shape {values.shape} is not ({n_sets},), one value a data set")
+            raise ValueError(f"tau2: shape {values.shape} is not ({n_sets},), one value per data set")
         return np.broadcast_to(values, n_sets).copy(), None
     choice(tau2, "tau2", get_args(Tau2Method))
     if k == 1:
@@ -195,7 +195,7 @@ def _tau2(te: np.ndarray, v: np.ndarray, tau2: Tau2Method | float | np.ndarray) 
 
 
 def _paule_mandel(te: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """tau2 at which the generalised Q, convex and falling, is k - 1: Newton's steps from 0 upward."""
+    """Find the tau2 at which the generalised Q, convex and decreasing, is k - 1, by Newton steps from 0 upwards."""
     df = te.shape[1] - 1
     tau2 = np.zeros(len(te))
     active = np.flatnonzero(_pool(te, v)[2] > df)

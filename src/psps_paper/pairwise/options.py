@@ -1,4 +1,4 @@
-"""Small samples: intervals for the mean, for a new study and for tau2, and a table that compares methods."""
+"""Meta-analysis of few studies: intervals for the mean, for a new study and for tau2, and a comparison of methods."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ class SmallSampleFit(Result):
     Attributes
     ----------
     te, se, lower, upper, p, df : float
-        df is infinite for the normal quantile.
+        The mean and its interval; df is infinite for the normal quantile.
     tau2, se_tau2 : float
     tau2_method, method, ad_hoc, prediction : str
     se_classic, se_hartung_knapp, se_kenward_roger, df_kenward_roger : float
-        What each method gives; Kenward-Roger NaN for other tau2 than REML.
+        Values by each method; Kenward-Roger is NaN unless tau2 is by REML.
     predict_lower, predict_upper, df_predict, se_predict : float
-        NaN where no degree of freedom is left.
+        NaN if no degrees of freedom are left.
     q, df_q : float
     h, rb : float
-        Root of Q over its degrees of freedom, at least 1; mean share of tau2 in each study's variance.
+        Square root of Q over its degrees of freedom, at least 1; mean proportion of tau2 in each study's variance.
     k : int
     level : float
     """
@@ -83,10 +83,10 @@ class Tau2IntervalFit(Result):
     Attributes
     ----------
     tau2, lower, upper : float
-        Between-study variance; an interval that lies below 0 is 0 to 0.
+        Between-study variance; an interval entirely below 0 is given as 0 to 0.
     method, tau2_method : str
     i2, i2_lower, i2_upper, h2, h2_lower, h2_upper : float
-        tau2 over tau2 plus the typical variance, and 1 plus their ratio, at the same three values.
+        tau2 over tau2 plus the typical variance, and 1 plus tau2 over it, at the same three values.
     level : float
     """
 
@@ -115,10 +115,10 @@ class MethodComparison(Result):
     Attributes
     ----------
     table : DataFrame
-        One row a method: ``tau2_method, method, ad_hoc, te, se, lower, upper, p, tau2, predict_lower,
+        One row per method: ``tau2_method, method, ad_hoc, te, se, lower, upper, p, tau2, predict_lower,
         predict_upper, excludes_zero, differs``.
     agree : bool
-        Do all methods come to the same on whether the interval excludes 0?
+        Whether all methods agree on whether the interval excludes 0.
     """
 
     table: pd.DataFrame
@@ -132,7 +132,7 @@ class MethodComparison(Result):
         return f"Which method changes the answer? {count} of {len(self.table)} differ from the first row."
 
     def to_frame(self) -> pd.DataFrame:
-        """The table."""
+        """Return the table."""
         return self.table
 
 
@@ -142,27 +142,27 @@ def _studies(te, se, at_least: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def kenward_roger(te, se, *, tau2: float | None = None) -> tuple[float, float]:
-    """Standard error and degrees of freedom of the REML mean by Kenward and Roger.
+    """Compute Kenward and Roger's standard error and degrees of freedom of the REML mean.
 
     Parameters
     ----------
     te, se : array (k,)
         At least two studies.
     tau2 : float, optional
-        The REML estimate where it is at hand.
+        The REML estimate, if already known.
 
     Returns
     -------
     se, df : float
 
-    Source: Kenward & Roger 1997, expected information; Partlett & Riley 2017 for meta-analysis, whose degrees of
-    freedom take the adjusted variance.
+    Source: Kenward & Roger 1997, expected information; Partlett & Riley 2017 for meta-analysis, with degrees of
+    freedom from the adjusted variance.
     Checked against: meta 6.2-1 metagen(method.random.ci = "KR").
     """
     te, v, x = _studies(te, se, 2)
     tau2 = tau2_of_regression(x, te, v, "REML" if tau2 is None else tau2).tau2
     w = 1 / (v + tau2)
-    w = w / (unit := w.max())  # powers of precisions leave the range of floats otherwise
+    w = w / (unit := w.max())  # otherwise powers of precisions overflow or underflow
     one, two, three = w.sum(), (w**2).sum(), (w**3).sum()
     information = (two - 2 * three / one + (two / one) ** 2) / 2
     adjusted = 1 / one + 2 / one**2 / information * (three - two**2 / one)
@@ -179,7 +179,7 @@ def small_sample_meta_analysis(
     prediction: Prediction | None = None,
     level: float = 0.95,
 ) -> SmallSampleFit:
-    """Random-effects meta-analysis with the intervals proposed for few studies.
+    """Fit a random-effects meta-analysis with the intervals proposed for few studies.
 
     Parameters
     ----------
@@ -188,15 +188,15 @@ def small_sample_meta_analysis(
     tau2 : str or float
         As in :func:`meta_regression`.
     method : {"classic", "hartung-knapp", "kenward-roger"}
-        The last needs tau2 by REML.
+        "kenward-roger" needs tau2 by REML.
     ad_hoc : {"none", "se", "ci", "IQWiG6"}
-        Against Hartung-Knapp intervals that are too short: take the larger of its and the classical standard
-        error; or the wider of both intervals; or, as IQWiG does, the larger standard error only where the interval
-        is narrower than the classical one with tau2 by DerSimonian and Laird.
+        Correction of Hartung-Knapp intervals that are too short. "se": use the larger of its and the classical
+        standard error. "ci": use the wider of the two intervals. "IQWiG6": use the larger standard error only if the
+        interval is narrower than the classical one with tau2 by DerSimonian and Laird.
     prediction : {"HTS", "HK", "KR", "S"}, optional
-        te +- quantile sqrt(tau2 + se^2): t with k - 2 degrees of freedom and the classical (HTS) or Hartung-Knapp
-        (HK, the larger one under ``ad_hoc="se"``) standard error, Kenward-Roger with its df - 1, or normal and
-        classical (S). By default the one that goes with ``method``.
+        Prediction interval te +- quantile sqrt(tau2 + se^2). "HTS": t with k - 2 degrees of freedom and the classical
+        standard error. "HK": the same with the Hartung-Knapp standard error (the larger one under ``ad_hoc="se"``).
+        "KR": Kenward-Roger with its df - 1. "S": normal and classical. The default is the one that suits ``method``.
     level : float
 
     Returns
@@ -226,7 +226,7 @@ def small_sample_meta_analysis(
     chosen, df = {"classic": (classic, np.inf), "hartung-knapp": (knapp, k - 1.0), "kenward-roger": kr}[method]
     chosen, lower, upper, p, df = _ad_hoc(x, te, v, mean, classic, chosen, df, ad_hoc, level)
     if chosen <= 1e-9 * classic:
-        raise ValueError("te: all are equal, so that Hartung-Knapp gives a standard error of 0; take ad_hoc='se'")
+        raise ValueError("te: all are equal, so Hartung-Knapp gives a standard error of 0; use ad_hoc='se'")
     larger = max(classic, knapp) if ad_hoc == "se" else knapp
     new = {"HTS": (classic, k - 2), "HK": (larger, k - 2), "KR": (kr[0], kr[1] - 1), "S": (classic, np.inf)}
     se_new, df_new = new[prediction]
@@ -266,7 +266,7 @@ def small_sample_meta_analysis(
 def _prediction(
     method: MeanInterval, ad_hoc: AdHoc, prediction: Prediction | None, tau2: RegressionTau2 | float
 ) -> Prediction:
-    """The prediction interval that goes with a method, after checking that all options go together."""
+    """Choose the prediction interval that suits a method, after checking that the options are compatible."""
     choice(method, "method", get_args(MeanInterval))
     choice(ad_hoc, "ad_hoc", get_args(AdHoc))
     if ad_hoc != "none" and method != "hartung-knapp":
@@ -280,7 +280,7 @@ def _prediction(
 
 
 def _mean(x, te, v, tau2: float) -> tuple[float, float, float]:
-    """Mean with its classical and its Hartung-Knapp standard error."""
+    """Compute the mean with its classical and its Hartung-Knapp standard error."""
     w = 1 / (v + tau2)
     mean = float((w * te).sum() / w.sum())
     knapp = np.sqrt((w * (te - mean) ** 2).sum() / (len(te) - 1) / w.sum())
@@ -288,12 +288,12 @@ def _mean(x, te, v, tau2: float) -> tuple[float, float, float]:
 
 
 def _share(te, v, tau2: float) -> float:
-    """Rb: the share of tau2 in the variance of the mean. Source: Crippa 2016."""
+    """Compute Rb, the proportion of tau2 in the variance of the mean.  Source: Crippa 2016."""
     return float(tau2 / (v + tau2).mean() if tau2 == 0 else (tau2 / (v + tau2)).mean())
 
 
 def _ad_hoc(x, te, v, mean, classic, chosen, df, ad_hoc: str, level: float):
-    """Standard error, limits, p-value and degrees of freedom after the correction."""
+    """Return standard error, limits, p-value and degrees of freedom after the correction."""
     lower, upper, _ = interval(mean, chosen, level, df)
     if ad_hoc == "se" and classic > chosen:
         chosen = classic
@@ -311,17 +311,17 @@ def _ad_hoc(x, te, v, mean, classic, chosen, df, ad_hoc: str, level: float):
 def tau2_interval(
     te, se, method: Tau2Interval = "QP", tau2: RegressionTau2 = "REML", *, level: float = 0.95
 ) -> Tau2IntervalFit:
-    """Confidence interval for the between-study variance.
+    """Compute a confidence interval for the between-study variance.
 
     Parameters
     ----------
     te, se : array (k,)
         At least two studies.
     method : {"QP", "BJ", "J", "PL"}
-        Q-profile; the exact distribution of Q with weights 1 / se^2 (Biggerstaff and Jackson) or 1 / se (Jackson);
-        profile likelihood of ML or REML, as ``tau2`` says.
+        "QP": Q-profile. "BJ", "J": the exact distribution of Q with weights 1 / se^2 (Biggerstaff and Jackson) or 1 / se
+        (Jackson). "PL": profile likelihood, ML or REML according to ``tau2``.
     tau2 : str
-        Estimator of the point in the result; only "ML" and "REML" go with "PL".
+        Estimator of tau2 itself; "PL" needs "ML" or "REML".
     level : float
 
     Returns
@@ -345,7 +345,7 @@ def tau2_interval(
     critical_value(level)
     te, v, x = _studies(te, se, 2)
     if method == "PL" and tau2 not in ("ML", "REML"):
-        raise ValueError(f"tau2: the profile likelihood goes with ML or REML, not with {tau2!r}")
+        raise ValueError(f"tau2: the profile likelihood needs ML or REML, not {tau2!r}")
     estimate = tau2_of_regression(x, te, v, tau2).tau2
     if method == "PL":
         lower, upper = _profile(x, te, v, estimate, tau2, level)
@@ -365,14 +365,14 @@ def tau2_interval(
 
 
 def _q_profile(te, v, tau2: float) -> float:
-    """Upper tail of the generalised Q at tau2: it rises with tau2."""
+    """Compute the upper tail of the generalised Q at tau2, which increases with tau2."""
     w = 1 / (v + tau2)
     mean = (w * te).sum() / w.sum()
     return float(scipy.special.chdtrc(len(te) - 1, (w * (te - mean) ** 2).sum()))
 
 
 def _exact_q(a: np.ndarray) -> Callable[[np.ndarray, np.ndarray, float], float]:
-    """Upper tail of Q with fixed weights, whose distribution is a weighted sum of chi-squared."""
+    """Return the upper tail of Q with fixed weights, distributed as a weighted sum of chi-squared variables."""
 
     def tail(te, v, tau2: float) -> float:
         mean = (a * te).sum() / a.sum()
@@ -385,19 +385,19 @@ def _exact_q(a: np.ndarray) -> Callable[[np.ndarray, np.ndarray, float], float]:
 
 
 def _crossing(excess: Callable[[float], float], unit: float, te: np.ndarray) -> float:
-    """Where a function that rises with tau2 crosses 0; 0 where it is above 0 from the start."""
+    """Find where a function that increases with tau2 crosses 0; return 0 if it starts above 0."""
     if excess(0.0) >= 0 or np.ptp(te) == 0:
         return 0.0
     high = unit
     while excess(high) < 0:
         high *= 4
         if high > 1e12 * (unit + np.ptp(te) ** 2):
-            raise ValueError("tau2: the upper limit is beyond every number that makes sense; take a lower level")
+            raise ValueError("tau2: the upper limit is too large to be meaningful; use a lower level")
     return float(scipy.optimize.brentq(excess, 0.0, high, xtol=1e-14 * high, rtol=1e-13))
 
 
 def _profile(x, te, v, estimate: float, method: str, level: float) -> tuple[float, float]:
-    """The outermost values at which twice the log-likelihood is below its maximum by the chi-squared quantile."""
+    """Find the outermost tau2 where twice the log-likelihood is the chi-squared quantile below its maximum."""
     drop = critical_value(level) ** 2 / 2
     restricted = method == "REML"
     top = full_log_likelihood(x, te, v, estimate, restricted=restricted)
@@ -409,7 +409,7 @@ def _profile(x, te, v, estimate: float, method: str, level: float) -> tuple[floa
     high = 4 * scale
     while above(high) >= 0 or above(4 * high) >= 0:
         high *= 4
-    # A second mode may lie beyond the first crossing: look along a fine grid for the outermost ones.
+    # A second mode may lie beyond the first crossing: search a fine grid for the outermost crossings.
     grid = np.concatenate([[0.0], np.geomspace(1e-9 * scale, high, 400)])
     inside = np.array([above(t) >= 0 for t in grid])
     first, last = np.flatnonzero(inside)[[0, -1]] if inside.any() else (np.searchsorted(grid, estimate),) * 2
@@ -430,9 +430,9 @@ class GeneralisedQFit(Result):
     Attributes
     ----------
     te, se, lower, upper, p : float
-        Mean with fixed weights; its standard error takes tau2 into account.
+        Mean with fixed weights; its standard error includes tau2.
     tau2, tau2_lower, tau2_upper : float
-        Moment estimate from Q with these weights, and the interval by its exact distribution.
+        Moment estimate from Q with these weights, and the interval from its exact distribution.
     q : float
         Cochran's Q.
     k : int
@@ -453,7 +453,7 @@ class GeneralisedQFit(Result):
 def generalised_q_meta_analysis(
     te, se, weights: Literal["1/se", "1/se^2"] = "1/se", *, level: float = 0.95
 ) -> GeneralisedQFit:
-    """Meta-analysis with fixed weights, tau2 and its interval from the Q that has the same weights.
+    """Fit a meta-analysis with fixed weights, with tau2 and its interval from Q with the same weights.
 
     Parameters
     ----------
@@ -489,7 +489,7 @@ def generalised_q_meta_analysis(
 
 
 def method_comparison(te, se, *, level: float = 0.95) -> MethodComparison:
-    """Pool the same studies by every usual method, and say which changes the answer.
+    """Pool the same studies by every common method, and show which methods change the answer.
 
     Parameters
     ----------
@@ -500,8 +500,8 @@ def method_comparison(te, se, *, level: float = 0.95) -> MethodComparison:
     Returns
     -------
     MethodComparison
-        First row: REML with classical intervals. Then the common effect, all estimators of tau2 with classical and
-        with Hartung-Knapp intervals, the ad hoc corrections and Kenward-Roger.
+        The first row is REML with classical intervals. Then follow the common effect, all estimators of tau2 with
+        classical and with Hartung-Knapp intervals, the ad hoc corrections and Kenward-Roger.
 
     Raises
     ------

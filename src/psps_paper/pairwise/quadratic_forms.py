@@ -5,26 +5,27 @@ from __future__ import annotations
 import numpy as np
 import scipy
 
-# Points of the trapezoidal rule on the path, in units of the saddle's width.
+# Points of the trapezoidal rule on the path, in units of the saddle point's width.
 STEP, REACH = 0.04, 14.0
-# The weights being at most 1, the tail beyond this is below exp(-1e5).
+# With weights of at most 1, the tail beyond this is below exp(-1e5).
 FAR = 1e6
 
 
 def upper_tail(x: float, weights: np.ndarray) -> float:
-    """P(sum of weights times chi-squared(1) > x).
+    """Compute P(sum of weights times chi-squared(1) > x).
 
     Parameters
     ----------
     x : float
     weights : ndarray
-        At least 0, one above 0.
+        At least 0, and at least one above 0.
 
     Notes
     -----
-    The inversion integral of exp(K(s) - s x) / s, K the cumulant function, along a parabola through the saddle
-    point that bends towards the cut of K, where exp(-s x) falls: the integrand decays like a normal density and the
-    trapezoidal rule converges geometrically. A saddle left of the pole at 0 gives the lower tail.
+    The inversion integral of exp(K(s) - s x) / s, with cumulant function K, is taken along a parabola through the
+    saddle point that bends towards the branch cut of K, where exp(-s x) decreases. The integrand decays like a normal
+    density there, and the trapezoidal rule converges geometrically. A saddle point left of the pole at 0 gives the
+    lower tail.
 
     Source: Rice 1980 (inversion through the saddle point); Imhof 1961 for the integral.
     Checked against: chi-squared, and sums of two weights in closed form (tests).
@@ -54,7 +55,7 @@ def upper_tail(x: float, weights: np.ndarray) -> float:
 
 
 def _saddle(x: float, weights: np.ndarray) -> float:
-    """Where K'(s) = sum of weights / (1 - 2 s weights) equals x; the largest weight is 1."""
+    """Find s where K'(s) = sum of weights / (1 - 2 s weights) equals x; the largest weight is 1."""
 
     def excess(s: float) -> float:
         return float((weights / (1 - 2 * s * weights)).sum() - x)

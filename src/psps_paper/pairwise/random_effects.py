@@ -50,12 +50,12 @@ class PairwiseFit(Result):
     prediction_df : float
         Its degrees of freedom; infinite for "normal".
     weights : ndarray (k,)
-        Random-effects weights, sum 1.
+        Random-effects weights, with sum 1.
     log_likelihood : float
         At ``tau2``, with all constants; restricted under REML.
     tau2_maxima : tuple of Tau2Maximum
-        Under REML and ML all local maxima of the likelihood, the highest (``tau2``) first; empty
-        for other methods. A second one means that the data speak for two different tau2.
+        Under REML and ML, all local maxima of the likelihood, the highest (``tau2``) first; empty
+        for other methods. A second maximum means that the data support two different values of tau2.
     """
 
     k: int
@@ -85,7 +85,7 @@ class PairwiseFit(Result):
     tau2_maxima: tuple[Tau2Maximum, ...]
 
     def to_frame(self) -> pd.DataFrame:
-        """Common and random effects, then the prediction interval: model, te, se, lower, upper, p."""
+        """Return common and random effects, then the prediction interval: model, te, se, lower, upper, p."""
         reach = critical_value(self.level) * self.se_common
         common = [self.te_common, self.se_common, self.te_common - reach, self.te_common + reach]
         rows = [
@@ -96,7 +96,7 @@ class PairwiseFit(Result):
         return pd.DataFrame(rows, columns=["model", "te", "se", "lower", "upper", "p"])
 
     def summary(self) -> str:
-        """Number of studies, both models, heterogeneity and its test, as text."""
+        """Format the number of studies, both models, heterogeneity and its test as text."""
         share = [f"{100 * x:.1f}%" for x in (self.i2, self.i2_lower, self.i2_upper)]
         method = f"{self.tau2_method}{', Hartung-Knapp' if self.hartung_knapp else ''}"
         table = self.to_frame().to_string(index=False, float_format=as_text, na_rep="")
@@ -113,13 +113,13 @@ class PairwiseFit(Result):
 
 
 def study_estimates(te, se, *, at_least: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """te and se as float arrays (k,), checked.
+    """Check te and se and return them as float arrays (k,).
 
     Raises
     ------
     ValueError
-        For te that is not finite, se that is not above 0, values whose powers double precision does
-        not hold (1e75, 1e-75, an se 1e5 times another), or fewer than ``at_least`` studies.
+        For a te that is not finite, an se that is not above 0, values whose powers exceed double
+        precision (1e75, 1e-75, an se 1e5 times another), or fewer than ``at_least`` studies.
     """
     te, se = numbers({"te": "finite", "se": "positive"}, {"te": te, "se": se}, source="studies")
     te, se = np.atleast_1d(te), np.atleast_1d(se)
@@ -132,26 +132,26 @@ def study_estimates(te, se, *, at_least: int = 1) -> tuple[np.ndarray, np.ndarra
 
 
 def critical_value(level: float, df: float = np.inf) -> float:
-    """Two-sided critical value of the t distribution, or of the normal for infinite df."""
+    """Return the two-sided critical value of the t distribution, or of the normal for infinite df."""
     upper = (1 + one_number(level, "level", "level")) / 2
     return float(scipy.special.ndtri(upper) if np.isinf(df) else scipy.special.stdtrit(df, upper))
 
 
 def two_sided_p(statistic: float, df: float = np.inf) -> float:
-    """Two-sided p-value of a t statistic, or of a z statistic for infinite df."""
+    """Return the two-sided p-value of a t statistic, or of a z statistic for infinite df."""
     lower = -abs(statistic)
     return float(2 * (scipy.special.ndtr(lower) if np.isinf(df) else scipy.special.stdtr(df, lower)))
 
 
 def estimate_tau2(te, se, method: Tau2Method = "DL") -> float:
-    """Between-study variance.
+    """Estimate the between-study variance.
 
     Parameters
     ----------
     te, se : array (k,)
     method : {"DL", "REML", "ML", "PM", "SJ", "HE"}
         DerSimonian-Laird, restricted and full maximum likelihood, Paule-Mandel, Sidik-Jonkman
-        (start: the variance of te around its mean, divisor k) and Hedges.
+        (starting from the variance of te around its mean, divisor k) and Hedges.
 
     Returns
     -------
@@ -192,7 +192,7 @@ def _dersimonian_laird(te: np.ndarray, v: np.ndarray) -> float:
 
 
 def _likelihood_maxima(te: np.ndarray, se: np.ndarray, method: str) -> tuple[Tau2Maximum, ...]:
-    """All local maxima under REML or ML, the highest first."""
+    """Find all local maxima under REML or ML, the highest first."""
     restricted = method == "REML"
     if len(te) == 1:
         return (Tau2Maximum(0.0, log_likelihood(te, se, 0.0, restricted=restricted)),)
@@ -203,7 +203,7 @@ def _likelihood_maxima(te: np.ndarray, se: np.ndarray, method: str) -> tuple[Tau
 
 
 def log_likelihood(te: np.ndarray, se: np.ndarray, tau2: float, *, restricted: bool) -> float:
-    """Of te ~ N(mean, se^2 + tau2) at the best mean, with all constants (metafor's convention)."""
+    """Compute the log-likelihood of te ~ N(mean, se^2 + tau2) at the best mean, with metafor's constants."""
     k, total = len(te), se**2 + tau2
     _, standard_error, q = _pool(te, total)
     value = float(np.log(total).sum()) + q + k * LOG_2PI
@@ -213,7 +213,7 @@ def log_likelihood(te: np.ndarray, se: np.ndarray, tau2: float, *, restricted: b
 
 
 def _pool(te: np.ndarray, total: np.ndarray) -> tuple[float, float, float]:
-    """Mean weighted by 1/total, its standard error, and the weighted sum of squares around it."""
+    """Compute the mean weighted by 1/total, its standard error, and the weighted sum of squares around it."""
     w = 1 / total
     sum_w = float(w.sum())
     mean = float((w * te).sum()) / sum_w
@@ -222,7 +222,7 @@ def _pool(te: np.ndarray, total: np.ndarray) -> tuple[float, float, float]:
 
 
 def _paule_mandel(te: np.ndarray, v: np.ndarray) -> float:
-    """tau2 at which the generalised Q equals its expectation k - 1."""
+    """Find the tau2 at which the generalised Q equals its expectation k - 1."""
     df = len(te) - 1
 
     def excess(tau2: float) -> float:
@@ -260,12 +260,12 @@ def meta_analysis(
     tau2 : {"DL", "REML", "ML", "PM", "SJ", "HE"} or float
         Estimator of the between-study variance (:func:`estimate_tau2`), or a value of at least 0.
     hartung_knapp : bool
-        Standard error from the weighted residuals and t with k - 1 degrees of freedom; without
-        truncation, so it can be smaller than the classical one.
+        Use the standard error from the weighted residuals, and t with k - 1 degrees of freedom. The standard error
+        is not truncated, so it can be smaller than the classical one.
     prediction_df : {"k-2", "k-1", "normal"}
-        Degrees of freedom of the prediction interval te +- t sqrt(tau2 + se^2): k - 2 after
-        Riley 2011, k - 1, or the normal quantile as metafor does without Hartung-Knapp. The
-        interval is NaN where no degree of freedom is left.
+        Degrees of freedom of the prediction interval te +- t sqrt(tau2 + se^2): k - 2 as in
+        Riley 2011, k - 1, or the normal quantile as in metafor without Hartung-Knapp. The
+        interval is NaN if no degrees of freedom are left.
     level : float
         Of all intervals.
 
@@ -276,7 +276,7 @@ def meta_analysis(
     Raises
     ------
     ValueError
-        For a bad te, se, tau2, level or option, or Hartung-Knapp with one study.
+        For an invalid te, se, tau2, level or option, or Hartung-Knapp with one study.
 
     Source: DerSimonian & Laird 1986; Hartung & Knapp 2001; Riley 2011; Higgins & Thompson 2002.
     Checked against: metafor 3.8-1 rma() and predict().
@@ -337,12 +337,12 @@ def meta_analysis(
 
 
 def typical_variance(se) -> float:
-    """Typical within-study variance.
+    """Compute the typical within-study variance.
 
     Parameters
     ----------
     se : array (k,)
-        Of at least two studies.
+        Standard errors of at least two studies.
 
     Source: Higgins & Thompson 2002, eq. 9.
     """
@@ -353,7 +353,7 @@ def typical_variance(se) -> float:
 def _resolve_tau2(
     te: np.ndarray, se: np.ndarray, tau2: Tau2Method | float
 ) -> tuple[str, float, tuple[Tau2Maximum, ...]]:
-    """Method, value and, under REML and ML, all maxima of the likelihood."""
+    """Return method, value and, under REML and ML, all maxima of the likelihood."""
     if isinstance(tau2, str):
         if tau2 not in ("REML", "ML"):
             choice(tau2, "tau2", get_args(Tau2Method))
@@ -364,16 +364,16 @@ def _resolve_tau2(
 
 
 def leave_one_out(te, se, labels: Sequence | None = None, **options) -> pd.DataFrame:
-    """Meta-analyses of all studies but one.
+    """Repeat the meta-analysis without each study in turn.
 
     Parameters
     ----------
     te, se : array (k,)
         At least two studies.
     labels : sequence (k,), optional
-        Study labels; positions from 0 where left out.
+        Study labels; by default positions from 0.
     **options
-        Of :func:`meta_analysis`.
+        Arguments of :func:`meta_analysis`.
 
     Returns
     -------

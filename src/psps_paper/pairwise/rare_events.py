@@ -1,4 +1,4 @@
-"""Mantel-Haenszel and Peto meta-analysis of tables with few events."""
+"""Mantel-Haenszel and Peto meta-analysis of rare events."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from psps_paper.pairwise.results import Result, interval
 
 MHMeasure = Literal["OR", "RR", "RD", "IRR", "IRD"]
 RDVariance = Literal["Sato", "Greenland-Robins"]
-NOTHING = "events: in every study all groups are without events, or have nothing but events"
+NOTHING = "events: in every study all groups have no events, or all groups have only events"
 TRANSFORMATION = {"OR": "PLO", "RR": "PLN", "RD": "PR", "IRR": "IRLN", "IRD": "IR"}
 
 
@@ -33,7 +33,7 @@ class RareEventsFit(Result):
     q, df_q, p_q : float
         Cochran's Q of the studies about te, and its chi-squared test.
     k, k_used : int
-        Studies given, and those with events (and, for people, non-events) in at least one group.
+        Numbers of studies given, and of those with events (and, for people, non-events) in at least one group.
     te_random, se_random, lower_random, upper_random, tau2 : float
         Inverse-variance random effects with the DerSimonian-Laird tau2 from Q about te.
     cmh, p_cmh : float or None
@@ -41,7 +41,7 @@ class RareEventsFit(Result):
     tarone, p_tarone : float or None
         For the OR: Breslow and Day's test of one common odds ratio with Tarone's correction.
     studies : DataFrame [te, se]
-        One row a study given; a study left out is NaN.
+        One row per study given; excluded studies are NaN.
     """
 
     method: str
@@ -73,7 +73,7 @@ class RareEventsFit(Result):
 
 
 def two_groups(events1, n1, events2, n2, *, time: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """Events and sizes [2 x k], checked.
+    """Check events and sizes and return them as [2 x k].
 
     Raises
     ------
@@ -94,13 +94,13 @@ def two_groups(events1, n1, events2, n2, *, time: bool = False) -> tuple[np.ndar
 
 
 def informative(events: np.ndarray, size: np.ndarray, *, time: bool) -> np.ndarray:
-    """Studies with events and, for people, non-events in at least one group."""
+    """Return which studies have events and, for people, non-events in at least one group."""
     some = (events > 0).any(axis=0)
     return np.asarray(some if time else some & (events < size).any(axis=0))
 
 
 def study_effects(events: np.ndarray, size: np.ndarray, measure: str) -> tuple[np.ndarray, np.ndarray]:
-    """te and variance of each study, 0.5 added to all cells of a study with an empty one."""
+    """Compute te and variance of each study, adding 0.5 to all cells of a study with an empty cell."""
     time = measure in ("IRR", "IRD")
     empty = (events == 0) | ((events == size) if not time else False)
     added = 0.5 * empty.any(axis=0)
@@ -110,15 +110,15 @@ def study_effects(events: np.ndarray, size: np.ndarray, measure: str) -> tuple[n
 
 
 def pool_about(te, se, centre: float, *, df: int | None = None) -> tuple[float, float, float, float]:
-    """Q about a given estimate, DerSimonian-Laird tau2 from it, and the random-effects mean with its se.
+    """Compute Q about a given estimate, its DerSimonian-Laird tau2, and the random-effects mean with its se.
 
     Parameters
     ----------
     te, se : array (k,)
     centre : float
-        Such as the Mantel-Haenszel estimate.
+        The given estimate, such as Mantel-Haenszel's.
     df : int, optional
-        Of Q; k - 1 where left out.
+        Degrees of freedom of Q; default k - 1.
 
     Returns
     -------
@@ -150,32 +150,32 @@ def mantel_haenszel(
     variance: RDVariance = "Sato",
     level: float = 0.95,
 ) -> RareEventsFit:
-    """Mantel-Haenszel meta-analysis of two-by-two tables or of rates.
+    """Fit a Mantel-Haenszel meta-analysis of two-by-two tables or of rates.
 
     Parameters
     ----------
     events1, n1, events2, n2 : array (k,)
-        Events and people of groups 1 and 2; for "IRR" and "IRD" person-time in place of people.
+        Events and people of groups 1 and 2; for "IRR" and "IRD", person-time instead of people.
     measure : {"OR", "RR", "RD", "IRR", "IRD"}
         Ratios are returned as logarithms.
     increment : float
-        Added to all cells of studies with an empty one before the sums are taken (for differences in the
-        weights and the variance only). With 0, the default, a ratio needs events in both groups somewhere.
+        Added to all cells of studies with an empty cell before summing (for differences, only in the
+        weights and the variance). With 0, the default, a ratio needs events in each group in at least one study.
     variance : {"Sato", "Greenland-Robins"}
-        For "RD" only. The first is right for few large and for many small studies alike.
+        For "RD" only. "Sato" is valid both for few large and for many small studies.
     level : float
 
     Returns
     -------
     RareEventsFit
-        A study without events in both groups (or only events) adds nothing to OR, RR and IRR. It keeps its
-        people in RD and IRD, but stays out of Q, as in metafor. Q takes 0.5 added to studies with an
+        A study with no events (or only events) in both groups does not contribute to OR, RR and IRR. It contributes
+        to RD and IRD, but not to Q, as in metafor. For Q, 0.5 is added to the cells of studies with an
         empty cell.
 
     Raises
     ------
     ValueError
-        Also where a ratio is 0 or infinite because one group has no events in any study.
+        Also if a ratio is 0 or infinite because one group has no events in any study.
 
     Source: Mantel & Haenszel 1959; Robins, Breslow & Greenland 1986 (OR); Greenland & Robins 1985 (RR, RD,
     IRR, IRD); Sato, Greenland & Robins 1989 (RD); Tarone 1985.
@@ -215,7 +215,7 @@ def _with_increment(events, size, use, increment: float, measure: str):
 
 
 def _mantel_haenszel_difference(risk, events, size, measure: str, variance: str) -> tuple[float, float]:
-    """Difference of the observed risks or rates; an increment enters the weights and the variance only."""
+    """Pool differences of the observed risks or rates; an increment affects only the weights and the variance."""
     (x1, x2), (n1, n2) = events, size
     weight = n1 * n2 / (n1 + n2)
     te = (weight * (risk[0] - risk[1])).sum() / weight.sum()
@@ -231,8 +231,8 @@ def _mantel_haenszel_ratio(events, size, measure: str) -> tuple[float, float]:
         r, s = x1 * n2 / total, x2 * n1 / total
     for sum_of, group, other in ((r.sum(), 1, 2), (s.sum(), 2, 1)):
         if sum_of <= 0:
-            why = f"group {group} has no events, or group {other} nothing but events, in the studies that count"
-            raise ValueError(f"measure: {measure} is 0 or infinite, since {why}; take RD, or an increment above 0")
+            why = f"group {group} has no events, or group {other} only events, in the studies used"
+            raise ValueError(f"measure: {measure} is 0 or infinite, because {why}; use RD, or an increment above 0")
     te = np.log(r.sum() / s.sum())
     if measure == "OR":
         p, q = (x1 + n2 - x2) / total, (x2 + n1 - x1) / total
@@ -292,7 +292,7 @@ def _fit(method, measure, te, v, effects, use, tests, level: float) -> RareEvent
 
 
 def _peto_terms(events: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Observed less expected events of group 1, and the hypergeometric variance."""
+    """Compute observed minus expected events of group 1, and the hypergeometric variance."""
     total, m = size.sum(axis=0), events.sum(axis=0)
     difference = events[0] - size[0] * m / total
     v = size[0] * size[1] * (m / total) * (1 - m / total) / np.maximum(total - 1, 1e-300)
@@ -300,7 +300,7 @@ def _peto_terms(events: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def _odds_ratio_tests(events, size, te: float) -> tuple[float, float, float, float]:
-    """CMH with continuity correction, and Breslow-Day-Tarone, with their p-values."""
+    """Compute CMH with continuity correction, and Breslow-Day-Tarone, with their p-values."""
     difference, v = _peto_terms(events, size)
     if v.sum() <= 0:
         return np.nan, np.nan, np.nan, np.nan
@@ -319,31 +319,31 @@ def _odds_ratio_tests(events, size, te: float) -> tuple[float, float, float, flo
 
 
 def _expected_at_odds_ratio(events, size, odds: float) -> np.ndarray:
-    """Events of group 1 with the observed margins at which the odds ratio is ``odds``."""
+    """Find the events of group 1 at which, with the observed margins, the odds ratio is ``odds``."""
     (n1, n2), m = size, events.sum(axis=0)
     if abs(odds - 1) < 1e-9:
         return n1 * m / (n1 + n2)
     b = odds * (n1 + m) + n2 - m
     root = np.sqrt(np.maximum(b**2 - 4 * odds * (odds - 1) * n1 * m, 0.0))
-    # Of the two ways to write the root, the one whose terms have one sign.
+    # Use the form of the root whose terms have the same sign, to avoid cancellation.
     return np.where(b >= 0, 2 * odds * n1 * m / np.where(b >= 0, b + root, 1.0), (b - root) / (2 * (odds - 1)))
 
 
 def peto(events1, n1, events2, n2, *, level: float = 0.95) -> RareEventsFit:
-    """Peto's one-step odds ratio.
+    """Pool Peto's one-step odds ratios.
 
     Parameters
     ----------
     events1, n1, events2, n2 : array (k,)
-        Events and people of groups 1 and 2. No correction is needed; studies without events, or with only
-        events, in both groups say nothing and are left out.
+        Events and people of groups 1 and 2. No correction is needed; studies with no events, or only
+        events, in both groups give no information and are excluded.
     level : float
 
     Returns
     -------
     RareEventsFit
-        te is the log odds ratio, sum of (O - E) over sum of V. Good for rare events, groups of similar size
-        and small effects; biased otherwise (Greenland & Salvan 1990).
+        te is the log odds ratio, sum of (O - E) over sum of V. It suits rare events, groups of similar size
+        and small effects, and is biased otherwise (Greenland & Salvan 1990).
 
     Raises
     ------

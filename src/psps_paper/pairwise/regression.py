@@ -23,7 +23,7 @@ from psps_paper.pairwise.random_effects import critical_value, study_estimates
 from psps_paper.pairwise.results import Result, as_text, interval
 
 Test = Literal["z", "knapp-hartung"]
-# A column whose part that the others do not explain is below this share of it is taken as their combination.
+# A column is taken as a combination of the others if they leave less than this proportion of it unexplained.
 COLLINEAR = 1e-10
 
 
@@ -34,25 +34,25 @@ class MetaRegression(Result):
     Attributes
     ----------
     coefficients : DataFrame [term x estimate, se, lower, upper, p]
-        "intercept" first; a factor's term is "column = level", against its first level.
+        "intercept" first; a factor's terms are "column = level", against its first level.
     covariance : DataFrame [term x term]
     tau2, se_tau2 : float
         Residual between-study variance and its standard error.
     tau2_method, test : str
     q_moderators, p_moderators : float
-        Test that all coefficients but the intercept are 0: chi-squared under "z", F under "knapp-hartung".
+        Test that all coefficients except the intercept are 0: chi-squared under "z", F under "knapp-hartung".
     df_moderators : tuple of (int, float)
         Its degrees of freedom; the second is infinite for chi-squared.
     q_residual, df_residual, p_residual : float, int, float
         Residual heterogeneity without tau2.
     r2 : float
-        Fraction of the between-study variance that the moderators explain, at least 0; NaN where there is
-        none to explain.
+        Fraction of the between-study variance that the moderators explain, at least 0; NaN if there is
+        no variance to explain.
     tau2_without_moderators : float
     i2, h2 : float
         Residual tau2 over tau2 plus the typical variance, as a fraction; total over sampling variance.
     log_likelihood : float
-        Restricted for REML, full for others; at the global maximum for REML and ML.
+        Restricted for REML, full for other methods; at the global maximum for REML and ML.
     tau2_maxima : tuple of Tau2Maximum
         All local maxima of REML and ML, the highest first.
     k : int
@@ -60,7 +60,7 @@ class MetaRegression(Result):
     levels : dict
         Levels of each factor, None for a continuous moderator.
     data : DataFrame [te, se, weight, fitted, and each moderator]
-        One row a study, as needed for a bubble plot.
+        One row per study, as needed for a bubble plot.
     """
 
     coefficients: pd.DataFrame
@@ -87,11 +87,11 @@ class MetaRegression(Result):
     data: pd.DataFrame
 
     def to_frame(self) -> pd.DataFrame:
-        """The coefficients."""
+        """Return the coefficients."""
         return self.coefficients
 
     def summary(self) -> str:
-        """Coefficients and tests, as text."""
+        """Format coefficients and tests as text."""
         first, second = self.df_moderators
         df = f"{first}" if np.isinf(second) else f"{first} and {second:g}"
         lines = [
@@ -117,22 +117,22 @@ class MetaRegression(Result):
         return "\n".join(lines)
 
     def predict(self, moderators: pd.DataFrame | None = None) -> pd.DataFrame:
-        """Mean effect and a new study's effect at given values of the moderators.
+        """Predict the mean effect and a new study's effect at given values of the moderators.
 
         Parameters
         ----------
         moderators : DataFrame, optional
-            One row a prediction, with the columns of the fit; the studies' own where left out.
+            One row per prediction, with the columns of the fit; by default those of the studies.
 
         Returns
         -------
         DataFrame [te, se, lower, upper, predict_lower, predict_upper]
-            Both intervals by the quantile of the coefficients: normal, or t with k - p degrees of freedom.
+            Both intervals use the quantile of the coefficients: normal, or t with k - p degrees of freedom.
 
         Raises
         ------
         ValueError
-            For a column or level that the fit does not know.
+            For a column or level that the fit does not have.
         """
         new = self.data[list(self.levels)] if moderators is None else as_table(moderators)
         x = design(new, self.levels).to_numpy()
@@ -145,7 +145,7 @@ class MetaRegression(Result):
 
 
 def as_table(moderators: Any) -> pd.DataFrame:
-    """The moderators as a DataFrame (a Series or dict of columns too); ValueError where they are no table."""
+    """Return the moderators as a DataFrame, from a Series or dict too; raise a ValueError for anything else."""
     try:
         return pd.DataFrame(moderators)
     except (TypeError, ValueError) as error:
@@ -153,7 +153,7 @@ def as_table(moderators: Any) -> pd.DataFrame:
 
 
 def _require_numbers(values: np.ndarray, name: object, shown: pd.Series) -> None:
-    """Raise ValueError for the first row of a moderator that is no number whose square is one too."""
+    """Raise a ValueError for the first row of a moderator that is not a number with a finite square."""
     wrong = ~(np.isreal(values) & (np.abs(values) <= LARGEST))
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
@@ -163,7 +163,7 @@ def _require_numbers(values: np.ndarray, name: object, shown: pd.Series) -> None
 
 
 def moderator_levels(moderators: pd.DataFrame) -> dict[str, tuple | None]:
-    """Levels of each factor, in alphabetical order or that of a categorical column; None for numbers.
+    """Find the levels of each factor, alphabetical or in the order of a categorical column; None for numbers.
 
     Raises
     ------
@@ -194,12 +194,12 @@ def moderator_levels(moderators: pd.DataFrame) -> dict[str, tuple | None]:
 
 
 def design(moderators: pd.DataFrame, levels: dict[str, tuple | None]) -> pd.DataFrame:
-    """Design matrix with an intercept; factors as 0 and 1 against their first level.
+    """Build the design matrix with an intercept; factors are coded 0 and 1 against their first level.
 
     Raises
     ------
     ValueError
-        For a column that is not there, or a level that is not among ``levels``.
+        For a missing column, or a level that is not among ``levels``.
     """
     columns: dict[str, np.ndarray] = {"intercept": np.ones(len(moderators))}
     for name, known in levels.items():
@@ -222,7 +222,7 @@ def design(moderators: pd.DataFrame, levels: dict[str, tuple | None]) -> pd.Data
 
 
 def independent_columns(x: pd.DataFrame) -> None:
-    """Raise ValueError naming the first term that is a combination of those before it."""
+    """Raise a ValueError that names the first term that is a combination of those before it."""
     values = x.to_numpy()
     basis = np.empty((len(values), 0))
     for name, column in zip(x.columns, values.T, strict=True):
@@ -257,8 +257,8 @@ def meta_regression(
     tau2 : {"REML", "DL", "ML", "PM", "EB", "HE", "HS", "SJ", "FE"} or float
         Estimator of the residual variance, or a value of at least 0; "FE" is 0. REML and ML are global maxima.
     test : {"z", "knapp-hartung"}
-        Normal; or the covariance times the weighted residual mean square (without a floor at 1) and t with k - p
-        degrees of freedom.
+        "z": normal. "knapp-hartung": the covariance times the weighted residual mean square (which may be below 1), and
+        t with k - p degrees of freedom.
     level : float
 
     Returns
@@ -268,7 +268,7 @@ def meta_regression(
     Raises
     ------
     ValueError
-        Naming row, column and value; also for a term that is a combination of others, or too few studies.
+        Naming row, column and value; also for a term that is a combination of others, or for too few studies.
 
     Source: Thompson & Higgins 2002; Knapp & Hartung 2003; Raudenbush 2009 (R2).
     Checked against: metafor 3.8-1 rma(mods = ...), predict().
@@ -299,7 +299,7 @@ def meta_regression(
 
 def _fit(te, se, x: pd.DataFrame, table, levels, method, test: str, level: float) -> MetaRegression:
     v, (k, p) = se**2, x.shape
-    # Orthonormal columns keep the digits of a moderator far from 0, such as a year.
+    # Orthonormal columns keep precision for a moderator far from 0, such as a year.
     basis, triangle = np.linalg.qr(x.to_numpy())
     estimate = tau2_of_regression(basis, te, v, method)
     fit, common = fit_at(basis, te, v, estimate.tau2), fit_at(basis, te, v, 0.0)
@@ -308,7 +308,7 @@ def _fit(te, se, x: pd.DataFrame, table, levels, method, test: str, level: float
     df = k - p if test == "knapp-hartung" else np.inf
     scale = float(fit.q[0]) / df if test == "knapp-hartung" else 1.0
     if scale <= 1e-18 * float((fit.w[0] * te**2).sum()):
-        raise ValueError("te: the moderators fit every study exactly, so that Knapp-Hartung gives standard errors of 0")
+        raise ValueError("te: the moderators fit every study exactly, so Knapp-Hartung gives standard errors of 0")
     covariance = scale * back @ fit.cov[0] @ back.T
     errors = np.sqrt(np.diag(covariance))
     rows = [(m, s, *interval(m, s, level, df)) for m, s in zip(b, errors, strict=True)]
@@ -347,7 +347,7 @@ def _fit(te, se, x: pd.DataFrame, table, levels, method, test: str, level: float
 
 
 def _wald(b: np.ndarray, covariance: np.ndarray, df: float) -> tuple[float, float]:
-    """Joint test of coefficients: chi-squared, or F with df in the denominator."""
+    """Test coefficients jointly: chi-squared, or F with df in the denominator."""
     if not len(b):
         return np.nan, np.nan
     scale = np.sqrt(np.diag(covariance))
@@ -361,7 +361,7 @@ def _wald(b: np.ndarray, covariance: np.ndarray, df: float) -> tuple[float, floa
 
 
 def _inconsistency(x, v, tau2: float, q: float, df: int, *, fixed: bool) -> tuple[float, float]:
-    """I2 and H2: from Q without tau2, else from tau2 and the typical sampling variance."""
+    """Compute I2 and H2: from Q for fixed effects, else from tau2 and the typical sampling variance."""
     if df == 0:
         return np.nan, np.nan
     if fixed:

@@ -1,4 +1,4 @@
-"""What all results of this room share: a table of their numbers, and a text to read."""
+"""The base of this room's results: a table of their numbers, and a summary as text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Result", "as_text", "interval"]
 
 
 def interval(te: float, se: float, level: float, df: float = np.inf) -> tuple[float, float, float]:
-    """Limits and two-sided p-value of an estimate."""
+    """Return the limits and the two-sided p-value of an estimate."""
     reach = critical_value(level, df) * se
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = float(np.divide(te, se))

@@ -1,4 +1,4 @@
-"""Selection model: studies are published with a probability that is a step function of their p-value."""
+"""Selection model: the probability of publication is a step function of the p-value."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from psps_paper.pairwise.random_effects import study_estimates
 from psps_paper.pairwise.results import Result, as_text, interval
 
 Alternative = Literal["greater", "less"]
-# Grid of the global search: means and tau in units of the data's spread, then polishing of so many points.
+# Grid of the global search: means and tau in units of the data's spread, and the number of points refined.
 MEANS, TAUS, POLISHED = 61, 24, 6
 LOWEST = 1e-300
 LARGEST_LOG_WEIGHT = 300.0
@@ -33,17 +33,17 @@ class SelectionModel(Result):
         Mean effect before selection.
     tau2, se_tau2 : float
     weights : ndarray (J,)
-        Relative probability of publication in each interval of p-values, 1 in the first that holds a study; 0 in
-        an interval without studies, the limit that the likelihood rises to.
+        Relative probability of publication in each interval of p-values: 1 in the first interval with a study; 0 in
+        intervals without studies, where the likelihood increases towards this limit.
     intervals : DataFrame [upper, weight, se, studies]
-        One row an interval: its upper end, its weight with standard error, and the number of studies.
+        One row per interval: its upper end, its weight with standard error, and the number of studies.
     log_likelihood : float
     lrt, df_lrt, p_lrt : float, int, float
         Likelihood-ratio test against the ML model without selection.
     te_unadjusted, tau2_unadjusted, log_likelihood_unadjusted : float
     alternative : str
     maxima : tuple of (te, tau2, log_likelihood)
-        Different local maxima that the search found, highest first.
+        The different local maxima that the search found, highest first.
     k : int
     """
 
@@ -72,7 +72,7 @@ class SelectionModel(Result):
         return f"Selection model (steps of the one-sided p-value, alternative {self.alternative}), {self.k} studies"
 
     def summary(self) -> str:
-        """Numbers and weights, as text."""
+        """Format numbers and weights as text."""
         shown = {n: x for n, x in self.numbers().items() if n not in ("alternative", "k")}
         lines = [self.title, "", *(f"{n:<26}{as_text(x)}" for n, x in shown.items())]
         return "\n".join([*lines, "", self.intervals.to_string(float_format=as_text)])
@@ -80,7 +80,7 @@ class SelectionModel(Result):
 
 @dataclass(frozen=True, eq=False)
 class _Steps:
-    """The likelihood; te is turned so that selection favours high values, and the unit is the data's spread.
+    """The likelihood, with te signed so that selection favours high values and scaled by the data's spread.
 
     ``bounds`` [k x (J + 1)] are the values of te at the ends of the intervals, from high to low.
     """
@@ -89,16 +89,16 @@ class _Steps:
     v: np.ndarray
     group: np.ndarray
     bounds: np.ndarray
-    free: np.ndarray  # intervals whose weight is estimated, without the reference
-    fixed: np.ndarray  # log weights to start with
+    free: np.ndarray  # intervals with estimated weights, without the reference
+    fixed: np.ndarray  # fixed log weights, or starting values
 
     def shares(self, mu: np.ndarray, tau: np.ndarray) -> np.ndarray:
-        """Probability of each interval for each study at G points [G x k x J]."""
+        """Compute the probability of each interval for each study at G points [G x k x J]."""
         sd = np.sqrt(self.v + tau[:, None] ** 2)
         z = (self.bounds - mu[:, None, None]) / sd[..., None]
         high, low = z[..., :-1], z[..., 1:]
         ndtr = scipy.special.ndtr
-        # The tail that is small keeps its digits.
+        # Use the smaller tail, which keeps its precision.
         return np.where(low > 0, ndtr(-low) - ndtr(-high), ndtr(high) - ndtr(low))
 
     def density(self, mu: np.ndarray, tau: np.ndarray) -> np.ndarray:
@@ -106,7 +106,7 @@ class _Steps:
         return -0.5 * (np.log(2 * np.pi * total) + (self.y - mu[:, None]) ** 2 / total).sum(axis=1)
 
     def profile(self, mu: np.ndarray, tau: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Highest log-likelihood over the weights and these log weights [G x J]: a concave problem."""
+        """Maximise the log-likelihood over the log weights [G x J], a concave problem."""
         shares = self.shares(mu, tau)
         log_weight = np.broadcast_to(self.fixed, (len(mu), len(self.fixed))).copy()
         counts = np.bincount(self.group, minlength=len(self.fixed)).astype(float)
@@ -142,7 +142,7 @@ class _Steps:
         return (counts * np.where(counts > 0, log_weight, 0.0)).sum(axis=1) - total
 
     def gradient(self, point: np.ndarray) -> tuple[float, np.ndarray]:
-        """Minus the log-likelihood and its gradient by mu, tau and the free log weights."""
+        """Compute minus the log-likelihood and its gradient in mu, tau and the free log weights."""
         mu, tau = point[:1], point[1:2]
         log_weight = self.fixed.copy()
         log_weight[self.free] = np.minimum(point[2:], LARGEST_LOG_WEIGHT)
@@ -187,32 +187,32 @@ def selection_model(
     weights: Sequence[float] | None = None,
     level: float = 0.95,
 ) -> SelectionModel:
-    """Random-effects meta-analysis where publication depends on the p-value by steps, by maximum likelihood.
+    """Fit a random-effects selection model, with publication a step function of the p-value, by maximum likelihood.
 
     Parameters
     ----------
     te, se : array (k,)
         At least three studies.
     steps : sequence of float
-        Ends of the intervals of the one-sided p-value, ascending; 1 is added. A p-value equal to an end belongs to
-        the interval below it.
+        Upper ends of the intervals of the one-sided p-value, ascending; 1 is added. A p-value equal to an end belongs
+        to the interval below it.
     alternative : {"greater", "less"}
         Direction of significant results.
     weights : sequence of float, optional
-        Fixed relative probabilities of publication, one for each interval, in place of estimated ones: a
-        sensitivity analysis for sets that are too small.
+        Fixed relative probabilities of publication, one for each interval, instead of estimated ones: a
+        sensitivity analysis if there are too few studies to estimate them.
     level : float
 
     Returns
     -------
     SelectionModel
-        The global maximum: a grid over mean and tau; at each point the weights are a concave problem, and
-        Newton's method from its best points.
+        The global maximum, by a grid over mean and tau, at each point of which the weights solve a concave problem,
+        and Newton's method from its best points.
 
     Raises
     ------
     ValueError
-        Also where the likelihood rises without end, as it may with all studies in one interval.
+        Also if the likelihood is unbounded, as it may be with all studies in one interval.
 
     Source: Vevea & Hedges 1995; Vevea & Woods 2005 (fixed weights); Hedges 1992.
     Checked against: metafor 3.8-1 selmodel(type = "stepfun"), and an independent search from twelve starts.
@@ -230,7 +230,7 @@ def selection_model(
     p = scipy.special.ndtr(-sign * te / se)
     group = np.searchsorted(ends, p, side="left").clip(max=len(ends) - 1)
     counts = np.bincount(group, minlength=len(ends))
-    # One unit for all data sets; the result is turned back below.
+    # A common scale for all data sets; the result is transformed back below.
     unit = float(max(np.median(se), np.ptp(te) / 4))
     y, s = sign * te / unit, se / unit
     fixed = np.where(counts > 0, 0.0, -np.inf) if weights is None else np.log(np.asarray(weights, float))
@@ -280,7 +280,7 @@ def _fit(model: _Steps, te, se, ends, counts, sign, unit, alternative, weights, 
 
 
 def _search(model: _Steps) -> list[tuple[np.ndarray, float]]:
-    """Local maxima, highest first, from the best points of a grid over mean and tau."""
+    """Find local maxima, highest first, from the best points of a grid over mean and tau."""
     reach = 4 * np.ptp(model.y) + 8 * np.sqrt(model.v.max())
     means = model.y.mean() + reach * np.linspace(-1, 1, MEANS) ** 3
     taus = np.concatenate([[0.0], np.geomspace(0.02, 4 * (1 + np.ptp(model.y)), TAUS - 1)])
@@ -302,12 +302,12 @@ def _search(model: _Steps) -> list[tuple[np.ndarray, float]]:
                 found.append((point, height))
     found.sort(key=lambda item: -item[1])
     if not found or found[0][1] < value.max() - 1e-6:
-        raise ValueError("te: the likelihood of this selection model rises without end, so there is no estimate")
+        raise ValueError("te: the likelihood of this selection model is unbounded, so there is no estimate")
     return [item for item in found if _is_maximum(model, item[0])] or found[:1]
 
 
 def _is_maximum(model: _Steps, point: np.ndarray) -> bool:
-    """At tau 0 the likelihood must fall with tau; elsewhere polishing has seen to it."""
+    """Return whether the likelihood decreases with tau at tau = 0; refined points elsewhere are maxima already."""
     if point[1] > 0:
         return True
     nearby = point.copy()
@@ -316,7 +316,7 @@ def _is_maximum(model: _Steps, point: np.ndarray) -> bool:
 
 
 def _polish(model: _Steps, start: np.ndarray, *, free_tau: bool) -> tuple[np.ndarray, float]:
-    """Quasi-Newton, then Newton steps with differences of the gradient."""
+    """Refine a point by quasi-Newton steps, then Newton steps with differences of the gradient."""
     keep = np.array([i for i in range(len(start)) if free_tau or i != 1])
     point = start.copy()
     point[1] = max(point[1], 0.05) if free_tau else 0.0
@@ -345,7 +345,7 @@ def _polish(model: _Steps, start: np.ndarray, *, free_tau: bool) -> tuple[np.nda
 
 
 def _hessian(gradient, x: np.ndarray) -> np.ndarray:
-    """Fourth-order differences of a gradient, symmetrised."""
+    """Compute the Hessian by fourth-order differences of a gradient, symmetrised."""
     rows, h = [], 1e-3
     for i in range(len(x)):
         e = np.zeros(len(x))
@@ -357,7 +357,7 @@ def _hessian(gradient, x: np.ndarray) -> np.ndarray:
 
 
 def _errors(model: _Steps, point: np.ndarray) -> np.ndarray:
-    """Standard errors of mean, tau and log weights; tau left out where it is 0."""
+    """Compute the standard errors of mean, tau and log weights, without tau if it is 0."""
     keep = np.array([i for i in range(len(point)) if i != 1 or point[1] > 0])
 
     def gradient(x: np.ndarray) -> np.ndarray:
@@ -368,6 +368,6 @@ def _errors(model: _Steps, point: np.ndarray) -> np.ndarray:
     hessian = _hessian(gradient, point[keep])
     errors = np.full(len(point), np.nan)
     if np.linalg.eigvalsh(hessian)[0] <= 1e-9:
-        raise ValueError("te: the likelihood of this selection model is flat at its maximum; take fewer steps")
+        raise ValueError("te: the likelihood of this selection model is flat at its maximum; use fewer steps")
     errors[keep] = np.sqrt(np.diag(np.linalg.inv(hessian)))
     return errors

@@ -1,4 +1,4 @@
-"""Small-study effects: Egger's test and how large a selection bias could be."""
+"""Small-study effects: Egger's test and bounds on selection bias."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from psps_paper.effects.checks import numbers
 from psps_paper.network.results import Result
 from psps_paper.pairwise.random_effects import study_estimates, two_sided_p
 
-# Standard errors that differ by less than this share are equal apart from rounding.
+# Standard errors that differ by less than this proportion are equal up to rounding.
 SAME_SE = 1e-9
 
 
@@ -42,15 +42,15 @@ class EggerTest(Result):
 
 
 def egger_test(te, se) -> EggerTest:
-    """Egger's regression test of funnel-plot asymmetry.
+    """Apply Egger's regression test of funnel-plot asymmetry.
 
-    te / se is regressed on 1 / se by ordinary least squares; the intercept is the bias. The same
-    numbers come from regressing te on se with weights 1 / se^2, where it is the slope.
+    te / se is regressed on 1 / se by ordinary least squares; the intercept is the bias.
+    Equivalently, it is the slope when te is regressed on se with weights 1 / se^2.
 
     Parameters
     ----------
     te, se : array (k,)
-        At least three studies whose se are not all equal, rounding (1e-9) aside. With fewer than ten the test has
+        At least three studies whose se are not all equal (up to rounding, 1e-9). With fewer than ten the test has
         little power (Sterne 2011).
 
     Raises
@@ -77,7 +77,7 @@ def egger_test(te, se) -> EggerTest:
 
 
 def copas_jackson_bound(se, published, tau2: float = 0.0) -> np.ndarray:
-    """Largest bias of the pooled estimate that selective publication could cause.
+    """Compute the largest bias of the pooled estimate that selective publication could cause.
 
     Selection may depend on te in any way, as long as more precise studies are no less likely to be
     published. With s = sqrt(se^2 + tau2) and p the fraction published, the bound is
@@ -88,16 +88,16 @@ def copas_jackson_bound(se, published, tau2: float = 0.0) -> np.ndarray:
     se : array (k,)
         Of the published studies.
     published : float or array
-        Fraction published of all studies done, in (0, 1].
+        Fraction of all studies done that was published, in (0, 1].
     tau2 : float
         Between-study variance used in the weights, at least 0.
 
     Returns
     -------
     float or ndarray
-        In the unit of se, of the shape of ``published``; 0 where everything is published.
+        In the unit of se, with the shape of ``published``; 0 if everything was published.
 
-    Source: Copas & Jackson 2004.  Checked against: the selection that attains it, integrated.
+    Source: Copas & Jackson 2004.  Checked against: numerical integration of the selection that attains it.
     """
     _, se = study_estimates(np.zeros(np.shape(se)), se)
     (fraction,) = numbers({"published": "fraction"}, {"published": published})
@@ -105,24 +105,24 @@ def copas_jackson_bound(se, published, tau2: float = 0.0) -> np.ndarray:
 
 
 def _shift(published: np.ndarray) -> np.ndarray:
-    """Mean of the upper tail of a standard normal that holds this fraction."""
+    """Compute the mean of the upper tail of a standard normal that has this probability."""
     return np.exp(-(scipy.special.ndtri(published) ** 2) / 2) / np.sqrt(2 * np.pi) / published
 
 
 def _leverage(se: np.ndarray, tau2: float | np.ndarray) -> np.ndarray:
-    """sum(1/s) / sum(1/s^2) over the last axis of se."""
+    """Compute sum(1/s) / sum(1/s^2) over the last axis of se."""
     (tau2,) = numbers({"tau2": "not negative"}, {"tau2": tau2})
     precision = 1 / np.sqrt(se**2 + tau2[..., None])
     return precision.sum(axis=-1) / (precision**2).sum(axis=-1)
 
 
 def published_fraction_at_bias(bias, se, tau2=0.0) -> float | np.ndarray:
-    """Fraction published at which the bound of :func:`copas_jackson_bound` reaches a bias.
+    """Find the fraction published at which the bound of :func:`copas_jackson_bound` reaches a bias.
 
     Parameters
     ----------
     bias : float or array (B,)
-        Greater than 0: the pooled te to ask when selection alone could explain it, or the limit of
+        Greater than 0. Use the pooled te to find when selection alone could explain it, or the limit of
         its interval that is nearer to no effect.
     se : array (k,) or (B, k)
         Of the published studies.
@@ -132,14 +132,14 @@ def published_fraction_at_bias(bias, se, tau2=0.0) -> float | np.ndarray:
     Returns
     -------
     float or ndarray (B,)
-        In (0, 1). If more than this fraction was published, selection cannot explain the bias.
+        In (0, 1). If more than this fraction was published, selection cannot explain a bias of this size.
 
     Raises
     ------
     ValueError
-        For a bias that no fraction above 1e-12 reaches.
+        If no fraction above 1e-12 reaches the bias.
 
-    Source: inverts Copas & Jackson 2004.
+    Source: inversion of Copas & Jackson 2004.
     """
     from scipy.optimize import elementwise  # slow to load
 

@@ -1,4 +1,4 @@
-"""Subgroup analysis: pooled effects by group, and the test that they are one."""
+"""Subgroup analysis: pooled effects by group, and the test of their difference."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ class SubgroupAnalysis(Result):
     groups : DataFrame [group x te, se, lower, upper, tau2, k, ...]
         Random effects, in order of appearance; also ``te_common, se_common, q, p_q, i2`` and the prediction
         interval ``predict_lower, predict_upper`` (classical standard error, t with k - 2 degrees of freedom).
-        A group of one study has no tau2 of its own.
+        A group of one study has no tau2 (NaN) unless it is common.
     q_between, df_between, p_between : float
         Test that the random-effects means of the groups are equal, chi-squared.
     q_between_common, p_between_common, q_within : float
         The same for common effects, and Q summed over groups.
     tau2_within : float
-        The common tau2; NaN where every group has its own.
+        The common tau2; NaN if each group has its own.
     tau2_method : str
     common_tau2, hartung_knapp : bool
     overall : PairwiseFit
-        All studies without groups.
+        All studies pooled without groups.
     """
 
     groups: pd.DataFrame
@@ -50,11 +50,11 @@ class SubgroupAnalysis(Result):
     overall: PairwiseFit
 
     def to_frame(self) -> pd.DataFrame:
-        """The groups."""
+        """Return the groups."""
         return self.groups
 
     def summary(self) -> str:
-        """Groups and test of their difference, as text."""
+        """Format the groups and the test of their difference as text."""
         tau2 = f"one tau2 for all, {as_text(self.tau2_within)}" if self.common_tau2 else "each its own tau2"
         return "\n".join(
             [
@@ -85,10 +85,10 @@ def subgroup_analysis(
     by : sequence (k,)
         Label of each study's group, none missing.
     tau2 : {"REML", "DL", "ML", "PM", "SJ", "HE"}
-        Estimator in each group; with ``common_tau2`` also "EB", "HS" and "FE", from the model with one mean a
+        Estimator in each group; with ``common_tau2`` also "EB", "HS" and "FE", from the model with one mean per
         group.
     common_tau2 : bool
-        One tau2 for all groups: steadier where groups are small, right where they vary alike.
+        Use one tau2 for all groups: more stable if groups are small, appropriate if their heterogeneity is similar.
     hartung_knapp : bool
         Standard errors and t intervals of Hartung and Knapp in each group; a group of one study keeps the
         classical ones.
@@ -145,7 +145,7 @@ def subgroup_analysis(
 
 
 def _overall(te, se, tau2: RegressionTau2, hartung_knapp: bool, level: float) -> PairwiseFit:
-    """All studies as one group. Where :func:`meta_analysis` does not offer the estimator, tau2 is estimated first."""
+    """Pool all studies as one group; tau2 is estimated first if :func:`meta_analysis` does not offer the estimator."""
     if tau2 == "EB" or tau2 == "HS" or tau2 == "FE":
         one_mean = np.full((len(te), 1), len(te) ** -0.5)
         value = tau2_of_regression(one_mean, te, se**2, tau2).tau2
@@ -174,7 +174,7 @@ def _row(te, se, tau2, hartung_knapp: bool, level: float, name, common_tau2: boo
 
 
 def _spread(te: pd.Series, se: pd.Series) -> float:
-    """Weighted sum of squares about the weighted mean."""
+    """Compute the weighted sum of squares about the weighted mean."""
     w = se.to_numpy() ** -2.0
     return float((w * (te - (w * te).sum() / w.sum()) ** 2).sum())
 

@@ -110,7 +110,7 @@ def test_a_review_uses_what_it_declares(tmp_path):
     assert review.network("sneezing").order == declared["order"]
     # Hedges' factor is below 1, so effects without it are greater
     assert (fit.contrasts["te"].abs() > before.contrasts["te"].abs()).all()
-    assert "80 % CI of I2" in review.heterogeneity().columns and review.level("sneezing") == "80 %"
+    assert "80% CI of I²" in review.heterogeneity().columns and review.level("sneezing") == "80%"
     assert book_network(review.data, outcome="sleep").fit.level == 0.95
 
 

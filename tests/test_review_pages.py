@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 from dataclasses import replace
@@ -25,6 +26,7 @@ from psps_paper.living.review import open_review
 from psps_paper.living.study_table import numbers_of, read_flow, read_studies
 from psps_paper.network import contribution_matrix, fit_network, network_meta_regression, subnetworks
 from psps_paper.site.figures import in_reading_order, journal_figures, numbered
+from psps_paper.site.tables import arranged
 from psps_paper.tables.errors import TableError
 from sample_reviews import sample_review
 from sizes import LONG
@@ -95,12 +97,47 @@ def test_every_page_of_a_review_of_any_size_can_be_drawn(folders, inside, n):
 
 
 def test_the_league_table_of_thirty_three_treatments_pages(inside):
-    """Parts of eight columns, every cell in one of them, and one figure of all."""
+    """Parts of at most five columns, all of them in view, every cell in one of them, and one figure of all."""
     review = inside(33)
     parts = pages.league_parts(review, "score")
-    assert len(parts) == 6 and "Columns 33 to 33 of 33." in parts[4].text and "part 1 of 5" in parts[0].markup
+    assert len(parts) == 8 and "Columns 31 to 33 of 33." in parts[6].text and "part 1 of 7" in parts[0].markup
+    assert not any("psps-rest" in arranged(part.markup) for part in parts)
     text = "\n".join(part.text for part in parts)
     assert all(cell in text for cell in review.league("score").to_numpy().ravel())
+
+
+def test_no_column_that_a_reader_needs_is_folded_away(inside):
+    """Certainty, p, estimates, the treatments of a study: once each was behind "More" in every row."""
+    review = inside(20)
+    shown = [*pages.certainty_parts(review, "relapse"), *pages.further_parts(review, "relapse")]
+    shown += pages.study_parts(review)
+    for chapter in ("index", "heterogeneity", "data"):
+        cells = re.findall(r"```\{code-cell\} python\n(.*?)```", Path(f"{chapter}.md").read_text(), re.DOTALL)
+        names: dict = {}
+        for cell in cells:
+            *lines, last = ast.parse(re.sub("^:.*$", "", cell, flags=re.MULTILINE)).body
+            exec(compile(ast.Module(lines, []), chapter, "exec"), names)
+            shown.append(eval(compile(ast.Expression(last.value), chapter, "eval"), names))
+    tables = [part.markup for part in shown if "<table" in part.markup]
+    assert len(tables) >= 12
+    assert not [table for table in tables if "psps-rest" in arranged(table)]
+    assert 'class="psps psps-rows psps-short psps-named"' in arranged(
+        pages.certainty_parts(review, "relapse")[2].markup
+    )
+
+
+def test_rows_of_treatments_follow_the_ranking_everywhere(inside):
+    review = inside(4)
+    ranked = [name for name in review.order("relapse") if name != "usual care"]
+    assert ranked != sorted(ranked)
+    assert review.certainty_reasons("relapse")["treatment"].unique().tolist() == ranked
+    groups = review.subgroups("relapse").groupby("subgroup")["treatment"].agg(list)
+    assert groups.map(lambda names: names == [t for t in ranked if t in names]).all()
+
+
+def test_a_page_says_nothing_in_code(inside):
+    review = inside(4)
+    assert not review.listed()["what"].str.contains(r"\btreat[12]\b|\bte\b|outcomes\.csv").any()
 
 
 # ---------------------------------------------------------------- certainty
@@ -229,8 +266,8 @@ def test_every_page_that_depends_on_the_model_names_it(inside):
     for outcome, estimator in (("relapse", "(REML)"), ("score", "(DL)")):
         for part in (pages.network_parts, pages.evidence_parts, pages.certainty_parts):
             said = part(review, outcome)[0].text
-            assert estimator in said and "95 % intervals" in said
-    assert "0.5 added to each cell of studies with an empty cell" in review.model("relapse")
+            assert estimator in said and "95% intervals" in said
+    assert "0.5 added to each cell of studies with a zero cell" in review.model("relapse")
     assert review.heterogeneity()["estimator"].tolist() == ["REML", "DL"]
     assert review.summary()["model"].tolist() == ["random effects, REML", "random effects, DL"]
 

@@ -106,7 +106,7 @@ def forest_network(
     for contrast, row, top, height in zip(data.itertuples(), said, frame.tops(), frame.heights, strict=True):
         _draw_contrast(canvas, axes, frame, row, contrast, colours[contrast.treatment_class], (top, height))
     null_line(axes, 0.0, frame.bands([row.label for row in said]))
-    frame.close(canvas, axes, unit[0].upper() + unit[1:] + " (logarithmic axis)" * ratio, 0.0)
+    frame.close(canvas, axes, style.capitalised(unit) + " (logarithmic axis)" * ratio, 0.0)
 
     alt = [
         f"{contrast.label} {row.estimate}"

@@ -49,7 +49,8 @@ def network_graph(
     Notes
     -----
     The largest subnetwork is drawn at the top; every other one below it with dashed lines. Names stand in the network
-    where they and the numbers fit without touching. Else treatments are dots on a ring with their names beside it
+    where they and the numbers fit without touching. Else treatments are dots on a ring, one with which most others are
+    compared in its middle where dots have sizes, with their names beside it
     (below it, by number, where the figure is narrow), each line has its number of studies alone, and what has no room
     even then is left to the data.
 
@@ -252,37 +253,53 @@ def _framed(part: nx.Graph, width: Width) -> _Layout:
 
 
 def _ring(part: nx.Graph, width: Width, areas: dict[str, float] | None) -> _Layout:
-    """Treatments as dots on a circle, from the top clockwise by name; of one size, or of areas in proportion."""
+    """Treatments as dots on a circle, from the top clockwise by name; of one size, or of areas in proportion.
+
+    A treatment with which most others are compared, and whose dot would cover its neighbours, stands in the middle.
+    """
     size, total, wide = layout_module.font_size(width), layout_module.page_width(width), width == "double"
-    treatments = sorted(part)
+    everyone, hub = sorted(part), None if areas is None else _crowded(part, areas)
+    treatments = [t for t in everyone if t != hub]
     dot = (2.2 if areas is None else 4 if wide else 3) * size
     radius = min(max(15 * size, len(treatments) * 1.25 * dot / math.pi), 0.29 * total if wide else total / 2 - dot)
     dot = min(dot, 1.8 * radius * math.sin(math.pi / len(treatments)))  # neighbours do not touch
     turns = {t: 2 * math.pi * (k + 0.5) / len(treatments) for k, t in enumerate(treatments)}
 
     def around(reach: float) -> dict[str, Point]:
-        return {t: (total / 2 + reach * math.sin(turn), reach * math.cos(turn)) for t, turn in turns.items()}
+        ring = {t: (total / 2 + reach * math.sin(turn), reach * math.cos(turn)) for t, turn in turns.items()}
+        return ring if hub is None else ring | {hub: (total / 2, 0.0)}
 
+    across = {t: dot if areas is None else dot * math.sqrt(areas[t]) for t in everyone}
     beyond = 0.0 if wide or areas is None else dot / 2 + 0.8 * size  # small dots have no room for a number
+    # A ring of few has nothing at its very top and bottom
+    extent = radius if areas is None else max(abs(y) for _, y in around(radius).values())
     if wide:
-        names, low, high = _beside(around(radius), radius, total, size)
+        names, low, high = _beside({t: around(radius)[t] for t in treatments}, radius, total, size)
+        if hub is not None:
+            name = _block(layout_module.wrap(hub, radius, size), size, 2 * PAD, 2 * PAD)
+            names[hub] = name.at((total / 2, -across[hub] / 2 - name.size[1] / 2))
     else:
-        names, low, high = _below(around(radius), radius + dot + beyond, total, size)
-    lift = -min(low, -radius - dot) + 3.4 * size  # room for the note
-    nodes = {t: (x, y + lift) for t, (x, y) in around(radius).items()}
-    across = {t: dot if areas is None else dot * math.sqrt(areas[t]) for t in treatments}
-    dots = {t: _Text("", nodes[t], (across[t], across[t])) for t in treatments}
-    outer = {t: (x, y + lift) for t, (x, y) in around(radius + beyond).items()}
-    keys = None if wide else {t: _block(str(k), size, 0, 0).at(outer[t]) for k, t in enumerate(treatments, 1)}
-    lines = _numbered(part, nodes, list(dots.values()), size)
-    left_out = sum(text is None for _, text in lines.values())
-    note = layout_module.wrap(
-        "On each line: number of studies" + (f"; {left_out} without room are in the data" if left_out else ""),
-        total - 4,
-        size,
-    )
+        names, low, high = _below(around(radius), extent + dot + beyond, total, size)
+    lift = -min(low, -extent - dot) + 3.4 * size  # room for the note
+    nodes, outer = ({t: (x, y + lift) for t, (x, y) in around(r).items()} for r in (radius, radius + beyond))
     names = {t: name.at((name.place[0], name.place[1] + lift)) for t, name in names.items()}
-    return _Layout(lift + max(high, radius + dot + beyond), nodes, names, lines, dots, keys, note)
+    dots = {t: _Text("", nodes[t], (across[t], across[t])) for t in everyone}
+    keys = None if wide else {t: _block(str(k), size, 0, 0).at(outer[t]) for k, t in enumerate(everyone, 1)}
+    taken = [*dots.values(), *([names[hub]] if wide and hub is not None else [])]
+    lines = _numbered(part, nodes, taken, size)
+    left_out = sum(text is None for _, text in lines.values())
+    note = "On each line: number of studies" + (f"; {left_out} without room are in the data" if left_out else "")
+    note = layout_module.wrap(note, total - 4, size)
+    return _Layout(lift + max(high, extent + dot + beyond), nodes, names, lines, dots, keys, note)
+
+
+MANY, MOST = 8, 2 / 3  # treatments of a ring with a place for all; share of the others that one is compared with
+
+
+def _crowded(part: nx.Graph, areas: dict[str, float]) -> str | None:
+    """The treatment with which most others of many are compared, if its dot has room for a number; or None."""
+    hub = max(sorted(part), key=part.degree)
+    return hub if len(part) > MANY and part.degree(hub) >= MOST * (len(part) - 1) and areas[hub] >= 0.25 else None
 
 
 def _beside(
@@ -385,6 +402,10 @@ def _draw_dot(canvas: Axes, dot: _Text, key: _Text | None, name: _Text, colour: 
         ink = {"color": palette.text_on(colour)} if key.place == dot.place else {}
         layout_module.write(canvas, *key.place, key.text, size, ha="center", zorder=3, **ink)
         layout_module.write(canvas, left - across / 2, level, name.text, size)
+        return
+    if left == x:  # in the middle of the ring
+        patch = {"facecolor": PAPER, "edgecolor": "none", "pad": PAD}
+        layout_module.write(canvas, left, level, name.text, size, ha="center", zorder=3, bbox=patch)
         return
     right = left > x
     near = left - across / 2 if right else left + across / 2

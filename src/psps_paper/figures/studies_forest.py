@@ -330,7 +330,8 @@ def _drawing(
         "" if np.isnan(row.predict_lower) else f"PI {shown(row.predict_lower)} to {shown(row.predict_upper)}"
         for row in table.itertuples()
     ]
-    heading = f"{unit if len(unit) < 12 else 'Ratio' if ratio else 'Estimate'} ({percent} CI)"
+    named = style.capitalised(unit) if len(unit) < 12 else "Ratio" if ratio else "Estimate"
+    heading = f"{named} ({percent} CI)"
     sides = favours_labels(*ends, desirable)
     rows = table.assign(estimate=estimates, prediction=predictions)
     figure = _forest(rows, heading, sides, unit + " (logarithmic axis)" * ratio, ratio, width)
@@ -359,7 +360,7 @@ def _forest(
     weights = ["" if np.isnan(w) else f"{before}{number(100 * w, 1)} %" for w in rows["weight"]]
     numbers = [*rows["estimate"], *rows["prediction"], heading]
     number_width = max(layout.text_width(t, size) for t in numbers) + 2
-    weight_width = max([layout.text_width(t, size) for t in [*weights, "Weight"]]) + size if any(weights) else 0.0
+    weight_width = max([layout.text_width(t, size) for t in [*weights, "Weight"]]) + 1.5 * size if any(weights) else 0.0
     room = 0.3 * total if wide else total - weight_width - 4
     texts = [
         layout.wrap(row.text, total - 4, size)
@@ -380,14 +381,14 @@ def _forest(
     else:
         number_axis(axes, page)
     layout.write(canvas, frame.right, frame.top + 0.85 * size, heading, size, ha="right", color=MUTED)
-    weights_right = total - number_width - 6 if wide else frame.right
+    weights_right = total - number_width - 0.9 * size if wide else frame.right
     if wide and any(weights):
         layout.write(canvas, weights_right, frame.top + 0.85 * size, "Weight", size, ha="right", color=MUTED)
     bands = []
     for row, text, weight, top, height in zip(rows.itertuples(), texts, weights, frame.tops(), heights, strict=True):
         bands += _write_row(canvas, axes, frame, row, (text, weight), weights_right, (top, height))
     null_line(axes, 0.0, bands)
-    label = layout.wrap(axis_label[0].upper() + axis_label[1:], total - left if wide else total - 4, size)
+    label = layout.wrap(style.capitalised(axis_label), total - left if wide else total - 4, size)
     frame.close(canvas, axes, label, 0.0)
     return figure
 

@@ -113,6 +113,19 @@ def plural(count: float, noun: str, nouns: str | None = None) -> str:
     return f"{int(count)} {noun if int(count) == 1 else nouns or noun + 's'}"
 
 
+def capitalised(text: str) -> str:
+    """A text with a capital first letter, unless it begins with a sign of a unit, as in "mmol/l" or "kg".
+
+    Example
+    -------
+    >>> capitalised("odds ratio"), capitalised("mmol/l")
+    ('Odds ratio', 'mmol/l')
+    """
+    first = text.partition(" ")[0]
+    word = first.isalpha() and (len(first) > 3 or " " in text)
+    return text[0].upper() + text[1:] if word else text
+
+
 def listed(parts: Sequence[str]) -> str:
     """``a, b and c``."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,9 @@ REGRESSION = ["moderator", "studies", "slope for one unit more", "p", "tau²"]
 FINDINGS = ["treatment", "studies", "effect", "risk with reference", "risk with treatment", "certainty", "why"]
 
 
-def subgroup_rows(fit: NetworkFit, groups: pd.Series, reference: str, number: Number) -> pd.DataFrame:
+def subgroup_rows(
+    fit: NetworkFit, groups: pd.Series, reference: str, number: Number, order: Sequence[str] = ()
+) -> pd.DataFrame:
     """The network fitted again to each group of studies: DataFrame [subgroup, studies, treatment, estimate, tau²].
 
     Treatments that a group's studies do not connect with the reference stand in a row that says so.
@@ -28,6 +30,8 @@ def subgroup_rows(fit: NetworkFit, groups: pd.Series, reference: str, number: Nu
     groups : Series by study
     number : callable
         Writes an effect.
+    order : sequence of str, optional
+        Every treatment, in the order of the rows of a subgroup; by default as in the fit.
     """
     rows = []
     labels = fit.contrasts["study"].map(groups).replace("", "no entry")
@@ -42,7 +46,7 @@ def subgroup_rows(fit: NetworkFit, groups: pd.Series, reference: str, number: Nu
         if part.empty:
             continue
         one = fit_network(part, tau2=_estimator(fit), level=fit.level, correlation=fit.correlation)
-        for treatment in (t for t in one.treatments if t != reference):
+        for treatment in (t for t in order or one.treatments if t in one.treatments and t != reference):
             te, low, high = (side.at[treatment, reference] for side in (one.te, one.lower, one.upper))
             shown = f"{number(te)} ({number(low)} to {number(high)})"
             rows.append([group, studies, treatment, shown, plain_number(one.tau2, 3)])

@@ -63,11 +63,11 @@ def judgements(fit: NetworkFit, reference: str, studies: pd.DataFrame | None, ru
     for treatment in (t for t in fit.treatments if t != reference):
         pair = tuple(sorted([treatment, reference]))
         found = {
-            "within-study bias": _of_studies(shares[pair], studies, "rob", "high risk"),
+            "within-study bias": _of_studies(shares[pair], studies, "rob", "at high risk"),
             "reporting bias": {"undetected": (STEPS[0], "undetected"), "suspected": (STEPS[1], "suspected")}.get(
                 rules.reporting_bias, (NOT_JUDGED, "not judged by the review")
             ),
-            "indirectness": _of_studies(shares[pair], studies, "indirectness", "high concerns"),
+            "indirectness": _of_studies(shares[pair], studies, "indirectness", "with high concerns"),
             "imprecision": _imprecision(fit, treatment, reference, rules.important),
             "heterogeneity": _heterogeneity(fit, treatment, reference, rules.important),
             "incoherence": _incoherence(split.loc[pair, "p"], overall),
@@ -111,8 +111,9 @@ def _of_studies(share: pd.Series, studies: pd.DataFrame | None, column: str, wor
     if known < MOST:
         return NOT_JUDGED, f"{number(100 * (1 - known), 0)} % from studies without a judgement"
     mean = float((share * score).sum() / share[score.notna()].sum())
-    high = float(share[score == 3].sum() / share.sum())
-    return STEPS[int(np.searchsorted(HALVES, mean, side="right"))], f"{number(100 * high, 0)} % from studies at {worst}"
+    some, high = (number(100 * float(share[score == s].sum() / share.sum()), 0) for s in (2, 3))
+    why = f"{some} % from studies with some concerns, {high} % from studies {worst}"
+    return STEPS[int(np.searchsorted(HALVES, mean, side="right"))], why
 
 
 def _zones(low: float, high: float, important: float) -> tuple[int, int]:
@@ -155,9 +156,9 @@ def _incoherence(p: float, overall: Mapping[str, float]) -> tuple[str, str]:
         p, what = overall["p"], "between all designs"
     if np.isnan(p):
         return NOT_JUDGED, "the network has no loops"
-    shown = p_value(p)
+    blank, shown = "\N{NO-BREAK SPACE}", p_value(p)
     step = STEPS[sum(p < bound for bound in DISAGREE)]
-    return step, f"{what}: p {shown if shown[0] in '<>' else '= ' + shown}"
+    return step, f"{what}: p{blank}{shown if shown[0] in '<>' else f'={blank}{shown}'}"
 
 
 def absolute_risk(measure: str, baseline: float, te: float) -> float:

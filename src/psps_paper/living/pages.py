@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 
@@ -39,8 +41,9 @@ from psps_paper.network.orientation import orient
 
 TIER = "recomputed"
 JUDGED_STUDIES = 60  # in one figure
+MOST_FACTS = 7  # columns of characteristics in view
 # Treatments whose ranks are drawn one panel each, and columns of a league table that a page has room for
-FEW, COLUMNS = 8, 8
+FEW, COLUMNS = 8, 5
 DIRECT_ROWS = 20  # of a heat map, with names of several lines
 
 
@@ -69,12 +72,14 @@ def league_parts(review: Review, outcome: str) -> list[Shown]:
     """The league table in parts of a page's width, and beside it as a figure with direct evidence."""
     k, label, league = review.outcomes.index(outcome) + 1, review.label(outcome), review.league(outcome)
     names, parts = list(league.columns), []
-    for start in range(0, len(names), COLUMNS):
-        columns = names[start : start + COLUMNS]
+    across = math.ceil(len(names) / math.ceil(len(names) / COLUMNS))  # parts of about the same width
+    for start in range(0, len(names), across):
+        columns = names[start : start + across]
         which = "" if len(names) <= COLUMNS else f" Columns {start + 1} to {start + len(columns)} of {len(names)}."
         caption = f"{label}: league table. {league.attrs['orientation']}{which}"
         name = f"league-{outcome}" if not start else f"league-{outcome}-{start + 1}"
-        parts.append(show(league[columns], index=True, tier=TIER, name=name, caption=caption, whole=True))
+        part = show(league[columns], index=True, tier=TIER, name=name, caption=caption, whole=True, view=columns)
+        parts.append(part)
     fit, scale = review.network(outcome).fit, _scale(review, outcome)
     drawing = league_direct(league_with_direct(fit, review.order(outcome)), **scale, name=f"league-direct-{k}")
     caption = f"{label}: network estimates below the diagonal, direct ones above it."
@@ -97,7 +102,10 @@ def evidence_parts(review: Review, outcome: str) -> list[Shown]:
     parts += _splits(review, outcome) + _heat_maps(review, outcome)
     unit = f"log {scale['unit']}" if scale["ratio"] else scale["unit"]
     funnel = trial_funnel(fit, order, unit=unit, name=f"funnel-{k}")
-    return [*parts, show(funnel, tier=TIER, caption=f"{label}: comparison-adjusted funnel plot.")]
+    caption = f"{label}: comparison-adjusted funnel plot."
+    if not orient(fit.contrasts, order).groupby(["treat1", "treat2"]).size().gt(1).all():
+        caption += " The estimate of a comparison with one study is its own summary, and so lies at 0."
+    return [*parts, show(funnel, tier=TIER, caption=caption)]
 
 
 def _splits(review: Review, outcome: str) -> list[Shown]:
@@ -107,6 +115,7 @@ def _splits(review: Review, outcome: str) -> list[Shown]:
     if both.empty:
         return [sentence(f"{label}: no comparison has both direct and indirect evidence.")]
     parts, size = [], 8
+    pages = math.ceil(len(both) / size)
     for number, start in enumerate(range(0, len(both), size), 1):
         last = start + size >= len(both)
         drawing = node_split_forest(
@@ -116,7 +125,9 @@ def _splits(review: Review, outcome: str) -> list[Shown]:
             name=f"splits-{k}-{number}",
             **_scale(review, outcome),
         )
-        caption = f"{label}: direct against indirect evidence by comparison{', with the global test' if last else ''}."
+        which = f", part {number} of {pages}" if pages > 1 else ""
+        test = ", with the global test" if last else ""
+        caption = f"{label}: direct against indirect evidence by comparison{test}{which}."
         parts.append(show(drawing, tier=TIER, caption=caption))
     return parts
 
@@ -176,7 +187,7 @@ def study_parts(review: Review) -> list[Shown]:
     if judged:
         labels = {"rob": "Risk of bias", "indirectness": "Indirectness"}
         shares = pd.concat([rob_shares(studies, name, labels.get(name, name)) for name in judged], ignore_index=True)
-        caption = "Judgements of the studies: share of studies."
+        caption = "Judgements of the studies: share of the studies with each."
         parts.append(show(rob_stacked(shares, name="judgements"), tier=TIER, caption=caption))
         table = studies.set_index("study")[judged].replace("", "unknown").rename(columns=labels)
         for k, start in enumerate(range(0, len(table), JUDGED_STUDIES), 1):
@@ -184,7 +195,9 @@ def study_parts(review: Review) -> list[Shown]:
             caption = f"Judgements by study{f', part {k}' if more else ''}."
             parts.append(show(rob_domains(part, name=f"judgements-{k}"), tier=TIER, caption=caption))
     caption = "Characteristics of the studies, as the table of studies has them."
-    return [*parts, show(review.characteristics(), tier=TIER, name="characteristics", caption=caption)]
+    table = review.characteristics()
+    view = list(table.columns) if table.shape[1] <= MOST_FACTS else [*table.columns[: MOST_FACTS - 2], "treatments"]
+    return [*parts, show(table, tier=TIER, name="characteristics", caption=caption, view=view)]
 
 
 def certainty_parts(review: Review, outcome: str) -> list[Shown]:
@@ -192,15 +205,20 @@ def certainty_parts(review: Review, outcome: str) -> list[Shown]:
     label = review.label(outcome)
     reference = review.reference(outcome)
     effects = f"{label}: summary of findings. Effects: {review.measure(outcome)}, treatment against {reference}."
+    effects += " Studies: those that compare the two directly."
+    findings, note = review.findings(outcome), CERTAINTY_NOTE
+    if "risk with reference" in findings.columns:
+        note += f" The risk with {reference} is assumed; the effect gives that with a treatment."
     parts = [
         sentence(review.model(outcome)),
         show(
-            review.findings(outcome),
+            findings,
             tier=TIER,
             name=f"findings-{outcome}",
             caption=effects,
-            note=CERTAINTY_NOTE,
+            note=note,
             whole=True,
+            view=list(findings.columns),
         ),
         show(
             review.certainty(outcome),

@@ -47,9 +47,16 @@ ESTIMATORS = {
     "ML": "maximum likelihood",
 }
 CONTINUITY = {
-    "zero_cells": "each cell of studies with an empty cell",
+    "zero_cells": "each cell of studies with a zero cell",
     "all": "each cell of all studies",
-    "treatment_arm": "studies with an empty cell, shared out by the sizes of the other arms",
+    "treatment_arm": "studies with a zero cell, shared out by the sizes of the other arms",
+}
+# What an import reports, in words for readers of a page
+PLAIN_WORDS = {
+    r"\btreat1 minus treat2\b": "the first-named treatment minus the second",
+    r"\bthe sign of te\b": "the sign of the effect",
+    r"\boutcomes\.csv wants higher te to favour\b": "review.yml wants higher effects to favour",
+    r"\boutcomes\.csv wants lower te to favour\b": "review.yml wants lower effects to favour",
 }
 CERTAINTY_NOTE = (
     "Certainty starts at high; some concerns cost one level, major concerns two; what is not judged costs none."
@@ -177,7 +184,7 @@ class Review:
 
     def level(self, outcome: str) -> str:
         """Level of an outcome's intervals, as text."""
-        return f"{100 * self.network(outcome).outcome.level:g} %"
+        return f"{100 * self.network(outcome).outcome.level:g}%"
 
     def question_table(self) -> pd.DataFrame:
         """The question with its treatments and outcomes: DataFrame [what, this review]."""
@@ -297,8 +304,10 @@ class Review:
         return certainty_rows(fit, self.reference(outcome), self.studies, rules, self.order(outcome))
 
     def certainty_reasons(self, outcome: str) -> pd.DataFrame:
-        """What each judgement rests on: DataFrame [treatment, domain, judgement, why]."""
-        return judgements(self.network(outcome).fit, self.reference(outcome), self.studies, self.rules(outcome))
+        """What each judgement rests on: DataFrame [treatment, domain, judgement, why], the best treatment first."""
+        rows = judgements(self.network(outcome).fit, self.reference(outcome), self.studies, self.rules(outcome))
+        place = {name: k for k, name in enumerate(self.order(outcome))}
+        return rows.sort_values("treatment", key=lambda names: names.map(place), kind="stable", ignore_index=True)
 
     def findings(self, outcome: str) -> pd.DataFrame:
         """Summary of findings: DataFrame [treatment, studies, effect, ..., certainty, why], as text."""
@@ -314,7 +323,7 @@ class Review:
         for column in self.settings.get("subgroups", []):
             groups = self.studies.set_index("study")[column]
             fit, number = self.network(outcome).fit, self.number(outcome)
-            made = subgroup_rows(fit, groups, self.reference(outcome), number)
+            made = subgroup_rows(fit, groups, self.reference(outcome), number, self.order(outcome))
             parts.append(made.assign(subgroup=f"{column}: " + made["subgroup"]))
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=SUBGROUPS)
 
@@ -364,25 +373,27 @@ class Review:
         def made(book: BookNetwork) -> pd.DataFrame:
             table = heterogeneity_table(book.fit)
             table.insert(1, "estimator", book.outcome.tau2)
-            return table
+            # As in figures
+            return table.rename(
+                columns=lambda name: name.replace("tau2", "tau²").replace("I2", "I²").replace(" %", "%")
+            )
 
         return self._by_outcome(made)
 
     def inconsistency(self) -> pd.DataFrame:
         """Direct against indirect evidence by outcome and comparison, as text; one row saying so where there is
-        none."""
+        none. Of a ratio, ``difference or ratio`` is direct divided by indirect."""
         tables = {}
         for outcome in self.outcomes:
             book = self.network(outcome)
             made = inconsistency_table(book.fit, book.order, self.number(outcome))
-            tables[self.label(outcome)] = (
-                made.rename(columns={"difference": "ratio of the two"}) if self.is_ratio(outcome) else made
-            )
+            tables[self.label(outcome)] = made.rename(columns={"difference": "difference or ratio"})
         return _together(tables)
 
     def small_studies(self) -> pd.DataFrame:
         """Egger's test by outcome, as text, with the order of treatments that gives every comparison its direction."""
-        return self._by_outcome(lambda book: small_study_table(book.fit, book.order))
+        table = self._by_outcome(lambda book: small_study_table(book.fit, book.order))
+        return table.rename(columns={"order": "order of treatments"})
 
     def _by_outcome(self, make: Callable[[BookNetwork], pd.DataFrame]) -> pd.DataFrame:
         return _together({self.label(outcome): make(self.network(outcome)) for outcome in self.outcomes})
@@ -392,16 +403,16 @@ class Review:
         return [entry for entry in load_source(self.data)["sources"] if entry["outcome"] == outcome]
 
     def sources(self) -> pd.DataFrame:
-        """Tables with what was read: DataFrame [outcome, file, convention, read, used, listed, SHA-256]."""
+        """Tables with what was read: DataFrame [outcome, file, layout, read, used, left out, SHA-256]."""
         return pd.DataFrame(
             [
                 {
                     "outcome": self.label(outcome),
                     "file": entry["file"],
-                    "convention": entry["format"],
+                    "layout": entry["format"],
                     "read": f"{entry['read']} {entry['unit']}",
                     "used": str(entry["used"]),
-                    "listed": str(len(entry["listed"])),
+                    "left out": str(len(entry["listed"])),
                     "SHA-256": entry["sha256"][:12],
                 }
                 for outcome in self.outcomes
@@ -430,7 +441,8 @@ class Review:
             files = ", ".join(entry["file"] for entry in self.sources_of(outcome))
             notes = check_network(self._estimates(outcome), files, self.reference(outcome))
             rows += [{"file": files, "row": "", "study": "", "what": f"note: {text}"} for text in notes]
-        return pd.DataFrame(rows, columns=["file", "row", "study", "what"])
+        table = pd.DataFrame(rows, columns=["file", "row", "study", "what"])
+        return table.assign(what=table["what"].replace(PLAIN_WORDS, regex=True))
 
     def _estimates(self, outcome: str) -> pd.DataFrame:
         table = load_trials(self.data)

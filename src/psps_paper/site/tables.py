@@ -56,6 +56,9 @@ def _arranged_table(kind: str, attributes: str, inside: str, *, within: bool) ->
         return f'<table class="{kind}"{attributes}>{inside}</table>'
     (_, head), *lines = rows
     heads = [plain(content) for *_, content in head]
+    short = " psps-short" if _all_short(heads, lines) else ""
+    if all(len(plain(content)) <= SHORT for _, cells in lines for *_, content in cells[:1]):
+        short += " psps-named"  # a name that short stays on one line
     named = _VIEW.search(attributes)
     view = [int(position) for position in named[1].split()] if named else _view(heads, lines)
     head, lines = _aligned(head, lines)
@@ -72,7 +75,7 @@ def _arranged_table(kind: str, attributes: str, inside: str, *, within: bool) ->
     own = _VIEW.sub("", attributes).replace(" data-whole", "")
     return (
         f'{around[0]}<table class="{kind}'
-        f' psps-rows{opens}"{own}><thead><tr>{top}</tr></thead>\n<tbody>{body}</tbody></table>{around[1]}'
+        f' psps-rows{opens}{short}"{own}><thead><tr>{top}</tr></thead>\n<tbody>{body}</tbody></table>{around[1]}'
     )
 
 
@@ -100,10 +103,15 @@ def _aligned(head: _Cells, lines: list[tuple[str, _Cells]]) -> tuple[_Cells, lis
     ]
 
 
+def _all_short(heads: list[str], lines: list[tuple[str, list[tuple[str, str, str]]]]) -> bool:
+    """Whether no cell after the first needs much room; a heading of some words breaks between them."""
+    cells_short = all(len(plain(content)) <= SHORT for _, cells in lines for *_, content in cells[1:])
+    return cells_short and all(len(head) <= 3 * SHORT for head in heads[1:])
+
+
 def _view(heads: list[str], lines: list[tuple[str, list[tuple[str, str, str]]]]) -> list[int]:
     """Positions of the columns in view where the table names none: all that fit, else the first."""
-    short = all(len(plain(content)) <= SHORT for _, cells in lines for *_, content in cells[1:])
-    fits = MOST_SHORT if short and all(len(head) <= 3 * SHORT for head in heads[1:]) else IN_VIEW
+    fits = MOST_SHORT if _all_short(heads, lines) else IN_VIEW
     return list(range(len(heads))) if len(heads) <= fits else list(range(IN_VIEW))
 
 

@@ -56,9 +56,7 @@ def _arranged_table(kind: str, attributes: str, inside: str, *, within: bool) ->
         return f'<table class="{kind}"{attributes}>{inside}</table>'
     (_, head), *lines = rows
     heads = [plain(content) for *_, content in head]
-    short = " psps-short" if _all_short(heads, lines) else ""
-    if all(len(plain(content)) <= SHORT for _, cells in lines for *_, content in cells[:1]):
-        short += " psps-named"  # a name that short stays on one line
+    short = _lengths(heads, lines) if kind == "psps" else ""
     named = _VIEW.search(attributes)
     view = [int(position) for position in named[1].split()] if named else _view(heads, lines)
     head, lines = _aligned(head, lines)
@@ -107,6 +105,12 @@ def _all_short(heads: list[str], lines: list[tuple[str, list[tuple[str, str, str
     """Whether no cell after the first needs much room; a heading of some words breaks between them."""
     cells_short = all(len(plain(content)) <= SHORT for _, cells in lines for *_, content in cells[1:])
     return cells_short and all(len(head) <= 3 * SHORT for head in heads[1:])
+
+
+def _lengths(heads: list[str], lines: list[tuple[str, list[tuple[str, str, str]]]]) -> str:
+    """Classes of a table by the length of its cells, for the style sheet: names that short stay on one line."""
+    named = all(len(plain(content)) <= SHORT for _, cells in lines for *_, content in cells[:1])
+    return " psps-short" * _all_short(heads, lines) + " psps-named" * named
 
 
 def _view(heads: list[str], lines: list[tuple[str, list[tuple[str, str, str]]]]) -> list[int]:

@@ -52,33 +52,34 @@ def bayesian_conclusions(
         raise ValueError(f"counting={counting!r}: expected {AS_PRINTED!r} or {ONE_MEAN!r}")
     factors, rows = list(factors), []
     for witness in witnesses:
-        contrasts, correlation = witness.contrasts, 0.0
+        contrasts, correlation, said = witness.contrasts, 0.0, conclusions(witness.evidence)
         if counting == ONE_MEAN:
             contrasts = contrasts.groupby(["study", "treat1", "treat2"], as_index=False, sort=False).mean()
         for factor in factors:
             post = fit_bayes(contrasts, tau_prior.scaled(factor), correlation=correlation)
             rows += [
                 {"witness": witness.name, "counting": counting, "factor": factor, "conclusion": name, **found}
-                for name, found in _concluded(post, witness).items()
+                for name, found in _concluded(post, witness, said).items()
             ]
     return pd.DataFrame(rows)
 
 
-def _concluded(post: Posterior, witness: Witness) -> dict[str, dict[str, object]]:
+def _concluded(post: Posterior, witness: Witness, said: Iterable[Conclusion]) -> dict[str, dict[str, object]]:
     """What one posterior says of each conclusion."""
     evidence = witness.evidence
     hub, others = evidence.edges["treat1"].iloc[0], list(evidence.edges["treat2"])
     better, new = (post.p_better(evidence.desirable, predictive=predictive) for predictive in (False, True))
+    lower, upper = post.lower, post.upper
     sucra = better.mean(axis=1)  # the diagonal is missing: no rival
     found: dict[str, dict[str, object]] = {}
-    for conclusion in conclusions(evidence):
+    for conclusion in said:
         treatment = hub if conclusion.at < 0 else others[conclusion.at]
         if conclusion.kind == "rank":
             holds = 1 + int((sucra > sucra[treatment]).sum()) == conclusion.rank
             values = (sucra[treatment], sucra[treatment])
         else:
             holds = _interval_says(
-                conclusion, post.lower.at[hub, treatment], post.upper.at[hub, treatment], evidence.desirable
+                conclusion, lower.at[hub, treatment], upper.at[hub, treatment], evidence.desirable
             )
             values = (better.at[hub, treatment], new.at[hub, treatment])
         found[conclusion.name] = {"holds": holds, "probability": float(values[0]), "probability_new": float(values[1])}

@@ -180,7 +180,8 @@ def findings(witnesses: Iterable[Witness]) -> pd.DataFrame:
         more = (studies.groupby("comparison")["study"].transform("size") > 1).to_numpy()
         for counting in COUNTINGS:
             if REFITTED.get(counting) != witness.tau2:
-                out += [_finding(witness, counting, "", conclusion, witness.counted(counting)) for conclusion in said]
+                counted = witness.counted(counting)
+                out += [_finding(witness, counting, "", conclusion, counted) for conclusion in said]
         for s in np.flatnonzero(more):
             counted = witness.counted(AS_PRINTED, int(s))
             out += [_finding(witness, WITHOUT, studies["study"].iloc[s], conclusion, counted) for conclusion in said]

@@ -630,7 +630,7 @@ def _together(fits: Sequence[NetworkFits], starts: Sequence[int]) -> NetworkFits
 
 def nothing_excluded(contrasts: pd.DataFrame) -> pd.DataFrame:
     """Return an empty table of excluded rows."""
-    return pd.DataFrame({name: pd.Series(dtype=object) for name in (*contrasts.columns, "reason")})
+    return pd.DataFrame(columns=[*contrasts.columns, "reason"], index=pd.RangeIndex(0), dtype=object)
 
 
 @lru_cache(maxsize=32)

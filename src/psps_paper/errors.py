@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class ConvergenceError(RuntimeError):
-    """A numerical method did not settle; the message states what moved and what may be the cause."""
+    """A numerical method did not converge; the message states the last change and a possible cause."""
 
 
 class ChapterError(RuntimeError):

@@ -11,8 +11,7 @@ from psps_paper.network.reduction import real_numbers
 def finite(
     value: object, name: str, *, above: float = -np.inf, least: float = SMALLEST, most: float = LARGEST
 ) -> float:
-    """A finite float of at most a size and, where it must be above 0, of at least one; ValueError that names the
-    argument."""
+    """Check a finite number of limited size, optionally above 0; raise a ValueError that names the argument."""
     positive = above == 0
     expected = f"a finite number above 0, from {least:g} to {most:g}" if positive else f"a finite number up to {most:g}"
     message = f"{name}={value!r}: expected {expected}"
@@ -23,7 +22,7 @@ def finite(
 
 
 def probability(value: object, name: str) -> float:
-    """A float between 0 and 1, without them; ValueError that names the argument."""
+    """Check a number strictly between 0 and 1; raise a ValueError that names the argument."""
     message = f"{name}={value!r}: expected a number between 0 and 1"
     number = real_numbers(value, message)
     if number.ndim or not 0 < number < 1:

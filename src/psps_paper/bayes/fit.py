@@ -1,4 +1,4 @@
-"""Bayesian meta-analysis without sampling: given the standard deviations all is normal; those are integrated out."""
+"""Bayesian meta-analysis without sampling: normal given the standard deviations, which are integrated out."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from psps_paper.network.model import prepare
 from psps_paper.network.reduction import check_ratio, real_numbers, reduce_contrasts
 
 Effects = Literal["exchangeable", "common", "fixed"]
-# SDs within classes reach up to this many times the spread of the data.
+# SDs within classes are considered up to this many times the spread of the data.
 FAR = 1e6
 
 
@@ -49,39 +49,41 @@ def fit_bayes(
     separator: str | None = None,
     inactive: str | None = None,
 ) -> Posterior:
-    """Bayesian meta-analysis of a network, or of one comparison, by quadrature over tau.
+    """Fit a Bayesian meta-analysis of a network, or of one comparison, by quadrature over tau.
 
     Parameters
     ----------
     contrasts : DataFrame [study, treat1, treat2, te, se]
-        As for ``fit_network``: te is treat1 minus treat2, a study with a arms gives all a(a-1)/2 rows; two treatments
-        make a meta-analysis of one comparison. Rows without te or se are left out and listed in ``excluded``.
+        As for ``fit_network``: te is treat1 minus treat2, and a study with a arms needs all a(a-1)/2 rows. With two
+        treatments the fit is a pairwise meta-analysis. Rows without te or se are excluded and listed in ``excluded``.
     tau_prior : TauPrior
-        :func:`half_normal` and its like, of the SD between studies, in the outcome's unit.
+        Prior of the SD between studies, in the outcome's unit, such as :func:`half_normal`.
     effect_sd : float
         SD of the normal prior of the basic parameters (each other treatment minus the reference), in the outcome's
-        unit; infinite: flat.
+        unit; infinite for a flat prior.
     level : float
-        Of the equal-tailed intervals.
+        Level of the equal-tailed intervals.
     effect_mean : float
         Mean of that prior.
     reference : str, optional
-        The first treatment in sorted order if left out. With ``effect_sd=inf`` it changes nothing.
+        Default: the first treatment in sorted order. With ``effect_sd=inf`` it has no influence.
     correlation : float, optional
-        As in ``fit_network``: of several estimates of one comparison by one study.
+        As in ``fit_network``: correlation between several estimates of one comparison from one study.
     effects : {"exchangeable", "common", "fixed"}
-        Studies' true effects: normal around the mean with SD tau; all the same (tau is 0, ``tau_prior`` unused); or
-        unrelated, so that te is the precision-weighted mean of those at hand, nothing is predicted and no prior used.
+        Studies' true effects: "exchangeable", normal around the mean with SD tau; "common", all the same (tau is 0 and
+        ``tau_prior`` is not used); or "fixed", unrelated, so that te is the precision-weighted mean of the studies in
+        the data, with no priors and no prediction.
     classes : str, optional
         Columns ``<classes>1`` and ``<classes>2`` of ``contrasts`` name the classes of treat1 and treat2. Treatments of
         a class are then exchangeable: normal around the mean of their class, which has the prior of ``effect_sd``.
     class_sd_prior : TauPrior, optional
-        Of the SD within classes; ``tau_prior`` if left out.
+        Prior of the SD within classes; default ``tau_prior``.
     inconsistency_sd : float
-        Above 0: each design departs from consistency by contrasts with this SD and correlation 1/2 (Jackson 2014).
+        If above 0, each design departs from consistency by contrasts with this SD and correlation 1/2 (Jackson 2014).
     separator, inactive : str, optional
-        Additive model: a treatment's effect is the sum of those of its components, between which ``separator`` stands
-        in its name; the inactive one has none. The prior of ``effect_sd`` is then that of each component.
+        Additive model: a treatment's effect is the sum of the effects of its components, which its name lists with
+        ``separator`` between them; the inactive component has no effect. The prior of ``effect_sd`` is then the
+        prior of each component.
 
     Returns
     -------
@@ -90,19 +92,20 @@ def fit_bayes(
     Raises
     ------
     TypeError
-        ``contrasts`` is not a DataFrame, or a prior is none.
+        ``contrasts`` is not a DataFrame, or a prior is not valid.
     ValueError
-        As ``fit_network``; an option or number out of range; components that cannot be told apart under a flat prior.
+        As ``fit_network``; an option or number out of range; under a flat prior, effects that the contrasts cannot
+        separate.
     ConvergenceError
-        The integral does not settle.
+        The integral does not converge.
 
     Notes
     -----
-    Given tau the posterior is multivariate normal, so that the posterior is a mixture of normals over tau with
-    weights from the marginal likelihood; the nodes are doubled until nothing changes by 1e-11.
+    Given tau the posterior is multivariate normal, so the posterior is a mixture of normals over tau with
+    weights from the marginal likelihood. The number of nodes is doubled until no result changes by more than 1e-11.
 
     Source: the model of Higgins & Whitehead 1996 with correlation 1/2 within multi-arm studies; integration over tau
-    alone as Röver 2020 does for one comparison; class effects as Dias 2018, chapter 8.
+    alone as in Röver 2020 for one comparison; class effects as in Dias 2018, chapter 8.
     Checked against: quadrature in R and JAGS 4.3.1 (networks), bayesmeta 3.4 (one comparison).
 
     Examples
@@ -172,7 +175,7 @@ def _check_spread(inconsistency_sd: object, correlation: object) -> None:
 
 
 def _effect_prior(effect_sd: object, effect_mean: object, effects: Effects) -> tuple[float, float]:
-    """SD and mean of the prior of effects; unrelated studies leave no room for one."""
+    """Check the SD and mean of the prior of effects, which fits of unrelated studies do not have."""
     wrong = f"effect_sd={effect_sd!r}: expected a number above 0, from {SMALLEST:g} on, or infinity for a flat prior"
     value = real_numbers(effect_sd, wrong)
     if value.ndim or not value >= SMALLEST:
@@ -189,11 +192,11 @@ def _basis(
     separator: str | None,
     inactive: str | None,
 ) -> tuple[np.ndarray, list[str] | None, list[str] | None]:
-    """Columns with the prior of effects; names of components; class of each treatment."""
+    """Return the columns with the prior of effects, the names of components and the class of each treatment."""
     if separator is None and inactive is not None:
-        raise ValueError(f"inactive={inactive!r}: expected a separator of components with it")
+        raise ValueError(f"inactive={inactive!r}: expected together with separator")
     if separator is not None and classes is not None:
-        raise ValueError("separator and classes: expected one of them at most")
+        raise ValueError("separator and classes: expected at most one of them")
     if separator is not None:
         basic_parameters(names, reference)
         labels, basis = component_basis(names, separator, inactive)
@@ -208,27 +211,27 @@ def _check_identified(model: LinearModel) -> None:
     flat = model.x[:, model.precision == 0]
     if np.linalg.matrix_rank(flat) < flat.shape[1]:
         raise ValueError(
-            "effect_sd=inf: these contrasts cannot tell the effects apart, so that the posterior is improper; "
+            "effect_sd=inf: these contrasts cannot separate the effects, so the posterior is improper; "
             "use a finite effect_sd"
         )
 
 
 @contextmanager
 def _in_double_precision(effect_sd: float, inconsistency_sd: float) -> Iterator[None]:
-    """Say of a singular matrix that these SDs are too wide."""
+    """Turn the error of a singular matrix into one that says that these SDs are too wide."""
     try:
         yield
     except np.linalg.LinAlgError as error:
         raise ValueError(
-            f"effect_sd={effect_sd:g}, inconsistency_sd={inconsistency_sd:g}: too wide for double precision to tell "
-            "effects apart that the data do not; use smaller ones"
+            f"effect_sd={effect_sd:g}, inconsistency_sd={inconsistency_sd:g}: too wide for double precision to "
+            "separate effects that the data do not separate; use smaller ones"
         ) from error
 
 
 def _posterior_of_sds(
     model: LinearModel, priors: tuple[TauPrior | None, TauPrior | None]
 ) -> tuple[Nodes, tuple[Axis | None, Axis | None], float]:
-    """Integrate over tau and the SD within classes, where there are such."""
+    """Integrate over tau and, if there are classes, the SD within them."""
     products = model.products()
     given = {k: prior for k, prior in enumerate(priors) if prior is not None}
     present = list(given)
@@ -239,7 +242,7 @@ def _posterior_of_sds(
         log, carried = model.given(by_place.get(0, np.zeros(k)), by_place.get(1), products, moments=moments)
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             prior = sum((given[place].log_density(value) for place, value in by_place.items()), np.zeros(k))
-        # 0 / 0 in a prior that vanishes at an end
+        # 0 / 0 for a prior that vanishes at an end
         return log + np.where(np.isnan(prior), -np.inf, prior), carried
 
     if not present:
@@ -252,7 +255,7 @@ def _posterior_of_sds(
         return log_and_moments(*(value.ravel() for value in values), moments=False)[0].reshape(shape)
 
     low, scale = 0.01 * np.sqrt(model.d.min()), max(np.sqrt(model.d.max()), np.ptp(model.y))
-    # Far beyond the data the members of a class cannot be told from its mean in double precision.
+    # Far beyond the data, double precision cannot separate the members of a class from its mean.
     largest = [[np.inf, FAR * scale][k] for k in present]
     axes = place_axes(crude, list(given.values()), [(low, 100 * scale)] * len(present), largest)
 
@@ -271,16 +274,16 @@ def _posterior_of_sds(
 
 
 def _summaries(rule: Nodes, centres: np.ndarray, moments_exist: bool) -> np.ndarray:
-    """What must settle: marginal likelihood, means, SDs and tail probabilities."""
+    """Compute the numbers that must converge: marginal likelihood, means, SDs and tail probabilities."""
     b, covariance = rule.carried
     diagonal = np.diagonal(covariance, axis1=1, axis2=2)
-    # Bounded functions of the standard deviations, whose own moments need not exist.
+    # Bounded functions of the standard deviations, because their own moments need not exist.
     shares = rule.values / (rule.values + centres)
     light = rule.weight * ((1 - shares) ** 2).prod(axis=0)
     weight = rule.weight if moments_exist else light
     mean = weight @ b
     sd = np.sqrt(weight @ (diagonal + (b - mean) ** 2))
-    # What quantiles rest on: tail probabilities of effects and of predictions.
+    # Tail probabilities of effects and of predictions, from which quantiles are computed.
     spread = np.sqrt(np.stack([diagonal, diagonal + (rule.values[0] ** 2)[:, None]]))
     typical = np.tensordot(light, spread, axes=(0, 1)) / light.sum()
     away = np.stack([b - mean, mean - b])[:, None] - 2 * typical[:, None]
@@ -289,7 +292,7 @@ def _summaries(rule: Nodes, centres: np.ndarray, moments_exist: bool) -> np.ndar
 
 
 def _with_all(rule: Nodes, present: list[int]) -> Nodes:
-    """With zeros for tau where it is no axis."""
+    """Add zeros for tau if it is not an axis."""
     if present[0] == 0:
         return rule
     missing = np.zeros((1, len(rule.weight)))

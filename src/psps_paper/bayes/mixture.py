@@ -9,7 +9,7 @@ from psps_paper.errors import ConvergenceError
 
 
 def below(x: float | np.ndarray, weight: np.ndarray, mean: np.ndarray, sd: np.ndarray) -> np.ndarray:
-    """P(mixture <= x).
+    """Compute P(mixture <= x).
 
     Parameters
     ----------
@@ -21,12 +21,12 @@ def below(x: float | np.ndarray, weight: np.ndarray, mean: np.ndarray, sd: np.nd
 
 
 def density(x: np.ndarray, weight: np.ndarray, mean: np.ndarray, sd: np.ndarray) -> np.ndarray:
-    """Density of the mixture at x; shapes as in :func:`below`."""
+    """Compute the density of the mixture at x; shapes as in :func:`below`."""
     return np.tensordot(weight, np.exp(-(((x - mean) / sd) ** 2) / 2) / sd, axes=1) / np.sqrt(2 * np.pi)
 
 
 def quantiles(p: np.ndarray, weight: np.ndarray, mean: np.ndarray, sd: np.ndarray) -> np.ndarray:
-    """Quantiles of m mixtures by Halley's method, kept inside a bracket that halves where a step would leave it.
+    """Compute quantiles of m mixtures by Halley's method in a bracket, which is halved if a step would leave it.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def quantiles(p: np.ndarray, weight: np.ndarray, mean: np.ndarray, sd: np.ndarra
     low, high = single.min(axis=0), single.max(axis=0)
     least, centre = sd.min(axis=0), weight @ mean
     x = np.clip(weight @ single, low, high)
-    # In the upper half the complement is the accurate one.
+    # In the upper half the complement is more accurate.
     turn = np.where(p > 0.5, -1.0, 1.0)
     target = np.where(p > 0.5, 1 - p, p)
     todo = np.flatnonzero(high > low)
@@ -64,10 +64,10 @@ def quantiles(p: np.ndarray, weight: np.ndarray, mean: np.ndarray, sd: np.ndarra
             halley = newton / np.maximum(1 - newton * curve / (2 * slope), 0.5)
         step = x - halley
         inside, far = (step > low) & (step < high), np.abs(step - x)
-        # Close to the root rounding may put a step outside the bracket.
+        # Close to the root, rounding may put a step outside the bracket.
         close = (excess == 0) | (far < 1e-9 * least)
         new = np.where(inside, step, np.where(close, x, _halfway(low, high, centre, least)))
-        # Halley's next step would be the cube of this one; a bracket gives no more digits than its width.
+        # Halley's next error would be the cube of this step; the bracket limits the error to its width.
         done = close | (inside & (far < 1e-6 * least)) | (high - low <= 1e-15 * (np.abs(x) + least))
         x = new
         if done.any():
@@ -77,10 +77,10 @@ def quantiles(p: np.ndarray, weight: np.ndarray, mean: np.ndarray, sd: np.ndarra
             state = [part[..., go] for part in (low, high, least, centre, turn, target, mean, inverse)]
         else:
             state = [low, high, least, centre, turn, target, mean, inverse]
-    raise ConvergenceError("quantiles of the posterior did not settle")
+    raise ConvergenceError("quantiles of the posterior did not converge")
 
 
 def _halfway(low: np.ndarray, high: np.ndarray, centre: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Of a bracket that may span many powers of ten: the middle on a logarithmic scale away from the centre."""
+    """Return the middle of a bracket, on a logarithmic scale far from the centre, where it may span powers of ten."""
     ends = np.arcsinh((np.stack([low, high]) - centre) / scale)
     return np.clip(centre + scale * np.sinh(ends.mean(axis=0)), low, high)

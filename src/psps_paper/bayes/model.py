@@ -1,4 +1,4 @@
-"""The linear model that is left once the standard deviations are given."""
+"""The linear model given the standard deviations."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from psps_paper.bayes.priors import TauPrior
 from psps_paper.network.model import prepare
 from psps_paper.network.reduction import Design, Reduced, contrast_basis, reduce_contrasts
 
-# Products of the design's columns are kept as a full matrix up to this many numbers.
+# Products of the design's columns are stored as a full matrix up to this many numbers.
 DENSE = 200_000
-# A moment whose integrand falls more slowly than this lies in values that double precision doesn't reach.
+# A moment whose integrand decreases more slowly than this depends on values beyond double precision.
 BARELY = 0.1
 
 
@@ -27,15 +27,15 @@ class LinearModel:
     x : ndarray [N x q]
     y, d : ndarray [N]
     mean, precision : ndarray [q]
-        Of the prior; precision 0 is flat.
+        Mean and precision of the prior; precision 0 is flat.
     scaled : ndarray [q] of bool
-        Coefficients that are to be multiplied by the SD within classes.
+        Coefficients to multiply by the SD within classes.
     effects : ndarray [n x q]
-        From coefficients to effects of treatments.
+        Matrix that maps coefficients to effects of treatments.
     log_jacobian : float
         As in ``Reduced``.
     within_df : int
-        Members of classes less classes: how fast the likelihood falls in the SD within classes.
+        Number of members minus number of classes: how fast the likelihood decreases in the SD within classes.
     """
 
     x: np.ndarray
@@ -49,13 +49,13 @@ class LinearModel:
     within_df: int
 
     def products(self) -> np.ndarray | scipy.sparse.csr_array:
-        """x_i x_j by row [N x q * q], sparse where there are many: a row of x names few treatments."""
+        """Compute x_i x_j by row [N x q * q], sparse if large: a row of x involves few treatments."""
         n, q = self.x.shape
         if n * q * q <= DENSE:
             return (self.x[:, :, None] * self.x[:, None, :]).reshape(n, q * q)
         present = self.x != 0
         most = int(present.sum(axis=1).max())
-        # Places of the entries that are not zero; shorter rows end in zeros, which add nothing.
+        # Positions of the non-zero entries; shorter rows are padded with zeros, which add nothing.
         place = np.argsort(~present, axis=1, kind="stable")[:, :most]
         value = np.take_along_axis(self.x, place, axis=1)
         column = place[:, :, None] * q + place[:, None, :]
@@ -71,12 +71,12 @@ class LinearModel:
         *,
         moments: bool,
     ) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
-        """Log marginal likelihood [k] and, if asked for, mean [k x q] and covariance [k x q x q] of ``b``.
+        """Compute the log marginal likelihood [k] and, on request, mean [k x q] and covariance [k x q x q] of ``b``.
 
         Parameters
         ----------
         tau, within : ndarray [k]
-            SD between studies and, where there are classes, within them.
+            SD between studies and, if there are classes, within them.
         products : array
             From :meth:`products`.
 
@@ -131,12 +131,12 @@ def linear_model(
     Parameters
     ----------
     basis : ndarray [n x p]
-        From basic parameters, means of classes or components to treatments; ``effect_mean`` and ``effect_sd`` are
+        Maps basic parameters, means of classes or components to treatments; ``effect_mean`` and ``effect_sd`` define
         their prior.
     classes : list of str, optional
-        Class of each treatment; members of a class with several scatter around its mean.
+        Class of each treatment; the members of a class of several treatments vary around its mean.
     inconsistency_sd : float
-        SD of each design's own departure from consistency; 0: none.
+        SD of each design's departure from consistency; 0 for none.
     """
     x = np.broadcast_to(rows.x, (1, *rows.x.shape[-2:]))[0]
     members = np.zeros((len(basis), 0))
@@ -159,9 +159,9 @@ def linear_model(
 
 
 def _departures(design: Design, rows: Reduced, x: np.ndarray) -> np.ndarray:
-    """Columns [N x e] for the departure of each design from consistency, as a study departs from the mean.
+    """Build columns [N x e] for each design's departure from consistency, modelled like a study's from the mean.
 
-    A design with a arms gets a - 1 of them, whose contrasts all have variance 1 and correlation 1/2.
+    A design with a arms gets a - 1 columns, whose contrasts all have variance 1 and correlation 1/2.
     """
     arms: dict[int, set[int]] = {}
     for study, first, second in zip(design.study, design.treat1, design.treat2, strict=True):
@@ -175,9 +175,9 @@ def _departures(design: Design, rows: Reduced, x: np.ndarray) -> np.ndarray:
 
 
 def moment_exists(prior: TauPrior | None, model: LinearModel, order: int, *, within: bool = False) -> bool:
-    """Return whether a standard deviation has a posterior moment, from how fast its posterior density falls.
+    """Return whether a standard deviation has a posterior moment, from how fast its posterior density decreases.
 
-    The marginal likelihood falls as ``tau ** -(rows - flat coefficients)``.
+    The marginal likelihood decreases as ``tau ** -(rows - flat coefficients)``.
     """
     if prior is None or np.isinf(prior.tail):
         return True
@@ -186,7 +186,7 @@ def moment_exists(prior: TauPrior | None, model: LinearModel, order: int, *, wit
 
 
 def basic_parameters(treatments: list[str], reference: str | None) -> np.ndarray:
-    """Effects of the other treatments against the reference: columns of an identity matrix."""
+    """Build the matrix of basic parameters, other treatments against the reference: columns of an identity matrix."""
     if reference is None:
         reference = treatments[0]
     if reference not in treatments:
@@ -195,7 +195,7 @@ def basic_parameters(treatments: list[str], reference: str | None) -> np.ndarray
 
 
 def class_means(treatments: list[str], classes: list[str], reference: str | None) -> np.ndarray:
-    """Means of the other classes against that of the reference's class."""
+    """Build the matrix of means of the other classes against the class of the reference."""
     basic_parameters(treatments, reference)
     own = classes[treatments.index(reference or treatments[0])]
     names = [name for name in sorted(set(classes)) if name != own]
@@ -205,7 +205,7 @@ def class_means(treatments: list[str], classes: list[str], reference: str | None
 
 
 def component_basis(treatments: list[str], separator: str, inactive: str | None) -> tuple[list[str], np.ndarray]:
-    """Components and which treatment has which; the inactive one has no effect."""
+    """Return the components and the matrix of which treatment has which; the inactive one has no effect."""
     parts = [[part.strip() for part in name.split(separator.strip())] for name in treatments]
     names = sorted({part for some in parts for part in some})
     if inactive is not None and inactive not in names:
@@ -215,7 +215,7 @@ def component_basis(treatments: list[str], separator: str, inactive: str | None)
 
 
 def classes_of(contrasts: pd.DataFrame, column: str, treatments: list[str]) -> list[str]:
-    """Class of each treatment from columns ``<column>1`` and ``<column>2``, which stand beside treat1 and treat2.
+    """Read the class of each treatment from columns ``<column>1`` and ``<column>2``, for treat1 and treat2.
 
     Raises
     ------
@@ -225,7 +225,7 @@ def classes_of(contrasts: pd.DataFrame, column: str, treatments: list[str]) -> l
     found: dict[str, str] = {}
     for side in "12":
         if f"{column}{side}" not in contrasts.columns:
-            raise ValueError(f"contrasts: column '{column}{side}' missing; classes={column!r} asks for it")
+            raise ValueError(f"contrasts: column '{column}{side}' missing; classes={column!r} needs it")
         named = zip(contrasts.index, contrasts[f"treat{side}"], contrasts[f"{column}{side}"], strict=True)
         for row, treatment, label in named:
             if pd.isna(label) or not str(label).strip():
@@ -240,17 +240,17 @@ def classes_of(contrasts: pd.DataFrame, column: str, treatments: list[str]) -> l
 
 
 def rows_to_contrasts(contrasts: pd.DataFrame) -> np.ndarray:
-    """Matrix [m x N] that turns the independent rows back into the contrasts.
+    """Build the matrix [m x N] that transforms the independent rows back to the contrasts.
 
     Raises
     ------
     ValueError
-        A study has several estimates of one comparison, which have no single true effect.
+        A study has several estimates of one comparison, so it has no single true effect.
     """
     design, te, se, _, _ = prepare(contrasts, repeats=True)
     if design.repeated:
         name = design.studies[design.repeated[0].studies[0]]
-        raise ValueError(f"study '{name}' has several estimates of one comparison, and so no single true effect")
+        raise ValueError(f"study '{name}' has several estimates of one comparison, so it has no single true effect")
     rows = reduce_contrasts(design, te[None], se[None], None)
     x = np.broadcast_to(rows.x, (1, *rows.x.shape[-2:]))[0]
     back = np.zeros((len(te), len(x)))

@@ -1,4 +1,4 @@
-"""What follows from the data and a prior of tau, and how it is asked for."""
+"""The posterior of a Bayesian meta-analysis, and the quantities computed from it."""
 
 from __future__ import annotations
 
@@ -31,33 +31,33 @@ class Posterior:
     treatments : list of str
         Sorted.
     reference : str
-        Against which the basic parameters have their prior.
+        The treatment relative to which the basic parameters have their prior.
     te, sd : DataFrame [treatment x treatment]
-        Posterior means and SDs. With a flat prior of effects, ``te`` is NaN and ``sd`` infinite where the prior's tail
-        leaves them none, as for the SD from two studies under a half-Cauchy prior.
+        Posterior means and SDs. With a flat prior of effects, ``te`` is NaN and ``sd`` infinite where the tail of
+        tau's prior is too heavy for them to exist, as for the SD from two studies under a half-Cauchy prior.
     lower, upper, median : DataFrame [treatment x treatment]
         Equal-tailed quantiles.
     predict_lower, predict_upper : DataFrame [treatment x treatment]
         The same for the true effect in a new study; NaN for ``effects="fixed"``.
     tau_mean, tau_sd : float
-        Infinite where they do not exist or lie beyond double precision; 0 without tau.
+        Infinite if they do not exist or exceed double precision; 0 without tau.
     class_sd_mean, class_sd_sd : float
         The same for the SD within classes; NaN without classes.
     log_marginal : float
         Log marginal likelihood of the contrasts with each study's first arm as baseline, with all constants. With
-        ``effect_sd=inf`` the flat prior has density 1, so that only differences between priors of tau mean anything;
+        ``effect_sd=inf`` the flat prior has density 1, so only differences between priors of tau are meaningful;
         NaN for ``effects="fixed"``.
     error_bound : float
         Largest change of ``log_marginal``, of means and SDs (in posterior SDs) and of tail probabilities when the nodes
-        were doubled to the number used. The error left is about the square of that, or rounding.
+        were doubled to the number used. The remaining error is about its square, or rounding.
     nodes : int
         Number of nodes.
     level : float
-        Of the intervals.
+        Level of the intervals.
     effects : str
     tau_prior, class_sd_prior : TauPrior or None
     contrasts, excluded : DataFrame
-        Rows of the input that were used; rows that were not, with column ``reason``.
+        Rows of the input that were used; rows that were not, with a column ``reason``.
     components : DataFrame [component x mean, sd] or None
         Effects of components under an additive model.
     """
@@ -86,12 +86,12 @@ class Posterior:
 
     @cached_property
     def _mean(self) -> np.ndarray:
-        """Of the treatments' effects, [nodes x n]."""
+        """Means of the treatments' effects given the node, [nodes x n]."""
         return self.rule.carried[0] @ self.model.effects.T
 
     @cached_property
     def _covariance(self) -> np.ndarray:
-        """[nodes x n x n]."""
+        """Covariance of the treatments' effects given the node, [nodes x n x n]."""
         return self.model.effects @ self.rule.carried[1] @ self.model.effects.T
 
     @cached_property
@@ -108,10 +108,10 @@ class Posterior:
         return np.triu_indices(len(self.treatments), 1)
 
     def _parts(self, predictive: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and SD of each pair given the node, [nodes x pairs]."""
+        """Return the mean and SD of each pair given the node, [nodes x pairs]."""
         first, second = self._pairs
         sd = self._spread[:, first, second]
-        # Members of a class that all but coincide at a node: narrow enough to be a point, wide enough to divide by.
+        # Members of a class may nearly coincide at a node; this SD is small enough for a point and safe to divide by.
         sd = np.maximum(sd, POINT * sd[self.rule.weight.argmax()])
         if predictive:
             sd = np.sqrt(sd**2 + (self._tau**2)[:, None])
@@ -122,7 +122,7 @@ class Posterior:
         return pd.DataFrame(values, index=labels, columns=labels)
 
     def _of_pairs(self, upper: np.ndarray, lower: np.ndarray, diagonal: float = 0.0) -> pd.DataFrame:
-        """Square table from the values of pairs and of reversed pairs."""
+        """Build a square table from the values of pairs and of reversed pairs."""
         values = np.full((len(self.treatments),) * 2, diagonal)
         values[self._pairs] = upper
         values[self._pairs[::-1]] = lower
@@ -182,11 +182,11 @@ class Posterior:
         return self._predicted[1]
 
     def _quantiles(self, p: float, predictive: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Quantiles p and 1 - p of each difference."""
+        """Compute the quantiles p and 1 - p of each difference."""
         if predictive and self.effects == "fixed":
             missing = self._square(np.full((len(self.treatments),) * 2, np.nan))
             return missing, missing
-        # Nodes that only moments of tau ask for are too light to move a quantile.
+        # Nodes needed only for moments of tau have too little weight to change a quantile.
         kept = self.rule.weight > 1e-18
         weight, (mean, sd) = self.rule.weight[kept], (part[kept] for part in self._parts(predictive))
         both = np.repeat([p, 1 - p], mean.shape[1])
@@ -195,14 +195,14 @@ class Posterior:
         return self._of_pairs(low, -high), self._of_pairs(high, -low)
 
     def quantile(self, p: float, *, predictive: bool = False) -> pd.DataFrame:
-        """Quantile of each difference.
+        """Compute a quantile of each difference.
 
         Parameters
         ----------
         p : float
             In (0, 1).
         predictive : bool
-            Of the true effect in a new study in place of the mean effect.
+            For the true effect in a new study instead of the mean effect.
 
         Returns
         -------
@@ -217,7 +217,7 @@ class Posterior:
         return self._quantiles(probability(p, "p"), predictive)[0]
 
     def density(self, treat1: str, treat2: str, at: np.ndarray, *, predictive: bool = False) -> np.ndarray:
-        """Posterior density of treat1 minus treat2 at some values.
+        """Compute the posterior density of treat1 minus treat2 at given values.
 
         Raises
         ------
@@ -264,7 +264,7 @@ class Posterior:
         return self._within_moment(2)
 
     def tau_quantile(self, p: float) -> float:
-        """Quantile of tau, p in (0, 1).
+        """Compute a quantile of tau, p in (0, 1).
 
         Raises
         ------
@@ -276,18 +276,18 @@ class Posterior:
         return 0.0 if axis is None else quantile(axis, self.rule, p, TAU)
 
     def tau_below(self, tau: np.ndarray) -> np.ndarray:
-        """P(tau <= value)."""
+        """Compute P(tau <= value)."""
         tau = np.asarray(tau, float)
         axis = self.axes[TAU]
         return (tau >= 0) * 1.0 if axis is None else cumulative(axis, self.rule, tau, TAU)
 
     def tau_density(self, tau: np.ndarray) -> np.ndarray:
-        """Posterior density of tau at some values.
+        """Compute the posterior density of tau at given values.
 
         Raises
         ------
         ValueError
-            The effects have no tau.
+            The model has no tau.
         """
         axis = self.axes[TAU]
         if axis is None:
@@ -295,14 +295,14 @@ class Posterior:
         return sinc_density(axis, self.rule, np.asarray(tau, float), TAU)
 
     def highest_density(self, level: float | None = None, of: tuple[str, str] | None = None) -> tuple[float, float]:
-        """Shortest interval with a given probability, which is the highest-density interval where there is one mode.
+        """Find the shortest interval with a given probability, the highest-density interval if there is one mode.
 
         Parameters
         ----------
         level : float, optional
-            In (0, 1); that of the fit if left out.
+            In (0, 1); default: the level of the fit.
         of : (str, str), optional
-            Treatments, for the first minus the second; tau if left out.
+            Two treatments, for the first minus the second; default: tau.
 
         Returns
         -------
@@ -326,16 +326,16 @@ class Posterior:
     def p_better(
         self, desirable: Desirable = "lower", margin: float = 0.0, *, predictive: bool = False
     ) -> pd.DataFrame:
-        """Probability that the row is better than the column by more than a margin.
+        """Compute the probability that the row is better than the column by more than a margin.
 
         Parameters
         ----------
         desirable : {"lower", "higher"}
-            The direction that is good for the patient.
+            The direction that is better for the patient.
         margin : float
-            In the outcome's unit; negative: not worse by more than that.
+            In the outcome's unit. If negative, the row may be worse, but by less than this margin.
         predictive : bool
-            In a new study in place of on average.
+            In a new study instead of on average.
 
         Returns
         -------
@@ -357,7 +357,7 @@ class Posterior:
         return self._of_pairs(row, column, np.nan)
 
     def sucra(self, desirable: Desirable = "lower") -> pd.Series:
-        """Surface under the cumulative ranking curve: the mean probability of being better than another treatment.
+        """Compute SUCRA, the mean probability of being better than another treatment.
 
         Returns
         -------
@@ -370,19 +370,18 @@ class Posterior:
         return pd.Series(better.mean(axis=1), name="sucra")
 
     def rank_probabilities(self, desirable: Desirable = "lower", *, draws: int = 2**16, seed: int = 0) -> pd.DataFrame:
-        """Probability that each treatment has each rank, rank 1 being the best.
+        """Compute the probability that each treatment has each rank; rank 1 is the best.
 
         Parameters
         ----------
         desirable : {"lower", "higher"}
         draws, seed : int
-            Used with four or more treatments only: the number of quasi-random points and the seed of their
-            randomisation.
+            Number of quasi-random points and seed of their randomisation; used only with four or more treatments.
 
         Returns
         -------
         DataFrame [treatment x rank]
-            Rows and columns sum to 1. ``attrs["max_standard_error"]`` is 0 for two and three treatments, for which the
+            Rows and columns sum to 1. ``attrs["max_standard_error"]`` is 0 for two and three treatments, whose
             probabilities are exact; otherwise the largest standard error, from 16 independent randomisations.
 
         Raises
@@ -404,17 +403,17 @@ class Posterior:
     # ------------------------------------------------------------ tables
 
     def study_effects(self) -> pd.DataFrame:
-        """Posterior of each study's own true effect, pulled towards the mean by as much as tau is small.
+        """Compute the posterior of each study's true effect, shrunk towards the mean, and more so if tau is small.
 
         Returns
         -------
         DataFrame [study, treat1, treat2, te, se, mean, sd]
-            One row a contrast that was used, treat1 minus treat2.
+            One row per contrast used, treat1 minus treat2.
 
         Raises
         ------
         ValueError
-            The fit has several estimates of one comparison by one study, which have no single true effect.
+            A study has several estimates of one comparison, so it has no single true effect.
 
         Source: Röver 2020, section 2.9 (shrinkage).  Checked against: bayesmeta 3.4, by quadrature.
         """
@@ -431,12 +430,12 @@ class Posterior:
         return table.assign(mean=total, sd=np.sqrt(weight @ (variance + (mean - total) ** 2)))
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a pair of treatments.
+        """Return one row per pair of treatments.
 
         Returns
         -------
         DataFrame [treat1, treat2, te, sd, lower, median, upper, predict_lower, predict_upper, p_below_0]
-            treat1 minus treat2; ``p_below_0`` is the probability that this is negative.
+            treat1 minus treat2; ``p_below_0`` is the probability that the difference is negative.
         """
         first, second = self._pairs
         names = np.array(self.treatments, dtype=object)
@@ -446,7 +445,7 @@ class Posterior:
         return pd.DataFrame({"treat1": names[first], "treat2": names[second], **frames, "p_below_0": below})
 
     def summary(self) -> pd.DataFrame:
-        """What the fit rests on, as a table [quantity, value]: model, priors, tau, marginal likelihood, error bound."""
+        """Summarise the fit as a table [quantity, value]: model, priors, tau, marginal likelihood, error bound."""
         q = (1 - self.level) / 2
         tau = [("tau, mean", self.tau_mean), ("tau, SD", self.tau_sd)]
         tau += [(f"tau, quantile {p:g}", self.tau_quantile(p)) for p in (q, 0.5, 1 - q)]
@@ -473,17 +472,17 @@ class Posterior:
 
 
 def bayes_factor(first: Posterior, second: Posterior) -> float:
-    """Bayes factor of the first model against the second: the ratio of their marginal likelihoods.
+    """Compute the Bayes factor of the first model against the second, the ratio of their marginal likelihoods.
 
-    For priors of tau, consistency against inconsistency (``inconsistency_sd``), additive against full models
-    (``separator``), common against exchangeable effects. Between models with different effects it depends on
-    ``effect_sd``, and more so the wider that is (Lindley's paradox).
+    It can compare priors of tau, consistency with inconsistency (``inconsistency_sd``), additive with full models
+    (``separator``), and common with exchangeable effects. Between models with different effects it depends on
+    ``effect_sd``, and increasingly so for wider priors (Lindley's paradox).
 
     Raises
     ------
     ValueError
-        The fits are of different contrasts, or flat priors of different effects, whose marginal likelihoods have no
-        common scale.
+        The fits are of different contrasts, or have flat priors of different effects, so that their marginal
+        likelihoods have no common scale.
 
     Source: Kass & Raftery 1995.
     """
@@ -494,14 +493,13 @@ def bayes_factor(first: Posterior, second: Posterior) -> float:
     flat = [int((fit.model.precision == 0).sum()) for fit in (first, second)]
     if any(flat) and (flat[0] != flat[1] or not np.array_equal(first.model.effects, second.model.effects)):
         raise ValueError(
-            "bayes_factor: effect_sd=inf leaves models of different effects without a common scale; "
-            "use a finite effect_sd"
+            "bayes_factor: with effect_sd=inf, models of different effects have no common scale; use a finite effect_sd"
         )
     return float(np.exp(first.log_marginal - second.log_marginal))
 
 
 def _shortest(quantile_at, level: float, bound: float | None) -> tuple[float, float]:
-    """Shortest interval among those from quantile p to p + level, the bound standing for p = 0."""
+    """Find the shortest interval from quantile p to p + level; the bound is the quantile for p = 0."""
     edge = 1e-9
 
     def width(p: float) -> float:

@@ -4,11 +4,11 @@ Turner 2012: Turner RM, Davey J, Clarke MJ, Thompson SG, Higgins JPT. Int J Epid
 (nine settings, log odds ratios). Turner 2015: Turner RM, Jackson D, Wei Y, Thompson SG, Higgins JPT.
 Stat Med 2015;34:984-998, Table IV (80 settings, log odds ratios). Rhodes 2015: Rhodes KM, Turner RM,
 Higgins JPT. J Clin Epidemiol 2015;68:52-60, Table 3 and appendix Tables A.3.1, A.3.2 (standardised
-mean differences). A number stands here only if it is the same in two public transcriptions of the table
+mean differences). A number is given here only if it is the same in two public transcriptions of the table
 (for Turner 2015 and Rhodes 2015 those of the R packages bayesmeta and rnmamod, for Turner 2012 that of
 the R package gemtc and an analysis that cites the paper) and fits the authors' model, where the
-location is a sum of a term of the outcome and one of the comparison. Other cells are None, and asking for
-one is an error that gives the reason.
+location is a sum of a term of the outcome and one of the comparison. Other cells are None, and requesting
+one raises an error that gives the reason.
 """
 
 from __future__ import annotations
@@ -101,11 +101,11 @@ RHODES_2015: dict[str, _Table] = {
     },
 }
 RHODES_ANY = (-3.44, 2.59)
-# (area, outcome, column): why no number stands there.
+# (area, outcome, column): the reason why no number is given.
 DOUBTFUL = {
-    ("other", _MENTAL, 2): "it is transcribed as -3.85, but the rest of the table asks for about -2.85",
+    ("other", _MENTAL, 2): "it is transcribed as -3.85, but the rest of the table implies about -2.85",
     ("cancer", _RESOURCE, 0): "it is transcribed as 0.01 and as -0.01",
-    ("cancer", _STRUCTURE, 0): "it is transcribed as -0.13, but the rest of the table asks for about 0.13",
+    ("cancer", _STRUCTURE, 0): "it is transcribed as -0.13, but the rest of the table implies about 0.13",
 }
 
 
@@ -115,17 +115,17 @@ def turner_prior(outcome: str | None = None, comparison: str | None = None, *, y
     Parameters
     ----------
     outcome : str, optional
-        A key of ``TURNER_2015`` or, for 2012, of ``TURNER_2012``. Neither outcome nor comparison: any setting.
+        A key of ``TURNER_2015`` or, for 2012, of ``TURNER_2012``. Without outcome and comparison: any setting.
     comparison : str, optional
-        Two of "pharmacological", "non-pharmacological" and "placebo / control" (or "placebo", "control")
-        with " vs " between them.
+        Two of "pharmacological", "non-pharmacological" and "placebo / control" (or "placebo", "control"),
+        joined by " vs ".
     year : {2012, 2015}
-        Of the paper.
+        Year of the paper.
 
     Raises
     ------
     ValueError
-        An unknown name, one of the two without the other, or a cell whose number could not be checked.
+        An unknown name, an outcome without a comparison or the reverse, or a cell whose number could not be checked.
 
     Source: Turner 2012, Int J Epidemiol 41:818; Turner 2015, Stat Med 34:984, Table IV.
 
@@ -157,7 +157,7 @@ def rhodes_prior(outcome: str | None = None, comparison: str | None = None, area
     Parameters
     ----------
     outcome : str, optional
-        A key of ``RHODES_2015["other"]``. Neither outcome nor comparison: any setting.
+        A key of ``RHODES_2015["other"]``. Without outcome and comparison: any setting.
     comparison : str, optional
         As in :func:`turner_prior`.
     area : {"other", "respiratory", "cancer"}
@@ -166,7 +166,7 @@ def rhodes_prior(outcome: str | None = None, comparison: str | None = None, area
     Raises
     ------
     ValueError
-        An unknown name, one of the two without the other, or a cell whose number is in doubt.
+        An unknown name, an outcome without a comparison or the reverse, or a cell whose number is in doubt.
 
     Source: Rhodes 2015, J Clin Epidemiol 68:52, Tables 3, A.3.1 and A.3.2.
 
@@ -197,7 +197,7 @@ def _outcome(outcome: str | None, table: _Table) -> str:
 
 
 def _pair(comparison: str | None) -> tuple[str, str]:
-    """The two sides, the one further from control first, as in the tables."""
+    """Split a comparison into its two sides, as in the tables: the one further from control comes first."""
     sides = str(comparison).lower().replace(" vs. ", " vs ").split(" vs ")
     names = [{"placebo": CONTROL, "control": CONTROL}.get(side.strip(), side.strip()) for side in sides]
     pair = tuple(sorted(names, key=(OTHER, PHARMA, CONTROL).index)) if set(names) <= {PHARMA, OTHER, CONTROL} else ()

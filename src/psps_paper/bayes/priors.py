@@ -11,33 +11,33 @@ import scipy
 from psps_paper.bayes.checks import finite
 from psps_paper.effects.checks import SMALLEST
 
-# Of the logarithm of tau squared: the largest centre whose exponential has a square, the smallest spread that the nodes
-# of an integral tell from a point.
+# For the logarithm of tau squared: the largest centre whose exponential can be squared, and the smallest spread that
+# the nodes of an integral can separate from a point.
 LARGEST_LOG, SHARPEST = 600.0, 1e-8
 
 
 class TauPrior(Protocol):
-    """What :func:`fit_bayes` asks of a prior of tau.
+    """The interface of a prior of tau for :func:`fit_bayes`.
 
     Attributes
     ----------
     bounds : (float, float)
-        Between which tau lies; the upper one may be infinite.
+        Bounds of tau; the upper one may be infinite.
     tail : float
-        The density falls as ``tau ** -tail`` for large tau; infinite where it falls faster.
+        The density decreases as ``tau ** -tail`` for large tau; infinite if it decreases faster.
     """
 
     bounds: tuple[float, float]
     tail: float
 
     def log_density(self, tau: np.ndarray) -> np.ndarray:
-        """Of tau, with all constants; any shape."""
+        """Compute the log density of tau with all constants; any shape."""
 
     def quantile(self, p: np.ndarray) -> np.ndarray:
-        """Of tau, for p in (0, 1)."""
+        """Compute quantiles of tau for p in (0, 1)."""
 
     def scaled(self, factor: float) -> TauPrior:
-        """The prior of ``factor * tau``: the same belief in another unit, or a wider or narrower one."""
+        """Return the prior of ``factor * tau``: the same prior in another unit, or a wider or narrower one."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class LogNormal:
         return np.log(2) - np.log(2 * np.pi) / 2 - np.log(self.sd) - np.log(tau) - z**2 / 2
 
     def quantile(self, p: np.ndarray) -> np.ndarray:
-        with np.errstate(over="ignore"):  # infinite where no number is large enough
+        with np.errstate(over="ignore"):  # infinite on overflow
             return np.exp((self.mean + self.sd * scipy.special.ndtri(p)) / 2)
 
     def scaled(self, factor: float) -> LogNormal:
@@ -180,7 +180,7 @@ class LogT:
         return np.log(2) + constant - np.log(self.scale) - np.log(tau) + kernel
 
     def quantile(self, p: np.ndarray) -> np.ndarray:
-        with np.errstate(over="ignore"):  # infinite where no number is large enough
+        with np.errstate(over="ignore"):  # infinite on overflow
             return np.exp((self.location + self.scale * scipy.special.stdtrit(self.df, p)) / 2)
 
     def scaled(self, factor: float) -> LogT:
@@ -222,7 +222,7 @@ def half_cauchy(scale: float) -> HalfCauchy:
 
 
 def uniform(lower: float, upper: float | None = None) -> Uniform:
-    """Make the uniform prior of tau between two bounds; one number alone is the upper one.
+    """Make the uniform prior of tau between two bounds; a single number is the upper bound.
 
     Raises
     ------

@@ -1,9 +1,10 @@
-"""Integrals over standard deviations: the trapezoidal rule where everything falls off doubly exponentially.
+"""Integrals over standard deviations by the trapezoidal rule, on an axis with double-exponential tails.
 
-An axis ``s`` runs over the real line; ``y = centre + spread * c * sinh(s / c)`` is log tau, or the logit of tau's place
-between two bounds. Smooth integrands then have double-exponential tails, for which the trapezoidal rule with step h
-converges like ``exp(-a / h)``: halving the step squares the error (Takahasi & Mori 1974; Trefethen & Weideman 2014).
-Its nodes also give the distribution function at any point, by integrating the sinc interpolant (Stenger 1993, ch. 4).
+An axis ``s`` runs over the real line; ``y = centre + spread * c * sinh(s / c)`` is log tau, or the logit of tau's
+position between two bounds. Smooth integrands then have double-exponential tails, for which the trapezoidal rule with
+step h converges like ``exp(-a / h)``: halving the step squares the error (Takahasi & Mori 1974; Trefethen &
+Weideman 2014). Its nodes also give the distribution function at any point, by integrating the sinc interpolant
+(Stenger 1993, ch. 4).
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ import scipy
 from psps_paper.bayes.priors import TauPrior
 from psps_paper.errors import ConvergenceError
 
-# For one axis and for two, the change on doubling the nodes at which a fit stops; the change at which it may stop where
-# doubling no longer helps, because of rounding or of a tail beyond LARGEST_LOG; the finest step.
+# For one axis and for two: the change on doubling the nodes at which a fit stops; the change at which it may stop if
+# doubling no longer helps, because of rounding or of a tail beyond LARGEST_LOG; and the finest step.
 TOLERANCE, ACCEPTED, FINEST = (1e-12, 1e-9), 1e-8, 2.0**-9
 FIRST_STEP, REACH = 1.0, 24.0
-NEGLIGIBLE = (45.0, 34.0)  # log density below the largest that counts as nothing
-LARGEST_LOG = 340.0  # squares of exp(340) are still numbers
+NEGLIGIBLE = (45.0, 34.0)  # log densities this far below the largest are neglected
+LARGEST_LOG = 340.0  # exp(340) can still be squared
 LARGEST_LOGIT = 30.0
-# The axis is nearly straight over this many SDs of y on either side, and reaches far beyond.
+# The axis is nearly linear over this many SDs of y on either side, and extends far beyond.
 STRAIGHT = 3.0
 CRUDE = 41
 
@@ -40,21 +41,21 @@ class Axis:
     largest: float = LARGEST_LOG
 
     def at(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """tau, and the log of its derivative by s."""
+        """Return tau and the log of its derivative with respect to s."""
         y = self.centre + self.spread * STRAIGHT * np.sinh(s / STRAIGHT)
         tau, slope = self.at_unscaled(np.clip(y, -LARGEST_LOG, LARGEST_LOG))
         slope = np.where((y < -LARGEST_LOG) | (y > self.largest), -np.inf, slope)
         return tau, slope + np.log(self.spread) + np.log(np.cosh(s / STRAIGHT))
 
     def at_unscaled(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """tau, and the log of its derivative by y."""
+        """Return tau and the log of its derivative with respect to y."""
         if np.isinf(self.upper):
             return self.lower + np.exp(y), y
         width = self.upper - self.lower
         return self.lower + width * scipy.special.expit(y), np.log(width) - np.logaddexp(0, y) - np.logaddexp(0, -y)
 
     def unscaled(self, tau: np.ndarray) -> np.ndarray:
-        """y of tau."""
+        """Convert tau to y."""
         tau = np.clip(tau, self.lower, self.upper)
         with np.errstate(divide="ignore"):
             if np.isinf(self.upper):
@@ -62,23 +63,24 @@ class Axis:
             return np.log(tau - self.lower) - np.log(self.upper - tau)
 
     def back(self, tau: np.ndarray) -> np.ndarray:
-        """s of tau."""
+        """Convert tau to s."""
         return STRAIGHT * np.arcsinh((self.unscaled(tau) - self.centre) / (STRAIGHT * self.spread))
 
 
 def place_axes(
     log_density: Callable, priors: list[TauPrior], guesses: list[tuple[float, float]], largest: list[float]
 ) -> list[Axis]:
-    """Axes whose centre and spread are the mean and SD of y over a grid that closes in on the mass.
+    """Place axes with the mean and SD of y as centre and spread, over a grid that closes in on the mass.
 
     Parameters
     ----------
     log_density : callable
-        Of one array a prior, all of one shape: log of likelihood times priors at values of the standard deviations.
+        Takes one array per prior, all of the same shape, with values of the standard deviations; returns the log of
+        likelihood times priors.
     guesses : list of (float, float)
-        For each, values between which the likelihood changes.
+        For each axis, two values between which the likelihood changes.
     largest : list of float
-        For each, the value beyond which nothing is computed.
+        For each axis, the value beyond which nothing is computed.
     """
     axes = [Axis(*prior.bounds) for prior in priors]
     axes = [
@@ -116,19 +118,19 @@ def place_axes(
 
 @dataclass(frozen=True, eq=False)
 class Nodes:
-    """Nodes of the rule.
+    """Nodes of the trapezoidal rule.
 
     Attributes
     ----------
     values : ndarray [axes x n]
         The standard deviations.
     weight : ndarray [n]
-        Posterior weights, sum 1.
+        Posterior weights, with sum 1.
     carried : tuple of ndarray [n x ...]
-        What the integrand gives beside its logarithm.
+        Further results of the integrand, beside its logarithm.
     log_integral : float
     steps : ndarray [axes x n] of int
-        Place of each node on each axis, in units of ``step``.
+        Position of each node on each axis, in units of ``step``.
     step : float
     """
 
@@ -141,16 +143,16 @@ class Nodes:
 
 
 def integrate(integrand: Callable, axes: list[Axis], summaries: Callable, moment: int) -> tuple[Nodes, float]:
-    """Halve the step until no summary changes.
+    """Halve the step until the summaries converge.
 
     Parameters
     ----------
     integrand : callable
-        Of one array [n] a standard deviation: the log density [n], and a tuple of arrays [n x ...] to carry along.
+        Takes one array [n] per standard deviation; returns the log density [n] and a tuple of arrays [n x ...] to keep.
     summaries : callable
-        Of :class:`Nodes`: the numbers that must settle, each scaled so that an absolute change makes sense.
+        Takes :class:`Nodes`; returns the numbers that must converge, scaled so that absolute changes are meaningful.
     moment : int
-        Order of the highest moment of the first standard deviation that is asked for; the nodes reach as far as that.
+        Order of the highest moment of the first standard deviation needed; the nodes extend far enough for it.
 
     Returns
     -------
@@ -160,7 +162,7 @@ def integrate(integrand: Callable, axes: list[Axis], summaries: Callable, moment
     Raises
     ------
     ConvergenceError
-        They don't settle.
+        The summaries do not converge.
     """
     step, size = FIRST_STEP, round(REACH / FIRST_STEP)
     log, index, carried = _evaluate(integrand, axes, _lattice([(-size, size)] * len(axes)), step)
@@ -183,8 +185,8 @@ def integrate(integrand: Callable, axes: list[Axis], summaries: Callable, moment
         log, index = np.concatenate([log, more]), np.concatenate([index, new], axis=1)
         carried = tuple(np.concatenate(both) for both in zip(carried, added, strict=True))
     raise ConvergenceError(
-        f"the integral over tau did not settle: it changed by {change:.1e} on the last doubling of its nodes; "
-        "does the prior of tau reach beyond what double precision holds?"
+        f"the integral over tau did not converge: it changed by {change:.1e} on the last doubling of its nodes; "
+        "does the prior of tau extend beyond double precision?"
     )
 
 
@@ -202,7 +204,7 @@ def _evaluate(integrand: Callable, axes: list[Axis], index: np.ndarray, step: fl
 
 
 def _matters(axes: list[Axis], log: np.ndarray, index: np.ndarray, step: float, moment: int) -> np.ndarray:
-    """Nodes with a share of the integral, or of the moment's."""
+    """Return which nodes contribute to the integral, or to the moment's."""
     with np.errstate(divide="ignore"):
         far = log + moment * np.log(axes[0].at(step * index[0])[0]) if moment else log
     least = NEGLIGIBLE[len(axes) - 1]
@@ -210,14 +212,14 @@ def _matters(axes: list[Axis], log: np.ndarray, index: np.ndarray, step: float, 
 
 
 def _span(index: np.ndarray, kept: np.ndarray) -> tuple[int, int]:
-    """Where there is anything, and one step beyond."""
+    """Return the range of kept nodes, and one step beyond."""
     there = index[kept]
     return int(there.min()) - 1, int(there.max()) + 1
 
 
 def _rule(axes: list[Axis], log: np.ndarray, index: np.ndarray, carried: tuple, step: float, moment: int) -> Nodes:
     kept = np.flatnonzero(_matters(axes, log, index, step, moment))
-    # In order, so that quasi-random points meet a smooth function of the node.
+    # In order, so that quasi-random points see a smooth function of the node.
     kept = kept[np.lexsort(index[::-1, kept])]
     log, index = log[kept], index[:, kept]
     weight = np.exp(log - log.max())
@@ -234,14 +236,14 @@ def _rule(axes: list[Axis], log: np.ndarray, index: np.ndarray, carried: tuple, 
 
 
 def cumulative(axis: Axis, rule: Nodes, tau: np.ndarray, which: int = 0) -> np.ndarray:
-    """Distribution function of one standard deviation at any points, from the nodes alone."""
+    """Compute the distribution function of one standard deviation at any points from the nodes."""
     place = axis.back(np.asarray(tau, float))[..., None] / rule.step
     offset = np.pi * (place - rule.steps[which])
     return np.clip((0.5 + scipy.special.sici(offset)[0] / np.pi) @ rule.weight, 0.0, 1.0)
 
 
 def quantile(axis: Axis, rule: Nodes, p: float, which: int = 0) -> float:
-    """Inverse of :func:`cumulative`, by Brent's method on the axis."""
+    """Invert :func:`cumulative` by Brent's method on the axis."""
     steps = rule.steps[which]
     low, high = rule.step * (steps.min() - 1), rule.step * (steps.max() + 1)
 
@@ -256,7 +258,7 @@ def quantile(axis: Axis, rule: Nodes, p: float, which: int = 0) -> float:
 
 
 def sinc_density(axis: Axis, rule: Nodes, tau: np.ndarray, which: int = 0) -> np.ndarray:
-    """Density of one standard deviation at any points, from the nodes alone."""
+    """Compute the density of one standard deviation at any points from the nodes."""
     s = axis.back(tau)
     with np.errstate(invalid="ignore"):
         on_axis = np.sinc(s[..., None] / rule.step - rule.steps[which]) @ rule.weight / rule.step

@@ -13,18 +13,18 @@ REPLICATES = 16
 
 
 def direction(desirable: Desirable) -> float:
-    """1 where higher is better, -1 where lower is."""
+    """Return 1 if higher is better, -1 if lower is."""
     if desirable not in ("lower", "higher"):
         raise ValueError(f"desirable={desirable!r}: expected 'lower' or 'higher'")
     return 1.0 if desirable == "higher" else -1.0
 
 
 def both_positive(h: np.ndarray, k: np.ndarray, rho: np.ndarray) -> np.ndarray:
-    """P(X > -h, Y > -k) of standard normals with correlation rho, by Owen's T.
+    """Compute P(X > -h, Y > -k) for standard normals with correlation rho, by Owen's T.
 
     Source: Owen 1956, eq. 2.1.
     """
-    # Owen's formula divides by h and k; this close to 0 the probability is the same to the last digit.
+    # Owen's formula divides by h and k; this close to 0 the probability is unchanged in double precision.
     h, k = (np.where(np.abs(value) < 1e-150, 1e-150, value) for value in (h, k))
     root = np.sqrt((1 - rho) * (1 + rho))
     with np.errstate(divide="ignore"):
@@ -35,7 +35,7 @@ def both_positive(h: np.ndarray, k: np.ndarray, rho: np.ndarray) -> np.ndarray:
 
 
 def exact(weight: np.ndarray, mean: np.ndarray, covariance: np.ndarray) -> np.ndarray:
-    """Rank probabilities of two or three treatments.
+    """Compute exact rank probabilities of two or three treatments.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def exact(weight: np.ndarray, mean: np.ndarray, covariance: np.ndarray) -> np.nd
 def quasi_random(
     weight: np.ndarray, mean: np.ndarray, covariance: np.ndarray, *, draws: int, seed: int
 ) -> tuple[np.ndarray, float]:
-    """Rank probabilities of any number of treatments by randomised Sobol points; and the largest standard error.
+    """Estimate rank probabilities of any number of treatments by randomised Sobol points, with the largest error.
 
     Source: Owen 1997 (scrambled nets); the error is that of the mean of independent randomisations.
     """
@@ -82,7 +82,7 @@ def quasi_random(
     if each < 1:
         raise ValueError(f"draws={draws!r}: expected a whole number (int) of at least {REPLICATES}")
     n = mean.shape[1]
-    # A symmetric root of the covariance, which is singular: the reference is zero in every draw.
+    # A symmetric square root, because the covariance is singular: the reference is zero in every draw.
     values, vectors = np.linalg.eigh(covariance)
     root = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
     edges = np.cumsum(weight)
@@ -91,7 +91,7 @@ def quasi_random(
         sobol = qmc.Sobol(n, seed=np.random.default_rng([seed, replicate]))
         points = sobol.random_base2(int(np.ceil(np.log2(each))))[:each]
         node = np.minimum(np.searchsorted(edges / edges[-1], points[:, 0]), len(weight) - 1)
-        # The smallest root is zero, so one coordinate less than treatments is enough.
+        # The smallest eigenvalue is zero, so one coordinate fewer than treatments suffices.
         z = np.zeros((each, n))
         z[:, 1:] = scipy.special.ndtri(np.clip(points[:, 1:], 1e-16, 1 - 1e-16))
         effects = np.empty((each, n))

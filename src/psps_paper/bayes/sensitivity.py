@@ -1,4 +1,4 @@
-"""What a prior does: the posterior of tau beside it, and conclusions as its scale changes."""
+"""Sensitivity to the prior: prior and posterior of tau, and conclusions as the prior's scale changes."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ FACTORS = tuple(2.0 ** (k / 2) for k in range(-6, 7))
 
 
 def tau_curve(post: Posterior, points: int = 201) -> pd.DataFrame:
-    """Prior and posterior density of tau.
+    """Tabulate the prior and posterior density of tau.
 
     Parameters
     ----------
     post : Posterior
         With ``effects="exchangeable"``.
     points : int
-        At least 2, evenly spaced from near the lower bound of tau to its 99.5 % posterior quantile.
+        Number of points, at least 2, evenly spaced from near the lower bound of tau to its 99.5 % posterior quantile.
 
     Returns
     -------
     DataFrame [tau, prior, posterior, below]
-        Densities, and the posterior probability of tau up to there.
+        Densities, and the posterior probability of a tau up to this value.
 
     Raises
     ------
@@ -62,25 +62,25 @@ def prior_sensitivity(
     factors: Iterable[float] = FACTORS,
     **options,
 ) -> pd.DataFrame:
-    """Conclusions under priors of tau that are narrower and wider by known factors.
+    """Evaluate conclusions under priors of tau that are narrower or wider by given factors.
 
     Parameters
     ----------
     contrasts, tau_prior
         As in :func:`fit_bayes`; ``options`` are its other arguments.
     pairs : iterable of (str, str)
-        Each a conclusion: the first treatment is better than the second by more than the margin.
+        Each pair is a conclusion: the first treatment is better than the second by more than the margin.
     desirable : {"lower", "higher"}
     margin : float
         In the outcome's unit.
     factors : iterable of float
-        Of the prior's scale, above 0.
+        Factors of the prior's scale, above 0.
 
     Returns
     -------
     DataFrame [treat1, treat2, factor, prior, tau_median, te, lower, upper, probability, probability_new]
-        One row a conclusion and factor; ``probability`` is that of the conclusion, ``probability_new`` the same for the
-        effect in a new study.
+        One row per conclusion and factor; ``probability`` is the probability of the conclusion, ``probability_new`` the
+        same for the effect in a new study.
 
     Raises
     ------

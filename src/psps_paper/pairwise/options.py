@@ -318,8 +318,8 @@ def tau2_interval(
     te, se : array (k,)
         At least two studies.
     method : {"QP", "BJ", "J", "PL"}
-        "QP": Q-profile. "BJ", "J": the exact distribution of Q with weights 1 / se^2 (Biggerstaff and Jackson) or 1 / se
-        (Jackson). "PL": profile likelihood, ML or REML according to ``tau2``.
+        "QP": Q-profile. "BJ", "J": the exact distribution of Q with weights 1 / se^2 (Biggerstaff and Jackson) or
+        1 / se (Jackson). "PL": profile likelihood, ML or REML according to ``tau2``.
     tau2 : str
         Estimator of tau2 itself; "PL" needs "ML" or "REML".
     level : float

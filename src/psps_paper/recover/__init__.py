@@ -1,4 +1,4 @@
-"""What printed numbers imply: the inverse problem under rounding."""
+"""Inference from printed numbers: the inverse problem under rounding."""
 
 from psps_paper.recover.contrasts import Recovery, recover_contrasts
 from psps_paper.recover.i2 import df_from_i2_interval, i2_interval, q_interval

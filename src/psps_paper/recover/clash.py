@@ -14,9 +14,9 @@ from psps_paper.recover.tree import _Tree
 def _satisfied(
     tree: _Tree, subset: Iterable[int], rows: Sequence[int], near: np.ndarray | None
 ) -> tuple[set[int], np.ndarray] | None:
-    """Rows that hold at a point found to satisfy ``subset``, and all points found; None if there are none.
+    """Find points that satisfy ``subset``; return the rows that hold at one of them, and the points, or None.
 
-    Searched everywhere or, quickly, from the points ``near``.
+    The search covers the whole region or, quickly, starts from the points ``near``.
     """
     region = _Region(tree, subset)
     cloud, misfit = region.explore(near)
@@ -34,10 +34,10 @@ def _smallest_clash(
     rows: Sequence[int],
     satisfied: Callable[[Iterable[int], np.ndarray | None], tuple[set[int], np.ndarray | None] | None],
 ) -> list[int]:
-    """Smallest subset of ``rows`` that cannot hold together, by implicit hitting sets.
+    """Find the smallest subset of ``rows`` that cannot hold together, by implicit hitting sets.
 
-    Every clash meets the complement of every satisfiable set; the smallest set that meets all complements
-    found so far is either a clash (then the smallest) or yields a new complement.
+    Every clash intersects the complement of every satisfiable set. The smallest set that intersects all complements
+    found so far is either a clash, and then the smallest one, or yields a new complement.
 
     Source: Ignatiev, Previti, Liffiton & Marques-Silva 2015, CP, "Smallest MUS extraction".
     """

@@ -1,8 +1,8 @@
-"""What printed results imply: the inverse problem under rounding.
+"""Inference from printed results: the inverse problem under rounding.
 
-A printed value is an interval of half a unit in its last digit. On a tree network the pooled contrasts of
-the edges determine everything else (contrasts, z, p, confidence limits, P-scores), so all printed values
-together confine the edges' (te, se) to a region; this module finds its extent, or the values that clash.
+A printed value stands for an interval of half a unit in its last digit either way. In a tree network the pooled
+contrasts of the edges determine all other results (contrasts, z, p, confidence limits, P-scores), so the printed
+values together confine the edges' (te, se) to a region. This module finds its extent, or the values that clash.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from psps_paper.recover.tree import Quantity, _Tree
 
 @dataclass(frozen=True)
 class Recovery:
-    """What a set of printed values implies for a tree network.
+    """The implications of a set of printed values for a tree network.
 
     Attributes
     ----------
@@ -31,23 +31,23 @@ class Recovery:
         Whether some pooled network agrees with every printed value.
     treatments : list of str
     bounds : pandas.DataFrame
-        One row a pair of treatments (edges first): ``treat1, treat2, edge`` and, for each of te, se, lower,
-        upper, z and p, ``<name>_low`` and ``<name>_high``; infinite where the print leaves it open. Empty if
+        One row per pair of treatments (edges first): ``treat1, treat2, edge`` and, for each of te, se, lower,
+        upper, z and p, ``<name>_low`` and ``<name>_high``; infinite where the printed values set no bound. Empty if
         not feasible.
     solution : pandas.DataFrame
-        ``treat1, treat2, te, se`` of each edge at the point whose largest rounding residual is smallest;
-        ready for ``network_from_pooled``. If not feasible, the nearest miss.
+        ``treat1, treat2, te, se`` of each edge at the point whose largest rounding residual is smallest,
+        as input for ``network_from_pooled``. If not feasible, the point nearest to agreement.
     residual : float
-        That largest residual in half-units of the last printed digit: up to 1 agrees with the print.
+        That largest residual in half-units of the last printed digit; up to 1 agrees with the printed values.
     at_boundary : bool
-        Whether the print can hold only at the boundary of rounding: feasible, but at every point some exact value
-        ends in a 5 that had to be rounded the right way (``residual`` is 1 up to the search's precision). Then
-        "feasible" rests on rounding intervals that include both ends; a wrong digit is as good an explanation.
+        Whether the printed values agree only at the boundary of rounding: feasible, but at every point some exact value
+        ends in a 5 that had to be rounded in the right direction (``residual`` is 1 up to the search's precision).
+        "Feasible" then relies on rounding intervals that include both ends, and a wrong digit is just as plausible.
     clashes : pandas.DataFrame
         The rows of ``printed`` that form the smallest set that cannot hold together; empty if feasible.
     tau2_low, tau2_high : float
-        Range of the between-study variance left by the print and, where ``edges`` has the number of
-        estimates, by tau2 <= estimates x se^2 of each edge. NaN if neither is known.
+        Range of the between-study variance that agrees with the printed values and, if ``edges`` has the number of
+        estimates, with tau2 <= estimates x se^2 of each edge. NaN if neither is known.
     df : tuple of int
         Degrees of freedom of Q consistent with the printed I2 and its interval; empty if none was printed.
     """
@@ -68,7 +68,7 @@ class Recovery:
 
     @property
     def conclusion(self) -> str:
-        """In words: whether the printed values agree with each other."""
+        """Whether the printed values agree with each other, in words."""
         if self.at_boundary:
             return "agrees only at the boundary of rounding"
         return "agrees within rounding" if self.feasible else f"{len(self.clashes)} printed values clash"
@@ -81,27 +81,27 @@ def recover_contrasts(
     desirable: Desirable,
     level: float = 0.95,
 ) -> Recovery:
-    """Pooled contrasts and SEs of a tree network that agree with every printed value at once.
+    """Find the pooled contrasts and SEs of a tree network that agree with every printed value at once.
 
     Parameters
     ----------
     printed : pandas.DataFrame
-        One row a printed value: ``quantity`` (te, lower, upper, z, p, p_score, tau2, i2, i2_lower, i2_upper),
+        One row per printed value: ``quantity`` (te, lower, upper, z, p, p_score, tau2, i2, i2_lower, i2_upper),
         ``treat1, treat2`` (a P-score has ``treat1`` or ``treatment`` only; tau2 and I2 have none), ``value``
-        (I2 as a fraction), ``decimals`` (printed digits after the point, of the fraction for I2) and
+        (I2 as a fraction), ``decimals`` (printed digits after the decimal point; for I2, of the fraction) and
         ``relation`` (=, <, >; default =). te is treat1 minus treat2.
     edges : pandas.DataFrame or iterable of (treat1, treat2)
-        The direct comparisons; they must form a tree. A column ``estimates`` (number of estimates of each
+        The direct comparisons, which must form a tree. A column ``estimates`` (number of estimates of each
         comparison) adds the constraint tau2 <= estimates x se^2.
     desirable : {"lower", "higher"}
-        Direction that is good for the patient; only P-scores depend on it.
+        The direction that is better for the patient; only P-scores depend on it.
     level : float
-        Level of the printed confidence intervals (normal quantile).
+        Level of the printed confidence intervals, which are normal.
 
     Returns
     -------
     Recovery
-        Bounds of te, se, confidence limits, z and p of every pair; a central solution; or the clashing values.
+        Bounds for te, se, confidence limits, z and p of every pair, and a central solution; or the clashing values.
 
     Raises
     ------
@@ -111,8 +111,8 @@ def recover_contrasts(
     Notes
     -----
     Edges of a tree without multi-arm loops are independent, so var(path) is the sum of its edges' variances.
-    The region is searched from many starts (batched Levenberg-Marquardt) and each bound is optimised by SLSQP;
-    bounds are extremes of points verified to agree with the print, so they are never wider than the truth.
+    The region is searched from many starts (batched Levenberg-Marquardt), and each bound is optimised by SLSQP.
+    Bounds are extremes over points verified to agree with the printed values, so they are never too wide.
 
     Source: Rücker & Schwarzer 2015 for P-scores.  Checked against: 500 rounded random star networks and
     netmeta's output for tests/oracles/star_demo.json.
@@ -165,10 +165,10 @@ def implied_without(
     desirable: Desirable,
     level: float = 0.95,
 ) -> tuple[float, float]:
-    """Interval that all other printed values imply for the printed value in ``row`` (its index label).
+    """Find the interval that all other printed values imply for the printed value in ``row`` (its index label).
 
-    NaN where the other values already clash. Parameters as in :func:`recover_contrasts`. For I2 rows the
-    interval follows from the degrees of freedom that the other I2 rows leave.
+    NaN if the other values already clash. Parameters as in :func:`recover_contrasts`. For I2 rows the
+    interval follows from the degrees of freedom consistent with the other I2 rows.
     """
     rows, frame = _check_printed(printed), _check_edges(edges)
     position = rows.index.get_loc(row)
@@ -204,13 +204,13 @@ def leave_one_out(
     desirable: Desirable,
     level: float = 0.95,
 ) -> pd.DataFrame:
-    """Each printed value beside the interval that all the others imply for it.
+    """Compare each printed value with the interval that all the others imply for it.
 
     Returns
     -------
     pandas.DataFrame
         The rows of ``printed`` with ``printed_low, printed_high, implied_low, implied_high, agrees``:
-        ``agrees`` says whether the two intervals meet (False where the others already clash).
+        ``agrees`` is True if the two intervals overlap (False if the other values already clash).
     """
     rows = _check_printed(printed)
     out = []
@@ -242,7 +242,7 @@ def _bounds_table(tree: _Tree, region: _Region, cloud: np.ndarray) -> pd.DataFra
             elif name != "z":
                 low, high = (-np.inf if low <= -0.999 * te_edge else low), (np.inf if high >= 0.999 * te_edge else high)
             elif open_te.any() or row["se_low"] == 0:
-                # without an end to te or se there is none to z on that side
+                # if te or se is unbounded, z is unbounded on that side
                 low, high = (low if low > 0 else -np.inf), (high if high < 0 else np.inf)
             row[f"{name}_low"], row[f"{name}_high"] = float(low), float(high)
         row["p_low"], row["p_high"] = _p_range(row["z_low"], row["z_high"])

@@ -1,4 +1,4 @@
-"""What a printed I2 with its interval implies: degrees of freedom and Q."""
+"""Inference from a printed I2 with its interval: degrees of freedom and Q."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MAX_DF = 1000
 
 
 def i2_interval(q, df: int, level: float = 0.95):
-    """I2 and its test-based limits (fractions) from Q at ``df``: the engine's, under the name used for printed I2.
+    """Compute I2 and its test-based limits (fractions) from Q at ``df``, by the engine's formula.
 
     Source: Higgins & Thompson 2002, Stat Med 21:1539.  Checked against: netmeta 2.8-2.
     """
@@ -22,7 +22,7 @@ def i2_interval(q, df: int, level: float = 0.95):
 def df_from_i2_interval(
     i2: float, lower: float, upper: float, decimals: int = 3, *, level: float = 0.95
 ) -> tuple[int, ...]:
-    """Degrees of freedom of Q consistent with a printed I2 and its test-based interval.
+    """Find the degrees of freedom of Q consistent with a printed I2 and its test-based interval.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def df_from_i2_interval(
 
 
 def q_interval(printed: pd.DataFrame, df: int, level: float = 0.95) -> tuple[float, float]:
-    """Range of Cochran's Q that prints as the given I2 rows at ``df``; NaN if there is none."""
+    """Find the range of Cochran's Q that prints as the given I2 rows at ``df``; NaN if there is none."""
     rows = _check_printed(printed)
     limits = {
         row["quantity"]: rounding_interval(row["value"], row["decimals"], row["relation"])
@@ -64,12 +64,12 @@ def q_interval(printed: pd.DataFrame, df: int, level: float = 0.95) -> tuple[flo
 
 
 def _i2_grid(rows: pd.DataFrame, level: float):
-    """I2 and its limits on a fine grid of I2 for each df [df x grid], and where they fit all ``rows``."""
+    """Compute I2 and its limits on a fine grid of I2 for each df [df x grid], and where they fit all ``rows``."""
     limits = {
         row["quantity"]: rounding_interval(row["value"], row["decimals"], row["relation"]) for _, row in rows.iterrows()
     }
     low, high = limits.get("i2", (0.0, 0.9999))
-    # without a printed I2 the grid must cover all of it, so fewer df are tried
+    # without a printed I2 the grid must cover its whole range, so fewer df are tried
     share = np.linspace(max(low, 0.0), min(high, 0.9999), 41 if "i2" in limits else 5001)
     df = np.arange(2, (_MAX_DF if "i2" in limits else 200) + 1)
     values = dict(zip(I2_QUANTITIES, i_squared(df[:, None] / (1 - share), df[:, None], level), strict=True))

@@ -1,4 +1,4 @@
-"""Optimisers that move many points at once; the first axis of every array is the point."""
+"""Optimisers for many points at once; the first axis of every array is the point."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ def levenberg_marquardt(
     steps: int,
     enough: int,
 ) -> np.ndarray:
-    """Points near x with small sums of squared residuals.
+    """Find points near x with small sums of squared residuals.
 
     Parameters
     ----------
     residuals : callable
-        Residuals [b x K] at points [b x n], and their Jacobian [b x K x n].
+        Takes points [b x n]; returns residuals [b x K] and their Jacobian [b x K x n].
     x : ndarray [B x n]
     low, high : ndarray [n]
         Bounds of each coordinate.
     longest : ndarray [n]
         Longest step of each coordinate.
     steps, enough : int
-        Stops after so many steps, or when so many points have no residual left.
+        Stop after this many steps, or when this many points have zero residuals.
 
     Source: Nocedal & Wright 2006, Numerical Optimization, section 10.3.
     """
@@ -63,7 +63,7 @@ def levenberg_marquardt(
 
 @dataclass(frozen=True, eq=False)
 class _Iterates:
-    """Points of b problems, and what the method knows at each."""
+    """Points of b problems, with the state of the method at each."""
 
     index: np.ndarray  # which of the problems, [b]
     x: np.ndarray  # [b x n]
@@ -78,29 +78,29 @@ class _Iterates:
         return _Iterates(*(getattr(self, field.name)[kept] for field in fields(self)))
 
     def stationarity(self) -> np.ndarray:
-        """By how much each point misses the first-order conditions."""
+        """Compute how far each point is from the first-order conditions."""
         return np.abs(self.gradient - (self.dual[:, None] @ self.slope)[:, 0]).max(axis=1)
 
     def gap(self) -> np.ndarray:
-        """Complementarity: the sum of dual times slack."""
+        """Compute the complementarity: the sum of dual times slack."""
         return (self.dual * self.slack).sum(axis=1)
 
 
 def interior_point(
     problem: Problem, x: np.ndarray, unit: np.ndarray, direction: np.ndarray, *, steps: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Smallest (or greatest) values of B objectives under constraints, from points inside.
+    """Minimise or maximise B objectives under constraints, from interior points.
 
-    A primal-dual interior-point method without second derivatives: for extremes that are mostly corners, where the
-    constraints alone determine the steps.
+    A primal-dual interior-point method without second derivatives. It suits extremes that are mostly corners, where
+    the constraints alone determine the steps.
 
     Parameters
     ----------
     problem : callable
-        At points [b x n] of the problems with these numbers [b]: gradients [b x n], slacks [b x c] and slopes of the
-        slacks [b x c x n], by coordinates in units of ``unit``.
+        Takes points [b x n] and the numbers of their problems [b]; returns gradients [b x n], slacks [b x c] and slopes
+        of the slacks [b x c x n], with respect to coordinates in units of ``unit``.
     x, unit : ndarray [B x n]
-        Starts, and the scale of their coordinates.
+        Starting points, and the scale of their coordinates.
     direction : ndarray [B]
         1 to minimise, -1 to maximise.
     steps : int
@@ -109,7 +109,7 @@ def interior_point(
     -------
     ndarray [B x n]
     ndarray of bool [B]
-        Whether the point is proven to be an optimum. Starts that are not inside stay where they are, unproven.
+        Whether the point is proven to be an optimum. Starts that are not interior stay unchanged and unproven.
 
     Source: Nocedal & Wright 2006, Numerical Optimization, ch. 19.
     """
@@ -132,7 +132,7 @@ def interior_point(
 
 
 def _step(now: _Iterates, problem: Problem, unit: np.ndarray, weight: np.ndarray) -> _Iterates:
-    """One Newton step of each point, taken where it stays inside; the barrier is lowered where the step was long."""
+    """Take one Newton step from each point if it stays interior; lower the barrier after long steps."""
     slack, slope, dual, barrier = now.slack, now.slope, now.dual, now.barrier
     pull = slope.swapaxes(1, 2)
     normal = pull @ (slope * (dual / slack)[:, :, None])

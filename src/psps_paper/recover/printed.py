@@ -1,4 +1,4 @@
-"""Printed values as intervals of rounding."""
+"""Printed values as rounding intervals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RELATIONS = ("=", "<", ">")
 
 
 def rounding_interval(value: float, decimals: int, relation: str = "=") -> tuple[float, float]:
-    """Interval of the exact values that print as ``value``: half a unit in the last digit, or a printed bound."""
+    """Return the interval of exact values that print as ``value``: half a unit either way, or a printed bound."""
     if relation == "<":
         return -np.inf, float(value)
     if relation == ">":
@@ -26,12 +26,12 @@ def rounding_interval(value: float, decimals: int, relation: str = "=") -> tuple
 
 
 def _check_printed(printed: pd.DataFrame) -> pd.DataFrame:
-    """Validated copy with columns quantity, treat1, treat2, value, decimals, relation and the caller's index."""
+    """Return a validated copy: quantity, treat1, treat2, value, decimals, relation, with the caller's index."""
     missing = {"quantity", "value", "decimals"} - set(printed.columns)
     if missing:
         raise ValueError(f"printed: missing column(s) {sorted(missing)}")
     if printed.empty:
-        raise ValueError("printed: no rows; at least one printed value is needed")
+        raise ValueError("printed: no rows; expected at least one printed value")
     rows = printed.copy()
     if "relation" not in rows:
         rows["relation"] = "="
@@ -53,7 +53,7 @@ def _check_printed(printed: pd.DataFrame) -> pd.DataFrame:
 
 
 def _broken_cell(row: pd.Series) -> tuple[str, str] | None:
-    """The first column of a printed row that holds what it must not, and what was expected."""
+    """Return the first invalid column of a printed row, and the values expected there."""
     quantity = row["quantity"]
     if quantity not in QUANTITIES:
         return "quantity", f"one of {', '.join(QUANTITIES)}"
@@ -76,7 +76,7 @@ def _broken_cell(row: pd.Series) -> tuple[str, str] | None:
 
 
 def _float(value: object) -> float:
-    """A number, or NaN for what is none."""
+    """Convert to float; NaN if the value is not a number."""
     try:
         return float(value)
     except (TypeError, ValueError):
@@ -96,5 +96,5 @@ def _check_edges(edges) -> pd.DataFrame:
     graph.add_edges_from(zip(frame["treat1"], frame["treat2"], strict=True))
     if len(frame) == 0 or graph.number_of_edges() != len(frame) or not nx.is_tree(graph):
         pairs = ", ".join(f"{a}-{b}" for a, b in zip(frame["treat1"], frame["treat2"], strict=True))
-        raise ValueError(f"edges: a tree is expected (connected, no loop, no repeated pair); got {pairs or 'no edge'}")
+        raise ValueError(f"edges: {pairs or 'no edge'}; expected a tree (connected, no loops, no repeated pairs)")
     return frame

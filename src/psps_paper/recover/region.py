@@ -1,4 +1,4 @@
-"""The region of pooled networks that agree with print, and its extremes."""
+"""The region of pooled networks that agree with the printed values, and its extremes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from psps_paper.recover.optimise import interior_point, levenberg_marquardt
 from psps_paper.recover.printed import CONTRAST_QUANTITIES, I2_QUANTITIES, Desirable, _check_edges, _check_printed
 from psps_paper.recover.tree import Quantity, _Functions, _Tree
 
-_TOLERANCE = 1e-6  # a constraint may be missed by this share of its rounding half-width, and a limit met within it
+_TOLERANCE = 1e-6  # constraints and limits hold within this proportion of the rounding half-width
 _STARTS = 160
 
 
@@ -27,26 +27,26 @@ class Limits:
     half: np.ndarray
 
     def over(self, g: np.ndarray) -> np.ndarray:
-        """By how many half-units each quantity is outside its interval, negative inside (B x K)."""
+        """Compute by how many half-units each quantity is outside its interval, negative inside (B x K)."""
         return np.maximum(g - self.high, self.low - g) / self.half
 
     def misfit(self, g: np.ndarray) -> np.ndarray:
-        """Largest residual in half-units: <= 1 inside the rounding intervals (B,)."""
+        """Compute the largest residual in half-units: <= 1 inside the rounding intervals (B,)."""
         return 1.0 + self.over(g).max(axis=1)
 
     def residuals(self, g: np.ndarray) -> np.ndarray:
-        """By how many half-units each quantity is above (below: negative) its interval, 0 inside (B x K)."""
+        """Compute by how many half-units each quantity is above (below: negative) its interval, 0 inside (B x K)."""
         return (np.maximum(g - self.high, 0) - np.maximum(self.low - g, 0)) / self.half
 
     def inset(self) -> Limits:
-        """A little narrower."""
+        """Return slightly narrower limits."""
         width = np.where(np.isfinite(self.high - self.low), self.high - self.low, 0.2 * self.half)
         inset = 0.1 * np.minimum(width, self.half)
         return replace(self, low=self.low + inset, high=self.high - inset)
 
     @cached_property
     def _ends(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Of the finite ends: the quantity, the limit, and by how much a unit towards it takes from its slack."""
+        """For each finite end: the quantity, the limit, and the slack lost per unit towards the limit."""
         above, below = np.flatnonzero(np.isfinite(self.high)), np.flatnonzero(np.isfinite(self.low))
         at = np.r_[above, below]
         return (
@@ -56,12 +56,12 @@ class Limits:
         )
 
     def slack(self, g: np.ndarray) -> np.ndarray:
-        """Distance in half-units to each finite end of the intervals (B x ends), negative outside."""
+        """Compute the distance in half-units to each finite end of the intervals (B x ends), negative outside."""
         at, limit, per_unit = self._ends
         return (limit - g[:, at]) * per_unit
 
     def slack_slope(self, jac: np.ndarray) -> np.ndarray:
-        """Slopes of :meth:`slack` from those of the quantities (B x ends x n)."""
+        """Compute the slopes of :meth:`slack` from those of the quantities (B x ends x n)."""
         at, _, per_unit = self._ends
         return -jac[:, at] * per_unit[:, None]
 
@@ -78,13 +78,15 @@ class _Region:
         self.functions = tree.compile(self.spec)
 
     def misfit(self, x: np.ndarray) -> np.ndarray:
-        """Largest residual in half-units at x (B x n): <= 1 inside the rounding intervals (B,)."""
+        """Compute the largest residual in half-units at x (B x n): <= 1 inside the rounding intervals (B,)."""
         return self.limits.misfit(self.functions(x, jacobian=False)[0])
 
     def _starts(self) -> np.ndarray:
-        """Random points, near what is printed of each edge."""
+        """Draw random points near the printed values of each edge."""
         tree, m = self.tree, self.tree.m
-        rng = np.random.default_rng(self.seed)  # a new one each time, so that answers do not depend on earlier ones
+        rng = np.random.default_rng(
+            self.seed
+        )  # a new generator each time, so that results do not depend on earlier calls
         x = np.empty((_STARTS, tree.n))
         near = np.log(tree.scale)
         x[:, :m] = tree.scale * rng.normal(0, 1.5, (_STARTS, m))
@@ -104,7 +106,7 @@ class _Region:
         return np.clip(x, tree.low, tree.high)
 
     def _printed_of(self, edge: int) -> dict[str, float]:
-        """Printed values of an edge in its own direction, the middle of its limits where its te is not printed."""
+        """Return the printed values of an edge in its own direction; te is the middle of its limits if not printed."""
         direct = {}
         for row in self.spec[: len(self.keep)]:
             if row.of == edge and row.kind in CONTRAST_QUANTITIES and np.isfinite(row.low + row.high):
@@ -116,7 +118,7 @@ class _Region:
         return direct
 
     def _project(self, x: np.ndarray, steps: int) -> np.ndarray:
-        """Points near x that agree with the rows, as far as there are, a little inside the intervals."""
+        """Find points near x that agree with the rows, if there are any, slightly inside the intervals."""
         tree, aim = self.tree, self.limits.inset()
 
         def residuals(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -128,9 +130,9 @@ class _Region:
         return levenberg_marquardt(residuals, x, tree.low, tree.high, longest=longest, steps=steps, enough=40)
 
     def explore(self, near: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Points after projection and their misfit, best first; polished by a minimax solve if none fits.
+        """Return points after projection and their misfit, best first; if none fits, refined by a minimax solve.
 
-        With ``near``, points to start from (B x n), it is a quick look around these only, without polishing.
+        With ``near``, points to start from (B x n), the search is quick and local, without refinement.
         """
         x = self._starts() if near is None else near
         if not self.spec:
@@ -148,12 +150,12 @@ class _Region:
         return x, misfit
 
     def _frame(self, x0: np.ndarray) -> np.ndarray:
-        """Scale of each coordinate (B x n) so that one unit moves the tightest constraint by one half-unit."""
+        """Scale each coordinate (B x n) so that one unit moves the tightest constraint by one half-unit."""
         _, jac = self.functions(x0)
         return 1.0 / np.abs(jac / self.limits.half[:, None]).max(axis=1, initial=1e-2)
 
     def _evaluator(self, functions: _Functions, x0: np.ndarray, unit: np.ndarray):
-        """Quantities and slopes at x0 + unit u; objective, constraints and their slopes share one evaluation."""
+        """Evaluate quantities and slopes at x0 + unit u; one evaluation serves objective and constraints."""
         memory: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
 
         def at(u):
@@ -167,7 +169,7 @@ class _Region:
         return at
 
     def minimax(self, x0: np.ndarray) -> tuple[np.ndarray, float]:
-        """Point with the smallest largest residual near x0 (SLSQP on the epigraph form), and that residual."""
+        """Find the point near x0 with the smallest maximal residual (SLSQP on the epigraph form), and that residual."""
         tree, unit = self.tree, self._frame(x0[None])[0]
         at = self._evaluator(self.functions, x0, unit)
 
@@ -203,7 +205,7 @@ class _Region:
     def corners(
         self, targets: Sequence[Quantity], which: np.ndarray, direction: np.ndarray, x0: np.ndarray, steps: int = 40
     ) -> tuple[np.ndarray, np.ndarray]:
-        """As :meth:`extreme` for B (target, direction, start) at once, and which of the points are proven (B)."""
+        """Run :meth:`extreme` for B (target, direction, start) at once, and return which points are proven (B)."""
         tree, unit, column = self.tree, self._frame(x0), len(self.spec) + which
         functions = tree.compile([*self.spec, *targets])
         box = np.vstack([np.eye(tree.n), -np.eye(tree.n)])
@@ -220,7 +222,7 @@ class _Region:
         return interior_point(problem, x0, unit, direction, steps=steps)
 
     def extreme(self, target: Quantity, direction: float, x0: np.ndarray) -> np.ndarray:
-        """Feasible point near which ``direction * target`` is smallest, from x0 (feasible)."""
+        """Find the feasible point with the smallest ``direction * target``, starting from the feasible point x0."""
         tree, unit = self.tree, self._frame(x0[None])[0]
         at = self._evaluator(tree.compile([*self.spec, target]), x0, unit)
         size = max(np.abs(at(np.zeros(tree.n))[1][0, -1]).max(), 1e-12)
@@ -252,10 +254,10 @@ class _Region:
         return np.clip(x0 + unit * out.x, tree.low, tree.high)
 
     def range(self, targets: Sequence[Quantity], cloud: np.ndarray) -> np.ndarray:
-        """[low, high] of each target over the region (K x 2), from a cloud of feasible points.
+        """Find [low, high] of each target over the region (K x 2), from a cloud of feasible points.
 
-        Every feasible point met while bounding one target is offered to all the others, and a target whose
-        optimum is beaten by such a point is optimised again from there.
+        Every feasible point found while bounding one target is tried for all others; a target whose
+        optimum is worse than such a point is optimised again from there.
         """
         points = cloud
         table = self.tree.values(targets, points)
@@ -274,7 +276,7 @@ class _Region:
                 break
             which, side = np.array(todo).T
             found, proven = points[at[which, side]], np.zeros(len(todo), dtype=bool)
-            if len(targets) > 1:  # SLSQP bounds one as fast, and to its last digit
+            if len(targets) > 1:  # for a single target SLSQP is as fast and more precise
                 found, proven = self.corners(targets, which, 1.0 - 2 * side, found)
             for row in np.flatnonzero(~proven):
                 found[row] = self.extreme(targets[which[row]], 1.0 - 2 * side[row], found[row])
@@ -314,14 +316,14 @@ class PooledRegion:
         self.low, self.high, self.half = limits.low, limits.high, limits.half
 
     def values(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The printed quantities [B x K] at x, unrounded (|z| in place of p), and their Jacobian."""
+        """Compute the printed quantities [B x K] at x, unrounded (|z| instead of p), and their Jacobian."""
         return self._region.functions(x)
 
     @cached_property
     def centre(self) -> np.ndarray:
-        """A point inside the region [2 edges]: of those found, the one furthest from any rounding limit.
+        """Return a point inside the region [2 edges]: of those found, the one furthest from any rounding limit.
 
-        Not polished further, because an optimiser's last digits depend on the machine's number of threads.
+        It is not refined further, because an optimiser's last digits depend on the machine's number of threads.
         """
         return self._cloud[0]
 
@@ -329,15 +331,15 @@ class PooledRegion:
     def _cloud(self) -> np.ndarray:
         cloud, misfit = self._region.explore()
         if misfit[0] > 1:
-            raise ValueError("printed: no pooled network agrees with all values, so none can be drawn")
+            raise ValueError("printed: no pooled network agrees with all values, so none can be sampled")
         return cloud[misfit <= 1]
 
     def misfit(self, x: np.ndarray) -> np.ndarray:
-        """Largest residual in half-units of the last printed digit [B]; up to 1 agrees with the print."""
+        """Compute the largest residual in half-units of the last printed digit [B]; up to 1 agrees with the print."""
         return self._region.misfit(x)
 
     def sample(self, size: int, rng: np.random.Generator, steps: int = 200) -> np.ndarray:
-        """Points spread uniformly over the region [size x 2 edges], by hit-and-run walks from its inside.
+        """Sample points uniformly from the region [size x 2 edges], by hit-and-run walks from its interior.
 
         Raises ValueError if no point agrees with the print.
         """

@@ -1,4 +1,4 @@
-"""The functions of a tree network's edges that print can state."""
+"""Printed quantities as functions of a tree network's edges."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ import scipy
 
 from psps_paper.recover.printed import I2_QUANTITIES, Desirable, rounding_interval
 
-_SE_FLOOR = 1e-4  # smallest pooled SE searched, as a share of the largest printed magnitude
+_SE_FLOOR = 1e-4  # smallest pooled SE searched, as a proportion of the largest printed magnitude
 _REACH = 50.0  # te and se are searched up to this multiple of the largest printed magnitude
 
 
 class Quantity(NamedTuple):
-    """A function of the edges, and the interval where print has it.
+    """A function of the edges, and the interval of its printed value.
 
     Attributes
     ----------
     kind : {"te", "se", "lower", "upper", "z", "p", "p_score", "tau2", "tau2_room"}
-        p stands for the absolute z; ``tau2_room`` for the log of an edge's variance times its number of estimates,
-        less that of tau2.
+        p means the absolute z; ``tau2_room`` is the log of an edge's variance times its number of estimates,
+        minus log tau2.
     of : int or str
-        The pair, by its number; the treatment of a P-score.
+        The number of the pair, or the treatment of a P-score.
     sign : float
-        -1 where the pair is turned; for ``tau2_room`` the log of the number of estimates.
+        -1 if the pair is reversed; for ``tau2_room`` the log of the number of estimates.
     low, high, half : float
         The interval, and half a unit of the last printed digit.
     """
@@ -102,7 +102,7 @@ class _Tree:
             self.beats[t] = (np.array([k for k, _ in others]), self.sign * np.array([s for _, s in others]), n - 1)
 
     def _compile(self, printed: pd.DataFrame) -> list[Quantity | None]:
-        """The quantity of each printed row; None for the I2 block."""
+        """Return the quantity of each printed row; None for I2 rows."""
         rows = []
         for label, row in printed.iterrows():
             kind, low_high = row["quantity"], rounding_interval(row["value"], row["decimals"], row["relation"])
@@ -142,12 +142,12 @@ class _Tree:
         return _Functions(self, spec)
 
     def values(self, spec: Sequence[Quantity], x: np.ndarray) -> np.ndarray:
-        """Value (B x K) of each quantity in ``spec`` at the points x (B x n)."""
+        """Compute the value (B x K) of each quantity in ``spec`` at the points x (B x n)."""
         return self.compile(spec)(np.atleast_2d(x), jacobian=False)[0]
 
 
 class _Functions:
-    """Quantities of ``spec`` and their Jacobian, grouped by form so that one call costs few array operations."""
+    """Quantities of ``spec`` and their Jacobian, grouped by form so that one call needs few array operations."""
 
     def __init__(self, tree: _Tree, spec: Sequence[Quantity]):
         self.tree, self.size = tree, len(spec)

@@ -265,6 +265,31 @@ def test_svg_is_the_same_bytes_each_time(name):
     assert svg_of(name) == to_svg(drawn(name)) == to_svg(EXAMPLES[name]())
 
 
+def test_svg_carries_nothing_that_a_page_needs_not(monkeypatch):
+    """Hundredths of a point, ids that something refers to, no empty groups; all else is as matplotlib writes it."""
+    svg = svg_of("forest_network")
+    assert not re.search(r' (?:d|x|y|transform)="[^"]*\d\.\d{3}', svg)
+    assert "rotate(-0" not in svg and not re.search(r"<g[^>]*/>|>\s+<", svg)
+    ids = set(re.findall(r' id="([^"]+)"', svg)) - {"forest_network-svg"}
+    assert ids == set(re.findall(r'(?:href="|url\()#([^)"]+)', svg))
+
+    def drawn_parts(svg: str) -> list[tuple[list[str], list[float]]]:
+        parts = [e for e in ElementTree.fromstring(svg).iter() if e.tag.endswith(("}path", "}text", "}use"))]
+        places = [" ".join(e.get(key, "") for key in ("d", "x", "y")) for e in parts]
+        told = [
+            [e.tag, e.text or "", e.get("style", ""), *re.findall("[A-Z]", at)]
+            for e, at in zip(parts, places, strict=True)
+        ]
+        return [(t, list(map(float, re.findall(r"-?[\d.]+", at)))) for t, at in zip(told, places, strict=True)]
+
+    monkeypatch.setattr("psps_paper.figures.drawing._shorten", lambda root: None)
+    whole = to_svg(EXAMPLES["forest_network"]())
+    assert len(svg) < 0.8 * len(whole)
+    for (told, places), (all_told, all_places) in zip(drawn_parts(svg), drawn_parts(whole), strict=True):
+        assert [t.strip() for t in told] == [t.strip() for t in all_told]
+        assert places == pytest.approx(all_places, abs=0.0051)
+
+
 @every_drawing
 def test_svg_stands_alone_in_a_page(name):
     svg = svg_of(name)

@@ -22,6 +22,9 @@ from psps_paper.tables.files import replace_files
 SVG = "http://www.w3.org/2000/svg"
 XLINK = "http://www.w3.org/1999/xlink"
 FORMATS = ("svg", "pdf", "png")
+_REFERENCE = re.compile(r"(?:^|url\()#([^)]+)")
+_NO_TURN = re.compile(r"rotate\(-?0 .*\)")
+_LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,10 +84,36 @@ def to_svg(drawing: Drawing) -> str:
                 element.set(key, value.replace("'DejaVu Sans'", FONT_STACK.replace('"', "'")))
         if element.tag == f"{{{SVG}}}style":
             element.text = (element.text or "").replace("*", f"#{prefix}svg *")
+    _shorten(root)
     root.set("id", f"{prefix}svg")
     root.set("role", "img")
     root.set("aria-label", drawing.alt)
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def _shorten(root: ElementTree.Element) -> None:
+    """Drop what a page needs not carry: ids that nothing refers to, groups without content, blanks between elements,
+    turns by nothing, and digits beyond a hundredth of a point."""
+    named = {name for element in root.iter() for value in element.attrib.values() for name in _REFERENCE.findall(value)}
+    for element in root.iter():
+        for child in list(element):
+            if child.tag == f"{{{SVG}}}g" and not len(child):
+                element.remove(child)
+            if not (child.tail or "").strip():
+                child.tail = None
+        if not (element.text or "").strip():
+            element.text = None
+        if element.get("id") not in named:
+            element.attrib.pop("id", None)
+        if _NO_TURN.fullmatch(element.get("transform", "")):
+            del element.attrib["transform"]
+        for key in ("d", "x", "y", "transform"):
+            if key in element.attrib:
+                element.set(key, " ".join(_LONG_NUMBER.sub(_hundredths, element.attrib[key]).split()))
+
+
+def _hundredths(found: re.Match) -> str:
+    return f"{float(found[0]):.2f}".rstrip("0").rstrip(".")
 
 
 def for_csv(data: pd.DataFrame) -> pd.DataFrame:

@@ -78,9 +78,7 @@ def _concluded(post: Posterior, witness: Witness, said: Iterable[Conclusion]) ->
             holds = 1 + int((sucra > sucra[treatment]).sum()) == conclusion.rank
             values = (sucra[treatment], sucra[treatment])
         else:
-            holds = _interval_says(
-                conclusion, lower.at[hub, treatment], upper.at[hub, treatment], evidence.desirable
-            )
+            holds = _interval_says(conclusion, lower.at[hub, treatment], upper.at[hub, treatment], evidence.desirable)
             values = (better.at[hub, treatment], new.at[hub, treatment])
         found[conclusion.name] = {"holds": holds, "probability": float(values[0]), "probability_new": float(values[1])}
     return found

@@ -169,7 +169,7 @@ def test_where_the_print_sets_no_end_nothing_is_proved():
     scores = EVIDENCE.printed.copy()
     mine = (scores["quantity"] == "p_score") & (scores["treat1"] == CONSERVATIVE)
     scores.loc[mine, "value"] = 0.05
-    with pytest.raises(ValueError, match="conservative: its printed P-score bounds no contrast"):
+    with pytest.raises(ValueError, match="conservative: its printed P-score does not bound the contrast"):
         unprinted_bounds(replace(EVIDENCE, printed=scores), CONSERVATIVE, PLACEBO, te=Bound(0, 1), rival_z=Bound(0, 1))
     scores = EVIDENCE.printed.copy()
     mine = (scores["quantity"] == "p_score") & (scores["treat1"] == "neuromodulation")

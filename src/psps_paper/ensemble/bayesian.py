@@ -1,4 +1,4 @@
-"""The article's conclusions in every stored data set under the Bayesian model, and as its prior of tau is scaled."""
+"""The article's conclusions in every stored data set under the Bayesian model, with narrower and wider priors."""
 
 from __future__ import annotations
 
@@ -22,31 +22,33 @@ def bayesian_conclusions(
     *,
     factors: Iterable[float] = FACTORS,
 ) -> pd.DataFrame:
-    """Each conclusion in each data set, fitted exactly, under priors of tau narrower and wider by known factors.
+    """Evaluate each conclusion in each data set by exact fits, under priors of tau scaled by given factors.
 
     Parameters
     ----------
     witnesses : iterable of Witness
     counting : str
-        Each estimate by itself (``AS_PRINTED``) or one mean a study (``ONE_MEAN``).
+        Each estimate separately (``AS_PRINTED``) or one mean per study (``ONE_MEAN``).
     tau_prior : TauPrior
-        Of the SD between studies, as a standardised mean difference.
+        Prior of the SD between studies, in units of the standardised mean difference.
     factors : iterable of float
-        Of the prior's scale.
+        Factors of the prior's scale.
 
     Returns
     -------
     DataFrame [witness, counting, factor, conclusion, holds, probability, probability_new]
         ``holds``: the credible interval lies above zero
-        (better) or includes it (no difference), or the order by SUCRA gives the rank. ``probability`` is that of the
-        hub being better on average, and ``probability_new`` in a new study; for a rank both are the SUCRA.
+        (better) or includes it (no difference), or the order by SUCRA gives the rank. ``probability`` is the
+        probability that the hub is better on average, ``probability_new`` in a new study; for a rank both are the
+        SUCRA.
 
     Raises
     ------
     ValueError
-        Another counting.
+        A different counting.
 
-    Source: as :func:`psps_paper.bayes.fit_bayes`; SUCRA by Salanti 2011 as the mean probability of beating a rival.
+    Source: as :func:`psps_paper.bayes.fit_bayes`; SUCRA as in Salanti 2011, the mean probability of beating a
+    competitor.
     """
     if counting not in (AS_PRINTED, ONE_MEAN):
         raise ValueError(f"counting={counting!r}: expected {AS_PRINTED!r} or {ONE_MEAN!r}")
@@ -65,12 +67,12 @@ def bayesian_conclusions(
 
 
 def _concluded(post: Posterior, witness: Witness, said: Iterable[Conclusion]) -> dict[str, dict[str, object]]:
-    """What one posterior says of each conclusion."""
+    """Evaluate each conclusion under one posterior."""
     evidence = witness.evidence
     hub, others = evidence.edges["treat1"].iloc[0], list(evidence.edges["treat2"])
     better, new = (post.p_better(evidence.desirable, predictive=predictive) for predictive in (False, True))
     lower, upper = post.lower, post.upper
-    sucra = better.mean(axis=1)  # the diagonal is missing: no rival
+    sucra = better.mean(axis=1)  # the diagonal is missing: a treatment does not compete with itself
     found: dict[str, dict[str, object]] = {}
     for conclusion in said:
         treatment = hub if conclusion.at < 0 else others[conclusion.at]
@@ -91,7 +93,7 @@ def _interval_says(conclusion: Conclusion, lower: float, upper: float, desirable
 
 
 def bayesian_ranges(found: pd.DataFrame) -> pd.DataFrame:
-    """Extremes over the data sets, as fitted and over all scales of the prior.
+    """Find the extremes over the data sets, as fitted and over all scales of the prior.
 
     Parameters
     ----------
@@ -101,8 +103,9 @@ def bayesian_ranges(found: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame [conclusion, counting, holds_in, fails_in, low, high, least, most]
-        ``holds_in`` and ``fails_in`` name the first data set in which it does, under the prior as it is; ``low`` and
-        ``high`` are the ends of ``probability`` there, ``least`` and ``most`` those over all factors.
+        ``holds_in`` and ``fails_in`` name the first data set in which the conclusion holds or fails, under the unscaled
+        prior; ``low`` and ``high`` are the extremes of ``probability`` under it, ``least`` and ``most`` over all
+        factors.
     """
     rows = []
     for (conclusion, counting), part in found.groupby(["conclusion", "counting"], sort=False):
@@ -118,12 +121,12 @@ def bayesian_ranges(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def least_by_scale(found: pd.DataFrame, counting: str = ONE_MEAN) -> pd.DataFrame:
-    """The least probability over the data sets that the hub is better, by the prior's scale.
+    """Find the smallest probability over the data sets that the hub is better, by the prior's scale.
 
     Returns
     -------
     DataFrame [conclusion, factor, probability, probability_new]
-        Of the conclusions that the hub is better.
+        For the conclusions that the hub is better.
     """
     part = found[(found["counting"] == counting) & found["conclusion"].str.contains(" better than ")]
     least = part.groupby(["conclusion", "factor"], sort=False)[["probability", "probability_new"]].min()

@@ -1,4 +1,4 @@
-"""Which assumptions about the unpublished estimates can give what was printed: possible, impossible, or not found."""
+"""Which assumptions about the unpublished estimates can give the printed values: possible, impossible or not found."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ ESTIMATE_UNIT = "each estimate by itself"
 
 
 def compatibility_map(evidence: PublishedResults, witnesses: Sequence[Witness], searches: pd.DataFrame) -> pd.DataFrame:
-    """Decide for each combination of assumptions whether some data set gives everything printed.
+    """Decide for each combination of assumptions whether some data set gives all printed values.
 
     Parameters
     ----------
     witnesses : sequence of Witness
-        Each shows that its combinations are possible.
+        Each shows that the combinations it belongs to are possible.
     searches : DataFrame
-        The table ``range_searches``: what was tried.
+        The table ``range_searches``, a record of the searches.
 
     Returns
     -------
     DataFrame [unit, crossovers, correlation, tau2_method, verdict, because, witness, starts, least_miss]
-        ``verdict``: possible (``witness`` is a data set), impossible (``because`` is the argument in one line) or "not
-        found": no agreeing data set in ``starts`` random starts; the nearest misses a printed value by
+        ``verdict`` is "possible" (``witness`` is a data set), "impossible" (``because`` is the argument in one line) or
+        "not found": ``starts`` random starts gave no agreeing data set, and the nearest one misses a printed value by
         ``least_miss`` half-units of its last digit. SMDs are at most 3 in absolute value throughout.
     """
     rows = [_study_unit(evidence), _common_effect(evidence)]
@@ -92,7 +92,7 @@ def _belongs(witness: Witness, setting: Setting) -> bool:
 
 
 def _study_unit(evidence: PublishedResults) -> dict:
-    """One estimate a study leaves fewer degrees of freedom, with which the interval of I2 does not print."""
+    """Check one estimate per study: the printed interval of I2 may rule out its fewer degrees of freedom."""
     printed = evidence.printed.set_index("quantity")
     i2 = {name: printed.loc[name] for name in I2_QUANTITIES}
     df = len(evidence.studies) - len(evidence.edges)
@@ -117,7 +117,7 @@ def _study_unit(evidence: PublishedResults) -> dict:
 
 
 def _common_effect(evidence: PublishedResults) -> dict:
-    """Without tau2 a comparison of parallel trials would have a smaller standard error than printed."""
+    """Check a common effect: without tau2, a comparison of parallel trials may not reach its printed standard error."""
     worst = []
     for k, other in enumerate(evidence.edges["treat2"]):
         mine = evidence.studies[evidence.studies["comparison"] == k]
@@ -125,8 +125,8 @@ def _common_effect(evidence: PublishedResults) -> dict:
             evidence.printed.loc[evidence.printed["quantity"] == "te", "treat2"]
         ):
             continue
-        # v is at most (4 + cap^2/2)/n; the fewest patients in all are those of the smallest trial, except one
-        # estimate each
+        # v is at most (4 + cap^2/2)/n; the fewest patients arise if the smallest trial has all estimates beyond one
+        # per trial
         n = np.sort(mine["n_low"].to_numpy())
         patients = n.sum() + (evidence.edges["estimates"].iloc[k] - len(n)) * n[0]
         worst.append((np.sqrt((4 + CAPS[-1] ** 2 / 2) / patients), printed_contrast(evidence, other)["se"].low))
@@ -147,7 +147,7 @@ def _common_effect(evidence: PublishedResults) -> dict:
 
 
 def crossovers_label(crossovers: str, correlation: float | None) -> str:
-    """Words for how crossover trials entered."""
+    """Describe in words how crossover trials entered."""
     if crossovers == "one correlation":
         return (
             "one correlation for all"
@@ -158,14 +158,14 @@ def crossovers_label(crossovers: str, correlation: float | None) -> str:
 
 
 def describe_compatibility(table: pd.DataFrame, readings: pd.DataFrame) -> pd.DataFrame:
-    """The map for readers: ``assumptions, verdict, why, witness, explanations, settled_by``.
+    """Prepare the map for readers: ``assumptions, verdict, why, witness, explanations, settled_by``.
 
     Parameters
     ----------
     table : DataFrame
-        Of :func:`compatibility_map`.
+        The result of :func:`compatibility_map`.
     readings : DataFrame
-        The table ``compatibility_readings``: what to say of each kind of row.
+        The table ``compatibility_readings``, with the texts for each kind of row.
     """
     readings = readings.set_index("case").fillna("")
     out = []

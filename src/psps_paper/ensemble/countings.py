@@ -1,4 +1,4 @@
-"""Ways to count several estimates of one study, and what each says of the article's conclusions."""
+"""Ways to count several estimates of one study, and the article's conclusions under each."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Counted:
     Attributes
     ----------
     te, se, quantile : ndarray [B x c]
-        Contrasts of the hub with the others; the interval is te -+ quantile se, by t for cluster-robust standard
-        errors, which are NaN for a comparison of one study.
+        Contrasts of the hub with the other treatments; the interval is te -+ quantile se, with quantiles of t for
+        cluster-robust standard errors, which are NaN for a comparison of one study.
     q, egger, tau2 : ndarray [B]
-        Q of what was pooled; t of Egger's test about the pooled contrasts.
+        Q of the pooled estimates; t of Egger's test about the pooled contrasts; tau2.
     """
 
     te: np.ndarray
@@ -45,7 +45,7 @@ class Counted:
 
     @cached_property
     def p_scores(self) -> np.ndarray:
-        """P-scores [B x (1 + c)], the hub first.
+        """Compute the P-scores [B x (1 + c)], the hub first.
 
         Source: Rücker & Schwarzer 2015.
         """
@@ -59,7 +59,7 @@ class Counted:
 
 
 def egger_t(te: np.ndarray, se: np.ndarray) -> np.ndarray:
-    """t of Egger's test for data sets [B x k]; see :func:`psps_paper.pairwise.egger_test`."""
+    """Compute t of Egger's test for data sets [B x k]; see :func:`psps_paper.pairwise.egger_test`."""
     x, y = 1 / se, te / se
     deviation = x - x.mean(axis=-1, keepdims=True)
     spread = (deviation**2).sum(axis=-1)
@@ -71,7 +71,7 @@ def egger_t(te: np.ndarray, se: np.ndarray) -> np.ndarray:
 
 
 class Counting:
-    """Refits of data sets whose estimates belong to the studies of one allocation.
+    """Refits of data sets with one allocation of estimates to studies.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class Counting:
     study : ndarray of int [m]
         Row of ``evidence.studies`` behind each estimate.
     method : {"DL", "REML", "ML"}
-        The estimator of tau2 in the print; every counting keeps it unless it names another.
+        The published estimator of tau2; every counting uses it unless it names another.
     """
 
     def __init__(self, evidence: PublishedResults, study: np.ndarray, method: Method):
@@ -96,10 +96,10 @@ class Counting:
         self.sign = 1.0 if evidence.desirable == "higher" else -1.0
 
     def __call__(self, te: np.ndarray, se: np.ndarray, counting: str, without: int | None = None) -> Counted:
-        """Count data sets [B x m] by one of ``COUNTINGS``; ``without`` is the row of a study to leave out."""
+        """Count data sets [B x m] by one of ``COUNTINGS``; ``without`` is the row of a study to omit."""
         one_hot, load, d = self.one_hot, None, se**2
         if counting == ONE_MEAN:
-            # The variance of a mean of estimates whose errors have correlation 1 (Borenstein 2009, chapter 24)
+            # Variance of the mean of estimates whose errors have correlation 1 (Borenstein 2009, chapter 24)
             share = self.of_study / self.of_study.sum(axis=0)
             te, se, one_hot = te @ share, se @ share, self.comparison
             d = se**2
@@ -117,9 +117,9 @@ class Counting:
         return Counted(self.sign * fit.te, errors, quantiles, fit.q.sum(axis=1), egger, fit.tau2)
 
     def _robust(self, te: np.ndarray, se: np.ndarray, fit: StarFits) -> tuple[np.ndarray, np.ndarray]:
-        """CR2 errors and quantiles of t with Satterthwaite's degrees of freedom, in the closed form of a star.
+        """Compute CR2 errors and quantiles of t with Satterthwaite's degrees of freedom, in closed form for a star.
 
-        With w the weights, W their sum over a comparison and f the share of W of each study, the variance is
+        With w the weights, W their sum over a comparison and f each study's proportion of W, the variance is
         sum (sum w r)^2 / (W^2 (1 - f)).
 
         Source: as :func:`psps_paper.network.robust.cluster_robust`.  Checked against: that function.
@@ -138,7 +138,7 @@ class Counting:
 
 @dataclass(frozen=True)
 class Statistic:
-    """Q or Egger's t; no conclusion was drawn from them beyond what is printed."""
+    """Q or Egger's t, from which the article draws no conclusion."""
 
     name: str
 
@@ -154,7 +154,8 @@ class Conclusion:
     ----------
     name : str
     kind : {"better", "no difference", "rank"}
-        The hub better than a treatment, no difference shown between them, or a treatment at ``rank`` (1 is best).
+        The hub is better than a treatment, no difference is shown between them, or a treatment has ``rank`` (1 is
+        best).
     at : int
         Row of ``evidence.edges`` of the treatment; -1 for the hub.
     rank : int
@@ -166,10 +167,10 @@ class Conclusion:
     rank: int = 0
 
     def margin(self, counted: Counted) -> np.ndarray:
-        """The quantity that decides [B].
+        """Compute the quantity that decides the conclusion [B].
 
-        A contrast: te over the half-width of its interval, so that beyond 1 either way it is significant. A rank: the
-        P-score less that of the best rival, leaving the hub aside where the rank is the second.
+        For a contrast, te over the half-width of its interval, which is significant beyond 1 in either direction. For a
+        rank, the P-score minus that of the best competitor, without the hub if the rank is the second.
         """
         if self.kind != "rank":
             return counted.te[:, self.at] / (counted.quantile[:, self.at] * counted.se[:, self.at])
@@ -187,7 +188,7 @@ class Conclusion:
 
 
 def conclusions(evidence: PublishedResults) -> list[Conclusion]:
-    """The article's five: three contrasts with the hub, by the printed significance, and the first two ranks."""
+    """List the article's five conclusions: three contrasts with the hub, by printed significance, and two ranks."""
     hub, centre = evidence.edges["treat1"].iloc[0], evidence.region.centre
     others = list(evidence.edges["treat2"])
     found = []

@@ -1,4 +1,4 @@
-"""tau2, which is not printed: two routes to it, and the prediction intervals that follow."""
+"""Two routes to the unpublished tau2, and the prediction intervals that follow."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from psps_paper.ensemble.proofs import (
 )
 from psps_paper.recover.contrasts import recover_contrasts
 
-CORRELATIONS = (None, 0.5, 0.75, 0.9)  # of crossover trials' periods; without one they enter as two groups
+CORRELATIONS = (None, 0.5, 0.75, 0.9)  # between the periods of crossover trials; None: they enter as two groups
 
 
 def tau2_routes(
@@ -27,19 +27,19 @@ def tau2_routes(
     caps: Sequence[float] = CAPS,
     correlations: Sequence[float | None] = CORRELATIONS,
 ) -> pd.DataFrame:
-    """Bounds of tau2 by two routes; the truth lies between them if the stated conditions hold.
+    """Bound tau2 by two routes; the true value lies within the bounds if the stated conditions hold.
 
     Route 1: the pooled SE of a comparison of parallel trials, with their public sample sizes, by any estimator
-    (:func:`psps_paper.ensemble.proofs.tau2_by_standard_error`; how large an SMD can be there is proved too). How many
-    estimates each trial gave is not printed, so each spread has its row, and any spread the union. Route 2: tau2 = (Q
-    - df) / C by DerSimonian-Laird, with Q from the printed I2 and bounds of C from the sample sizes of all trials,
-    over every spread. Both use the same sample sizes and the same formula of the SE, so that an error in these moves
-    both: the routes are not independent.
+    (:func:`psps_paper.ensemble.proofs.tau2_by_standard_error`; the largest possible SMD there is proved too). The
+    number of estimates of each trial is not printed, so each allocation has a row, and their union has one. Route 2:
+    tau2 = (Q - df) / C by DerSimonian-Laird, with Q from the printed I2 and bounds of C from the sample sizes of all
+    trials, over every allocation. The routes are not independent: both use the same sample sizes and the same formula
+    of the SE, so an error in these affects both.
 
     Returns
     -------
     pandas.DataFrame
-        ``route, basis, spread, cap, correlation, low, high``: bounds if no SMD is beyond ``cap``, which is proved for
+        ``route, basis, spread, cap, correlation, low, high``: bounds if no SMD exceeds ``cap``, which is proved for
         route 1.
 
     Source: inverse of the random-effects variance; DerSimonian & Laird 1986; Higgins & Thompson 2002.
@@ -90,13 +90,13 @@ def tau2_routes(
 def implied_prediction_intervals(
     tau2_low: float, tau2_high: float, evidence: PublishedResults | None = None, level: float = 0.95
 ) -> pd.DataFrame:
-    """Prediction intervals that the recovered contrasts allow for a range of tau2.
+    """Compute the prediction intervals that the recovered contrasts allow for a range of tau2.
 
     Returns
     -------
     pandas.DataFrame
-        One row a pair: ``treat1, treat2``; ``narrow_lower, narrow_upper`` (smallest SE and tau2, central te) and
-        ``wide_lower, wide_upper`` (largest, te at either end). df = df of Q - 1.
+        One row per pair: ``treat1, treat2``; ``narrow_lower, narrow_upper`` (smallest SE and tau2, central te) and
+        ``wide_lower, wide_upper`` (largest SE and tau2, te at either end). The intervals use df of Q - 1.
 
     Source: Riley, Higgins & Deeks 2011, BMJ 342:d549; df as in netmeta 2.8-2.
     """

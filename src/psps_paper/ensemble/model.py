@@ -1,4 +1,4 @@
-"""What is public about a star network, and what is assumed about the rest."""
+"""The public information on a star network, and assumptions about the rest."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ Crossovers = Literal["independent groups", "one correlation", "by study"]
 METHODS: tuple[Method, ...] = ("DL", "REML", "ML")
 CROSSOVERS: tuple[Crossovers, ...] = ("independent groups", "one correlation", "by study")
 CAPS = (1.0, 1.5, 2.0, 3.0)
-MOST_CORRELATED = 0.95  # of a crossover trial's periods
+MOST_CORRELATED = 0.95  # largest correlation between a crossover trial's periods
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What is assumed about the unpublished estimates, beyond what is printed.
+    """Assumptions about the unpublished estimates, beyond the printed values.
 
     Attributes
     ----------
     tau2 : {"DL", "REML", "ML"}
     crossovers : {"independent groups", "one correlation", "by study"}
-        Standard errors of crossover trials: as if of two groups of n; paired, with one correlation of periods for all
-        of them; or paired, each trial with its own.
+        Standard errors of crossover trials: as if from two groups of n; paired, with the same correlation of periods
+        for all trials; or paired, with a separate correlation for each trial.
     cap : float
-        No standardised mean difference is larger in absolute value.
+        Largest absolute value of any standardised mean difference.
     trials : bool
-        Whether what the article prints of single trials must hold too.
+        Whether the article's statements on single trials must hold too.
     correlation : tuple of float
-        Range of the correlation of periods.
+        Range of the correlation between periods.
     """
 
     tau2: Method
@@ -52,7 +52,7 @@ class Setting:
 
 
 def variance_terms(crossover: np.ndarray, correlation: np.ndarray, *, paired: bool) -> tuple[np.ndarray, np.ndarray]:
-    """a and b of the sampling variance (a + b te^2) / n of an SMD from n patients [B x S].
+    """Compute a and b of the sampling variance (a + b te^2) / n of an SMD from n patients [B x S].
 
     Parallel trials, two equal arms: 4/n + te^2/2n. Crossover trials: paired with correlation r of the periods, in units
     of the raw SD, 2(1 - r)(1/n + te^2/2n); otherwise as two groups of n, 2/n + te^2/4n.
@@ -66,7 +66,7 @@ def variance_terms(crossover: np.ndarray, correlation: np.ndarray, *, paired: bo
 
 @dataclass(frozen=True)
 class PublishedResults:
-    """What is public about a star network: printed values and, for each study, design and sample size.
+    """The public information on a star network: printed values and, for each study, design and sample size.
 
     Attributes
     ----------
@@ -75,12 +75,12 @@ class PublishedResults:
     edges : DataFrame [treat1, treat2, estimates]
         The hub is always treat1.
     studies : DataFrame [ref, study, comparison, crossover, n_low, n_high, most_estimates, printed_result]
-        ``comparison`` is the row of ``edges``; ``most_estimates`` two for each active arm; ``printed_result`` what is
-        printed of the trial's own comparison: "better", "no difference" or nothing.
+        ``comparison`` is the row of ``edges``; ``most_estimates`` is two for each active arm; ``printed_result`` is the
+        printed result of the trial's own comparison: "better", "no difference" or missing.
     egger_t : tuple of float
-        Range of the absolute t that prints as the Egger p.
+        Range of the absolute t that prints as Egger's p.
     heterogeneous : tuple of int
-        Rows of ``edges`` that are said to carry the within-design heterogeneity.
+        Rows of ``edges`` to which the article attributes the within-design heterogeneity.
     desirable : {"lower", "higher"}
     """
 
@@ -93,7 +93,7 @@ class PublishedResults:
 
     @cached_property
     def estimates(self) -> np.ndarray:
-        """Comparison (row of ``edges``) of each estimate."""
+        """Return the comparison (row of ``edges``) of each estimate."""
         return np.repeat(np.arange(len(self.edges)), self.edges["estimates"])
 
     @cached_property
@@ -102,7 +102,7 @@ class PublishedResults:
 
     @cached_property
     def q_range(self) -> tuple[float, float]:
-        """Q that prints as I2 with its interval at this network's degrees of freedom."""
+        """Return the range of Q that prints as I2 with its interval at this network's degrees of freedom."""
         return q_interval(self.printed, self.df)
 
     @cached_property
@@ -111,7 +111,7 @@ class PublishedResults:
         return PooledRegion(rows, self.edges[["treat1", "treat2"]], desirable=self.desirable)
 
     def contrasts(self, study: np.ndarray) -> pd.DataFrame:
-        """Design rows [study, treat1, treat2] of one member; ``study`` holds row numbers of ``studies``."""
+        """Return the rows [study, treat1, treat2] of one data set; ``study`` holds row numbers of ``studies``."""
         pair = self.edges.iloc[self.estimates]
         return pd.DataFrame(
             {
@@ -123,7 +123,7 @@ class PublishedResults:
 
 
 def published_results(data: Dataset | Path | str | None = None) -> PublishedResults:
-    """Published results of the article: printed values, registry of studies and public sample sizes.
+    """Collect the article's published results: printed values, registry of studies and public sample sizes.
 
     Parameters
     ----------
@@ -140,7 +140,9 @@ def published_results(data: Dataset | Path | str | None = None) -> PublishedResu
     studies = registry.merge(sizes, on="ref", how="left", suffixes=("_registry", ""), validate="one_to_one")
     unsized = studies.loc[studies["n_low"].isna(), "ref"]
     if len(unsized):
-        raise ValueError(f"sample_sizes.csv, column ref: no row for {unsized.tolist()}, which are in the network")
+        raise ValueError(
+            f"sample_sizes.csv, column ref: {unsized.tolist()} missing; expected a row for each study in the network"
+        )
     names = [f"{a} vs {b}" for a, b in zip(edges["treat1"], edges["treat2"], strict=True)]
     unknown = sorted(set(studies["nma_comparison"]) - set(names))
     if unknown:
@@ -177,9 +179,9 @@ def published_results(data: Dataset | Path | str | None = None) -> PublishedResu
 
 
 def draw_allocation(evidence: PublishedResults, rng: np.random.Generator, *, any_spread: bool = True) -> np.ndarray:
-    """Study (row number) of each estimate: totals as printed, at least one a study.
+    """Draw the study (row number) of each estimate: totals as printed, at least one per study.
 
-    The rest go to studies at random; without ``any_spread`` no study gets more than two for each active arm.
+    The others go to studies at random; without ``any_spread`` no study gets more than two per active arm.
     """
     out = []
     for comparison, total in enumerate(evidence.edges["estimates"]):

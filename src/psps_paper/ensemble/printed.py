@@ -1,4 +1,4 @@
-"""Return whether estimates give what is printed, each value to its last digit."""
+"""Check whether estimates give the printed values, each to its last digit."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from psps_paper.ensemble.star import fit_stars
 
 
 class PrintedValues:
-    """Everything printed of a star network, as intervals of what a fit of its estimates gives.
+    """All printed values of a star network, as intervals for the results of a fit to its estimates.
 
     Attributes
     ----------
     table : DataFrame [quantity, treat1, treat2, low, high, half]
-        The printed values; I2, which gives its interval; the absolute t of Egger's test; and the remark on where
-        heterogeneity sits: each named comparison has a Q beyond its 5 % limit (``q_limits``) and a larger Q per
-        degree of freedom than every other (``q_more``). ``half`` is half a unit of the last printed digit.
+        The printed values; I2, from which its interval follows; the absolute t of Egger's test; and the statement on
+        where heterogeneity lies: each named comparison has a Q beyond its 5 % critical value (``q_limits``) and a
+        larger Q per degree of freedom than every other (``q_more``). ``half`` is half a unit of the last printed digit.
     """
 
     def __init__(self, evidence: PublishedResults, method: Method):
@@ -45,7 +45,7 @@ class PrintedValues:
         self._low, self._high, self._half = (self.table[name].to_numpy() for name in ("low", "high", "half"))
 
     def values(self, te: np.ndarray, se: np.ndarray) -> np.ndarray:
-        """What estimates [B x m] give for each row of ``table``, unrounded [B x K]; absolute z in place of p."""
+        """Compute each row of ``table`` from estimates [B x m], unrounded [B x K]; absolute z instead of p."""
         fit = fit_stars(te, se**2, self._one_hot, self.method)
         pooled, q = fit.te, fit.q
         values, _ = self.evidence.region.values(np.c_[pooled, np.log(fit.variance) / 2])
@@ -57,6 +57,6 @@ class PrintedValues:
         return np.column_stack([values, 1 - self.evidence.df / q.sum(axis=1), egger, *remark])
 
     def room(self, te: np.ndarray, se: np.ndarray) -> np.ndarray:
-        """Half-units from each value to the nearer limit of what prints so [B x K]; negative outside."""
+        """Compute half-units from each value to the nearer end of its rounding interval [B x K]; negative outside."""
         values = self.values(te, se)
         return np.minimum(values - self._low, self._high - values) / self._half

@@ -1,4 +1,4 @@
-"""Bounds that hold for every data set that agrees with the print: arguments, computed."""
+"""Bounds that hold for every data set that agrees with the printed values: proofs by computation."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _Z = float(scipy.special.ndtri(0.975))
 
 @dataclass(frozen=True)
 class Bound:
-    """An interval that holds for every network that agrees with the print: a value outside clashes with it."""
+    """An interval valid for every network that agrees with the printed values; values outside contradict them."""
 
     low: float
     high: float
 
 
 def _interval(evidence: PublishedResults, quantity: str, treatment: str) -> tuple[float, float]:
-    """What prints as the value of a treatment, or of the hub's contrast with it; unbounded if none is printed."""
+    """Return the rounding interval of a treatment's value or of its contrast with the hub; unbounded if not printed."""
     rows = evidence.printed[evidence.printed["quantity"] == quantity]
     row = rows[rows["treat1" if quantity == "p_score" else "treat2"] == treatment]
     if row.empty:
@@ -34,10 +34,10 @@ def _interval(evidence: PublishedResults, quantity: str, treatment: str) -> tupl
 
 
 def printed_contrast(evidence: PublishedResults, treatment: str) -> dict[str, Bound]:
-    """Bounds of te, se, lower, upper and z of a printed contrast with the hub, which is better.
+    """Bound te, se, lower, upper and z of a printed contrast with the hub, which is better.
 
-    Its estimate, limits, z and p are linear in (te, se), so each end is a linear programme; z at an end of its own
-    printed interval. P-scores are not used: they can only narrow it.
+    Estimate, limits, z and p are linear in (te, se), so each bound solves a linear programme, with z at an end of its
+    own printed interval. P-scores are not used; they could only narrow the bounds.
     """
     rows, limits = [], []
     for quantity, te, se in (("te", 1.0, 0.0), ("lower", 1.0, -_Z), ("upper", 1.0, _Z)):
@@ -68,7 +68,7 @@ def printed_contrast(evidence: PublishedResults, treatment: str) -> dict[str, Bo
 
 
 def allocations(evidence: PublishedResults, comparison: int) -> np.ndarray:
-    """Every way to spread a comparison's estimates over its studies, at least one each [A x studies]."""
+    """List every allocation of a comparison's estimates to its studies, at least one each [A x studies]."""
     studies = int((evidence.studies["comparison"] == comparison).sum())
     return _compositions(int(evidence.edges["estimates"].iloc[comparison]), studies)
 
@@ -83,10 +83,10 @@ def _compositions(total: int, parts: int) -> np.ndarray:
 def tau2_by_standard_error(
     evidence: PublishedResults, comparison: int, counts: np.ndarray, cap: float, se: tuple[float, float]
 ) -> tuple[float, float]:
-    """Bounds of tau2 from the pooled standard error of a comparison of parallel trials.
+    """Bound tau2 from the pooled standard error of a comparison of parallel trials.
 
     1/se^2 is the sum of 1/(v + tau2), and v lies between 4/n and (4 + cap^2/2)/n, so the largest se with the smallest
-    variances bounds tau2 from above, and the smallest se with the largest from below (then at least 0).
+    variances bounds tau2 from above, and the smallest se with the largest variances from below (at least 0).
 
     Parameters
     ----------
@@ -98,11 +98,11 @@ def tau2_by_standard_error(
     Returns
     -------
     tuple of float
-        NaN where even tau2 = 0 gives a larger standard error.
+        NaN if even tau2 = 0 gives a larger standard error.
     """
     mine = evidence.studies[evidence.studies["comparison"] == comparison]
     if mine["crossover"].any():
-        raise ValueError(f"comparison {comparison}: has crossover trials; expected parallel trials only")
+        raise ValueError(f"comparison {comparison}: it has crossover trials; expected only parallel trials")
     ends = []
     for sizes, numerator, pooled in (("n_low", 4 + cap**2 / 2, se[0]), ("n_high", 4.0, se[1])):
         v = np.repeat(numerator / mine[sizes].to_numpy(), counts)
@@ -116,16 +116,16 @@ def tau2_by_standard_error(
 
 
 def largest_estimate(evidence: PublishedResults, comparison: int) -> float:
-    """Largest absolute SMD that an estimate of a comparison of parallel trials can have; infinite if nothing bounds it.
+    """Bound the absolute SMD of any estimate of a comparison of parallel trials; infinite if there is no bound.
 
-    The article names the comparisons with heterogeneity, so per degree of freedom any other has a smaller Q:
-    its Q is at most its share q of the printed total. For two estimates (te_i - te_j)^2 <= q (v_i + v_j), v = (4 +
-    te^2/2)/n. One of the estimates is on the far side of the pooled one, so the largest, M, has M - te <= sqrt(2 q (4
-    + M^2/2) / n) with te the pooled upper bound and n the fewest patients.
+    The article names the comparisons with heterogeneity, so any other has a smaller Q per degree of freedom: its Q is
+    at most its proportion q of the printed total. Two estimates satisfy (te_i - te_j)^2 <= q (v_i + v_j), with v = (4 +
+    te^2/2)/n. Some estimate lies on the other side of the pooled one, so the largest, M, satisfies M - te <= sqrt(2 q
+    (4 + M^2/2) / n), where te is the upper bound of the pooled estimate and n the smallest number of patients.
     """
     mine = evidence.studies[evidence.studies["comparison"] == comparison]
     if mine["crossover"].any():
-        raise ValueError(f"comparison {comparison}: has crossover trials; expected parallel trials only")
+        raise ValueError(f"comparison {comparison}: it has crossover trials; expected only parallel trials")
     if comparison in evidence.heterogeneous:
         return np.inf
     freedom = evidence.edges["estimates"].to_numpy(float) - 1
@@ -140,7 +140,7 @@ def largest_estimate(evidence: PublishedResults, comparison: int) -> float:
 
 
 def tau2_ceiling(evidence: PublishedResults, se_high: float, comparison: int) -> float:
-    """Greatest tau2 that the pooled SE of a comparison of parallel trials allows, for any spread of its estimates."""
+    """Find the greatest tau2 that the pooled SE of a comparison of parallel trials allows, for any allocation."""
     every = [
         tau2_by_standard_error(evidence, comparison, counts, 0.0, (1e-9, se_high))[1]
         for counts in allocations(evidence, comparison)
@@ -149,17 +149,17 @@ def tau2_ceiling(evidence: PublishedResults, se_high: float, comparison: int) ->
 
 
 def dl_floor(evidence: PublishedResults, correlation: float | None) -> float:
-    """Least tau2 by DerSimonian-Laird of any data set that prints the given I2.
+    """Find the least tau2 by DerSimonian-Laird of any data set that gives the printed I2.
 
     tau2 = (Q - df) / C with C = sum over comparisons of (sum u - sum u^2 / sum u), u = 1/v. I2 with its interval
-    bounds Q from below. C grows with every u, since its derivative is (1 - u/U)^2 + (S - u^2)/U^2 >= 0 with U = sum u
-    and S = sum u^2, and u is at most n/a, reached at te = 0 and the largest n. So C is at most its value there, and
-    of all allocations the greatest counts.
+    bounds Q from below. C increases with every u, because its derivative is (1 - u/U)^2 + (S - u^2)/U^2 >= 0 with U =
+    sum u and S = sum u^2; and u is at most n/a, at te = 0 and the largest n. So C is at most its value there, maximised
+    over all allocations.
 
     Parameters
     ----------
     correlation : float, optional
-        Of a crossover trial's periods, one for all; without it, crossover trials enter as two groups.
+        Common correlation between the periods of crossover trials; if None, they enter as two groups.
 
     Source: DerSimonian & Laird 1986; Jackson, White & Riley 2012.
     """
@@ -167,9 +167,9 @@ def dl_floor(evidence: PublishedResults, correlation: float | None) -> float:
 
 
 def typical_precision(evidence: PublishedResults, correlation: float | None, cap: float = 0.0) -> tuple[float, float]:
-    """Bounds of C, the divisor of DerSimonian-Laird's estimator, over every spread of estimates.
+    """Bound C, the divisor of DerSimonian-Laird's estimator, over every allocation of estimates.
 
-    ``cap`` is the largest absolute SMD; it matters for the lower bound only. See :func:`dl_floor`.
+    ``cap`` is the largest absolute SMD; only the lower bound depends on it. See :func:`dl_floor`.
     """
     studies = evidence.studies
     periods = np.full((1, len(studies)), correlation or 0.0)
@@ -188,12 +188,12 @@ def typical_precision(evidence: PublishedResults, correlation: float | None, cap
 
 
 def least_common_correlation(evidence: PublishedResults, ceiling: float) -> float:
-    """Correlation of periods, one for all crossover trials, below which DerSimonian-Laird cannot give the print."""
+    """Find the common correlation of periods below which DerSimonian-Laird cannot give the printed values."""
     return float(scipy.optimize.brentq(lambda r: dl_floor(evidence, r) - ceiling, 0.0, 0.999))
 
 
 def impossible(evidence: PublishedResults, setting: Setting) -> bool:
-    """Return whether it is proved that no data set agrees with the print under a setting.
+    """Return whether it is proved that no data set agrees with the printed values under a setting.
 
     By DerSimonian-Laird, tau2 cannot be both above :func:`dl_floor` and below the :func:`tau2_ceiling` of the
     comparison of parallel trials.
@@ -205,12 +205,12 @@ def impossible(evidence: PublishedResults, setting: Setting) -> bool:
 
 
 def impossible_switches(evidence: PublishedResults, method: Method, crossovers: Crossovers) -> bool:
-    """:func:`impossible` with nothing else assumed."""
+    """Apply :func:`impossible` without further assumptions."""
     return impossible(evidence, Setting(method, crossovers, np.inf, False))
 
 
 def parallel_ceiling(evidence: PublishedResults) -> float:
-    """The least :func:`tau2_ceiling` of the printed comparisons that have parallel trials only."""
+    """Find the least :func:`tau2_ceiling` of the printed comparisons that have only parallel trials."""
     ends = []
     for k, other in enumerate(evidence.edges["treat2"]):
         parallel = not evidence.studies.loc[evidence.studies["comparison"] == k, "crossover"].any()
@@ -220,9 +220,9 @@ def parallel_ceiling(evidence: PublishedResults) -> float:
 
 
 def hartung_knapp_floor(evidence: PublishedResults, treatment: str) -> float:
-    """Least lower limit of a printed contrast scaled by Hartung and Knapp, by any estimator of tau2.
+    """Find the least Hartung-Knapp lower limit of a printed contrast, over all estimators of tau2.
 
-    The scale is the generalised Q at tau2 over its df, which falls as tau2 grows; so it is at most Q/df, which I2
+    The scale is the generalised Q at tau2 over its df, which decreases as tau2 grows; so it is at most Q/df, which I2
     bounds. The limit is te (1 - t scale / z).
 
     Source: Hartung & Knapp 2001; Jackson, White & Riley 2012 (networks).
@@ -234,9 +234,9 @@ def hartung_knapp_floor(evidence: PublishedResults, treatment: str) -> float:
 
 
 def as_printed(evidence: PublishedResults, treatment: str) -> dict[str, tuple[float, float]]:
-    """What is proved of a treatment with each estimate by itself: ``p_score``; against the hub ``z, lower, upper``.
+    """Collect the proved bounds of a treatment, estimates separate: ``p_score``; against the hub ``z, lower, upper``.
 
-    No data set that agrees with the print lies outside. A limit is left out where only z is bounded.
+    Every data set that agrees with the printed values lies within them. Limits are omitted if only z is bounded.
     """
     hub, others = evidence.edges["treat1"].iloc[0], list(evidence.edges["treat2"])
     found = {"p_score": _interval(evidence, "p_score", treatment)}
@@ -252,13 +252,13 @@ def as_printed(evidence: PublishedResults, treatment: str) -> dict[str, tuple[fl
     return found | {"z": (z.low, z.high)}
 
 
-# --- the contrasts that are not printed ---------------------------------------------------------------
+# --- unpublished contrasts ----------------------------------------------------------------------------
 
 
 def unprinted_z(evidence: PublishedResults, treatment: str) -> Bound:
-    """z of the hub against the one treatment whose contrast is not printed, from the hub's P-score.
+    """Bound z of the hub against the one treatment whose contrast is not printed, from the hub's P-score.
 
-    The P-score is the mean of Phi(z) over the hub's contrasts, and the z of the others are printed.
+    The P-score is the mean of Phi(z) over the hub's contrasts, and the other z are printed.
     """
     hub = evidence.edges["treat1"].iloc[0]
     low, high = (len(evidence.edges) * end for end in _interval(evidence, "p_score", hub))
@@ -270,12 +270,13 @@ def unprinted_z(evidence: PublishedResults, treatment: str) -> Bound:
 
 
 def _end_of_te(evidence: PublishedResults, treatment: str, z: Bound) -> float:
-    """A value that te of the hub against the unprinted treatment cannot exceed, from the treatment's own P-score.
+    """Bound te of the hub against the unprinted treatment from above, by the treatment's own P-score.
 
     At te = t its z against another treatment k is at most (te_k - t) / sqrt(se_k^2 + (t / z)^2) with te_k, se_k and
-    t / z at their upper ends. Beyond te_k that falls as t grows, and with it the P-score, until it cannot be printed.
+    t / z at their upper ends. Beyond te_k this decreases as t grows, and so does the P-score, until it no longer
+    prints.
 
-    Raises ValueError where the print does not say that the hub is better, or sets no end.
+    Raises ValueError if the printed values do not show that the hub is better, or set no bound.
     """
     if not z.low > 0:
         raise ValueError(f"{treatment}: z of the hub against it is at least {z.low:.3g}; expected a value above 0")
@@ -286,10 +287,10 @@ def _end_of_te(evidence: PublishedResults, treatment: str, z: Bound) -> float:
         against = [(b["te"].high - t) / np.hypot(b["se"].high, t / z.low) for b in others]
         return float(scipy.special.ndtr([-z.low, *against]).mean()) - printed
 
-    # its limit is the P-score of a treatment that loses to each other as clearly as to the hub
+    # its limit is the P-score of a treatment that loses to each other treatment as clearly as to the hub
     if not scipy.special.ndtr(-z.low) < printed:
         raise ValueError(
-            f"{treatment}: its printed P-score bounds no contrast; expected one above that of a sure loser"
+            f"{treatment}: its printed P-score does not bound the contrast; expected one above that of a certain loser"
         )
     start = max(b["te"].high for b in others)
     end = 2 * start
@@ -299,7 +300,7 @@ def _end_of_te(evidence: PublishedResults, treatment: str, z: Bound) -> float:
 
 
 class _Boxes:
-    """Boxes of (te, z) of the contrasts with the hub; boxes that clash with the print are thrown away."""
+    """Boxes of (te, z) of the contrasts with the hub; boxes that contradict the printed values are discarded."""
 
     def __init__(self, evidence: PublishedResults, unprinted: str):
         self.evidence, self.others = evidence, list(evidence.edges["treat2"])
@@ -316,7 +317,7 @@ class _Boxes:
         self.low, self.high = np.array(ends).T
 
     def contrast(self, low: np.ndarray, high: np.ndarray, a: int, b: int) -> tuple[np.ndarray, np.ndarray]:
-        """Interval of z of treatment a against b, both through the hub: (te_b - te_a) / sqrt(se_a^2 + se_b^2)."""
+        """Bound z of treatment a against b, both through the hub: (te_b - te_a) / sqrt(se_a^2 + se_b^2)."""
         difference = low[:, 2 * b] - high[:, 2 * a], high[:, 2 * b] - low[:, 2 * a]
         spread = [
             np.sqrt(sum((te[:, 2 * k] / z[:, 2 * k + 1]) ** 2 for k in (a, b))) for te, z in ((low, high), (high, low))
@@ -327,7 +328,7 @@ class _Boxes:
         return np.nan_to_num(lower, nan=-np.inf), np.nan_to_num(upper, nan=np.inf)
 
     def possible(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-        """Return whether a box may hold a network that agrees with the print [B]."""
+        """Return whether a box may contain a network that agrees with the printed values [B]."""
         keep = np.ones(len(low), bool)
         hub = self.evidence.edges["treat1"].iloc[0]
         for name in (hub, *self.others):
@@ -345,21 +346,21 @@ class _Boxes:
         for k, name in enumerate(self.others):
             for quantity, side in (("lower", -1), ("upper", 1)):
                 printed = _interval(self.evidence, quantity, name)
-                # te and the factor each run over an interval; the factor of a lower limit can be below 0
+                # te and the factor each cover an interval; the factor of a lower limit can be below 0
                 corners = [te[:, 2 * k] * (1 + side * _Z / z[:, 2 * k + 1]) for te in (low, high) for z in (low, high)]
                 keep &= (np.max(corners, axis=0) >= printed[0]) & (np.min(corners, axis=0) <= printed[1])
         return keep
 
 
 def no_network(boxes: _Boxes, narrowed: Callable[[np.ndarray, np.ndarray], np.ndarray], most: int = 400_000) -> bool:
-    """Return whether no network agrees with the print and with a further condition: branch and bound.
+    """Prove by branch and bound that no network agrees with the printed values and a further condition.
 
     Parameters
     ----------
     narrowed : callable
-        Of lower and upper corners [B x 2k]: whether a box may meet the condition.
+        Takes lower and upper corners [B x 2k]; returns whether each box may meet the condition.
     most : int
-        Boxes looked at in one round before giving up, which proves nothing.
+        Largest number of boxes in one round; beyond it the search gives up, which proves nothing.
     """
     low, high = boxes.low[None].copy(), boxes.high[None].copy()
     weight = np.where(np.arange(len(boxes.low)) % 2, 0.1, 1.0)  # P-scores depend less on z than on te
@@ -382,18 +383,19 @@ def no_network(boxes: _Boxes, narrowed: Callable[[np.ndarray, np.ndarray], np.nd
 def unprinted_bounds(
     evidence: PublishedResults, treatment: str, rival: str, *, te: Bound, rival_z: Bound, most: int = 400_000
 ) -> dict[str, bool]:
-    """Prove bounds of the contrast that is not printed: te against the hub, and z against a rival.
+    """Prove bounds of the unpublished contrast: te against the hub, and z against a competitor.
 
     Parameters
     ----------
     te, rival_z : Bound
-        What is to be proved, for instance the ends that :func:`psps_paper.recover.recover_contrasts` found, moved
+        The bounds to prove, for instance those of :func:`psps_paper.recover.recover_contrasts`, moved
         outwards.
 
     Returns
     -------
     dict
-        For ``te_low, te_high, rival_z_low, rival_z_high``: whether every box outside was shown to clash with the print.
+        For ``te_low, te_high, rival_z_low, rival_z_high``: whether every box outside was shown to contradict the
+        printed values.
     """
     boxes = _Boxes(evidence, treatment)
     a, b = boxes.others.index(treatment), boxes.others.index(rival)

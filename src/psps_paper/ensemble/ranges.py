@@ -1,4 +1,4 @@
-"""The search behind the identified ranges: for every setting the data sets that are least and most favourable."""
+"""The search behind the identified ranges: the least and most favourable data sets of every setting."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from psps_paper.parallel import each
 
 SEED = 20250305
 FIXED_CORRELATIONS = (0.25, 0.5, 0.75, 0.9)
-STARTS = 16  # random points tried in a setting
+STARTS = 16  # random starting points per setting
 FIXED_STARTS, FIXED_POINTS = (
     96,
     6,
-)  # where the correlation of periods is fixed, so that no stricter setting gives points
-POINTS = 2  # of them that come near the print, after which no more are tried
-AGAIN = 0.3  # share of targets that are pushed from a random point too, besides the best one known
+)  # settings with a fixed correlation of periods, to which no stricter setting contributes points
+POINTS = 2  # starts near agreement after which no more are tried
+AGAIN = 0.3  # proportion of targets also optimised from a random point, besides the best known one
 _HALF = next(name for name, r in CORRELATED.items() if r == 0.5)
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """A data set that agrees with the print under ``setting``, as found for ``target``."""
+    """A data set found for ``target`` that agrees with the printed values under ``setting``."""
 
     setting: Setting
     target: Target
@@ -50,8 +50,7 @@ class Found:
 
 @dataclass(frozen=True, eq=False)
 class Searched:
-    """What was tried in one setting: starts, starts near the print (no value missed by a half-unit), the least miss in
-    half-units, and pushes."""
+    """Record of the search in one setting: starts, starts within a half-unit of agreement, least miss, and pushes."""
 
     setting: Setting
     starts: int
@@ -62,7 +61,7 @@ class Searched:
 
 
 def settings(method: Method) -> list[Setting]:
-    """Settings of one estimator, the stricter first."""
+    """List the settings of one estimator, the strictest first."""
     grid = [
         Setting(method, crossovers, cap, trials)
         for cap in CAPS
@@ -78,7 +77,7 @@ def settings(method: Method) -> list[Setting]:
 
 
 def targets(evidence: PublishedResults, setting: Setting, rng: np.random.Generator) -> list[Target]:
-    """What is pushed to either end: each conclusion where studies are counted once, and where it is thought weakest."""
+    """List the targets to push both ways: each conclusion with studies counted once, and where it seems weakest."""
     better_p, better_cm, no_c, first, second = conclusions(evidence)
     studies = np.flatnonzero(evidence.studies["comparison"] == better_p.at)
     both = [
@@ -104,7 +103,7 @@ def targets(evidence: PublishedResults, setting: Setting, rng: np.random.Generat
 
 
 def aimed_at(evidence: PublishedResults) -> frozenset[tuple[str, str]]:
-    """Name and counting of each conclusion that some search pushed towards failing; the others were looked at only."""
+    """List the conclusions (name, counting) that some search pushed towards failing; others were only evaluated."""
     found = set()
     for method in METHODS:
         for aim in targets(evidence, settings(method)[0], np.random.default_rng(0)):
@@ -131,12 +130,12 @@ def explore(
     Parameters
     ----------
     known : sequence of (study [m], point)
-        Agreeing points of stricter settings, in this setting's variables.
+        Points of stricter settings that agree with the printed values, in this setting's variables.
 
     Returns
     -------
     list of Found, Searched, list of (study, point)
-        The points are the best that were pushed, for settings that contain this one.
+        The points are the best ones found, for settings that contain this one.
     """
     tried, reached, least, fresh = 0, 0, np.inf, []
     while tried < starts and reached < points:
@@ -174,7 +173,7 @@ def carried(
     setting: Setting,
     earlier: Sequence[tuple[Setting, Sequence[tuple[np.ndarray, np.ndarray]]]],
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Points of settings that this one contains, in its variables."""
+    """Convert points of settings that this one contains to its variables."""
     out = []
     crossover = int(evidence.studies["crossover"].sum())
     for other, points in earlier:
@@ -210,8 +209,8 @@ def search_ranges(
 ) -> tuple[list[Found], list[Searched]]:
     """Search the settings of one or several estimators with these caps.
 
-    Each setting has a stream of random numbers of its own and starts from the points of those that it contains, so
-    that the result is the same in one process, in several and on a cluster (:func:`psps_paper.parallel.workers`).
+    Each setting has its own stream of random numbers and starts from the points of the settings that it contains, so
+    the result is the same in one process, in several and on a cluster (:func:`psps_paper.parallel.workers`).
 
     Parameters
     ----------
@@ -221,9 +220,9 @@ def search_ranges(
     caps : sequence of float
         Largest absolute SMD.
     report : callable, optional
-        Called with each :class:`Searched`, setting by setting.
+        Called with the :class:`Searched` of each setting.
     **limits
-        Of :func:`explore`: ``starts``, ``points``, ``again`` and ``kinds``, in every setting.
+        Arguments of :func:`explore` for every setting: ``starts``, ``points``, ``again`` and ``kinds``.
 
     Returns
     -------
@@ -242,7 +241,7 @@ def search_ranges(
         behind = [(setting, number) for _, number, setting in waiting]
         ready = [
             one for one in waiting if not any(k < one[1] and contains(one[2], other) for other, k in behind)
-        ]  # of the same estimator, since others contain nothing of it
+        ]  # of the same estimator, because others contain none of its data sets
         known = [
             [
                 (done[key][1].setting, done[key][2])
@@ -267,7 +266,7 @@ def _search_setting(
     seed: int,
     limits: dict[str, Any],
 ) -> tuple[list[Found], Searched, list[tuple[np.ndarray, np.ndarray]]]:
-    """One setting, from the points of the earlier ones that it contains."""
+    """Search one setting, from the points of the earlier ones that it contains."""
     method, number, setting = which
     rng = np.random.default_rng([seed, ("DL", "REML", "ML").index(method), number])
     alone = setting.crossovers == "independent groups" or setting.correlation[0] == setting.correlation[1]
@@ -275,15 +274,15 @@ def _search_setting(
     return explore(evidence, setting, carried(evidence, setting, earlier), rng, **(usual | limits))
 
 
-# --- what is kept -------------------------------------------------------------------------------------
+# --- selection of data sets ---------------------------------------------------------------------------
 
 
 def chosen(evidence: PublishedResults, found: Sequence[Found], *, tolerance: float = 0.4) -> pd.DataFrame:
-    """The table ``witnesses``: the data sets found that span every range to within ``tolerance``.
+    """Select the table ``witnesses``: data sets that span every range found to within ``tolerance``.
 
-    Going through the settings from the strictest on, a data set is added where none kept so far that belongs to the
-    setting comes as near to the end of a range, or lies on the same side of where a conclusion changes. With all
-    switches open nothing is tolerated. A data set whose refit does not give the print is left out.
+    In each setting, from the strictest on, a data set is added if no data set kept so far for the setting comes as near
+    to the end of a range, or lies on the same side of the point where a conclusion changes. With all switches open the
+    tolerance is zero. A data set whose refit does not give the printed values is omitted.
     """
     rows = [
         each.rows[["study", "te", "se", "n", "correlation"]].assign(witness=f"candidate {k}", tau2=each.setting.tau2)
@@ -312,7 +311,7 @@ def chosen(evidence: PublishedResults, found: Sequence[Found], *, tolerance: flo
 
 
 def _groups(switches: pd.DataFrame, tolerance: float) -> Iterator[tuple[pd.Index, float]]:
-    """Names of the data sets of each setting, the strictest first, with the tolerance for it."""
+    """Yield the names of the data sets of each setting, the strictest first, with its tolerance."""
     for setting in product(METHODS, CROSSOVERS, CAPS, (True, False), reversed(SPREADS)):
         yield switches.index[belongs(switches, dict(zip(SWITCHES, setting, strict=True)))], tolerance
     for method, correlation, cap in product(METHODS, FIXED_CORRELATIONS, CAPS[-2:]):
@@ -324,7 +323,7 @@ def _groups(switches: pd.DataFrame, tolerance: float) -> Iterator[tuple[pd.Index
 def _ends(
     low: pd.Series, high: pd.Series, kept: Sequence[str], tolerance: float, boundaries: Sequence[float]
 ) -> list[str]:
-    """Names to add so that the kept ones reach the least ``low`` and the greatest ``high``."""
+    """List the names to add so that the kept data sets reach the least ``low`` and the greatest ``high``."""
     if low.empty:
         return []
     more: list[str] = []
@@ -338,7 +337,7 @@ def _ends(
 
 
 def search_table(searched: Sequence[Searched]) -> pd.DataFrame:
-    """The table ``range_searches``: what was tried in each setting."""
+    """Build the table ``range_searches``, the record of the search in each setting."""
     return pd.DataFrame(
         [
             {

@@ -1,4 +1,4 @@
-"""Search for data sets that agree with everything printed and are least or most favourable to a conclusion."""
+"""Search for data sets that agree with all printed values and are least or most favourable to a conclusion."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from psps_paper.ensemble.countings import Conclusion, Counting, Statistic
 from psps_paper.ensemble.model import PublishedResults, Setting, variance_terms
 from psps_paper.ensemble.printed import PrintedValues
 
-INSET = 0.03  # of a half-unit: how far inside the rounding limits a search stays, so that stored digits agree too
-_STEP = 1e-6  # of the finite differences; every variable is of the order of one
+INSET = 0.03  # half-units by which a search stays inside the rounding limits, so that stored digits agree too
+_STEP = 1e-6  # step of finite differences; every variable is of the order of one
 
 
 @dataclass(frozen=True)
 class Target:
-    """What a search makes least (side -1) or greatest (side 1): the margin of one conclusion under one counting.
+    """The margin of one conclusion under one counting, which a search minimises (side -1) or maximises (side 1).
 
-    ``without`` is the row of a study left out, if any.
+    ``without`` is the row of an omitted study, if any.
     """
 
     conclusion: Conclusion | Statistic
@@ -31,10 +31,10 @@ class Target:
 
 
 class Problem:
-    """Data sets of one allocation of estimates to studies, as points of a box.
+    """Data sets with one allocation of estimates to studies, as points of a box.
 
     A point holds te of each estimate, the sample size of each study (0 at the lower end of its range, 1 at the upper)
-    and, for crossover trials, one correlation of periods or one a study.
+    and, for crossover trials, one correlation of periods or one per study.
     """
 
     def __init__(self, evidence: PublishedResults, setting: Setting, study: np.ndarray):
@@ -52,13 +52,13 @@ class Problem:
         self.n_span = evidence.studies["n_high"].to_numpy() - self.n_low
         results = evidence.studies["printed_result"].to_numpy()[study]
         self.null = np.flatnonzero(results == "no difference")
-        # "better": at least one estimate is, and which one does not matter, so the first
+        # "better" requires at least one significant estimate; without loss of generality it is the first
         self.better = np.array(
             [k for k in np.flatnonzero(results == "better") if k == 0 or study[k - 1] != study[k]], int
         )
 
     def unpack(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """te, se [B x m], sample sizes and correlations [B x S] at points [B x variables]."""
+        """Return te, se [B x m], sample sizes and correlations [B x S] at points [B x variables]."""
         te, n = x[:, : self.m], self.n_low + self.n_span * x[:, self.m : self.m + self.s]
         correlation = np.zeros((len(x), self.s))
         if self.free:
@@ -68,7 +68,7 @@ class Problem:
         return te, np.sqrt(v), n, correlation
 
     def room(self, x: np.ndarray) -> np.ndarray:
-        """Half-units inside each rounding limit, less the inset [B x K]; negative outside."""
+        """Compute half-units inside each rounding limit, minus the inset [B x K]; negative outside."""
         te, se, _, _ = self.unpack(x)
         rooms = [self.print.room(te, se) - INSET]
         if self.setting.trials:
@@ -81,7 +81,7 @@ class Problem:
         return target.conclusion.margin(self.counting(te, se, target.counting, target.without))
 
     def start(self, rng: np.random.Generator) -> np.ndarray:
-        """A point of the box, estimates about the printed means."""
+        """Draw a point of the box, with estimates around the printed means."""
         centre = self.evidence.region.centre[: len(self.evidence.edges)][self.evidence.estimates]
         shared = rng.normal(size=self.s)[self.study]
         te = centre + 0.5 * (np.sqrt(0.5) * shared + np.sqrt(0.5) * rng.normal(size=self.m))
@@ -90,7 +90,7 @@ class Problem:
 
 
 def _slopes(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Values [K] and forward differences [K x variables] of a function of points [B x variables]."""
+    """Compute values [K] and forward differences [K x variables] of a function of points [B x variables]."""
     values = function(np.vstack([x, x + _STEP * np.eye(len(x))]))
     return values[0], ((values[1:] - values[0]) / _STEP).T
 
@@ -109,7 +109,7 @@ def _remembered(function: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.nd
 
 
 def approach(problem: Problem, x: np.ndarray, *, fixed: np.ndarray | None = None) -> tuple[np.ndarray, float]:
-    """Move a point to agreement with the print by least squares; the point and its largest miss in half-units."""
+    """Move a point towards agreement by least squares; return the point and its largest miss in half-units."""
     vary = np.ones(len(x), bool) if fixed is None else ~fixed
 
     def whole(part):
@@ -137,7 +137,7 @@ def approach(problem: Problem, x: np.ndarray, *, fixed: np.ndarray | None = None
 def push(
     problem: Problem, x: np.ndarray, target: Target, *, steps: int = 80, fixed: np.ndarray | None = None
 ) -> np.ndarray:
-    """The best point that sequential quadratic programming finds from x for a target, within the print."""
+    """Optimise a target from x by sequential quadratic programming, within the rounding limits."""
     low, high = problem.low.copy(), problem.high.copy()
     if fixed is not None:
         low[fixed] = high[fixed] = x[fixed]
@@ -156,7 +156,7 @@ def push(
 
 
 def settle(problem: Problem, x: np.ndarray, target: Target | None = None) -> pd.DataFrame | None:
-    """The data set at a point: whole patients, correlations of two decimals, te of five; None if it does not agree."""
+    """Round the data set at a point: whole patients, correlations to 2 decimals, te to 5; None if it does not agree."""
     n = np.round(problem.n_low + problem.n_span * x[problem.m : problem.m + problem.s])
     fixed = np.r_[np.zeros(problem.m, bool), np.ones(problem.s + problem.free, bool)]
     x = x.copy()
@@ -177,7 +177,7 @@ def settle(problem: Problem, x: np.ndarray, target: Target | None = None) -> pd.
 
 
 def data_set(problem: Problem, x: np.ndarray) -> pd.DataFrame:
-    """Rows [study, treat1, treat2, te, se, n, correlation] at a point; correlation of a crossover trial's periods."""
+    """Build the rows [study, treat1, treat2, te, se, n, correlation] at a point (correlation: crossover periods)."""
     te, se, n, correlation = (part[0] for part in problem.unpack(x[None]))
     shown = np.where(problem.crossover & bool(problem.free), correlation, np.nan)
     return problem.evidence.contrasts(problem.study).assign(

@@ -1,4 +1,4 @@
-"""Many fits of one star network at once, in closed form: what the search needs, without tables."""
+"""Many fits of one star network at once, in closed form and without tables, for the search."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# tau2 at which likelihoods are compared before the last steps: few in a search, more for the answer
+# tau2 at which likelihoods are compared before the last steps: few in a search, more for final results
 _GRID, _FINE_GRID = (np.r_[0.0, np.geomspace(1e-4, 10.0, points)] for points in (30, 300))
-_FEW = 4  # the fine grid is used up to this number of data sets
+_FEW = 4  # largest number of data sets for which the fine grid is used
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,9 +40,9 @@ def fit_stars(
     one_hot : ndarray [m x c]
         Comparison of each row.
     method : {"DL", "REML", "ML"}
-        The likelihoods are maximised over a grid, then by Newton's steps between its neighbours.
+        The likelihoods are maximised over a grid, then by Newton steps between neighbouring points.
     load : ndarray [B x m], optional
-        Ones, unless rows were turned by :func:`turn_correlated`.
+        Ones, unless rows come from :func:`turn_correlated`.
 
     Source and oracle: as :func:`psps_paper.network.fit_networks`, against which it is tested.
     """
@@ -88,11 +88,11 @@ def _most_likely(
 
 
 def _score(y, d, load, one_hot, tau2, *, restricted):
-    """Twice the derivative of the log-likelihood by tau2, and the derivative of that [B]."""
+    """Compute twice the derivative of the log-likelihood in tau2, and its own derivative [B]."""
     w = 1 / (d + tau2[:, None])
     te, total, _ = _pool(y, w, load, one_hot)
     r = y - load * (te @ one_hot.T)
-    cross = ((w**2 * load * r) @ one_hot) / total  # minus the derivative of te by tau2
+    cross = ((w**2 * load * r) @ one_hot) / total  # minus the derivative of te in tau2
     score = ((w * r) ** 2).sum(axis=1) - w.sum(axis=1)
     slope = -2 * (w**3 * r**2).sum(axis=1) + 2 * (total * cross**2).sum(axis=1) + (w**2).sum(axis=1)
     if restricted:
@@ -105,14 +105,14 @@ def _score(y, d, load, one_hot, tau2, *, restricted):
 def turn_correlated(
     te: np.ndarray, se: np.ndarray, blocks: Sequence[np.ndarray], correlation: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Turn correlated estimates of studies into independent rows: y, d and load [B x m].
+    """Transform correlated estimates of studies to independent rows: y, d and load [B x m].
 
     Parameters
     ----------
     blocks : sequence of ndarray [studies x k]
         Rows of the studies with k estimates, for each k > 1.
     correlation : float
-        Below 1, of sampling errors and true effects alike.
+        Below 1; correlation both of sampling errors and of true effects.
     """
     y, d, load = te.copy(), se**2, np.ones_like(te)
     for rows in blocks:

@@ -1,4 +1,4 @@
-"""Stored data sets that agree with everything printed, and what they prove of each conclusion."""
+"""Stored data sets that agree with all printed values, and each conclusion in them."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ SWITCHES = ("tau2", "crossovers", "cap", "trials", "spread")
 
 @dataclass(frozen=True, eq=False)
 class Witness:
-    """A data set that agrees with everything printed.
+    """A data set that agrees with all printed values.
 
     Attributes
     ----------
     name : str
     tau2 : {"DL", "REML", "ML"}
-        Estimator under which it prints as the article does.
+        Estimator under which it gives the printed values.
     rows : DataFrame [study, te, se, n, correlation]
-        One row an estimate, in the order of ``evidence.estimates``: hub minus other, patients behind it, and the
-        correlation of a crossover trial's periods (missing where it enters as two groups, and for parallel trials).
+        One row per estimate, in the order of ``evidence.estimates``: hub minus other, number of patients, and the
+        correlation of a crossover trial's periods (missing if it enters as two groups, and for parallel trials).
     """
 
     evidence: PublishedResults
@@ -67,12 +67,12 @@ class Witness:
 
     @cached_property
     def contrasts(self) -> pd.DataFrame:
-        """Rows [study, treat1, treat2, te, se], ready for ``fit_network(correlation=...)``."""
+        """Return the rows [study, treat1, treat2, te, se] for ``fit_network(correlation=...)``."""
         return self.evidence.contrasts(self.study).assign(te=self.te, se=self.se)
 
     @cached_property
     def switches(self) -> dict[str, object]:
-        """The narrowest value of each switch that the data set belongs to."""
+        """Return the strictest value of each switch that the data set satisfies."""
         periods = self.rows.loc[self.evidence.studies["crossover"].to_numpy()[self.study], "correlation"]
         crossovers = (
             CROSSOVERS[0] if periods.isna().all() else CROSSOVERS[1] if periods.nunique() == 1 else CROSSOVERS[2]
@@ -99,14 +99,14 @@ class Witness:
         return bool(null and (best > 1.959964).all())
 
     def printed_again(self) -> pd.DataFrame:
-        """Each printed value beside the refit's: ``quantity, treat1, treat2, low, high, refit, agrees``."""
+        """Compare each printed value with the refit: ``quantity, treat1, treat2, low, high, refit, agrees``."""
         printed = PrintedValues(self.evidence, self.tau2)
         refit = printed.values(self.te[None], self.se[None])[0]
         table = printed.table.drop(columns="half").assign(refit=refit)
         return table.assign(agrees=(table["low"] <= refit) & (refit <= table["high"]))
 
     def printed_in_its_units(self) -> pd.DataFrame:
-        """:meth:`printed_again` with p-values as the article prints them, not as the absolute z and t behind them."""
+        """Return :meth:`printed_again` with p-values as the article prints them, not as absolute z and t."""
         table = self.printed_again()
         ends = ["low", "high", "refit"]
         t_df = len(self.evidence.estimates) - 2
@@ -115,14 +115,14 @@ class Witness:
             ("egger_t", "egger_p", lambda t: 2 * scipy.special.stdtr(t_df, -t)),
         ):
             rows = table["quantity"] == quantity
-            # a larger statistic is a smaller p, so the ends change places
+            # a larger statistic gives a smaller p, so the ends change places
             table.loc[rows, ["high", "low", "refit"]] = tail(table.loc[rows, ends].to_numpy(float))
             table.loc[rows, "quantity"] = name
         return table
 
     @property
     def agrees(self) -> bool:
-        """Return whether every printed value is obtained again, at the tau2 that the public engine finds as well."""
+        """Return whether the refit gives every printed value, at the same tau2 as the public engine."""
         counted = self.counted(AS_PRINTED)
         engine = public_refit(self, AS_PRINTED).tau2
         return bool(self.printed_again()["agrees"].all() and np.isclose(counted.tau2[0], engine, rtol=1e-6))
@@ -132,14 +132,14 @@ class Witness:
         return Counting(self.evidence, self.study, self.tau2)
 
     def counted(self, counting: str, without: int | None = None) -> Counted:
-        """One of ``COUNTINGS``, perhaps without a study (its row of ``evidence.studies``)."""
+        """Fit by one of ``COUNTINGS``, optionally without a study (its row of ``evidence.studies``)."""
         return self._counting(self.te[None], self.se[None], counting, without)
 
 
 def load_witnesses(evidence: PublishedResults, table: pd.DataFrame | None = None) -> list[Witness]:
-    """The witnesses of the table ``witnesses``.
+    """Load the witnesses of the table ``witnesses``.
 
-    Raises ValueError naming the witness whose studies are not those of the evidence or whose totals differ.
+    Raises ValueError naming a witness whose studies are not those of the evidence or whose totals differ.
     """
     table = load_table("witnesses") if table is None else table
     found = []
@@ -159,19 +159,19 @@ def load_witnesses(evidence: PublishedResults, table: pd.DataFrame | None = None
 
 
 def agreeing_tau2(witnesses: Iterable[Witness]) -> pd.Series:
-    """Between-study variance of each witness as the print implies it, each estimate by itself; index: names."""
+    """Return the between-study variance of each witness, with each estimate separate; the index holds names."""
     return pd.Series({w.name: float(w.counted(AS_PRINTED).tau2[0]) for w in witnesses}, name="tau2")
 
 
 def findings(witnesses: Iterable[Witness]) -> pd.DataFrame:
-    """What each witness says of each conclusion under each counting.
+    """Evaluate each conclusion in each witness under each counting.
 
     Returns
     -------
     DataFrame [witness, counting, conclusion, holds, z, lower, upper, p_score, rank, margin, q, egger_t, without]
-        ``z, lower, upper`` of the contrast of a conclusion (t for cluster-robust standard errors), ``p_score, rank``
-        of the treatment of a rank; missing where not defined. "one study left out" has a row for each study that can
-        be left out, named in ``without``.
+        ``z, lower, upper`` of a conclusion's contrast (t for cluster-robust standard errors), or ``p_score, rank``
+        of a rank's treatment; missing if not defined. "one study left out" has a row for each study that can
+        be omitted, named in ``without``.
     """
     out = []
     for witness in witnesses:
@@ -217,7 +217,7 @@ def _finding(witness: Witness, counting: str, without: str, conclusion: Conclusi
 
 
 def belongs(switches: pd.DataFrame, setting: dict[str, object]) -> np.ndarray:
-    """Which witnesses (rows of switches) belong to a setting, whose switches may be left out."""
+    """Return which witnesses (rows of switches) belong to a setting, which need not fix every switch."""
     kept = np.ones(len(switches), bool)
     if "tau2" in setting:
         kept &= (switches["tau2"] == setting["tau2"]).to_numpy()
@@ -235,13 +235,14 @@ def belongs(switches: pd.DataFrame, setting: dict[str, object]) -> np.ndarray:
 
 
 def identified_range(found: pd.DataFrame, kept: Iterable[str]) -> pd.DataFrame:
-    """Ranges over the witnesses ``kept``: one row a conclusion and counting.
+    """Compute the ranges over the witnesses ``kept``: one row per conclusion and counting.
 
     Returns
     -------
     DataFrame [conclusion, counting, data_sets, <name>_low, <name>_high, holds_in, fails_in]
-        ``<name>`` is z, lower, upper, p_score and rank. ``holds_in`` and ``fails_in`` name the witness that is most
-        favourable and least favourable, if the conclusion holds or fails in one. Ranges are at least this wide.
+        ``<name>`` is z, lower, upper, p_score and rank. ``holds_in`` names the most favourable witness if the
+        conclusion holds in it, ``fails_in`` the least favourable if it fails in it. The true ranges are at least this
+        wide.
     """
     rows = []
     for (conclusion, counting), part in found[found["witness"].isin(set(kept))].groupby(
@@ -250,8 +251,8 @@ def identified_range(found: pd.DataFrame, kept: Iterable[str]) -> pd.DataFrame:
         row = {"conclusion": conclusion, "counting": counting, "data_sets": part["witness"].nunique()}
         for name in ("z", "lower", "upper", "p_score", "rank"):
             row |= {f"{name}_low": part[name].min(), f"{name}_high": part[name].max()}
-        # the further margin is from the other conclusion, the more favourable; "no difference" is favoured by a small
-        # one
+        # the further the margin is from the opposite conclusion, the more favourable; for "no difference" a small
+        # margin is favourable
         favour = -part["margin"].abs() if str(conclusion).startswith("no difference") else part["margin"]
         for column, holds in (("holds_in", True), ("fails_in", False)):
             those = favour[part["holds"] == holds]
@@ -262,7 +263,7 @@ def identified_range(found: pd.DataFrame, kept: Iterable[str]) -> pd.DataFrame:
 
 
 def public_refit(witness: Witness, counting: str):
-    """The engine's own fit of a witness under one counting: a NetworkFit, or a RobustNetworkFit where cluster-robust.
+    """Fit a witness under one counting by the engine: a NetworkFit, or a RobustNetworkFit if cluster-robust.
 
     Raises ValueError for a counting that is not one of ``COUNTINGS``.
     """
@@ -276,7 +277,7 @@ def public_refit(witness: Witness, counting: str):
 
 
 def conclusions_by_refit(witness: Witness) -> pd.DataFrame:
-    """Each conclusion under each counting by the public engine: ``counting``, then one column a conclusion."""
+    """Evaluate each conclusion by the public engine: ``counting``, then one column per conclusion."""
     hub, others = witness.evidence.edges["treat1"].iloc[0], list(witness.evidence.edges["treat2"])
     rows = []
     for counting in COUNTINGS:

@@ -13,7 +13,8 @@ from psps_paper.effects import contrasts_from_arms, effect_sizes, impute_sd, mea
 from psps_paper.living.cells import MISSING, Reading, _lines, _some_rows
 from psps_paper.living.contrasts import _study
 from psps_paper.living.formats import ARM_NUMBERS, COLUMN_KINDS, CONTRAST_COLUMNS, REVMAN_5, plain
-from psps_paper.living.model import ARM_COLUMNS, LOG_MEASURES, Estimates, ImportLog, _one_analysis
+from psps_paper.living.model import ARM_COLUMNS, LOG_MEASURES, Estimates, ImportLog
+from psps_paper.living.revman import revman_5_arms
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.limits import MAX_ESTIMATES, MAX_ROWS
 
@@ -42,14 +43,14 @@ def from_arms(cells: pd.DataFrame, reading: Reading) -> Estimates:
     measure = outcome["measure"]
     _check_columns(reading)
     if reading.layout.format == REVMAN_5:
-        cells = _revman_5_studies(cells, reading)
+        cells = revman_5_arms(cells, reading)
     long = _long(cells, reading)
     if measure == "IRR" and "time" not in {name.rstrip("0123456789") for name in reading.options.mapping}:
         _check_follow_up(long, cells, reading)
     unit = "rows" if reading.layout.shape == "long" else "arms"
     # Whole rows that were set aside count once; in a wide file all else counts by arms
     n_read = len(long) + len(log.listed)
-    long = _without_repeats(long, reading)
+    long = _without_repeats(long, cells, reading)
     if "mean" in WANTED[measure]:
         long = _convert_errors(long, log)
         long = _convert_quantiles(long, reading)
@@ -294,11 +295,12 @@ def _long(cells: pd.DataFrame, reading: Reading) -> pd.DataFrame:
     return table.astype({name: float for name in names if name in ARM_NUMBERS})
 
 
-def _without_repeats(long: pd.DataFrame, reading: Reading) -> pd.DataFrame:
+def _without_repeats(long: pd.DataFrame, cells: pd.DataFrame, reading: Reading) -> pd.DataFrame:
     """One row an arm: pairs of arms repeat the arms of a multi-arm study."""
     if not long.duplicated(["study", "treatment"]).any():
         return long
     keep = []
+    of_rows = {str(row): row for row in cells.index}
     first: dict[tuple[str, str], str] = {}
     for label, arm in long.iterrows():
         key = (arm["study"], arm["treatment"])
@@ -311,10 +313,17 @@ def _without_repeats(long: pd.DataFrame, reading: Reading) -> pd.DataFrame:
         same = [(a == b) or (math.isnan(a) and math.isnan(b)) for a, b in zip(arm[numbers], before, strict=True)]
         if not all(same):
             column = numbers[same.index(False)]
+            rows = [of_rows[row] for row in (long.at[first[key], "rows"], arm["rows"])]
+            apart = [
+                name
+                for name in cells.columns
+                if name not in reading.layout.used() and cells.at[rows[0], name] != cells.at[rows[1], name]
+            ][:1]
+            way = "".join(f"; choose one, as with --where {f'{name}={cells.at[rows[0], name]}'!r}" for name in apart)
             raise TableError(
                 f"{reading.file}, row {label}, column {column}: {arm[column]:g} is not {before[column]:g}, the value of"
                 f" the same arm ({arm['treatment']} of {arm['study']}) in row {first[key]}; several results of a study"
-                " are imported as contrasts"
+                f" are imported as contrasts{way}"
             )
         reading.log.set_aside(arm["rows"], arm["study"], f"{arm['treatment']}: the same arm as in row {first[key]}")
     return long.loc[keep]
@@ -373,26 +382,3 @@ def _impute(long: pd.DataFrame, reading: Reading) -> pd.DataFrame:
         )
         reading.log.say(f"SD {entry.sd:.6g} imputed from {source}: row {entry.row} ({entry.study}, {entry.treatment})")
     return completed
-
-
-def _revman_5_studies(cells: pd.DataFrame, reading: Reading) -> pd.DataFrame:
-    """Study rows of a RevMan 5 export, with the group labels of their outcome's heading."""
-    layout = reading.layout
-    by_name = {plain(column): column for column in cells.columns}
-    keys = [by_name["comparisonnumber"], by_name["outcomenumber"]]
-    headings = [by_name[name] for name in ("datatype", "q", "df") if name in by_name]
-    totals = [layout.arms[number]["n"] for number in (1, 2) if "n" in layout.arms[number]]
-    is_heading = (cells[headings].to_numpy() != "").any(axis=1) | (cells[totals].to_numpy() == "").all(axis=1)
-    studies = cells[~is_heading].copy()
-    analyses = _one_analysis(studies, keys, reading.file)
-    above = cells[is_heading]
-    for number in (1, 2):
-        column = layout.arms[number].get("treatment")
-        if column and len(studies):
-            label = next(
-                (label for *key, label in above[[*keys, column]].to_numpy() if tuple(key) == analyses[0] and label), ""
-            )
-            studies[column] = [own or label for own in studies[column]]
-    for row in cells.index[is_heading]:
-        reading.log.set_aside(row, "", "a heading or total, no study")
-    return studies

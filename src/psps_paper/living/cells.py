@@ -19,6 +19,7 @@ from psps_paper.tables.errors import TableError
 from psps_paper.tables.workbook import NotText
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", ".", "nr", "not reported", "not available"})
+_CODES = frozenset({-88.0, -99.0, -888.0, -999.0, -9999.0, 9999.0, 99999.0})  # of what is missing, in SPSS and SAS
 _DASH = re.compile("[\u2012\u2013\ufe63\uff0d](?=[0-9.])")  # a minus of another width, in front of a number
 _GROUPED = re.compile("[-+]?[0-9]{1,3}([ \u00a0\u2009\u202f'\u2019][0-9]{3})+([.,][0-9]+)?")  # 1 250 or 1'250.5
 
@@ -42,6 +43,7 @@ class _Cells:
         self.file, self.decimals, self.labels, self.log = file, decimals, labels, log
         self.invisible: dict[str, list[object]] = {}
         self.grouped: dict[str, list[object]] = {}
+        self.codes: dict[str, list[object]] = {}
         self.labels_seen: set[str] = set()
         self.treatments_seen: set[str] = set()
 
@@ -92,6 +94,8 @@ class _Cells:
             self.fail(
                 row, column, cell, f"a number of a believable size (at most {LARGEST:,.0f}, at least its inverse)"
             )
+        if kind == "number" and value in _CODES:
+            self.codes.setdefault(f"{value:g} in column {column}", []).append(row)
         return value
 
     def _digits(self, row: object, column: str, cell: str) -> str:
@@ -121,6 +125,13 @@ class _Cells:
                 else f"unusual blanks or accents were made plain in {text!a}: row {_some_rows(rows)}"
             )
             for text, rows in self.invisible.items()
+        ]
+
+    def notes(self) -> list[str]:
+        """What may be no number but the code of a missing one."""
+        return [
+            f"{found} may be the code of a missing value (row {_some_rows(rows)}): if it is, leave the cell empty"
+            for found, rows in self.codes.items()
         ]
 
     def _note(self, sentence: str) -> None:

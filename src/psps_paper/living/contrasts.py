@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -10,11 +11,23 @@ import pandas as pd
 
 from psps_paper.effects import effect_from_interval, effect_from_p
 from psps_paper.living.cells import Reading, _Cells, _lines, _some_rows
-from psps_paper.living.formats import COLUMN_KINDS, CONTRAST_COLUMNS, DIFFERENCES, LOGS, RATIOS, Layout, plain
+from psps_paper.living.formats import (
+    COLUMN_KINDS,
+    CONTRAST_COLUMNS,
+    DIFFERENCES,
+    LOGS,
+    RATIOS,
+    REVMAN_5_EFFECTS,
+    REVMAN_WEB_EFFECTS,
+    Layout,
+    plain,
+)
 from psps_paper.living.model import ARM_COLUMNS, LOG_MEASURES, Estimates, Options
+from psps_paper.living.revman import revman_5_effects, revman_web_effects
 from psps_paper.network.completion import complete_contrasts
 from psps_paper.tables.errors import TableError
 
+_PREPARED = {REVMAN_5_EFFECTS: revman_5_effects, REVMAN_WEB_EFFECTS: revman_web_effects}
 _ASYMMETRIC = 0.1  # of the width: limits rounded to one digit of a width of ten reach this
 
 
@@ -24,6 +37,8 @@ def from_contrasts(cells: pd.DataFrame, reading: Reading) -> Estimates:
     outcome = reading.outcome
     _check_scale(layout, reader.file, options, outcome)
     n_read = len(cells) + len(log.listed)
+    if layout.format in _PREPARED:
+        cells = _PREPARED[layout.format](cells, reading)
     rows = (
         _relative(cells, layout, reader, options)
         if layout.shape == "relative"
@@ -114,7 +129,8 @@ def _study(reader: _Cells, layout: Layout, options: Options, row: object, line: 
         return reader.label(row, "--set study", options.constants["study"], treatment=False)
     label = reader.label(row, layout.columns["study"], line[layout.columns["study"]], treatment=False)
     year = line[layout.columns["year"]].strip() if "year" in layout.columns else ""
-    return f"{label} {year}" if year and not label.endswith(year) else label
+    # Smith 2001a has its year
+    return f"{label} {year}" if year and not re.search(rf"{re.escape(year)}[a-z]?\)?$", label) else label
 
 
 def _numbers(reader: _Cells, layout: Layout, row: object, line: Mapping[str, str]) -> dict[str, object]:

@@ -205,6 +205,7 @@ def _arms(
 
 
 REVMAN_5 = "RevMan 5 CSV"
+REVMAN_5_EFFECTS = "RevMan 5 CSV, effects"
 REVMAN_WEB = "RevMan Web CSV"
 REVMAN_WEB_EFFECTS = "RevMan Web CSV, inverse variance"
 METAFOR = "metafor, columns of escalc"
@@ -372,7 +373,9 @@ def _find(
         special = _revman_5(columns) or _revman_web(columns) or _metafor(columns)
         if special:
             return _with_mapping(special, mapping), []
-    lacks = []
+    elif special := _revman_5_effects(columns, constants):
+        return _with_mapping(special, mapping), []
+    lacks: list[tuple[Format, list[str]]] = []
     for form in sorted((form for form in FORMATS if form.kind == kind), key=lambda form: not form.signs):
         layout, missing = _fit(form, columns, mapping, constants)
         if layout:
@@ -391,6 +394,11 @@ def _fits_nothing(
     """One sentence: what the nearest convention needs besides, and the option that gives it."""
     sentence = f"the columns ({_few(columns)}) fit no known convention for {kind}"
     other: Kind = "arms" if kind == "contrasts" else "contrasts"
+    for form, missing in lacks:
+        treatments = [_wanted(form, name) for name in ("treat1", "treat2")] if form.shape == "contrasts" else []
+        if missing and set(missing) <= set(treatments):
+            asked = " ".join(f"--set {name}=NAME" for name in ("treat1", "treat2") if _wanted(form, name) in missing)
+            return f"{sentence}, for no column names the treatments of {form.name}: give them with {asked}"
     layout, _ = _find(columns, other, mapping, constants)
     if layout and (layout.format != REVMAN_5 or all(map(_fits, layout.arms.values()))):
         return f"{sentence}; as {other} (--kind {other}) they are read: {layout.format}"
@@ -408,7 +416,7 @@ def _fits_nothing(
 def _lacks_of(target: str, names: tuple[str, ...]) -> tuple[str, ...]:
     """How a missing column is called in a message."""
     outcome = (_NO_OUTCOME,) if target in ("mean", "events", "median") else ()
-    return (" or ".join(names), names[0], *outcome)
+    return (" or ".join(names), *names[:1], *outcome)
 
 
 def _check_signs(
@@ -609,6 +617,17 @@ def _revman_5(columns: Sequence[str]) -> Layout | None:
         for number in (1, 2)
     }
     return Layout(REVMAN_5, "wide", {"study": by_name["name"]}, arms)
+
+
+def _revman_5_effects(columns: Sequence[str], constants: Mapping[str, str]) -> Layout | None:
+    by_name = {plain(column): column for column in columns}
+    if not {"comparisonnumber", "outcomenumber", "subgroupnumber", "name", "effectestimate", "se"} <= set(by_name):
+        return None
+    labels = {f"treat{k}": by_name[f"grouplabel{k}"] for k in (1, 2) if f"grouplabel{k}" in by_name}
+    if not {"treat1", "treat2"} <= labels.keys() | constants.keys():
+        return None
+    effect = {"study": by_name["name"], "te": by_name["effectestimate"], "se": by_name["se"]}
+    return Layout(REVMAN_5_EFFECTS, "contrasts", effect | labels, {})
 
 
 def _revman_web(columns: Sequence[str]) -> Layout | None:

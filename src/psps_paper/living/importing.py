@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from psps_paper.living.arms import _suspected_errors, from_arms
-from psps_paper.living.cells import MISSING, Reading, _Cells
+from psps_paper.living.bugs import from_bugs
+from psps_paper.living.cells import MISSING, Reading, _Cells, _some_rows
 from psps_paper.living.contrasts import from_contrasts
 from psps_paper.living.decimals import Decimals
-from psps_paper.living.formats import COLUMN_KINDS, REVMAN_WEB, Layout, plain, recognise
+from psps_paper.living.formats import (
+    COLUMN_KINDS,
+    REVMAN_5,
+    REVMAN_5_EFFECTS,
+    REVMAN_WEB,
+    REVMAN_WEB_EFFECTS,
+    Layout,
+    plain,
+    recognise,
+)
 from psps_paper.living.model import LOG_MEASURES, Estimates, Import, ImportLog, Options, _one_analysis
-from psps_paper.living.notes import _label_notes, _look_alikes, _notes, _without_sd
+from psps_paper.living.notes import _label_notes, _look_alikes, _notes, _several_notes, _without_sd
 from psps_paper.living.printed import with_limits_apart
 from psps_paper.living.reading import CONTROL, RawTable, read_table
 from psps_paper.tables.csv_text import runs_as_formula
@@ -23,6 +34,13 @@ from psps_paper.tables.errors import TableError
 from psps_paper.tables.limits import MAX_CELL, MAX_ESTIMATES, MAX_TREATMENTS
 
 LARGEST_LOG = 30.0
+# Lines below or between studies that programs write for all of them together
+_TOTAL = re.compile(
+    r"((grand[ -]|sub-?)?totals?|overall|pooled|summary|all studies|(random|fixed|common)[ -]effects?)"
+    r"( (effect|estimate|result|model)s?)*( ?[(\[][^()\[\]]*[)\]])?:?|(heterogeneity|test (for|of))\b.*",
+    re.IGNORECASE,
+)
+_YEARS = ("year", "studyyear", "publicationyear", "yearofpublication", "pubyear")
 
 
 def read_trials(path: Path, options: Options, data: Dataset | Path | str) -> Import:
@@ -48,6 +66,7 @@ def convert(raw: RawTable, options: Options, data: Dataset | Path | str) -> Impo
     data = dataset(data)
     outcome = _outcome(data, options.outcome)
     _check_choices(options, outcome, raw.file)
+    raw = from_bugs(raw)
     if options.kind == "contrasts":
         raw = with_limits_apart(raw, set(options.mapping.values()))
     layout = recognise(raw.columns, options.kind, options.mapping, options.constants, raw.file)
@@ -57,6 +76,8 @@ def convert(raw: RawTable, options: Options, data: Dataset | Path | str) -> Impo
     cells = _selected(pd.DataFrame(raw.rows, columns=raw.columns, index=rows, dtype=object), raw.file, options, log)
     known = set(data.table("outcomes")["outcome"])
     cells = _one_outcome(cells, layout, raw.file, options.outcome, outcome["outcome"], known, log)
+    layout = _with_year(cells, layout, log)
+    cells = _without_totals(cells, layout, log)
     decimals = _decimals(raw, cells, layout, options)
     log.say(*raw.conversions, *_set_instead(options, layout), *decimals.said)
     reading = Reading(layout, _Cells(raw.file, decimals, options.labels, log), options, outcome, log)
@@ -71,6 +92,8 @@ def convert(raw: RawTable, options: Options, data: Dataset | Path | str) -> Impo
     _check_limits(contrasts, raw.file, outcome["measure"])
     own = [
         *raw.notes,
+        *reading.cells.notes(),
+        *_several_notes(contrasts, cells, layout),
         *_label_notes(contrasts, options, layout, raw.columns, outcome["measure"]),
         *_suspected_errors(arms),
     ]
@@ -270,18 +293,43 @@ def _selected(cells: pd.DataFrame, file: str, options: Options, log: ImportLog) 
     return cells[chosen]
 
 
+def _with_year(cells: pd.DataFrame, layout: Layout, log: ImportLog) -> Layout:
+    """The layout, whose studies are told apart by a column of years where one name has several."""
+    study = layout.columns.get("study")
+    year = next((column for column in cells.columns if plain(column) in _YEARS and column not in layout.used()), None)
+    if study is None or year is None or "year" in layout.columns:
+        return layout
+    years = cells[cells[year] != ""].groupby(study, sort=False)[year].nunique()
+    several = list(years.index[years > 1])
+    if not several:
+        return layout
+    log.say(f"the year was joined to the names of studies, since one name has several years: {_some_rows(several)}")
+    return dataclasses.replace(layout, columns=layout.columns | {"year": year})
+
+
+def _without_totals(cells: pd.DataFrame, layout: Layout, log: ImportLog) -> pd.DataFrame:
+    """The rows but those that by the name of their study are a total or a pooled result."""
+    study = layout.columns.get("study")
+    if study is None or layout.format in (REVMAN_5, REVMAN_5_EFFECTS):  # whose headings are known by other columns
+        return cells
+    total = [bool(_TOTAL.fullmatch(" ".join(name.split()))) for name in cells[study]]
+    for row, name in cells.loc[total, study].items():
+        log.set_aside(row, "", f"{name!r} is a total or pooled result by its name, no study")
+    return cells[[not found for found in total]]
+
+
 def _one_outcome(
     cells: pd.DataFrame, layout: Layout, file: str, asked: str | None, outcome: str, known: set[str], log: ImportLog
 ) -> pd.DataFrame:
     """The rows of one outcome and one analysis; a file that holds several is refused unless one was chosen."""
     by_name = {plain(column): column for column in cells.columns if column not in layout.used()}
-    if layout.format == REVMAN_WEB:
+    if layout.format in (REVMAN_WEB, REVMAN_WEB_EFFECTS):
         _one_analysis(
             cells,
             [by_name[name] for name in ("analysisgroup", "analysisnumber", "analysis", "outcome") if name in by_name],
             file,
         )
-    column = by_name.get("outcome")
+    column = next((by_name[name] for name in ("outcome", "outcomename", "endpoint") if name in by_name), None)
     if column is None:
         return cells
     values = sorted(set(cells[column]))

@@ -66,10 +66,14 @@ _DATE = re.compile(
 )
 
 
+# Of footnotes, and quotation marks around a name
+_MARKS = " *\N{DAGGER}\N{DOUBLE DAGGER}\N{SECTION SIGN}\N{PILCROW SIGN}#\"'\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb"
+
+
 def _look(label: str) -> str:
     """A label without what a reader hardly sees: case, accents' encoding, kinds of hyphens and blanks, look-alike
     letters."""
-    text = unicodedata.normalize("NFKC", label).casefold()
+    text = unicodedata.normalize("NFKC", label).casefold().strip(_MARKS)
     return "".join(
         c for c in text if unicodedata.category(c) not in ("Pd", "Zs", "Pc", "Cf") and c != "\N{MINUS SIGN}"
     ).translate(_LOOK)
@@ -84,8 +88,9 @@ def _look_alikes(labels: set[str], what: str) -> list[str]:
         if len(group) < 2:
             continue
         case = len({label.casefold() for label in group}) == 1
-        differ = "upper and lower case" if case else "hyphens, blanks, case or look-alike letters"
-        kept = ([label for label in group if label.isascii()] or group)[-1]
+        differ = "upper and lower case" if case else "hyphens, blanks, case, marks or look-alike letters"
+        bare = [label for label in group if label == label.strip(_MARKS)] or group
+        kept = ([label for label in bare if label.isascii()] or bare)[-1]
         hint = (
             "; if they are one, add " + " ".join(f"--label '{other}={kept}'" for other in group if other != kept)
             if what == "treatments"
@@ -136,6 +141,32 @@ def _label_notes(
             f"every te is above 0; if these are ratios and not logarithms, say --map 'ratio={layout.columns['te']}'"
         )
     return notes
+
+
+def _several_notes(contrasts: pd.DataFrame, cells: pd.DataFrame, layout: Layout) -> list[str]:
+    """Columns that tell several estimates of one comparison apart, such as a time point or a subgroup."""
+    pairs = [
+        (study, *sorted(pair))
+        for study, *pair in contrasts[["study", "treat1", "treat2"]].itertuples(index=False, name=None)
+    ]
+    rows: dict[tuple[str, ...], list[str]] = {}
+    for key, row in zip(pairs, contrasts["rows"], strict=True):
+        rows.setdefault(key, []).append(row)
+    of_rows = {str(row): row for row in cells.index}
+    several = [[of_rows[row] for row in found if row in of_rows] for found in rows.values() if len(found) > 1]
+    notes = []
+    for column in cells.columns:
+        if column in layout.used():
+            continue
+        values = [list(dict.fromkeys(cells.loc[found, column])) for found in several]
+        apart = [found for found, own in zip(several, values, strict=True) if len(own) == len(found) > 1]
+        if apart:
+            first = cells.at[apart[0][0], column]
+            notes.append(
+                f"several estimates of one comparison differ in column {column}, which is not read (rows"
+                f" {', '.join(map(str, apart[0]))}): --where {f'{column}={first}'!r} would choose one"
+            )
+    return notes[:5]
 
 
 def _beside_print(contrasts: pd.DataFrame, treatments: set[str], outcome: str, data: Dataset) -> list[str]:

@@ -180,6 +180,7 @@ def _text_lines(name: str, text: str, skip: int) -> tuple[list[list[str]], str]:
     header = file.readline()
     while header and not header.strip():
         header = file.readline()
+    header = re.sub(r"\[[^\[\]]*\]", "[]", header)  # r[,1], as BUGS names columns, is not two cells
     separator = given[2] if given else "\t" if name.lower().endswith(".tsv") else max(SEPARATORS, key=header.count)
     if separator not in header and header.split()[1:] and not set(SEPARATORS) & set(file.readline()):
         separator = " "

@@ -1,0 +1,225 @@
+"""Files as other people have them, beyond ``test_trade_layouts.py``: read with the right numbers and said, or refused.
+
+Expected values by the formula beside each, apart from the package.
+"""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from living_examples import each_measure
+from psps_paper.living.importing import convert, report
+from psps_paper.living.model import Import, Options
+from psps_paper.living.reading import table_from_bytes
+from psps_paper.tables.errors import TableError
+
+pytestmark = pytest.mark.slow
+
+Z = 1.959963984540054
+X_Y = {"treat1": "x", "treat2": "y"}
+ARMS = "study,treatment,n,mean,sd\nAsh,x,40,5.1,2.0\nAsh,y,41,4.1,2.2\n"
+# Columns of a RevMan 5 export that the tests fill; others of the real one are blank
+REVMAN_5_HEADER = (
+    "Comparison Number,Outcome Number,Subgroup Number,Name,Data Type,Effect Measure,Events 1,Mean 1,SD 1,Total 1,"
+    "Events 2,Mean 2,SD 2,Total 2,O-E,Variance,Effect Estimate,SE,CI Start,CI End,Q,df,Group Label 1,Group Label 2,"
+    "Year of study,User defined order"
+)
+REVMAN_5 = REVMAN_5_HEADER.split(",")
+REVMAN_WEB = (
+    "Analysis group,Analysis number,Analysis name,Subgroup,Applicability,Study,Study year,GIV Mean,GIV SE,"
+    "Experimental mean,Experimental SD,Experimental cases,Experimental N,Control mean,Control SD,Control cases,"
+    "Control N,O-E,Variance,Weight,Mean,CI start,CI end,Footnotes\n"
+)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A data folder with one outcome of each measure."""
+    return each_measure(tmp_path_factory.mktemp("others"))
+
+
+def read(data, text: str | bytes, kind: str, outcome: str, *, file: str = "table.csv", **options) -> Import:
+    content = text if isinstance(text, bytes) else text.encode()
+    return convert(
+        table_from_bytes(file, content, skip=options.get("skip", 0)), Options(kind, outcome=outcome, **options), data
+    )
+
+
+def effects(result: Import) -> dict[tuple[str, str, str], tuple[float, float]]:
+    assert result.source["read"] == result.source["used"] + len(result.listed)
+    found = {(row.study, row.treat1, row.treat2): (row.te, row.se) for row in result.contrasts.itertuples()}
+    assert len(found) == len(result.contrasts)
+    return found
+
+
+def refused(data, *arguments, **options) -> str:
+    with pytest.raises(TableError) as caught:
+        read(data, *arguments, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def md(mean1, sd1, n1, mean2, sd2, n2) -> tuple:
+    return pytest.approx(mean1 - mean2), pytest.approx(math.sqrt(sd1**2 / n1 + sd2**2 / n2))
+
+
+def log_or(a, n1, c, n2) -> tuple:
+    """Woolf."""
+    te = math.log(a * (n2 - c) / (c * (n1 - a)))
+    return pytest.approx(te), pytest.approx(math.sqrt(1 / a + 1 / (n1 - a) + 1 / c + 1 / (n2 - c)))
+
+
+def near(te: float, se: float) -> tuple:
+    return pytest.approx(te, abs=1e-6), pytest.approx(se, abs=1e-6)
+
+
+ASH = {("Ash", "x", "y"): md(5.1, 2, 40, 4.1, 2.2, 41)}
+
+
+def revman_5(*rows: dict) -> str:
+    """A RevMan 5 export: the heading of its comparison, and rows of the first outcome."""
+    fixed = {"Comparison Number": 1, "Outcome Number": 1, "Subgroup Number": 0}
+    lines = [",".join(REVMAN_5), "1,0,0,Drug against placebo" + "," * (len(REVMAN_5) - 4)]
+    lines += [",".join(str((fixed | row).get(column, "")) for column in REVMAN_5) for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def heading(data_type: str, measure: str, **more) -> dict:
+    given = {"Name": "Survival", "Data Type": data_type, "Effect Measure": measure, "Events 1": 0, "Total 1": 0}
+    return {**given, "Q": 1.2, "df": 1, "Group Label 1": "Drug", "Group Label 2": "Placebo", **more}
+
+
+def generic(name: str, te: float, se: float, scale, **more) -> dict:
+    limits = [scale(te + side * Z * se) for side in (-1, 1)]
+    zeros = {f"{column} {arm}": 0 for column in ("Events", "Mean", "SD", "Total") for arm in (1, 2)}
+    effect = {"Effect Estimate": round(scale(te), 8), "SE": se, "CI Start": limits[0], "CI End": limits[1]}
+    return {"Name": name, **zeros, **effect, "Year of study": 2001, "User defined order": 1, **more}
+
+
+def plain(value: float) -> float:
+    return value
+
+
+GENERIC = {("Ash 2001", "Drug", "Placebo"): near(-0.3, 0.15), ("Bay 2003", "Drug", "Placebo"): near(-0.2, 0.2)}
+
+
+@pytest.mark.parametrize(("measure", "outcome", "scale"), [("HR", "hr", math.exp), ("MD", "score_md", plain)])
+def test_generic_inverse_variance_of_revman_5_is_read_on_the_scale_of_the_outcome(data, measure, outcome, scale):
+    rows = [generic("Ash 2001", -0.3, 0.15, scale), generic("Bay 2003", -0.2, 0.2, scale)]
+    result = read(data, revman_5(heading("IV", measure), *rows), "contrasts", outcome)
+    assert effects(result) == GENERIC
+    assert ("the logarithm was taken of column Effect Estimate: row 3, 4" in report(result)) == (measure == "HR")
+
+
+def test_subgroups_of_revman_5_are_headings_and_their_studies_rows(data):
+    men, women = (
+        heading("", "", Name=name, **{"Subgroup Number": k, "Group Label 1": "", "Group Label 2": ""})
+        for k, name in ((1, "Men"), (2, "Women"))
+    )
+    rows = [
+        men,
+        generic("Ash 2001", -0.3, 0.15, math.exp, **{"Subgroup Number": 1}),
+        women,
+        generic("Bay 2003", -0.2, 0.2, math.exp, **{"Subgroup Number": 2}),
+    ]
+    result = read(data, revman_5(heading("IV", "HR"), *rows), "contrasts", "hr")
+    assert effects(result) == GENERIC
+    assert list(result.listed["row"]) == ["1", "2", "3", "5"]
+
+
+def test_revman_5_that_is_on_the_log_scale_already_is_refused(data):
+    rows = [generic("Ash 2001", 0.7, 0.15, plain)]
+    message = refused(data, revman_5(heading("IV", "HR"), *rows), "contrasts", "hr")
+    assert "row 3, column Effect Estimate: the effect is not in the middle of its interval" in message
+
+
+def test_observed_minus_expected_of_revman_5_and_web(data):
+    """Peto: te = (O-E)/V, se = 1/sqrt(V)."""
+    expected = {("Ash", "Drug", "Placebo"): near(-4.2 / 11, 11**-0.5)}
+    row = {"Name": "Ash", "O-E": -4.2, "Variance": 11, "User defined order": 1}
+    result = read(data, revman_5(heading("IPD", "HR"), row), "contrasts", "hr")
+    assert effects(result) == expected and "te is O-E divided by its variance" in report(result)
+    web = REVMAN_WEB + "1,1,Survival,,,Ash,2001,,,,,15,45,,,20,44,-4.2,11,40,0.68,0.38,1.23,\n"
+    names = {"treat1": "Drug", "treat2": "Placebo"}
+    result = read(data, web, "contrasts", "hr", constants=names)
+    assert effects(result) == expected and "te is O-E divided by its variance" in report(result)
+
+
+@pytest.mark.parametrize(
+    ("row", "kind", "outcome", "message"),
+    [
+        (heading("IV", "MD"), "contrasts", "hr", "the analysis is in MD, and outcome hr is measured as HR"),
+        (heading("IV", "MD"), "arms", "score_md", "say --kind contrasts"),
+        (heading("CON", "MD"), "arms", "events_or", "data type CON, whose arms give SMD, MD, ROM"),
+        (heading("DIC", "OR"), "arms", "score_md", "data type DIC, whose arms give OR, RR, RD"),
+        (heading("IV", "HR", **{"Group Label 1": ""}), "contrasts", "hr", "give it with --set treat1=NAME"),
+    ],
+)
+def test_an_analysis_of_revman_5_that_is_another_than_the_outcome_is_refused(data, row, kind, outcome, message):
+    text = revman_5(row, generic("Ash 2001", 0.3, 0.15, math.exp, **{"Total 1": 20, "Total 2": 20}))
+    assert message in refused(data, text, kind, outcome)
+
+
+def test_several_analyses_of_revman_web_are_never_mixed(data):
+    """Overall and progression-free survival of the same studies came out as one network of eight estimates."""
+    rows = "1,{k},{name},,,Ash,2001,-0.{k},0.15,,,,,,,,,,,40,0.74,0.55,0.99,\n"
+    text = REVMAN_WEB + rows.format(k=1, name="OS") + rows.format(k=2, name="PFS")
+    assert "holds 2 analyses; choose one: --where" in refused(data, text, "contrasts", "hr", constants=X_Y)
+    result = read(data, text, "contrasts", "hr", constants=X_Y, where={"Analysis number": "2"})
+    assert effects(result) == {("Ash", "x", "y"): near(-0.2, 0.15)}
+    assert "--set treat1=NAME --set treat2=NAME" in refused(data, text, "contrasts", "hr")
+
+
+# Each of these passed without a word
+def test_one_name_with_two_years_is_two_studies(data):
+    rows = "Ash,2001,x,40,5.1,2\nAsh,2001,y,41,4.1,2.2\nAsh,2005,{0},40,5.1,2\nAsh,2005,{1},41,4.1,2.2\n"
+    for first, second in (("x", "y"), ("z", "w")):
+        result = read(data, "study,year,treatment,n,mean,sd\n" + rows.format(first, second), "arms", "score_md")
+        found = {key if key[1] == first else (key[0], key[2], key[1]) for key in effects(result) if "2005" in key[0]}
+        assert len(effects(result)) == 2 and found == {("Ash 2005", first, second)}
+        assert "the year was joined to the names of studies" in report(result)
+
+
+@pytest.mark.parametrize("name", ["Total", "Subtotal (95% CI)", "Pooled estimate", "Overall", "Random effects model"])
+def test_a_total_is_no_study(data, name):
+    text = f"study,treat1,treat2,te,se\nAsh,x,y,-0.3,0.2\nTotal Knee 2001,x,y,-0.2,0.2\n{name},x,y,-0.25,0.14\n"
+    result = read(data, text, "contrasts", "score_md")
+    assert {key[0] for key in effects(result)} == {"Ash", "Total Knee 2001"}
+    assert result.listed["reason"].tolist() == [f"{name!r} is a total or pooled result by its name, no study"]
+
+
+def test_time_points_and_subgroups_are_told_apart_by_the_option_that_chooses(data):
+    rows = "Ash,4,x,y,-0.3,0.2\nAsh,12,x,y,-0.5,0.2\n"
+    notes = read(data, "study,week,treat1,treat2,te,se\n" + rows, "contrasts", "score_md").warnings
+    assert any("differ in column week" in note and "--where 'week=4'" in note for note in notes)
+    text = ARMS.replace("study,", "week,study,").replace("Ash", "4,Ash")
+    text += "12,Ash,x,38,6,2\n12,Ash,y,40,4,2\n"
+    assert "--where 'week=4'" in refused(data, text, "arms", "score_md")
+    assert "holds 2 outcomes" in refused(data, "study,endpoint,treat1,treat2,te,se\n" + rows, "contrasts", "score_md")
+
+
+@pytest.mark.parametrize(
+    "other", ["x*", "x\N{DAGGER}", "\N{LEFT DOUBLE QUOTATION MARK}x\N{RIGHT DOUBLE QUOTATION MARK}"]
+)
+def test_a_footnote_or_quotation_mark_makes_no_second_treatment_without_a_word(data, other):
+    text = ARMS + f"Bay,{other},40,5.1,2\nBay,y,41,4.1,2.2\n"
+    assert any(f"--label '{other}=x'" in note for note in read(data, text, "arms", "score_md").warnings)
+
+
+def test_the_code_of_a_missing_value_is_noted(data):
+    result = read(data, ARMS + "Bay,x,30,-999,2\nBay,y,30,5,2\n", "arms", "score_md")
+    assert any("-999 in column mean may be the code of a missing value (row 3)" in note for note in result.warnings)
+
+
+@pytest.mark.parametrize("gap", ["\t", " "])
+def test_rectangular_data_of_bugs(data, gap):
+    header = "t[,1] t[,2] t[,3] r[,1] n[,1] r[,2] n[,2] r[,3] n[,3] na[]"
+    lines = [header, "1 2 NA 9 40 5 41 NA NA 2", "1 2 3 9 40 5 41 6 52 3", "END"]
+    text = "\n".join(line.replace(" ", gap) for line in lines) + "\n"
+    result = read(data, text, "arms", "events_or", file="table.txt")
+    found = effects(result)
+    assert found.pop(("1", "1", "2")) == found.pop(("2", "1", "2")) == log_or(9, 40, 5, 41)
+    assert found == {("2", "1", "3"): log_or(9, 40, 6, 52), ("2", "2", "3"): log_or(5, 41, 6, 52)}
+    assert "studies have no name and were numbered as their rows" in report(result)

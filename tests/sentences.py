@@ -150,7 +150,10 @@ def misplaced(sentences: list[Sentence], results: set[str], subjects: Mapping[st
             if key not in results:
                 continue
             if key not in subjects:
-                faults.append(f"{sentence.chapter}: {key} has no row in glue_subjects.csv: {sentence.text}")
+                faults.append(
+                    f"{sentence.chapter}: {key} has no row in glue_subjects.csv that says what its sentence says:"
+                    f" {sentence.text}"
+                )
             elif not any(_says(sentence.text, found, pattern, rivals) for pattern in subjects[key].split(" | ")):
                 faults.append(
                     f"{sentence.chapter}: {key} (number {number + 1}) stands where {subjects[key]!r} is not said: "
@@ -218,7 +221,9 @@ def undeclared(sentences: list[Sentence], declared: pd.DataFrame) -> list[str]:
         rows = declared[declared["chapter"].isna() | (declared["chapter"] == sentence.chapter)]
         alone = re.compile(rf"(?<![\w.]){re.escape(word)}(?![a-z0-9])")
         if not any(alone.search(row.words) and row.words in around for row in rows.itertuples()):
-            faults.append(f"{sentence.chapter}: {word!r} in {around!r}")
+            faults.append(
+                f"{sentence.chapter}: {word!r} in {around!r} is typed: glue it, or declare it in typed_numbers.csv"
+            )
     return faults
 
 

@@ -29,7 +29,7 @@ CONCERNED = {
     "trial": ["test_schemas.py", "test_sentences.py"],
     "chapter": ["test_notebooks.py", "test_sentences.py"],
     "claim": ["test_claims.py", "test_article_numbers.py"],
-    "statistic": ["test_h_statistic.py", "test_engine_names.py"],
+    "statistic": ["test_h_statistic.py", "test_engine_names.py", "test_new_functions.py"],
 }
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "_build", "*.egg-info", ".pytest_cache", "trials")
 

@@ -85,7 +85,10 @@ def test_every_statement_is_glued_on_the_page_that_mirrors_it(stem):
     }
     glued = {statement(key) for key in keys}
     assert [
-        claim.id for claim in CLAIMS.itertuples() if claim.chapter == stem and statement(claim.id) not in glued
+        f"{claim.id}: glue it into a sentence of book/{stem}.ipynb, as {{glue}}`{claim.id}`, with its row in"
+        " data/glue_subjects.csv"
+        for claim in CLAIMS.itertuples()
+        if claim.chapter == stem and statement(claim.id) not in glued
     ] == []
 
 

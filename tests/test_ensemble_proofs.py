@@ -78,7 +78,7 @@ def test_a_pooled_standard_error_bounds_tau2_from_both_sides():
         se = 1 / np.sqrt((1 / ((4 + te**2 / 2) / n + 0.05)).sum())
         low, high = tau2_by_standard_error(EVIDENCE, 1, counts, 1.0, (se, se))
         assert low < 0.05 < high
-    with pytest.raises(ValueError, match="comparison 0: has crossover trials"):
+    with pytest.raises(ValueError, match="comparison 0: it has crossover trials"):
         tau2_by_standard_error(EVIDENCE, 0, np.ones(10, int), 1.0, (0.1, 0.1))
 
 

@@ -3,7 +3,7 @@
     python benchmarks/audit.py             # five tables of each size
     python benchmarks/audit.py --quick     # one
 
-Measured on 2 cores, idle: 20 treatments in about 0.3 s in Python. Times are a matter of the machine and are not tested.
+Measured on 2 idle cores: 20 treatments in about 0.3 s in Python. Times depend on the machine and are not tested.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SIZES = (5, 10, 15, 20)
 
 
 def tables(size: int, count: int) -> list[str]:
-    """Full squares with two decimals, of random networks."""
+    """Make full league tables of random networks, with two decimals."""
     texts = []
     for seed in range(count):
         fit = fit_network(random_contrasts(np.random.default_rng(seed), size))
@@ -44,7 +44,7 @@ def in_python(texts: list[str]) -> float:
 
 
 def in_page(texts: list[str]) -> float | None:
-    """Seconds a table in Chromium; None where there is none."""
+    """Time a table in Chromium, in seconds; None if Chromium is missing."""
     from playwright.sync_api import sync_playwright
 
     chromium = find_chromium()

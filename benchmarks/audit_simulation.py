@@ -1,9 +1,9 @@
-"""Make ``data/audit_power.csv`` and ``data/audit_geometry.csv``: what `audit` finds in printed random networks.
+"""Make ``data/audit_power.csv`` and ``data/audit_geometry.csv``: errors that `audit` finds in printed random networks.
 
     python benchmarks/audit_simulation.py            # about ten minutes on one core; the same numbers everywhere
-    python benchmarks/audit_simulation.py --share 0.02 --out FOLDER   # a look
+    python benchmarks/audit_simulation.py --share 0.02 --out FOLDER   # a quick look
 
-Every number is simulated. The networks are those of ``tests/audit_examples.py``, the public ones those of
+Every number is simulated. The random networks come from ``tests/audit_examples.py``, the public ones from
 ``tests/oracles``.
 """
 
@@ -32,7 +32,7 @@ DECIMALS = (1, 2, 3)
 
 
 def outcome(found) -> str:
-    """Clash; asked about (a question that an unharmed table does not raise); or not noticed."""
+    """Classify an audit: clash; question (one that an unaltered table does not raise); or not noticed."""
     if found.verdict == "clash":
         return "clash"
     raised = found.findings[found.findings["verdict"] == "cannot tell"]
@@ -44,7 +44,7 @@ def outcome(found) -> str:
 
 
 class Counts:
-    """Rows of the two tables, counted as the audits come."""
+    """Rows of the two tables, counted audit by audit."""
 
     def __init__(self) -> None:
         self.power: dict[tuple[str, int], dict[str, int]] = {}
@@ -84,7 +84,7 @@ class Counts:
 
 
 def unharmed(counts: Counts, networks: int) -> None:
-    """Random networks as fitted, one after the other with 1, 2 and 3 decimals; and the public ones with each."""
+    """Audit random networks as fitted, with 1, 2 and 3 decimals in turn, and the public ones with each."""
     for seed in range(networks):
         example = random_example(seed, decimals=DECIMALS[seed % 3])
         found = audit(text_of(example.table()))
@@ -99,7 +99,7 @@ def unharmed(counts: Counts, networks: int) -> None:
 
 
 def harmed(counts: Counts, networks: int) -> None:
-    """The first of the random networks, with each error and each number of decimals."""
+    """Audit the first random networks with each error and each number of decimals."""
     for decimals in DECIMALS:
         for seed in range(networks):
             example = random_example(seed, decimals=decimals)
@@ -130,7 +130,7 @@ def public_fit(name: str):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--share", type=float, default=1.0, help="of the networks (default: 1)")
+    parser.add_argument("--share", type=float, default=1.0, help="proportion of the networks to use (default: 1)")
     parser.add_argument("--out", type=Path, default=ROOT / "data")
     options = parser.parse_args()
     start, counts = time.monotonic(), Counts()

@@ -1,10 +1,10 @@
-"""Time exact Bayesian fits, in one run against the frequentist fit of the same contrasts.
+"""Time exact Bayesian fits against the frequentist fit of the same contrasts, in one run.
 
     python benchmarks/bayes.py [--check | --quick]
 
-Prints ratios and the machine. ``--check`` makes the exit code 1 where a promise is not kept. Each time is the least of
-several repeats, the two kinds in turn, since other work on the machine only ever adds. ``--quick`` runs everything once
-on small data, to see that it runs; its times mean little.
+Prints ratios and the machine. With ``--check`` the exit code is 1 if a promise is not kept. Each time is the shortest
+of several repeats, alternating between the two, since other work on the machine only adds time. ``--quick`` runs
+everything once on small data, to see that it runs; its times mean little.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def senn2013() -> pd.DataFrame:
 
 
 def bayesian(table: pd.DataFrame) -> list[pd.DataFrame]:
-    """A fit with means, SDs and intervals, each made on first use."""
+    """Fit, and compute means, SDs and intervals, which are computed on first use."""
     post = fit_bayes(table, half_normal(0.5))
     return [post.te, post.sd, post.lower, post.upper]
 
@@ -46,7 +46,7 @@ def frequentist(table: pd.DataFrame) -> list[pd.DataFrame]:
 
 
 def in_turn(runs: list[Callable[[], object]], repeats: int) -> list[float]:
-    """Least time of each, in seconds."""
+    """Find the shortest time of each, in seconds."""
     best = [np.inf] * len(runs)
     for _ in range(repeats):
         for k, run in enumerate(runs):
@@ -57,7 +57,7 @@ def in_turn(runs: list[Callable[[], object]], repeats: int) -> list[float]:
 
 
 def large(studies: int, treatments: int) -> pd.DataFrame:
-    """Two-arm studies: a chain that connects all treatments, then any two."""
+    """Make two-arm studies: a chain that connects all treatments, then random pairs."""
     rng = np.random.default_rng(0)
     first = np.concatenate([np.arange(treatments - 1), rng.integers(0, treatments, studies - treatments + 1)])
     step = np.concatenate([np.ones(treatments - 1, int), rng.integers(1, treatments, studies - treatments + 1)])
@@ -93,7 +93,7 @@ def measurements(*, quick: bool) -> list[tuple[str, float, str, bool]]:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     mode = parser.add_mutually_exclusive_group()
-    mode.add_argument("--check", action="store_true", help="exit 1 where a promise is not kept")
+    mode.add_argument("--check", action="store_true", help="exit 1 if a promise is not kept")
     mode.add_argument("--quick", action="store_true", help="everything once on small data")
     options = parser.parse_args(arguments)
     print(f"{platform.machine()}, {os.cpu_count()} logical CPUs, load {psutil.getloadavg()[0]:.1f} at the start")

@@ -1,8 +1,8 @@
 """Time fits of networks of growing size, in one run: ``python benchmarks/growth.py [FILE]`` writes the table as CSV.
 
 Each row is a made-up connected network of two-arm studies. ``times_smallest`` is the processor time of its fit, with
-every matrix and labels that no fit has met, over that of the smallest network; ``times_faster`` is pimeta's time over
-ours, where pimeta can be waited for. Least of several repeats.
+every matrix and with new labels, relative to the smallest network; ``times_faster`` is pimeta's time divided by
+ours, unless pimeta takes too long. Each time is the shortest of several repeats.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from psps_paper.network.model import _same_design
 from psps_paper.tables.files import write_atomically
 
 TREATMENTS, STUDIES = (10, 30, 100, 300), (300, 1_000, 3_000, 10_000, 20_000)
-# Largest network for which pimeta is timed: beyond it, it takes minutes and more memory than most machines have.
+# Largest network for which pimeta is timed: beyond it, pimeta takes minutes and more memory than most machines have.
 WAITED_FOR = (100, 1_000)
 
 
 def network_of(treatments: int, studies: int) -> pd.DataFrame:
-    """Two-arm studies: a chain connects all treatments, the others compare any two."""
+    """Make two-arm studies: a chain connects all treatments, the others compare random pairs."""
     rng = np.random.default_rng([treatments, studies])
     chain = treatments - 1
     first = np.concatenate([np.arange(chain), rng.integers(0, treatments, studies - chain)])
@@ -42,7 +42,7 @@ def network_of(treatments: int, studies: int) -> pd.DataFrame:
 
 
 def first_fit(table: pd.DataFrame) -> None:
-    """A fit that finds nothing kept from an earlier one."""
+    """Fit without results cached by an earlier fit."""
     _same_design.cache_clear()
     whole_fit(table)
 
@@ -52,7 +52,7 @@ def growth(
     studies: tuple[int, ...] = STUDIES,
     waited_for: tuple[int, int] = WAITED_FOR,
 ) -> pd.DataFrame:
-    """DataFrame [treatments, studies, times_smallest, times_faster], the last empty where pimeta is not timed."""
+    """Time the fits: DataFrame [treatments, studies, times_smallest, times_faster], empty if pimeta is not timed."""
     rows = []
     for n, m in product(treatments, studies):
         table = network_of(n, m)

@@ -1,10 +1,10 @@
-"""Time the network engine, in one run against pimeta and, where R is present, netmeta.
+"""Time the network engine against pimeta and, if R is present, netmeta, in one run.
 
     python benchmarks/network.py [--check | --quick]
 
-Prints ratios and the machine. ``--check`` makes the exit code 1 where a promise is not kept. Each
-time is processor time, the least of several repeats, since other work on the machine only ever adds. ``--quick``
-runs everything once on small data, to see that it runs; its times mean little.
+Prints ratios and the machine. With ``--check`` the exit code is 1 if a promise is not kept. Each time is processor
+time, the shortest of several repeats, since other work on the machine only adds time. ``--quick`` runs everything once
+on small data, to see that it runs; its times mean little.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ ORACLES = Path(__file__).resolve().parent.parent / "tests" / "oracles"
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of the data, and ``repeats`` as a share of the full number.
+    """Sizes of the data, and ``repeats`` as a proportion of the full number.
 
-    ``many``: data sets for fit_networks, of which the loop over pimeta is timed on ``timed``.
+    ``many``: data sets for fit_networks; the loop over pimeta is timed on ``timed`` of them.
     """
 
     many: int = 10_000
@@ -67,7 +67,7 @@ QUICK = Sizes(many=20, timed=2, draws=100, pooled=20, connected=(5, 7), studies=
 
 
 def seconds(run: Callable[[], object], repeats: float) -> float:
-    """Least processor time of one call; at least one is made."""
+    """Find the shortest processor time of a call; at least one call is made."""
     times = []
     for _ in range(max(1, round(repeats))):
         start = time.process_time()
@@ -86,13 +86,13 @@ def by_pimeta(table: pd.DataFrame):
 
 
 def whole_fit(table: pd.DataFrame) -> list[pd.DataFrame]:
-    """A fit with every matrix, as pimeta computes them: ours are made on first use."""
+    """Fit, and compute every matrix as pimeta does; ours are computed on first use."""
     fit = fit_network(table)
     return [fit.te, fit.se, fit.lower, fit.upper, fit.te_common, fit.se_common]
 
 
 def single_fit(sizes: Sizes) -> list[tuple[str, float, str, bool]]:
-    """The same table again and again, and with labels that no fit has met: designs are kept for the next fit."""
+    """Time repeated fits of one table, and fits with new labels, since designs are cached for the next fit."""
     table = contrasts_of("senn2013")
     many = max(1, round(300 * sizes.repeats))
     unmet = iter([renamed(table, k) for k in range(many)])
@@ -108,7 +108,7 @@ def single_fit(sizes: Sizes) -> list[tuple[str, float, str, bool]]:
 
 
 def renamed(table: pd.DataFrame, k: int) -> pd.DataFrame:
-    """The same network with other names of treatments and studies."""
+    """Rename the treatments and studies of a network."""
     return table.assign(**{name: table[name] + f" {k}" for name in ("study", "treat1", "treat2")})
 
 
@@ -155,7 +155,7 @@ def many_fits(sizes: Sizes) -> list[tuple[str, float, str, bool]]:
 
 
 def many_likelihoods(sizes: Sizes) -> list[tuple[str, float, str, bool]]:
-    """REML by its global maximum, against pimeta's DL: its REML is another estimator."""
+    """Time REML by its global maximum against pimeta's DL, since pimeta's REML is a different estimator."""
     table, many, timed = contrasts_of("star_demo"), sizes.many, sizes.timed
     rng = np.random.default_rng(0)
     te = table["te"].to_numpy() + rng.normal(0, 0.2, (many, len(table)))
@@ -172,7 +172,7 @@ def many_likelihoods(sizes: Sizes) -> list[tuple[str, float, str, bool]]:
 
 
 def pairwise(sizes: Sizes) -> list[tuple[str, float, str, bool]]:
-    """One meta-analysis of 13 studies, over many data sets since a search takes longer in some; and all at once."""
+    """Time a meta-analysis of 13 studies on many data sets, since some need a longer search, and all at once."""
     rng = np.random.default_rng(0)
     te, se = rng.normal(0, 0.4, (sizes.pooled, 13)), rng.uniform(0.1, 0.5, (sizes.pooled, 13))
     timed = range(min(100, sizes.pooled))
@@ -222,7 +222,7 @@ def contributions(sizes: Sizes) -> list[tuple[str, float, str, bool]]:
 
 
 def table_of(file: str, *keys: str) -> pd.DataFrame:
-    """A table of a reference file, with this package's names of columns."""
+    """Read a table of a reference file, with this package's column names."""
     data = json.loads((ORACLES / f"{file}.json").read_text(encoding="utf-8"))
     for key in keys:
         data = data[key]
@@ -231,7 +231,7 @@ def table_of(file: str, *keys: str) -> pd.DataFrame:
 
 
 def further_models(sizes: Sizes) -> list[tuple[str, float, str, bool]]:
-    """Components, rare events, meta-regression and impact, on public data."""
+    """Time components, rare events, meta-regression and impact on public data."""
     linde = table_of("components", "linde2016", "input")
     # pimeta 1.1 stops at arms without events: one more event in each
     arms = table_of("network_rare", "smokingcessation", "arms").assign(events=lambda t: t["events"] + 1)
@@ -240,7 +240,7 @@ def further_models(sizes: Sizes) -> list[tuple[str, float, str, bool]]:
     year = senn["study"].str.extract(r"(\d{4})")[0].astype(float)
     by_study = dict(zip(senn["study"], year, strict=True))
     fit, reference = fit_network(senn), by_pimeta(senn)
-    # both levels hold a connected network
+    # the network is connected at both levels
     level = dict.fromkeys(senn["study"], "all but one") | {"Willms1999": "one"}
     levels = senn["study"].map(level)
     cells = [linde[name] for name in ("te", "se", "treat1", "treat2", "study")]
@@ -284,7 +284,7 @@ def ranks(sizes: Sizes) -> list[tuple[str, float, str, bool]]:
 def large(sizes: Sizes) -> list[tuple[str, float, str, bool]]:
     n_studies, n = sizes.studies, sizes.treatments
     rng = np.random.default_rng(0)
-    # A chain connects all treatments; the other studies compare any two.
+    # A chain connects all treatments; the other studies compare random pairs.
     first = np.concatenate([np.arange(n - 1), rng.integers(0, n, n_studies - n + 1)])
     step = np.concatenate([np.ones(n - 1, int), rng.integers(1, n, n_studies - n + 1)])
     table = pd.DataFrame(
@@ -297,7 +297,7 @@ def large(sizes: Sizes) -> list[tuple[str, float, str, bool]]:
         }
     )
     time_taken = seconds(lambda: whole_fit(table), 3 * sizes.repeats)
-    # Linux counts in kilobytes, macOS in bytes.
+    # In kilobytes on Linux, in bytes on macOS.
     unit = 1 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     name = f"{n_studies} two-arm studies, {n} treatments"
@@ -312,9 +312,9 @@ PARTS = (large, single_fit, many_fits, many_likelihoods, pairwise, contributions
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    # Promises are made for the full sizes, so they can't be checked on small ones.
+    # Promises are for the full sizes, so they cannot be checked on small ones.
     mode = parser.add_mutually_exclusive_group()
-    mode.add_argument("--check", action="store_true", help="exit 1 where a promise is not kept")
+    mode.add_argument("--check", action="store_true", help="exit 1 if a promise is not kept")
     mode.add_argument("--quick", action="store_true", help="everything once on small data")
     options = parser.parse_args(arguments)
     sizes = QUICK if options.quick else Sizes()

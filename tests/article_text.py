@@ -1,7 +1,7 @@
 """The article's paragraphs, from its text in Markdown.
 
-The text is not part of this repository: its licence allows no derivatives. ``PSPS_ARTICLE`` names a file with it where
-one is at hand. Sections and paragraphs are named as in ``article_numbers.csv``.
+The text is not part of this repository: its licence does not allow derivatives. ``PSPS_ARTICLE`` names a file with the
+text, if the user has one. Sections and paragraphs are named as in ``article_numbers.csv``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SECTIONS = {"Study Characteristics": "Study characteristics"}
 
 
 def article() -> str | None:
-    """The article's text, or None where none is at hand."""
+    """The article's text, or None if it is not available."""
     path = os.environ.get("PSPS_ARTICLE")
     return Path(path).read_text(encoding="utf-8") if path else None
 
@@ -38,7 +38,7 @@ def words(text: str) -> list[str]:
 
 
 def paragraphs(text: str) -> dict[tuple[str, str], str]:
-    """Text of each paragraph by section and number, joined where a figure or the end of a page parts it."""
+    """Text of each paragraph by section and number, joined if a figure or page break splits it."""
     found: dict[tuple[str, str], str] = {}
     section, above, current, caption = "", "", None, None
     for block in re.split(r"\n\s*\n", text.partition(ENDS)[0]):

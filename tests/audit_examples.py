@@ -1,4 +1,4 @@
-"""Random networks, fitted by the engine and printed as papers print them; and what can go wrong in print."""
+"""Random networks, fitted by the engine and printed as papers print them, and typical errors in print."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def direct_pairs(fit: NetworkFit) -> set[frozenset[str]]:
     return {frozenset(pair) for pair in zip(fit.contrasts["treat1"], fit.contrasts["treat2"], strict=True)}
 
 
-# --- what can go wrong in print -----------------------------------------------------------------------
+# --- typical errors in print -----------------------------------------------------------------------
 
 
 def _cells(example: Example, rng: np.random.Generator, least_z: float = 0.0) -> tuple[int, int] | None:
@@ -121,7 +121,7 @@ def _cells(example: Example, rng: np.random.Generator, least_z: float = 0.0) -> 
 
 
 def flip_sign(example: Example, rng: np.random.Generator) -> np.ndarray | None:
-    """The estimate of a cell with |z| above 2 has its sign turned (of a ratio: its reciprocal), its limits not."""
+    """The estimate of a cell with |z| above 2 is reversed (the reciprocal of a ratio), but its limits are not."""
     at = _cells(example, rng, 2.0)
     triples = example.triples()
     if at is None:
@@ -135,7 +135,7 @@ def flip_sign(example: Example, rng: np.random.Generator) -> np.ndarray | None:
 
 
 def turn_cell(example: Example, rng: np.random.Generator) -> np.ndarray | None:
-    """A cell with |z| above 2 is printed the other way round, estimate and limits."""
+    """A cell with |z| above 2 is reversed, estimate and limits."""
     at = _cells(example, rng, 2.0)
     triples = example.triples()
     if at is None:
@@ -182,7 +182,7 @@ ERRORS = {
 
 
 def description(example: Example, *, reverse_ranks: bool = False, i2_for_tau2: bool = False) -> dict:
-    """The table with what papers print beside it: P-scores, Q, tau2, I2 and prediction intervals against the first
+    """The table with what papers print next to it: P-scores, Q, tau2, I2 and prediction intervals against the first
     treatment."""
     fit, d = example.fit, example.decimals
     scores = p_scores(fit, desirable="higher")

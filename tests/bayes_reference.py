@@ -1,5 +1,5 @@
-"""Two slow, independent ways to the posteriors of :func:`psps_paper.bayes.fit_bayes`, and random networks to try them
-on."""
+"""Two slow, independent computations of the posteriors of :func:`psps_paper.bayes.fit_bayes`, and random networks to
+test them on."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def dense(table: pd.DataFrame, prior, effect_sd: float, nodes: int) -> dict:
     low, high = (
         np.log(bound) if 0 < bound < np.inf else end for bound, end in zip(prior.bounds, (-340.0, 42.0), strict=True)
     )
-    # Panels are narrow where the data speak, wide in the tails.
+    # Panels are narrow where the data are informative and wide in the tails.
     edges = np.unique(
         np.clip(
             [

@@ -1,8 +1,8 @@
-"""What all tests share: where the book is, and the rule that a test which did not run has not passed.
+"""Settings of all tests: the place of the book, and the rule that a test that did not run has not passed.
 
-With ``--complete`` (``make test`` sets it) these count as failures: a skipped test, and a test file from which nothing
-ran; and nothing can be deselected. Chapters are tested by what the build made of them (test_executed.py). One skip has
-leave: a browser test on a machine without Chromium, unless ``PSPS_REQUIRE_BROWSER`` is set (``.ci/run`` sets it).
+With ``--complete``, which ``make test`` sets, a skipped test and a test file from which nothing ran count as failures,
+and no test can be deselected. Chapters are tested through the outputs of the build (test_executed.py). Only one kind of
+skip is allowed: browser tests on a machine without Chromium, unless ``PSPS_REQUIRE_BROWSER`` is set, as in ``.ci/run``.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def chapters() -> list[str]:
     return [Path(file).name for file in _files(toc)]
 
 
-# A slow machine is no fault of the code, and the same examples everywhere make a failure one that others see too.
+# Time limits would blame the code for a slow machine; the same examples everywhere make failures reproducible.
 hypothesis.settings.register_profile("psps", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("psps")
 
@@ -54,8 +54,7 @@ def _is_complete(config: pytest.Config) -> bool:
 
 
 def pytest_collection_finish() -> None:
-    # Thousands of tests and their modules live to the end: looking through them for garbage again and again is work for
-    # nothing.
+    # Thousands of tests and their modules stay in memory to the end, so collecting garbage among them is wasted time.
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 20)
@@ -82,7 +81,7 @@ def pytest_make_collect_report(collector: pytest.Collector):
 
 
 class _Completeness:
-    """Counts, where the session is steered, from which files a test ran."""
+    """Record, in the controlling process, the files from which a test ran."""
 
     def __init__(self) -> None:
         self.ran: set[str] = set()
@@ -114,6 +113,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def built() -> Path:
-    """Folder of the built pages; a test that needs them fails where there is no book."""
+    """Folder of the built pages; a test that needs them fails if there is no book."""
     assert (BUILT / "index.html").exists(), f"no book in {BUILT}: run `make book`"
     return BUILT

@@ -1,4 +1,4 @@
-"""Names of the test files that need the engine alone: ``python -m pytest $(python tests/engine.py)``.
+"""Names of the test files that need only the engine: ``python -m pytest $(python tests/engine.py)``.
 
 They run on any Python from 3.11 on with the wheel, pytest, hypothesis, mpmath and PyYAML; CI runs them on each.
 """
@@ -27,7 +27,7 @@ def imported(path: Path) -> set[str]:
 
 
 def of_engine(path: Path, standard: frozenset[str]) -> bool:
-    """Whether a test file, and each neighbour that it imports, needs the engine alone."""
+    """Whether a test file, and each helper that it imports, needs only the engine."""
     for name in imported(path):
         neighbour = TESTS / f"{name}.py"
         if name.startswith("psps_paper."):
@@ -42,7 +42,7 @@ def of_engine(path: Path, standard: frozenset[str]) -> bool:
 
 
 def engine_tests() -> list[Path]:
-    """Test files that need the engine alone, sorted."""
+    """Test files that need only the engine, sorted."""
     standard = frozenset(sys.stdlib_module_names) - {"importlib"}  # with which a file can import anything
     return [path for path in sorted(TESTS.glob("test_*.py")) if of_engine(path, standard)]
 

@@ -1,4 +1,4 @@
-"""What several tests share: the checked registry, copies of the data folder, evidence with a changed table."""
+"""Helpers of several tests: the checked registry, copies of the data folder, evidence with a changed table."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def replace_once(path: Path, old: bytes, new: bytes) -> None:
 
 
 def run_command(*arguments: str, **variables: str) -> subprocess.CompletedProcess:
-    """Run ``psps-paper`` as a user does, in a process of its own."""
+    """Run ``psps-paper`` as a user does, in a separate process."""
     environment = (
         {name: value for name, value in os.environ.items() if name != "PSPS_DATA"}
         | {"PSPS_DATA": str(DATA)}

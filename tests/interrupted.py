@@ -1,4 +1,4 @@
-"""Writers that are killed, or whose disk fills, and what they leave behind."""
+"""Writers that are killed, or whose disk fills up, and what they leave behind."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def killed_at(step: int, action: Callable[[], object]) -> bool:
 
 
 def steps_of(action: Callable[[], object]) -> int:
-    """How many of these steps an action takes, which is run for it."""
+    """Run an action and count how many of these steps it takes."""
     count = 0
 
     def counting(function):
@@ -73,7 +73,7 @@ def steps_of(action: Callable[[], object]) -> int:
 
 
 class Disk:
-    """So many bytes and no more; ``taken`` counts them."""
+    """A disk with room for a fixed number of bytes; ``taken`` counts them."""
 
     def __init__(self, room: float):
         self.room, self.taken = room, 0

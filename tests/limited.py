@@ -1,5 +1,4 @@
-"""Commands of the package in a process of their own, with limits on time and memory, without loading the package
-again."""
+"""Run commands of the package in a separate process, with limits on time and memory, without reloading the package."""
 
 from __future__ import annotations
 
@@ -11,22 +10,22 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
-SECONDS = 5  # of the processor: a machine that is busy otherwise is no fault of the code
+SECONDS = 5  # of processor time, since a busy machine is not the code's fault
 BYTES = 500_000_000
 RAW = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]")
 
 
 @dataclass(frozen=True)
 class Done:
-    """What a command came to.
+    """The result of a command.
 
     Attributes
     ----------
     status : int
-        Exit status; negative where a signal ended it, as the limit of time does.
+        Exit status; negative if a signal ended it, as at the time limit.
     out, err : str
     seconds : float
-        Of the processor, its own child processes included.
+        Processor time, including its child processes.
     """
 
     status: int

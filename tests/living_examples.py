@@ -276,7 +276,7 @@ def examples() -> dict[str, tuple[str, bytes, Options]]:
 
 
 def measured_as(measure: str | None, data: Path) -> Path:
-    """The same data folder, in which ``outcomes.csv`` gives pain another measure."""
+    """The same data folder with another measure of pain in ``outcomes.csv``."""
     if measure:
         path = data / "outcomes.csv"
         path.write_text(

@@ -1,7 +1,7 @@
-"""Plugin of mypy: a cell of a table is of any type.
+"""Mypy plugin: give a cell of a table the type Any.
 
-The stubs of pandas give it the union of all types that a cell can have. Its arithmetic tries each against each, which
-takes most of the time of a run, and what mypy finds in it are no faults.
+The pandas stubs give it the union of all types that a cell can have. Checking its arithmetic tries every pair of types,
+which takes most of the time of a run and reports no real faults.
 """
 
 from __future__ import annotations

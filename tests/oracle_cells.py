@@ -1,7 +1,7 @@
-"""Every numeric cell of a reference file, each compared or listed with a reason.
+"""Check that every numeric cell of a reference file is compared or listed with a reason.
 
-``tests/oracles/agreement.csv`` holds how many for each file that has a test of its own; the validation chapter shows
-it. After a change of what is compared, ``PSPS_RECORD=1 pytest tests/test_against_... `` writes the rows of these tests.
+``tests/oracles/agreement.csv`` holds the counts for each file that has its own test; the validation chapter shows them.
+If the comparisons change, ``PSPS_RECORD=1 pytest tests/test_against_...`` rewrites the rows of these tests.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Cells:
         self.differences: list[str] = []
 
     def check(self, path: str, ours: object, rtol: float, atol: float = 1e-12) -> None:
-        """Compare one leaf; NaN (R's null) agrees with NaN only."""
+        """Compare one leaf; NaN (R's null) agrees only with NaN."""
         if path not in self.cells or self.reason(path):
             return
         theirs, ours = self.cells[path], np.asarray(ours, float)
@@ -72,7 +72,7 @@ class Cells:
         return [path for path in self.cells if path not in self.compared and not self.reason(path)]
 
     def stale(self) -> list[str]:
-        """Patterns that no cell has."""
+        """Patterns that match no cell."""
         return [p for p in self.listed if not any(fnmatchcase(path, p) for path in self.cells)]
 
     def assert_complete(self, test: str) -> None:

@@ -1,6 +1,6 @@
-"""Plant a fault in a copy and see what guards against it go red: ``python tests/planted_faults.py``.
+"""Plant a fault in a copy and see its guard fail: ``python tests/planted_faults.py``.
 
-Each fault is one that once passed everything. ``test_planted_faults.py`` runs them in CI.
+Each fault once passed every test. ``test_planted_faults.py`` runs them in CI.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Fault:
-    """A change of one file, the command that must fail after it, and what that command must then say.
+    """A change of one file, the command that must then fail, and the message that it must give.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class Fault:
     says: str
 
 
-# Recorded again, so that the second entry tells and not the checksum
+# Checksums are recorded again, so that the second entry reveals the fault rather than the checksum
 TABLES = ("-m", "psps_paper.cli", "tables", "--record", "--data", "data")
 PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
 FAULTS = [
@@ -90,7 +90,7 @@ FAULTS = [
 
 
 def copy(folder: Path) -> Path:
-    """What tests and commands need of the checkout, below a folder."""
+    """Copy the parts of the checkout that tests and commands need into a folder."""
     for name in ("src", "data", "tests", "book"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "trials"))
     for name in ("README.md", "pyproject.toml"):
@@ -99,7 +99,7 @@ def copy(folder: Path) -> Path:
 
 
 def run(fault: Fault, folder: Path) -> subprocess.CompletedProcess:
-    """Plant a fault in a copy, and run what must find it; the file is put right again."""
+    """Plant a fault in a copy, run the command that must find it, and restore the file."""
     path = folder / fault.path
     text = path.read_text(encoding="utf-8")
     for old in fault.changes:

@@ -45,7 +45,8 @@ def made_trials(treatments: int, seed: int = 1) -> tuple[pd.DataFrame, pd.DataFr
 
 
 def sample_review(folder: Path, treatments: int) -> Path:
-    """A review with that many treatments, two outcomes, subgroups, a moderator, a flow of records; made, not built."""
+    """Make, but do not build, a review with that many treatments, two outcomes, subgroups, a moderator and a flow of
+    records."""
     new_review(folder)
     arms, contrasts, studies = made_trials(treatments)
     arms.to_csv(folder / "tables" / "relapse.csv", index=False)

@@ -1,7 +1,8 @@
 """Sentences of the chapters: a glued number stands only where its subject is named, a typed one only where declared.
 
-``data/glue_subjects.csv`` says what the sentence around each glued number must say, ``data/typed_numbers.csv`` which
-number words and digits the prose may hold and what holds each of them to the data.
+``data/glue_subjects.csv`` gives the words that the sentence around each glued number must contain;
+``data/typed_numbers.csv`` lists the number words and digits that prose may contain, each with the check that ties it to
+the data.
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ _GLUED = re.compile(r"\{glue\}`([^`]+)`")
 _KEY = re.compile(
     "\N{LEFT-POINTING ANGLE BRACKET}([^\N{RIGHT-POINTING ANGLE BRACKET}]+)\N{RIGHT-POINTING ANGLE BRACKET}"
 )
-# What is no prose: code, the fences and options of directives, roles other than glue, formulas, addresses, HTML
+# Not prose: code, the fences and options of directives, roles other than glue, formulas, addresses, HTML
 _MARKUP = [
     (re.compile(r"^\([\w.-]+\)=$", re.MULTILINE), ""),  # an anchor
-    # The fence that closes a directive opens no code
+    # The fence that closes a directive does not open code
     (re.compile(r"^```\{[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE), r"\n\1\n"),
     (re.compile(r"^```[\w+-]*\n.*?^```$", re.DOTALL | re.MULTILINE), ""),
     (re.compile(r"^(?:`{3,}|:{3,}).*$|^:\w+:.*$", re.MULTILINE), "\n"),
@@ -113,7 +114,7 @@ def glued_results(path: Path) -> set[str]:
 
 
 def misplaced(sentences: list[Sentence], results: set[str], subjects: Mapping[str, str]) -> list[str]:
-    """Find glued numbers of a chapter whose sentence does not say what it must say of them.
+    """Find glued numbers of a chapter whose sentence does not contain the required words.
 
     Parameters
     ----------
@@ -178,7 +179,7 @@ def _says(text: str, own: re.Match, pattern: str, rivals: set[str]) -> bool:
     if not gap:
         return True
     said = left[: at.start()]
-    # The subject that was named last; of two that end together the longer one
+    # The subject named last, or the longer one of two that end together
     ends = [(found.end(), len(name), name) for name in rivals for found in re.finditer(re.escape(name), said)]
     return bool(ends) and max(ends)[2] == _words(subject)
 

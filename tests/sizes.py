@@ -1,4 +1,4 @@
-"""How many cases a test tries: few in ``make test``, all in ``make long``, which sets ``PSPS_LONG``."""
+"""Number of cases that a test tries: few in ``make test``, all in ``make long``, which sets ``PSPS_LONG``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rooms: drawn from the contracts that import-linter keeps, and an import that runs upward is red."""
+"""Rooms: drawn from the contracts that import-linter enforces, and an upward import fails."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def contracts(folder: Path) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_one_import_that_runs_upward_is_red(tmp_path, module, line, named):
-    """A function that imports does it too; without the import all is green."""
+    """An import inside a function fails as well; without the import all contracts are kept."""
     shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     if line:

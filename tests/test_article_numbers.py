@@ -1,7 +1,7 @@
 """Every number of the article is registered or has a reason not to be, and every statement's number is at its place.
 
-The article's text is not part of this repository, so these tests cannot read it: they hold its numbers, as listed in
-``article_numbers.csv`` by section and paragraph, against the registry.
+The article's text is not part of this repository, so these tests cannot read it: they compare its numbers, as listed in
+``article_numbers.csv`` by section and paragraph, with the registry.
 """
 
 from __future__ import annotations

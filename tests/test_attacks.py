@@ -1,9 +1,9 @@
-"""Small hostile inputs: each is refused in one line that names the place, or read right, within limits of time and
-memory.
+"""Small hostile inputs: each is refused in one line that names the place, or read correctly, within time and memory
+limits.
 
-``attacks/attacks.json`` lists them: ``refused`` holds patterns that must all be found in one line of the message,
-``right`` the numbers where a file may be accepted, ``control`` a harmless twin that must go on working. Conditions in
-tables are tried in test_conditions.py.
+``attacks/attacks.json`` lists them: ``refused`` holds patterns that one line of the message must match, ``right`` the
+numbers expected if a file may be accepted, and ``control`` a harmless twin that must keep working. Conditions in tables
+are tested in test_conditions.py.
 """
 
 from __future__ import annotations
@@ -196,10 +196,10 @@ def test_a_cache_damaged_in_any_way_is_computed_again(tmp_path, monkeypatch, dam
 
 
 RESULTS = {
-    "no object": (lambda results: [], "the file is no object"),
-    "no data": (lambda results: {**results, "data": None}, "data is no object"),
-    "a number for a checksum": (lambda results: {**results, "data": {"a.csv": 5}}, "data, a.csv is no text"),
-    "no claims": (lambda results: {**results, "claims": 5}, "claims is no list"),
+    "no object": (lambda results: [], "the file is not an object"),
+    "no data": (lambda results: {**results, "data": None}, "data is not an object"),
+    "a number for a checksum": (lambda results: {**results, "data": {"a.csv": 5}}, "data, a.csv is not text"),
+    "no claims": (lambda results: {**results, "claims": 5}, "claims is not a list"),
     "a claim without a verdict": (
         lambda results: {**results, "claims": [{"id": "a"}]},
         "no verdict in claims, entry 1",
@@ -209,8 +209,8 @@ RESULTS = {
         lambda results: changed(results, "network", {"tau2": []}),
         "outcomes, entry 1, network, tau2 is not a number or null",
     ),
-    "no treatments": (lambda results: changed(results, "network", {"treatments": None}), "treatments is no list"),
-    "no rank": (lambda results: changed(results, "ranks", []), "ranks is no list of at least one entry"),
+    "no treatments": (lambda results: changed(results, "network", {"treatments": None}), "treatments is not a list"),
+    "no rank": (lambda results: changed(results, "ranks", []), "ranks is an empty list"),
     "te of no size": (
         lambda results: changed(results, "contrasts", [{**results["outcomes"][0]["contrasts"][0], "te": 10**400}]),
         "contrasts, entry 1, te is not a number",
@@ -285,7 +285,7 @@ def test_every_attack_is_tried():
     assert {attack["run"] for attack in LISTED} == tried
 
 
-# --- of the same kinds, made here ----------------------------------------------------------------------
+# --- more of the same kinds, made here ----------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -672,7 +672,10 @@ def test_a_column_of_another_quantity_is_not_read_as_it(folder, name, other):
         (["--label", "tablet=NA"], r"--label tablet=NA: expected a name, not a missing value"),
         (["--label", "tablet=" + "x" * 3_000], r"--label tablet=\.\.\.: 3,000 characters, the limit is 2,000"),
         (["--set", "treat1=" + "x" * 3_000], r"--set treat1=\.\.\.: 3,000 characters, the limit is 2,000"),
-        (["--set", "treat1=A", "--map", "treat1=treat1"], r"--set treat1=A: --map names a column for it too, 'treat1'"),
+        (
+            ["--set", "treat1=A", "--map", "treat1=treat1"],
+            r"--set treat1=A: --map also names a column for it, 'treat1'",
+        ),
         (["--map", "te=te", "--map", "te=se"], r"--map te=se: te is given twice"),
         (["--set", "te=0.5"], r"--set te: only study, treat1, treat2 and treatment"),
         (["--where", "te=.5"], r"nothing of 2 rows can be used \(2 not selected\)"),
@@ -713,7 +716,7 @@ def test_new_writes_through_no_symbolic_link(folder):
 
 @pytest.mark.parametrize("command", [["new", "mine"], ["new", "deep/mine"], ["export", "out", "--data", "review/data"]])
 def test_a_folder_that_nothing_can_be_written_to_gets_one_line(folder, monkeypatch, capsys, command):
-    """As for a user without permission; the tests may run as one who has every permission."""
+    """Permission is denied artificially, since the tests may run as a user with every permission."""
     monkeypatch.chdir(folder)
 
     make = os.mkdir

@@ -1,4 +1,4 @@
-"""The stored simulation keeps what the chapters on other reviews promise, and a part of it comes out again."""
+"""The stored simulation supports the claims of the chapters on other reviews, and a part of it is reproduced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `audit` takes in: spellings, layouts, pasted text, and what it says of what it cannot read."""
+"""Input of `audit`: spellings, layouts, pasted text, and messages about what it cannot read."""
 
 from __future__ import annotations
 

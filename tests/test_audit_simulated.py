@@ -1,4 +1,4 @@
-"""No false alarm, and what is found, on random networks fitted by the engine and printed in the common styles.
+"""No false alarms, and detection of errors, on random networks fitted by the engine and printed in common styles.
 
 The full numbers are in ``data/audit_simulation.csv``, made by ``benchmarks/audit_simulation.py``.
 """

@@ -1,4 +1,4 @@
-"""The benchmark runs with today's engine; times are a matter of the machine and are not tested."""
+"""The benchmarks run with the current engine; times depend on the machine and are not tested."""
 
 from __future__ import annotations
 

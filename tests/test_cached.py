@@ -1,4 +1,4 @@
-"""What a build computes once: the same inputs and code give it again, anything else computes it anew."""
+"""The build cache: the same inputs and code return the stored result, and any change recomputes it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Files of the trade, each with what is right; computed apart from the package, by the formula beside each.
+"""Typical files of systematic reviewers, each with the correct result, computed independently by the formula given.
 
 The inputs are in ``cases/``: made-up studies, one situation a folder.
 """
@@ -84,11 +84,11 @@ def test_points_between_thousands_are_read_and_said(data, file, expected):
     [
         (
             "study;treatment;n;mean;sd\na;A;40;1.250;812\na;B;41;980;790\n",
-            "row 1, column mean: '1.250' may be 1250 or 1.250; say --decimal point or --decimal comma",
+            "row 1, column mean: '1.250' may be 1250 or 1.250; use --decimal point or --decimal comma",
         ),
         (
             "study\ttreatment\tn\tmean\tsd\na\tA\t40\t1,250\t8\na\tB\t41\t1,980\t7\n",
-            "row 1, column mean: '1,250' may be 1250 or 1.250; say --decimal point or --decimal comma",
+            "row 1, column mean: '1,250' may be 1250 or 1.250; use --decimal point or --decimal comma",
         ),
     ],
 )
@@ -105,21 +105,21 @@ def test_a_number_that_may_be_two_stops_with_the_option_that_decides(tmp_path, d
 
 
 def test_a_point_and_a_comma_in_one_column_may_be_two_hands(tmp_path, data):
-    """A fuzzed file: 1.000 beside 0,2 may be 1 or 1000; beside 1.250,5 or 980,1 points stand between thousands."""
+    """A fuzzed file: 1.000 next to 0,2 may be 1 or 1000; next to 1.250,5 or 980,1 points separate thousands."""
     path = tmp_path / "a.csv"
     head = "study\ttreat1\ttreat2\tte\tse\n"
     path.write_text(head + "a\tA\tB\t0,2\t1.0\nb\tA\tB\t1.000\t1.0\n")
-    with pytest.raises(TableError, match=r"row 2, column te: '1\.000' may be 1000 or 1\.000; say --decimal"):
+    with pytest.raises(TableError, match=r"row 2, column te: '1\.000' may be 1000 or 1\.000; use --decimal"):
         read_trials(path, Options("contrasts", outcome="score_md"), data)
     path.write_text(head + "a\tA\tB\t980,5\t1,5\nb\tA\tB\t1.250\t1,5\n")
     assert read_trials(path, Options("contrasts", outcome="score_md"), data).contrasts["te"].tolist() == [980.5, 1250]
 
 
 def test_points_alone_are_doubtful_even_beside_decimal_commas(tmp_path, data):
-    """Nothing in the column of means tells 1250 from 1.25; the other column may have another hand."""
+    """Nothing in the column of means distinguishes 1250 from 1.25; the other column may be typed by someone else."""
     path = tmp_path / "a.csv"
     path.write_text("study;treatment;n;mean;sd\na;A;40;1.250;8,5\na;B;41;1.980;7,25\n")
-    with pytest.raises(TableError, match=r"column mean: '1\.250' may be 1250 or 1\.250; say --decimal"):
+    with pytest.raises(TableError, match=r"column mean: '1\.250' may be 1250 or 1\.250; use --decimal"):
         read_trials(path, Options("arms", outcome="score_md"), data)
     result = read_trials(path, Options("arms", outcome="score_md", decimal="comma"), data)
     assert result.contrasts["te"].tolist() == [-730]
@@ -142,7 +142,7 @@ def test_a_sign_without_width_makes_no_second_treatment(tmp_path, data, sign):
     path.write_text(f"study,treat1,treat2,te,se\na,A,placebo,1,1\nb,A,placebo{sign},1,1\n", encoding="utf-8")
     result = read_trials(path, Options("contrasts", outcome="score_md"), data)
     assert set(result.contrasts["treat2"]) == {"placebo"}
-    assert any("without width" in sentence and "row 2" in sentence for sentence in result.conversions)
+    assert any("zero-width" in sentence and "row 2" in sentence for sentence in result.conversions)
 
 
 def test_look_alike_names_are_noted_with_the_options_that_join_them(data):
@@ -336,9 +336,9 @@ def test_each_measure_is_computed_on_the_log_scale(tmp_path, data, name):
         (
             "study,treat1,treat2,logRR,se\na,A,B,0.5,0.2\n",
             "events_or",
-            "column 'logRR' by its name holds log RR, and outcome events_or is measured as OR",
+            "column 'logRR' holds log RR, by its name, but outcome events_or is measured as OR",
         ),
-        ("study,treat1,treat2,OR,lower,upper\na,A,B,0.5,0.2,1\n", "score_md", "column 'OR' by its name holds OR"),
+        ("study,treat1,treat2,OR,lower,upper\na,A,B,0.5,0.2,1\n", "score_md", "column 'OR' holds OR, by its name"),
         (
             "study,treat1,treat2,te,lower,upper\na,A,B,0.5,0.25,1\nb,A,B,0.8,0.4,1.6\n",
             "events_or",
@@ -353,7 +353,7 @@ def test_each_measure_is_computed_on_the_log_scale(tmp_path, data, name):
         (
             "study,treat1,treat2,te,se\na,A,B,400,0.2\n",
             "events_or",
-            "not the logarithm of a ratio of a believable size",
+            "not the logarithm of a ratio of a plausible size",
         ),
         (
             "study,treatment,diff,std.err\na,A,0.5,0.2\na,B,0.1,0.2\n",
@@ -384,7 +384,7 @@ def test_person_time_that_is_not_used_is_noted(tmp_path, data):
     path = tmp_path / "a.csv"
     path.write_text("study,treatment,n,events,person-time\na,A,40,9,100\na,B,50,5,300\n")
     result = read_trials(path, Options("arms", outcome="events_or"), data)
-    assert any("person-time is in the file and OR takes no account of it" in note for note in result.warnings)
+    assert any("the file holds person-time, which OR ignores" in note for note in result.warnings)
 
 
 def test_effects_against_a_baseline_arm_complete_a_three_arm_study(tmp_path, data):

@@ -1,4 +1,4 @@
-"""Certainty: each judgement follows from a stated rule, and changes when what it rests on does."""
+"""Certainty: each judgement follows from a stated rule, and changes when its basis changes."""
 
 from dataclasses import replace
 from itertools import product
@@ -122,7 +122,7 @@ def test_within_study_bias(table, treat2, judged):
 
 
 def test_no_contrast_is_cleared_of_reporting_bias(table):
-    """The one p of the Egger test that is printed is over all comparisons, and cannot be computed again."""
+    """The only printed p of Egger's test is over all comparisons, and cannot be recomputed."""
     rows = table[table["domain"] == "reporting bias"]
     assert (rows["judgement"] == certainty.UNKNOWN).all()
     few = rows["basis"].str.contains("a funnel plot needs 10")
@@ -217,7 +217,7 @@ def test_a_threshold_of_its_own_goes_before_the_clinical_scale(basis):
 
 
 def test_rounding_can_leave_imprecision_undecided(basis):
-    """Between what the print leaves open for a limit, the same rounded number is and is not an important effect."""
+    """Within the rounding of a printed limit, the effect may or may not be important."""
     bounds = basis.published.recovery.bounds
     row = bounds[(bounds["treat1"] == USUAL) & (bounds["treat2"] == SHAM)].iloc[0]
     important = 0.5

@@ -1,4 +1,4 @@
-"""A cell that says what another place says can't change alone: each is changed here, and the finding names it.
+"""A cell that repeats another place cannot change alone: each is changed here, and the finding names it.
 
 ``test_mutations.py`` follows two changed values as far as the built page; this one goes through all declared cells.
 """
@@ -420,7 +420,7 @@ TOLD = [
 
 
 def test_verify_and_tables_tell_and_fail(tmp_path, capsys):
-    """Recorded or not: a checksum says that a table was changed on purpose, not that it is right."""
+    """Recorded or not: a checksum shows that a table was changed deliberately, not that it is right."""
     folder = copy_data(tmp_path)
     for name, old, new, _ in TOLD:
         replace_once(folder / f"{name}.csv", old, new)

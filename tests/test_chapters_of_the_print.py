@@ -76,7 +76,7 @@ def typed_numbers(text: str) -> list[str]:
 
 
 def shown_texts(source: str) -> list[str]:
-    """Captions, notes and other words that a code cell hands over for display, without what it computes into them."""
+    """Captions, notes and other texts that a code cell passes on for display, without the values computed into them."""
     keywords = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.keyword)]
     values = [node.value for node in keywords if node.arg in ("caption", "note", "absent")]
     return [

@@ -71,7 +71,7 @@ def test_the_page_says_what_the_item_claims(row):
 
 
 def test_another_page_would_not_do():
-    """Nearly all words stand on one chapter alone, so that a wrong page fails."""
+    """Nearly all of the words occur in only one chapter, so that a wrong page fails."""
     elsewhere = {
         row.item: [stem for stem in set(met()["chapter"]) - {row.chapter} if row.says in page(stem)[0]]
         for row in met().itertuples()

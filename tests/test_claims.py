@@ -1,4 +1,4 @@
-"""The registry of printed numbers: verdicts are computed, each check can fail, and no slip goes unseen."""
+"""The registry of printed numbers: verdicts are computed, each check can fail, and no slip goes unnoticed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_verdicts_are_those_of_the_last_release(checked):
 
 
 def unused(checked) -> list[str]:
-    """For each check that no statement gets, what is missing and where to put it."""
+    """For each check that no statement uses, what is missing and where to add it."""
     return [
         f"no statement gets the check {name}: name it in column check of a row of data/claims.csv, or delete it"
         for name in sorted(set(CHECKS) - set(checked["check"]))
@@ -54,9 +54,8 @@ def test_every_check_is_used(checked):
     assert unused(checked) == []
 
 
-# What the other printed values leave for each, worked out by hand from the intervals of the print where two of them
-# suffice: the limits lie 2 x 1.96 standard errors apart, so that the SMD is their mean and z the SMD by the standard
-# error.
+# Bounds of each value by the other printed values, calculated by hand where two of them suffice: the limits are
+# 2 x 1.96 standard errors apart, so that the SMD is their mean and z is the SMD divided by the standard error.
 LEFT_OUT = {
     "n_cm.te": "reproduces",  # 0.449 to 0.455
     "n_cm.lower": "consistent",  # 0.143 to 0.146: may print as 0.15
@@ -336,8 +335,7 @@ def test_verdict(relation, value, decimals, low, high, determined, expected):
 
 @given(st.sampled_from("=<>~"), st.floats(-100, 100), st.integers(0, 3), st.floats(-100, 100), st.floats(0, 10))
 def test_a_wider_finding_is_never_the_stronger_verdict(relation, value, decimals, low, width):
-    """What more is allowed, less is proved: widening never turns a verdict into "reproduces" nor into one that speaks
-    against."""
+    """The more is allowed, the less is proved: widening never turns a verdict into "reproduces" or an unfavourable one."""
     claim = made_claim("count", value=abs(value) if relation == "~" else value, relation=relation, decimals=decimals)
     narrow = verdict(claim, Finding(low, low, ""))
     wide = verdict(claim, Finding(low - width, low + width, ""))
@@ -592,7 +590,7 @@ def test_check_sees_a_changed_print(check, arguments, value, decimals, expected)
 
 
 def without_case() -> list[str]:
-    """For each check that no case tries, what is missing and where to put it."""
+    """For each check without a test case, what is missing and where to add it."""
     cases = {case[0]["check"] for case in test_check_sees_a_changed_input.pytestmark[0].args[1]}
     cases |= {case[0] for case in test_check_sees_a_changed_print.pytestmark[0].args[1]}
     return [

@@ -151,7 +151,7 @@ def test_verify_names_a_published_result_that_no_longer_fits(folder, capsys):
 
 
 def test_bad_input_is_named_without_a_traceback(folder):
-    """In a process of its own, as a user runs it."""
+    """In a separate process, as a user runs it."""
     replace_once(folder / "studies.csv", b",high,", b",hgih,")
     done = run_command("verify", "--data", folder)
     assert done.returncode == 2
@@ -243,7 +243,7 @@ def test_json_needs_no_more_than_ascii(capsys):
 
 
 def test_a_reader_that_leaves_early_is_no_bad_input():
-    """As with ``psps-paper verify | head -1``; the reader is gone before the first word."""
+    """As in ``psps-paper verify | head -1``: the reader is gone before the first word."""
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(

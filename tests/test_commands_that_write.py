@@ -45,7 +45,7 @@ def review(tmp_path_factory) -> Path:
 
 @pytest.fixture(autouse=True)
 def quick(tmp_path, monkeypatch):
-    """A book of one chapter, and a search that has found."""
+    """A book of one chapter, and the result of a search."""
     folder = tmp_path / "book"
     folder.mkdir()
     (folder / "study_selection.ipynb").write_bytes((BOOK / "study_selection.ipynb").read_bytes())
@@ -102,7 +102,7 @@ class Writing:
     prepare : callable
         Of the folder in which it runs, and the sample review.
     written : tuple of str
-        Files whose earlier state may be anything; () where the command replaces only what it wrote itself.
+        Files whose earlier state may be anything; () if the command replaces only what it wrote itself.
     """
 
     arguments: list[str]
@@ -137,7 +137,7 @@ WRITING = {
         ("out/Fig_1.svg", "out/Fig_1.csv", "out/captions.txt"),
     ),
 }
-# Options and arguments that hold a place which is only read, by command
+# Options and arguments that name a file or folder to read, by command
 READ = {
     "verify": {"data"},
     "tables": {"data"},
@@ -250,7 +250,7 @@ def test_a_disk_that_fills_leaves_the_old_state(run, review, monkeypatch, capsys
 
 @pytest.mark.parametrize("name", WRITING)
 def test_without_permission_it_says_so_in_one_line(run, review, monkeypatch, capsys, name):
-    """As for a user who may not write there; the tests may run as one who may write anywhere."""
+    """Permission is denied artificially, since the tests may run as a user who may write anywhere."""
     start, act = run(WRITING[name], review)
     work, opened, make = again(start), Path.open, os.mkdir
 

@@ -1,4 +1,4 @@
-"""Properties of the additive component model, what it does not identify, and its errors."""
+"""Properties of the additive component model, effects that it does not identify, and its errors."""
 
 import numpy as np
 import pandas as pd

@@ -1,8 +1,8 @@
 """Conditions and arithmetic in tables are parsed and never run; hostile ones are refused in one line that names the
 cell.
 
-``hostile/conditions.json`` holds small hostile cells, one for each way in which a table once ran as code or brought a
-command down. Where code would run it makes an empty file MARKER in the current folder and does nothing else.
+``hostile/conditions.json`` holds small hostile cells, one for each way in which a table once ran as code or crashed a
+command. If their code ran, it would only create an empty file MARKER in the current folder.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The recipes of CONTRIBUTING.md, each as a script from a copy of the checkout to a green ``make check``.
 
-In ``make test`` that check tries the test files that a recipe concerns, and no chapter is executed but a new one; in
-``make long`` all is done as it stands.
+In ``make test`` that check runs only the test files that concern the recipe and executes only a new chapter; in
+``make long`` everything is done as written.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ def network(n, edges, seed):
 
 
 def shares_written_out(row, source, sink):
-    """The first shortest path of a breadth-first search by turns, taken off until no flow is left."""
+    """Remove the flow along the first shortest path of a breadth-first search until no flow is left."""
     ends = {name: name.split(":")[:: 1 if value > 0 else -1] for name, value in row.items() if abs(value) > 1e-12}
     left = {name: abs(row[name]) for name in ends}
     turn = list(dict.fromkeys(name for pair in ends.values() for name in pair))

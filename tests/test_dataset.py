@@ -58,7 +58,7 @@ def test_tables_of_a_folder_are_read_through_a_dataset():
 
 
 def test_only_the_doors_make_a_dataset_of_a_folder():
-    """Below them one Dataset is handed on, so that nothing is read twice or in two states."""
+    """Below them one Dataset is passed on, so that nothing is read twice or in two states."""
 
     def takes(node: ast.FunctionDef, kind: str) -> set[str]:
         return {

@@ -1,4 +1,4 @@
-"""What a chapter shows: nothing in a cell becomes markup by accident, and every table carries its own data."""
+"""Display in chapters: nothing in a cell becomes markup by accident, and every table carries its own data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must hold for every effect size, and its errors on bad input."""
+"""Properties that hold for every effect size, and errors on bad input."""
 
 import numpy as np
 import pytest

@@ -135,7 +135,7 @@ def test_the_contrast_that_is_not_printed_by_branch_and_bound():
     """Issue G, part 2, (d): 0.333 to 0.338, and conservative against placebo |z| of at most 0.09."""
     proved = unprinted_bounds(EVIDENCE, CONSERVATIVE, PLACEBO, te=Bound(0.3325, 0.3385), rival_z=Bound(0.083, 0.0905))
     assert proved == dict.fromkeys(("te_low", "te_high", "rival_z_low", "rival_z_high"), True)
-    # inside the range the print agrees with itself, so nothing can be proved there
+    # inside the range the printed values are consistent, so nothing can be proved there
     assert not any(
         unprinted_bounds(
             EVIDENCE, CONSERVATIVE, PLACEBO, te=Bound(0.336, 0.335), rival_z=Bound(0.088, 0.086), most=20_000
@@ -144,7 +144,7 @@ def test_the_contrast_that_is_not_printed_by_branch_and_bound():
 
 
 def test_a_bound_is_proved_in_any_unit_and_never_a_false_one():
-    """The print times ten: te is 3.33 to 3.38 then, so that nothing at or below 3 may be proved."""
+    """All printed values times ten: te is then 3.33 to 3.38, so that nothing at or below 3 may be proved."""
     large = EVIDENCE.printed.copy()
     limits = large["quantity"].isin(["te", "lower", "upper"])
     large.loc[limits, ["value", "decimals"]] = large.loc[limits, ["value", "decimals"]].to_numpy() * [10, 1] - [0, 1]

@@ -1,4 +1,4 @@
-"""Every stored data set, refitted by the public engine: all printed values, and what each conclusion does."""
+"""Every stored data set, refitted by the public engine: all printed values, and whether each conclusion holds."""
 
 import re
 
@@ -236,7 +236,7 @@ def test_findings_do_not_depend_on_the_order_of_rows_or_witnesses(found):
 
 
 def test_settings_come_before_those_that_contain_them():
-    """So that what is found under strict assumptions is carried on to looser ones, and is counted there too."""
+    """Data sets found under strict assumptions are thus carried over to looser ones, and are counted there too."""
     order = [s for s in settings("REML") if s.correlation == (0.0, 0.95)]
     for k, narrow in enumerate(order):
         assert not any(contains(narrow, wide) and contains(wide, narrow) for wide in order[k + 1 :])
@@ -274,7 +274,7 @@ def test_the_command_shows_printed_values_and_conclusions(capsys, tmp_path):
         float(egger[2]), 2
     ) == 0.94
     assert main(["witness", "none"]) == 2 and "witness 'none': not one of" in capsys.readouterr().err
-    assert main(["ranges", str(tmp_path / "absent")]) == 2 and "expected one that exists" in capsys.readouterr().err
+    assert main(["ranges", str(tmp_path / "absent")]) == 2 and "expected an existing folder" in capsys.readouterr().err
 
 
 def test_a_changed_estimate_no_longer_prints_the_same():

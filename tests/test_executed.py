@@ -1,4 +1,4 @@
-"""`make book` compares each stored output with what the build gave, as `make test` does by nbval."""
+"""`make book` compares each stored output with that of the build, as `make test` does through nbval."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def start(data):
 
 
 def test_the_start_agrees_with_every_printed_value(data, start):
-    """Rounding the export to four decimals stays inside what the print leaves open."""
+    """Rounding the export to four decimals stays within the rounding of the print."""
     fit = network_from_pooled(pd.DataFrame(data["comparisons"]))
     result = explore(data, start)
     scores = dict(zip(result["treatments"], result["p_scores"], strict=True))
@@ -438,7 +438,7 @@ def written(value: float, decimals: int = 2) -> str:
 
 
 class TestHands:
-    """A reader's own doing: keys, mouse, typing, links."""
+    """A reader's actions: keys, mouse, typing, links."""
 
     pytestmark = NEEDS_BROWSER
 

@@ -1,4 +1,4 @@
-"""Exports: nothing is lost on the way out and back, and what R is asked to check is what netmeta gave."""
+"""Exports: nothing is lost on the way out and back, and R is asked to check exactly what netmeta gave."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_the_numbers_in_the_script_are_the_oracle_s_input(files):
 
 
 def test_what_the_script_expects_is_what_netmeta_gave(files):
-    """R is not here: netmeta 2.8-2's own output stands in the oracle, and the script must expect just that."""
+    """R is not installed: the oracle holds the output of netmeta 2.8-2, and the script must expect just that."""
     script = files["netmeta.R"].decode()
     treatments = r_values(script, "treatments")
     position = [ORDER.index(name) for name in treatments]
@@ -255,7 +255,7 @@ def test_the_manifest_names_every_file_with_its_checksum(files):
     for name, entry in manifest["files"].items():
         assert entry["sha256"] == hashlib.sha256(files[name]).hexdigest() and entry["meaning"]
     assert manifest["not written"] == {
-        "metainsight.csv": "MetaInsight takes arms of trials, and the data were imported as contrasts"
+        "metainsight.csv": "MetaInsight needs arms of trials, but the data were imported as contrasts"
     }
     assert "numpy" in manifest["versions"] and manifest["outcomes"] == [
         {"name": "pain", "measure": "SMD", "te_desirable": "higher", "state": "trial-level data", "folder": "."}
@@ -267,7 +267,7 @@ def test_without_trials_the_manifest_says_why_data_are_missing(tmp_path):
     assert set(files) == {"results.json", "results_contrasts.csv", "results_ranking.csv", MANIFEST}
     reasons = json.loads(files[MANIFEST])["not written"]
     assert {"contrasts.csv", "netmeta.R", "cinema.csv", "metainsight.csv"} <= set(reasons)
-    assert set(reasons.values()) == {"there are no trial-level data, only printed numbers"}
+    assert set(reasons.values()) == {"there are printed numbers only, no trial-level data"}
     results = json.loads(files["results.json"])
     (network,) = [entry["network"] for entry in results["outcomes"]]
     assert network["tau2"] is None and network["i2"] == 0.775, "unknown is unknown, printed is printed"
@@ -305,7 +305,7 @@ def test_only_an_earlier_export_is_replaced(tmp_path, trials):
     other = tmp_path / "other"
     other.mkdir()
     (other / "thesis.txt").write_text("x")
-    with pytest.raises(TableError, match="holds files that are no export"):
+    with pytest.raises(TableError, match="holds files that are not an export"):
         export(trials, other)
     with pytest.raises(TableError, match="is a file"):
         export(trials, other / "thesis.txt")
@@ -319,7 +319,7 @@ def test_a_manifest_of_something_else_is_no_export(tmp_path, trials, manifest):
     (tmp_path / "site" / ".git").mkdir(parents=True)
     for name, text in (("manifest.json", manifest), ("thesis.txt", "important"), (".git/HEAD", "ref")):
         (tmp_path / "site" / name).write_text(text)
-    with pytest.raises(TableError, match="holds files that are no export"):
+    with pytest.raises(TableError, match="holds files that are not an export"):
         export(trials, tmp_path / "site")
     assert (tmp_path / "site" / "thesis.txt").read_text() == "important" and (
         tmp_path / "site" / ".git" / "HEAD"
@@ -339,7 +339,7 @@ def test_what_a_user_added_to_an_export_or_changed_in_it_is_never_lost(tmp_path,
     with pytest.raises(
         TableError,
         match=(
-            "out: not replaced.* changed since: cinema.csv, manifest.json, netmeta.R, notes/mine.md; move this"
+            "out: not replaced.* edited since: cinema.csv, manifest.json, netmeta.R, notes/mine.md; move them"
             " elsewhere"
         ),
     ):
@@ -405,7 +405,7 @@ def test_arms_of_some_studies_only_are_said_to_be_so(tmp_path, from_arms):
     write_trials(convert(table_from_bytes("later.csv", added), Options("contrasts"), data), data, add=True)
     files = export_files(data)
     manifest = json.loads(files[MANIFEST])
-    assert manifest["files"]["arms.csv"]["meaning"].endswith("not those of later, imported as contrasts")
+    assert manifest["files"]["arms.csv"]["meaning"].endswith("without those of later, imported as contrasts")
     assert "metainsight.csv" not in files and manifest["not written"]["metainsight.csv"].endswith(
         "imported as contrasts: later"
     )

@@ -1,7 +1,8 @@
-"""Every public function of the engine, each number that it takes in turn replaced by one that nobody means.
+"""Every public function of the engine, with each numeric argument in turn replaced by an extreme value.
 
-The result is refused by a ValueError of one line, or every number in it is finite that was finite before: no warning,
-no other exception, no NaN. test_new_functions.py finds a function without a call; ``make long`` tries more numbers.
+The call is refused with a ValueError of one line, or every number in the result that was finite before is still finite:
+no warning, no other exception, no NaN. test_new_functions.py finds functions without a call; ``make long`` tries more
+numbers.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def posterior(contrasts, scale, effect_sd, effect_mean, level) -> tuple:
 
 
 def under(prior: Callable) -> Callable:
-    """A prior has no result of its own: what a fit with it comes to."""
+    """A prior has no result of its own, so a fit with it is used."""
 
     def result(**arguments):
         post = bayes.fit_bayes(ROWS, prior(**arguments))
@@ -342,7 +343,7 @@ def test_extreme_arguments_are_refused_or_give_numbers(name):
                 refused += 1
                 assert "\n" not in str(error) and len(str(error)) < 700, f"{what}: {error}"
             except ConvergenceError as error:  # as the docstring of fit_bayes says
-                assert "does the prior of tau extend beyond double precision?" in str(error)
+                assert "does the prior of tau reach beyond what double precision holds?" in str(error)
             else:
                 assert missing or without_number(result) <= usual, what
     finally:

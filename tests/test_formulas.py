@@ -41,8 +41,8 @@ def test_a_formula_is_the_mathml_of_what_was_written(latex, markup):
 @pytest.mark.parametrize(
     ("latex", "message"),
     [
-        (r"\tauu", r"'\\tauu' is no MathML"),
-        (r"\hatt{x}", r"'\\hatt' is no MathML"),
+        (r"\tauu", r"'\\tauu' is not MathML"),
+        (r"\hatt{x}", r"'\\hatt' is not MathML"),
         (r"\frac{1}{2", "braces do not match"),
         (r"x}", "braces do not match"),
         (r"\frac1", "mfrac has 1 of 2 parts"),
@@ -50,12 +50,12 @@ def test_a_formula_is_the_mathml_of_what_was_written(latex, markup):
         (r"a_b_c", "DoubleSubscriptsError"),
         (r"\left( x", "ExtraLeftOrMissingRightError"),
         (r"a & b", "ParseError"),
-        (r"a \\ b", "a space that browsers don't know"),
-        (r"a\!b", "a space that browsers don't know"),
+        (r"a \\ b", "a space that browsers do not support"),
+        (r"a\!b", "a space that browsers do not support"),
         (r"\begin{aligned}a&=b\end{aligned}", "the environment 'aligned' has no MathML"),
         (r"\begin{align}a&=b\end{align}", "the environment 'align' has no MathML"),
-        (r"\text{a\_b}", r"'a\\_b' is no MathML"),
-        ("$x$", "'$' is no MathML"),
+        (r"\text{a\_b}", r"'a\\_b' is not MathML"),
+        ("$x$", "'$' is not MathML"),
         (r"\sqrt{}", "nothing to show"),
     ],
 )
@@ -112,7 +112,7 @@ def test_a_numbered_equation_has_its_number_and_its_link(tmp_path):
 
 def test_a_formula_that_cannot_be_shown_stops_the_build(tmp_path):
     done = build(tmp_path, r"It is $\tauu$ here.")
-    assert done.returncode != 0 and "index, line 3: formula" in done.stderr and "is no MathML" in done.stderr
+    assert done.returncode != 0 and "index, line 3: formula" in done.stderr and "is not MathML" in done.stderr
 
 
 @pytest.fixture(scope="module")

@@ -83,7 +83,7 @@ def test_gemtc_s_arms_are_compared_on_the_measure_asked_for():
             lambda: from_gemtc(
                 pd.DataFrame({"study": ["a"], "treatment": ["A"], "responders": [1], "sampleSize": [5]})
             ),
-            "arms need a measure",
+            "arms require a measure",
         ),
         (
             lambda: from_gemtc(

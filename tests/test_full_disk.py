@@ -1,7 +1,7 @@
-"""A disk that fills while something is written: nothing is lost, nothing is cut off, nothing is left beside.
+"""A disk that fills up during writing: nothing is lost, truncated or left behind.
 
-The disk is a stand-in that takes so many bytes and no more. All writing goes through ``tables/files.py``
-(test_writing.py), so that is where it stands.
+The disk is simulated by a limit on the bytes that ``tables/files.py`` can write, since all writing goes through that
+module (test_writing.py).
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _chapter(folder: Path) -> Callable[[], object]:
 
 
 class _Client:
-    """In place of a kernel: the cell prints."""
+    """A stand-in for a kernel whose cell prints."""
 
     def __init__(self, notebook, **_):
         self.notebook = notebook

@@ -1,4 +1,4 @@
-"""No function of the package has more than 60 lines, docstring not counted, without a reason in one comment."""
+"""No function of the package exceeds 60 lines, not counting its docstring, without a reason in a comment."""
 
 from __future__ import annotations
 

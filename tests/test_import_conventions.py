@@ -154,7 +154,7 @@ def test_missing_sds_are_imputed_as_far_as_asked_with_a_log(tmp_path):
     text = "study,treat,n,mean,sd,sd_baseline\ns,A,20,5,,1.5\ns,B,20,6,2,\nt,A,20,5,,\nt,B,20,6,3,\nu,A,20,5,1,\nu,B,20,6,1.25,\n"
     result = imported(tmp_path, "sd.csv", text, Options("arms"))
     assert "SD 1.5 imputed from its baseline SD: row 1 (s, A)" in result.conversions and result.source["used"] == 4
-    assert any("1 arms have a mean and no SD; --impute-sd would take" in note for note in result.warnings)
+    assert any("1 arms have a mean but no SD; --impute-sd would use" in note for note in result.warnings)
     result = imported(tmp_path, "sd.csv", text, Options("arms", impute_sd=True))
     log = "\n".join(result.conversions)
     assert "SD 1.5 imputed from its baseline SD: row 1 (s, A)" in log
@@ -255,7 +255,7 @@ def test_a_trial_is_added_once_and_only_to_trials(tmp_path):
     write_trials(imported(tmp_path, name, content, options, data), data, replace_printed=True)
     write_trials(new, data, add=True)
     assert len(load_trials(data)) == 26 and len(load_source(data)["sources"]) == 2
-    with pytest.raises(TableError, match="study 'new' is in contrasts.csv already"):
+    with pytest.raises(TableError, match="study 'new' is already in contrasts.csv"):
         write_trials(new, data, add=True)
     assert len(load_trials(data)) == 26
 
@@ -274,7 +274,7 @@ def test_notes_on_an_addition_are_on_all_trials_together(tmp_path, capsys):
         f"studlab,treat1,treat2,TE,seTE\n{star_demo()['study'][0]},neuromodulation,conservative,0.5,0.2\n"
     )
     assert main(command) == 2
-    assert "is in contrasts.csv already" in capsys.readouterr().err, "the dry run looks at what is there"
+    assert "is already in contrasts.csv" in capsys.readouterr().err, "the dry run looks at what is there"
 
 
 def test_an_addition_in_another_measure_is_refused(tmp_path):
@@ -290,7 +290,7 @@ def test_an_addition_in_another_measure_is_refused(tmp_path):
         data,
     )
     with pytest.raises(
-        TableError, match="new.csv: gives MD, and netmeta.csv, which is there, gave SMD; one network has one measure"
+        TableError, match="new.csv: gives MD, but netmeta.csv, already imported, gave SMD; expected one measure"
     ):
         beside_present(new, data)
 
@@ -306,10 +306,10 @@ def test_contrasts_added_to_arms_say_which_arms_exports_will_lack(tmp_path):
         Options("contrasts"),
         data,
     )
-    assert "arms are known of some studies only; exports of arms will miss new" in beside_present(new, data).warnings
+    assert "some studies have no arms; exports of arms will not include new" in beside_present(new, data).warnings
     name, content, options = EXAMPLES["netmeta"]
     more = beside_present(imported(tmp_path, name, content, options, data), data)
-    assert "exports of arms will miss s1_1, s1_10, s1_11, s1_12, s1_13 and 20 more" in more.warnings[-1]
+    assert "exports of arms will not include s1_1, s1_10, s1_11, s1_12, s1_13 and 20 more" in more.warnings[-1]
     write_trials(new, data, add=True)
     assert [entry["kind"] for entry in load_source(data)["sources"]] == ["arms", "contrasts"]
 
@@ -331,7 +331,7 @@ def test_the_package_s_own_contrasts_are_read_by_outcome(tmp_path):
     assert "columns not read: outcome, rows" in report(result)
     with pytest.raises(
         TableError,
-        match="column 'outcome' says 'responders', and 'pain' is to be read; choose it with --outcome responders",
+        match="column 'outcome' is 'responders', but 'pain' was to be read; choose it with --outcome responders",
     ):
         read_trials(path, Options("contrasts", where={"outcome": "responders"}), data)
 
@@ -344,7 +344,7 @@ def test_printed_treatments_and_comparisons_that_the_data_lack_are_named_and_new
     notes = imported(tmp_path, "a.csv", text, Options("contrasts")).warnings
     assert notes[0].startswith("drug pump: not among the treatments of nma_published.csv")
     assert notes[1].startswith(
-        "no estimate of conservative + minimally invasive: what is printed of them, and ranks, cannot be checked"
+        "no estimate of conservative + minimally invasive: their printed numbers, and ranks, cannot be checked"
     )
     assert notes[2].startswith(
         "no estimate of neuromodulation against placebo/sham; neuromodulation against conservative + minimally"
@@ -352,7 +352,7 @@ def test_printed_treatments_and_comparisons_that_the_data_lack_are_named_and_new
     )
     assert notes[3].startswith("drug pump: no row in treatment_classes.csv") and "add a row" in notes[3]
     assert notes[4].startswith(
-        "drug pump: not in the order of treatments of pain in outcomes.csv, so small-study effects are asked in the"
+        "drug pump: not in the order of treatments of pain in outcomes.csv, so small-study effects are tested in the"
         " order of"
     )
     other = imported(tmp_path, "a.csv", text, Options("contrasts", outcome="disability")).warnings
@@ -397,7 +397,7 @@ def test_quartiles_without_width_leave_the_sd_missing_and_say_so(tmp_path):
     result = imported(tmp_path, "flat.csv", text, Options("arms"))
     assert not any("mean and SD from the median" in sentence for sentence in result.conversions)
     assert any(
-        sentence.startswith("mean from the median (Wan 2014); quartiles or range without width give an SD of 0")
+        sentence.startswith("mean from the median (Wan 2014); quartiles or a range of zero width give an SD of 0")
         and sentence.endswith("row 1 (s, A)")
         for sentence in result.conversions
     )

@@ -24,15 +24,15 @@ INVALID = ROOT / "tests" / "living_data" / "invalid"
 MESSAGES = {
     "contradicting_multi_arm.csv": ": study 'a': estimates do not add up, contrasts are inconsistent: A vs B: te 0.1, se 0.2; A vs C: te 0.3, se 0.2; B vs C: te 0.9, se 0.2; they miss by 0.7, at most 0.1 is accepted (loop_tolerance)",
     "control_character.csv": ", row 1, column 'studlab': 'a\\x07' holds a control character; expected text",
-    "decimal_comma.csv": ", row 1, column TE: '0,45' is not a number; say --decimal comma, or point if commas stand between thousands",
+    "decimal_comma.csv": ", row 1, column TE: '0,45' is not a number; use --decimal comma, or point if commas separate thousands",
     "empty.csv": ": the file is empty; expected a header line",
-    "formula_at.csv": ", row 1, column treat1: '@SUM(A1)' is not text that is safe in a spreadsheet: it begins with '@', like a formula",
-    "formula_label.csv": ", row 1, column studlab: '=HYPERLINK(\"\"x\"\")' is not text that is safe in a spreadsheet: it begins with '=', like a formula",
+    "formula_at.csv": ", row 1, column treat1: '@SUM(A1)' is not text that is safe in a spreadsheet: it begins with '@', as formulas do",
+    "formula_label.csv": ", row 1, column studlab: '=HYPERLINK(\"\"x\"\")' is not text that is safe in a spreadsheet: it begins with '=', as formulas do",
     "formula_number.csv": ", row 1, column TE: '=1+1' is not a number",
     "header_only.csv": ": the file has a header but no rows of data",
-    "huge_te.csv": ", row 1, column TE: '1e300' is not a number of a believable size (at most 1,000,000,000, at least its inverse)",
+    "huge_te.csv": ", row 1, column TE: '1e300' is not a number of a plausible size (at most 1,000,000,000, at least its inverse)",
     "incomplete_multi_arm.csv": ": study 'a' compares 3 treatments (A, B, C) and needs 3 contrasts, has 2; missing: B vs C; complete_contrasts gives them from the standard error of the arm that the others share, A (column se_baseline)",
-    "infinite_te.csv": ", row 1, column TE: 'inf' is not a number of a believable size (at most 1,000,000,000, at least its inverse)",
+    "infinite_te.csv": ", row 1, column TE: 'inf' is not a number of a plausible size (at most 1,000,000,000, at least its inverse)",
     "long_row.csv": ", row 1: 6 cells where the header has 5",
     "n_of_one_arms.csv": ", row 2, column n: '1' is not a sample size, a whole number of at least 2",
     "negative_sd_arms.csv": ", row 2, column sd: '-1' is not a number greater than 0",
@@ -46,13 +46,13 @@ MESSAGES = {
     "repeated_column.csv": ": column 'TE' occurs more than once in the header",
     "revman_no_treatments_arms.csv": ": no column names the treatment of arm 1; give it with --set treat1=NAME",
     "revman_two_analyses_arms.csv": ": holds 2 analyses; choose one: --where 'Comparison Number=1' --where 'Outcome Number=1'; --where 'Comparison Number=1' --where 'Outcome Number=2'",
-    "same_treatment.csv": ", row 1, column treat2: 'A' is not another treatment than the first",
+    "same_treatment.csv": ", row 1, column treat2: 'A' is not different from the first treatment",
     "short_row.csv": ", row 1: 4 cells where the header has 5",
     "text_in_te.csv": ", row 2, column TE: 'high' is not a number",
     "two_values_of_an_arm_arms.csv": ", row 3, column mean: 3 is not 1, the value of the same arm (A of a) in row 1; several results of a study are imported as contrasts",
     "unclosed_quote.csv": ", line 2: unexpected end of data; expected cells separated by ','",
     "underscore_number.csv": ", row 1, column TE: '1_0' is not a number",
-    "unknown_columns.csv": ": the columns (author, effect_size, variance) fit no known convention for contrasts; nearest is psps-paper contrasts, which needs study, treat1, treat2, te besides: name them, as in --map study=COLUMN",
+    "unknown_columns.csv": ": the columns (author, effect_size, variance) fit no known convention for contrasts; the closest is psps-paper contrasts, which also needs study, treat1, treat2, te; name the columns, as in --map study=COLUMN",
     "unnamed_column.csv": ": column 3 has no name and holds 'B'; name it, or, if there is a caption above the header, use --skip",
     "wide_without_arm_2_arms.csv": ", row 1: 7 cells where the header has 8",
     "zero_se.csv": ", row 2, column seTE: '0' is not a number greater than 0",
@@ -83,14 +83,18 @@ def test_text_in_no_known_encoding_is_named(tmp_path):
 def test_columns_that_fit_nothing_name_the_nearest_convention_and_the_option_in_one_sentence(tmp_path):
     """What is not needed is not listed; a unit in brackets, or the other kind, is the usual reason."""
     for text, kind, message in (
-        ("study,treatment,n,mean (mm),sd (mm)\n", "arms", "if column 'mean (mm)' is meant, say --map 'mean=mean (mm)'"),
-        ("Study,Arm,n,mean,sd\n", "arms", "needs treat or treatment besides: name them, as in --map treatment=COLUMN"),
+        ("study,treatment,n,mean (mm),sd (mm)\n", "arms", "if column 'mean (mm)' is meant, use --map 'mean=mean (mm)'"),
+        (
+            "Study,Arm,n,mean,sd\n",
+            "arms",
+            "also needs treat or treatment; name the columns, as in --map treatment=COLUMN",
+        ),
         (
             "study,treatment,n,mean,sd\n",
             "contrasts",
-            "as arms (--kind arms) they are read: netmeta pairwise, long arms",
+            "they can be read as arms (--kind arms): netmeta pairwise, long arms",
         ),
-        ("study,treat1,treat2,TE,seTE\n", "arms", "as contrasts (--kind contrasts) they are read: netmeta"),
+        ("study,treat1,treat2,TE,seTE\n", "arms", "they can be read as contrasts (--kind contrasts): netmeta"),
     ):
         path = tmp_path / "a.csv"
         path.write_text(text + ",".join(["1"] * text.count(",")) + ",1\n")
@@ -114,7 +118,7 @@ def test_columns_that_fit_nothing_name_the_nearest_convention_and_the_option_in_
         (Options("contrasts", mapping={"te": "TE", "se": "TE"}), "column 'TE' would be read as te and as se"),
         (Options("contrasts", measure="OR"), "--measure OR: outcome pain is measured as SMD in outcomes.csv"),
         (Options("contrasts", impute=False, impute_sd=True), "--impute-sd and --no-imputation exclude each other"),
-        (Options("contrasts", sheet="1"), "a sheet (1) can be chosen in an XLSX file only"),
+        (Options("contrasts", sheet="1"), "a sheet (1) can only be chosen in an XLSX file"),
     ],
 )
 def test_options_that_do_not_suit_the_file_are_named(tmp_path, options, message):
@@ -138,7 +142,7 @@ REVMAN_WEB = (
         (
             f"{CONTRASTS},te\na,A,B,0.1,0.2,0.3\n",
             "contrasts",
-            "columns 'TE' and 'te' differ in case or punctuation only; say which is meant, for example --map 'te=TE'",
+            "columns 'TE' and 'te' differ in case or punctuation only; choose one, for example --map 'te=TE'",
         ),
         (
             f"{CONTRASTS},Outcome\na,A,B,0.1,0.2,back\nb,A,B,0.1,0.2,leg\n",
@@ -148,7 +152,7 @@ REVMAN_WEB = (
         (
             f"{CONTRASTS},outcome\na,A,B,0.1,0.2,responders\n",
             "contrasts",
-            "says 'responders', and 'pain' is to be read",
+            "is 'responders', but 'pain' was to be read",
         ),
         (
             f"{REVMAN_WEB}\n1,1,a,1,1,9,2,1,9\n1,2,b,1,1,9,2,1,9\n",

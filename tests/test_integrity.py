@@ -1,5 +1,5 @@
-"""What no accident may do: leave half a file, let two write at once, run a formula, fail without a sentence, reach the
-network."""
+"""Accidents must not leave half a file, let two processes write at once, run a formula, fail without a message or reach
+the network."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_folder_is_old_or_new_wherever_the_writer_is_killed(tmp_path, before):
             shutil.copytree(folder.parent, tmp_path / "removed" / str(step))
             shutil.rmtree(tmp_path / "removed" / str(step) / "trials")
             assert current_folder(tmp_path / "removed" / str(step) / "trials") is None
-        # The next writer finds its way whatever the last one left behind, and leaves nothing behind itself
+        # The next writer copes with whatever the last one left behind, and leaves nothing behind itself
         replace_folder(folder, new)
         assert contents(folder) == new and [path.name for path in folder.parent.iterdir()] == ["trials"]
     assert step > 8 and states[-1] == new
@@ -255,7 +255,7 @@ def test_a_second_writer_is_refused_and_changes_nothing(tmp_path):
             write_trials(result, data, replace_printed=True)
         assert contents(data) == before
         holder.kill()
-    # A lock that died with its process holds nobody up
+    # The lock of a dead process blocks nobody
     write_trials(result, data, replace_printed=True)
     assert len(load_trials(data)) == 25
 
@@ -305,7 +305,7 @@ def test_written_tables_hold_no_formula_and_read_back_bit_by_bit(rows):
     assert not any(runs_as_formula(cell) for line in read for cell in line)
 
 
-# --- files that nobody foresaw ------------------------------------------------------------------------
+# --- unforeseen files ------------------------------------------------------------------------
 
 SEEDS = {
     name: EXAMPLES[name]
@@ -388,7 +388,7 @@ def read_once(measure: str | None) -> Dataset:
 
 
 def outcome_of(name: str, content: bytes, options: Options) -> str:
-    """What an import of these bytes comes to; any other exception is a traceback that a user would see."""
+    """The result of importing these bytes; any other exception is a traceback that a user would see."""
     try:
         result = convert(table_from_bytes(name, content), options, read_once(options.measure))
     except TableError as error:
@@ -400,7 +400,7 @@ def outcome_of(name: str, content: bytes, options: Options) -> str:
 
 
 def small(name: str, content: bytes) -> bytes:
-    """The first rows of a text file; a mutation tells as much there, sooner."""
+    """The first rows of a text file, in which a mutation is just as informative and faster to test."""
     return content if name.endswith(".xlsx") else b"\n".join(content.split(b"\n")[:5]) + b"\n"
 
 

@@ -45,7 +45,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def started(folder: Path, arguments: list[str]) -> int:
-    """Begin a command in a process and a group of its own; its number."""
+    """Start a command in its own process and process group, and return its id."""
     child = os.fork()
     if child == 0:
         status = 70

@@ -43,7 +43,7 @@ LISTED_LEVELS = {
 ORACLES = Path(__file__).parent / "oracles"
 SETS = json.loads((ORACLES / "multimodal_tau2.json").read_text(encoding="utf-8"))["sets"]
 NESTED = json.loads((ORACLES / "three_level.json").read_text(encoding="utf-8"))
-# Most log units that a dense grid may find above the fit.
+# Largest excess of a dense grid over the fit that is tolerated, in log units.
 BELOW_GRID = 1e-8
 
 

@@ -1,5 +1,4 @@
-"""The guides "Add a trial" and "Start your own review": every command in them runs as it stands, and gives what they
-say."""
+"""The guides "Add a trial" and "Start your own review": every command in them runs as written, with the stated result."""
 
 from __future__ import annotations
 

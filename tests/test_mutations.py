@@ -1,6 +1,6 @@
-"""Faults that were planted must be found: a changed input, a chapter that fails, a number that is missing.
+"""Planted faults must be found: a changed input, a chapter that fails, a number that is missing.
 
-Each case works on a copy. Without this, a check that can't fail would look like one that passes.
+Each case works on a copy. Without these tests, a check that cannot fail would look like one that passes.
 """
 
 from __future__ import annotations

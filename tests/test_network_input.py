@@ -1,4 +1,4 @@
-"""What fit_network refuses, and what it accepts."""
+"""Input that fit_network refuses, and input that it accepts."""
 
 from __future__ import annotations
 

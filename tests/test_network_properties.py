@@ -1,4 +1,4 @@
-"""What must hold for every network, whatever its numbers."""
+"""Properties that hold for every network, whatever its numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an analysis depends on is declared in outcomes.csv or review.yml, checked, and used."""
+"""The settings of an analysis are declared in outcomes.csv or review.yml, checked, and used."""
 
 from __future__ import annotations
 

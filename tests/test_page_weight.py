@@ -1,4 +1,4 @@
-"""What a page costs a reader on a slow connection, and the whole book a disk."""
+"""The size of a page for a reader on a slow connection, and of the whole book on disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must hold for every meta-analysis, and its errors on bad input."""
+"""Properties that hold for every meta-analysis, and its errors on bad input."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Every paragraph of the article is mirrored at a place of this edition, in its own sentences and with its numbers.
+"""Every paragraph of the article is mirrored in this edition, in its own sentences and with the paragraph's numbers.
 
 The article's text is not part of this repository. Where ``PSPS_ARTICLE`` names a file with it, the list of paragraphs
 and their lengths are compared with it, and no page may share eight words in a row with it.

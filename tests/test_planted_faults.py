@@ -1,4 +1,4 @@
-"""Faults that once passed everything are found, and without them all is green."""
+"""Faults that once passed every test are found, and without them everything passes."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""No script runs in a page but the book's own and the theme's: the policy of the pages, and what the build says of others.
+"""Pages run only scripts of the book and the theme: the policy of the pages, and the build's report of any others.
 
-How browsers obey it is tried in test_browser.py.
+test_browser.py tests that browsers obey it.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The printed book and the summary for clinicians: two pages, nothing cut off, links that stay inside, no link to a
-file that is not there."""
+"""The printed book and the summary for clinicians: two pages, nothing cut off, internal links, no link to a missing
+file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every result has its table and its text: what netmeta's print shows stands in both."""
+"""Every result has a table and a text, and both contain what netmeta prints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a review of one's own shows beyond its fit: studies, certainty, findings, subgroups, figures, documents."""
+"""Pages of a user's review beyond its fit: studies, certainty, findings, subgroups, figures, documents."""
 
 from __future__ import annotations
 
@@ -335,13 +335,13 @@ def test_several_estimates_of_one_study_reach_every_page(tmp_path, monkeypatch, 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("subgroups: [setting]", "subgroups: [place]", "subgroups: 'place' is no column of tables/studies.csv"),
+        ("subgroups: [setting]", "subgroups: [place]", "subgroups: 'place' is not a column of tables/studies.csv"),
         ("subgroups: [setting]", "subgroups: setting", "subgroups: 'setting' is not a list of columns"),
         ("moderators: [year]", "moderators: [setting]", "column setting: 'clinic' is not a number"),
         ("studies: tables/studies.csv", "studies: ../studies.csv", "studies: '../studies.csv' is outside"),
         ("flow: tables/flow.csv", "flow: tables/none.csv", "tables/none.csv: no such file"),
         ("    important: 0.2", "    important: -0.2", "important: -0.2 is not a number above 0"),
-        ("    important: 0.2", "    baseline_risk: 0.2", "baseline_risk: goes with OR, RR, HR or RD, not with SMD"),
+        ("    important: 0.2", "    baseline_risk: 0.2", "baseline_risk: is for OR, RR, HR or RD, not for SMD"),
         (
             "    reporting_bias: undetected",
             "    reporting_bias: none",

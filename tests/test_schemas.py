@@ -1,4 +1,4 @@
-"""A column dictionary becomes exactly the checks that it states."""
+"""A column dictionary gives exactly the checks that it states."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers that drive results are entered twice: a slip in either turns ``psps-paper tables`` red."""
+"""Numbers that results depend on are entered twice: a slip in either makes ``psps-paper tables`` fail."""
 
 from __future__ import annotations
 

@@ -196,7 +196,7 @@ def test_what_counts_as_a_typed_number(text, words):
 
 
 def test_the_readme_has_the_verdict_counts_of_this_release():
-    """README, first section: distinct results by verdict, and how many of the consistent ones are counts over coded
+    """README, first section: distinct results by verdict, and how many of the consistent ones are counts of coded
     rows."""
     checked = check_claims()
     texts = verdict_texts(checked)
@@ -211,11 +211,11 @@ def test_the_readme_has_the_verdict_counts_of_this_release():
         f"README.md, first section, should say {words!r}"
         for words in (
             f"Of {texts['n_results']} distinct results, {texts['n_reproduces']} reproduce,"
-            f" {texts['n_consistent']} are consistent ({coded.sum()} of them counts over rows coded from the article"
+            f" {texts['n_consistent']} are consistent ({coded.sum()} of them counts of rows coded from the article"
             " itself",
             f"{texts['n_truncated']} are cut off, {texts['n_contradicts']} contradict something, and"
             f" {texts['n_not_checkable']} can't be checked",
-            f"there are {texts['n_statements']} statements",
+            f"bring the total to {texts['n_statements']} statements",
         )
         if words not in said
     ] == []

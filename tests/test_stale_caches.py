@@ -1,8 +1,8 @@
-"""What the package keeps in memory or in the build's cache follows the data: labels of studies once stayed those of the
-folder that was read first, since their cache had no key.
+"""Caches in memory and in the build follow the data: labels of studies once remained those of the folder read first,
+since their cache had no key.
 
-For each cache that rests on data one cell changes, under the same path and in one process. Where the work behind it takes
-seconds, something short that shows its inputs stands in: what is tested is the key, not the numbers.
+For each cache of data, one cell is changed, under the same path and in one process. Slow computations are replaced by
+short ones that show their inputs, since the key is tested and not the numbers.
 """
 
 import ast
@@ -131,7 +131,7 @@ CASES = {
 
 @pytest.fixture(autouse=True)
 def no_stand_in_is_kept():
-    """What stood in for slow work must not reach the tests that follow."""
+    """Results of the stand-ins for slow computations must not reach the tests that follow."""
     yield
     for name in CASES:
         file, function = name.split(",")[0].split(" ")

@@ -77,7 +77,7 @@ READ = {
         "study,treatment,diff,std.err\nAsh,p,NA,0.1\nAsh,x,-0.2,0.2\nAsh,y,-0.4,0.22\n",
         ("contrasts", "score_md", {}),
         {("Ash", "x", "p"): (-0.2, 0.2), ("Ash", "y", "p"): (-0.4, 0.22), ("Ash", "x", "y"): (0.2, COMPLETED)},
-        "completed from the standard error of the arm that others share",
+        "completed from the standard error of the shared baseline arm",
     ),
     "wide arms by id": (
         "id,event1,n1,event2,n2,treat1,treat2\nAsh,9,40,5,41,x,y\n",
@@ -89,7 +89,7 @@ READ = {
         "trial,treatment,comparator,yi,vi\nAsh,x,y,-0.3,0.04\n",
         ("contrasts", "score_md", {}),
         {("Ash", "x", "y"): (-0.3, 0.2)},
-        "se is the root of the variance: column vi",
+        "se is the square root of the variance: column vi",
     ),
     "metafor, counts": (
         "trial,ai,n1i,ci,n2i\nAsh,9,40,5,41\n",
@@ -155,7 +155,7 @@ READ = {
         f"Study,Treatment,n,mean,sd,\n{ARMS.replace(chr(10), ',see text' + chr(10), 1)}* completers only, see text\nNote\n",
         ("arms", "score_md", {}),
         X_Y,
-        "column 6 has no name and holds text beside the table, which is not read: 'see text'",
+        "column 6 has no name and holds text next to the table, which is not read: 'see text'",
     ),
     "headings between rows": (
         f"Study,Treatment,n,mean,sd\nTrials at home,,,,\n{ARMS}",
@@ -179,7 +179,7 @@ READ = {
         "study,treatment,n,mean,sd\nRen\u00e9\u00a01,x,40,5.1\u200b,2\nRene\u0301 1,y,41,4.1,2.2\n",
         ("arms", "score_md", {}),
         {("Ren\u00e9 1", "x", "y"): (1.0, MD_SE)},
-        "unusual blanks or accents were made plain in 'Ren\\xe9\\xa01': row 1",
+        "unusual blanks or accents were normalised in 'Ren\\xe9\\xa01': row 1",
     ),
     "person-time that is the same in equal arms": (
         "study,treatment,events,n,time\nAsh,x,9,40,200\nAsh,y,5,40,200\n",
@@ -220,7 +220,7 @@ REFUSED = {
     "follow-up as person-time": (
         "study,treatment,events,n,time\nAsh,x,43,1081,5.8\nAsh,y,34,2213,5.8\n",
         ("arms", "irr", {}),
-        "where it is person-time, say --map 'time=time'",
+        "if it is person-time, use --map 'time=time'",
     ),
     "SE mapped to SD": (
         "study,treatment,n,mean,Std. error\nAsh,x,40,5,0.3\nAsh,y,41,4,0.3\n",
@@ -230,8 +230,8 @@ REFUSED = {
     "SMD in an outcome of MD": (
         "study,treat1,treat2,SMD,se\nAsh,x,y,-0.3,0.2\n",
         ("contrasts", "score_md", {}),
-        "column 'SMD' by its name holds SMD, and outcome score_md is measured as MD in outcomes.csv; choose another with"
-        " --outcome, or say --map 'te=SMD'",
+        "column 'SMD' holds SMD, by its name, but outcome score_md is measured as MD in outcomes.csv; choose another with"
+        " --outcome, or use --map 'te=SMD'",
     ),
     "variance of a ratio": (
         "study,treat1,treat2,OR,vi\nAsh,x,y,0.5,0.04\n",
@@ -241,7 +241,7 @@ REFUSED = {
     "a hyphen between negative limits": (
         "study,treat1,treat2,MD,95% CI\nAsh,x,y,-0.3,-0.7-0.1\n",
         ("contrasts", "score_md", {}),
-        "needs se besides: name them, as in --map se=COLUMN",
+        "also needs se; name the columns, as in --map se=COLUMN",
     ),
     "a percentage beside a count": (
         "study,treatment,events,n\nAsh,x,9 (22%),40\nAsh,y,5,41\n",
@@ -251,7 +251,7 @@ REFUSED = {
     "decimal commas between commas": (
         'study,treatment,n,mean,sd\nAsh,x,40,"5,1",2\nAsh,y,41,"4,1",2\n',
         ("arms", "score_md", {}),
-        "say --decimal comma, or point if commas stand between thousands",
+        "use --decimal comma, or point if commas separate thousands",
     ),
     "one study in two spellings": (
         "study,treatment,n,mean,sd\nAsh 1,x,40,5.1,2\nASH 1,y,41,4.1,2.2\n",

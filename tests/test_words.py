@@ -1,4 +1,4 @@
-"""How much a reader meets: words by page, and the pictures of the pages."""
+"""The amount of text that a reader sees: words by page, and the pictures of the pages."""
 
 from pathlib import Path
 

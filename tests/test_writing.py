@@ -1,5 +1,5 @@
-"""One module writes files: beside their place, flushed, then given the name (``tables/files.py``). Every other write is
-found here, whatever the function is called."""
+"""One module (``tables/files.py``) writes files: under a temporary name, flushed, then renamed. Any other write is found
+here, whatever the function is called."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bar of verdicts on a page, and the script that opens a number's verdict in place."""
+"""The bar of verdicts on a page, and the script that opens the verdict of a number in place."""
 
 from __future__ import annotations
 

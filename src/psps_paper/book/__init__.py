@@ -1,1 +1,1 @@
-"""What chapters call, by chapter."""
+"""Tables, figures and texts for the chapters, one module per subject."""

@@ -1,4 +1,4 @@
-"""What the chapters on auditing other reviews call."""
+"""Tables and the form of the chapters on auditing other reviews."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from psps_paper.book.display import Shown
 from psps_paper.book.validation import oracle_folder
 from psps_paper.network import fit_network
 
-# Made up: effects 0, 0.3, 0.5 and 0.9 below D's, one cell turned round
+# Made up: effects 0, 0.3, 0.5 and 0.9 below that of D, with one cell reversed
 EXAMPLE = """\
 \tA\tB\tC\tD
 A\tA\t\t\t
@@ -30,7 +30,7 @@ _PART = {
 
 
 def show_audit() -> Shown:
-    """The form of the page "Check another review", hidden until its script runs, and what stands there without it."""
+    """Build the form of "Check another review", hidden until its script runs, and the text shown without a script."""
     measures = [
         ("", "let the numbers decide"),
         ("difference", "a difference (MD, SMD, RD)"),
@@ -52,7 +52,7 @@ def show_audit() -> Shown:
 
 
 def power_table(power: pd.DataFrame) -> pd.DataFrame:
-    """Share of changed tables that are called a clash, and that are at least asked about, by decimals."""
+    """Tabulate the percentages of altered tables reported as a clash or at least questioned, by decimals."""
     rows = []
     for kind, group in power.groupby("kind", sort=False):
         row = {"what was changed": _PART.get(kind, kind), "tables": int(group["tables"].sum())}
@@ -72,7 +72,7 @@ def power_table(power: pd.DataFrame) -> pd.DataFrame:
 
 
 def geometry_table(geometry: pd.DataFrame) -> pd.DataFrame:
-    """Shares of comparisons with and without direct evidence that are rightly told, and all that are told wrongly."""
+    """Tabulate the percentages of comparisons correctly identified as direct or not direct, and of wrong answers."""
     rows = []
     for (network, decimals), group in geometry.groupby(["network", "decimals"], sort=False):
         parts = group.set_index("evidence")
@@ -96,7 +96,7 @@ def geometry_table(geometry: pd.DataFrame) -> pd.DataFrame:
 
 
 def simulation_texts(power: pd.DataFrame, geometry: pd.DataFrame) -> dict[str, str]:
-    """Counts for prose: unharmed tables, false alarms, and the least share found of gross errors at two decimals."""
+    """Return counts for prose: unaltered tables, false alarms, and the lowest detection rate of gross errors."""
     unharmed = power[power["kind"].str.startswith("none")]
     gross = power[
         power["kind"].isin(["sign of an estimate turned", "cell turned round", "limits exchanged", "rows exchanged"])
@@ -115,12 +115,12 @@ def simulation_texts(power: pd.DataFrame, geometry: pd.DataFrame) -> dict[str, s
 
 
 def senn_recovered(decimals: int = 2) -> pd.DataFrame:
-    """Weights of netmeta's data set Senn2013 from its league table, rounded, beside those of its fit.
+    """Compare the weights recovered from the rounded league table of netmeta's Senn2013 with those of the fit.
 
     Parameters
     ----------
     decimals : int
-        Of the printed limits.
+        Decimals of the printed limits.
     """
     given = json.loads((oracle_folder() / "senn2013.json").read_text(encoding="utf-8"))["input"]
     fit = fit_network(

@@ -1,4 +1,4 @@
-"""Statements of the article as chapters show them: glued numbers and tables of verdicts."""
+"""Display of the article's statements in chapters: glued numbers and tables of verdicts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from psps_paper.tables.load import load_table
 
 
 def keeps_to_print() -> Shown | None:
-    """For chapters on printed numbers: a sentence that says so where trial-level data are present, else nothing."""
+    """Show, if trial-level data are present, a sentence that this page nevertheless keeps to printed numbers."""
     if not isinstance(book_state(), Trials):
         return None
     text = (
@@ -32,9 +32,9 @@ def keeps_to_print() -> Shown | None:
 
 
 def claim_span(claim: pd.Series) -> str:
-    """A printed number in prose: a link to its permanent address that carries what ``psps-xray.js`` shows in place.
+    """Mark up a printed number in prose: a link to its permanent address, with the details that ``psps-xray.js`` shows.
 
-    The name of the link says the verdict, so that nobody depends on colour, hover or a script for it.
+    The accessible name of the link includes the verdict, so that nobody depends on colour, hovering or a script.
     """
     carried = {
         "of": claim["quantity"],
@@ -45,7 +45,7 @@ def claim_span(claim: pd.Series) -> str:
     }
     data = "".join(f' data-{name}="{html.escape(text)}"' for name, text in carried.items())
     said = said_text(claim)
-    short = " short" if len(said) < 3 else ""  # a single digit needs room around it to be pressed
+    short = " short" if len(said) < 3 else ""  # a single digit needs padding to be easy to press
     return (
         f'<a class="claim verdict-{claim["verdict"].replace(" ", "-")}{short}" data-claim="{claim["id"]}"'
         f' href="{address(claim)}" aria-label="{html.escape(said)},'
@@ -54,18 +54,18 @@ def claim_span(claim: pd.Series) -> str:
 
 
 def said_text(claim: pd.Series) -> str:
-    """A printed number as prose says it: "no" where the article says in words that there are none."""
+    """Write a printed number as prose does: "no" where the article states in words that there are none."""
     in_words = not any(letter.isdigit() for letter in claim["printed"])
     return "no" if claim["shown"] == "0" and in_words else claim["shown"]
 
 
 def address(claim: pd.Series) -> str:
-    """Permanent address of a statement within the book: its row on the page that mirrors its place."""
+    """Return the permanent address of a statement: its row on the page that mirrors its place in the article."""
     return f"{claim['chapter']}.html#claim-{claim['id']}"
 
 
 def glue_claims(chapter: str, also: Sequence[str] = ()) -> None:
-    """Make every printed number of a chapter, and the statements ``also`` named by id, available to its prose."""
+    """Make the printed numbers of a chapter, and further statements by their ids (``also``), available to its prose."""
     checked = _checked(dataset())
     unknown = [name for name in also if name not in checked.index]
     if unknown:
@@ -74,22 +74,21 @@ def glue_claims(chapter: str, also: Sequence[str] = ()) -> None:
         glue(claim["id"], Shown(claim_span(claim), said_text(claim)), display=False)
 
 
-# A chapter asks twice, and the check takes seconds
+# Cached because each chapter needs the result twice, and the check takes seconds
 @lru_cache(maxsize=1)
 def _checked(data: Dataset) -> pd.DataFrame:
     return cached("claims", data.digest, lambda: check_claims(data))
 
 
 def claims_table(checked: pd.DataFrame) -> pd.DataFrame:
-    """Statements with their verdicts, as readers see them; those from :func:`statements` with all places that print
-    them."""
+    """Tabulate statements with their verdicts for readers; those from :func:`statements` with all their places."""
     rows = [
         {
             "statement": Html(
                 f"{html.escape(claim['quantity'])} <span"
                 f' class="psps-place">{html.escape("; ".join(claim.get("places", [place(claim)])))}</span>'
             ),
-            "printed": Html(_marked(claim["shown"], claim.get("ids", [claim["id"]]))),
+            "printed": Html(_with_anchors(claim["shown"], claim.get("ids", [claim["id"]]))),
             "found here": claim["computed"],
             "verdict": Html(f"{verdict_chip(claim['verdict'])} {_claim_tier(claim)}"),
             "weight": claim["weight"],
@@ -104,17 +103,17 @@ def claims_table(checked: pd.DataFrame) -> pd.DataFrame:
 
 
 def show_claims(chapter: str) -> Shown:
-    """Every printed number that a chapter mirrors, folded up: the row of each is its permanent address, which unfolds
-    it.
+    """Show every printed number that a chapter mirrors, in a folded table.
 
-    The caption counts distinct results, then the rest.
+    Each row is a permanent address, and following a link to it unfolds the table. The caption counts distinct results,
+    then the rest.
     """
     checked = _checked(dataset())
     rows = checked[checked["chapter"] == chapter]
     distinct = statements(rows)
     results = distinct["weight"] == "result"
     counts = [
-        f"{name} {_counted(part['verdict'])}"
+        f"{name} {_verdict_counts(part['verdict'])}"
         for name, part in (("results", distinct[results]), ("methods and details", distinct[~results]))
         if len(part)
     ]
@@ -133,8 +132,7 @@ def _claim_tier(claim: pd.Series) -> str:
 
 
 def how(claim: pd.Series) -> str:
-    """How a verdict came about: the values and remarks, what would settle it, and for a contradiction the authors'
-    answer."""
+    """Explain a verdict: values and remarks, what would settle it, and the authors' answer to a contradiction."""
     parts = [claim["detail"]]
     if isinstance(claim["note"], str):
         parts.append(claim["note"])
@@ -146,14 +144,13 @@ def how(claim: pd.Series) -> str:
 
 
 def _answers() -> dict[str, str]:
-    """What the article's authors said about a contradiction, with name and day, by statement."""
+    """Return the authors' answers to contradictions, with name and date, by statement."""
     table = load_table("answers").dropna(subset="answer")
     return {row.claim: f"{row.answer} ({row.answered_by}, {row.day})" for row in table.itertuples()}
 
 
-def _marked(text: str, ids: list[str]) -> str:
-    """A printed number that bears the identifiers of all places that print it; those after the first are anchors
-    too."""
+def _with_anchors(text: str, ids: list[str]) -> str:
+    """Mark up a printed number with the ids of all places that print it; those after the first are anchors as well."""
     first, *others = ids
     inner = html.escape(text)
     for name in others:
@@ -161,6 +158,6 @@ def _marked(text: str, ids: list[str]) -> str:
     return f'<span data-claim="{first}">{inner}</span>'
 
 
-def _counted(verdicts: pd.Series) -> str:
+def _verdict_counts(verdicts: pd.Series) -> str:
     counts = {verdict: int((verdicts == verdict).sum()) for verdict in VERDICTS}
     return ", ".join(f"{count} {VERDICT_PHRASES[verdict][count > 1]}" for verdict, count in counts.items() if count)

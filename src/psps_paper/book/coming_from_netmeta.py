@@ -1,4 +1,4 @@
-"""Calls of netmeta, meta and metafor beside this package's, each run, and three public reviews to try them on."""
+"""Calls of netmeta, meta and metafor next to their equivalents here, each run, and three public reviews to try."""
 
 from __future__ import annotations
 
@@ -49,15 +49,15 @@ from psps_paper.pairwise import (
     trim_and_fill,
 )
 
-# Estimates in closed form; what R iterates to its own stopping rule agrees in fewer digits.
+# Closed-form estimates agree to more digits than those that R iterates to its own stopping rule.
 CLOSED, ITERATED, TRIMMED = 1e-6, 1e-5, 1e-4
-# Digits that readers compare
+# Significant digits shown
 SHOWN = 5
 
 
 @dataclass(frozen=True)
 class Call:
-    """A call in R, the function whose body is ours, and the place of R's number in a reference file."""
+    """A call in R, a function that makes the equivalent call here, and the place of R's number in a reference file."""
 
     package: str
     r: str
@@ -68,7 +68,7 @@ class Call:
 
     @property
     def code(self) -> str:
-        """The expression that is run, as it stands in the source."""
+        """Source of the expression that is run."""
         source = inspect.getsource(self.ours).partition("return ")[2]
         return " ".join(source.split()).replace("( ", "(").replace(" )", ")").replace(",)", ")")
 
@@ -87,7 +87,7 @@ def call(package: str, r: str, data: str, place: str, tolerance: float = CLOSED)
 
 
 def calls_compared() -> pd.DataFrame:
-    """Every call with the number that R gave and the one that this package gives now.
+    """Run every call and compare with the number that R gave.
 
     Returns
     -------
@@ -110,7 +110,7 @@ def calls_compared() -> pd.DataFrame:
 
 
 def calls_numbers() -> dict[str, str]:
-    """How many calls there are, and how many agree."""
+    """Count the calls, and those that agree."""
     table = calls_compared()
     return {"calls": str(len(table)), "calls_agree": str((table["agree"] == "yes").sum())}
 
@@ -130,9 +130,9 @@ def _oracle(name: str) -> dict:
 
 
 def reference(place: str) -> float:
-    """A number of a reference file: its name, then keys, and labels or positions from 0, separated by ``/``.
+    """Look up a number in a reference file by file name, keys, and labels or positions from 0, separated by ``/``.
 
-    A label is looked up in the list of labels that stands beside the number or above it.
+    A label is looked up in the list of labels at the same level as the number or above it.
     """
     name, *keys = place.split("/")
     value, labels = _oracle(name), []
@@ -146,7 +146,7 @@ def reference(place: str) -> float:
 
 
 def inputs(name: str) -> dict:
-    """Arguments of the calls on one set of data, from the reference file that holds it."""
+    """Load the arguments of the calls on one data set from the reference file that holds it."""
     if name == "senn":
         return {"contrasts": _netmeta_contrasts(_oracle("senn2013")["input"])}
     if name == "senn and year":
@@ -495,7 +495,7 @@ def _(te, se, district):
 
 
 def small_sample_methods() -> pd.DataFrame:
-    """The usual methods for few studies, on the vaccine trials with systematic allocation; which changes the answer?
+    """Compare the usual methods for few studies on the vaccine trials with systematic allocation.
 
     Returns
     -------
@@ -520,15 +520,15 @@ def small_sample_methods() -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class PublicReview:
-    """Data of a public review, as its table stands in R, and how to read te.
+    """Data of a public review, as in its R data set, and how to read te.
 
     Attributes
     ----------
     table : DataFrame
     reference : str
-        Treatment to compare with.
+        Reference treatment.
     scale : dict
-        ``desirable``, ``unit`` and ``ratio``, as figures take them.
+        ``desirable``, ``unit`` and ``ratio``, as passed to figures.
     source : str
     """
 
@@ -539,7 +539,7 @@ class PublicReview:
 
 
 def public_review(name: str) -> PublicReview:
-    """One of the public reviews that come with the package.
+    """Load one of the public reviews that come with the package.
 
     Parameters
     ----------
@@ -549,7 +549,7 @@ def public_review(name: str) -> PublicReview:
     Raises
     ------
     ValueError
-        Another name.
+        The name is not one of these.
 
     Examples
     --------

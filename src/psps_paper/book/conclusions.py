@@ -29,14 +29,14 @@ SPREAD_WORDS = {"any": "any number", "two an arm": "at most two an active arm"}
 
 
 def conclusions_table(conclusions: pd.DataFrame) -> pd.DataFrame:
-    """The article's conclusions as readers see them, from ``robustness_of_conclusions``."""
+    """Tabulate the article's conclusions for readers, from ``robustness_of_conclusions``."""
     rows = []
     for row in conclusions.itertuples():
         has_contrast = not pd.isna(row.te)
         rows.append(
             {
                 "conclusion": row.conclusion,
-                "rests on": _rests_on(row),
+                "rests on": _evidence_text(row),
                 "in words": row.verdict,
                 "counted as printed": row.as_printed,
                 "may fail under": row.fails_under or "none found",
@@ -55,13 +55,13 @@ def conclusions_table(conclusions: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _rests_on(row) -> str:
+def _evidence_text(row) -> str:
     studies = "1 study" if row.studies == 1 else f"{row.studies} studies"
     return f"{studies}, {row.estimates} estimates, {row.patients_low:.0f} to {row.patients_high:.0f} patients"
 
 
 def lower_limits(ranges: pd.DataFrame) -> pd.DataFrame:
-    """Range of the lower confidence limit of each contrast, for the figure: ``label, low, high, proved``."""
+    """Extract the range of the lower confidence limit of each contrast for the figure: ``label, low, high, proved``."""
     rows = ranges.dropna(subset="lower_low")
     other = rows["conclusion"].str.replace("^.*(?:better than| and) (?!minimally)", "", regex=True)
     order = list(dict.fromkeys(other))
@@ -77,21 +77,21 @@ def lower_limits(ranges: pd.DataFrame) -> pd.DataFrame:
 
 
 def threshold_rows(thresholds: pd.DataFrame) -> pd.DataFrame:
-    """Threshold analysis for a table and its figure: one label a contrast, and whether chance reaches an end."""
+    """Prepare a threshold analysis for display: a label per contrast, and whether the interval reaches a threshold."""
     named = thresholds.assign(label=thresholds["treat1"] + " vs " + thresholds["treat2"])
     columns = ["label", "te", "lower", "upper", "invariant_lower", "invariant_upper", "below", "above"]
     return named[columns].assign(**{"within the interval": named["sensitive"].map({True: "yes", False: "no"})})
 
 
 def conclusions_texts(conclusions: pd.DataFrame, ranges: pd.DataFrame, witnesses: Sequence[Witness]) -> dict[str, str]:
-    """What is proved of the conclusions, as text for prose.
+    """Summarise what is proved about the conclusions, as texts for prose.
 
     Returns
     -------
     dict
-        ``n_conclusions``; ``n_open`` (may hold or fail under some way of counting), the same in words as ``open_of``,
-        and ``n_open_once`` (where each study counts once); ``n_sets`` (data sets) and ``n_searches``; ``open_once`` and
-        ``closed_once`` (conclusions that a data set overturns where each study counts once, and the others).
+        ``n_conclusions``; ``n_open`` (may hold or fail under some counting), the same in words as ``open_of``, and
+        ``n_open_once`` (with each study counted once); ``n_sets`` (data sets) and ``n_searches``; ``open_once`` and
+        ``closed_once`` (conclusions that some data set overturns with each study counted once, and the others).
     """
     may_fail = int((conclusions["fails_under"] != "").sum())
     once = ranges[(ranges["counting"] == ONE_MEAN) & (ranges["verdict"] == OPEN)]["conclusion"]
@@ -110,15 +110,14 @@ def conclusions_texts(conclusions: pd.DataFrame, ranges: pd.DataFrame, witnesses
 
 
 def proved_texts() -> dict[str, str]:
-    """:func:`conclusions_texts` of the article's conclusions and the stored data sets."""
+    """Apply :func:`conclusions_texts` to the article's conclusions and the stored data sets."""
     known = proved()
     published = published_network(load_table("nma_published"), desirable=te_desirable())
     return conclusions_texts(article_conclusions(published), known.ranges, known.witnesses)
 
 
 def open_texts(known: Proved) -> dict[str, str]:
-    """What the stored data sets leave open beside the conclusions: ``q`` and ``egger`` with one mean a study, and
-    ``tau2``."""
+    """Summarise what else the stored data sets leave open: ``q`` and ``egger`` (one mean per study), and ``tau2``."""
     once = known.found[known.found["counting"] == ONE_MEAN]
     tau2 = agreeing_tau2(known.witnesses)
     return {
@@ -129,7 +128,7 @@ def open_texts(known: Proved) -> dict[str, str]:
 
 
 def ranges_table(ranges: pd.DataFrame) -> pd.DataFrame:
-    """Identified ranges as readers see them, from :func:`psps_paper.conclusions.robustness.identified_ranges`."""
+    """Tabulate identified ranges for readers, from :func:`psps_paper.conclusions.robustness.identified_ranges`."""
 
     def span(row, name: str, decimals: int) -> str:
         low, high = getattr(row, f"{name}_low"), getattr(row, f"{name}_high")
@@ -156,7 +155,7 @@ def ranges_table(ranges: pd.DataFrame) -> pd.DataFrame:
 
 
 def bayes_table(ranges: pd.DataFrame) -> pd.DataFrame:
-    """Conclusions under the Bayesian model, from :func:`psps_paper.ensemble.bayesian.bayesian_ranges`.
+    """Tabulate conclusions under the Bayesian model, from :func:`psps_paper.ensemble.bayesian.bayesian_ranges`.
 
     Returns
     -------
@@ -180,13 +179,13 @@ def bayes_table(ranges: pd.DataFrame) -> pd.DataFrame:
 
 
 def switches_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Verdicts by switch as readers see them, from :func:`psps_paper.conclusions.robustness.by_switch`.
+    """Tabulate verdicts by switch for readers, from :func:`psps_paper.conclusions.robustness.by_switch`.
 
     Returns
     -------
     DataFrame
-        One row for each choice of all switches, with what was tried; a column for each conclusion holds its
-        verdict and the data sets where it holds and where it fails.
+        One row for each combination of the switches, with the search effort; one column for each conclusion, with its
+        verdict and the data sets in which it holds and fails.
     """
     verdicts = [
         f"{row.verdict}" + "".join(f"; {word} {name}" for word, name in sets if not pd.isna(name))
@@ -217,7 +216,7 @@ def switches_table(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def witnesses_table(witnesses: Sequence[Witness]) -> pd.DataFrame:
-    """The stored data sets, each with its assumptions."""
+    """Tabulate the stored data sets, each with its assumptions."""
     return pd.DataFrame(
         [
             {
@@ -236,14 +235,14 @@ def witnesses_table(witnesses: Sequence[Witness]) -> pd.DataFrame:
 def strictest_texts(
     ranges: pd.DataFrame, witnesses: Sequence[Witness], conclusion: str, counting: str, prefix: str
 ) -> dict[str, str]:
-    """The data set under the strictest assumptions where a conclusion fails, as text: name, cap, single trials.
+    """Describe the data set under the strictest assumptions in which a conclusion fails: name, cap, single trials.
 
-    Raises ValueError where none was found.
+    Raises ValueError if none was found.
     """
     row = ranges[(ranges["conclusion"] == conclusion) & (ranges["counting"] == counting)].iloc[0]
     named = {w.name: w for w in witnesses}
     if row["fails_strictly"] not in named:
-        raise ValueError(f"{conclusion}, {counting}: no data set was found where it fails")
+        raise ValueError(f"{conclusion}, {counting}: no data set was found in which it fails")
     own = named[row["fails_strictly"]].switches
     cap = min(c for c in CAPS if own["cap"] <= c)
     return {
@@ -260,7 +259,7 @@ SCALE_WORDS = {
 
 
 def clinical_scale_table(scale: pd.DataFrame) -> pd.DataFrame:
-    """The table ``clinical_scale`` as readers see it, each value in points of 0 to 10 with its page."""
+    """Tabulate ``clinical_scale`` for readers, each value in points from 0 to 10 with its page."""
     return pd.DataFrame(
         {
             "quantity": scale["quantity"].map(SCALE_WORDS),
@@ -273,7 +272,7 @@ def clinical_scale_table(scale: pd.DataFrame) -> pd.DataFrame:
 
 
 def compatibility_texts(table: pd.DataFrame) -> dict[str, str]:
-    """The compatibility map in numbers: ``n_rows, n_possible, n_impossible, n_not_found``."""
+    """Count the cells of the compatibility map: ``n_rows, n_possible, n_impossible, n_not_found``."""
     counts = table["verdict"].value_counts()
     return {
         "n_rows": str(len(table)),

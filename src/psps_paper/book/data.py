@@ -11,7 +11,7 @@ from psps_paper.tables.dataset import Dataset, dataset
 
 
 def dictionary_table(name: str, data: Dataset | Path | str | None = None) -> pd.DataFrame:
-    """Column dictionary of a table as readers see it."""
+    """Format the column dictionary of a table for readers."""
     dictionary = dataset(data).dictionary(name)
     return pd.DataFrame(
         {
@@ -27,7 +27,7 @@ def dictionary_table(name: str, data: Dataset | Path | str | None = None) -> pd.
 
 
 def dictionary_of_all(data: Dataset | Path | str | None = None) -> pd.DataFrame:
-    """:func:`dictionary_table` of every table, one below the other: DataFrame [table, column, type, ...]."""
+    """Stack the :func:`dictionary_table` of every table: DataFrame [table, column, type, ...]."""
     data = dataset(data)
     return pd.concat(
         [dictionary_table(name, data).assign(table=f"{name}.csv") for name in data.names], ignore_index=True
@@ -35,13 +35,14 @@ def dictionary_of_all(data: Dataset | Path | str | None = None) -> pd.DataFrame:
 
 
 def tables_table(data: Dataset | Path | str | None = None) -> pd.DataFrame:
-    """Every table with what it holds, its tier, its size and the first twelve digits of its checksum; each name
-    downloads it.
+    """List every table with its content, tier, size and the first twelve digits of its checksum.
+
+    Each name is a link that downloads the table.
 
     Raises
     ------
     ValueError
-        A table that ``tables.csv`` does not tell of, or tells of and is not there.
+        A table is not described in ``tables.csv``, or is described but does not exist.
     """
     data = dataset(data)
     told = data.table("tables").set_index("table")

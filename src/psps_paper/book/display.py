@@ -1,4 +1,4 @@
-"""What a chapter shows: tables, figures and numbers in prose, each with its tier."""
+"""Display of tables, figures and numbers in prose, each with its tier."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ _URLS = re.compile(r"^https?://\S+( https?://\S+)*$")
 
 
 class Html(str):
-    """A cell of a table that is HTML already and is shown as it stands."""
+    """A cell of a table that is already HTML and is shown unescaped."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What a cell of a chapter returns: HTML for the book, plain text for everything else."""
+    """The result of a chapter's cell: HTML for the book, plain text for everything else."""
 
     markup: str
     text: str
@@ -71,23 +71,23 @@ class Shown:
 
 
 def linked(urls: str) -> str:
-    """Web addresses, separated by spaces, as links that show the site."""
+    """Turn web addresses, separated by spaces, into links that show the site."""
     return " ".join(f'<a href="{html.escape(url)}">{html.escape(urlsplit(url).netloc)}</a>' for url in urls.split())
 
 
 def tier_badge(tier: str) -> Html:
-    """The badge of a tier; its title says what the tier means."""
+    """Return the badge of a tier; its title explains the tier."""
     if tier not in TIERS:
         raise ValueError(f"tier={tier!r}: expected one of {', '.join(TIERS)}")
     return Html(f'<span class="tier tier-{tier}" title="{TIERS[tier]}">{tier}</span>')
 
 
 def verdict_chip(verdict: str) -> Html:
-    """The chip of a verdict: symbol and word."""
+    """Return the chip of a verdict: symbol and word."""
     return Html(f'<span class="verdict verdict-{verdict.replace(" ", "-")}">{verdict}</span>')
 
 
-# Caption of the figure that is being shown, for whoever collects figures
+# Caption of the figure being shown, for functions that collect figures
 CAPTION: ContextVar[str] = ContextVar("CAPTION", default="")
 
 
@@ -111,34 +111,34 @@ def show(
     Parameters
     ----------
     what : DataFrame or Drawing
-        Cells are shown as :func:`formatting.number` or as their text; ``Html`` cells as they stand.
+        Cells are formatted by :func:`formatting.number` or shown as text; ``Html`` cells are shown unescaped.
     caption : str
-        A sentence in this edition's words.
+        A sentence in this edition's own words.
     tier : str
         One of ``TIERS``; several may be joined by " and ".
     name : str
-        File name of the CSV, and the anchor; taken from the drawing where there is one.
+        File name of the CSV, and the anchor; by default that of the drawing.
     index : bool
-        Whether the index of the table is its row headers.
+        Whether to show the index as row headers.
     sortable : bool
-        Whether readers can sort and filter the table (plain without JavaScript).
+        Whether readers can sort and filter the table (a plain table without JavaScript).
     note : str
         A remark below the table or figure, for example on what was left out.
     file : str
-        A table of ``data/`` that is the data, instead of a copy within the page; for a table too long to load twice.
+        A table of ``data/`` to offer for download instead of a copy within the page, for tables too long to load twice.
     view : sequence of str
-        Columns that stay in view where not all fit; those of the others open below each row. By default the first.
+        Columns to keep in view if not all fit; the others open below each row. By default the first columns.
     short : int
-        Rows to show of a long table; all of them are in its CSV, which the page searches. 0 shows all.
+        Number of rows to show of a long table; its CSV has all of them, and the page searches it. 0 shows all.
     data : DataFrame, optional
-        What the CSV holds, where a table is shown in other columns than one would calculate with.
+        Content of the CSV, if the columns shown are not those that one would calculate with.
     whole : bool
-        Whether a long table stays open; else readers open it.
+        Whether a long table is open at first; otherwise readers open it.
 
     Raises
     ------
     ValueError
-        An unknown tier, or a column in ``view`` that the table does not have.
+        The tier is unknown, or ``view`` names a column that the table does not have.
     """
     badges = " ".join(tier_badge(part) for part in tier.split(" and "))
     if isinstance(what, Drawing):
@@ -164,22 +164,21 @@ def show(
 
 
 def folded(shown: Shown, summary: str) -> Shown:
-    """Something shown behind a line that unfolds it; an address that leads into it unfolds it too."""
+    """Hide something behind a line that unfolds it; following a link into it unfolds it as well."""
     markup = f'<details class="psps-more"><summary>{html.escape(summary)}</summary>{shown.markup}</details>'
     return Shown(markup, shown.text)
 
 
 def sentence(text: str) -> Shown:
-    """A paragraph of prose that depends on the data."""
+    """Show a paragraph of prose that depends on the data."""
     return Shown(f"<p>{html.escape(text)}</p>", text)
 
 
 def _figure_markup(drawing: Drawing) -> str:
-    """The drawing, and where it can be drawn narrow that too: the style sheet shows one of them, as wide as the screen
-    allows.
+    """Mark up a drawing, with its narrow version if it has one; the style sheet shows the one that fits the screen.
 
-    Both have the one text alternative, since a screen reader meets only the one that is shown. Without a style sheet
-    that is the wide one.
+    Both have the same text alternative, since a screen reader meets only the one shown. Without a style sheet that is
+    the wide one.
     """
     if drawing.narrow is None:
         return f'<div class="svg-wrap">{_inline_svg(drawing)}</div>'
@@ -191,7 +190,7 @@ def _figure_markup(drawing: Drawing) -> str:
 
 
 def _inline_svg(drawing: Drawing) -> str:
-    """The drawing as SVG whose ink and paper follow the theme of the page."""
+    """Render a drawing as SVG whose colours follow the theme of the page."""
     svg = to_svg(drawing)
     for colour, variable in ((INK, "ink"), (MUTED, "muted"), (GRID, "grid"), (PAPER, "paper")):
         svg = re.sub(rf"(?<=[:\s]){colour}\b", f"var(--psps-{variable}, {colour})", svg)
@@ -207,7 +206,7 @@ def table_markup(
     view: Sequence[str] = (),
     whole: bool = False,
 ) -> str:
-    """A DataFrame as an HTML table; what Sphinx makes of ``view`` and ``whole`` is in :mod:`psps_paper.site.tables`."""
+    """Render a DataFrame as an HTML table; :mod:`psps_paper.site.tables` applies ``view`` and ``whole``."""
     unknown = [name for name in view if name not in table.columns]
     if unknown:
         raise ValueError(f"view: no column {unknown[0]!r}; expected some of {', '.join(map(str, table.columns))}")
@@ -220,7 +219,7 @@ def table_markup(
         table.index = pd.Index(_with_study_labels(table.index.to_series()), name="study")
     aligned = [_is_numeric(table.iloc[:, position]) for position in range(table.shape[1])]
     rows = []
-    # not iterrows(): it would turn the whole numbers of an all-numeric row into floats
+    # iterrows() would turn the whole numbers of an all-numeric row into floats
     for key, row in zip(table.index, table.itertuples(index=False, name=None), strict=True):
         cells = "".join(_cell(value, numeric) for value, numeric in zip(row, aligned, strict=True))
         attributes = f' id="{html.escape(str(row_id))}"' if (row_id := table.attrs.get("row_ids", {}).get(key)) else ""
@@ -239,7 +238,7 @@ def table_markup(
 
 
 def heading(column: str) -> str:
-    """The heading that readers see for a column of a table: words for the names that the tables of data use."""
+    """Return the heading that readers see for a column: plain words for the column names used in data."""
     text = column.replace("_", " ")
     for pattern, words in _HEADINGS.items():
         text = re.sub(pattern, words, text)
@@ -247,7 +246,7 @@ def heading(column: str) -> str:
 
 
 def csv_link(data: pd.DataFrame, name: str) -> str:
-    """A link that downloads the data; it carries them itself, so that it works offline."""
+    """Return a link that downloads the data; it contains them, so that it works offline."""
     plain = for_csv(data.map(_plain))
     encoded = base64.b64encode(plain.to_csv(index=False, lineterminator="\n").encode()).decode()
     return (
@@ -257,7 +256,7 @@ def csv_link(data: pd.DataFrame, name: str) -> str:
 
 
 def file_link(file: str) -> str:
-    """A link that downloads a table of ``data/``, which a built book has beside its pages."""
+    """Return a link that downloads a table of ``data/``, which a built book holds next to its pages."""
     return (
         f'<a class="psps-csv" download href="../data/{html.escape(file)}">CSV<span class="visually-hidden"> of'
         f" {html.escape(file)}</span></a>"
@@ -265,31 +264,31 @@ def file_link(file: str) -> str:
 
 
 def value_span(text: str, tier: str) -> str:
-    """A number of this edition in prose, with its tier."""
+    """Mark up a number of this edition in prose, with its tier."""
     if tier not in TIERS:
         raise ValueError(f"tier={tier!r}: expected one of {', '.join(TIERS)}")
     return f'<span class="value value-{tier}" title="{tier}: {TIERS[tier]}">{html.escape(text)}</span>'
 
 
 def glue_values(tier: str, **values: str) -> None:
-    """Make numbers of this edition available to prose: names and formatted texts, all of one tier.
+    """Make numbers of this edition available to prose, by name, as formatted texts of one tier.
 
     Raises
     ------
     ValueError
-        A value is no text, so that nobody decided its digits; or the tier is none.
+        A value is not text, so that its digits were not chosen; or the tier is unknown.
     """
     for name, text in values.items():
         glue(name, Shown(value_span(_as_formatted(name, text), tier), text), display=False)
 
 
 def glue_texts(**texts: str) -> None:
-    """Make words that depend on the state of the data available to prose.
+    """Make wording that depends on the data available to prose.
 
     Raises
     ------
     ValueError
-        A value is no text.
+        A value is not text.
     """
     for name, text in texts.items():
         glue(name, Shown(html.escape(_as_formatted(name, text)), text), display=False)
@@ -319,7 +318,7 @@ def _text(value: Any) -> str:
 
 
 def _is_numeric(column: pd.Series) -> bool:
-    """Whether a column holds numbers, so that all of its cells are aligned as such."""
+    """Test whether a column holds numbers, so that all its cells are aligned as such."""
     if any(isinstance(value, Html) for value in column):
         return False
     texts = [text for text in (html.unescape(_text(value)) for value in column) if text not in _NEUTRAL]
@@ -333,7 +332,7 @@ def _study_labels(data: Dataset) -> dict[str, str]:
 
 
 def _with_study_labels(column: pd.Series) -> pd.Series:
-    """Texts with identifiers of studies as author and year; an identifier that studies.csv does not have stays."""
+    """Replace identifiers of studies in texts by author and year; identifiers not in studies.csv are kept."""
     named = [isinstance(value, str) and not isinstance(value, Html) and _STUDY_ID.search(value) for value in column]
     labels = _study_labels(dataset()) if any(named) else {}
     return pd.Series(
@@ -352,7 +351,7 @@ def _cell(value: Any, numeric: bool) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A cell as data: what a style sheet sets below the rest is parted from it."""
+    """Convert a cell to plain data, separating the part that a style sheet sets below the rest."""
     return (
         html.unescape(re.sub(r"<[^>]+>", "", re.sub(r'\s*<(?:span class="psps-place"|br)[^>]*>', "; ", value)))
         if isinstance(value, Html)

@@ -2,7 +2,7 @@
 
 Trial-level estimates are not available. The page starts from the recovered network, whose pooled contrasts te and
 standard errors s are implied by the print, and from the printed numbers of estimates k and of studies m of each
-comparison. ``book/_static/explorer.js`` has the same equations; the tests hold both against each other.
+comparison. ``book/_static/explorer.js`` has the same equations; the tests compare the two.
 
 Equations
 ---------
@@ -12,17 +12,17 @@ printed, so it is a setting (``reference``), and
 
     v = k s^2 - t.
 
-v > 0 must hold for every comparison; where it does not, ``reference`` is not compatible with the print.
+v > 0 must hold for every comparison; otherwise ``reference`` is not compatible with the print.
 
 *Pooled variance under other assumptions.* With a between-study variance ``tau2`` and a correlation ``rho`` among the
 k / m estimates that each study gives (of sampling errors and of true effects alike),
 
     s'^2 = (v + tau2) / k * (1 + (k / m - 1) rho).
 
-Pooled te stay as they are: estimates of equal precision keep equal weights.
+Pooled te do not change: estimates of equal precision keep equal weights.
 
 *New trial.* Hedges' g with its large-sample variance (:func:`psps_paper.effects.smd`), arm 1 against arm 2, signed so
-that a positive te is good for arm 1; its variance in the network is se^2 + tau2. It joins as a study of its own.
+that a positive te favours arm 1; its variance in the network is se^2 + tau2. It joins as a separate study.
 
 *Network.* Generalised least squares on the pooled contrasts that are kept and on the new trial, each with the variance
 above (:func:`psps_paper.network.fit_network`); on a tree without a new trial these are sums along the paths. For
@@ -32,10 +32,10 @@ estimates of equal precision this is the same as fitting all estimates one by on
 elsewhere in this edition).
 
 *Bayesian model.* tau has a half-normal prior of scale ``prior``, effects a flat one, and tau is integrated out. The k
-estimates of a comparison are taken to differ as much as the print has it: their sum of squares about te is
+estimates of a comparison are taken to differ as much as the print implies: their sum of squares about te is
 (k - 1) k s^2, which makes the DL estimate of the whole network equal to ``reference``. Given tau the log-likelihood is
 that of k - 1 residuals of variance v + tau^2 in each comparison, and of te with the pooled variance above at
-tau2 = tau^2; so rho changes what the mean weighs, not what the residuals say of tau. ``tau2`` is not used.
+tau2 = tau^2; so rho changes the weight of the mean, not the information of the residuals on tau. ``tau2`` is not used.
 
 *Minimal important difference.* P(effect > mid) = Phi((te - mid) / se); in a new study
 P(effect > mid) = F_d((te - mid) / sqrt(se^2 + tau2)), F_d the t distribution with d degrees of freedom.
@@ -72,16 +72,16 @@ from psps_paper.network.model import Desirable, NetworkFit, t_quantile
 from psps_paper.network.ranking import p_scores
 
 DRAWS = 2**15  # rank probabilities are then within 0.001 of exact (tests/test_explorer.py)
-DECIMALS = 4  # of the exported te and se: inside what the print leaves open, and short enough to read
+DECIMALS = 4  # of the exported te and se: finer than the rounding of the print, and short enough to read
 NEW_TRIAL = "new trial"
-NODES, REACH = 600, 14.0  # of the quadrature over tau, which goes to so many scales of its prior
-# What a new trial may be: beyond it, people mistake a unit or an SE for an SD, and floating point loses its digits.
+NODES, REACH = 600, 14.0  # nodes of the quadrature over tau, and its upper end in scales of the prior
+# Limits of a new trial: values beyond them are mistakes, such as a wrong unit or an SE for an SD, or lose precision.
 LIMITS = {"people": [2, 100_000], "mean": 1e6, "sd": [1e-6, 1e6], "smd": 100}
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A two-arm trial that a reader types in: n people, mean and SD of each arm."""
+    """A two-arm trial typed in by a reader: number of people, mean and SD of each arm."""
 
     treat1: str
     n1: int
@@ -95,7 +95,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Settings:
-    """What a reader can move.
+    """Settings that a reader can change.
 
     Attributes
     ----------
@@ -108,9 +108,9 @@ class Settings:
     mid : float
         Minimal important difference in SMD, >= 0.
     level : float
-        Of both intervals, in (0, 1).
+        Level of both intervals, in (0, 1).
     keep : tuple of bool
-        Whether each comparison stays, in the order of the exported ``comparisons``.
+        Whether each comparison is kept, in the order of the exported ``comparisons``.
     trial : Trial or None
     prior : float
         Scale of the half-normal prior of tau under the Bayesian model, > 0.
@@ -135,7 +135,7 @@ def explorer_data(
     desirable: Desirable,
     scale_desirable: Desirable,
 ) -> dict[str, Any]:
-    """Everything that the page needs, ready for JSON.
+    """Collect everything that the page needs, ready for JSON.
 
     Parameters
     ----------
@@ -191,12 +191,12 @@ def explorer_data(
 
 
 def default_settings(data: Mapping[str, Any]) -> Settings:
-    """The settings of the page before a reader moves anything: the recovered network itself."""
+    """Return the initial settings of the page: the recovered network itself."""
     return Settings(**data["settings"] | {"keep": tuple(data["settings"]["keep"])})
 
 
 def pooled_under(data: Mapping[str, Any], settings: Settings) -> pd.DataFrame:
-    """The published comparisons under other assumptions.
+    """Compute the published comparisons under other assumptions.
 
     Returns
     -------
@@ -213,12 +213,12 @@ def pooled_under(data: Mapping[str, Any], settings: Settings) -> pd.DataFrame:
 
 
 def trial_contrast(trial: Trial, *, scale_desirable: Desirable) -> tuple[float, float]:
-    """te and se of a new trial, arm 1 against arm 2; te > 0 is good for arm 1.
+    """Compute te and se of a new trial, arm 1 against arm 2; te > 0 favours arm 1.
 
     Raises
     ------
     ValueError
-        From :func:`psps_paper.effects.smd`, naming the value; where both arms have the same treatment; where a value or
+        From :func:`psps_paper.effects.smd`, naming the value; or both arms have the same treatment; or a value or
         the SMD is outside :data:`LIMITS`.
     """
     if trial.treat1 == trial.treat2:
@@ -235,7 +235,7 @@ def trial_contrast(trial: Trial, *, scale_desirable: Desirable) -> tuple[float, 
 
 
 def explore(data: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
-    """Results under given settings.
+    """Compute the results under given settings.
 
     Parameters
     ----------
@@ -247,13 +247,13 @@ def explore(data: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     -------
     dict
         ``status``: "ok"; "incompatible" (``reference`` leaves some comparison no sampling variance); "empty"; or
-        "disconnected" (``parts`` names the pieces). ``comparisons``: treat1, treat2, variance, se. Only with "ok":
-        ``treatments``, sorted, in the order of ``p_scores``, ``p_scores_mid``, ``mean_ranks`` and of the rows of
-        ``ranks`` (columns: rank 1, the best, and on); ``df_predict``; ``contrasts`` (treat1, treat2, te, se, lower,
+        "disconnected" (``parts`` lists the parts). ``comparisons``: treat1, treat2, variance, se. Only with "ok":
+        ``treatments``, sorted, in the order of ``p_scores``, ``p_scores_mid``, ``mean_ranks`` and the rows of
+        ``ranks`` (columns: rank 1, the best, and so on); ``df_predict``; ``contrasts`` (treat1, treat2, te, se, lower,
         upper, predict_lower, predict_upper, beyond, beyond_new), one for each pair of the network; ``trial`` (te, se,
-        and ``difference``, ``difference_se``, ``p`` against what the network says without it) or None; ``bayes``
-        (``tau_mean``, and ``contrasts``: treat1, treat2, te, lower, upper, beyond, beyond_new). None where a prediction
-        has no degrees of freedom or a difference no counterpart.
+        and ``difference``, ``difference_se``, ``p`` against the network estimate without it) or None; ``bayes``
+        (``tau_mean``, and ``contrasts``: treat1, treat2, te, lower, upper, beyond, beyond_new). A value is None where a
+        prediction has no degrees of freedom or a difference no counterpart.
     """
     pooled = pooled_under(data, settings)
     result: dict[str, Any] = {
@@ -280,7 +280,7 @@ def explore(data: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     parts = subnetworks(rows)
     if len(parts) > 1:
         return result | {"status": "disconnected", "parts": [sorted(part) for part in parts]}
-    fit = fit_network(rows, tau2=0.0, level=settings.level)  # the between-study variance is in each se already
+    fit = fit_network(rows, tau2=0.0, level=settings.level)  # each se already includes the between-study variance
     df = estimates - len(fit.treatments)
     ranks = rank_shares(fit, data)
     return result | {
@@ -299,14 +299,14 @@ def explore(data: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
 def bayes_under(
     data: Mapping[str, Any], settings: Settings, kept: pd.DataFrame, own: tuple[float, float] | None
 ) -> dict[str, Any]:
-    """The Bayesian model of the current contrasts, by Gauss-Legendre quadrature over tau.
+    """Fit the Bayesian model to the current contrasts, by Gauss-Legendre quadrature over tau.
 
     Parameters
     ----------
     data, settings
         As in :func:`explore`.
     kept : DataFrame
-        Rows of :func:`pooled_under` that stay in the network.
+        Rows of :func:`pooled_under` that are kept in the network.
     own : (float, float) or None
         te and se of the new trial.
     """
@@ -340,14 +340,14 @@ def bayes_under(
 
 @lru_cache(maxsize=1)
 def _quadrature() -> tuple[np.ndarray, np.ndarray]:
-    """Places and weights of the quadrature; to find them takes longer than all the rest."""
+    """Compute the nodes and weights of the quadrature, cached since this takes longer than everything else."""
     return np.polynomial.legendre.leggauss(NODES)
 
 
 def _mixture(
     share: np.ndarray, mean: np.ndarray, se: np.ndarray, tau: np.ndarray, settings: Settings
 ) -> dict[str, float]:
-    """Mean, equal-tailed interval and probabilities beyond ``mid`` of a mixture of normals."""
+    """Compute the mean, equal-tailed interval and probabilities beyond ``mid`` of a mixture of normals."""
 
     def quantile(p: float) -> float:
         reach = 1 + abs(scipy.special.ndtri(min(p, 1 - p) / 2))
@@ -385,7 +385,7 @@ def _contrast(fit: NetworkFit, pair: list[str], settings: Settings, df: int) -> 
 
 
 def _against_network(rows: pd.DataFrame, settings: Settings, te: float, se: float) -> dict[str, float | None]:
-    """How far a new trial is from what the network says without it; None where the network is silent."""
+    """Compare a new trial with the network estimate without it; None if the network has no such estimate."""
     pair = {settings.trial.treat1, settings.trial.treat2}
     if rows.empty or not any(pair <= part for part in subnetworks(rows)):
         return {"difference": None, "difference_se": None, "p": None}
@@ -411,12 +411,12 @@ def _p_scores_beyond(fit: NetworkFit, mid: float, desirable: Desirable) -> np.nd
 
 @lru_cache(maxsize=2)
 def normal_points(draws: int, dimensions: int) -> np.ndarray:
-    """Evenly spread points of the standard normal distribution.
+    """Generate evenly spread points of the standard normal distribution.
 
     Returns
     -------
     ndarray [draws x dimensions]
-        Normal quantiles of Halton's sequence in the bases 2, 3, 5 and on, without its first point (zero).
+        Normal quantiles of Halton's sequence in the bases 2, 3, 5 and so on, without its first point (zero).
 
     Source: Halton 1960.
     """
@@ -426,10 +426,10 @@ def normal_points(draws: int, dimensions: int) -> np.ndarray:
 
 
 def rank_shares(fit: NetworkFit, data: Mapping[str, Any]) -> np.ndarray:
-    """Probability of each rank, rank 1 being the best: ndarray [treatment x rank].
+    """Compute the probability of each rank, rank 1 being the best: ndarray [treatment x rank].
 
-    As :func:`psps_paper.network.ranking.rank_probabilities`, but with fixed points in place of random draws, so that
-    a page moves smoothly and two programs agree.
+    Unlike :func:`psps_paper.network.ranking.rank_probabilities`, this uses fixed points instead of random draws, so
+    that the page responds smoothly and the two programs agree.
     """
     n = len(fit.treatments)
     sign = 1 if data["desirable"] == "higher" else -1
@@ -446,7 +446,7 @@ def _known(value: float) -> float | None:
 
 
 def forest_rows(data: Mapping[str, Any], settings: Settings) -> pd.DataFrame:
-    """Contrasts of a view for :func:`psps_paper.figures.forest_network`; tier "implied" with the default settings."""
+    """Prepare contrasts for :func:`psps_paper.figures.forest_network`; tier "implied" with the default settings."""
     tier = (
         "implied"
         if settings == replace(default_settings(data), mid=settings.mid, level=settings.level)
@@ -459,9 +459,9 @@ def forest_rows(data: Mapping[str, Any], settings: Settings) -> pd.DataFrame:
 
 
 def show_explorer(data: Mapping[str, Any], *, effect: str) -> Shown:
-    """The page's container: data, script, and what stands there without JavaScript (a message and the forest).
+    """Build the page's container: data, script, and a message with the forest plot for readers without JavaScript.
 
-    ``effect`` names the effect in the caption.
+    ``effect`` is the name of the effect in the caption.
     """
     settings = default_settings(data)
     static = show(

@@ -1,4 +1,4 @@
-"""The direct comparisons with the reference as readers meet them: size in points, certainty, harms and who paid."""
+"""The direct comparisons with the reference for readers: size in points, certainty, harms and who paid."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from psps_paper.formatting import estimate, interval, number, sentence_list
 from psps_paper.tables.dataset import Dataset, dataset
 from psps_paper.tables.load import load_table
 
-FREQUENT = 0.1  # the front page names events that at least this share of patients had
-OPEN = r" of \d+ (?:or|to) \d+"  # patients that a page leaves open, in article.harms.count_text
+FREQUENT = 0.1  # the front page names events that affected at least this proportion of patients
+OPEN = r" of \d+ (?:or|to) \d+"  # an uncertain number of patients in article.harms.count_text
 
 
 @dataclass(frozen=True)
@@ -29,26 +29,26 @@ class Finding:
     Attributes
     ----------
     treat1, treat2 : str
-        The reference, and what it is compared with.
+        The reference and its comparator.
     place : int
         Row of the table ``readers_words``, from 1.
     key, name, gloss : str
-        Its words.
+        The words of that row.
     outcome : str
-        What is measured, from the table ``outcomes``.
+        Name of the outcome, from the table ``outcomes``.
     te, lower, upper : float
         SMD and its 95 % interval, above 0 in favour of the reference; the widest limits where they are implied.
     exact : tuple of float
-        The same before the article rounded them, as far as its other results tell.
+        The same before rounding, as recovered from the article's other results.
     tier : str
         "printed", or "implied" where the article prints no estimate.
     trials, patients_low, patients_high : int
     sd, sd_low : float
-        Points from 0 to 10 that one SMD stands for, and the smallest that trials support.
+        Points from 0 to 10 that correspond to one SMD, and the smallest number that trials support.
     important : float
-        Points that patients notice.
+        Smallest difference in points that patients notice.
     certainty : str
-        Rating from the stated rules, both ends where they differ.
+        Rating by the stated rules, at best and at worst if these differ.
     lost : str
         Levels lost, "3 to 9".
     reasons : dict of str
@@ -58,11 +58,11 @@ class Finding:
     sure_of_none : bool
         Whether even the narrowest prediction interval includes no effect.
     harms : list of (str, str, float)
-        Each event that a trial counts, the trial, and the share of its patients; see :func:`harm_texts`.
+        Each event counted by a trial, the trial, and the proportion of its patients; see :func:`harm_texts`.
     counts, funding : Series
         Rows of :func:`psps_paper.article.harms.harms_by_comparison` and ``funding_by_comparison``.
     relief : DataFrame
-        Rows of :func:`psps_paper.article.responders.contrasts` of its trials.
+        Rows of :func:`psps_paper.article.responders.contrasts` for its trials.
     """
 
     treat1: str
@@ -101,11 +101,11 @@ class Finding:
 
 
 def findings() -> list[Finding]:
-    """The direct comparisons of the network with its reference, in the order of the table ``readers_words``."""
+    """Collect the direct comparisons of the network with its reference, in the order of the table ``readers_words``."""
     return list(_findings(dataset()))
 
 
-# A page asks for them several times, and the judgements take a second.
+# Cached because a page needs them several times, and the judgements take a second.
 @lru_cache(maxsize=1)
 def _findings(data: Dataset) -> tuple[Finding, ...]:
     tables = {
@@ -195,15 +195,15 @@ def _finding(treat2: str, published: PublishedNetwork, shared: dict) -> Finding:
 
 
 def harm_texts(events: pd.DataFrame) -> list[tuple[str, str, float]]:
-    """What happened in trials: ("12 of 102 (12 %) had a complication within 6 months", "Author 2019", 0.118).
+    """Describe events in trials: ("12 of 102 (12 %) had a complication within 6 months", "Author 2019", 0.118).
 
-    Where a page leaves the number of patients open, the text tells the share alone: "27 patients (32 %) had".
+    If the number of patients is uncertain, the text gives the percentage alone: "27 patients (32 %) had".
 
     Parameters
     ----------
     events : DataFrame
-        Rows of :func:`psps_paper.article.harms.harms_table`. Left out are events that did not occur and parts of
-        others; the first event of each trial comes before the second of any.
+        Rows of :func:`psps_paper.article.harms.harms_table`. Events that did not occur and parts of other events are
+        left out; the first event of each trial comes before the second of any.
     """
     rows = events[~events["part"] & ~events["count"].str.startswith("none")]
     rows = rows.assign(turn=rows.groupby("ref").cumcount()).sort_values(["turn", "ref"], kind="stable")
@@ -214,13 +214,13 @@ def harm_texts(events: pd.DataFrame) -> list[tuple[str, str, float]]:
 
 
 def points_text(finding: Finding) -> str:
-    """The mean difference in words: "0.9 points less" of the outcome."""
+    """Word the mean difference: "0.9 points less" of the outcome."""
     te = finding.points[0]
     return f"{number(abs(te), 1)} points {'less' if te >= 0 else 'more'} {finding.outcome}"
 
 
 def limits_text(finding: Finding) -> str:
-    """The interval in words: "0.5 to 1.4 less", or "0.3 more to 2.1 less" where it includes no difference."""
+    """Word the interval: "0.5 to 1.4 less", or "0.3 more to 2.1 less" if it includes no difference."""
     _, lower, upper = finding.points
     ends = number(abs(lower), 1), number(abs(upper), 1)
     if lower >= 0 or upper <= 0:
@@ -230,7 +230,7 @@ def limits_text(finding: Finding) -> str:
 
 
 def answer_text(finding: Finding) -> str:
-    """One sentence in the wording that GRADE keeps for the certainty that the comparison has.
+    """Write the answer in the wording that GRADE recommends for the certainty of the comparison.
 
     Source: Santesso 2020 (wording by size and certainty: "may", and "the evidence is very uncertain" for very low).
     """
@@ -247,30 +247,30 @@ def answer_text(finding: Finding) -> str:
 
 
 def trials_text(finding: Finding) -> str:
-    """Trials and patients: "10 trials, 207 to 299 patients"."""
+    """Word the numbers of trials and patients: "10 trials, 207 to 299 patients"."""
     trials = "trial" if finding.trials == 1 else "trials"
     return f"{finding.trials} {trials}, {finding.patients_low} to {finding.patients_high} patients"
 
 
 def trials_in_short(finding: Finding) -> str:
-    """The same for the front page: "10 trials, at least 207 patients", where pages leave their number open."""
+    """Shorten :func:`trials_text` for the front page: "10 trials, at least 207 patients" if the number is uncertain."""
     counted = trials_text(finding).split(", ")[0]
     low, high = finding.patients_low, finding.patients_high
     return f"{counted}, {low if low == high else f'at least {low}'} patients"
 
 
 def harms_text(finding: Finding) -> str:
-    """What can go wrong, as far as public pages count it; never silent about the trials that count nothing."""
+    """Describe harms counted on public pages, always mentioning the trials that report no counts."""
     parts = [f"{text} ({study})" for text, study, _ in finding.harms]
     if finding.counts["none"]:
         parts.append(
             f"{finding.counts['none']} trials report none" if finding.counts["none"] > 1 else "1 trial reports none"
         )
-    return "; ".join([*parts, *_uncounted(finding)])
+    return "; ".join([*parts, *_uncounted_trials(finding)])
 
 
 def harms_in_short(finding: Finding) -> str:
-    """The same for the front page: the two most frequent events, and how many trials count few, which may be none."""
+    """Shorten :func:`harms_text` for the front page: the two commonest events, and the trials with few or none."""
     frequent = [(text, study) for text, study, share in finding.harms if share >= FREQUENT][:2]
     few = (
         finding.counts["counted"]
@@ -284,10 +284,10 @@ def harms_in_short(finding: Finding) -> str:
         trials = f"{few} {'trial' if few == 1 else 'trials'}"
         others = f"{few} {'other' if few == 1 else 'others'}"
         parts.append(f"in {others} {rare} did" if parts else f"in {trials} {rare} had an adverse event")
-    return "; ".join([*parts, *_uncounted(finding)])
+    return "; ".join([*parts, *_uncounted_trials(finding)])
 
 
-def _uncounted(finding: Finding) -> list[str]:
+def _uncounted_trials(finding: Finding) -> list[str]:
     missing = finding.counts["no count"]
     if missing == finding.trials:
         return [harms.NO_COUNT]
@@ -295,7 +295,7 @@ def _uncounted(finding: Finding) -> list[str]:
 
 
 def funding_text(finding: Finding) -> str:
-    """Who paid, in one line."""
+    """Describe who paid, in one line."""
     money = finding.funding
     if money[harms.MAKER] == finding.trials:
         where = {1: "the only trial", 2: "both trials"}.get(finding.trials, f"all {finding.trials} trials")
@@ -312,7 +312,7 @@ def funding_text(finding: Finding) -> str:
 
 
 def relief_texts(finding: Finding) -> list[str]:
-    """Responders of 100 in each arm, with site and time: "46 against 8 of 100 (leg, 6 months)"."""
+    """Word the responders per 100 in each arm, with site and time: "46 against 8 of 100 (leg, 6 months)"."""
     return [
         f"{number(100 * row.events1 / row.n1, 0)} against {number(100 * row.events2 / row.n2, 0)} of 100 "
         f"({row.site}, {row.time})"
@@ -321,9 +321,9 @@ def relief_texts(finding: Finding) -> list[str]:
 
 
 def new_setting_text(found: list[Finding]) -> str:
-    """Whether a new clinic could see no effect, by the prediction intervals that the print allows.
+    """State whether a new clinic could see no effect, by the prediction intervals that the print allows.
 
-    Every interval includes no effect at its narrowest, or at its widest only, or not.
+    An interval includes no effect even at its narrowest, only at its widest, or not at all.
     """
     surely = [finding for finding in found if finding.sure_of_none]
     perhaps = [finding for finding in found if finding.prediction[0] <= 0 <= finding.prediction[1]]
@@ -339,15 +339,14 @@ def new_setting_text(found: list[Finding]) -> str:
 
 
 def findings_texts(found: list[Finding]) -> dict[str, str]:
-    """Numbers of the three comparisons for prose.
+    """Collect numbers of the comparisons for prose.
 
     Returns
     -------
     dict
         ``certainty``: every rating; ``new_setting``: :func:`new_setting_text`; ``points_X``, ``limits_X``,
-        ``small_X``, ``smd_X`` for each X of
-        ``key``; ``sd``, ``sd_low``, ``important``; ``more``, ``more_interval``: of 100 patients, how many more
-        respond, and the Hartung-Knapp interval in words.
+        ``small_X``, ``smd_X`` for each ``key`` X; ``sd``, ``sd_low``, ``important``; ``more``, ``more_interval``: how
+        many more of 100 patients respond, and the Hartung-Knapp interval in words.
     """
     texts = {"certainty": " or ".join(dict.fromkeys(finding.certainty for finding in found))}
     for finding in found:
@@ -376,8 +375,7 @@ def findings_texts(found: list[Finding]) -> dict[str, str]:
 
 
 def note_texts(finding: Finding) -> dict[str, str]:
-    """The notes of a comparison, as its row meets them: how the points were worked out, a new setting, responders, why
-    this certainty."""
+    """Write the notes of a comparison: conversion to points, new setting, responders, reasons for the certainty."""
     judged: dict[str, list[str]] = {}
     for domain, judgement in finding.reasons.items():
         judged.setdefault(judgement, []).append(domain)

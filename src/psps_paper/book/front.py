@@ -1,4 +1,4 @@
-"""The front page's answers and the summary of findings as HTML, one drawing and one table for all widths."""
+"""The front page's answers and the summary of findings as HTML that suits screens of all widths."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from psps_paper.formatting import estimate
 
 
 def grade(rating: str) -> str:
-    """A rating as four circles for the eye and its words for everyone."""
+    """Show a rating as four circles, with its words for everyone."""
     filled = certainty.RATINGS.index(rating) + 1 if rating in certainty.RATINGS else 0
     ink = [' class="filled"' if place < filled else "" for place in range(4)]
     circles = "".join(f'<circle cx="{6 + 14 * place}" cy="6" r="4.8"{ink[place]}/>' for place in range(4))
@@ -32,9 +32,9 @@ def grade(rating: str) -> str:
 
 
 def interval_plot(finding: Finding, width: int, words: tuple[str, str, str]) -> str:
-    """Estimate and interval on a line in points, drawn at one size.
+    """Draw an estimate and its interval on a line in points, at a fixed size.
 
-    ``words`` stand below 0, the least difference that is noticed, and its double.
+    ``words`` are the labels below 0, the smallest difference that is noticed, and twice that.
     """
     te, lower, upper = finding.points
     low, high = -0.5, 2.5
@@ -63,7 +63,7 @@ def interval_plot(finding: Finding, width: int, words: tuple[str, str, str]) -> 
 
 
 def show_answers(found: list[Finding]) -> Shown:
-    """The front page's three rows: a sentence, points with interval, and certainty, harms and who paid side by side."""
+    """Show the rows of the front page: a sentence, points with interval, and certainty, harms and who paid."""
     heads = "".join(
         f"<div>{words}</div>"
         for words in (
@@ -118,7 +118,7 @@ COLUMNS = [
 
 
 def show_summary(found: list[Finding]) -> Shown:
-    """The summary of findings in the form of GRADE: seven columns, notes that open under their row."""
+    """Show the summary of findings in GRADE's format: seven columns, with notes that open below each row."""
     head = "".join(f'<th scope="col">{column.format(outcome=found[0].outcome.capitalize())}</th>' for column in COLUMNS)
     body = "".join(
         _summary_row(finding, number_) + _notes(finding, number_) for number_, finding in enumerate(found, start=1)

@@ -29,7 +29,7 @@ def _study(row) -> Html:
 
 
 def went_wrong_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Events of :func:`psps_paper.article.harms.harms_table` as readers see them, parts of an event below it."""
+    """Tabulate the events of :func:`psps_paper.article.harms.harms_table` for readers, parts of an event below it."""
     return pd.DataFrame(
         {
             "trial": [_study(row) for row in table.itertuples()],
@@ -42,7 +42,7 @@ def went_wrong_table(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def paid_table(table: pd.DataFrame, words: pd.DataFrame) -> pd.DataFrame:
-    """Rows of ``article.harms.funding_by_comparison`` as readers see them, by the names of ``readers_words``."""
+    """Tabulate ``article.harms.funding_by_comparison`` for readers, with the names of ``readers_words``."""
 
     def share(row: pd.Series) -> str:
         low, high = (number(100 * row[f"share {end}"], 0) for end in ("low", "high"))
@@ -68,7 +68,7 @@ def paid_table(table: pd.DataFrame, words: pd.DataFrame) -> pd.DataFrame:
 
 
 def funders_page(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows of :func:`psps_paper.article.harms.funders_table` as readers see them."""
+    """Tabulate :func:`psps_paper.article.harms.funders_table` for readers."""
     return pd.DataFrame(
         {
             "trial": [_study(row) for row in table.itertuples()],
@@ -82,13 +82,13 @@ def funders_page(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def harms_texts(table: pd.DataFrame, funders: pd.DataFrame, studies: pd.DataFrame) -> dict[str, str]:
-    """Numbers of trials for prose on harms and funding.
+    """Count trials for prose on harms and funding.
 
     Returns
     -------
     dict
-        ``n_trials``; ``n_counted`` (trials with a count, also of none), ``n_uncounted``; ``n_maker``, ``n_other`` and
-        ``n_unknown`` by who paid; ``greatest``, ``greatest_event`` and ``greatest_trial``: the largest share.
+        ``n_trials``; ``n_counted`` (trials with a count, including zero), ``n_uncounted``; ``n_maker``, ``n_other`` and
+        ``n_unknown`` by who paid; ``greatest``, ``greatest_event`` and ``greatest_trial``: the largest percentage.
     """
     trials = included(studies)
     counted = table["ref"].nunique()
@@ -113,7 +113,7 @@ def _bare(points: str, finding: Finding) -> str:
 
 
 def clinician_table(found: list[Finding]) -> pd.DataFrame:
-    """The comparisons on paper: what they rest on, points, responders, certainty."""
+    """Tabulate the comparisons for the printed summary: evidence, points, responders, certainty."""
     return pd.DataFrame(
         [
             {
@@ -129,7 +129,7 @@ def clinician_table(found: list[Finding]) -> pd.DataFrame:
 
 
 def finding_texts(found: list[Finding]) -> dict[str, str]:
-    """Sentences of each comparison for prose: ``answer_X``, ``harms_X`` and ``paid_X``, X as in ``findings_texts``."""
+    """Write sentences on each comparison: ``answer_X``, ``harms_X`` and ``paid_X``, X as in ``findings_texts``."""
     return {
         f"{name}_{finding.key}": text
         for finding in found
@@ -151,7 +151,7 @@ AGAINST_OTHER_CARE = {
 
 
 def treatments_table(studies: pd.DataFrame) -> pd.DataFrame:
-    """Every kind of treatment that was tested, as a clinician would group it, with what its trials can show.
+    """Tabulate every kind of treatment tested, grouped as a clinician would, with what its trials can show.
 
     Parameters
     ----------
@@ -160,8 +160,8 @@ def treatments_table(studies: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame [treatment, trials, at high risk of bias, against other care or a placebo arm, in the network]
-        Directions are the article's, for the first-named arm; trials that compare forms of one treatment, or add to it,
-        are counted and say nothing of the treatment itself.
+        Directions are the article's, for the first-named arm. Trials that compare forms of one treatment, or add to it,
+        are counted but are no evidence on the treatment itself.
     """
     rows = []
     for (treatment_class, group), own in included(studies).groupby(["treatment_class", "clinical_group"], sort=False):
@@ -189,15 +189,15 @@ def treatments_table(studies: pd.DataFrame) -> pd.DataFrame:
 
 
 def patient_harms(table: pd.DataFrame, facts: pd.DataFrame, *, words: str = "{events} of {total}") -> dict[str, str]:
-    """Counts that the pages for patients tell, as text for prose, each under its name in the column ``told_as``.
+    """Collect the counts for the patients' pages, as text, each under its name in the column ``told_as``.
 
     Parameters
     ----------
     table, facts : DataFrame
         The tables ``harms`` and ``study_facts``.
     words : str
-        How a count is told; where the patients are known within limits only, the greater number is told.
-        A part of another event is told by its number alone.
+        Wording of a count; if the number of patients is known only within limits, the larger one is used.
+        A part of another event is given as a number alone.
     """
     rows = table.dropna(subset="told_as").set_index("told_as")
     texts = {
@@ -207,6 +207,6 @@ def patient_harms(table: pd.DataFrame, facts: pd.DataFrame, *, words: str = "{ev
 
 
 def patient_times(table: pd.DataFrame) -> dict[str, str]:
-    """Times within which the events of :func:`patient_harms` were counted: ``X_time`` for each name X."""
+    """Return the times within which the events of :func:`patient_harms` were counted: ``X_time`` for each name X."""
     rows = table.dropna(subset="told_as")
     return {f"{name}_time": time for name, time in zip(rows["told_as"], rows["time"], strict=True)}

@@ -13,18 +13,18 @@ from psps_paper.recover.printed import rounding_interval
 
 
 def i2_by_df(published: PublishedNetwork, reach: int = 3) -> pd.DataFrame:
-    """The interval of the printed I2 at different degrees of freedom, around those of its estimates.
+    """Compute the interval of the printed I2 for a range of degrees of freedom.
 
     Parameters
     ----------
     published : PublishedNetwork
     reach : int
-        How many degrees of freedom to look at on either side of those implied by the printed numbers of estimates.
+        Number of degrees of freedom to try on either side of those implied by the printed numbers of estimates.
 
     Returns
     -------
     DataFrame [degrees of freedom, lower limit, upper limit, as printed]
-        Limits in percent over all values that print as the printed I2.
+        Limits in percent over all values that round to the printed I2.
     """
     printed = published.printed.set_index("quantity")
     value, decimals = printed.at["i2", "value"], int(printed.at["i2", "decimals"])
@@ -45,12 +45,12 @@ def i2_by_df(published: PublishedNetwork, reach: int = 3) -> pd.DataFrame:
 
 
 def degrees_of_freedom(published: PublishedNetwork) -> int:
-    """Degrees of freedom of Q that the printed numbers of estimates leave: estimates less comparisons of the tree."""
+    """Compute the degrees of freedom of Q: printed numbers of estimates minus comparisons of the tree."""
     return int(published.edges["estimates"].sum()) - len(published.edges)
 
 
 def heterogeneity_texts(published: PublishedNetwork, n_studies: int) -> dict[str, str]:
-    """Estimates, and the degrees of freedom that they, the printed I2 interval and the studies imply."""
+    """Return the number of estimates, and the degrees of freedom implied by it, the I2 interval and the studies."""
     return {
         "df": formatting.sentence_list([str(df) for df in published.recovery.df]),
         "n_estimates": str(int(published.edges["estimates"].sum())),
@@ -61,14 +61,14 @@ def heterogeneity_texts(published: PublishedNetwork, n_studies: int) -> dict[str
 
 
 def comparison_texts(found: pd.DataFrame, treat1: str, treat2: str, prefix: str) -> dict[str, str]:
-    """Estimates and trials of a comparison, a row of ``comparisons``, as text for prose."""
+    """Return the numbers of estimates and trials of a comparison, a row of ``comparisons``, as text for prose."""
     row = found.set_index(["treat1", "treat2"]).loc[(treat1, treat2)]
     trials = int(row["n_studies"])
     return {prefix + "estimates": str(row["n_estimates"]), prefix + "trials": f"{trials} trial" + "s" * (trials != 1)}
 
 
 def tau2_routes_table(routes: pd.DataFrame) -> pd.DataFrame:
-    """The routes to the between-study variance as readers see them, from :func:`psps_paper.ensemble.tau2_routes`."""
+    """Tabulate the routes to the between-study variance for readers, from :func:`psps_paper.ensemble.tau2_routes`."""
     first = routes["route"] == routes["route"].iloc[0]
     return pd.DataFrame(
         {
@@ -88,14 +88,15 @@ def tau2_routes_table(routes: pd.DataFrame) -> pd.DataFrame:
 
 
 def tau2_route_texts(routes: pd.DataFrame, evidence: PublishedResults) -> dict[str, str]:
-    """Where the routes to the between-study variance cannot meet, which is proved for DerSimonian-Laird, as text.
+    """Show, as text, where the routes to the between-study variance cannot meet, which is proved for DerSimonian-Laird.
 
     Returns
     -------
     dict
         ``tau2_low`` and ``tau2_high`` of the first route over all caps and spreads; ``floor_groups`` and ``floor_half``
-        (least tau2 by DerSimonian-Laird with crossover trials as independent groups, or with a correlation of one
-        half) and ``least_correlation`` (of all crossover trials, below which that estimator cannot give the print).
+        (smallest tau2 by DerSimonian-Laird with crossover trials as independent groups, or with a correlation of one
+        half); and ``least_correlation`` (of all crossover trials, below which that estimator cannot give the printed
+        results).
     """
     first = routes[routes["route"] == routes["route"].iloc[0]]
     ceiling = parallel_ceiling(evidence)
@@ -111,7 +112,7 @@ def tau2_route_texts(routes: pd.DataFrame, evidence: PublishedResults) -> dict[s
 
 
 def intervals_table(intervals: pd.DataFrame) -> pd.DataFrame:
-    """Prediction intervals that the print allows as readers see them.
+    """Tabulate for readers the prediction intervals that the print allows.
 
     Parameters
     ----------
@@ -137,6 +138,6 @@ def intervals_table(intervals: pd.DataFrame) -> pd.DataFrame:
 
 
 def prediction_texts(intervals: pd.DataFrame) -> dict[str, str]:
-    """How many prediction intervals that the print allows include zero even at their narrowest."""
+    """Count the prediction intervals that include zero even at their narrowest."""
     zero = (intervals["narrow_lower"] <= 0) & (intervals["narrow_upper"] >= 0)
     return {"zero_of": formatting.out_of(int(zero.sum()), len(intervals))}

@@ -16,13 +16,13 @@ from psps_paper.book.display import Html
 
 
 def labelled_studies(studies: pd.DataFrame) -> pd.DataFrame:
-    """Included studies with ``label``, author and year."""
+    """Select the included studies and add ``label``, author and year."""
     rows = included(studies)
     return rows.assign(label=rows["first_author"] + " " + rows["year"].astype(str))
 
 
 def registry_table(studies: pd.DataFrame, facts: pd.DataFrame) -> pd.DataFrame:
-    """The registry of included studies with the columns that readers look for.
+    """Tabulate the included studies with the columns that readers look for.
 
     Patients, country, mean age and follow-up are the chosen values of ``study_facts`` for the whole trial; the other
     columns are the article's.
@@ -42,15 +42,15 @@ def registry_table(studies: pd.DataFrame, facts: pd.DataFrame) -> pd.DataFrame:
             "in the network": rows["nma_status"],
             "patients": ["not found" if pd.isna(number) else f"{number}" for number in patients],
             **{
-                name: _told(facts, field).reindex(rows["study"], fill_value="not found").to_numpy()
+                name: _values_by_study(facts, field).reindex(rows["study"], fill_value="not found").to_numpy()
                 for name, field in (("country", "country"), ("mean age", "age_mean"), ("follow-up", "follow_up"))
             },
         }
     )
 
 
-def _told(facts: pd.DataFrame, field: str) -> pd.Series:
-    """What public pages say of a field, by study: of the whole trial, else of each arm."""
+def _values_by_study(facts: pd.DataFrame, field: str) -> pd.Series:
+    """Collect the values of a field on public pages, by study: of the whole trial or else of each arm."""
     rows = chosen(facts, field)
     whole = rows["arm"] == "all"
     rows = rows[whole | ~rows["study"].isin(rows.loc[whole, "study"])]
@@ -61,7 +61,7 @@ def _told(facts: pd.DataFrame, field: str) -> pd.Series:
 
 
 def facts_table(facts: pd.DataFrame) -> pd.DataFrame:
-    """Every value that was found, as readers see it, with a link to its page.
+    """Tabulate every value found, for readers, with a link to its page.
 
     Parameters
     ----------
@@ -71,8 +71,8 @@ def facts_table(facts: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame [study, field, value, arm, time, source, chosen, note]
-        A row for each row of ``facts`` that holds a value. The link bears the page's identifier, or else names its
-        site.
+        One row for each row of ``facts`` that holds a value. The text of a link is the page's identifier or otherwise
+        its site.
     """
     found = facts[facts["source_kind"] != "searched"]
     identifiers = found["identifier"].fillna("").str.strip()
@@ -94,7 +94,7 @@ def facts_table(facts: pd.DataFrame) -> pd.DataFrame:
 
 
 def directions_page(directions: pd.DataFrame) -> pd.DataFrame:
-    """What the article states of each study beside the lean of its own numbers, as readers see it.
+    """Tabulate the article's statement on each study next to the direction of the study's own numbers, for readers.
 
     Parameters
     ----------
@@ -104,8 +104,8 @@ def directions_page(directions: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame [comparison, stated, own numbers, risk of bias]
-        The question and the study are named below its comparison, what a statement rests on or what the numbers are
-        below each of them.
+        The study and its question are named below the comparison; the basis of a statement or of the numbers is given
+        below each.
     """
 
     def below(text: str, more: str) -> Html:
@@ -126,7 +126,7 @@ def directions_page(directions: pd.DataFrame) -> pd.DataFrame:
 
 
 def judged_table(weighted: pd.DataFrame) -> pd.DataFrame:
-    """Judgements by studies and by patients as readers see them, shares in percent with one decimal.
+    """Tabulate judgements by studies and by patients for readers, in percent with one decimal.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def judged_table(weighted: pd.DataFrame) -> pd.DataFrame:
 
 
 def high_risk_table(shares: pd.DataFrame) -> pd.DataFrame:
-    """How much of each comparison may come from trials at high risk of bias, as readers see it.
+    """Tabulate for readers how much of each comparison may come from trials at high risk of bias.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def high_risk_table(shares: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame [comparison, studies, at high risk, estimates, estimates from studies at high risk]
-        The last column in percent, "32 to 79 %" where only bounds are known.
+        The last column is in percent, "32 to 79 %" if only bounds are known.
     """
 
     def percent(low: float, high: float) -> str:
@@ -171,7 +171,7 @@ def high_risk_table(shares: pd.DataFrame) -> pd.DataFrame:
 
 
 def lean_sentence(directions: pd.DataFrame) -> str:
-    """What the public numbers of the studies said to show no difference add, as a sentence.
+    """Write a sentence on the public numbers of the studies that the article says show no difference.
 
     Parameters
     ----------
@@ -203,7 +203,7 @@ def lean_sentence(directions: pd.DataFrame) -> str:
 
 
 def audit_sentence(audit: pd.DataFrame) -> str:
-    """Which references are cited under another author's name, as a sentence.
+    """Write a sentence on the references that are cited under another author's name.
 
     Parameters
     ----------
@@ -225,16 +225,17 @@ def audit_sentence(audit: pd.DataFrame) -> str:
 
 
 def repeated_groups(tests: pd.DataFrame) -> pd.DataFrame:
-    """Sign tests of the groups with several studies, from :func:`psps_paper.article.swim.sign_tests`, columns without a
-    study left out."""
+    """Select the sign tests of groups with several studies, dropping columns without a study.
+
+    They are those of :func:`psps_paper.article.swim.sign_tests`.
+    """
     rows = tests[tests["studies"] > 1]
     counted = ["favours intervention", "favours comparator", "no difference", "mixed", "not reported"]
     return rows.drop(columns=[name for name in counted if not rows[name].any()]).reset_index(drop=True)
 
 
 def summary_page(summary: pd.DataFrame, treatment_class: str) -> pd.DataFrame:
-    """The article's summary sentences on a class beside the directions of the studies that they cite, as readers see
-    them.
+    """Tabulate for readers the article's summary sentences on a class, with the directions of the studies they cite.
 
     Parameters
     ----------
@@ -264,8 +265,7 @@ def summary_page(summary: pd.DataFrame, treatment_class: str) -> pd.DataFrame:
 
 
 def pooled_responders_table(pooled: pd.DataFrame) -> pd.DataFrame:
-    """Pooled responder results as text: DataFrame [analysis, measure, pooled, Hartung-Knapp, prediction interval,
-    ...]."""
+    """Format pooled responder results: DataFrame [analysis, measure, pooled, Hartung-Knapp, prediction, ...]."""
 
     def limits(row: pd.Series, low: str, high: str) -> str:
         return (
@@ -299,8 +299,7 @@ def _effect(row, stem: str = "", low: str = "lower", high: str = "upper") -> str
 
 
 def beside_table(beside: pd.DataFrame) -> pd.DataFrame:
-    """Rows of :func:`psps_paper.article.reextracted.beside_published` as readers see them: estimates with their
-    intervals."""
+    """Tabulate :func:`psps_paper.article.reextracted.beside_published` for readers, estimates with their intervals."""
     return pd.DataFrame(
         [
             {
@@ -320,7 +319,7 @@ def beside_table(beside: pd.DataFrame) -> pd.DataFrame:
 
 
 def beside_bayes_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows of :func:`psps_paper.article.reextracted.beside_bayes` as readers see them."""
+    """Tabulate :func:`psps_paper.article.reextracted.beside_bayes` for readers."""
     return pd.DataFrame(
         [
             {
@@ -336,7 +335,7 @@ def beside_bayes_table(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def contrasts_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Re-extracted contrasts as readers see them, from :func:`psps_paper.article.reextracted.contrasts`."""
+    """Tabulate the re-extracted contrasts for readers, from :func:`psps_paper.article.reextracted.contrasts`."""
     return pd.DataFrame(
         [
             {
@@ -356,7 +355,7 @@ def contrasts_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def arms_table(arms: pd.DataFrame) -> pd.DataFrame:
-    """Responders by arm as readers see them, from :func:`psps_paper.article.responders.arm_counts`."""
+    """Tabulate responders by arm for readers, from :func:`psps_paper.article.responders.arm_counts`."""
     return pd.DataFrame(
         {
             "trial": arms["trial"],
@@ -385,7 +384,7 @@ def arms_table(arms: pd.DataFrame) -> pd.DataFrame:
 
 
 def reextracted_texts(beside: pd.DataFrame, shares: pd.DataFrame, *, undecided: str) -> dict[str, str]:
-    """How the re-extracted network stands beside the published one, for prose.
+    """Compare the re-extracted network with the published one, as texts for prose.
 
     Parameters
     ----------
@@ -411,7 +410,7 @@ def reextracted_texts(beside: pd.DataFrame, shares: pd.DataFrame, *, undecided: 
 
 
 def bayes_texts(post: Posterior, table: pd.DataFrame, scales: pd.DataFrame, treat2: str) -> dict[str, str]:
-    """What the Bayesian fit of the re-extracted contrasts says, for prose.
+    """Summarise the Bayesian fit of the re-extracted contrasts, as texts for prose.
 
     Parameters
     ----------

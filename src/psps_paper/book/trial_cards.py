@@ -1,4 +1,4 @@
-"""The cards of the trials as a page: each closed to one line, and opened by the link that leads to it."""
+"""The page of trial cards, each folded to one line and opened by links that lead to it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ ROB = {"low": "low risk of bias", "some concerns": "some concerns about bias", "
 
 
 def show_cards(cards: list[TrialCard], treatment_class: str, *, hue: int) -> Shown:
-    """The cards of one treatment class; ``#ref-N`` leads to the card of the article's reference N and opens it.
+    """Show the cards of one treatment class; ``#ref-N`` leads to the card of the article's reference N and opens it.
 
     ``hue`` is the number of a colour of the style sheet (``--psps-hue-N``).
 
     Raises
     ------
     ValueError
-        No card is of this class.
+        There is no card of this class.
     """
     own = [card for card in cards if card.treatment_class == treatment_class]
     if not own:
@@ -33,8 +33,7 @@ def show_cards(cards: list[TrialCard], treatment_class: str, *, hue: int) -> Sho
 
 
 def card_markup(card: TrialCard, *, hue: int) -> str:
-    """One card. The anchor lies within what is closed, so that a browser opens it where a link leads there, without a
-    script."""
+    """Mark up one card; its anchor is inside the folded part, so that a link opens it without a script."""
     patients = "patients not known" if card.patients == NOT_FOUND else card.patients
     heading = (
         f'<summary><strong class="psps-class">{html.escape(card.name)}</strong> <span'
@@ -74,7 +73,7 @@ def _line(entry: Entry) -> str:
 
 
 def _bar(percent: float | None) -> str:
-    """The share as a bar from 0 to 100 %, beside the number that says the same."""
+    """Draw a percentage as a bar from 0 to 100 %, next to its number."""
     if percent is None:
         return ""
     return (

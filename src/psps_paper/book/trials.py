@@ -1,4 +1,4 @@
-"""Chapter displays of trial-level data, where there are any."""
+"""Displays of trial-level data in chapters, if there are any."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from psps_paper.figures import Drawing, funnel
 from psps_paper.network import NetworkFit, split_evidence
 from psps_paper.network.sensitivity import comparison_adjusted_funnel
 
-# A funnel plot tells so many comparisons apart
+# Most comparisons that a funnel plot can distinguish
 MOST_COMPARISONS = 8
 
 
 def inconsistency_table(
     fit: NetworkFit, order: Sequence[str], number: Callable[[float], str] = formatting.number
 ) -> pd.DataFrame:
-    """Direct against indirect evidence by comparison, as text; one row saying so where no comparison has both.
+    """Tabulate direct against indirect evidence by comparison, as text; one row says so if no comparison has both.
 
-    ``order`` holds every treatment; the one that comes first in it is named first. ``number`` writes an effect.
+    ``order`` lists every treatment; the earlier one in it is named first. ``number`` formats an effect.
     """
     split = split_evidence(fit).dropna(subset=["direct_te", "indirect_te"])
     rank = {name: k for k, name in enumerate(order)}
@@ -50,15 +50,18 @@ def inconsistency_table(
 
 
 def small_study_table(fit: NetworkFit, order: Sequence[str]) -> pd.DataFrame:
-    """Egger's test on the comparison-adjusted funnel, as text: DataFrame [estimates, order, p], one row."""
+    """Format Egger's test on the comparison-adjusted funnel: DataFrame [estimates, order, p], one row."""
     egger = comparison_adjusted_egger(fit, order)
     p = formatting.p_value(egger.p) if egger else "too few estimates"
     return pd.DataFrame([{"estimates": str(fit.n_contrasts), "order": ", ".join(order), "p": p}])
 
 
 def trial_funnel(fit: NetworkFit, order: Sequence[str], tier: str = "recomputed", **options: str) -> Drawing:
-    """The comparison-adjusted funnel plot of a network of trials; ``tier`` is that of their estimates, and the options
-    are those of :func:`psps_paper.figures.funnel`. Many comparisons share two markers."""
+    """Draw the comparison-adjusted funnel plot of a network of trials.
+
+    ``tier`` is that of the estimates, and the options are those of :func:`psps_paper.figures.funnel`. If there are many
+    comparisons, they share two markers.
+    """
     points = comparison_adjusted_funnel(fit, order).sort_values(
         ["treat1", "treat2"], key=lambda names: names.map(list(order).index), kind="stable"
     )
@@ -83,11 +86,11 @@ def show_trials(
     ----------
     book : BookNetwork
     make : callable
-        Makes it from the network, for example :func:`heterogeneity_table`.
+        Makes the table or figure from the network, for example :func:`heterogeneity_table`.
     caption, name : str
         As in :func:`psps_paper.book.display.show`.
     absent : str
-        The sentence to show instead where there are no trial-level data; without one nothing is shown.
+        The sentence to show if there are no trial-level data; if it is empty, nothing is shown.
     """
     if isinstance(book.state, Trials):
         return show(make(book.fit), caption=caption, tier=book.tier, name=name)

@@ -1,4 +1,4 @@
-"""Tables of the validation chapter: how far the engine agrees with other software."""
+"""Tables of the validation chapter: agreement of the engine with other software."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from psps_paper.book.validation_pairwise import PAULE_MANDEL, compare_pairwise_w
 from psps_paper.effects.quantiles import MISPRINTED_QUARTILES, MISPRINTED_RANGE
 from psps_paper.tables.load import data_folder
 
-MOST_DIGITS = 10  # beyond it the order of additions decides, which differs between machines
+MOST_DIGITS = 10  # further digits depend on the order of additions, which differs between machines
 
 
 def oracle_folder() -> Path:
-    """Folder of the reference results, beside the data folder's checkout."""
+    """Return the folder of reference results in the checkout that holds the data folder."""
     return data_folder().parent / "tests" / "oracles"
 
 
 def agreement_by_field(folder: Path | None = None) -> pd.DataFrame:
-    """Every field of every reference result with how far this package agrees with it.
+    """Compare every field of every reference result with this package.
 
     Returns
     -------
     DataFrame [reference, software, field, cells, digits, required digits, agrees, reason]
-        ``digits``: significant digits on which all cells agree, at most ``MOST_DIGITS`` since beyond it the order of
-        additions decides; empty for a field that is not compared, with the reason.
+        ``digits``: significant digits on which all cells agree, at most ``MOST_DIGITS``; empty for a field that is not
+        compared, for which ``reason`` says why.
     """
     folder = folder or oracle_folder()
     rows = []
@@ -65,7 +65,7 @@ def agreement_by_field(folder: Path | None = None) -> pd.DataFrame:
 
 
 def agreement_by_reference(by_field: pd.DataFrame) -> pd.DataFrame:
-    """Fields compared, agreeing and not compared for each reference: DataFrame [reference, software, ...]."""
+    """Count fields that agree, differ and are not compared, by reference: DataFrame [reference, software, ...]."""
     groups = by_field.groupby(["reference", "software"], sort=True)["agrees"]
     table = groups.value_counts().unstack(fill_value=0).reindex(columns=["yes", "no", "not compared"], fill_value=0)
     table = table.rename(
@@ -75,24 +75,24 @@ def agreement_by_reference(by_field: pd.DataFrame) -> pd.DataFrame:
 
 
 def other_references(folder: Path | None = None) -> pd.DataFrame:
-    """Reference files that tests compare cell by cell.
+    """List the reference files that tests compare cell by cell.
 
     Returns
     -------
     DataFrame [reference, software, cells compared, cells listed, tolerance, why listed, test]
-        As the tests wrote it (``agreement.csv`` beside the files), which fail where it is no longer so. ``tolerance``
-        is the largest relative difference that any cell may have; most must be nearer.
+        As written by the tests to ``agreement.csv`` next to the files; the tests fail if it is out of date.
+        ``tolerance`` is the largest relative difference allowed for any cell; for most the tolerance is smaller.
     """
     return pd.read_csv((folder or oracle_folder()) / "agreement.csv", dtype=str, keep_default_na=False)
 
 
 def required_digits(tolerance: float) -> int:
-    """Whole significant digits that a relative tolerance asks for."""
+    """Return the number of whole significant digits that a relative tolerance requires."""
     return math.floor(-math.log10(tolerance) + 1e-9)
 
 
 def agreement_numbers() -> dict[str, str]:
-    """Digits that must agree by kind of quantity, digits shown, and the misprints of Wan's tables."""
+    """Return the digits that must agree by kind of quantity, the digits shown, and the misprints in Wan's tables."""
     return {
         "digits_estimates": str(required_digits(TOLERANCE)),
         "digits_differences": str(required_digits(TOLERANCE_EVIDENCE)),
@@ -105,7 +105,7 @@ def agreement_numbers() -> dict[str, str]:
 
 def _digits(relative_difference: float, required: int) -> str:
     agreeing = -math.log10(max(relative_difference, 1e-300))
-    # between the required digits and the most the machine has a say, so the count is not shown
+    # Between the required digits and MOST_DIGITS the count depends on the machine, so it is not shown
     return (
         f"{MOST_DIGITS} or more"
         if agreeing >= MOST_DIGITS

@@ -1,4 +1,4 @@
-"""Exact Bayesian fits against the quadrature in R, by field."""
+"""Compare exact Bayesian fits with quadrature in R, field by field."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 
 from psps_paper.bayes import Posterior, fit_bayes, half_cauchy, half_normal, uniform
 
-# Of one comparison R's quadrature has fewer nodes.
+# For a single comparison, the quadrature in R used fewer nodes.
 NETWORK, COMPARISON = 1e-10, 1e-9
 QUANTILES = {"q025": 0.025, "median": 0.5, "q975": 0.975}
 EFFECT_SD = {"mu_flat": np.inf, "mu_normal_0_1": 1.0, "mu_normal_0_100": 100.0}
@@ -27,7 +27,7 @@ COLUMNS = ["field", "cells", "max_abs_diff", "max_rel_diff", "tolerance", "agree
 
 
 def compare_bayes(path: Path) -> pd.DataFrame:
-    """Largest differences from one reference file, one row a field.
+    """Find the largest differences from a reference file, one row per field.
 
     Parameters
     ----------
@@ -37,15 +37,15 @@ def compare_bayes(path: Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame [field, cells, max_abs_diff, max_rel_diff, tolerance, agrees, reason]
-        ``max_rel_diff`` is relative to the largest absolute value of a quantity. Fields of sampled or gridded results
-        are not compared here, with the reason; every numeric cell is in tests/test_bayes_oracles.py.
+        ``max_rel_diff`` is relative to the largest absolute value of a quantity. Sampled or gridded results are not
+        compared here (``reason`` says why); tests/test_bayes_oracles.py compares every numeric cell.
     """
     data = json.loads(path.read_text(encoding="utf-8"))
     if "exact" in data:
         return pd.DataFrame(_network(data), columns=COLUMNS)
     compared = [row for name, part in data.items() if name != "meta" for row in _comparison(part)]
     rows = pd.DataFrame(compared, columns=COLUMNS)
-    # One row a pair of priors, over all data sets and quantities: these are too many for a page.
+    # One row per pair of priors, over all data sets and quantities, which are too many for a page.
     largest = {"cells": "sum", "agrees": "all", "reason": "first"} | dict.fromkeys(COLUMNS[2:5], "max")
     found = rows.groupby("field", sort=False, as_index=False).agg(largest)[COLUMNS]
     left_out = pd.DataFrame([_left_out("bayesmeta", GRID)], columns=COLUMNS)

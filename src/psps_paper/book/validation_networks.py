@@ -21,7 +21,7 @@ TOLERANCE = 1e-8
 TOLERANCE_LIKELIHOOD = 1e-5
 # Differences of two estimates, and sums over all designs.
 TOLERANCE_EVIDENCE = 1e-6
-# Zero is only met up to rounding: differences below this do not count.
+# Zero is reached only up to rounding, so smaller differences do not count.
 ZERO = 1e-12
 # Small numbers that are not rounding error.
 RELATIVE_ONLY = {"pval_Q"}
@@ -45,15 +45,15 @@ def compare_with_oracle(path: str | Path) -> pd.DataFrame:
     Parameters
     ----------
     path : str or Path
-        A JSON file of ``tests/oracles`` on networks: by netmeta (with ``input``), or
-        ``*_gls.json`` by metafor, whose data are in the file without ``_gls`` beside it.
+        A JSON file on networks in ``tests/oracles``: by netmeta (with ``input``), or
+        ``*_gls.json`` by metafor, whose data are in the file of the same name without ``_gls``.
 
     Returns
     -------
     DataFrame [field, cells, max_abs_diff, max_rel_diff, tolerance, agrees, reason]
-        One row a field, in the order of the file. ``agrees``: every cell differs by at most the
-        tolerance, relative to the reference, or by at most 1e-12. Cells count as compared where
-        both sides have none, as node-splits of a tree. Fields that are not compared have 0 cells,
+        One row per field, in the order of the file. ``agrees``: every cell differs by at most the
+        tolerance, relative to the reference, or by at most 1e-12. Cells missing on both sides
+        count as compared, such as node-splits of a tree. Fields that are not compared have 0 cells,
         NaN differences, ``agrees`` missing and a reason.
 
     Raises
@@ -61,7 +61,7 @@ def compare_with_oracle(path: str | Path) -> pd.DataFrame:
     KeyError
         The file has a field that is neither compared nor listed as not compared.
     ValueError
-        A field has another shape than ours, or other missing cells.
+        A field has a different shape from ours, or different missing cells.
     """
     path = Path(path)
     reference = json.loads(path.read_text(encoding="utf-8"))
@@ -104,7 +104,7 @@ def _compare(field: str, value: object, ours: dict[str, tuple[object, float]]) -
     known = ~np.isnan(expected)
     cells, expected, difference = expected.size, expected[known], np.abs(got - expected)[known]
     zero = 0.0 if field in RELATIVE_ONLY else ZERO
-    # Where a difference of zero would be more than the tolerance a relative one says nothing.
+    # Where the reference is zero up to rounding, a relative difference is meaningless.
     sizeable = np.abs(expected) > zero / tolerance
     relative = difference[sizeable] / np.abs(expected[sizeable])
     agrees = (difference <= np.maximum(zero, tolerance * np.abs(expected))).all()
@@ -125,10 +125,10 @@ def _netmeta_contrasts(reference: dict) -> pd.DataFrame:
 
 
 def _network(reference: dict) -> Iterator[tuple[str, tuple[object, float]]]:
-    """Our value and tolerance of each field of a netmeta file."""
+    """Yield our value and tolerance for each field of a netmeta file."""
     labels = reference["trts"]
     # R sorts labels by locale, Python by code point, and ties between shortest paths follow that
-    # order; with numbers in front both sort alike. Nothing else depends on labels.
+    # order; with numbers in front both sort in the same way. Nothing else depends on labels.
     number = {name: f"{k:03d}" for k, name in enumerate(labels)}
     contrasts = _netmeta_contrasts(reference).replace({"treat1": number, "treat2": number})
     fit = fit_network(contrasts, reference["meta"]["method_tau"])
@@ -211,7 +211,7 @@ def _evidence(reference: dict, fit: NetworkFit, number: dict[str, str]) -> Itera
 
 
 def _both_directions(evidence: pd.DataFrame) -> pd.DataFrame:
-    """Each comparison in both directions, indexed by treat1 and treat2."""
+    """Return each comparison in both directions, indexed by treat1 and treat2."""
     signed = ["te", "direct_te", "indirect_te", "difference", "z"]
     other = evidence.rename(columns={"treat1": "treat2", "treat2": "treat1"})
     other[signed] = -other[signed]
@@ -219,7 +219,7 @@ def _both_directions(evidence: pd.DataFrame) -> pd.DataFrame:
 
 
 def _likelihood(reference: dict, contrasts: pd.DataFrame) -> Iterator[tuple[str, tuple[object, float]]]:
-    """Our value and tolerance of each field of a metafor file."""
+    """Yield our value and tolerance for each field of a metafor file."""
     for method in ("REML", "ML"):
         fit = fit_network(contrasts, method)
         base, others = reference["reference"], reference["treatments"]
@@ -231,7 +231,7 @@ def _likelihood(reference: dict, contrasts: pd.DataFrame) -> Iterator[tuple[str,
 
 
 def _reml_constant(fit: NetworkFit) -> float:
-    """log|X'X| / 2, which metafor adds, X in contrasts with each study's first arm as baseline."""
+    """Compute log|X'X| / 2, which metafor adds; X is in contrasts with each study's first arm as baseline."""
     design, _ = rows_of(fit)
     first_arm = np.full(len(design.studies), len(fit.treatments))
     np.minimum.at(first_arm, design.study, np.minimum(design.treat1, design.treat2))

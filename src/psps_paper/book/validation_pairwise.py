@@ -1,4 +1,4 @@
-"""Effects and pairwise meta-analysis against the reference results of R."""
+"""Compare effects and pairwise meta-analyses with reference results from R."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pandas as pd
 from psps_paper.effects import mean_sd_from_quantiles, smd
 from psps_paper.pairwise import egger_test, meta_analysis, robust_meta_analysis, three_level
 
-# Closed formulas: nothing but rounding may differ.
+# Closed formulas may differ by rounding only.
 CLOSED = 1e-8
 # Likelihoods are maximised by iteration; R stops at a relative change near this.
 ITERATIVE = 1e-5
@@ -27,7 +27,7 @@ SMD_CONVENTIONS = {
     "smd_meta_cohen": {"correction": "none", "variance": "unbiased"},
 }
 
-# Fields of the three files that hold no result, with the reason.
+# Fields of the three files that are not results, with the reason.
 NOT_COMPARED = {
     "pairwise_normand1999": {
         "meta": "source, call and versions",
@@ -45,7 +45,7 @@ NOT_COMPARED = {
 
 
 def compare_pairwise_with_oracles(folder: str | Path) -> pd.DataFrame:
-    """Largest differences from the reference results, one row per field.
+    """Find the largest differences from the reference results, one row per field.
 
     Parameters
     ----------
@@ -55,9 +55,9 @@ def compare_pairwise_with_oracles(folder: str | Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame [oracle, field, max_abs_diff, max_rel_diff, tolerance]
-        ``max_rel_diff`` is relative to the field's largest absolute value and agrees where it is at
-        most ``tolerance``. A field "..., at its tau2" was computed with the reference's tau2 fixed,
-        which separates the pooling from the search for tau2.
+        ``max_rel_diff`` is relative to the field's largest absolute value; a field agrees if it is at
+        most ``tolerance``. A field "..., at its tau2" was computed with tau2 fixed at the reference
+        value, which separates the pooling from the search for tau2.
     """
     rows = []
     for name, compute in COMPARISONS.items():
@@ -105,7 +105,7 @@ def _normand(oracle: dict) -> Iterator[Field]:
 
 
 def _rma(te, se, tau2, name: str, tolerance: float, suffix: str) -> Iterator[Field]:
-    # metafor's prediction interval takes the normal quantile unless Hartung-Knapp is on.
+    # metafor's prediction interval uses the normal quantile unless Hartung-Knapp is on.
     fit = meta_analysis(te, se, tau2, prediction_df="normal")
     hartung_knapp = meta_analysis(te, se, tau2, hartung_knapp=True)
     values = {

@@ -1,4 +1,4 @@
-"""Tables and texts that chapters show and that belong to no single method."""
+"""Tables and texts of verdicts, numbers and checklists for chapters."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from psps_paper.tables.load import data_folder
 
 
 def verdict_texts(checked: pd.DataFrame) -> dict[str, str]:
-    """Numbers of statements as text for prose, a number at several places counted once.
+    """Count statements for prose; a number printed in several places counts once.
 
     Returns
     -------
     dict
-        ``n_results`` distinct results, ``n_reproduces`` and so on of them; ``n_statements`` with methods and details,
-        and ``n_places`` places that print them.
+        ``n_results``, the distinct results; ``n_reproduces`` and so on, their verdicts; ``n_statements``, which also
+        counts methods and details; and ``n_places``, the places that print them.
     """
     distinct = statements(checked)
     results = distinct.loc[distinct["weight"] == "result", "verdict"]
@@ -30,8 +30,10 @@ def verdict_texts(checked: pd.DataFrame) -> dict[str, str]:
 
 
 def verdict_counts(checked: pd.DataFrame, by: str) -> pd.DataFrame:
-    """Distinct statements and their verdicts with totals, ``by`` "weight" or, results alone, by what they were checked
-    "against"."""
+    """Count distinct statements by verdict, with totals.
+
+    ``by`` is "weight" or, for results alone, "against" (what they were checked against).
+    """
     distinct = statements(checked)
     rows, first = {"weight": (WEIGHTS, "weight"), "against": (AGAINST, "results checked against")}[by]
     distinct = distinct if by == "weight" else distinct[distinct["weight"] == "result"]
@@ -45,13 +47,12 @@ def verdict_counts(checked: pd.DataFrame, by: str) -> pd.DataFrame:
 
 
 def number_texts(numbers: pd.DataFrame) -> dict[str, str]:
-    """Count of all numbers of the article and of those that a statement registers, as text: ``n_numbers`` and
-    ``n_registered``."""
+    """Count all numbers of the article and those in registered statements: ``n_numbers`` and ``n_registered``."""
     return {"n_numbers": str(len(numbers)), "n_registered": str(int(numbers["claims"].notna().sum()))}
 
 
 def numbers_by_reason(numbers: pd.DataFrame) -> pd.DataFrame:
-    """Numbers of the article by what they are: registered, or the reason why they state nothing, with examples."""
+    """Count the numbers of the article: registered, or by the reason why they state nothing, with examples."""
     kind = numbers["excluded"].fillna("registered")
     groups = numbers["token"].groupby(kind)
     table = pd.DataFrame(
@@ -61,25 +62,23 @@ def numbers_by_reason(numbers: pd.DataFrame) -> pd.DataFrame:
 
 
 def page_title(stem: str) -> str:
-    """Title of a chapter, the heading at its top; where there are no chapters beside the data, its file's name in
-    words."""
+    """Return the title of a chapter, its top heading; without chapters next to the data, its file name in words."""
     path = data_folder().parent / "book" / f"{stem}.ipynb"
     found = re.search(r'"# (.+?)(?:\\n)?"', path.read_text(encoding="utf-8")[:4000]) if path.exists() else None
     return found.group(1) if found else stem.replace("_", " ").capitalize()
 
 
 def rules_table(rules: pd.DataFrame) -> pd.DataFrame:
-    """The table ``certainty_rules`` as readers see it: without the conditions' code, each threshold to at most two
-    decimals."""
+    """Tabulate ``certainty_rules`` for readers, without the code of conditions and with at most two decimals."""
     return rules.drop(columns=["condition", "condition_label"]).assign(
         threshold=["" if pd.isna(value) else f"{round(value, 2):g}" for value in rules["threshold"]],
     )
 
 
 def status_table(checked: pd.DataFrame, *, anchors: bool = True) -> pd.DataFrame:
-    """Statements with their verdicts, each linked to its rows on the chapters that mirror its places.
+    """Tabulate statements with their verdicts, each linked to its rows in the chapters that mirror its places.
 
-    ``anchors`` gives each row the anchor ``status-<id>`` and marks its printed number; for one table of a page only.
+    ``anchors`` gives each row the anchor ``status-<id>`` and marks its printed number; use it for one table per page.
     """
     distinct = statements(checked)
     table = claims_table(distinct)
@@ -96,7 +95,7 @@ def status_table(checked: pd.DataFrame, *, anchors: bool = True) -> pd.DataFrame
 
 
 def status_data(checked: pd.DataFrame) -> pd.DataFrame:
-    """What :func:`status_table` shows, as data: one thing in each column.
+    """Return the content of :func:`status_table` as data, with one variable per column.
 
     Returns
     -------
@@ -124,7 +123,7 @@ def status_data(checked: pd.DataFrame) -> pd.DataFrame:
 
 
 def linked_checklist(checklists: pd.DataFrame) -> pd.DataFrame:
-    """Checklist items with a link to the place that meets each, and the words that stand there."""
+    """Tabulate checklist items, each with a link to the place that meets it and the words found there."""
     links = [
         Html(
             f'<a href="{row.chapter}.html{f"#{row.anchor}" if isinstance(row.anchor, str) else ""}">'

@@ -133,7 +133,7 @@ def repeated_cells(tables: Tables) -> Iterator[Disagreement]:
             )
         elif link["claim"] in claims.index:
             claim = claims.loc[link["claim"]]
-            for column, printed in _repeated(table, link["column"], claim).items():
+            for column, printed in _expected_cells(table, link["column"], claim).items():
                 if table.at[rows[0], column] != printed:
                     yield _at(
                         tables,
@@ -150,7 +150,7 @@ def repeated_cells(tables: Tables) -> Iterator[Disagreement]:
                 )
 
 
-def _repeated(table: pd.DataFrame, column: str, claim: pd.Series) -> dict[str, object]:
+def _expected_cells(table: pd.DataFrame, column: str, claim: pd.Series) -> dict[str, object]:
     """Return what the cells of a row must hold if ``column`` repeats a statement."""
     if not pd.api.types.is_numeric_dtype(table[column]):
         return {column: f"{number(claim['value'], claim['decimals'])} {claim['unit']}"}
@@ -338,7 +338,7 @@ def entered_twice(tables: Tables) -> Iterator[Disagreement]:
             if ("sample_sizes", str(ref), column) not in entries:
                 yield _at(tables, "sample_sizes", row, column, "a second entry in second_entries.csv")
     facts = tables["study_facts"]
-    driving = facts["fact"].isin(_driving(tables)) | (
+    driving = facts["fact"].isin(_facts_behind_results(tables)) | (
         facts["field"].str.endswith(MEASURED) & (facts["chosen"] == "yes") & facts["number"].notna()
     )
     for row in facts.index[driving]:
@@ -346,7 +346,7 @@ def entered_twice(tables: Tables) -> Iterator[Disagreement]:
             yield _at(tables, "study_facts", row, "number", "a second entry in second_entries.csv")
 
 
-def _driving(tables: Tables) -> set[str]:
+def _facts_behind_results(tables: Tables) -> set[str]:
     """Return the facts used to count responders and to convert effects."""
     counts = tables["responder_counts"]
     named = {name for column in COUNT_COLUMNS for name in counts[column].dropna()}
@@ -426,12 +426,12 @@ def percentages_of_responders(tables: Tables) -> Iterator[Disagreement]:
         _numbers(tables, field) for field in ("responders_total", "n_randomised", "responders_percent")
     )
     for row, count in _numbers(tables, "responders_n").iterrows():
-        printed = _alike(percents, count, ["arm", "time", "outcome"])["number"]
-        people = list(_alike(totals, count, ["arm", "time", "outcome"])["number"])
+        printed = _matching_facts(percents, count, ["arm", "time", "outcome"])["number"]
+        people = list(_matching_facts(totals, count, ["arm", "time", "outcome"])["number"])
         if not people:
             people = [
                 n
-                for most in _alike(randomised, count, ["arm"])["number"]
+                for most in _matching_facts(randomised, count, ["arm"])["number"]
                 for n in range(max(int(count["number"]), 1), int(most) + 1)
             ]
         shares = [100 * count["number"] / n for n in people]
@@ -440,7 +440,7 @@ def percentages_of_responders(tables: Tables) -> Iterator[Disagreement]:
             yield _at(tables, "study_facts", row, "number", expected)
 
 
-def _alike(facts: pd.DataFrame, row: pd.Series, columns: list[str]) -> pd.DataFrame:
+def _matching_facts(facts: pd.DataFrame, row: pd.Series, columns: list[str]) -> pd.DataFrame:
     """Select the facts of the same study that agree with a row in these columns."""
     same = ["study", *columns]
     return facts[(facts[same].fillna("") == row[same].fillna("")).all(axis=1)]

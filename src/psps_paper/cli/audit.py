@@ -58,7 +58,7 @@ def _audit(options: argparse.Namespace) -> int:
     read: list[tuple[str, Audit | str]] = []
     for file in options.files:
         try:
-            read.append((file, _one(file, options)))
+            read.append((file, _audit_input(file, options)))
         except ValueError as error:  # the other files are still checked
             read.append((file, _with_path(file, str(error))))
     found = [one for _, one in read if isinstance(one, Audit)]
@@ -83,7 +83,7 @@ def _with_path(file: str, fault: str) -> str:
     return f"{file}: {fault}"
 
 
-def _one(file: str, options: argparse.Namespace) -> Audit:
+def _audit_input(file: str, options: argparse.Namespace) -> Audit:
     if file == "-":
         return audit(
             sys.stdin.read() + "\n",

@@ -1,4 +1,4 @@
-"""Conclusions: how robust they are, how certain, and how far an estimate may move before one changes."""
+"""Robustness and certainty of conclusions, and threshold analysis."""
 
 from psps_paper.conclusions.threshold import threshold_analysis
 

@@ -1,8 +1,8 @@
-"""A review that lives: import of trial-level data, what an update changes, exports, new reviews."""
+"""Living reviews: import of trial-level data, changes by an update, exports, new reviews."""
 
 
 def __getattr__(name: str):
-    # Commands that only import or export need not load what draws chapters.
+    # Loading the chapter code only on demand keeps commands that just import or export fast.
     if name == "open_review":
         from psps_paper.living.review import open_review
 

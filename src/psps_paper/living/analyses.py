@@ -21,15 +21,15 @@ FINDINGS = ["treatment", "studies", "effect", "risk with reference", "risk with 
 def subgroup_rows(
     fit: NetworkFit, groups: pd.Series, reference: str, number: Number, order: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """The network fitted again to each group of studies: DataFrame [subgroup, studies, treatment, estimate, tau²].
+    """Refit the network within each group of studies: DataFrame [subgroup, studies, treatment, estimate, tau²].
 
-    Treatments that a group's studies do not connect with the reference stand in a row that says so.
+    Treatments that a group's studies do not connect to the reference are listed in a row of their own.
 
     Parameters
     ----------
     groups : Series by study
     number : callable
-        Writes an effect.
+        Formats an effect.
     order : sequence of str, optional
         Every treatment, in the order of the rows of a subgroup; by default as in the fit.
     """
@@ -54,12 +54,13 @@ def subgroup_rows(
 
 
 def regression_row(fit: NetworkFit, moderator: pd.Series, reference: str, number: Number) -> pd.DataFrame:
-    """Network meta-regression on one number of the studies, one slope for all treatments against the reference.
+    """Run a network meta-regression on one study-level number, with one slope for all treatments against the reference.
 
     Parameters
     ----------
     moderator : Series by study
-        Its name is shown; studies without a value are left out, and what the others do not connect with the reference.
+        Its name is shown. Studies without a value are left out, and so are treatments that the remaining studies do
+        not connect to the reference.
 
     Returns
     -------
@@ -77,7 +78,7 @@ def regression_row(fit: NetworkFit, moderator: pd.Series, reference: str, number
     if fit.correlation and labels != rows["study"].tolist():
         row = [str(moderator.name), str(len(used)), "not offered for correlated estimates of one study", "", ""]
         return pd.DataFrame([row], columns=REGRESSION)
-    # As in the fit, each estimate of a comparison counts as a study; its values are those of the study
+    # As in the fit, each estimate of a comparison counts as a study and takes the moderator value of its study
     of_label = pd.Series(rows["study"].map(moderator).to_numpy(), index=labels)
     of_label = of_label[~of_label.index.duplicated()]
     tau2 = _estimator(fit)
@@ -87,14 +88,14 @@ def regression_row(fit: NetworkFit, moderator: pd.Series, reference: str, number
     slope = result.coefficients.iloc[-1]
     half = (fit.upper.iat[0, 1] - fit.lower.iat[0, 1]) / (2 * fit.se.iat[0, 1])
     low, high = slope["estimate"] - half * slope["se"], slope["estimate"] + half * slope["se"]
-    p = 2 * _tail(abs(slope["estimate"] / slope["se"]))
+    p = 2 * _two_sided_p(abs(slope["estimate"] / slope["se"]))
     shown = f"{number(slope['estimate'])} ({number(low)} to {number(high)})"
     row = [str(moderator.name), str(len(used)), shown, p_value(p), plain_number(result.tau2, 3)]
     return pd.DataFrame([row], columns=REGRESSION)
 
 
 def own_labels(rows: pd.DataFrame) -> list[str]:
-    """Labels of the studies, one of its own for each further estimate of one comparison."""
+    """Label the studies, giving each further estimate of the same comparison its own label."""
     taken = set(rows["study"])
     seen: set[tuple] = set()
     labels = []
@@ -109,7 +110,7 @@ def own_labels(rows: pd.DataFrame) -> list[str]:
     return labels
 
 
-def _tail(z: float) -> float:
+def _two_sided_p(z: float) -> float:
     from scipy.special import ndtr
 
     return float(ndtr(-z))
@@ -122,7 +123,7 @@ def _estimator(fit: NetworkFit) -> str | float:
 def certainty_rows(
     fit: NetworkFit, reference: str, studies: pd.DataFrame | None, rules: Rules, order: list[str]
 ) -> pd.DataFrame:
-    """Judgements side by side: DataFrame [treatment, certainty, each domain], in the given order of treatments."""
+    """Tabulate judgements by treatment, in the given order: DataFrame [treatment, certainty, each domain]."""
     judged = judgements(fit, reference, studies, rules)
     table = judged.pivot(index="treatment", columns="domain", values="judgement")[list(DOMAINS)]
     table.insert(0, "certainty", [rating(row) for _, row in table.iterrows()])
@@ -138,12 +139,12 @@ def findings_rows(
     number: Number,
     risk: tuple[str, float] | None,
 ) -> pd.DataFrame:
-    """Summary of findings: each treatment against the reference with effect, absolute risk, certainty and why.
+    """Summarise the findings: each treatment against the reference, with effect, absolute risk, certainty and reasons.
 
     Parameters
     ----------
     risk : (measure, risk with the reference) or None
-        For absolute risks in 1000 people; without it those columns are left out.
+        For absolute risks per 1000 people; without it those columns are left out.
 
     Returns
     -------
@@ -181,13 +182,13 @@ def findings_rows(
 
 
 def rob_shares(judged: pd.DataFrame, column: str, label: str) -> pd.DataFrame:
-    """Share of studies by judgement: DataFrame [domain, judgement, percent]."""
+    """Compute the percentage of studies by judgement: DataFrame [domain, judgement, percent]."""
     shares = 100 * judged[column].replace("", "unknown").value_counts(normalize=True)
     return pd.DataFrame({"domain": label, "judgement": shares.index, "percent": shares.to_numpy()})
 
 
 def important_of(entry: dict, *, ratio: bool) -> float | None:
-    """The smallest important te that an outcome declares; of a ratio its logarithm."""
+    """Return the smallest important te that an outcome declares, as a logarithm if the measure is a ratio."""
     if "important" not in entry:
         return None
     return float(np.log(entry["important"])) if ratio else float(entry["important"])

@@ -1,4 +1,4 @@
-"""From arms in any layout to contrasts."""
+"""Convert arms in any layout to contrasts."""
 
 from __future__ import annotations
 
@@ -38,24 +38,24 @@ WANTED = {
 
 
 def from_arms(cells: pd.DataFrame, reading: Reading) -> Estimates:
-    """Contrasts of each pair of arms of a study, from rows that hold arms."""
+    """Compute the contrast of each pair of arms of a study, from rows that hold arms."""
     outcome, log = reading.outcome, reading.log
     measure = outcome["measure"]
     _check_columns(reading)
     if reading.layout.format == REVMAN_5:
         cells = revman_5_arms(cells, reading)
-    long = _long(cells, reading)
+    long = _one_row_per_arm(cells, reading)
     if measure == "IRR" and "time" not in {name.rstrip("0123456789") for name in reading.options.mapping}:
         _check_follow_up(long, cells, reading)
     unit = "rows" if reading.layout.shape == "long" else "arms"
-    # Whole rows that were set aside count once; in a wide file all else counts by arms
+    # A row set aside as a whole counts once; otherwise a wide file is counted in arms
     n_read = len(long) + len(log.listed)
-    long = _without_repeats(long, cells, reading)
+    long = _without_repeated_arms(long, cells, reading)
     if "mean" in WANTED[measure]:
         long = _convert_errors(long, log)
         long = _convert_quantiles(long, reading)
         long = _impute(long, reading)
-    long = _beside_others(long, log)
+    long = _with_other_arms(long, log)
     if long.empty:
         contrasts = pd.DataFrame(columns=[*CONTRAST_COLUMNS, "rows"])
         return Estimates(contrasts, pd.DataFrame(columns=ARM_COLUMNS), n_read, unit)
@@ -66,28 +66,28 @@ def from_arms(cells: pd.DataFrame, reading: Reading) -> Estimates:
         log.set_aside(long["rows"][row], study, f"{treatment}: {reason}")
     used = long[~long.index.isin(excluded["row"])]
     contrasts["rows"] = _rows_behind(contrasts, used)
-    _say_added(used, measure, outcome, log)
-    log.say(f"{measure} of each pair of arms of a study, treat1 minus treat2{_how_computed(outcome)}")
+    _log_corrections(used, measure, outcome, log)
+    log.record(f"{measure} of each pair of arms of a study, treat1 minus treat2{_how_computed(outcome)}")
     if outcome["scale_desirable"] != outcome["te_desirable"]:
         contrasts["te"] = -contrasts["te"]
-        log.say(
+        log.record(
             f"the sign of te was turned, because {outcome['scale_desirable']} values of the scale are desirable "
-            f"and outcomes.csv wants {outcome['te_desirable']} te to favour the first-named treatment"
+            f"and outcomes.csv requires that {outcome['te_desirable']} te favours the first-named treatment"
         )
-    return Estimates(contrasts, _as_used(used, outcome["outcome"]), n_read, unit)
+    return Estimates(contrasts, _with_all_columns(used, outcome["outcome"]), n_read, unit)
 
 
 def _check_columns(reading: Reading) -> None:
-    """Refuse a measure that arms do not give, and columns that do not hold what it needs."""
+    """Refuse a measure that cannot be computed from arms, and columns that do not provide what it needs."""
     measure, layout = reading.outcome["measure"], reading.layout
     if measure not in WANTED:
         raise TableError(
-            f"{reading.file}: outcome {reading.outcome['outcome']} is measured as {measure}, and arms give"
+            f"{reading.file}: outcome {reading.outcome['outcome']} is measured as {measure}, but arms only give"
             f" {', '.join(WANTED)}; import contrasts"
         )
     if measure == "IRR" and not all("time" in part for part in layout.arms.values() or [layout.columns]):
         raise TableError(
-            f"{reading.file}: no column holds the person-time of each arm, which {measure} needs; name it with --map"
+            f"{reading.file}: no column holds the person-time of each arm, which {measure} requires; name it with --map"
             " time=COLUMN"
         )
     sds = [part["sd"] for part in (layout.columns, *layout.arms.values()) if "sd" in part]
@@ -97,8 +97,8 @@ def _check_columns(reading: Reading) -> None:
         )
 
 
-def _beside_others(long: pd.DataFrame, log: ImportLog) -> pd.DataFrame:
-    """Arms whose study has another one in the file."""
+def _with_other_arms(long: pd.DataFrame, log: ImportLog) -> pd.DataFrame:
+    """Keep the arms whose study has another arm in the file, and set the others aside."""
     arms_of = Counter(long["study"])
     alone = np.array([arms_of[study] < 2 for study in long["study"]], bool)
     for rows, study, treatment in long.loc[alone, ["rows", "study", "treatment"]].to_numpy(object):
@@ -107,7 +107,7 @@ def _beside_others(long: pd.DataFrame, log: ImportLog) -> pd.DataFrame:
 
 
 def _rows_behind(contrasts: pd.DataFrame, used: pd.DataFrame) -> list[str]:
-    """Rows of the file that hold the two arms of each contrast."""
+    """List the rows of the file that hold the two arms of each contrast."""
     rows_of = {
         (study, treatment): rows
         for study, treatment, rows in zip(used["study"], used["treatment"], used["rows"], strict=True)
@@ -124,15 +124,15 @@ def _how_computed(outcome: pd.Series) -> str:
     return ", on the log scale" if outcome["measure"] in LOG_MEASURES else ""
 
 
-def _as_used(used: pd.DataFrame, outcome: str) -> pd.DataFrame:
-    """Arms with all columns of ``arms.csv``."""
+def _with_all_columns(used: pd.DataFrame, outcome: str) -> pd.DataFrame:
+    """Give the arms all columns of ``arms.csv``."""
     given = {name: used[name].array for name in ARM_COLUMNS if name in used.columns}
     unknown = dict.fromkeys(("n", "mean", "sd", "events", "time"), np.nan)
     return pd.DataFrame(unknown | {"outcome": outcome} | given)[ARM_COLUMNS]
 
 
 def _check_follow_up(long: pd.DataFrame, cells: pd.DataFrame, reading: Reading) -> None:
-    """Refuse a column named time that is the same in all arms of a study of unequal size: years of each person."""
+    """Refuse a time column that is equal in arms of unequal size: it is probably the follow-up of each person."""
     layout, reader = reading.layout, reading.cells
     parts = list(layout.arms.values()) or [layout.columns]
     column = parts[0]["time"]
@@ -146,12 +146,12 @@ def _check_follow_up(long: pd.DataFrame, cells: pd.DataFrame, reading: Reading) 
             raise TableError(
                 f"{reading.file}: column {column!r} is {arms['time'].iloc[0]:g} in all arms of study {study!r}, whose"
                 " sizes differ, so it may be the follow-up of each person; multiply it by the number of people, or,"
-                f" where it is person-time, say --map 'time{'1' if layout.arms else ''}={column}'"
+                f" if it is person-time, use --map 'time{'1' if layout.arms else ''}={column}'"
             )
 
 
 def _check_sizes(long: pd.DataFrame, file: str) -> None:
-    """Refuse what would give more contrasts than are held, before they are computed."""
+    """Refuse arms that would give more contrasts than the limit, before computing them."""
     sizes = long["study"].value_counts()
     pairs = sizes * (sizes - 1) // 2
     if pairs.iloc[0] > MAX_ESTIMATES:
@@ -164,7 +164,7 @@ def _check_sizes(long: pd.DataFrame, file: str) -> None:
 
 
 def _effects(long: pd.DataFrame, measure: str, outcome, file: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Contrasts of arms, and the arms that give none: DataFrame [row, study, treatment, reason]."""
+    """Compute the contrasts of arms, and list the arms that give none: DataFrame [row, study, treatment, reason]."""
     increment = float(outcome["increment"])
     try:
         if measure in ("SMD", "MD", "OR", "RD"):
@@ -196,15 +196,15 @@ def _effects(long: pd.DataFrame, measure: str, outcome, file: str) -> tuple[pd.D
     return table.to_frame().copy(), pd.DataFrame(out, columns=["row", "study", "treatment", "reason"])
 
 
-def _say_added(used: pd.DataFrame, measure: str, outcome: pd.Series, log: ImportLog) -> None:
-    """Say which studies got a continuity correction, and how much."""
+def _log_corrections(used: pd.DataFrame, measure: str, outcome: pd.Series, log: ImportLog) -> None:
+    """Log which studies received a continuity correction, and its size."""
     if measure not in ("OR", "RR", "RD", "IRR") or outcome["continuity"] == "none":
         return
     empty = used["events"].eq(0) | (used["events"].eq(used["n"]) if "n" in used else False)
     studies = used["study"] if outcome["continuity"] == "all" else used.loc[empty, "study"]
     if len(studies):
         what = "for its variance only" if measure == "RD" else "before its logarithm is taken"
-        log.say(
+        log.record(
             f"{float(outcome['increment']):g} was added to each cell of studies"
             f" {'' if outcome['continuity'] == 'all' else 'with an empty cell '}({outcome['continuity']} in"
             f" outcomes.csv), {what}: {_some_rows(list(dict.fromkeys(studies)))}"
@@ -212,27 +212,29 @@ def _say_added(used: pd.DataFrame, measure: str, outcome: pd.Series, log: Import
 
 
 def _convert_errors(long: pd.DataFrame, log: ImportLog) -> pd.DataFrame:
-    """SD from the standard error of a mean, where no SD is reported."""
+    """Compute the SD from the standard error of the mean where no SD is reported."""
     if "se" not in long:
         return long
     from_error = long["sd"].isna() & long["se"].notna() & long["n"].notna()
     both = long["sd"].notna() & long["se"].notna() & ((long["se"] * np.sqrt(long["n"]) / long["sd"]).sub(1).abs() > 0.1)
     if from_error.any():
-        log.say(
+        log.record(
             "SD from the standard error of the mean (SE times the root of n): row "
             + _some_rows(list(long.index[from_error]))
         )
     if both.any():
-        log.say(
-            "SD was read where SD and standard error do not agree (SE times the root of n): row "
+        log.record(
+            "the SD was used where it does not match the standard error (SE times the root of n): row "
             + _some_rows(list(long.index[both]))
         )
     return long.assign(sd=long["sd"].where(~from_error, long["se"] * np.sqrt(long["n"]))).drop(columns="se")
 
 
 def _suspected_errors(arms: pd.DataFrame) -> list[str]:
-    """Notes on studies whose SDs are so small beside the others', and so like them after multiplying by the root of n,
-    that they may be SEs."""
+    """List notes on studies whose SDs may be standard errors.
+
+    Such SDs are far smaller than those of the other studies, and similar to them when multiplied by the root of n.
+    """
     known = arms[arms["sd"].notna() & arms["n"].notna()]
     if known["study"].nunique() < 2:
         return []
@@ -248,14 +250,14 @@ def _suspected_errors(arms: pd.DataFrame) -> list[str]:
             values, rest = (", ".join(f"{value:g}" for value in known.loc[part, "sd"][:4]) for part in (mine, ~mine))
             beside = _some_rows(list(dict.fromkeys(study[~mine]))[:3])
             notes.append(
-                f"the SDs of {name} ({values}) are about 1/{np.exp(gap):.0f} of those of {beside} ({rest}), and may be"
-                " standard errors: if so, give them in a column se"
+                f"the SDs of {name} ({values}) are about 1/{np.exp(gap):.0f} of those of {beside} ({rest}) and may be"
+                " standard errors; if so, give them in a column se"
             )
     return notes[:20]
 
 
-def _long(cells: pd.DataFrame, reading: Reading) -> pd.DataFrame:
-    """One row an arm: DataFrame [study, treatment, the numbers that the measure wants, rows]."""
+def _one_row_per_arm(cells: pd.DataFrame, reading: Reading) -> pd.DataFrame:
+    """Reshape to one row per arm: DataFrame [study, treatment, the numbers that the measure needs, rows]."""
     layout, reader, options = reading.layout, reading.cells, reading.options
     wanted = WANTED[reading.outcome["measure"]]
     rows, index = [], []
@@ -295,8 +297,8 @@ def _long(cells: pd.DataFrame, reading: Reading) -> pd.DataFrame:
     return table.astype({name: float for name in names if name in ARM_NUMBERS})
 
 
-def _without_repeats(long: pd.DataFrame, cells: pd.DataFrame, reading: Reading) -> pd.DataFrame:
-    """One row an arm: pairs of arms repeat the arms of a multi-arm study."""
+def _without_repeated_arms(long: pd.DataFrame, cells: pd.DataFrame, reading: Reading) -> pd.DataFrame:
+    """Keep one row per arm: files of pairs of arms repeat the arms of a multi-arm study."""
     if not long.duplicated(["study", "treatment"]).any():
         return long
     keep = []
@@ -349,17 +351,17 @@ def _convert_quantiles(long: pd.DataFrame, reading: Reading) -> pd.DataFrame:
             mean, sd = mean_sd_from_quantiles(arm["n"], arm["median"], **given)
         except ValueError as error:
             raise TableError(f"{reading.file}, row {label}, {str(error).removeprefix('input, row 0, ')}") from None
-        # A mean that is reported goes before one that is estimated
+        # A reported mean takes precedence over an estimated one
         if pd.isna(arm["mean"]):
             long.loc[label, "mean"] = float(mean)
         if pd.isna(arm["sd"]) and sd > 0:
             long.loc[label, "sd"] = float(sd)
         (flat if pd.isna(arm["sd"]) and not sd > 0 else done).append(f"{label} ({arm['study']}, {arm['treatment']})")
     if done:
-        reading.log.say("mean and SD from the median with quartiles or range (Wan 2014): row " + "; ".join(done))
+        reading.log.record("mean and SD from the median with quartiles or range (Wan 2014): row " + "; ".join(done))
     if flat:
-        reading.log.say(
-            "mean from the median (Wan 2014); quartiles or range without width give an SD of 0, so the SD counts as"
+        reading.log.record(
+            "mean from the median (Wan 2014); quartiles or a range of zero width give an SD of 0, so the SD counts as"
             " missing: row " + "; ".join(flat)
         )
     return long
@@ -369,7 +371,7 @@ def _impute(long: pd.DataFrame, reading: Reading) -> pd.DataFrame:
     missing = long["sd"].isna() & long["mean"].notna() & long["n"].notna()
     if not reading.options.impute or not missing.any():
         return long
-    # Arms without a mean give nothing to complete, and no SD to others that they do not report
+    # Arms without a mean are neither completed nor used as donors of an SD
     imputed = impute_sd(long)
     rules = ["baseline", "mean of other studies"] if reading.options.impute_sd else ["baseline"]
     log = imputed.log[imputed.log["row"].isin(long.index[missing]) & imputed.log["rule"].isin(rules)]
@@ -380,5 +382,7 @@ def _impute(long: pd.DataFrame, reading: Reading) -> pd.DataFrame:
             if entry.rule == "baseline"
             else f"the mean SD of {entry.n_donors} arms of other studies, taken to be on the same scale"
         )
-        reading.log.say(f"SD {entry.sd:.6g} imputed from {source}: row {entry.row} ({entry.study}, {entry.treatment})")
+        reading.log.record(
+            f"SD {entry.sd:.6g} imputed from {source}: row {entry.row} ({entry.study}, {entry.treatment})"
+        )
     return completed

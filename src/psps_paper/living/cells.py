@@ -1,4 +1,4 @@
-"""Single cells of imported files: what counts as missing, what as a number."""
+"""Single cells of imported files: what counts as missing, and what counts as a number."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from psps_paper.tables.errors import TableError
 from psps_paper.tables.workbook import NotText
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", ".", "nr", "not reported", "not available"})
-_CODES = frozenset({-88.0, -99.0, -888.0, -999.0, -9999.0, 9999.0, 99999.0})  # of what is missing, in SPSS and SAS
-_DASH = re.compile("[\u2012\u2013\ufe63\uff0d](?=[0-9.])")  # a minus of another width, in front of a number
+_CODES = frozenset({-88.0, -99.0, -888.0, -999.0, -9999.0, 9999.0, 99999.0})  # codes of missing values in SPSS and SAS
+_DASH = re.compile("[\u2012\u2013\ufe63\uff0d](?=[0-9.])")  # a dash or wide minus in front of a number
 _GROUPED = re.compile("[-+]?[0-9]{1,3}([ \u00a0\u2009\u202f'\u2019][0-9]{3})+([.,][0-9]+)?")  # 1 250 or 1'250.5
 
 
@@ -33,11 +33,11 @@ EXPECTED = {
 }
 
 
-LARGEST = 1e9  # beyond it a number is a slip, and its square would leave the range of a float
+LARGEST = 1e9  # a larger number is a typing error, and powers of it would overflow a float
 
 
 class _Cells:
-    """Reads cells as labels or numbers; an error names file, row, column, value and what was expected."""
+    """Reader of cells as labels or numbers; its errors name file, row, column, value and what was expected."""
 
     def __init__(self, file: str, decimals: Decimals, labels: Mapping[str, str], log: ImportLog):
         self.file, self.decimals, self.labels, self.log = file, decimals, labels, log
@@ -65,7 +65,7 @@ class _Cells:
             self.fail(row, column, cell, "a label")
         if runs_as_formula(cell):
             self.fail(
-                row, column, cell, f"text that is safe in a spreadsheet: it begins with {cell[0]!r}, like a formula"
+                row, column, cell, f"text that is safe in a spreadsheet: it begins with {cell[0]!r}, as formulas do"
             )
         if not treatment:
             return text
@@ -76,7 +76,7 @@ class _Cells:
         return text
 
     def number(self, row: object, column: str, cell: str, kind: str) -> float:
-        """A number, or NaN for a missing one."""
+        """Read a number, or NaN for a missing one."""
         if cell.lower() in MISSING:
             return math.nan
         text = cell if isinstance(cell, NotText) else self._digits(row, column, cell)
@@ -88,19 +88,16 @@ class _Cells:
             value = math.nan
         if math.isnan(value) or not accepted(value):
             undecided = "," in cell and column not in self.decimals.signs
-            hint = "; say --decimal comma, or point if commas stand between thousands" if undecided else ""
+            hint = "; use --decimal comma, or point if commas separate thousands" if undecided else ""
             self.fail(row, column, cell, expected + hint)
         if abs(value) > LARGEST or (kind == "positive" and value < 1 / LARGEST):
-            self.fail(
-                row, column, cell, f"a number of a believable size (at most {LARGEST:,.0f}, at least its inverse)"
-            )
+            self.fail(row, column, cell, f"a number of a plausible size (at most {LARGEST:,.0f}, at least its inverse)")
         if kind == "number" and value in _CODES:
             self.codes.setdefault(f"{value:g} in column {column}", []).append(row)
         return value
 
     def _digits(self, row: object, column: str, cell: str) -> str:
-        """A number's text without what is no part of it: signs without width, other minus signs, blanks between
-        thousands; each is said."""
+        """Clean a number's text of zero-width characters, other minus signs and thousands separators, and note each."""
         text = without_invisible(cell)
         if text != cell:
             self.invisible.setdefault(cell, []).append(row)
@@ -112,23 +109,23 @@ class _Cells:
         self.grouped.setdefault(column, []).append(f"{row} ({minus})")
         return re.sub("[ \u00a0\u2009\u202f'\u2019]", "", minus)
 
-    def said(self) -> list[str]:
-        """What was taken out of labels and numbers."""
+    def conversions(self) -> list[str]:
+        """List what was changed in labels and numbers."""
         grouped = [
             f"blanks or apostrophes were read as separators of thousands: column {column}, row {_some_rows(rows)}"
             for column, rows in self.grouped.items()
         ]
         return grouped + [
             (
-                f"characters without width were left out of {text!a}: row {_some_rows(rows)}"
+                f"zero-width characters were removed from {text!a}: row {_some_rows(rows)}"
                 if without_invisible(text) != text
-                else f"unusual blanks or accents were made plain in {text!a}: row {_some_rows(rows)}"
+                else f"unusual blanks or accents were normalised in {text!a}: row {_some_rows(rows)}"
             )
             for text, rows in self.invisible.items()
         ]
 
     def notes(self) -> list[str]:
-        """What may be no number but the code of a missing one."""
+        """List numbers that may be codes of missing values."""
         return [
             f"{found} may be the code of a missing value (row {_some_rows(rows)}): if it is, leave the cell empty"
             for found, rows in self.codes.items()
@@ -136,12 +133,12 @@ class _Cells:
 
     def _note(self, sentence: str) -> None:
         if sentence not in self.log.conversions:
-            self.log.say(sentence)
+            self.log.record(sentence)
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """A file that is being read: what its columns are, how its cells are read, what was asked, and the log.
+    """A file being read: its columns, how its cells are read, the options, and the log.
 
     Attributes
     ----------
@@ -169,7 +166,7 @@ def _some_rows(rows: list) -> str:
 
 
 def _lines(cells: pd.DataFrame) -> Iterator[tuple[int, dict[str, str]]]:
-    """Rows as (number, column to cell)."""
+    """Yield rows as (number, mapping of column to cell)."""
     columns = list(cells.columns)
     return (
         (row, dict(zip(columns, line, strict=True)))

@@ -1,6 +1,6 @@
-"""Certainty of each comparison with the reference, by rules on the data, and the summary of findings.
+"""Certainty of each comparison with the reference, by rules applied to the data, and the summary of findings.
 
-Domains and their rules follow CINeMA (Nikolakopoulou 2020), shares of the evidence those of Papakonstantinou 2018.
+Domains and rules follow CINeMA (Nikolakopoulou 2020); contributions of studies follow Papakonstantinou 2018.
 """
 
 from __future__ import annotations
@@ -20,23 +20,24 @@ STEPS = ("no concerns", "some concerns", "major concerns")
 NOT_JUDGED = "not judged"
 RATINGS = ("high", "moderate", "low", "very low")
 DOMAINS = ("within-study bias", "reporting bias", "indirectness", "imprecision", "heterogeneity", "incoherence")
-# Mean judgement of the evidence, 1 to 3, at which it is the next one; p below which direct and indirect disagree
+# Mean judgements of the evidence, on a scale from 1 to 3, at which the overall judgement moves up a step
 HALVES = (1.5, 2.5)
-# Share of the evidence that must be judged; the judgement is then of that part
+# Least share of the evidence that must have judgements; the overall judgement is of that part
 MOST = 0.5
+# p below which direct and indirect evidence disagree: some concerns, major concerns
 DISAGREE = (0.10, 0.01)
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What an outcome declares for its judgements.
+    """Settings of an outcome on which its judgements depend.
 
     Attributes
     ----------
     important : float or None
-        Smallest important te, above 0; a ratio's logarithm.
+        Smallest important te, above 0; for a ratio, its logarithm.
     reporting_bias : str
-        "undetected", "suspected", or empty where nobody judged it.
+        "undetected", "suspected", or empty if not judged.
     """
 
     important: float | None = None
@@ -49,9 +50,9 @@ def judgements(fit: NetworkFit, reference: str, studies: pd.DataFrame | None, ru
     Parameters
     ----------
     fit : NetworkFit
-        Of trials.
+        A network fitted to studies.
     studies : DataFrame [study, rob, indirectness] or None
-        As from :func:`psps_paper.living.study_table.read_studies`; a column that is not there is not judged.
+        As from :func:`psps_paper.living.study_table.read_studies`; the domain of a missing column is not judged.
 
     Returns
     -------
@@ -77,15 +78,15 @@ def judgements(fit: NetworkFit, reference: str, studies: pd.DataFrame | None, ru
 
 
 def rating(steps: Mapping[str, str] | pd.Series) -> str:
-    """Certainty after the judgements: some concerns cost one level, major concerns two; it starts at high."""
+    """Rate the certainty: it starts at high; some concerns cost one level, major concerns two."""
     lost = sum(STEPS.index(step) for step in dict(steps).values() if step in STEPS)
     return RATINGS[min(lost, len(RATINGS) - 1)]
 
 
 def study_shares(fit: NetworkFit) -> dict[tuple[str, str], pd.Series]:
-    """Share of each study in each network estimate, by pair of treatments in sorted order.
+    """Compute the contribution of each study to each network estimate, by pair of treatments in sorted order.
 
-    The shortest paths' share of a direct comparison is split among its studies by inverse variance.
+    The contribution of a direct comparison (shortest paths) is split among its studies by inverse variance.
     """
     contributions, join = contribution_matrix(fit), joiner(fit.treatments)
     rows = fit.contrasts
@@ -102,7 +103,7 @@ def study_shares(fit: NetworkFit) -> dict[tuple[str, str], pd.Series]:
 
 
 def _of_studies(share: pd.Series, studies: pd.DataFrame | None, column: str, worst: str) -> tuple[str, str]:
-    """The mean judgement of the evidence, by share."""
+    """Average the judgements of the studies, weighted by their contributions."""
     if studies is None or column not in studies.columns:
         return NOT_JUDGED, f"no column {column} in the table of studies"
     scores = dict(zip(JUDGEMENTS, (1, 2, 3), strict=True))
@@ -117,27 +118,27 @@ def _of_studies(share: pd.Series, studies: pd.DataFrame | None, column: str, wor
 
 
 def _zones(low: float, high: float, important: float) -> tuple[int, int]:
-    """First and last of three zones that an interval touches: importantly lower, no important difference, higher."""
+    """Return the first and last zone that an interval reaches: importantly lower, unimportant, importantly higher."""
     bounds = (-important, important)
     return int(np.searchsorted(bounds, low, side="left")), int(np.searchsorted(bounds, high, side="left"))
 
 
 def _imprecision(fit: NetworkFit, treatment: str, reference: str, important: float | None) -> tuple[str, str]:
     if important is None:
-        return NOT_JUDGED, "review.yml names no important difference"
+        return NOT_JUDGED, "review.yml gives no important difference"
     low, high = (float(side.at[treatment, reference]) for side in (fit.lower, fit.upper))
     te = float(fit.te.at[treatment, reference])
     against = -high if te < 0 else low
     if against >= 0:
         return STEPS[0], "the interval excludes no effect"
     if against < -important:
-        return STEPS[2], "the interval holds important effects in both directions"
+        return STEPS[2], "the interval includes important effects in both directions"
     return STEPS[1], "the interval includes no effect"
 
 
 def _heterogeneity(fit: NetworkFit, treatment: str, reference: str, important: float | None) -> tuple[str, str]:
     if important is None:
-        return NOT_JUDGED, "review.yml names no important difference"
+        return NOT_JUDGED, "review.yml gives no important difference"
     limits = [float(side.at[treatment, reference]) for side in (fit.lower, fit.upper)]
     predicted = [float(side.at[treatment, reference]) for side in (fit.predict_lower, fit.predict_upper)]
     if np.isnan(predicted).any():
@@ -150,7 +151,7 @@ def _heterogeneity(fit: NetworkFit, treatment: str, reference: str, important: f
 
 
 def _incoherence(p: float, overall: Mapping[str, float]) -> tuple[str, str]:
-    """By the test of direct against indirect evidence, or of all designs at once where there is only one kind."""
+    """Judge by the test of direct against indirect evidence, or by the global test where there is only one kind."""
     what = "direct against indirect"
     if np.isnan(p):
         p, what = overall["p"], "between all designs"
@@ -162,7 +163,7 @@ def _incoherence(p: float, overall: Mapping[str, float]) -> tuple[str, str]:
 
 
 def absolute_risk(measure: str, baseline: float, te: float) -> float:
-    """Risk with the treatment, from the reference's and a log odds ratio, a log risk ratio or a risk difference."""
+    """Compute the risk with the treatment from the risk with the reference and te (log OR, log RR, log HR or RD)."""
     if measure == "OR":
         odds = baseline / (1 - baseline) * np.exp(te)
         return float(odds / (1 + odds))

@@ -1,4 +1,4 @@
-"""What chapters show of trial-level data, and nothing where there are none; the same tables for every review."""
+"""Displays of trial-level data in chapters, empty where there are none; the same tables for every review."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from psps_paper.tables.dataset import Dataset, dataset
 
 
 def changes_since_print(data: Dataset | Path | str | None = None) -> pd.DataFrame:
-    """What trial-level data change: the data folder as it is, against the same folder without them.
+    """Compare the data folder with the same folder without its trial-level data.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def changes_since_print(data: Dataset | Path | str | None = None) -> pd.DataFram
 
 
 def show_changes(changes: pd.DataFrame, *, caption: str, nothing: str) -> Shown:
-    """Show what an update changes, what flips first; or the sentence ``nothing`` where nothing changed."""
+    """Show the changes of an update, flips first, or the sentence ``nothing`` if there are none."""
     if changes.empty:
         return sentence(nothing)
     flips = int(changes["flips"].sum())

@@ -1,4 +1,4 @@
-"""From rows of effects, in any form that papers print, to contrasts."""
+"""Convert rows of effects, in any form that papers print, to contrasts."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from psps_paper.network.completion import complete_contrasts
 from psps_paper.tables.errors import TableError
 
 _PREPARED = {REVMAN_5_EFFECTS: revman_5_effects, REVMAN_WEB_EFFECTS: revman_web_effects}
-_ASYMMETRIC = 0.1  # of the width: limits rounded to one digit of a width of ten reach this
+_ASYMMETRIC = 0.1  # as a fraction of the width: rounding can cause this much where the width is ten units
 
 
 def from_contrasts(cells: pd.DataFrame, reading: Reading) -> Estimates:
-    """Contrasts from rows that hold them."""
+    """Read contrasts from rows that hold them."""
     layout, reader, options, log = reading.layout, reading.cells, reading.options, reading.log
     outcome = reading.outcome
     _check_scale(layout, reader.file, options, outcome)
@@ -46,19 +46,19 @@ def from_contrasts(cells: pd.DataFrame, reading: Reading) -> Estimates:
     )
     _check_ratios(rows, layout, reader.file, outcome)
     kept = []
-    said: dict[str, list[object]] = {}
+    conversions: dict[str, list[object]] = {}
     for row in rows:
-        missing = _effect(row, layout, reader, said)
+        missing = _effect(row, layout, reader, conversions)
         if missing:
             log.set_aside(row["rows"], row["study"], f"no {' and no '.join(missing)}")
         else:
             kept.append(row)
     uneven = _asymmetric(kept) if "ratio" not in layout.columns else []
     if uneven:
-        log.say(
+        log.record(
             f"the estimate does not lie in the middle of its interval, so check its scale: row {_some_rows(uneven)}"
         )
-    log.say(*(f"{sentence}: row {_some_rows(found)}" for sentence, found in said.items()))
+    log.record(*(f"{sentence}: row {_some_rows(found)}" for sentence, found in conversions.items()))
     names = [*CONTRAST_COLUMNS, "rows", "se_baseline"]
     table = pd.DataFrame(kept, columns=names).astype({"te": float, "se": float, "se_baseline": float})
     if table["se_baseline"].notna().any():
@@ -66,13 +66,12 @@ def from_contrasts(cells: pd.DataFrame, reading: Reading) -> Estimates:
     contrasts = table[names[:-1]].copy()
     if options.reverse:
         contrasts["te"] = -contrasts["te"]
-        log.say("the sign of te was turned, as asked")
+        log.record("the sign of te was turned, as asked")
     return Estimates(contrasts, pd.DataFrame(columns=ARM_COLUMNS), n_read, "rows")
 
 
 def _check_scale(layout: Layout, file: str, options: Options, outcome: Mapping) -> None:
-    """Refuse columns that by their name hold another measure than the outcome's, or a ratio where its logarithm is
-    needed."""
+    """Refuse columns whose names suggest a measure other than the outcome's, or a ratio instead of its logarithm."""
     measure = outcome["measure"]
     for target in ("te", "ratio", "se"):
         column = layout.columns.get(target, "")
@@ -84,14 +83,14 @@ def _check_scale(layout: Layout, file: str, options: Options, outcome: Mapping) 
             )
             if target == "te" and is_ratio:
                 raise TableError(
-                    f"{file}: column {column!r} by its name holds ratios, and te of {measure} is on the log scale; "
+                    f"{file}: column {column!r} holds ratios, by its name, but te of {measure} is on the log scale; "
                     f"--map 'ratio={column}' takes its logarithm"
                 )
             if (is_ratio or is_log) and other != measure and options.mapping.get(target) != column:
                 raise TableError(
-                    f"{file}: column {column!r} by its name holds {'log ' * is_log}{other}, and outcome"
+                    f"{file}: column {column!r} holds {'log ' * is_log}{other}, by its name, but outcome"
                     f" {outcome['outcome']} is measured as {measure} in outcomes.csv; choose another with --outcome, or"
-                    f" say --map '{target}={column}'"
+                    f" use --map '{target}={column}'"
                 )
     _check_difference(layout, file, options, outcome)
     if "ratio" in layout.columns and measure not in LOG_MEASURES:
@@ -108,23 +107,23 @@ def _check_scale(layout: Layout, file: str, options: Options, outcome: Mapping) 
 
 
 def _check_difference(layout: Layout, file: str, options: Options, outcome: Mapping) -> None:
-    """Refuse a column that by its name holds another difference than the outcome's."""
+    """Refuse a column whose name suggests a difference other than the outcome's."""
     column = layout.columns.get("te", "")
     for other, names in DIFFERENCES.items():
         if plain(column) in names and other != outcome["measure"] and options.mapping.get("te") != column:
             raise TableError(
-                f"{file}: column {column!r} by its name holds {other}, and outcome {outcome['outcome']} is measured as"
-                f" {outcome['measure']} in outcomes.csv; choose another with --outcome, or say --map 'te={column}'"
+                f"{file}: column {column!r} holds {other}, by its name, but outcome {outcome['outcome']} is measured as"
+                f" {outcome['measure']} in outcomes.csv; choose another with --outcome, or use --map 'te={column}'"
             )
 
 
-def _value(reader: _Cells, layout: Layout, row: object, line: Mapping[str, str], name: str) -> float:
+def _read_value(reader: _Cells, layout: Layout, row: object, line: Mapping[str, str], name: str) -> float:
     column = layout.columns.get(name)
     return math.nan if column is None else reader.number(row, column, line[column], COLUMN_KINDS[name])
 
 
 def _study(reader: _Cells, layout: Layout, options: Options, row: object, line: Mapping[str, str]) -> str:
-    """The study's label; author and year joined where they stand apart."""
+    """Read the study's label, joining author and year if they are in separate columns."""
     if "study" in options.constants:
         return reader.label(row, "--set study", options.constants["study"], treatment=False)
     label = reader.label(row, layout.columns["study"], line[layout.columns["study"]], treatment=False)
@@ -133,11 +132,11 @@ def _study(reader: _Cells, layout: Layout, options: Options, row: object, line: 
     return f"{label} {year}" if year and not re.search(rf"{re.escape(year)}[a-z]?\)?$", label) else label
 
 
-def _numbers(reader: _Cells, layout: Layout, row: object, line: Mapping[str, str]) -> dict[str, object]:
-    """te, ratio and se, and what may stand for a missing se; that is not looked at where the se is given."""
-    values = {name: _value(reader, layout, row, line, name) for name in ("te", "ratio", "se", "se_baseline")}
+def _read_numbers(reader: _Cells, layout: Layout, row: object, line: Mapping[str, str]) -> dict[str, object]:
+    """Read te, ratio and se; if se is missing, also the columns that can replace it."""
+    values = {name: _read_value(reader, layout, row, line, name) for name in ("te", "ratio", "se", "se_baseline")}
     if math.isnan(values["se"]) or "ratio" in layout.columns:
-        values |= {name: _value(reader, layout, row, line, name) for name in ("lower", "upper", "p", "variance")}
+        values |= {name: _read_value(reader, layout, row, line, name) for name in ("lower", "upper", "p", "variance")}
     return values
 
 
@@ -150,20 +149,20 @@ def _pairs(cells: pd.DataFrame, layout: Layout, reader: _Cells, options: Options
             values[name] = reader.label(row, column, options.constants.get(name) or line[column], treatment=True)
         if values["treat1"] == values["treat2"]:
             reader.fail(
-                row, layout.columns.get("treat2", "treat2"), str(values["treat2"]), "another treatment than the first"
+                row, layout.columns.get("treat2", "treat2"), str(values["treat2"]), "different from the first treatment"
             )
-        rows.append({**values, **_numbers(reader, layout, row, line), "rows": str(row)})
+        rows.append({**values, **_read_numbers(reader, layout, row, line), "rows": str(row)})
     return rows
 
 
 def _relative(cells: pd.DataFrame, layout: Layout, reader: _Cells, options: Options) -> list[dict]:
-    """Rows of effects against the arm of each study whose row has no effect: its baseline."""
+    """Read effects relative to each study's baseline arm, the one whose row has no effect."""
     arms: dict[str, list[dict]] = {}
     for row, line in _lines(cells):
         study = _study(reader, layout, options, row, line)
         treatment = reader.label(row, layout.columns["treatment"], line[layout.columns["treatment"]], treatment=True)
         arms.setdefault(study, []).append(
-            {"study": study, "treat1": treatment, **_numbers(reader, layout, row, line), "row": row}
+            {"study": study, "treat1": treatment, **_read_numbers(reader, layout, row, line), "row": row}
         )
     rows = []
     for study, mine in arms.items():
@@ -192,7 +191,7 @@ def _relative(cells: pd.DataFrame, layout: Layout, reader: _Cells, options: Opti
 
 
 def _check_ratios(rows: list[dict], layout: Layout, file: str, outcome: Mapping) -> None:
-    """Refuse effects whose intervals are symmetric as ratios where their logarithms are expected."""
+    """Refuse effects whose intervals are symmetric on the log scale, where logarithms are expected already."""
     limited = [
         row
         for row in rows
@@ -215,8 +214,8 @@ def _check_ratios(rows: list[dict], layout: Layout, file: str, outcome: Mapping)
         )
 
 
-def _effect(row: dict, layout: Layout, reader: _Cells, said: dict[str, list[object]]) -> list[str]:
-    """Fill te and se of a row from what stands for them; the columns that are missing."""
+def _effect(row: dict, layout: Layout, reader: _Cells, conversions: dict[str, list[object]]) -> list[str]:
+    """Fill in te and se of a row from equivalent columns, and return the columns that are missing."""
     columns = layout.columns
     scale = "ratio" if "ratio" in columns else "difference"
     label = row["rows"].partition(",")[0]
@@ -224,7 +223,7 @@ def _effect(row: dict, layout: Layout, reader: _Cells, said: dict[str, list[obje
         given = row["ratio"]
         if not math.isnan(given):
             row["te"] = math.log(given)
-            said.setdefault(f"the logarithm was taken of column {columns['ratio']}", []).append(label)
+            conversions.setdefault(f"the logarithm was taken of column {columns['ratio']}", []).append(label)
         row["se"] = math.nan
     else:
         given = row["te"]
@@ -233,7 +232,7 @@ def _effect(row: dict, layout: Layout, reader: _Cells, said: dict[str, list[obje
         return [effect, *([columns["se"]] if "se" in columns and math.isnan(row["se"]) else [])]
     if math.isnan(row["se"]):
         try:
-            sentence = _spread(row, given, scale, columns)
+            sentence = _set_se(row, given, scale, columns)
         except ValueError as error:
             raise TableError(
                 f"{reader.file}, row {label}, {str(error).removeprefix('input, ').removeprefix('row 0, ')}"
@@ -241,17 +240,17 @@ def _effect(row: dict, layout: Layout, reader: _Cells, said: dict[str, list[obje
         if not sentence:
             instead = [columns[name] for name in ("lower", "upper", "p", "variance") if name in columns]
             return [columns.get("se") or " or ".join(instead)]
-        said.setdefault(sentence, []).append(label)
+        conversions.setdefault(sentence, []).append(label)
         if not 1e-9 <= row["se"] <= 1e9:
             raise TableError(
-                f"{reader.file}, row {label}: a standard error of {row['se']:g} follows, which is not of a believable"
+                f"{reader.file}, row {label}: this gives a standard error of {row['se']:g}, which is not of a plausible"
                 " size"
             )
     return []
 
 
-def _spread(row: dict, given: float, scale: str, columns: Mapping[str, str]) -> str:
-    """Set se from limits, variance or p of a row; a sentence that names them, or nothing where there are none."""
+def _set_se(row: dict, given: float, scale: str, columns: Mapping[str, str]) -> str:
+    """Set se from the limits, variance or p of a row; return a sentence naming the source, empty if there is none."""
     if not math.isnan(row["lower"]) and not math.isnan(row["upper"]):
         row["se"] = float(effect_from_interval(row["lower"], row["upper"], te=given, scale=scale).se)
         logs = "the logarithms of " if scale == "ratio" else ""
@@ -261,7 +260,7 @@ def _spread(row: dict, given: float, scale: str, columns: Mapping[str, str]) -> 
         )
     if scale == "difference" and not math.isnan(row["variance"]):
         row["se"] = math.sqrt(row["variance"])
-        return f"se is the root of the variance: column {columns['variance']}"
+        return f"se is the square root of the variance: column {columns['variance']}"
     if not math.isnan(row["p"]):
         row["se"] = float(effect_from_p(given, row["p"], scale=scale).se)
         return f"se was taken from the two-sided p-value: column {columns['p']}"
@@ -278,7 +277,7 @@ def _asymmetric(rows: list[dict]) -> list[str]:
 
 
 def _completed(table: pd.DataFrame, reading: Reading) -> pd.DataFrame:
-    """With the contrasts that follow from the standard error of the arm that others share."""
+    """Add the contrasts that follow from the standard error of a shared baseline arm."""
     try:
         full = complete_contrasts(table)
     except ValueError as error:
@@ -288,8 +287,8 @@ def _completed(table: pd.DataFrame, reading: Reading) -> pd.DataFrame:
         rows = table.groupby("study")["rows"].agg(lambda own: ", ".join(dict.fromkeys(", ".join(own).split(", "))))
         full.loc[added, "rows"] = full.loc[added, "study"].map(rows)
         names = [f"{row.study}: {row.treat1} against {row.treat2}" for row in full[added].itertuples()]
-        reading.log.say(
-            "contrasts were completed from the standard error of the arm that others share: "
+        reading.log.record(
+            "contrasts were completed from the standard error of the shared baseline arm: "
             + "; ".join(names[:20])
             + (" and more" if len(names) > 20 else "")
         )

@@ -1,5 +1,4 @@
-"""Decimal commas, and signs between thousands: decided for a whole column, and said; what could be either is
-refused."""
+"""Decimal commas and thousands separators: decided for a whole column and reported; ambiguous columns are refused."""
 
 from __future__ import annotations
 
@@ -15,28 +14,28 @@ _LARGE = re.compile(r"[+-]?\d{3,}([.,]\d+)?")
 
 
 class Decimals:
-    """How the numbers of each column are written.
+    """Notation of the numbers in each column.
 
     Parameters
     ----------
     file : str
-        For messages.
+        Name of the file, for messages.
     separator : str
-        Of the file's cells: with a comma, or in a workbook (no separator), numbers have decimal points.
+        Separator of the file's cells: with a comma, or in a workbook (no separator), numbers have decimal points.
     asked : {"comma", "point"}, optional
-        The decimal sign of all columns.
+        The decimal sign of all columns, as requested.
     columns : mapping of str to sequence of (row, cell)
         The numeric columns that are read.
 
     Attributes
     ----------
-    said : list of str
-        A sentence for what is not written as numbers are in English.
+    conversions : list of str
+        One sentence for each departure from English notation.
 
     Raises
     ------
     TableError
-        A column is written in two ways, or in one that could be read in two.
+        A column uses two notations, or one that could be read in two ways.
     """
 
     def __init__(
@@ -47,11 +46,12 @@ class Decimals:
         columns: Mapping[str, Sequence[tuple[object, str]]],
     ):
         self.file, self.asked = file, asked
-        self.said: list[str] = []
+        self.conversions: list[str] = []
         self.signs: dict[str, tuple[str, str]] = {}  # column: (thousands, decimal)
         if not separator and asked:
             raise TableError(
-                f"{file}: --decimal {asked}: a workbook holds numbers, not their signs; where one is text, correct it"
+                f"{file}: --decimal {asked}: a workbook stores numbers without a decimal sign; correct numbers stored"
+                " as text"
                 " there"
             )
         if separator in ("", ",") and asked is None:
@@ -67,7 +67,7 @@ class Decimals:
             if sign == "," and any("," in cell for _, cell in columns[column])
         ]
         if decimal:
-            self.said.append(
+            self.conversions.append(
                 "decimal commas were read as decimal points"
                 + (", since semicolons separate the cells" if separator == ";" else "")
                 + f": column {', '.join(decimal)}"
@@ -76,7 +76,7 @@ class Decimals:
             rows = [(row, cell) for row, cell in columns[column] if thousands and thousands in cell]
             if rows:
                 name = "points" if thousands == "." else "commas"
-                self.said.append(
+                self.conversions.append(
                     f"{name} were read as separators of thousands: column {column}, "
                     + ", ".join(f"row {row} ({cell})" for row, cell in rows[:20])
                     + (" and more" if len(rows) > 20 else "")
@@ -90,15 +90,15 @@ class Decimals:
         if self.asked:
             wrong = [pair for pair in marked if ("." if self.asked == "comma" else ",") in pair[1]]
             if not (thousands_points if self.asked == "comma" else thousands_commas):
-                self._fail(*wrong[0], column, f"a number with a decimal {self.asked}, as --decimal says")
+                self._fail(*wrong[0], column, f"a number with a decimal {self.asked}, as --decimal requires")
             return (".", ",") if self.asked == "comma" else (",", ".")
-        # What tells points between thousands from decimal points: a large number without one, or more signs in a cell
+        # Evidence for thousands separators: a large number without any, or several of the same sign in a cell
         thousands = any(_LARGE.fullmatch(text) for _, text in cells if "." not in text) or any(
             text.count(".") > 1 or ("." in text and "," in text) for _, text in marked
         )
         if pointed and comma:
             if thousands_points and not thousands_commas:
-                return (".", ",") if thousands else self._doubtful(row, cell, column)
+                return (".", ",") if thousands else self._fail_as_ambiguous(row, cell, column)
             if thousands_commas and not thousands_points and any("," in cell and "." in cell for _, cell in marked):
                 return ",", "."
             first_row, first = marked[0]
@@ -110,22 +110,22 @@ class Decimals:
             if commas and thousands:
                 return ".", ","
             if commas or thousands:
-                self._doubtful(row, cell, column)
+                self._fail_as_ambiguous(row, cell, column)
         if comma and thousands_commas and separator != ";":
-            self._doubtful(row, cell, column)
+            self._fail_as_ambiguous(row, cell, column)
         return ("", ",") if comma else ("", ".")
 
-    def _doubtful(self, row: object, cell: str, column: str) -> NoReturn:
+    def _fail_as_ambiguous(self, row: object, cell: str, column: str) -> NoReturn:
         raise TableError(
             f"{self.file}, row {row}, column {column}: {cell!r} may be {cell.replace('.', '').replace(',', '')} or "
-            f"{cell.replace(',', '.')}; say --decimal point or --decimal comma"
+            f"{cell.replace(',', '.')}; use --decimal point or --decimal comma"
         )
 
     def _fail(self, row: object, cell: str, column: str, expected: str) -> None:
         raise TableError(f"{self.file}, row {row}, column {column}: {cell!r} is not {expected}")
 
     def plain(self, column: str, cell: str) -> str:
-        """A cell as Python reads numbers."""
+        """Rewrite a cell as Python writes numbers."""
         thousands, decimal = self.signs.get(column, ("", "."))
         text = cell.replace(thousands, "") if thousands else cell
         return text if decimal == "." else text.replace(decimal, ".", 1)

@@ -1,4 +1,4 @@
-"""What an update changes: numbers, ranks, verdicts, and above all the conclusions that flip."""
+"""Changes caused by an update: numbers, ranks, verdicts, and above all conclusions that flip."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ NAMES = {
     "i2_lower": "lower limit of I2",
     "i2_upper": "upper limit of I2",
 }
-NO_CHANGE = 1e-9  # relative; below it two computers may differ in the order of their additions
+NO_CHANGE = 1e-9  # relative; smaller differences can arise from the order of additions on different computers
 
 
 def compare(old: dict, new: dict) -> pd.DataFrame:
-    """Every difference between two results.
+    """List every difference between two sets of results.
 
     Parameters
     ----------
@@ -36,15 +36,15 @@ def compare(old: dict, new: dict) -> pd.DataFrame:
     -------
     DataFrame [outcome, what, item, old, new, change, flips]
         ``outcome`` is its name, empty for data and verdicts. ``what`` is "data", "outcome", "network", "estimate",
-        "interval", "rank", "P-score", "heterogeneity", "verdict" or "conclusion"; ``old`` and ``new`` numbers or text,
-        None where there is none; ``change`` is new minus old for numbers; ``flips`` is true where a conclusion or a
-        verdict is another one, or an outcome went and took its conclusions along. Empty where nothing changed. Rows
-        that flip come first.
+        "interval", "rank", "P-score", "heterogeneity", "verdict" or "conclusion"; ``old`` and ``new`` are numbers or
+        text, None if absent; ``change`` is new minus old for numbers; ``flips`` is true where a conclusion or a
+        verdict changed, or an outcome and its conclusions were dropped. Empty where nothing changed. Rows that flip
+        come first.
 
     Raises
     ------
     ValueError
-        The two have no outcome with the same name, measure and desirable direction in common.
+        They have no outcome with the same name, measure and desirable direction in common.
     """
     before, after = map(_by_definition, (old, new))
     if not comparable(old, new):
@@ -66,12 +66,12 @@ def compare(old: dict, new: dict) -> pd.DataFrame:
 
 
 def comparable(old: dict, new: dict) -> bool:
-    """Whether two results have an outcome with the same name, measure and desirable direction."""
+    """Test whether two sets of results share an outcome with the same name, measure and desirable direction."""
     return bool(_by_definition(old).keys() & _by_definition(new).keys())
 
 
 def _by_definition(results: dict) -> dict[str, dict]:
-    """Outcomes by what they must share with others to be compared with them."""
+    """Index outcomes by name, measure and direction, which must be equal for two to be compared."""
     return {
         "{name} ({measure}, {te_desirable} te is desirable)".format(**entry["outcome"]): entry
         for entry in results["outcomes"]
@@ -79,12 +79,12 @@ def _by_definition(results: dict) -> dict[str, dict]:
 
 
 def compare_paths(old: Path, new: Path) -> pd.DataFrame:
-    """As :func:`compare`, from two data folders or two ``results.json``, or one of each."""
+    """Compare two data folders or two ``results.json``, or one of each, with :func:`compare`."""
     return compare(read_results(old), read_results(new))
 
 
 def diff_text(changes: pd.DataFrame) -> str:
-    """The differences as text, what flips first."""
+    """Format the differences as text, flips first."""
     if changes.empty:
         return "nothing changed"
     flips = changes["flips"]
@@ -99,7 +99,7 @@ def diff_text(changes: pd.DataFrame) -> str:
 
 
 def diff_json(changes: pd.DataFrame) -> str:
-    """The differences as a JSON list of objects, numbers unrounded."""
+    """Format the differences as a JSON list of objects, numbers unrounded."""
     rows = [
         {key: None if value is None or value != value else value for key, value in row.items()}
         for row in changes.to_dict("records")
@@ -108,8 +108,12 @@ def diff_json(changes: pd.DataFrame) -> str:
 
 
 def diff_table(changes: pd.DataFrame) -> pd.DataFrame:
-    """The differences as readers see them on the page "What changed": DataFrame [outcome, what, item, before, after,
-    flips]."""
+    """Tabulate the differences for the page "What changed".
+
+    Returns
+    -------
+    DataFrame [outcome, what, item, before, after, flips]
+    """
     return pd.DataFrame(
         {
             "outcome": changes["outcome"],
@@ -123,7 +127,7 @@ def diff_table(changes: pd.DataFrame) -> pd.DataFrame:
 
 
 def shown(value: object) -> str:
-    """One side of a difference as text: three decimals, or three significant digits of a small number."""
+    """Format one side of a difference: three decimals, or three significant digits of a small number."""
     if value is None or value != value:
         return "none"
     if isinstance(value, str):
@@ -192,7 +196,7 @@ def _network(old: dict, new: dict) -> list[dict]:
 
 def _contrast_changes(old: dict, new: dict) -> list[dict]:
     by_pair = [{(row["treat1"], row["treat2"]): row for row in results["contrasts"]} for results in (old, new)]
-    # The declared order may have changed in between
+    # The declared order of treatments may have changed between the two
     by_pair[0] = {
         pair if pair[::-1] not in by_pair[1] else pair[::-1]: row if pair[::-1] not in by_pair[1] else _turned(row)
         for pair, row in by_pair[0].items()
@@ -222,7 +226,7 @@ def _contrast_changes(old: dict, new: dict) -> list[dict]:
 
 
 def _turned(row: dict) -> dict:
-    """A contrast in the other direction."""
+    """Reverse the direction of a contrast."""
     signs = {
         name: None if row[name] is None else -row[name]
         for name in ("te", "lower", "upper", "predict_lower", "predict_upper")

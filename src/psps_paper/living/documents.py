@@ -14,23 +14,23 @@ import pandas as pd
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.files import replace_files
 
-# A sheet's name in Excel
+# Longest name of a sheet in Excel
 MOST_LETTERS = 31
 
 
 @dataclass(frozen=True, eq=False)
 class DocumentTable:
-    """A table as documents hold it.
+    """A table to be written to a document.
 
     Attributes
     ----------
     name : str
-        Short, for the sheet.
+        Short name, used for the sheet.
     caption : str
     table : DataFrame
-        As text or numbers; without its index.
+        Text or numbers; the index is not written.
     footnotes : tuple of str
-        Below the table, in order.
+        Printed below the table, in order.
     """
 
     name: str
@@ -42,7 +42,8 @@ class DocumentTable:
 def write_documents(
     tables: Sequence[DocumentTable], *, docx: Path | None = None, xlsx: Path | None = None
 ) -> list[Path]:
-    """Write the tables to one Word document, one workbook, or both; in one folder both or none.
+    """Write the tables to a Word document, a workbook, or both; two files in one folder are written together or not at
+    all.
 
     Returns
     -------
@@ -52,7 +53,7 @@ def write_documents(
     Raises
     ------
     TableError
-        A name has another ending than its format, or its folder does not exist.
+        A file name does not have the ending of its format, or its folder does not exist.
     """
     contents: dict[Path, bytes] = {}
     for path, ending, content in ((docx, ".docx", _docx), (xlsx, ".xlsx", _xlsx)):
@@ -103,7 +104,7 @@ def _docx(tables: Sequence[DocumentTable]) -> bytes:
 
 
 def _repeat_heading(row) -> None:
-    """Let Word repeat the heading on each page that the table reaches."""
+    """Make Word repeat the heading row on every page of the table."""
     from docx.oxml import OxmlElement
 
     row._tr.get_or_add_trPr().append(OxmlElement("w:tblHeader"))
@@ -127,7 +128,7 @@ def _xlsx(tables: Sequence[DocumentTable]) -> bytes:
                 if isinstance(value, bool | int | float) and pd.notna(value):
                     cell.value = value
                 else:
-                    # Text stays text: a formula in a name is none
+                    # Text is written as text, so that a name that looks like a formula is not evaluated
                     cell.value, cell.data_type = _text(value), "s"
                 cell.alignment = Alignment(vertical="top", wrap_text=2 < i <= len(one.table) + 3)
         for cell in (sheet.cell(1, 1), *sheet[3]):
@@ -142,7 +143,7 @@ def _xlsx(tables: Sequence[DocumentTable]) -> bytes:
 
 
 def _dateless(content: bytes) -> bytes:
-    """The document without the time at which it was written: the same tables give the same bytes."""
+    """Remove the time of writing from a document, so that the same tables give the same bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as new:
         for name in old.namelist():
@@ -154,6 +155,6 @@ def _dateless(content: bytes) -> bytes:
 
 
 def _text(value: object) -> str:
-    """As XML allows it: without control characters."""
+    """Convert a value to text that XML allows, without control characters."""
     shown = "" if value is None or (isinstance(value, float) and pd.isna(value)) else str(value)
     return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]", "\N{REPLACEMENT CHARACTER}", shown)

@@ -1,4 +1,4 @@
-"""A review's data and results for other software, and for whoever wants to check them there."""
+"""Export a review's data and results to other software, with scripts that check them there."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ from psps_paper.tables.files import only_writer, replace_folder
 
 MANIFEST = "manifest.json"
 SCHEMA = "psps-paper export 2"
-# netmeta 2.8-2 and this package agree to more; the script allows for rounding of R's printed input
+# netmeta 2.8-2 and this package agree more closely; the script allows for rounding of its printed input
 TOLERANCE = 1e-6
 
 
 def export_files(data: Dataset | Path | str, *, outcome: str | None = None) -> dict[str, bytes]:
-    """Files of an export, the manifest last.
+    """Create the files of an export, the manifest last.
 
     Parameters
     ----------
     data : Dataset, Path or str
         The data folder.
     outcome : str, optional
-        Row of ``outcomes.csv``; by default all that there are trials or printed results of.
+        Row of ``outcomes.csv``; by default all outcomes with trials or printed results.
 
     Returns
     -------
     dict of str to bytes
-        Always ``results.json``, ``results_contrasts.csv``, ``results_ranking.csv`` and ``manifest.json``, which says
-        of each other file what it is or why it is not there. With trial-level data also ``contrasts.csv``,
-        ``netmeta.csv``, ``netmeta.R``, ``metafor.R`` and ``cinema.csv``; with arms also ``arms.csv`` and, where every
-        study has arms, ``metainsight.csv``. Files of the second outcome and of further ones have folders of their own.
+        Always ``results.json``, ``results_contrasts.csv``, ``results_ranking.csv`` and ``manifest.json``, which
+        describes every other file or states why it is absent. With trial-level data also ``contrasts.csv``,
+        ``netmeta.csv``, ``netmeta.R``, ``metafor.R`` and ``cinema.csv``; with arms also ``arms.csv`` and, if every
+        study has arms, ``metainsight.csv``. The files of each outcome after the first are in a folder of their own.
     """
     data = dataset(data)
     results = review_results(data, outcome=outcome)
@@ -84,7 +84,7 @@ def export_files(data: Dataset | Path | str, *, outcome: str | None = None) -> d
 def _outcome_files(
     data: Dataset, results: dict, book: BookNetwork
 ) -> tuple[dict[str, tuple[bytes, str]], dict[str, str]]:
-    """Files of one outcome, each with what it is; and why others are not there."""
+    """Create the files of one outcome, each with a description, and the reasons why others are absent."""
     files = {
         "results_contrasts.csv": (
             csv_bytes(contrasts_table(results)),
@@ -93,7 +93,7 @@ def _outcome_files(
         "results_ranking.csv": (csv_bytes(pd.DataFrame(results["ranks"])), "P-scores"),
     }
     if not isinstance(book.state, Trials):
-        reason = "there are no trial-level data, only printed numbers"
+        reason = "there are printed numbers only, no trial-level data"
         return files, dict.fromkeys(
             ["contrasts.csv", "netmeta.csv", "netmeta.R", "metafor.R", "cinema.csv", "metainsight.csv"], reason
         )
@@ -104,7 +104,7 @@ def _outcome_files(
 
 
 def _files_of_fit(fit: NetworkFit, outcome: Mapping[str, str]) -> dict[str, tuple[bytes, str]]:
-    """The estimates in a fit for other programs, and scripts that compare their numbers."""
+    """Create files with the estimates of a fit for other programs, and scripts that compare the results."""
     contrasts = fit.contrasts[["study", "treat1", "treat2", "te", "se"]]
     script = netmeta_script(fit, measure=outcome["measure"], desirable=outcome["te_desirable"])
     without = "".join(f"; leaves out {what}" for what in left_out_of_netmeta(fit))
@@ -119,11 +119,11 @@ def _files_of_fit(fit: NetworkFit, outcome: Mapping[str, str]) -> dict[str, tupl
         ),
         "netmeta.R": (
             script.encode("utf-8"),
-            f"fits them with netmeta and stops where the numbers differ from this package's{without}",
+            f"fits them with netmeta and stops if the numbers differ from this package's{without}",
         ),
         "metafor.R": (
             metafor_script(fit).encode("utf-8"),
-            "fits them in base R, and with metafor under REML and ML, and stops where the numbers differ",
+            "fits them in base R, and with metafor under REML and ML, and stops if the numbers differ",
         ),
         "cinema.csv": (
             csv_bytes(cinema_table(contrasts)),
@@ -138,13 +138,13 @@ def _files_of_fit(fit: NetworkFit, outcome: Mapping[str, str]) -> dict[str, tupl
 def _files_of_arms(
     data: Dataset, outcome: str, studies: set[str]
 ) -> tuple[dict[str, tuple[bytes, str]], dict[str, str]]:
-    """The arms behind a fit's studies, as far as the data were imported as arms; and why files are not there."""
+    """Create files with the arms of a fit's studies, if imported as arms, and the reasons why files are absent."""
     arms = load_arms(data)
     arms = arms[arms["outcome"] == outcome].drop(columns="outcome")
     if arms.empty:
-        return {}, {"metainsight.csv": "MetaInsight takes arms of trials, and the data were imported as contrasts"}
+        return {}, {"metainsight.csv": "MetaInsight needs arms of trials, but the data were imported as contrasts"}
     without = ", ".join(sorted(studies - set(arms["study"])))
-    some = f"; not those of {without}, imported as contrasts" if without else ""
+    some = f"; without those of {without}, imported as contrasts" if without else ""
     files = {
         "arms.csv": (
             csv_bytes(arms.drop(columns="rows")),
@@ -152,7 +152,7 @@ def _files_of_arms(
         )
     }
     if without:
-        reason = f"MetaInsight takes arms of trials, and these were imported as contrasts: {without}"
+        reason = f"MetaInsight needs arms of trials, but these were imported as contrasts: {without}"
         return files, {"metainsight.csv": reason}
     files["metainsight.csv"] = (csv_bytes(metainsight_table(arms)), "the same in MetaInsight's long format")
     return files, {}
@@ -166,7 +166,7 @@ def export(folder: Path, target: Path, *, outcome: str | None = None) -> list[st
     folder : Path
         The data folder.
     target : Path
-        A folder that does not exist, is empty, or holds an earlier export and nothing else; that is replaced.
+        A folder that does not exist, is empty, or holds only an earlier export, which is replaced.
     outcome : str, optional
         As in :func:`export_files`.
 
@@ -178,7 +178,7 @@ def export(folder: Path, target: Path, *, outcome: str | None = None) -> list[st
     Raises
     ------
     TableError
-        The target holds something else, be it a file of an export that was changed since.
+        The target holds anything else, including an exported file that was edited afterwards.
     """
     if target.exists() and not target.is_dir():
         raise TableError(f"{target}: is a file; expected a folder to write to")
@@ -192,7 +192,7 @@ def export(folder: Path, target: Path, *, outcome: str | None = None) -> list[st
 
 
 def _check_replaceable(target: Path) -> None:
-    """Whether a folder holds an export as it was written, and nothing else."""
+    """Raise an error unless a folder holds an unedited export and nothing else."""
     present = {
         path.relative_to(target).as_posix(): path
         for path in target.rglob("*")
@@ -210,7 +210,7 @@ def _check_replaceable(target: Path) -> None:
     except (KeyError, ValueError, TypeError, AttributeError, OSError):
         written = None
     if written is None:
-        raise TableError(f"{target}: holds files that are no export; name a new folder")
+        raise TableError(f"{target}: holds files that are not an export; name a new folder")
     if manifest.pop("sha256", None) == _digest(manifest):
         del present[MANIFEST]
     kept = [
@@ -220,8 +220,8 @@ def _check_replaceable(target: Path) -> None:
     ]
     if kept:
         raise TableError(
-            f"{target}: not replaced, for it holds what no export wrote, or what was changed since: {', '.join(kept)}; "
-            "move this elsewhere, or name a new folder"
+            f"{target}: not replaced, because it holds files that no export wrote or that were edited since:"
+            f" {', '.join(kept)}; move them elsewhere, or name a new folder"
         )
 
 
@@ -230,9 +230,9 @@ def _digest(manifest: dict) -> str:
 
 
 def cinema_table(contrasts: pd.DataFrame) -> pd.DataFrame:
-    """Contrasts for CINeMA, inverse variance: DataFrame [id, study, t1, t2, effect, se, rob, indirectness].
+    """Tabulate contrasts for CINeMA (inverse variance): DataFrame [id, study, t1, t2, effect, se, rob, indirectness].
 
-    ``id`` numbers the studies; ``rob`` and ``indirectness`` are empty, for the review's own judgements.
+    ``id`` numbers the studies; ``rob`` and ``indirectness`` are left empty for the review's own judgements.
     """
     ids = pd.factorize(contrasts["study"])[0] + 1
     table = contrasts.set_axis(["study", "t1", "t2", "effect", "se"], axis=1)
@@ -241,19 +241,19 @@ def cinema_table(contrasts: pd.DataFrame) -> pd.DataFrame:
 
 
 def metainsight_table(arms: pd.DataFrame) -> pd.DataFrame:
-    """Arms in MetaInsight's long format: DataFrame [Study, T, N, Mean, SD], or [Study, T, R, N] of events."""
+    """Tabulate arms in MetaInsight's long format: DataFrame [Study, T, N, Mean, SD], or [Study, T, R, N] for events."""
     if arms["events"].notna().all():
         return arms[["study", "treatment", "events", "n"]].set_axis(["Study", "T", "R", "N"], axis=1)
     return arms[["study", "treatment", "n", "mean", "sd"]].set_axis(["Study", "T", "N", "Mean", "SD"], axis=1)
 
 
 def left_out_of_netmeta(fit: NetworkFit) -> list[str]:
-    """What the netmeta script of a fit leaves out, one sentence each; empty where it compares everything.
+    """List what the netmeta script of a fit leaves out, one sentence each; empty if it compares everything.
 
     Parameters
     ----------
     fit : NetworkFit
-        Of trials.
+        A network fitted to studies.
     """
     design, te, se, _, _ = prepare(fit.contrasts, repeats=fit.correlation is not None)
     said = []
@@ -277,15 +277,16 @@ def left_out_of_netmeta(fit: NetworkFit) -> list[str]:
 
 
 def netmeta_script(fit: NetworkFit, *, measure: str, desirable: str) -> str:
-    """An R script that refits a network with netmeta and compares the estimates with this package's.
+    """Write an R script that refits a network with netmeta and compares the estimates with this package's.
 
-    What it leaves out (:func:`left_out_of_netmeta`) stands in its head. Loops of multi-arm studies are closed as the
-    fit closes them; numbers that do not exist are not compared.
+    The script's header lists what it leaves out (:func:`left_out_of_netmeta`). Loops of multi-arm studies are closed
+    as in the fit; undefined numbers are not compared.
 
     Parameters
     ----------
     fit : NetworkFit
-        Of trials. Where a study gives several estimates of one comparison, each gets a label of its own, as in the fit.
+        A network fitted to studies. If a study gives several estimates of one comparison, each has its own label, as in
+        the fit.
     measure : str
         netmeta's ``sm``; the estimates are on its additive scale.
     desirable : {"lower", "higher"}
@@ -308,7 +309,7 @@ def netmeta_script(fit: NetworkFit, *, measure: str, desirable: str) -> str:
         *[f"# Left out: {what}." for what in left_out],
     ]
     if rows.empty or len(subnetworks(rows)) > 1:
-        return "\n".join([*lines, "# The rest is no connected network: there is nothing to fit."]) + "\n"
+        return "\n".join([*lines, "# The rest is not a connected network, so there is nothing to fit."]) + "\n"
     lines += _netmeta_call(fit, rows, measure, desirable)
     if any("no number is compared" in what for what in left_out):
         return "\n".join(lines) + "\n"
@@ -316,7 +317,7 @@ def netmeta_script(fit: NetworkFit, *, measure: str, desirable: str) -> str:
 
 
 def _netmeta_call(fit: NetworkFit, rows: pd.DataFrame, measure: str, desirable: str) -> list[str]:
-    """Lines that fit these rows."""
+    """Write the lines that fit these rows."""
     estimated = fit.method == "DL" or (fit.method in ("REML", "ML") and fit.df_q == 0)
     tau = "method.tau = " + r_text(fit.method) if estimated else f"tau.preset = {r_number(fit.tau)}"
     treatments = sorted(set(rows["treat1"]) | set(rows["treat2"]))
@@ -345,8 +346,8 @@ def _netmeta_call(fit: NetworkFit, rows: pd.DataFrame, measure: str, desirable: 
 
 
 def _comparison(fit: NetworkFit) -> list[str]:
-    """Lines that stop where netmeta's numbers are others, for the numbers that there are."""
-    # From no degrees of freedom netmeta estimates no tau2, and fits as if it were 0.
+    """Write the lines that stop if netmeta's numbers differ, for the numbers that are defined."""
+    # Without degrees of freedom netmeta does not estimate tau2, and fits as if it were 0.
     tau2 = fit.tau2 if fit.df_q > 0 or fit.method == "fixed" else math.nan
     numbers = [("tau2", "tau^2", tau2), ("Q", "Q", fit.q), ("I2", "I2", fit.i2)]
     known = [number for number in numbers if not math.isnan(number[2])]

@@ -12,7 +12,7 @@ from psps_paper.tables.errors import TableError
 Kind = Literal["contrasts", "arms"]
 Shape = Literal["contrasts", "relative", "long", "wide"]
 
-# What a cell of a column must be; see cells.EXPECTED.
+# The kind of value each column holds; see cells.EXPECTED.
 COLUMN_KINDS = {
     "study": "label",
     "treat1": "label",
@@ -40,7 +40,7 @@ COLUMN_KINDS = {
     "year": "label",
 }
 CONTRAST_COLUMNS = ("study", "treat1", "treat2", "te", "se")
-# What an arm may report beside its label; the first names are those of the package.
+# Numbers that an arm may report; the first name of each is that of this package.
 ARM_NUMBERS = ("n", "mean", "sd", "se", "events", "time", "sd_baseline", "median", "q1", "q3", "minimum", "maximum")
 OPTIONAL_NUMBERS = {
     "se": ("se", "sem", "stderr", "stderror", "standarderror", "semean"),
@@ -80,7 +80,7 @@ _LIMITS = {
         ("upper", "high", ("ul", "ucl", "uci", "cihigh", "ciub", "high")),
     )
 }
-# Columns whose names say that they hold ratios, or logarithms of ratios
+# Column names that indicate ratios, or logarithms of ratios
 RATIOS = {
     "OR": ("or", "oddsratio"),
     "RR": ("rr", "riskratio", "relativerisk"),
@@ -97,7 +97,7 @@ _LOG_SE = {
     )
     for measure, names in LOGS.items()
 }
-# Columns whose names say which difference they hold; they are te as they are, in the convention of common names
+# Column names that indicate a difference; in the convention of common names they are read as te
 DIFFERENCES = {
     "MD": ("md", "wmd", "meandifference", "meandiff"),
     "SMD": ("smd", "standardisedmeandifference", "standardizedmeandifference", "hedgesg", "cohensd"),
@@ -115,19 +115,19 @@ _EFFECTS = {
 
 @dataclass(frozen=True)
 class Format:
-    """A convention.
+    """A convention for column names.
 
     Attributes
     ----------
     name : str
     shape : {"contrasts", "relative", "long", "wide"}
-        Rows are contrasts, effects against a baseline arm that has a row of its own, arms, or studies (or pairs of
-        arms) with numbered columns.
+        Rows are contrasts; effects against a baseline arm that has its own row; arms; or studies (or pairs of arms)
+        with numbered columns.
     names : mapping of str to tuple of str
-        For each column of this package the names it has there, without case and punctuation; for "wide" without
-        the arm's number.
+        For each column of this package its names in the convention, ignoring case and punctuation; for "wide" without
+        the number of the arm.
     signs : tuple of str
-        Columns that tell this convention from one with the same required columns.
+        Columns that distinguish this convention from others with the same required columns.
     """
 
     name: str
@@ -164,7 +164,7 @@ def _relative(name: str, study: tuple[str, ...], treatment: tuple[str, ...], te:
 
 
 def _common_contrasts() -> Format:
-    """Words that tables of any origin use."""
+    """Build the convention of common names, which tables of any origin may use."""
     form = _contrast_format(
         "common names",
         _STUDIES,
@@ -178,7 +178,7 @@ def _common_contrasts() -> Format:
     return Format(form.name, form.shape, names)
 
 
-# What studies, treatments and numbers of arms are called, whatever the program
+# Names of studies, treatments and numbers of arms that any program may use
 _STUDIES = ("study", "studlab", "studyc", "studyid", "studyname", "trial", "trialid", "id", "studyn")
 _TREATMENTS = ("treatment", "treat", "trt", "trtc", "intervention", "t", "trtn")
 _COMMON = {
@@ -209,8 +209,8 @@ REVMAN_5_EFFECTS = "RevMan 5 CSV, effects"
 REVMAN_WEB = "RevMan Web CSV"
 REVMAN_WEB_EFFECTS = "RevMan Web CSV, inverse variance"
 METAFOR = "metafor, columns of escalc"
-_MULTINMA = (("study", "studyc", "studyn"), ("trt", "trtc", "trtn"))  # labels go before numbers
-# The first that fits is taken, those with signs first.
+_MULTINMA = (("study", "studyc", "studyn"), ("trt", "trtc", "trtn"))  # labels are preferred to numbers
+# The first convention that fits is used, those with distinguishing columns first.
 FORMATS = (
     _contrast_format("psps-paper contrasts", ("study",), ("treat",), ("te",), ("se",)),
     _contrast_format("netmeta", ("studlab",), ("treat",), ("te",), ("sete",)),
@@ -260,7 +260,7 @@ FORMATS = (
     _arms("common names", "wide", _STUDIES, _TREATMENTS, **_COMMON),
 )
 _NO_OUTCOME = "mean, median or events"
-# What is not looked for where one of these was found
+# Columns that are not searched for once one of these was found
 _INSTEAD = {
     "te": ("ratio",),
     "se": ("lower", "upper", "p", "variance"),
@@ -285,7 +285,7 @@ _METAFOR_RATES = ({"events": "x1i", "time": "t1i"}, {"events": "x2i", "time": "t
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the columns of this package stand in a file.
+    """The position of this package's columns in a file.
 
     Attributes
     ----------
@@ -293,9 +293,9 @@ class Layout:
         Name of the convention, or "columns as mapped".
     shape : {"contrasts", "relative", "long", "wide"}
     columns : dict of str to str
-        Column of this package to column of the file.
+        Maps columns of this package to columns of the file.
     arms : dict of int to dict
-        For "wide": arm number to the columns of that arm.
+        For "wide": maps the number of each arm to its columns.
     """
 
     format: str
@@ -304,26 +304,25 @@ class Layout:
     arms: dict[int, dict[str, str]]
 
     def named(self) -> dict[str, str]:
-        """Column of this package, numbered for an arm of a wide file, to column of the file."""
+        """Map columns of this package (numbered by arm in a wide file) to columns of the file."""
         return self.columns | {
             f"{name}{number}": column for number, arm in self.arms.items() for name, column in arm.items()
         }
 
     def used(self) -> list[str]:
-        """Columns of the file that are read."""
+        """List the columns of the file that are read."""
         return list(self.named().values())
 
 
 def plain(name: str) -> str:
-    """A column name without case and harmless punctuation: ``T.1`` and ``t1`` are the same, ``-te``, ``se²`` and ``n
-    (%)`` are kept."""
+    """Remove case and harmless punctuation from a column name: ``T.1`` becomes ``t1``; ``-te`` and ``se²`` are kept."""
     text = name.strip().lower()
-    text = re.sub(r"(?<=[^\W\d_])-(?=[^\W\d_])", "", text)  # between letters a hyphen is no minus
+    text = re.sub(r"(?<=[^\W\d_])-(?=[^\W\d_])", "", text)  # a hyphen between letters is not a minus
     return re.sub(r"[\s._:,;'\"()\[\]]", "", text)
 
 
 def _stripped(name: str) -> str:
-    """A column name without all signs, as one may misread it."""
+    """Remove all signs from a column name, as a careless reader would."""
     return re.sub(r"[^0-9a-z]", "", name.lower())
 
 
@@ -338,26 +337,26 @@ def recognise(
         The header.
     kind : {"contrasts", "arms"}
     mapping : mapping of str to str
-        Column of this package (numbered, as in ``mean2``, for wide arms) to column of the file; goes before any
-        convention.
+        Maps columns of this package (numbered, as in ``mean2``, for wide arms) to columns of the file; takes precedence
+        over any convention.
     constants : mapping of str to str
         Columns of this package that have one value in all rows; they need no column in the file.
     file : str
-        For messages.
+        Name of the file, for messages.
 
     Raises
     ------
     TableError
-        No convention fits: the message says what the nearest needs. Or a column would be read as two things, two
-        columns bear the same name apart from case and punctuation, a column's name holds a sign that changes its
-        meaning, or an option names what the convention does not have.
+        No convention fits (the message names the closest and what it needs), a column would be read as two things, two
+        columns differ in case or punctuation only, a column's name contains a sign that changes its meaning, or an
+        option names a column that the convention does not have.
     """
     for target, column in mapping.items():
         if target not in COLUMN_KINDS and not _arm_column(target):
             raise TableError(f"{file}: --map {target}={column}: {target!r} is not one of {', '.join(COLUMN_KINDS)}")
         if column not in columns:
-            raise TableError(f"{file}: --map {target}={column}: no column {column!r}; there are {_few(columns)}")
-    layout, lacks = _find(columns, kind, mapping, constants)
+            raise TableError(f"{file}: --map {target}={column}: no column {column!r}; there are {_some_names(columns)}")
+    layout, lacks = _find_layout(columns, kind, mapping, constants)
     _check_signs(columns, layout, kind, mapping, file)
     if layout is None:
         raise TableError(f"{file}: {_fits_nothing(columns, kind, mapping, constants, lacks)}")
@@ -365,10 +364,10 @@ def recognise(
     return _unambiguous(layout, columns, mapping, file)
 
 
-def _find(
+def _find_layout(
     columns: Sequence[str], kind: Kind, mapping: Mapping[str, str], constants: Mapping[str, str]
 ) -> tuple[Layout | None, list[tuple[Format, list[str]]]]:
-    """The layout of the first convention that fits, or what each lacks."""
+    """Return the layout of the first convention that fits, or the columns missing for each."""
     if kind == "arms":
         special = _revman_5(columns) or _revman_web(columns) or _metafor(columns)
         if special:
@@ -391,30 +390,32 @@ def _fits_nothing(
     constants: Mapping[str, str],
     lacks: list[tuple[Format, list[str]]],
 ) -> str:
-    """One sentence: what the nearest convention needs besides, and the option that gives it."""
-    sentence = f"the columns ({_few(columns)}) fit no known convention for {kind}"
+    """Write a sentence that names the closest convention, what else it needs, and the option that provides it."""
+    sentence = f"the columns ({_some_names(columns)}) fit no known convention for {kind}"
     other: Kind = "arms" if kind == "contrasts" else "contrasts"
     for form, missing in lacks:
-        treatments = [_wanted(form, name) for name in ("treat1", "treat2")] if form.shape == "contrasts" else []
+        treatments = [_names_of(form, name) for name in ("treat1", "treat2")] if form.shape == "contrasts" else []
         if missing and set(missing) <= set(treatments):
-            asked = " ".join(f"--set {name}=NAME" for name in ("treat1", "treat2") if _wanted(form, name) in missing)
-            return f"{sentence}, for no column names the treatments of {form.name}: give them with {asked}"
-    layout, _ = _find(columns, other, mapping, constants)
-    if layout and (layout.format != REVMAN_5 or all(map(_fits, layout.arms.values()))):
-        return f"{sentence}; as {other} (--kind {other}) they are read: {layout.format}"
+            asked = " ".join(f"--set {name}=NAME" for name in ("treat1", "treat2") if _names_of(form, name) in missing)
+            return f"{sentence}, because no column names the treatments of {form.name}: give them with {asked}"
+    layout, _ = _find_layout(columns, other, mapping, constants)
+    if layout and (layout.format != REVMAN_5 or all(map(_has_arm_numbers, layout.arms.values()))):
+        return f"{sentence}; they can be read as {other} (--kind {other}): {layout.format}"
     form, missing = min((pair for pair in lacks if not pair[0].signs), key=lambda pair: len(pair[1]))
-    sentence += f"; nearest is {form.name}, which needs {', '.join(missing)} besides"
-    targets = [target for target, names in form.names.items() for lack in missing if lack in _lacks_of(target, names)]
+    sentence += f"; the closest is {form.name}, which also needs {', '.join(missing)}"
+    targets = [
+        target for target, names in form.names.items() for lack in missing if lack in _names_in_message(target, names)
+    ]
     for target in targets:
-        # A unit or a moment in brackets may be what keeps a column from being known
+        # A unit or a time in brackets may be the reason why a column was not recognised
         for column in columns:
             if plain(re.sub(r"[(\[].*[)\]]", "", column)) in form.names[target] and column not in mapping.values():
-                return f"{sentence}; if column {column!r} is meant, say --map '{target}={column}'"
-    return f"{sentence}: name them, as in --map {targets[0] if targets else 'study'}=COLUMN"
+                return f"{sentence}; if column {column!r} is meant, use --map '{target}={column}'"
+    return f"{sentence}; name the columns, as in --map {targets[0] if targets else 'study'}=COLUMN"
 
 
-def _lacks_of(target: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    """How a missing column is called in a message."""
+def _names_in_message(target: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names by which a message calls a missing column."""
     outcome = (_NO_OUTCOME,) if target in ("mean", "events", "median") else ()
     return (" or ".join(names), *names[:1], *outcome)
 
@@ -422,7 +423,7 @@ def _lacks_of(target: str, names: tuple[str, ...]) -> tuple[str, ...]:
 def _check_signs(
     columns: Sequence[str], layout: Layout | None, kind: Kind, mapping: Mapping[str, str], file: str
 ) -> None:
-    """Refuse a column that would be needed but for a sign in its name, such as minus or a square."""
+    """Refuse a needed column whose name contains a sign that may change its meaning, such as a minus or a square."""
     forms = [form for form in FORMATS if form.kind == kind]
     known = {name: target for form in forms for target, names in form.names.items() for name in names}
     found = set(layout.columns) | {name for arm in layout.arms.values() for name in arm} if layout else set()
@@ -430,11 +431,11 @@ def _check_signs(
     for column in columns:
         bare = _stripped(column)
         target = known.get(bare) or known.get(bare.rstrip("0123456789"))
-        # A word in brackets, a unit or a moment, is an ordinary name; a sign at the name itself is not
+        # Words in brackets, such as a unit or a time, are harmless; signs in the name itself are not
         if target and target not in found and plain(column) != bare and column not in mapping.values():
             raise TableError(
-                f"{file}: column {column!r} is not read as {target}, for its name holds more than letters: it may be"
-                f" the opposite, a square, a root, a percentage or an inverse; if it is {target}, say --map"
+                f"{file}: column {column!r} is not read as {target}, because its name contains signs: it may be the"
+                f" opposite, a square, a root, a percentage or an inverse; if it is {target}, use --map"
                 f" '{target}={column}'"
             )
 
@@ -482,7 +483,7 @@ def _unambiguous(layout: Layout, columns: Sequence[str], mapping: Mapping[str, s
         )
         if twins:
             raise TableError(
-                f"{file}: columns {column!r} and {twins[0]!r} differ in case or punctuation only; say which is meant, "
+                f"{file}: columns {column!r} and {twins[0]!r} differ in case or punctuation only; choose one, "
                 f"for example --map '{target}={column}'"
             )
     return layout
@@ -512,7 +513,7 @@ def _fit(
         "relative": ("study", "treatment", "te", "se"),
         "long": ("study", "treatment"),
     }[form.shape]
-    missing = [_wanted(form, target) for target in needed if target not in found and target not in constants]
+    missing = [_names_of(form, target) for target in needed if target not in found and target not in constants]
     if form.shape == "contrasts":
         missing += _missing_effect(form, found)
         if "te" in found and "ratio" not in mapping:
@@ -521,17 +522,17 @@ def _fit(
         missing += _missing_size(form, found) + _missing_outcome(found)
     if missing:
         return None, missing
-    return Layout(_named(form, mapping), form.shape, found, {}), []
+    return Layout(_format_name(form, mapping), form.shape, found, {}), []
 
 
 def _study(form: Format, by_name: Mapping[str, str], mapping: Mapping[str, str]) -> dict[str, str]:
-    """Columns of the study's label: one, or author and year."""
+    """Find the columns of the study's label: one column, or author and year."""
     study = mapping.get("study") or next((by_name[name] for name in form.names["study"] if name in by_name), None)
     author = next((by_name[name] for name in ("author", "firstauthor", "authors") if name in by_name), None)
     year = next((by_name[name] for name in ("year", "publicationyear", "yearofpublication") if name in by_name), None)
     numbered = study is not None and plain(study) in ("id", "trialid", "studyn") and "study" not in mapping
     if (study is None or numbered) and author and year:
-        return {"study": author, "year": year}  # a number may be that of the row
+        return {"study": author, "year": year}  # a column of numbers may just number the rows
     return ({"study": study} if study else {}) | ({"year": mapping["year"]} if "year" in mapping else {})
 
 
@@ -566,41 +567,41 @@ def _fit_wide(
         if _arm_column(target):
             name, number = _arm_column(target)
             arms.setdefault(number, {})[name] = column
-    missing = [] if "study" in shared or "study" in constants else [_wanted(form, "study")]
+    missing = [] if "study" in shared or "study" in constants else [_names_of(form, "study")]
     for number in sorted(set(arms) | {1, 2}):
         arm = arms.get(number, {})
         given = set(arm) | {name[: -len(str(number))] for name in constants if name.endswith(str(number))}
         if "treatment" not in given and "treat" not in given:
-            missing.append(f"{_wanted(form, 'treatment')}{number}")
+            missing.append(f"{_names_of(form, 'treatment')}{number}")
         missing += [f"{lack}{number}" for lack in _missing_size(form, arm) + _missing_outcome(arm)]
     if missing:
         return None, missing
-    return Layout(_named(form, mapping), "wide", shared, dict(sorted(arms.items()))), []
+    return Layout(_format_name(form, mapping), "wide", shared, dict(sorted(arms.items()))), []
 
 
 def _missing_outcome(found: Mapping[str, str]) -> list[str]:
     return [] if {"mean", "events", "median"} & set(found) else [_NO_OUTCOME]
 
 
-def _wanted(form: Format, target: str) -> str:
+def _names_of(form: Format, target: str) -> str:
     return " or ".join(form.names.get(target) or (target,))
 
 
-def _few(names: Sequence[str]) -> str:
-    """Names for a message: at most thirty, each of at most 40 characters."""
+def _some_names(names: Sequence[str]) -> str:
+    """List names for a message: at most thirty, each of at most 40 characters."""
     shown = ", ".join(name if len(name) <= 40 else name[:39] + "\N{HORIZONTAL ELLIPSIS}" for name in names[:30])
     return shown + (f" and {len(names) - 30} more" if len(names) > 30 else "")
 
 
 def _arm_column(target: str) -> tuple[str, int] | None:
-    """Column and arm of a numbered column, such as ("mean", 2) of ``mean2`` or ("q1", 3) of ``q13``."""
+    """Split a numbered column into column and arm, such as ("mean", 2) for ``mean2`` or ("q1", 3) for ``q13``."""
     for name in ("treat", "treatment", *ARM_NUMBERS):
         if match := re.fullmatch(name + "([1-9])", target):
             return ("treatment" if name == "treat" else name), int(match[1])
     return None
 
 
-def _named(form: Format, mapping: Mapping[str, str]) -> str:
+def _format_name(form: Format, mapping: Mapping[str, str]) -> str:
     return f"{form.name}, with mapped columns" if mapping else form.name
 
 
@@ -649,7 +650,7 @@ def _revman_web(columns: Sequence[str]) -> Layout | None:
 
 
 def _metafor(columns: Sequence[str]) -> Layout | None:
-    """One row a comparison of two arms, which the file does not name."""
+    """Recognise metafor's columns: one row per comparison of two arms, which the file does not name."""
     by_name = {plain(column): column for column in columns}
     study = next((by_name[name] for name in (*_STUDIES, "author") if name in by_name), None)
     year = {"year": by_name["year"]} if study and plain(study) == "author" and "year" in by_name else {}
@@ -658,12 +659,12 @@ def _metafor(columns: Sequence[str]) -> Layout | None:
             number: {target: by_name[name] for target, name in names.items() if name in by_name}
             for number, names in enumerate(form, start=1)
         }
-        if study and all(_fits(arm) for arm in arms.values()):
+        if study and all(_has_arm_numbers(arm) for arm in arms.values()):
             return Layout(METAFOR, "wide", {"study": study, **year}, arms)
     return None
 
 
-def _fits(arm: Mapping[str, str]) -> bool:
+def _has_arm_numbers(arm: Mapping[str, str]) -> bool:
     return not (_missing_size(FORMATS[-1], arm) or _missing_outcome(arm))
 
 

@@ -1,4 +1,4 @@
-"""Data frames as netmeta and gemtc hold them, as the tables that this package fits."""
+"""Convert data frames of netmeta and gemtc to the tables that this package fits."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ _GEMTC = {
 
 
 def from_netmeta(data: pd.DataFrame) -> pd.DataFrame:
-    """Take contrasts from a data frame of netmeta or of its ``pairwise()``.
+    """Read contrasts from a data frame of netmeta or of its ``pairwise()``.
 
     Parameters
     ----------
     data : DataFrame
-        With ``studlab`` (or ``study``), ``treat1``, ``treat2``, ``TE`` and ``seTE``; other columns are left out. Save
+        Needs ``studlab`` (or ``study``), ``treat1``, ``treat2``, ``TE`` and ``seTE``; other columns are ignored. Save
         it in R with ``write.csv(net$data)`` or ``write.csv(pairwise(...))``.
 
     Returns
     -------
     DataFrame [study, treat1, treat2, te, se]
-        For :func:`psps_paper.network.fit_network`; te is treat1 minus treat2, on the log scale for ratios, as there.
+        Input of :func:`psps_paper.network.fit_network`; te is treat1 minus treat2, on the log scale for ratios.
 
     Raises
     ------
     ValueError
-        A column is missing, or a row has no TE or seTE: study and row are named.
+        A column is missing, or a row has no TE or seTE; the message names study and row.
 
     Examples
     --------
@@ -64,8 +64,7 @@ def from_netmeta(data: pd.DataFrame) -> pd.DataFrame:
 
 
 def from_gemtc(data: pd.DataFrame, measure: str | None = None) -> pd.DataFrame:
-    """Take contrasts from a data frame of gemtc: ``data.re`` (relative effects) or ``data.ab`` (arms) of
-    ``mtc.network()``.
+    """Read contrasts from gemtc's ``mtc.network()``: its ``data.re`` (relative effects) or ``data.ab`` (arms).
 
     Parameters
     ----------
@@ -84,7 +83,7 @@ def from_gemtc(data: pd.DataFrame, measure: str | None = None) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        Naming column, study and what was expected.
+        The message names column, study and what was expected.
 
     Examples
     --------
@@ -99,10 +98,10 @@ def from_gemtc(data: pd.DataFrame, measure: str | None = None) -> pd.DataFrame:
         raise ValueError(f"gemtc data: no column {', '.join(missing)}; there are {', '.join(map(str, data.columns))}")
     if "te" not in table:
         if measure is None:
-            raise ValueError("gemtc data: arms need a measure, such as measure='OR'")
+            raise ValueError("gemtc data: arms require a measure, such as measure='OR'")
         return effect_sizes(table, measure, source="gemtc data").to_frame()
     if measure is not None:
-        raise ValueError(f"gemtc data: measure={measure!r} is for arms, and these are relative effects (diff)")
+        raise ValueError(f"gemtc data: measure={measure!r} is for arms, but these are relative effects (diff)")
     if "se" not in table:
         raise ValueError(f"gemtc data: no column std.err; there are {', '.join(map(str, data.columns))}")
     rows = []

@@ -1,4 +1,4 @@
-"""From a file that somebody made to the review's trial-level data: read, converted, checked, and only then written."""
+"""Import other people's files as trial-level data: read, convert, check, and only then write."""
 
 from __future__ import annotations
 
@@ -44,25 +44,25 @@ _YEARS = ("year", "studyyear", "publicationyear", "yearofpublication", "pubyear"
 
 
 def read_trials(path: Path, options: Options, data: Dataset | Path | str) -> Import:
-    """Read a file of contrasts or arms; nothing is written.
+    """Read a file of contrasts or arms, without writing anything.
 
     Parameters
     ----------
     path : Path
     options : Options
     data : Dataset, Path or str
-        The data folder: its ``outcomes.csv`` gives measure and direction.
+        The data folder; its ``outcomes.csv`` gives measure and direction.
 
     Raises
     ------
     TableError
-        Naming file, row, column, value and what was expected.
+        The message names file, row, column, value and what was expected.
     """
     return convert(read_table(path, sheet=options.sheet, skip=options.skip), options, data)
 
 
 def convert(raw: RawTable, options: Options, data: Dataset | Path | str) -> Import:
-    """As :func:`read_trials`, from a table that was read."""
+    """Convert a table already read, as :func:`read_trials` does a file."""
     data = dataset(data)
     outcome = _outcome(data, options.outcome)
     _check_choices(options, outcome, raw.file)
@@ -79,10 +79,10 @@ def convert(raw: RawTable, options: Options, data: Dataset | Path | str) -> Impo
     layout = _with_year(cells, layout, log)
     cells = _without_totals(cells, layout, log)
     decimals = _decimals(raw, cells, layout, options)
-    log.say(*raw.conversions, *_set_instead(options, layout), *decimals.said)
+    log.record(*raw.conversions, *_set_instead(options, layout), *decimals.conversions)
     reading = Reading(layout, _Cells(raw.file, decimals, options.labels, log), options, outcome, log)
     read = from_contrasts(cells, reading) if options.kind == "contrasts" else from_arms(cells, reading)
-    log.say(*reading.cells.said())
+    log.record(*reading.cells.conversions())
     _check_labels(reading)
     contrasts, arms = (table.astype({"rows": str}) for table in (read.contrasts, read.arms))
     contrasts.insert(0, "outcome", outcome["outcome"])
@@ -108,20 +108,20 @@ def convert(raw: RawTable, options: Options, data: Dataset | Path | str) -> Impo
 
 
 def _check_choices(options: Options, outcome: pd.Series, file: str) -> None:
-    """Refuse options that the outcome or another option rules out."""
+    """Refuse options that contradict the outcome or another option."""
     if options.measure not in (None, outcome["measure"]):
         raise TableError(
             f"{file}: --measure {options.measure}: outcome {outcome['outcome']} is measured as {outcome['measure']}"
-            " in outcomes.csv; choose another with --outcome, or give it a row there"
+            " in outcomes.csv; choose another with --outcome, or add a row there"
         )
     if options.impute_sd and not options.impute:
         raise TableError(f"{file}: --impute-sd and --no-imputation exclude each other")
 
 
 def _check_texts(options: Options, file: str) -> None:
-    """Refuse options that do not suit the columns of the file, and texts that are none."""
+    """Refuse options that do not suit the columns of the file, and values that are not valid text."""
     if options.reverse and options.kind == "arms":
-        raise TableError(f"{file}: --reverse is for contrasts; with arms outcomes.csv gives the direction")
+        raise TableError(f"{file}: --reverse is for contrasts; for arms, outcomes.csv gives the direction")
     for name in options.constants:
         if name not in ("study", "treat1", "treat2", "treatment"):
             raise TableError(f"--set {name}: only study, treat1, treat2 and treatment can be set for all rows")
@@ -133,12 +133,12 @@ def _check_texts(options: Options, file: str) -> None:
                 raise TableError(f"{option} {name}=...: {len(text):,} characters, the limit is {MAX_CELL:,}")
             if text.strip().lower() in MISSING or runs_as_formula(text):
                 raise TableError(
-                    f"{option} {name}={text}: expected a name, not a missing value or what a spreadsheet would run"
+                    f"{option} {name}={text}: expected a name, not a missing value or a spreadsheet formula"
                 )
     for name in options.constants.keys() & options.mapping.keys():
         raise TableError(
-            f"--set {name}={options.constants[name]}: --map names a column for it too,"
-            f" {options.mapping[name]!r}; expected one of them"
+            f"--set {name}={options.constants[name]}: --map also names a column for it,"
+            f" {options.mapping[name]!r}; expected one of the two"
         )
 
 
@@ -153,7 +153,7 @@ def _check_labels(reading: Reading) -> None:
 
 
 def _why_nothing(raw: RawTable, reading: Reading) -> str:
-    """The commonest reasons why no row was used, columns that were not read, and studies in two spellings."""
+    """List the commonest reasons why no row was used, the columns not read, and studies spelt in two ways."""
     listed = reading.log.table()
     reasons = "; ".join(f"{count} {reason}" for reason, count in listed["reason"].value_counts().head(3).items())
     left = [name for name in raw.columns if name not in reading.layout.used() and name not in reading.options.where]
@@ -162,7 +162,7 @@ def _why_nothing(raw: RawTable, reading: Reading) -> str:
 
 
 def _source(raw: RawTable, reading: Reading, read: Estimates) -> dict:
-    """What ``source.json`` says of the file and how it was read."""
+    """Describe the file and how it was read, for ``source.json``."""
     options, layout, listed = reading.options, reading.layout, reading.log.listed
     asked = {key: value for key, value in dataclasses.asdict(options).items() if value}
     return {
@@ -187,12 +187,12 @@ def _source(raw: RawTable, reading: Reading, read: Estimates) -> dict:
 
 
 def _set(options: Options) -> set[str]:
-    """Columns that an option gives one value."""
+    """List the columns to which an option gives one value."""
     return {name.replace("treatment", "treat") for name in options.constants}
 
 
 def _set_instead(options: Options, layout: Layout) -> list[str]:
-    """What options override."""
+    """List the values of the file that options override."""
     named = {name.replace("treatment", "treat"): column for name, column in layout.named().items()}
     said = []
     for name, value in options.constants.items():
@@ -202,7 +202,7 @@ def _set_instead(options: Options, layout: Layout) -> list[str]:
         ]
         if columns:
             said.append(
-                f"{name} is {value!r} in all rows, as --set says, instead of what column {', '.join(columns)} holds"
+                f"{name} is {value!r} in all rows, by --set, instead of the values in column {', '.join(columns)}"
             )
     return said
 
@@ -222,7 +222,7 @@ def _decimals(raw: RawTable, cells: pd.DataFrame, layout: Layout, options: Optio
 
 
 def _check_limits(contrasts: pd.DataFrame, file: str, measure: str) -> None:
-    """Refuse networks whose tables of pairs, or studies whose covariances, would not fit into memory."""
+    """Refuse networks whose tables of pairs, or studies whose covariances, would not fit in memory."""
     n_treatments = len(set(contrasts["treat1"]) | set(contrasts["treat2"]))
     if n_treatments > MAX_TREATMENTS:
         raise TableError(f"{file}: {n_treatments:,} treatments, the limit is {MAX_TREATMENTS}")
@@ -235,12 +235,12 @@ def _check_limits(contrasts: pd.DataFrame, file: str, measure: str) -> None:
         row = contrasts.loc[contrasts["te"].abs().idxmax()]
         raise TableError(
             f"{file}, row {row['rows']}: te {row['te']:g} of {row['study']} is not the logarithm of a ratio of a"
-            f" believable size (at most {LARGEST_LOG:g})"
+            f" plausible size (at most {LARGEST_LOG:g})"
         )
 
 
 def report(result: Import) -> str:
-    """What was read, converted, left out and why, as text."""
+    """Report as text what was read, converted and left out, with reasons."""
     source = result.source
     lines = [
         f"{source['file']}: {source['kind']} in the convention {source['format']}",
@@ -272,7 +272,7 @@ def _outcome(data: Dataset, name: str | None) -> pd.Series:
 
 
 def _selected(cells: pd.DataFrame, file: str, options: Options, log: ImportLog) -> pd.DataFrame:
-    """The rows that are not blank and that --where selects."""
+    """Select the rows that are not blank and match --where."""
     where = options.where
     for column in where:
         if column not in cells.columns:
@@ -281,7 +281,7 @@ def _selected(cells: pd.DataFrame, file: str, options: Options, log: ImportLog) 
             )
     filled = cells.to_numpy() != ""
     blank = ~filled.any(axis=1)
-    # A heading between rows, or a note below them
+    # A lone cell is a heading between rows or a note below them
     words = (filled.sum(axis=1) == 1) & [any(c.isalpha() for c in first) for first in cells.iloc[:, 0]]
     text = words & (cells.shape[1] > 2)
     chosen = ~blank & ~text
@@ -303,7 +303,7 @@ def _with_year(cells: pd.DataFrame, layout: Layout, log: ImportLog) -> Layout:
     several = list(years.index[years > 1])
     if not several:
         return layout
-    log.say(f"the year was joined to the names of studies, since one name has several years: {_some_rows(several)}")
+    log.record(f"the year was joined to the names of studies, since one name has several years: {_some_rows(several)}")
     return dataclasses.replace(layout, columns=layout.columns | {"year": year})
 
 
@@ -321,7 +321,7 @@ def _without_totals(cells: pd.DataFrame, layout: Layout, log: ImportLog) -> pd.D
 def _one_outcome(
     cells: pd.DataFrame, layout: Layout, file: str, asked: str | None, outcome: str, known: set[str], log: ImportLog
 ) -> pd.DataFrame:
-    """The rows of one outcome and one analysis; a file that holds several is refused unless one was chosen."""
+    """Select the rows of one outcome and one analysis; refuse a file that holds several unless one was chosen."""
     by_name = {plain(column): column for column in cells.columns if column not in layout.used()}
     if layout.format in (REVMAN_WEB, REVMAN_WEB_EFFECTS):
         _one_analysis(
@@ -342,7 +342,7 @@ def _one_outcome(
         raise TableError(f"{file}: column {column!r} holds {len(values)} outcomes; choose one: {'; '.join(ways)}")
     if known & set(values) - {outcome}:
         raise TableError(
-            f"{file}: column {column!r} says {values[0]!r}, and {outcome!r} is to be read; choose it with --outcome"
+            f"{file}: column {column!r} is {values[0]!r}, but {outcome!r} was to be read; choose it with --outcome"
             f" {values[0]}"
         )
     return cells

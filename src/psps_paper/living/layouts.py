@@ -1,4 +1,4 @@
-"""Layouts that tables of trials come in, each tried on the import when the book is built."""
+"""Common layouts of tables of trials; a sample of each is imported whenever the book is built."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Sample:
     Attributes
     ----------
     layout : str
-        Whose layout it is, for readers.
+        Name of the layout, for readers.
     outcome : str
         One of :data:`OUTCOMES`.
     kind : {"arms", "contrasts"}
     text : str or bytes
     file : str
     options : dict
-        Further fields of :class:`psps_paper.living.model.Options`; empty where the file is read without any.
+        Further fields of :class:`psps_paper.living.model.Options`; empty if the file needs none.
     """
 
     layout: str
@@ -42,7 +42,7 @@ class Sample:
     options: dict = field(default_factory=dict)
 
 
-# Outcome of the review that takes the imports: its measure, and a table to begin with.
+# Outcomes of the sample review into which the tables are imported: measure and initial table.
 OUTCOMES = {
     "score": ("MD", "study,treatment,n,mean,sd\nA,x,20,5,2\nA,y,20,4,2\n", "arms"),
     "events": ("OR", "study,treatment,n,events\nA,x,40,9\nA,y,40,5\n", "arms"),
@@ -158,7 +158,7 @@ def _data_folder(place: Path) -> Path:
 
 
 def _typed(options: Mapping) -> Iterator[str]:
-    """Options as one types them."""
+    """Yield options as typed on the command line."""
     for name, value in options.items():
         if name == "constants":
             yield from (f"--set {column}={text}" for column, text in value.items())
@@ -167,13 +167,13 @@ def _typed(options: Mapping) -> Iterator[str]:
 
 
 def layouts_tried(samples: tuple[Sample, ...] = SAMPLES) -> pd.DataFrame:
-    """Import each sample, first without options, into a review of its own.
+    """Import each sample into its own review, first without options.
 
     Returns
     -------
     DataFrame [layout, kind, first_try, rows, used, listed, contrasts, said]
-        ``first_try`` is "yes", "with" the option needed, or "refused"; ``rows`` are the rows of data read, each used
-        or listed; ``said`` is the first conversion of the report, or the sentence that refuses.
+        ``first_try`` is "yes", "with" the option needed, or "refused"; ``rows`` is the number of rows of data read,
+        each used or listed; ``said`` is the first conversion in the report, or the error message of a refusal.
     """
     found = []
     with tempfile.TemporaryDirectory() as place:

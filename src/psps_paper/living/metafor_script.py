@@ -1,4 +1,4 @@
-"""An R script that checks a network in base R and in metafor, whatever the network."""
+"""Write an R script that checks any network in base R and metafor."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from psps_paper.network import NetworkFit
 from psps_paper.network.model import prepare
 from psps_paper.network.reduction import Design, closed_estimates
 
-# Algebra in R and here agree to more; R reads 17 digits. Of a search that metafor ends by its own rule, less is asked.
+# Algebra in R agrees more closely than this. metafor's search stops by its own rule, so its tolerance is wider.
 ALGEBRA, SEARCH = 1e-8, 1e-4
 
 
 def metafor_script(fit: NetworkFit) -> str:
-    """An R script that refits a network from its contrasts' full covariance and compares every number.
+    """Write an R script that refits a network from the full covariance of its contrasts and compares every number.
 
     Base R does the algebra: estimates and standard errors at this package's tau2, Q, and tau2 under DL. metafor's
-    ``rma.mv`` searches for tau2 under REML and ML; the script stops where it finds a likelihood above this package's.
+    ``rma.mv`` searches for tau2 under REML and ML; the script stops if it finds a likelihood above this package's.
     It runs for every network that :func:`psps_paper.network.fit_network` fits: multi-arm studies with any variances,
-    several estimates of one study with ``correlation``, and networks without degrees of freedom.
+    several estimates per study with ``correlation``, and networks without degrees of freedom.
 
     Parameters
     ----------
     fit : NetworkFit
-        Of trials.
+        A network fitted to studies.
 
     Returns
     -------
@@ -35,7 +35,7 @@ def metafor_script(fit: NetworkFit) -> str:
     Raises
     ------
     ValueError
-        A network from pooled contrasts has no studies.
+        The network was made from pooled contrasts and has no studies.
 
     Source: generalised least squares as in Rücker & Schwarzer 2014; DL by Jackson, White & Riley 2012.
     Checked against: run in R 4.2.2 with metafor 3.8-1 (validation/README.md).
@@ -45,7 +45,7 @@ def metafor_script(fit: NetworkFit) -> str:
     rows, shared = basic_contrasts(fit)
     lines = [
         f"# {len(rows)} contrasts, checked in R against psps-paper {versions()['psps-paper']}.",
-        "# Written by psps-paper export. Base R; the search for tau2 by REML and ML needs metafor (3.8 or later).",
+        "# Written by psps-paper export. Base R suffices, except that REML and ML need metafor (3.8 or later).",
         *_data(fit, rows, shared),
         *_ALGEBRA_IN_R,
         *_expected(fit),
@@ -56,12 +56,12 @@ def metafor_script(fit: NetworkFit) -> str:
 
 
 def basic_contrasts(fit: NetworkFit) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Contrasts that say all there is to say, and which of them are not independent.
+    """Reduce each study to its basic contrasts, and list which of them are not independent.
 
     Returns
     -------
     contrasts : DataFrame [study, treat1, treat2, te, variance]
-        Of a study with a arms the a - 1 contrasts with its first arm; all estimates of a study that repeats one.
+        The a - 1 contrasts with the first arm of a study with a arms; all estimates of a study that repeats one.
     shared : DataFrame [row, other, covariance, correlation]
         Positions from 0, the covariance of the sampling errors and the correlation of the true effects.
     """
@@ -74,7 +74,7 @@ def basic_contrasts(fit: NetworkFit) -> tuple[pd.DataFrame, pd.DataFrame]:
         places = {pair: k for k, pair in enumerate(zip(*np.triu_indices(arms, 1), strict=True))}
         for own, sign, members, study in zip(group.rows, group.sign, group.arms, group.studies, strict=True):
             start, variance = len(rows), se[own] ** 2
-            # A contrast with the first arm: the first minus the other one.
+            # A basic contrast: the first arm minus the other one.
             rows += [
                 (own[k], members[0], members[k + 1], sign[k] * te[own[k]], variance[k], study) for k in range(arms - 1)
             ]
@@ -106,7 +106,7 @@ def _named(design: Design, rows: list[tuple]) -> pd.DataFrame:
 
 
 def _data(fit: NetworkFit, rows: pd.DataFrame, shared: pd.DataFrame) -> list[str]:
-    """Lines that hold the data and build the matrices X, V and R of the model."""
+    """Write the lines that hold the data and build the matrices X, V and R of the model."""
     labels = {name: r_vector(map(r_text, rows[name])) for name in ("study", "treat1", "treat2")}
     numbers = {name: r_vector(map(r_number, rows[name])) for name in ("te", "variance")}
     lines = [
@@ -155,7 +155,7 @@ _ALGEBRA_IN_R = [
 
 
 def _expected(fit: NetworkFit) -> list[str]:
-    """Lines that compare the algebra."""
+    """Write the lines that compare the algebra."""
     tolerance = r_number(ALGEBRA)
     likelihood = "reml" if fit.method == "REML" else "ml"
     lines = [
@@ -173,7 +173,7 @@ def _expected(fit: NetworkFit) -> list[str]:
                 ("common$seTE", fit.se_common),
             )
         ],
-        # Q of a network without degrees of freedom is rounding error on either side.
+        # Without degrees of freedom, Q is rounding error in both programs.
         f"stopifnot(abs(common$Q - {r_number(fit.q)}) <= {tolerance} * max(1, common$Q))",
         f"stopifnot(abs(random${likelihood} - {r_number(fit.log_likelihood)}) <= {tolerance} * length(y))",
     ]
@@ -185,7 +185,7 @@ def _expected(fit: NetworkFit) -> list[str]:
 
 
 def _search(fit: NetworkFit) -> list[str]:
-    """Lines that make metafor search for tau2; the likelihood can have several maxima."""
+    """Write the lines that make metafor search for tau2; the likelihood can have several maxima."""
     method = fit.method
     constant = "determinant(t(X) %*% X)$modulus / 2" if method == "REML" else "0"
     return [
@@ -199,7 +199,7 @@ def _search(fit: NetworkFit) -> list[str]:
         f"highest <- {r_number(fit.log_likelihood)}",
         f"stopifnot(reached <= highest + {r_number(SEARCH)})",
         f"if (reached >= highest - {r_number(SEARCH)}) {{",
-        # A flat likelihood leaves tau2 open by about the root of what the height leaves.
+        # Near a flat maximum, an error in the likelihood gives an error in tau2 of about its square root.
         "  stopifnot(abs(search$sigma2 - tau2) <= 0.05 * (tau2 + min(diag(V))))",
         '  cat("metafor finds the same tau2,", search$sigma2, "\\n")',
         "} else {",

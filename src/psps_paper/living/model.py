@@ -1,4 +1,4 @@
-"""What an import is told and what it returns."""
+"""Options and results of an import."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ ARM_COLUMNS = [row[0] for row in ARMS_DICTIONARY]
 
 @dataclass(frozen=True)
 class Options:
-    """How a file is to be read.
+    """Options for reading a file.
 
     Attributes
     ----------
@@ -73,23 +73,22 @@ class Options:
     outcome : str, optional
         Row of ``outcomes.csv``; by default the first.
     mapping, constants : mapping of str to str
-        Column of this package to column of the file; to one value for all rows.
+        Maps columns of this package to columns of the file, or to one value for all rows.
     labels : mapping of str to str
-        Treatment in the file to treatment of the review.
+        Maps treatments in the file to treatments of the review.
     where : mapping of str to str
-        Column of the file to the value that selects a row; other rows are listed as not selected.
+        Maps columns of the file to the value that selects a row; other rows are listed as not selected.
     measure : str, optional
-        What te measures; refused where it is not that of the outcome.
+        The effect measure; refused if it is not that of the outcome.
     reverse : bool
-        For contrasts: turn the sign of te.
+        For contrasts: reverse the sign of te.
     impute : bool
-        Where an arm has no SD, take its baseline SD.
+        Give an arm without an SD its baseline SD.
     impute_sd : bool
-        Where it has no baseline SD either, take the mean SD of the other studies of the file. They should have measured
-        on one scale.
+        Give an arm without a baseline SD either the mean SD of the other studies in the file, which should have used
+        the same scale.
     decimal : {"comma", "point"}, optional
-        The decimal sign of a text file; by default what its columns show, and an error where they could be read in two
-        ways.
+        The decimal sign of a text file; by default inferred from its columns, with an error if they are ambiguous.
     sheet, skip
         As in :func:`psps_paper.living.reading.read_table`.
     """
@@ -111,19 +110,19 @@ class Options:
 
 @dataclass(frozen=True)
 class Import:
-    """What a file gives, before anything is written.
+    """The result of reading a file, before anything is written.
 
     Attributes
     ----------
     contrasts : DataFrame [outcome, study, treat1, treat2, te, se, rows]
     arms : DataFrame [outcome, study, treatment, n, mean, sd, events, rows]
-        As used, conversions included; empty for contrasts.
+        Arms as used, after conversions; empty for contrasts.
     listed : DataFrame [row, study, reason]
-        Everything that was read and not used; read = used + listed, in the unit ``unit``.
+        Everything that was read but not used; read = used + listed, in the unit ``unit``.
     conversions : list of str
-        What was changed on the way, one sentence each.
+        Every change made while reading, one sentence each.
     source : dict
-        File, checksum, layout and counts, as it goes into ``source.json``.
+        File, checksum, layout and counts, as written to ``source.json``.
     warnings : list of str
     """
 
@@ -137,14 +136,14 @@ class Import:
 
 @dataclass
 class ImportLog:
-    """What an import sets aside and what it changes, in the order of its steps.
+    """Log of what an import sets aside and what it changes, in the order of its steps.
 
     Attributes
     ----------
     listed : list of (row, study, reason)
-        Everything that was read and is not used.
+        Everything that was read but is not used.
     conversions : list of str
-        What was changed on the way, one sentence each.
+        Every change made while reading, one sentence each.
     """
 
     listed: list[tuple[str, str, str]] = field(default_factory=list)
@@ -153,17 +152,17 @@ class ImportLog:
     def set_aside(self, row: object, study: str, reason: str) -> None:
         self.listed.append((str(row), study, reason))
 
-    def say(self, *sentences: str) -> None:
+    def record(self, *sentences: str) -> None:
         self.conversions.extend(sentences)
 
     def table(self) -> pd.DataFrame:
-        """What was set aside: DataFrame [row, study, reason]."""
+        """Tabulate what was set aside: DataFrame [row, study, reason]."""
         return pd.DataFrame(self.listed, columns=["row", "study", "reason"])
 
 
 @dataclass(frozen=True, eq=False)
 class Estimates:
-    """Contrasts of a file and the arms behind them; how much was read, in rows or arms.
+    """Contrasts of a file, the arms behind them, and the number of rows or arms read.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""A living review of your own: one YAML file and tables in, data folder, chapters and tests out."""
+"""Start a living review of your own: from one YAML file and tables, make a data folder, chapters and tests."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from psps_paper.tables.files import finish_replacing, only_writer, replace_folde
 from psps_paper.tables.load import validate_table
 from psps_paper.tables.schemas import DICTIONARY_COLUMNS
 
-# Files with lines that repeat review.yml; each placeholder is the last thing in its line, and what stands before it
-# finds the line again
+# Files with lines that repeat review.yml. Each placeholder is at the end of its line; the text before it identifies the
+# line when the review is remade
 TITLED = ("_config.yml", "README.md", "book/index.md")
 
 
@@ -41,7 +41,7 @@ DICTIONARIES = {
         ("unit", "text", "none", "no", "", "Unit of te"),
         ("scale_desirable", "choice", "none", "no", "lower|higher", "Desirable direction of the scale"),
         ("te_desirable", "choice", "none", "no", "lower|higher", "Desirable direction of te, treat1 minus treat2"),
-        ("reference", "text", "none", "no", "", "Treatment with which forest plots compare"),
+        ("reference", "text", "none", "no", "", "Reference treatment of forest plots"),
         (
             "order",
             "text",
@@ -49,8 +49,8 @@ DICTIONARIES = {
             "no",
             "",
             (
-                "Treatments, separated by a vertical bar between blanks, first the ones that small studies may favour; "
-                "it gives every comparison its direction"
+                "Treatments, separated by a vertical bar between blanks, those that small studies may favour first; "
+                "the order sets the direction of every comparison"
             ),
         ),
         ("tau2", "choice", "none", "no", "DL|REML|ML", "Estimator of the between-study variance"),
@@ -94,20 +94,20 @@ def new_review(folder: Path, *, tell: Callable[[str], None] = lambda text: None)
     Parameters
     ----------
     folder : Path
-        A folder that does not exist or is empty gets the sample review; one with ``review.yml`` gets a new ``data/``,
-        and title, author and repository in the lines that repeat them; nothing else in it is touched.
+        In a folder that does not exist or is empty, the sample review is written. In one with ``review.yml``, ``data/``
+        is renewed, with the lines that repeat title, author and repository; nothing else is touched.
     tell : callable
-        Gets the import report of each table, as text.
+        Receives the import report of each table, as text.
 
     Returns
     -------
     list of str
-        What was written, relative to the folder.
+        The files written, relative to the folder.
 
     Raises
     ------
     TableError
-        The folder holds something else; ``review.yml`` or a table is broken (then nothing is written).
+        The folder holds something else, or ``review.yml`` or a table is invalid; nothing is written.
     """
     folder = folder.absolute()
     if folder.is_symlink():
@@ -126,7 +126,7 @@ def new_review(folder: Path, *, tell: Callable[[str], None] = lambda text: None)
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             write_atomically(place / name, content)
         made = {f"data/{name}": content for name, content in build_data(place, tell=tell).items()}
-        made |= _titled(templates, templates, read_settings(place))
+        made |= _corrected_files(templates, templates, read_settings(place))
     if folder.is_dir():
         folder.rmdir()
     replace_folder(folder, templates | made)
@@ -134,42 +134,42 @@ def new_review(folder: Path, *, tell: Callable[[str], None] = lambda text: None)
 
 
 def _remake(folder: Path, templates: Mapping[str, bytes], tell: Callable[[str], None]) -> list[str]:
-    """Write the data of a review again, and the lines that repeat its ``review.yml``."""
+    """Rewrite the data of a review, and the lines that repeat its ``review.yml``."""
     with only_writer(folder):
         for name in ("data", *TITLED):
             if (folder / name).is_symlink():
                 raise TableError(
-                    f"{folder / name}: is a symbolic link, and nothing is written through one; put a file or folder"
-                    " of its own there"
+                    f"{folder / name}: is a symbolic link, and nothing is written through links; replace it by a file"
+                    " or folder"
                 )
         finish_replacing(folder / "data")
         made = build_data(folder, tell=tell)
-        _undo_no_import(folder, made)
+        _refuse_to_undo_import(folder, made)
         present = {name: (folder / name).read_bytes() for name in TITLED if (folder / name).is_file()}
-        titled = _titled(templates, present, read_settings(folder))
+        titled = _corrected_files(templates, present, read_settings(folder))
         replace_folder(folder / "data", made, also=titled)
     return ["data", *titled]
 
 
-def _undo_no_import(folder: Path, made: Mapping[str, bytes]) -> None:
-    """Refuse to replace trials that psps-paper import wrote by what review.yml makes of another file."""
+def _refuse_to_undo_import(folder: Path, made: Mapping[str, bytes]) -> None:
+    """Refuse to replace trials written by psps-paper import with those that review.yml reads from another file."""
     present: list[dict] = []
-    with contextlib.suppress(TableError, OSError):  # what cannot be read is made again
+    with contextlib.suppress(TableError, OSError):  # unreadable trials are simply remade
         data = dataset(folder / "data")
         present = [] if data.trials is None else load_source(data)["sources"]
     named = {(entry["outcome"], entry["sha256"]) for entry in json.loads(made["trials/source.json"])["sources"]}
     for entry in present:
         if entry.get("imported") and (entry["outcome"], entry["sha256"]) not in named:
             raise TableError(
-                f"data/trials holds {entry['file']}, which psps-paper import wrote as outcome {entry['outcome']}, and"
-                f" {CONFIG} names another table there: name that file and its options, or remove data/trials"
+                f"data/trials holds {entry['file']}, which psps-paper import wrote as outcome {entry['outcome']}, but"
+                f" {CONFIG} names another table for it: name that file and its options, or remove data/trials"
             )
 
 
-def _titled(templates: Mapping[str, bytes], files: Mapping[str, bytes], settings: dict) -> dict[str, bytes]:
-    """Files with a line that no longer repeats ``review.yml``, with the line put right."""
+def _corrected_files(templates: Mapping[str, bytes], files: Mapping[str, bytes], settings: dict) -> dict[str, bytes]:
+    """Return the files in which a line no longer matches ``review.yml``, with the line corrected."""
     title, author, repository = (" ".join(settings.get(name, "").split()) for name in ("title", "author", "repository"))
-    # The theme refuses an address of an unknown host
+    # The theme rejects addresses of hosts that it does not know
     linked = repository if re.fullmatch(r"https://[^/]*(github|gitlab|bitbucket)[^/]*/.+/[^/]+", repository) else ""
     values = {
         "TITLE": title,
@@ -183,7 +183,7 @@ def _titled(templates: Mapping[str, bytes], files: Mapping[str, bytes], settings
         text = files.get(name, b"").decode("utf-8")
         for start, quoted, key in re.findall(r'^(.*?)("?)@([A-Z]+)@"?$', templates[name].decode("utf-8"), re.MULTILINE):
             value = json.dumps(values[key], ensure_ascii=False) if quoted else values[key]
-            if name.endswith(".md") and key == "TITLE":  # a title is text, whatever Markdown would make of it
+            if name.endswith(".md") and key == "TITLE":  # a title is plain text, not Markdown
                 value = re.sub(r"[\\`*_{}\[\]<>$&#|~]", r"\\\g<0>", value)
             text = re.sub(
                 rf"^{re.escape(start)}.*$", lambda _, line=start + value: line, text, count=1, flags=re.MULTILINE
@@ -194,7 +194,7 @@ def _titled(templates: Mapping[str, bytes], files: Mapping[str, bytes], settings
 
 
 def _read(folder: Path, outcome: Mapping, data: Path) -> Import:
-    """The table of an outcome, read as its entry says."""
+    """Read the table of an outcome with the options of its entry."""
     table = outcome["table"]
     options = Options(
         kind=table["kind"],
@@ -216,24 +216,25 @@ def _read(folder: Path, outcome: Mapping, data: Path) -> Import:
     except TableError as error:
         if " --" not in str(error):
             raise
-        # A message speaks of the options of psps-paper import
+        # The message names options of psps-paper import
         raise TableError(f"{error} ({CONFIG}: an option is an entry of the outcome's table, without dashes)") from None
 
 
 def build_data(folder: Path, *, tell: Callable[[str], None] = lambda text: None) -> dict[str, bytes]:
-    """Files of ``data/`` that follow from a review's ``review.yml`` and tables; nothing is written.
+    """Build the files of ``data/`` from a review's ``review.yml`` and tables, without writing them.
 
     Parameters
     ----------
     folder : Path
-        Of the review.
+        The folder of the review.
     tell : callable
-        Gets the import report of each table, as text.
+        Receives the import report of each table, as text.
 
     Raises
     ------
     TableError
-        ``review.yml`` misses a setting or names what is not there; a table cannot be imported.
+        ``review.yml`` has no value for a required setting or names something that does not exist, or a table cannot be
+        imported.
     """
     settings = read_settings(folder)
     with tempfile.TemporaryDirectory() as temporary:
@@ -255,7 +256,7 @@ def build_data(folder: Path, *, tell: Callable[[str], None] = lambda text: None)
 
 
 def _write_settings(data: Path, settings: dict) -> None:
-    """Write the tables that follow from ``review.yml`` alone, outcomes and treatments, with their dictionaries."""
+    """Write the tables that need only ``review.yml``, outcomes and treatments, with their dictionaries."""
     (data / "dictionaries").mkdir()
     for name, table in {"outcomes": _outcomes(settings), "treatment_classes": _classes(settings)}.items():
         dictionary = _dictionary(name)
@@ -268,7 +269,7 @@ def _write_settings(data: Path, settings: dict) -> None:
 
 
 def _check_named(result: Import, outcome: dict, treatments: list[str]) -> None:
-    """Refuse a table with a treatment that ``review.yml`` does not name, or without the reference."""
+    """Refuse a table with a treatment that ``review.yml`` does not name, or without the reference treatment."""
     named = set(result.contrasts["treat1"]) | set(result.contrasts["treat2"])
     unknown = sorted(named - set(treatments))
     if unknown:
@@ -282,7 +283,7 @@ def _check_named(result: Import, outcome: dict, treatments: list[str]) -> None:
 
 
 def check_beside(folder: Path, settings: dict, studies: set[str], tell: Callable[[str], None]) -> None:
-    """Read the tables of studies and of the flow once, so that an error in them stops here; tell what is not in them.
+    """Read the tables of studies and of the flow once, so that errors in them stop here; report studies without a row.
 
     Raises
     ------
@@ -296,12 +297,12 @@ def check_beside(folder: Path, settings: dict, studies: set[str], tell: Callable
     table = read_studies(folder / file, file, studies)
     without = sorted(studies - set(read_studies(folder / file, file, set())["study"]))
     if without:
-        tell(f"{file}: no row, and so no judgement, for {', '.join(without)}")
+        tell(f"{file}: no row, and therefore no judgement, for {', '.join(without)}")
     for name in COLUMN_LISTS:
         for column in settings.get(name, []):
             if column not in table.columns:
                 there = ", ".join(table.columns)
-                raise TableError(f"{CONFIG}, {name}: {column!r} is no column of {settings['studies']} ({there})")
+                raise TableError(f"{CONFIG}, {name}: {column!r} is not a column of {settings['studies']} ({there})")
             if name == "moderators":
                 numbers_of(table[table["study"].isin(studies)], column, settings["studies"])
 
@@ -332,7 +333,7 @@ def _outcomes(settings: dict) -> pd.DataFrame:
     names = [entry["name"] for entry in settings["treatments"]]
     rows = []
     for entry in settings["outcomes"]:
-        # As listed, but the reference last: small studies may favour what is compared with it
+        # As listed, but the reference last, since small studies may favour the treatments compared with it
         order = entry.get("order") or [*(name for name in names if name != entry["reference"]), entry["reference"]]
         rows.append(
             {"outcome" if field == "name" else field: entry[field] for field in OUTCOME_FIELDS}

@@ -1,4 +1,4 @@
-"""What an import says of the data that it read."""
+"""Notes of an import on the data that it read."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def _without_sd(listed: pd.DataFrame, options: Options) -> list[str]:
     if not missing or not options.impute or options.impute_sd:
         return []
     return [
-        f"{missing} arms have a mean and no SD; --impute-sd would take the mean SD of the other studies, which is right"
-        " on one scale only"
+        f"{missing} arms have a mean but no SD; --impute-sd would use the mean SD of the other studies, which is valid"
+        " only if all use the same scale"
     ]
 
 
 def _notes(contrasts: pd.DataFrame, set_aside: set[str], file: str, outcome: str, data: Dataset) -> list[str]:
-    """What a user should know of all contrasts of an outcome; a study that was set aside may be another's twin."""
+    """List what a user should know about the contrasts of an outcome; studies set aside are checked for look-alikes."""
     treatments = set(contrasts["treat1"]) | set(contrasts["treat2"])
     reference = load_outcome(data, outcome).reference
     return [
@@ -48,8 +48,8 @@ def _without_order(treatments: set[str], outcome: str, data: Dataset) -> list[st
         return []
     return [
         f"{', '.join(new)}: not in the order of treatments of {outcome} in outcomes.csv, so small-study effects are"
-        " asked in the order of the fitted ranking; for your own add the names to column order and run psps-paper"
-        " tables --record"
+        " tested in the order of the fitted ranking; to choose the order, add the names to column order and run"
+        " psps-paper tables --record"
     ]
 
 
@@ -66,13 +66,12 @@ _DATE = re.compile(
 )
 
 
-# Of footnotes, and quotation marks around a name
+# Footnote signs, and quotation marks around a name
 _MARKS = " *\N{DAGGER}\N{DOUBLE DAGGER}\N{SECTION SIGN}\N{PILCROW SIGN}#\"'\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb"
 
 
-def _look(label: str) -> str:
-    """A label without what a reader hardly sees: case, accents' encoding, kinds of hyphens and blanks, look-alike
-    letters."""
+def _normalised(label: str) -> str:
+    """Remove differences that a reader hardly sees: case, encoding of accents, hyphens, blanks, look-alike letters."""
     text = unicodedata.normalize("NFKC", label).casefold().strip(_MARKS)
     return "".join(
         c for c in text if unicodedata.category(c) not in ("Pd", "Zs", "Pc", "Cf") and c != "\N{MINUS SIGN}"
@@ -82,7 +81,7 @@ def _look(label: str) -> str:
 def _look_alikes(labels: set[str], what: str) -> list[str]:
     groups: dict[str, list[str]] = {}
     for label in sorted(labels):
-        groups.setdefault(_look(label), []).append(label)
+        groups.setdefault(_normalised(label), []).append(label)
     notes = []
     for group in groups.values():
         if len(group) < 2:
@@ -105,7 +104,7 @@ def _look_alikes(labels: set[str], what: str) -> list[str]:
 def _label_notes(
     contrasts: pd.DataFrame, options: Options, layout: Layout, columns: list[str], measure: str
 ) -> list[str]:
-    """What names and columns let suspect."""
+    """List suspicious names and columns."""
     dates = sorted({study for study in contrasts["study"] if _DATE.fullmatch(study)})
     notes = (
         [
@@ -127,8 +126,7 @@ def _label_notes(
         )
     ):
         notes.append(
-            f"person-time is in the file and {measure} takes no account of it; where follow-up differs, an outcome of"
-            " measure IRR does"
+            f"the file holds person-time, which {measure} ignores; if follow-up differs, use an outcome of measure IRR"
         )
     if (
         options.kind == "contrasts"
@@ -138,7 +136,7 @@ def _label_notes(
         and (contrasts["te"] > 0).all()
     ):
         notes.append(
-            f"every te is above 0; if these are ratios and not logarithms, say --map 'ratio={layout.columns['te']}'"
+            f"every te is above 0; if these are ratios and not logarithms, use --map 'ratio={layout.columns['te']}'"
         )
     return notes
 
@@ -170,7 +168,7 @@ def _several_notes(contrasts: pd.DataFrame, cells: pd.DataFrame, layout: Layout)
 
 
 def _beside_print(contrasts: pd.DataFrame, treatments: set[str], outcome: str, data: Dataset) -> list[str]:
-    """Treatments and comparisons of only the data or only the print: no printed number of theirs can be checked."""
+    """List treatments and comparisons found only in the data or only in print, whose numbers cannot be checked."""
     if "nma_published" not in data or outcome != data.table("outcomes")["outcome"].iloc[0]:
         return []
     missing = missing_from_data(
@@ -185,24 +183,23 @@ def _beside_print(contrasts: pd.DataFrame, treatments: set[str], outcome: str, d
         )
     if missing.treatments:
         notes.append(
-            f"no estimate of {', '.join(missing.treatments)}: what is printed of them, and ranks, cannot be checked"
+            f"no estimate of {', '.join(missing.treatments)}: their printed numbers, and ranks, cannot be checked"
         )
     if missing.comparisons:
         notes.append(
-            f"no estimate of {'; '.join(f'{a} against {b}' for a, b in missing.comparisons)}: what is printed of the"
+            f"no estimate of {'; '.join(f'{a} against {b}' for a, b in missing.comparisons)}: printed numbers of the"
             " whole network cannot be checked"
         )
     return notes
 
 
 def printed_losses(contrasts: pd.DataFrame, outcome: str, data: Dataset) -> str:
-    """What pages would no longer show if these contrasts stood in place of the printed network; empty where they hold
-    all of it.
+    """List what pages would lose if these contrasts replaced the printed network; empty if they cover all of it.
 
     Parameters
     ----------
     contrasts : DataFrame [study, treat1, treat2, te, se]
-        All that would be there of the outcome.
+        All contrasts that the outcome would then have.
     outcome : str
     data : Dataset
     """
@@ -244,7 +241,7 @@ def _without_class(treatments: set[str], data: Dataset) -> list[str]:
     if not new:
         return []
     return [
-        f"{', '.join(new)}: no row in treatment_classes.csv, so figures choose a colour and nothing describes the"
-        " class; for your own add a row (treatment_class, a colour written #rrggbb, network_note if any) and run"
+        f"{', '.join(new)}: no row in treatment_classes.csv, so figures choose a colour and no page describes the"
+        " class; to choose your own, add a row (treatment_class, a colour written #rrggbb, network_note if any) and run"
         " psps-paper tables --record"
     ]

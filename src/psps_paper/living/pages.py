@@ -1,4 +1,4 @@
-"""What the chapters of a review show of each outcome and of its studies: lists of tables and figures."""
+"""Tables and figures in the chapters of a review, for each outcome and for the studies."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ from psps_paper.network.orientation import orient
 TIER = "recomputed"
 JUDGED_STUDIES = 60  # in one figure
 MOST_FACTS = 7  # columns of characteristics in view
-# Treatments whose ranks are drawn one panel each, and columns of a league table that a page has room for
+# Most treatments whose ranks are drawn in one panel each; most columns of a league table on one page
 FEW, COLUMNS = 8, 5
 DIRECT_ROWS = 20  # of a heat map, with names of several lines
 
 
 def network_parts(review: Review, outcome: str) -> list[Shown]:
-    """Network graph, forest, league table and ranking of an outcome."""
+    """Show the network graph, forest plot, league table and ranking of an outcome."""
     k, label = review.outcomes.index(outcome) + 1, review.label(outcome)
     level, scores = review.level(outcome), review.p_scores(outcome)
     sizes, sized_by = review.sizes(outcome)
@@ -69,7 +69,7 @@ def network_parts(review: Review, outcome: str) -> list[Shown]:
 
 
 def league_parts(review: Review, outcome: str) -> list[Shown]:
-    """The league table in parts of a page's width, and beside it as a figure with direct evidence."""
+    """Show the league table in parts of a page's width, and again as a figure with direct evidence."""
     k, label, league = review.outcomes.index(outcome) + 1, review.label(outcome), review.league(outcome)
     names, parts = list(league.columns), []
     across = math.ceil(len(names) / math.ceil(len(names) / COLUMNS))  # parts of about the same width
@@ -89,7 +89,7 @@ def league_parts(review: Review, outcome: str) -> list[Shown]:
 
 
 def evidence_parts(review: Review, outcome: str) -> list[Shown]:
-    """Studies by comparison, direct against indirect evidence, and the funnel plot of an outcome."""
+    """Show studies by comparison, direct against indirect evidence, and the funnel plot of an outcome."""
     k, label, book = review.outcomes.index(outcome) + 1, review.label(outcome), review.network(outcome)
     fit, order, scale = book.fit, book.order, _scale(review, outcome)
     pages = forest_pages(fit, order)
@@ -155,7 +155,7 @@ def _heat_maps(review: Review, outcome: str) -> list[Shown]:
 
 
 def orient_split(split: pd.DataFrame, order: list[str]) -> pd.DataFrame:
-    """Turn the rows of :func:`psps_paper.network.split_evidence` so that the first in the order comes first."""
+    """Orient the rows of :func:`psps_paper.network.split_evidence` by the order of treatments."""
     turned = orient(split[["treat1", "treat2", "te"]], order)
     flip = (turned["treat1"] != split["treat1"]).map({True: -1, False: 1})
     signed = [name for name in ("te", "direct_te", "indirect_te", "difference", "z") if name in split.columns]
@@ -166,7 +166,7 @@ def orient_split(split: pd.DataFrame, order: list[str]) -> pd.DataFrame:
 
 
 def outcomes_together(review: Review) -> list[Shown]:
-    """Which treatments are at least as good in every outcome; nothing with one outcome."""
+    """Show which treatments are at least as good in every outcome; nothing if there is only one outcome."""
     if len(review.outcomes) < 2:
         return []
     scores = pd.DataFrame({review.label(o): review.p_scores(o) for o in review.outcomes}).dropna()
@@ -178,7 +178,7 @@ def outcomes_together(review: Review) -> list[Shown]:
 
 
 def study_parts(review: Review) -> list[Shown]:
-    """The flow of records, risk of bias and indirectness, and the characteristics of the studies."""
+    """Show the flow of records, risk of bias and indirectness, and the characteristics of the studies."""
     parts = []
     if (flow := review.flow()) is not None:
         parts.append(show(prisma_flow(flow, name="flow"), tier=TIER, caption="Flow of records through the review."))
@@ -201,7 +201,7 @@ def study_parts(review: Review) -> list[Shown]:
 
 
 def certainty_parts(review: Review, outcome: str) -> list[Shown]:
-    """Summary of findings and judgements of an outcome."""
+    """Show the summary of findings and the judgements of an outcome."""
     label = review.label(outcome)
     reference = review.reference(outcome)
     effects = f"{label}: summary of findings. Effects: {review.measure(outcome)}, treatment against {reference}."
@@ -234,7 +234,7 @@ def certainty_parts(review: Review, outcome: str) -> list[Shown]:
 
 
 def further_parts(review: Review, outcome: str) -> list[Shown]:
-    """Subgroups and network meta-regression of an outcome, or a sentence that review.yml names none."""
+    """Show subgroups and network meta-regression of an outcome, or a sentence that review.yml names none."""
     label, parts = review.label(outcome), []
     subgroups, moderators = review.subgroups(outcome), review.moderators(outcome)
     if len(subgroups):

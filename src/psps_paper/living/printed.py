@@ -1,4 +1,4 @@
-"""Cells that hold an estimate and its interval, as papers print them, taken apart."""
+"""Split cells that hold an estimate and its interval, as papers print them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _pair(number: str, sign: str, between: str) -> str:
 
 
 _POINT, _COMMA = r"\d+(?:\.\d+)?", r"\d+(?:,\d+)?"
-# A hyphen between two limits would hide the sign of the second, so it counts between limits without signs alone
+# A hyphen between limits could be the sign of the second, so it is accepted only between limits without signs
 _PAIRS = (
     *(_pair(number, _SIGN, r"\s*(?:to|;|\.\.\.?)\s*") for number in (_POINT, _COMMA)),
     _pair(_POINT, _SIGN, r"\s*,\s*"),
@@ -36,10 +36,10 @@ _WITH_EFFECT = [
 
 
 def with_limits_apart(raw: RawTable, kept: Collection[str] = ()) -> RawTable:
-    """A table in which a column such as ``95% CI`` (0.5 to 0.98) or ``HR (95% CI)`` became one column a number.
+    """Split a column such as ``95% CI`` (0.5 to 0.98) or ``HR (95% CI)`` into one column per number.
 
-    Only where every cell of the column reads so, and the file has no limits of its own; else the table is as it was.
-    The limits of another level than 95 % are left alone, and the columns ``kept``.
+    A column is split only if all its cells have this form and the file has no other columns of limits; otherwise the
+    table is returned unchanged. Limits of a level other than 95 % and the columns ``kept`` are left alone.
 
     Examples
     --------
@@ -54,7 +54,7 @@ def with_limits_apart(raw: RawTable, kept: Collection[str] = ()) -> RawTable:
         names = ([] if alone else [beside["effect"].strip(" (")]) + ["95% CI lower", "95% CI upper"]
         if set(names) & set(raw.columns):
             continue
-        cells = [_apart(row[number], _CELLS if alone else _WITH_EFFECT, len(names)) for row in raw.rows]
+        cells = [_split_cell(row[number], _CELLS if alone else _WITH_EFFECT, len(names)) for row in raw.rows]
         if None in cells or not any(any(cell) for cell in cells):
             continue
         rows = [[*row[:number], *cell, *row[number + 1 :]] for row, cell in zip(raw.rows, cells, strict=True)]
@@ -64,8 +64,8 @@ def with_limits_apart(raw: RawTable, kept: Collection[str] = ()) -> RawTable:
     return raw
 
 
-def _apart(cell: str, patterns: list[re.Pattern], count: int) -> list[str] | None:
-    """The numbers of a cell as text; blanks where it is missing; None where it does not read so."""
+def _split_cell(cell: str, patterns: list[re.Pattern], count: int) -> list[str] | None:
+    """Split the numbers of a cell, as text; empty texts if it is missing, None if it has another form."""
     text = without_invisible(cell).strip()
     if text.lower() in MISSING:
         return [""] * count

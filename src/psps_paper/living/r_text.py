@@ -1,4 +1,4 @@
-"""Text and numbers as R reads them, in any locale."""
+"""Write text and numbers as R source that reads the same in any locale."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pandas as pd
 
 
 def r_text(text: str) -> str:
-    """An R string that reads the same in any locale."""
+    """Write an R string that reads the same in any locale."""
     short = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
     signs = [
         short.get(c) or (c if " " <= c <= "~" else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}")

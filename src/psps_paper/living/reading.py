@@ -1,5 +1,4 @@
-"""Reading tables that others made: CSV, TSV and XLSX as text cells, within limits, nothing evaluated, nothing
-fetched."""
+"""Read other people's tables: CSV, TSV and XLSX as cells of text, within limits; nothing is evaluated or fetched."""
 
 from __future__ import annotations
 
@@ -24,9 +23,9 @@ from psps_paper.tables.limits import (
 )
 from psps_paper.tables.workbook import NEW_WORKBOOK, OLD_WORKBOOK, NotText, workbook_lines
 
-# Beside what is always control: signs that turn the direction of the text around them
+# Control characters, including those that reverse the direction of text
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-# What has no width and is no format character: a joiner, blank letters, and selectors of variants
+# Zero-width characters outside Unicode's format category: a joiner, blank letters and variation selectors
 _FILLER = re.compile("[\u034f\u115f\u1160\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 _SEP = re.compile(r"(\"?)sep=([,;\t|])\1\s*", re.IGNORECASE)
 __all__ = [
@@ -48,24 +47,24 @@ SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".xls")
 
 @dataclass(frozen=True)
 class RawTable:
-    """A table as it stands in a file.
+    """A table as read from a file, all cells as text.
 
     Attributes
     ----------
     file : str
-        Name without folders.
+        File name without folders.
     columns : list of str
     rows : list of list of str
-        As long as the header; blank rows are kept, so that row k of the file is ``rows[k - 1]``.
+        Each as long as the header; blank rows are kept, so that row k of the file is ``rows[k - 1]``.
     sha256 : str
-        Of the file's bytes.
+        Checksum of the file's bytes.
     separator : str
-        Of the cells: a comma, semicolon, tab, bar or blank; empty for a workbook. Where it is no comma, a comma may be
-        a decimal sign.
+        Separator of the cells: a comma, semicolon, tab, bar or blank; empty for a workbook. Unless it is a comma, a
+        comma may be a decimal sign.
     notes : tuple of str
-        What a user should know of the table: columns without a name that were left out, hidden rows that were read.
+        What a user should know about the table: unnamed columns that were left out, hidden rows that were read.
     conversions : tuple of str
-        What was changed in reading: another encoding, merged cells, values of formulas.
+        Changes made while reading: another encoding, merged cells, values of formulas.
     """
 
     file: str
@@ -78,27 +77,27 @@ class RawTable:
 
 
 def read_table(path: Path, *, sheet: str | None = None, skip: int = 0) -> RawTable:
-    """Read a file of a table.
+    """Read a table from a file.
 
     Parameters
     ----------
     path : Path
-        ``.csv``, ``.tsv`` or ``.txt`` (comma, semicolon, tab, bar or blanks between cells; UTF-8, UTF-16, or else
-        Windows-1252), ``.xlsx`` or ``.xls``.
+        ``.csv``, ``.tsv`` or ``.txt`` (cells separated by comma, semicolon, tab, bar or blanks; encoded in UTF-8,
+        UTF-16 or otherwise Windows-1252), ``.xlsx`` or ``.xls``.
     sheet : str, optional
-        Sheet of a workbook; needed where several hold something.
+        Sheet of a workbook; required if several hold something.
     skip : int
-        Lines above the header, such as a caption.
+        Number of lines above the header, such as a caption.
 
     Returns
     -------
     RawTable
-        Rows count from 1 at the first row below the header, in messages too.
+        Rows are counted from 1 at the first row below the header, in messages too.
 
     Raises
     ------
     TableError
-        The file is none of these, too large, damaged, or not a table; the message says what was expected.
+        The file has another format, is too large, damaged, or not a table; the message names what was expected.
     """
     path = Path(path)
     name = path.name
@@ -107,7 +106,7 @@ def read_table(path: Path, *, sheet: str | None = None, skip: int = 0) -> RawTab
         raise TableError(f"{name}: expected a file ending in {', '.join(SUFFIXES)}{hint}")
     if not path.is_file():
         raise TableError(f"{name}: " + ("is not a file" if path.exists() else "no such file"))
-    # One byte more than the limit is read at most, so that a file that grows cannot fill the memory
+    # At most one byte more than the limit is read, so that a growing file cannot fill the memory
     with path.open("rb") as file:
         content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
@@ -116,13 +115,13 @@ def read_table(path: Path, *, sheet: str | None = None, skip: int = 0) -> RawTab
 
 
 def table_from_bytes(name: str, content: bytes, *, sheet: str | None = None, skip: int = 0) -> RawTable:
-    """As :func:`read_table`, from the bytes of a file whose name ends as that of the file."""
+    """Read a table from the bytes of a file, as :func:`read_table` does; the ending of ``name`` gives the format."""
     digest = hashlib.sha256(content).hexdigest()
     if content.startswith((NEW_WORKBOOK, OLD_WORKBOOK)) or name.lower().endswith((".xlsx", ".xls")):
         lines, notes, conversions = workbook_lines(name, content, sheet)
         lines, separator = lines[skip:], ""
     elif sheet is not None:
-        raise TableError(f"{name}: a sheet ({sheet}) can be chosen in an XLSX file only")
+        raise TableError(f"{name}: a sheet ({sheet}) can only be chosen in an XLSX file")
     else:
         (text, conversions), notes = _decoded(name, content), []
         lines, separator = _text_lines(name, text, skip)
@@ -132,7 +131,7 @@ def table_from_bytes(name: str, content: bytes, *, sheet: str | None = None, ski
 
 
 def without_invisible(text: str) -> str:
-    """A text without characters that have no width, such as U+200B; joiners inside of words of other scripts stay."""
+    """Remove zero-width characters such as U+200B from a text; joiners inside words of other scripts are kept."""
     if text.isascii():
         return text
     kept = "".join(
@@ -142,11 +141,11 @@ def without_invisible(text: str) -> str:
 
 
 def _decoded(name: str, content: bytes) -> tuple[str, list[str]]:
-    said = []
+    conversions = []
     try:
         if content.startswith((b"\xff\xfe", b"\xfe\xff")):
             text = content.decode("utf-16")
-            said.append("the file was read as UTF-16")
+            conversions.append("the file was read as UTF-16")
         else:
             text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -158,16 +157,18 @@ def _decoded(name: str, content: bytes) -> tuple[str, list[str]]:
         if not text or "\x00" in text:
             raise TableError(f"{name}: {wrong}; save the file as CSV UTF-8") from None
         line = next(line for line in text.splitlines() if not line.isascii())
-        said.append(f"{wrong}, so the file was read as Windows-1252; check the accents, as in {_shown(line)}")
+        conversions.append(f"{wrong}, so the file was read as Windows-1252; check the accents, as in {_shown(line)}")
     text = text.removeprefix("\ufeff").replace("\r\r\n", "\n")
     if "\x00" in text:
         raise TableError(f"{name}: holds a null character; expected text in UTF-8")
-    return text, said
+    return text, conversions
 
 
 def _text_lines(name: str, text: str, skip: int) -> tuple[list[list[str]], str]:
-    """Lines below the skipped ones as cells, and what separates them: that of the header, for a caption has its own
-    commas."""
+    """Split the lines below the skipped ones into cells; return the separator too.
+
+    It is that of the header, since a caption may contain commas of its own.
+    """
     file = io.StringIO(text, newline="")
     first = file.readline()
     given = _SEP.fullmatch(first)
@@ -192,8 +193,8 @@ def _text_lines(name: str, text: str, skip: int) -> tuple[list[list[str]], str]:
     n_lines = 0
     try:
         for line in reader:
-            # The header and blank lines below the table come on top; they are not stored, so that they cannot fill the
-            # memory
+            # The limit does not count the header and blank lines below the table; those lines are not stored, so that
+            # they cannot fill the memory
             n_lines += 1
             if len(lines) <= MAX_ROWS:
                 lines.append(line)
@@ -211,7 +212,7 @@ def _text_lines(name: str, text: str, skip: int) -> tuple[list[list[str]], str]:
 
 
 def _checked(name: str, lines: list[list[str]]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows, each as long as the header."""
+    """Return the header, and the rows padded or cut to its length."""
     if not any(any(cell.strip() for cell in line) for line in lines):
         raise TableError(f"{name}: the file is empty; expected a header line")
     first = list(lines[0])
@@ -231,7 +232,7 @@ def _checked(name: str, lines: list[list[str]]) -> tuple[list[str], list[list[st
 
 
 def _header(name: str, first: list[str]) -> list[str]:
-    """Names of the columns, checked."""
+    """Check the names of the columns and return them."""
     if len(first) > MAX_COLUMNS:
         raise TableError(f"{name}: more than {MAX_COLUMNS} columns, the limit")
     header = [" ".join(without_invisible(unprotected(cell.strip())).split()) for cell in first]
@@ -253,12 +254,12 @@ def _header(name: str, first: list[str]) -> list[str]:
 
 
 def _row(name: str, number: int, line: list[str], header: list[str]) -> list[str]:
-    """The cells of a row below the header, checked."""
+    """Check the cells of a row below the header and return them."""
     where = f"{name}, row {number}"
     if any(cell.strip() for cell in line[len(header) :]):
         hint = "; is there a caption above the header? then use --skip" if len(header) == 1 else ""
         raise TableError(f"{where}: {len(line)} cells where the header has {len(header)}{hint}")
-    workbook = name.lower().endswith((".xlsx", ".xls"))  # which drop blank cells at the end of a row
+    workbook = name.lower().endswith((".xlsx", ".xls"))  # workbooks omit blank cells at the end of a row
     named = max(k for k, column in enumerate(header, start=1) if column)
     if line and len(line) < named and not workbook:
         raise TableError(f"{where}: {len(line)} cells where the header has {len(header)}")
@@ -275,7 +276,7 @@ def _row(name: str, number: int, line: list[str], header: list[str]) -> list[str
 
 
 def _with_text_below(body: list[list[str]], width: int) -> list[list[str]]:
-    """The body, where a line below the table that is text and no row is one cell, whatever commas it has."""
+    """Join each line of text below the table into a single cell, whatever commas it contains."""
     body = list(body)
     for k in range(len(body) - 1, -1, -1):
         line = [cell for cell in body[k] if cell.strip()]
@@ -292,8 +293,7 @@ def _with_text_below(body: list[list[str]], width: int) -> list[list[str]]:
 
 
 def _named_columns(name: str, header: list[str], rows: list[list[str]]) -> tuple[list[str], list[list[str]], list[str]]:
-    """Header and rows without columns that have no name and are empty or hold R's row numbers, and what was left
-    out."""
+    """Drop unnamed columns that are empty or hold R's row numbers; return header, rows and notes on them."""
     kept = [number for number, column in enumerate(header) if column]
     notes = []
     for number in range(len(header)):
@@ -302,7 +302,7 @@ def _named_columns(name: str, header: list[str], rows: list[list[str]]) -> tuple
         cells = [row[number] for row in rows if row[number]]
         if cells and number > max(kept) and all(any(c.isalpha() for c in cell) for cell in cells):
             notes.append(
-                f"column {number + 1} has no name and holds text beside the table, which is not read:"
+                f"column {number + 1} has no name and holds text next to the table, which is not read:"
                 f" {_shown(cells[0])}"
             )
             continue

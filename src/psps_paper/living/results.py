@@ -1,4 +1,4 @@
-"""Everything that a state of the review concludes, as one structure that can be written, read and compared."""
+"""All results of a review in one structure that can be written, read and compared."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SCHEMA = "psps-paper results 2"
 HETEROGENEITY = ("tau2", "q", "df_q", "p_q", "i2", "i2_lower", "i2_upper")
 CONTRAST_NUMBERS = ("te", "se", "lower", "upper", "predict_lower", "predict_upper", "p")
 
-# What a file of results holds, as it is read again: a type, a list of such, or names and their types
+# Expected form of a file of results: a type, a list of a type, or names with their types
 _TEXT, _NUMBER, _PERHAPS = "text", "a number", "a number or null"
 _RESULTS = {
     "data": {"": _TEXT},
@@ -48,11 +48,11 @@ _RESULTS = {
 
 
 def _check(value: object, shape: object, place: str) -> None:
-    """Refuse what has another form than results, by its place; "" stands for any name and for any flat value."""
+    """Refuse a value of the wrong form, naming its place; "" stands for any name or any scalar."""
     where = place.removeprefix(", ") or "the file"
     if isinstance(shape, dict):
         if not isinstance(value, dict):
-            raise ValueError(f"{where} is no object")
+            raise ValueError(f"{where} is not an object")
         names = value if "" in shape else shape
         for name in names:
             if name not in value:
@@ -60,12 +60,12 @@ def _check(value: object, shape: object, place: str) -> None:
             _check(value[name], shape.get("", shape.get(name)), f"{place}, {name[:80]}")
     elif isinstance(shape, list):
         if not isinstance(value, list) or (place.endswith("ranks") and not value):
-            raise ValueError(f"{where} is no list of at least one entry" if value == [] else f"{where} is no list")
+            raise ValueError(f"{where} is an empty list" if value == [] else f"{where} is not a list")
         for k, entry in enumerate(value, 1):
             _check(entry, shape[0], f"{place}, entry {k}")
     elif shape == _TEXT:
         if not isinstance(value, str):
-            raise ValueError(f"{where} is no text")
+            raise ValueError(f"{where} is not text")
     elif shape == "":
         if isinstance(value, list | dict):
             raise ValueError(f"{where} is neither text nor a number")
@@ -76,14 +76,14 @@ def _check(value: object, shape: object, place: str) -> None:
 
 
 def review_results(data: Dataset | Path | str, *, outcome: str | None = None) -> dict:
-    """Results of a data folder, from whatever state it is in.
+    """Compute the results of a data folder, whether it holds trials or printed results.
 
     Parameters
     ----------
     data : Dataset, Path or str
         The data folder.
     outcome : str, optional
-        Row of ``outcomes.csv``; by default all that there are trials or printed results of.
+        Row of ``outcomes.csv``; by default all outcomes with trials or printed results.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def review_results(data: Dataset | Path | str, *, outcome: str | None = None) ->
     Raises
     ------
     TableError
-        Neither trials nor printed results are there.
+        There are neither trials nor printed results.
     """
     data, claims = dataset(data), []
     if "claims" in data:
@@ -127,7 +127,7 @@ def review_results(data: Dataset | Path | str, *, outcome: str | None = None) ->
 
 
 def outcomes_with_results(data: Dataset) -> list[str]:
-    """Outcomes with trials or printed results, in the order of ``outcomes.csv``; at least the first."""
+    """List the outcomes with trials or printed results, in the order of ``outcomes.csv``; always at least the first."""
     names = [str(name) for name in data.table("outcomes")["outcome"]]
     state = network_state(data)
     trials = set(state.contrasts["outcome"]) if isinstance(state, Trials) else set()
@@ -136,24 +136,24 @@ def outcomes_with_results(data: Dataset) -> list[str]:
 
 
 def conclusion(te: float, lower: float, upper: float, *, desirable: str) -> int:
-    """What an interval says: 1 the first-named treatment is better, -1 the second, 0 neither is shown."""
+    """Read off an interval: 1 if the first-named treatment is better, -1 if the second is, 0 if neither is shown."""
     if lower <= 0 <= upper:
         return 0
     return 1 if (te > 0) == (desirable == "higher") else -1
 
 
 def results_json(results: dict) -> bytes:
-    """Results as JSON in UTF-8; :func:`read_results` gives the same structure back."""
+    """Encode results as JSON in UTF-8; :func:`read_results` restores the same structure."""
     return (json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
 
 
 def read_results(path: Path) -> dict:
-    """Results from a data folder or from a JSON file that ``psps-paper export`` wrote.
+    """Read results from a data folder or from a JSON file written by ``psps-paper export``.
 
     Raises
     ------
     TableError
-        The file is neither.
+        The path is neither.
     """
     if path.is_dir():
         return review_results(path)
@@ -165,14 +165,18 @@ def read_results(path: Path) -> dict:
         _check(results, _RESULTS, "")
         return results
     except RecursionError:
-        raise TableError(f"{path.name}: nested too deep; expected results.json of psps-paper export") from None
+        raise TableError(f"{path.name}: nested too deeply; expected results.json of psps-paper export") from None
     except (OSError, ValueError) as error:
         raise TableError(f"{path.name}: {error}; expected a data folder or results.json of psps-paper export") from None
 
 
 def contrasts_table(results: dict) -> pd.DataFrame:
-    """The contrasts of an outcome's results: DataFrame [treat1, treat2, te, se, lower, upper, predict_lower,
-    predict_upper, p]."""
+    """Tabulate the contrasts of an outcome's results.
+
+    Returns
+    -------
+    DataFrame [treat1, treat2, te, se, lower, upper, predict_lower, predict_upper, p]
+    """
     return pd.DataFrame(results["contrasts"], columns=["treat1", "treat2", *CONTRAST_NUMBERS])
 
 

@@ -1,4 +1,4 @@
-"""A review of one's own: its settings, data and results."""
+"""A review made with this package: its settings, data and results."""
 
 from __future__ import annotations
 
@@ -55,20 +55,20 @@ CONTINUITY = {
 PLAIN_WORDS = {
     r"\btreat1 minus treat2\b": "the first-named treatment minus the second",
     r"\bthe sign of te\b": "the sign of the effect",
-    r"\boutcomes\.csv wants higher te to favour\b": "review.yml wants higher effects to favour",
-    r"\boutcomes\.csv wants lower te to favour\b": "review.yml wants lower effects to favour",
+    r"\boutcomes\.csv requires that higher te favours\b": "review.yml requires that higher effects favour",
+    r"\boutcomes\.csv requires that lower te favours\b": "review.yml requires that lower effects favour",
 }
 CERTAINTY_NOTE = (
-    "Certainty starts at high; some concerns cost one level, major concerns two; what is not judged costs none."
+    "Certainty starts at high; some concerns cost one level, major concerns two, and a domain not judged costs none."
 )
 
 
 def open_review(folder: Path | str | None = None) -> Review:
-    """The review of a folder; by default of the working directory or the folder above it, as chapters need."""
+    """Open the review in a folder; by default the working directory or, for chapters, the folder above it."""
     places = [Path(folder)] if folder else [Path.cwd(), Path.cwd().parent]
     for place in places:
         if (place / CONFIG).is_file():
-            # Someone else is writing there, or nobody can
+            # Another process is writing there, or the folder is read-only
             with contextlib.suppress(TableError, OSError), only_writer(place):
                 finish_replacing(place / "data")
             return Review(place.absolute(), read_settings(place))
@@ -77,7 +77,7 @@ def open_review(folder: Path | str | None = None) -> Review:
 
 @dataclass(frozen=True)
 class Review:
-    """What the chapters of a review show.
+    """A review as its chapters show it.
 
     Attributes
     ----------
@@ -120,7 +120,7 @@ class Review:
         return self._outcome(outcome)["label"]
 
     def reference(self, outcome: str) -> str:
-        """Treatment with which forest plots compare."""
+        """Reference treatment of the forest plots."""
         return self._outcome(outcome)["reference"]
 
     def te_desirable(self, outcome: str) -> Desirable:
@@ -128,8 +128,7 @@ class Review:
         return self._outcome(outcome)["te_desirable"]
 
     def direction(self, outcome: str) -> dict[str, str | float | bool]:
-        """Arguments of a forest plot: what each side favours, the unit, the scale, and the level of
-        its intervals."""
+        """Arguments of a forest plot: direction, unit, scale, and the level of its intervals."""
         return {
             "desirable": self.te_desirable(outcome),
             "first": "the treatment",
@@ -148,11 +147,11 @@ class Review:
         return self._outcome(outcome)["measure"] in LOG_MEASURES
 
     def number(self, outcome: str) -> Callable[[float], str]:
-        """How pages write an effect of an outcome: as it is, or as a ratio where it is a logarithm."""
+        """Formatter of an outcome's effects: unchanged, or as a ratio where te is a logarithm."""
         return formatting.ratio_number if self.is_ratio(outcome) else formatting.number
 
     def model(self, outcome: str) -> str:
-        """What an outcome's results depend on, as a sentence."""
+        """Statistical model of an outcome, as a sentence."""
         settings = self.network(outcome).outcome
         parts = [
             f"{self.measure(outcome)}, random effects",
@@ -171,7 +170,7 @@ class Review:
         return f"{self.label(outcome)}: {'; '.join(parts)}."
 
     def league(self, outcome: str) -> pd.DataFrame:
-        """League table, the best treatment first; ``attrs["orientation"]`` says in words what a cell is."""
+        """League table, the best treatment first; ``attrs["orientation"]`` describes a cell in words."""
         fit = self.network(outcome).fit
         table = league_table(fit, order=self.order(outcome), number=self.number(outcome))
         if self.is_ratio(outcome):
@@ -219,8 +218,10 @@ class Review:
         return self.network(outcome).edges.rename(columns={"studies": "n_studies", "estimates": "n_estimates"})
 
     def sizes(self, outcome: str) -> tuple[pd.Series, str]:
-        """For the dots of the network graph: patients by treatment, or studies where not every study of the fit gives
-        its numbers; and which."""
+        """Sizes of the dots in the network graph, and which they are.
+
+        They are patients by treatment, or studies if not every study of the fit reports its numbers.
+        """
         rows = self.network(outcome).fit.contrasts
         arms = load_arms(self.data)
         arms = arms[(arms["outcome"] == outcome) & arms["study"].isin(rows["study"])]
@@ -233,7 +234,7 @@ class Review:
     def forest(self, outcome: str) -> pd.DataFrame:
         """Each treatment against the reference: DataFrame [label, te, lower, upper, tier, treatment_class].
 
-        With ``predict_lower`` and ``predict_upper`` where there are degrees of freedom for them.
+        Includes ``predict_lower`` and ``predict_upper`` if there are enough degrees of freedom.
         """
         fit, reference = self.network(outcome).fit, self.reference(outcome)
         table = pd.DataFrame(
@@ -271,17 +272,17 @@ class Review:
 
     @cached_property
     def studies(self) -> pd.DataFrame | None:
-        """The table of studies, or None where review.yml names none."""
+        """The table of studies, or None if review.yml names none."""
         name = self.settings.get("studies")
         return None if name is None else read_studies(self.folder / name, name, set(load_trials(self.data)["study"]))
 
     def flow(self) -> pd.DataFrame | None:
-        """Counts of the flow diagram, or None where review.yml names no table of them."""
+        """Counts of the flow diagram, or None if review.yml names no such table."""
         name = self.settings.get("flow")
         return None if name is None else read_flow(self.folder / name, name)
 
     def characteristics(self) -> pd.DataFrame:
-        """Every study with what the table of studies says of it and the treatments that it compares, as text."""
+        """Every study with its row of the table of studies and the treatments that it compares, as text."""
         rows = load_trials(self.data)
         named = pd.concat(
             [rows[["study", side]].set_axis(["study", "treatment"], axis=1) for side in ("treat1", "treat2")]
@@ -294,7 +295,7 @@ class Review:
         return table.assign(treatments=table["study"].map(arms).fillna("no result used"))
 
     def rules(self, outcome: str) -> Rules:
-        """What the judgements of an outcome's certainty rest on."""
+        """Settings on which the judgements of an outcome's certainty depend."""
         entry = self._outcome(outcome)
         return Rules(important_of(dict(entry), ratio=self.is_ratio(outcome)), entry.get("reporting_bias", ""))
 
@@ -304,7 +305,7 @@ class Review:
         return certainty_rows(fit, self.reference(outcome), self.studies, rules, self.order(outcome))
 
     def certainty_reasons(self, outcome: str) -> pd.DataFrame:
-        """What each judgement rests on: DataFrame [treatment, domain, judgement, why], the best treatment first."""
+        """Reasons for each judgement: DataFrame [treatment, domain, judgement, why], the best treatment first."""
         rows = judgements(self.network(outcome).fit, self.reference(outcome), self.studies, self.rules(outcome))
         place = {name: k for k, name in enumerate(self.order(outcome))}
         return rows.sort_values("treatment", key=lambda names: names.map(place), kind="stable", ignore_index=True)
@@ -318,7 +319,7 @@ class Review:
         return findings_rows(fit, self.reference(outcome), self.studies, self.rules(outcome), order, number, risk)
 
     def subgroups(self, outcome: str) -> pd.DataFrame:
-        """The network by each subgroup that review.yml names; no rows where it names none."""
+        """The network in each subgroup that review.yml names; no rows if it names none."""
         parts = []
         for column in self.settings.get("subgroups", []):
             groups = self.studies.set_index("study")[column]
@@ -328,7 +329,7 @@ class Review:
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=SUBGROUPS)
 
     def moderators(self, outcome: str) -> pd.DataFrame:
-        """Network meta-regression on each moderator that review.yml names; no rows where it names none."""
+        """Network meta-regression on each moderator that review.yml names; no rows if it names none."""
         fit = self.network(outcome).fit
         used = None if self.studies is None else self.studies[self.studies["study"].isin(fit.contrasts["study"])]
         rows = [
@@ -381,29 +382,31 @@ class Review:
         return self._by_outcome(made)
 
     def inconsistency(self) -> pd.DataFrame:
-        """Direct against indirect evidence by outcome and comparison, as text; one row saying so where there is
-        none. Of a ratio, ``difference or ratio`` is direct divided by indirect."""
+        """Direct against indirect evidence by outcome and comparison, as text; one row says so if there is none.
+
+        For a ratio, ``difference or ratio`` is direct divided by indirect.
+        """
         tables = {}
         for outcome in self.outcomes:
             book = self.network(outcome)
             made = inconsistency_table(book.fit, book.order, self.number(outcome))
             tables[self.label(outcome)] = made.rename(columns={"difference": "difference or ratio"})
-        return _together(tables)
+        return _stacked(tables)
 
     def small_studies(self) -> pd.DataFrame:
-        """Egger's test by outcome, as text, with the order of treatments that gives every comparison its direction."""
+        """Egger's test by outcome, as text, with the order of treatments that sets the direction of comparisons."""
         table = self._by_outcome(lambda book: small_study_table(book.fit, book.order))
         return table.rename(columns={"order": "order of treatments"})
 
     def _by_outcome(self, make: Callable[[BookNetwork], pd.DataFrame]) -> pd.DataFrame:
-        return _together({self.label(outcome): make(self.network(outcome)) for outcome in self.outcomes})
+        return _stacked({self.label(outcome): make(self.network(outcome)) for outcome in self.outcomes})
 
     def sources_of(self, outcome: str) -> list[dict]:
-        """Records of the tables of an outcome, as in ``data/trials/source.json``."""
+        """Records of the tables read for an outcome, as in ``data/trials/source.json``."""
         return [entry for entry in load_source(self.data)["sources"] if entry["outcome"] == outcome]
 
     def sources(self) -> pd.DataFrame:
-        """Tables with what was read: DataFrame [outcome, file, layout, read, used, left out, SHA-256]."""
+        """Tables and counts of what was read: DataFrame [outcome, file, layout, read, used, left out, SHA-256]."""
         return pd.DataFrame(
             [
                 {
@@ -421,8 +424,7 @@ class Review:
         )
 
     def listed(self) -> pd.DataFrame:
-        """What was read and not used, what was converted, and what to know of the data: DataFrame [file, row, study,
-        what]."""
+        """Rows read but not used, conversions, and notes on the data: DataFrame [file, row, study, what]."""
         rows = []
         for entry in load_source(self.data)["sources"]:
             rows += [
@@ -449,11 +451,10 @@ class Review:
         return table[table["outcome"] == outcome]
 
     def contrasts(self) -> pd.DataFrame:
-        """Every estimate, as text: DataFrame [outcome, study, first, second, measure, estimate, se, in the fit]; the
-        last says why one is not.
+        """Every estimate, as text: DataFrame [outcome, study, first, second, measure, estimate, se, in the fit].
 
-        Comparisons are named in the declared order of treatments. A ratio is shown as such, and its logarithm's
-        standard error beside it.
+        The last column gives the reason if an estimate is not in the fit. Comparisons are named in the declared order
+        of treatments. A ratio is shown as such, with the standard error of its logarithm.
         """
         parts = [
             orient(part, self.network(outcome).outcome.order)
@@ -482,9 +483,9 @@ class Review:
         ).reset_index(drop=True)
 
     def changes(self) -> pd.DataFrame | None:
-        """What differs from ``release/results.json``, as from :func:`psps_paper.living.diff.compare`.
+        """Differences from ``release/results.json``, as from :func:`psps_paper.living.diff.compare`.
 
-        None where there is no release, or only one of other outcomes: by name, measure and desirable direction.
+        None if there is no release, or only one without any of these outcomes (same name, measure and direction).
         """
         place = current_folder(self.folder / "release")
         if place is None or not (place / "results.json").is_file():
@@ -493,12 +494,12 @@ class Review:
         return compare(old, new) if comparable(old, new) else None
 
     def show_changes(self) -> Shown:
-        """The changes as a table, or a sentence that says that there are none, or nothing to compare with."""
+        """The changes as a table, or a sentence if there are none or there is no release to compare with."""
         changes = self.changes()
         if changes is None:
             return sentence(
-                "There is no earlier release of this review with one of these outcomes, so there is nothing to compare"
-                " with. To make one: make release."
+                "There is no earlier release of this review with one of these outcomes to compare with. To make one,"
+                " run make release."
             )
         return show_changes(
             changes,
@@ -507,6 +508,6 @@ class Review:
         )
 
 
-def _together(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Tables of outcomes below each other, with the outcome in the first column."""
+def _stacked(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Stack the tables of the outcomes, with the outcome in the first column."""
     return pd.concat(tables, names=["outcome", None]).reset_index("outcome").reset_index(drop=True).fillna("")

@@ -102,7 +102,7 @@ def _studies(
                 )
             studies[column] = [own or heading.get(column, "") for own in studies[column]]
     for row in cells.index[is_heading]:
-        reading.log.set_aside(row, "", "a heading or total, no study")
+        reading.log.set_aside(row, "", "a heading or total, not a study")
     return studies, heading
 
 
@@ -120,7 +120,7 @@ def _check_measure(given: str, reading: Reading) -> None:
             f" {measure} in outcomes.csv; choose another with --outcome"
         )
     if "peto" in given.lower():
-        reading.log.say("the odds ratios are Peto's, from observed minus expected events")
+        reading.log.record("the odds ratios are Peto's, from observed minus expected events")
 
 
 def _on_scale(studies: pd.DataFrame, by_name: Mapping[str, str], reading: Reading) -> pd.DataFrame:
@@ -150,9 +150,9 @@ def _on_scale(studies: pd.DataFrame, by_name: Mapping[str, str], reading: Readin
                 reading.cells.fail(row, te, line[te], "a ratio, which RevMan 5 writes as such and not as a logarithm")
             found.append((estimate, spread))
     if logs:
-        reading.log.say(f"the logarithm was taken of column {te}: row {_some_rows(logs)}")
+        reading.log.record(f"the logarithm was taken of column {te}: row {_some_rows(logs)}")
     if scores:
-        reading.log.say(f"{_SCORES}: row {_some_rows(scores)}")
+        reading.log.record(f"{_SCORES}: row {_some_rows(scores)}")
     cells = [tuple("" if math.isnan(value) or value == math.inf else repr(value) for value in pair) for pair in found]
     return studies.assign(**{te: [pair[0] for pair in cells], se: [pair[1] for pair in cells]})
 
@@ -187,5 +187,5 @@ def revman_web_effects(cells: pd.DataFrame, reading: Reading) -> pd.DataFrame:
         cells.loc[row, [te, se]] = [repr(of / spread), repr(spread**-0.5)]
         scores.append(row)
     if scores:
-        reading.log.say(f"{_SCORES}: row {_some_rows(scores)}")
+        reading.log.record(f"{_SCORES}: row {_some_rows(scores)}")
     return cells

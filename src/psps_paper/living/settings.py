@@ -1,4 +1,4 @@
-"""Read ``review.yml``."""
+"""Read and check ``review.yml``."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ CONFIG = "review.yml"
 TEXTS = ("title", "author", "question", "repository", "note")
 NEEDED = TEXTS[:3]
 OUTCOME_FIELDS = ("name", "label", "measure", "unit", "scale_desirable", "te_desirable", "reference")
-# What the certainty of an outcome's results may rest on
+# Optional settings for the certainty of an outcome's results
 JUDGED_FIELDS = ("important", "baseline_risk", "reporting_bias")
-# Tables of the review beside those of its outcomes, and lists of columns of the first
+# Tables of the review other than those of its outcomes, and lists of columns of the first of them
 TABLES, COLUMN_LISTS = ("studies", "flow"), ("subgroups", "moderators")
 OUTCOME_NUMBERS = tuple(name for name, value in DEFAULTS.items() if isinstance(value, float))
 TABLE_FIELDS = {
@@ -40,12 +40,12 @@ TABLE_FIELDS = {
 
 
 def read_settings(folder: Path) -> dict:
-    """Content of ``review.yml``, checked.
+    """Read ``review.yml`` and check it.
 
     Raises
     ------
     TableError
-        Naming the entry and what was expected.
+        The message names the entry and what was expected.
     """
     path = folder / CONFIG
     if not path.is_file():
@@ -55,26 +55,26 @@ def read_settings(folder: Path) -> dict:
     for name in TEXTS:
         if name in NEEDED or name in settings:
             _text(settings, name, CONFIG)
-    _known(settings, (*TEXTS, *TABLES, *COLUMN_LISTS, "treatments", "outcomes"), CONFIG)
-    _beside(settings)
+    _check_known(settings, (*TEXTS, *TABLES, *COLUMN_LISTS, "treatments", "outcomes"), CONFIG)
+    _check_study_tables(settings)
     names = [
         _treatment(entry, f"treatments, entry {number}")
         for number, entry in enumerate(_list(settings, "treatments"), start=1)
     ]
-    _unique(names, "treatments")
+    _check_unique(names, "treatments")
     outcomes = [
         _outcome(entry, f"outcomes, entry {number}", names)
         for number, entry in enumerate(_list(settings, "outcomes"), start=1)
     ]
-    _unique(outcomes, "outcomes")
+    _check_unique(outcomes, "outcomes")
     return settings
 
 
 def _treatment(entry: object, where: str) -> str:
-    """Name of a treatment, whose entry is checked."""
+    """Check the entry of a treatment and return its name."""
     entry = _mapping(entry, where)
     name = _text(entry, "name", f"{CONFIG}, {where}")
-    _known(entry, ("name", "colour"), f"{CONFIG}, {where}")
+    _check_known(entry, ("name", "colour"), f"{CONFIG}, {where}")
     if "colour" in entry and not (isinstance(entry["colour"], str) and re.fullmatch("#[0-9a-f]{6}", entry["colour"])):
         raise TableError(
             f"{CONFIG}, {where}, colour: {_shown(entry['colour'])} is not written #rrggbb in lower case, in quotes"
@@ -85,7 +85,7 @@ def _treatment(entry: object, where: str) -> str:
 
 
 def _outcome(entry: object, where: str, treatments: list[str]) -> str:
-    """Name of an outcome, whose entry is checked."""
+    """Check the entry of an outcome and return its name."""
     entry, place = _mapping(entry, where), f"{CONFIG}, {where}"
     for field in OUTCOME_FIELDS:
         _text(entry, field, place)
@@ -94,13 +94,13 @@ def _outcome(entry: object, where: str, treatments: list[str]) -> str:
         _choice(entry, field, ("lower", "higher"), place)
     if entry["reference"] not in treatments:
         raise TableError(f"{place}, reference: {entry['reference']!r} is not one of {', '.join(treatments)}")
-    _analysis(entry, treatments, place)
-    _table(_mapping(entry.get("table"), f"{where}, table"), f"{place}, table")
+    _check_analysis(entry, treatments, place)
+    _check_table(_mapping(entry.get("table"), f"{where}, table"), f"{place}, table")
     return entry["name"]
 
 
-def _table(table: dict, where: str) -> None:
-    """Check how the table of an outcome is to be read."""
+def _check_table(table: dict, where: str) -> None:
+    """Check the options for reading the table of an outcome."""
     for field, value in table.items():
         if field not in TABLE_FIELDS:
             raise TableError(f"{where}: {_shown(field)} is not one of {', '.join(TABLE_FIELDS)}")
@@ -109,31 +109,31 @@ def _table(table: dict, where: str) -> None:
         if isinstance(value, dict) and not all(isinstance(part, str) for pair in value.items() for part in pair):
             raise TableError(f"{where}, {field}: expected text: text pairs; put numbers in quotes")
     _text(table, "file", where)
-    _inside(table["file"], f"{where}, file")
+    _check_inside(table["file"], f"{where}, file")
     _choice(table, "kind", ("contrasts", "arms"), where)
 
 
-def _beside(settings: dict) -> None:
+def _check_study_tables(settings: dict) -> None:
     """Check the tables of studies and of the flow, and which columns are subgroups or moderators."""
     for name in TABLES:
         if name in settings:
-            _inside(_text(settings, name, CONFIG), f"{CONFIG}, {name}")
+            _check_inside(_text(settings, name, CONFIG), f"{CONFIG}, {name}")
     for name in COLUMN_LISTS:
         value = settings.get(name, [])
         if not isinstance(value, list) or not all(isinstance(column, str) and column for column in value):
             raise TableError(f"{CONFIG}, {name}: {_shown(value)} is not a list of columns of the table of studies")
         if value and "studies" not in settings:
             raise TableError(f"{CONFIG}, {name}: needs studies, the file whose columns it names")
-        _unique(value, name)
+        _check_unique(value, name)
 
 
-def _inside(file: str, where: str) -> None:
+def _check_inside(file: str, where: str) -> None:
     if Path(file).is_absolute() or ".." in Path(file).parts:
         raise TableError(f"{where}: {file!r} is outside the review's folder")
 
 
-def _judged(entry: dict, where: str) -> None:
-    """Check what the certainty of an outcome's results rests on."""
+def _check_certainty(entry: dict, where: str) -> None:
+    """Check the settings for the certainty of an outcome's results."""
     ratio = entry["measure"] in LOG_MEASURES
     limits = {"important": (1.0 if ratio else 0.0, float("inf")), "baseline_risk": (0.0, 1.0)}
     for field, (low, high) in limits.items():
@@ -144,15 +144,15 @@ def _judged(entry: dict, where: str) -> None:
             wanted = f"a number above {low:g}" if high == float("inf") else f"a number between {low:g} and {high:g}"
             raise TableError(f"{where}, {field}: {_shown(value)} is not {wanted}")
     if "baseline_risk" in entry and entry["measure"] not in ("OR", "RR", "HR", "RD"):
-        raise TableError(f"{where}, baseline_risk: goes with OR, RR, HR or RD, not with {entry['measure']}")
+        raise TableError(f"{where}, baseline_risk: is for OR, RR, HR or RD, not for {entry['measure']}")
     if "reporting_bias" in entry:
         _choice(entry, "reporting_bias", ("undetected", "suspected"), where)
 
 
-def _analysis(entry: dict, names: list[str], where: str) -> None:
-    """Check what an outcome may say of its analysis; the rest is checked with ``outcomes.csv``."""
-    _known(entry, sorted({*OUTCOME_FIELDS, "order", "table", *DEFAULTS, *JUDGED_FIELDS}), where)
-    _judged(entry, where)
+def _check_analysis(entry: dict, names: list[str], where: str) -> None:
+    """Check the settings of an outcome's analysis; the others are checked with ``outcomes.csv``."""
+    _check_known(entry, sorted({*OUTCOME_FIELDS, "order", "table", *DEFAULTS, *JUDGED_FIELDS}), where)
+    _check_certainty(entry, where)
     order = entry.get("order", names)
     if (
         not isinstance(order, list)
@@ -168,8 +168,8 @@ def _analysis(entry: dict, names: list[str], where: str) -> None:
             raise TableError(f"{where}, {field}: {_shown(value)} is not a number")
 
 
-def _known(entry: dict, names: Sequence[str], where: str) -> None:
-    """Refuse an entry that nothing would read."""
+def _check_known(entry: dict, names: Sequence[str], where: str) -> None:
+    """Refuse unknown settings, which nothing would read."""
     for field in entry:
         if field not in names:
             raise TableError(f"{where}: {_shown(field)} is not one of {', '.join(names)}")
@@ -199,7 +199,7 @@ def _text(entry: dict, name: str, where: str) -> str:
 
 
 def _shown(value: object) -> str:
-    """A value as messages repeat it; long or nested lists and mappings, which aliases make endless, by their kind."""
+    """Quote a value in a message; give only the type of long or nested ones, which YAML aliases can make endless."""
     flat = (
         isinstance(value, list) and len(value) <= 10 and not any(isinstance(v, (list, dict, set, tuple)) for v in value)
     )
@@ -214,7 +214,7 @@ def _choice(entry: dict, name: str, choices: tuple[str, ...], where: str) -> Non
         raise TableError(f"{where}, {name}: {entry[name]!r} is not one of {', '.join(choices)}")
 
 
-def _unique(names: list[str], where: str) -> None:
+def _check_unique(names: list[str], where: str) -> None:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise TableError(f"{CONFIG}, {where}: {repeated[0]!r} occurs more than once")

@@ -29,9 +29,9 @@ def write_trials(result: Import, folder: Path, *, add: bool = False, replace_pri
     folder : Path
         The data folder.
     add : bool
-        Add to the trials of the same outcome; otherwise they are replaced. Other outcomes stay.
+        Add to the trials of the same outcome; otherwise they are replaced. Other outcomes are kept.
     replace_printed : bool
-        Write also what would stand in place of a printed network without holding all of it.
+        Write trials even if they would replace a printed network without covering all of it.
 
     Returns
     -------
@@ -41,15 +41,15 @@ def write_trials(result: Import, folder: Path, *, add: bool = False, replace_pri
     Raises
     ------
     TableError
-        Another process writes there; ``add`` without trials to add to, or with a study that is there; something printed
-        would be lost and ``replace_printed`` is not given.
+        Another process is writing there; ``add`` is given without trials to add to, or with a study already present;
+        or printed results would be lost and ``replace_printed`` is not given.
     """
     outcome = result.source["outcome"]
     lost = "" if add or replace_printed else printed_losses(result.contrasts, outcome, dataset(folder))
     if lost:
         raise TableError(
-            f"{result.source['file']}: these trials would stand in place of the printed network on every page, and lose"
-            f" of it {lost}; to do so all the same: --replace-printed"
+            f"{result.source['file']}: these trials would replace the printed network on every page, and lose from it"
+            f" {lost}; to replace it anyway, use --replace-printed"
         )
     with only_writer(folder):
         if add:
@@ -85,7 +85,7 @@ def write_trials(result: Import, folder: Path, *, add: bool = False, replace_pri
 
 
 def beside_present(result: Import, data: Dataset | Path | str) -> Import:
-    """An addition as it stands beside the trials that are there; nothing is written.
+    """Check an addition together with the trials already present, without writing anything.
 
     Parameters
     ----------
@@ -96,13 +96,13 @@ def beside_present(result: Import, data: Dataset | Path | str) -> Import:
     Returns
     -------
     Import
-        The same, with the notes on all trials of the outcome together.
+        The addition, with notes on all trials of the outcome together.
 
     Raises
     ------
     TableError
-        There are no trials of the outcome, they hold one of the studies, they have another measure, or both together
-        cannot be fitted.
+        There are no trials of the outcome, they include one of the studies, they have a different measure, or the two
+        cannot be fitted together.
     """
     data, source = dataset(data), result.source
     file, outcome = source["file"], source["outcome"]
@@ -113,13 +113,13 @@ def beside_present(result: Import, data: Dataset | Path | str) -> Import:
     for entry in load_source(data)["sources"]:
         if entry["outcome"] == outcome and entry.get("measure", source["measure"]) != source["measure"]:
             raise TableError(
-                f"{file}: gives {source['measure']}, and {entry['file']}, which is there, gave {entry['measure']}; one"
-                " network has one measure"
+                f"{file}: gives {source['measure']}, but {entry['file']}, already imported, gave {entry['measure']};"
+                " expected one measure per network"
             )
     shared = sorted(set(result.contrasts["study"]) & set(present["study"]))
     if shared:
         raise TableError(
-            f"{file}: study {shared[0]!r} is in contrasts.csv already; import the whole table again, or rename the"
+            f"{file}: study {shared[0]!r} is already in contrasts.csv; import the whole table again, or rename the"
             " study"
         )
     together = pd.concat([present, result.contrasts], ignore_index=True)
@@ -132,13 +132,17 @@ def beside_present(result: Import, data: Dataset | Path | str) -> Import:
     unarmed = sorted(set(together["study"]) - set(arms.loc[arms["outcome"] == outcome, "study"]))
     if len(arms) and unarmed:
         rest = f" and {len(unarmed) - 5} more" if len(unarmed) > 5 else ""
-        notes.append(f"arms are known of some studies only; exports of arms will miss {', '.join(unarmed[:5])}{rest}")
+        notes.append(f"some studies have no arms; exports of arms will not include {', '.join(unarmed[:5])}{rest}")
     return dataclasses.replace(result, warnings=notes)
 
 
 def load_arms(data: Dataset | Path | str) -> pd.DataFrame:
-    """Arms behind the contrasts, where arms were imported: DataFrame [outcome, study, treatment, n, mean, sd, events,
-    rows]."""
+    """Load the arms behind the contrasts, if arms were imported.
+
+    Returns
+    -------
+    DataFrame [outcome, study, treatment, n, mean, sd, events, rows]
+    """
     trials = dataset(data).trials
     if trials is None or "arms" not in trials:
         return pd.DataFrame(columns=ARM_COLUMNS)
@@ -149,7 +153,7 @@ def load_arms(data: Dataset | Path | str) -> pd.DataFrame:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what computed a result."""
+    """List the versions of the software that computes the results."""
     return {name: version(name) for name in ("psps-paper", "numpy", "pandas", "scipy")}
 
 

@@ -1,4 +1,4 @@
-"""What a review says of its studies beside their results: risk of bias, characteristics, the flow of records."""
+"""Study-level information other than results: risk of bias, characteristics, the flow of records."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ SIDES = ("main", "excluded", "added")
 
 
 def read_studies(path: Path, name: str, studies: set[str]) -> pd.DataFrame:
-    """The table of studies, checked.
+    """Read the table of studies and check it.
 
     Parameters
     ----------
     path : Path
         CSV with ``study`` and any other columns. ``rob`` and ``indirectness`` hold low, some concerns or high,
-        or 1 to 3 as in CINeMA. Other columns are shown as they are; a subgroup or a moderator is one of them.
+        or 1 to 3 as in CINeMA. Other columns, including subgroups and moderators, are shown unchanged.
     name : str
-        Of the file, for messages.
+        Name of the file, for messages.
     studies : set of str
-        Studies with results. A study without a row gets an empty one at the end, and so no judgement.
+        Studies with results. A study without a row gets an empty one at the end, and therefore no judgement.
 
     Returns
     -------
@@ -38,7 +38,8 @@ def read_studies(path: Path, name: str, studies: set[str]) -> pd.DataFrame:
     Raises
     ------
     TableError
-        No such file or column, a study twice, an unknown judgement: row and value are named.
+        The file or a column does not exist, a study is listed twice, or a judgement is unknown; the message names row
+        and value.
     """
     table = _read(path, name, ("study",))
     repeated = table["study"].duplicated()
@@ -57,7 +58,7 @@ def read_studies(path: Path, name: str, studies: set[str]) -> pd.DataFrame:
 
 
 def judged_columns(table: pd.DataFrame) -> list[str]:
-    """Columns of the table of studies that hold judgements and nothing else: risk of bias, indirectness, domains."""
+    """List the columns that hold judgements and nothing else: risk of bias, indirectness, domains."""
     allowed = {*JUDGEMENTS, "unknown"}
     return [
         column
@@ -67,7 +68,7 @@ def judged_columns(table: pd.DataFrame) -> list[str]:
 
 
 def numbers_of(table: pd.DataFrame, column: str, name: str) -> pd.Series:
-    """A column of the table of studies as numbers, by study, NaN where it is empty; an error names the row."""
+    """Read a column of the table of studies as numbers, by study, NaN where it is empty; an error names the row."""
     numbers = []
     for number, value in enumerate(table[column], 2):
         try:
@@ -78,7 +79,7 @@ def numbers_of(table: pd.DataFrame, column: str, name: str) -> pd.Series:
 
 
 def read_flow(path: Path, name: str) -> pd.DataFrame:
-    """The counts of a flow diagram, as :func:`psps_paper.figures.prisma_flow` takes them.
+    """Read the counts of a flow diagram, for :func:`psps_paper.figures.prisma_flow`.
 
     Parameters
     ----------
@@ -89,7 +90,7 @@ def read_flow(path: Path, name: str) -> pd.DataFrame:
     Raises
     ------
     TableError
-        Row and value are named.
+        The message names row and value.
     """
     table = _read(path, name, FLOW)
     for number, row in enumerate(table.itertuples(index=False), 2):

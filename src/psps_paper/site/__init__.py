@@ -1,1 +1,1 @@
-"""What Sphinx needs to build the pages."""
+"""Sphinx extension and tools that build the pages."""

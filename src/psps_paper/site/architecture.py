@@ -1,4 +1,4 @@
-"""Draw the rooms of the package from the layers in ``pyproject.toml``, which import-linter keeps.
+"""Draw the rooms of the package from the layers in ``pyproject.toml``, which import-linter enforces.
 
 Run as ``python -m psps_paper.site.architecture pyproject.toml book/_static/rooms.svg``.
 """
@@ -23,14 +23,14 @@ text { fill: #1a1a1a } .says { font-size: 12px; fill: #444444 }"""
 
 
 class Layers(NamedTuple):
-    """Rooms, highest first, those of one height together; and which of them are the engine."""
+    """Rooms from the highest down, those at the same height together; and the rooms of the engine."""
 
     heights: list[list[str]]
     engine: frozenset[str]
 
 
 def read_layers(settings: Path) -> Layers:
-    """Layers of import-linter in a ``pyproject.toml``, and the rooms that its second contract keeps apart."""
+    """Read import-linter's layers from a ``pyproject.toml``, and the engine's rooms from its second contract."""
     contracts = tomllib.loads(settings.read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
     (layers,) = (contract for contract in contracts if contract["type"] == "layers")
     (apart,) = (contract for contract in contracts if contract["type"] == "forbidden")
@@ -39,7 +39,7 @@ def read_layers(settings: Path) -> Layers:
 
 
 def purpose(room: str) -> str:
-    """First line of a room's docstring, up to a semicolon, without markup."""
+    """Return the first line of a room's docstring, up to a semicolon and without markup."""
     path = PACKAGE / room / "__init__.py"
     source = (path if path.is_file() else PACKAGE / f"{room}.py").read_text(encoding="utf-8")
     first = source.removeprefix('"""').partition("\n")[0].removesuffix('"""')
@@ -47,7 +47,7 @@ def purpose(room: str) -> str:
 
 
 def drawing(layers: Layers) -> str:
-    """SVG of the rooms, one above the other, each with what it is for."""
+    """Draw the rooms as SVG, one above the other, each with its purpose."""
     rooms = [(room, k == 0) for height in layers.heights for k, room in enumerate(height)]
     height = len(rooms) * ROW + sum(first for _, first in rooms) * 6 + 18
     rows, y = [], 6
@@ -76,7 +76,7 @@ font-family="'DejaVu Sans', Verdana, sans-serif" font-size="13">
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Draw the rooms into a file."""
+    """Draw the rooms of the package as an SVG file."""
     parser = argparse.ArgumentParser(prog="python -m psps_paper.site.architecture", description=main.__doc__)
     parser.add_argument("settings", type=Path, help="pyproject.toml")
     parser.add_argument("target", type=Path, help="SVG file to write")

@@ -1,7 +1,7 @@
-"""A picture of every page, at two widths and in both themes, on one sheet: ``python -m psps_paper.site.contact_sheet
-_build/html``.
+"""Photograph every page, at two widths and in both themes, on one contact sheet.
 
-Needs Chromium and playwright, which building the book does not.
+Run as ``python -m psps_paper.site.contact_sheet _build/html``. This needs Chromium and playwright, which building the
+book does not.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from psps_paper.tables.files import write_atomically
 
 WIDTHS = (1280, 360)
 THEMES = ("light", "dark")
-TALLEST = 4000  # pixels of a page that are shown
+TALLEST = 4000  # height in pixels at which pictures are cut
 _STYLE = (
     "body { font: 14px sans-serif; margin: 1rem } section { display: flex; gap: 1rem; align-items: flex-start;"
     " margin-bottom: 2rem } img { border: 1px solid #999 } h2 { font-size: 1rem }"
@@ -29,11 +29,11 @@ _STYLE = (
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *arguments: object) -> None:
-        """Say nothing of each request."""
+        """Suppress the log of requests."""
 
 
 def sheet(stems: list[str]) -> str:
-    """The page that shows the pictures ``STEM-WIDTH-THEME.jpg`` beside it, page by page.
+    """Write the HTML page that shows the pictures ``STEM-WIDTH-THEME.jpg`` in its folder, page by page.
 
     Example
     -------
@@ -58,7 +58,7 @@ def sheet(stems: list[str]) -> str:
 
 
 def photograph(built: Path, stems: list[str], folder: Path) -> None:
-    """Write a picture of each page at each width and in each theme into a folder, and the sheet that shows them."""
+    """Save a picture of each page at each width and in each theme to a folder, and the sheet that shows them."""
     from playwright.sync_api import sync_playwright
 
     chromium = find_chromium()
@@ -76,7 +76,7 @@ def photograph(built: Path, stems: list[str], folder: Path) -> None:
                     for stem in stems:
                         page.goto(f"http://127.0.0.1:{server.server_port}/book/{stem}.html", wait_until="load")
                         height = min(page.evaluate("document.documentElement.scrollHeight"), TALLEST)
-                        # A picture of a full page, taken while it is laid out, can be shifted; a tall window cannot.
+                        # A tall window is used because full-page pictures can be shifted while the layout settles.
                         page.set_viewport_size({"width": width, "height": height})
                         picture = page.screenshot(type="jpeg", quality=60)
                         page.set_viewport_size({"width": width, "height": 800})
@@ -89,7 +89,7 @@ def photograph(built: Path, stems: list[str], folder: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Photograph the pages of a built book; return 1 where Chromium or a page is missing."""
+    """Photograph the pages of a built book; return 1 if Chromium or a page is missing."""
     parser = argparse.ArgumentParser(prog="python -m psps_paper.site.contact_sheet", description=main.__doc__)
     parser.add_argument("built", type=Path, help="folder of the built pages")
     parser.add_argument("pages", nargs="*", help="stems of pages (default: all)")

@@ -1,8 +1,8 @@
-"""Compare what a build executed with what is stored.
+"""Compare the outputs of a build with the stored ones.
 
 Run as ``python -m psps_paper.site.executed _build/jupyter_execute/book book``. A build executes every chapter for its
-pages; readers of the repository see the outputs that are stored. Both are the same bytes, or the chapter and its cell
-are named.
+pages, whereas readers of the repository see the stored outputs. Any chapter and cell where the two differ by a byte is
+named.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ _GLUED = "application/papermill.record/"
 
 
 def stale_outputs(executed: Path, stored: Path) -> list[str]:
-    """Cells of a stored chapter whose outputs are not those of the build.
+    """List the cells of a stored chapter whose outputs differ from those of the build.
 
     Parameters
     ----------
     executed : Path
-        The chapter as the build executed it, in ``_build/jupyter_execute``; its glued values stand beside it in
-        ``NAME.glue.json``.
+        The chapter as the build executed it, in ``_build/jupyter_execute``; its glued values are in ``NAME.glue.json``
+        in the same folder.
     stored : Path
         The chapter in ``book/``.
 
     Returns
     -------
     list of str
-        One sentence a cell or glued value; empty where all outputs are the same, to the last byte.
+        One sentence per cell or glued value; empty if all outputs are the same, to the last byte.
     """
     if not executed.is_file():
         return [f"{stored.name}: the build did not execute it"]
@@ -61,12 +61,12 @@ def stale_outputs(executed: Path, stored: Path) -> list[str]:
 
 
 def _shown(cell: Any) -> list[Any]:
-    """Outputs of a cell without the values that it glues, which a build takes out."""
+    """Return the outputs of a cell without the values that it glues, which a build removes."""
     return [output for output in cell.get("outputs", []) if "scrapbook" not in output.get("metadata", {})]
 
 
 def _glued(cell: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Name and content of each value that a stored cell glues."""
+    """Yield the name and content of each value that a stored cell glues."""
     for output in cell.get("outputs", []) if cell else []:
         if "scrapbook" in output.get("metadata", {}):
             yield (
@@ -76,7 +76,7 @@ def _glued(cell: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Name every stored output that is not what the build gave; return 1 where there is one."""
+    """Name every stored output that differs from that of the build; return 1 if there is one."""
     parser = argparse.ArgumentParser(prog="python -m psps_paper.site.executed", description=main.__doc__)
     parser.add_argument("executed", type=Path, help="folder of the chapters that the build executed")
     parser.add_argument("stored", type=Path, help="folder of the stored chapters")

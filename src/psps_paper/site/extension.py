@@ -1,9 +1,9 @@
-"""Sphinx extension of the book: citations carry the article's own reference numbers, pages are tidied.
+"""Sphinx extension of the book: citations carry the article's own reference numbers, and pages are tidied.
 
-Jupyter Book loads it by name (``_config.yml``, ``extra_extensions``). Tidying means: no script of a service
-that the book does not use, roles and header cells that assistive technology can read, the data tables beside
-the pages, no more of the theme than the pages use, and a policy that lets no other script run. Formulas are MathML
-(:mod:`psps_paper.site.formulas`).
+Jupyter Book loads it by name (``_config.yml``, ``extra_extensions``). Tidying removes scripts of services that the book
+does not use and the parts of the theme that no page uses, makes roles and header cells readable for assistive
+technology, puts the data tables next to the pages, and adds a policy under which no other script runs. Formulas are
+MathML (:mod:`psps_paper.site.formulas`).
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ LOG = logging.getLogger(__name__)
 
 
 def reference_number(key: str) -> int | None:
-    """Number of an article's reference in the article (N of ``refN``); None for any other key."""
+    """Return the article's own number for a reference (N of ``refN``), or None for any other key."""
     match = re.fullmatch(r"ref(\d+)", key)
     return int(match[1]) if match else None
 
 
 class ReferenceNumbers(BaseLabelStyle):
-    """``[N]`` for the article's reference N; ``[Rücker 2012]`` for what only this edition cites."""
+    """Labels: ``[N]`` for the article's reference N; ``[Rücker 2012]`` for works that only this edition cites."""
 
     def format_labels(self, sorted_entries: Iterable[Entry]) -> Iterator[str]:
         for entry in sorted_entries:
@@ -55,7 +55,7 @@ class ReferenceNumbers(BaseLabelStyle):
 
 
 class ReferenceOrder(BaseSortingStyle):
-    """The article's references in its order, then the others by author and year."""
+    """Order of references: the article's own in its order, then the others by author and year."""
 
     def sort(self, entries: Iterable[Entry]) -> list[Entry]:
         def place(entry: Entry) -> tuple[float, str]:
@@ -66,7 +66,7 @@ class ReferenceOrder(BaseSortingStyle):
 
 
 class ReferenceStyle(UnsortedStyle):
-    """Names as in the article: a comma between them, and "et al." for the rest."""
+    """Names as in the article: separated by commas, with "et al." for the rest."""
 
     default_label_style = ReferenceNumbers
     default_sorting_style = ReferenceOrder
@@ -81,7 +81,7 @@ class ReferenceStyle(UnsortedStyle):
         self.format_name = format_name
 
     def format_web_refs(self, entry):
-        """The links of a reference; where the article prints no DOI, one that looks for its title in PubMed."""
+        """Format the links of a reference; if the article prints no DOI, link to a search for its title in PubMed."""
         if {"doi", "url"} & set(entry.fields) or "title" not in entry.fields:
             return super().format_web_refs(entry)
         title = re.sub(r"[{}\\]", "", entry.fields["title"])
@@ -97,16 +97,16 @@ _LONG = re.compile(r"(?<=\S{6})[,/|=_(](?=\S{6})")
 
 _TABLE = re.compile(r'<div class="table-wrap"([^>]*)>(.*?</table>)', re.DOTALL)
 _WORDS = re.compile(r'<td((?: data-(?:value|head)="[^"]*")*)( class="number")?>(.*?)</td>', re.DOTALL)
-WIDE = 5  # a table with this many columns or more takes the margin too
-PHRASE, SENTENCE = 16, 60  # a cell with this many characters or more gets a width to be read in
+WIDE = 5  # a table with at least this many columns extends into the margin
+PHRASE, SENTENCE = 16, 60  # cells with at least this many characters get a minimum width
 
 
 def roomy_tables(body: str) -> str:
-    """Give wide tables the margin, and mark cells by how much they say.
+    """Extend wide tables into the margin, and mark cells by the length of their text.
 
-    The theme hides the list of contents beside what is ``full-width``; on a page without sections it has none, and its
-    script fails.
-    A browser divides the width by the longest cells, so that a sentence beside many columns would stand a word wide.
+    The theme hides the table of contents next to ``full-width`` content; its script fails on pages without sections,
+    which have no such table. Browsers divide the width by the longest cells, so that a sentence next to many columns
+    would become one word wide.
     """
 
     margin = " wide full-width" if "<h2" in body else " wide"
@@ -114,7 +114,7 @@ def roomy_tables(body: str) -> str:
     def cell(found: re.Match) -> str:
         value, number, content = found[1], found[2], found[3]
         length = len(html.unescape(re.sub(r"<[^>]+>", "", content)).strip())
-        if length >= SENTENCE:  # numbers among it, but no number to be kept on one line
+        if length >= SENTENCE:  # may contain numbers, but is not a number to be kept on one line
             return f'<td{value} data-says="sentence">{content}</td>'
         return f'<td{value} data-says="phrase">{content}</td>' if length >= PHRASE and not number else found[0]
 
@@ -133,8 +133,7 @@ SWITCH = (
 
 
 def one_switch(body: str) -> str:
-    """Put one switch for the code of all cells at the end of a page, in place of a toggle at each; the style sheet
-    obeys it.
+    """Replace the toggles of all code cells by one switch at the end of the page, which the style sheet obeys.
 
     Example
     -------
@@ -147,12 +146,15 @@ def one_switch(body: str) -> str:
 
 
 def tidy_body(body: str) -> str:
-    """Mend in a page's body what axe-core reports: pandas' empty header cells and docutils' citation roles; let what
-    unfolds code be called as it reads (MyST-NB calls all of it the same); let long words of tables break."""
+    """Correct a page's body: what axe-core reports, and long words in tables.
+
+    axe-core reports pandas' empty header cells and docutils' citation roles. MyST-NB gives all toggles of code the
+    same label; without it, a toggle is called by its text. Long words in tables may break.
+    """
     body = body.replace('<summary aria-label="Toggle hidden content">', "<summary>")
     body = body.replace('<aside class="margin sidebar">', '<aside class="margin sidebar" role="note">')
     body = re.sub(r"<th([^>]*)></th>", r"<td\1></td>", body)
-    # A list of numbers is no number to be kept on one line.
+    # A list of numbers need not stay on one line.
     body = re.sub(r'<td class="number">(\d+(?:, \d+){2,})</td>', r"<td>\1</td>", body)
     body = re.sub(r"(?<=<td>)[^<]*[^<\s]{25}[^<]*", lambda cell: _LONG.sub(r"\g<0><wbr>", cell[0]), body)
     return formulas.joined(
@@ -161,7 +163,7 @@ def tidy_body(body: str) -> str:
 
 
 def adapt_page(app, pagename: str, templatename: str, context: dict, doctree) -> None:
-    """Before a page is written: drop thebe, which the theme loads and the book does not use; tidy the body."""
+    """Before a page is written, drop thebe, which the theme loads but the book does not use, and tidy the body."""
     for kind in ("script_files", "css_files"):
         context[kind] = [
             asset
@@ -173,7 +175,7 @@ def adapt_page(app, pagename: str, templatename: str, context: dict, doctree) ->
         context["script_files"] = [
             asset for asset in context["script_files"] if xray.SCRIPT not in str(getattr(asset, "filename", asset))
         ]
-    # The reference list is titles of other people's works; the glossary explains itself.
+    # No abbreviations are explained in the reference list (titles of other people's works) or the glossary itself.
     if (
         f"book/{PAGE}" in app.env.found_docs
         and pagename.startswith("book/")
@@ -181,55 +183,53 @@ def adapt_page(app, pagename: str, templatename: str, context: dict, doctree) ->
     ):
         body = explained(body, app.psps_glossary)
     context["body"] = body
-    # The theme writes the heading of the printed page as if a title could hold no "<".
+    # The theme does not escape "<" in the heading of the printed page.
     context["pagetitle"] = html.escape(context.get("pagetitle", ""), quote=False)
 
 
 def escape_titles(app, pagename: str, templatename: str, context: dict, doctree) -> None:
-    """Let the site's title and author be text wherever the theme writes them; what is escaped here is not escaped
-    twice."""
+    """Escape the site's title and author for every place where the theme writes them, without escaping them twice."""
     for name in ("docstitle", "shorttitle", "project", "root_title", "author", "copyright"):
         if isinstance(context.get(name), str):
             context[name] = markupsafe.escape(context[name])
 
 
 def read_glossary(app) -> None:
-    """Read the glossary once a build; a book without one explains nothing."""
+    """Read the glossary once per build; in a book without one, no abbreviations are explained."""
     path = Path(app.srcdir) / "book" / "glossary.yml"
     app.psps_glossary = load_glossary(path) if path.exists() else {}
 
 
-LOOK = "psps.css"  # the one style sheet of this edition and of every review, in assets/
+LOOK = "psps.css"  # style sheet of this edition and of every review, in assets/
 
 
 def use_assets(app, config) -> None:
-    """Give every book that loads this extension the package's look, and formulas as MathML with the font that they
-    need."""
+    """Add the package's style sheet and the font for MathML formulas to every book that loads this extension."""
     config.html_math_renderer = "mathml"
     config.html_static_path.append(str(formulas.ASSETS))
 
 
 def read_in_parallel(app) -> None:
-    """Read, and so execute, one chapter for each core at a time; Jupyter Book has no option for it."""
+    """Read, and thereby execute, one chapter per core at a time; Jupyter Book has no option for this."""
     app.parallel = os.cpu_count() or 1
-    # It does nothing while pages are read (it is switched off); it only doesn't declare so.
+    # The extension is switched off and does nothing while pages are read, but does not declare itself parallel-safe.
     app.extensions["sphinx_multitoc_numbering"].parallel_read_safe = True
 
 
 def run_all_chapters(app, config) -> None:
-    """Let the other chapters run where one fails, so that :func:`tell_failures` can tell of all; it fails the build."""
-    app.psps_strict = getattr(config, "nb_execution_raise_on_error", False)  # not there in a book without notebooks
+    """Keep running when a chapter fails, so that :func:`report_failures` can report all failures and fail the build."""
+    app.psps_strict = getattr(config, "nb_execution_raise_on_error", False)  # undefined in a book without notebooks
     if app.psps_strict:
         config.nb_execution_raise_on_error = False
 
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _CELL = re.compile(r"^-{18,}\n(?P<source>.*?)\n-{18,}$", re.DOTALL | re.MULTILINE)
-CELL_LINES = 10  # of a failed cell, around the line that failed
+CELL_LINES = 10  # lines of a failed cell to show, around the line that failed
 
 
 def failed_cell(message: str) -> str:
-    """What an author needs of nbclient's message: the cell, indented, and what it raised or that it timed out.
+    """Reduce nbclient's message to what an author needs: the cell, indented, and its error or time-out.
 
     Example
     -------
@@ -250,9 +250,8 @@ def failed_cell(message: str) -> str:
     return "\n".join([*(f"    {line}" for line in lines[first : first + CELL_LINES]), *said.split("\n")[:5]])
 
 
-def tell_failures(app, error: Exception | None) -> None:
-    """At the very end of a build, name each chapter that failed with its cell and what it raised, and let the build
-    fail."""
+def report_failures(app, error: Exception | None) -> None:
+    """At the very end of a build, report each chapter that failed with its cell and error, and fail the build."""
     if error is not None or not app.psps_strict:
         return
     data = {name: NbMetadataCollector.get_exec_data(app.env, name) for name in sorted(app.env.found_docs)}
@@ -266,7 +265,7 @@ def tell_failures(app, error: Exception | None) -> None:
             )
 
 
-# What the theme writes on every page, and the same with roles and names that say what is seen
+# Markup that the theme writes on every page, and its replacement with accessible roles and names
 NAMED = {
     'class="bd-sidebar-primary bd-sidebar': (
         'role="complementary" aria-label="Book" class="bd-sidebar-primary bd-sidebar'
@@ -282,8 +281,11 @@ NAMED = {
 
 
 def finish(app, error: Exception | None) -> None:
-    """After the build: make the sidebar a landmark and name what unfolds in it, put the data beside the pages, prune
-    what the theme brings, and let no script run that is neither the book's nor the theme's."""
+    """Finish a build.
+
+    Make the sidebar a landmark and name its toggles, put the data next to the pages, remove unused parts of the theme,
+    and allow only scripts of the book and the theme.
+    """
     if error is not None or app.builder.format != "html":
         return
     output = Path(app.outdir)
@@ -294,13 +296,13 @@ def finish(app, error: Exception | None) -> None:
             marked = marked.replace(theirs, ours)
         if marked != plain:
             write_atomically(page, marked.encode())
-    # PDFs of an earlier build would show earlier numbers, and the new front page does not link to them.
+    # PDFs of an earlier build would show outdated numbers, and the new front page does not link to them.
     shutil.rmtree(output / "pdf", ignore_errors=True)
     data = output / "data"
     data.mkdir(exist_ok=True)
     for table in sorted((Path(app.srcdir) / "data").glob("*.csv")):
         write_atomically(data / table.name, table.read_bytes())
-    # Extensions add their folders to the book's by full paths.
+    # Extensions add their own static folders by full paths.
     folders = [Path(app.srcdir) / folder for folder in app.config.html_static_path if not Path(folder).is_absolute()]
     own = frozenset({LOOK}.union(sheet.name for folder in folders for sheet in folder.glob("*.css")))
     slim(output, own=own, search_as_you_type=bool(app.config.html_theme_options.get("search_as_you_type")))
@@ -314,7 +316,7 @@ def setup(app) -> dict[str, bool]:
     app.add_directive("psps-glossary", GlossaryDirective)
     app.add_html_math_renderer("mathml", (formulas.visit_math, None), (formulas.visit_displaymath, None))
     app.add_css_file("formulas.css")
-    app.add_css_file(LOOK, priority=700)  # after the theme's and MyST-NB's (500), before a book's own (800)
+    app.add_css_file(LOOK, priority=700)  # after those of the theme and MyST-NB (500), before a book's own (800)
     app.add_js_file("psps-tables.js", loading_method="defer")
     app.add_js_file(xray.SCRIPT, loading_method="defer")
     app.add_js_file("psps-trials.js", loading_method="defer")
@@ -331,5 +333,5 @@ def setup(app) -> dict[str, bool]:
     app.connect("html-page-context", escape_titles, priority=920)  # whatever the handlers before it made of them
     app.connect("html-page-context", lead_to_cards, priority=905)
     app.connect("build-finished", finish, priority=900)
-    app.connect("build-finished", tell_failures, priority=950)
+    app.connect("build-finished", report_failures, priority=950)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,7 +1,7 @@
-"""Every figure of the book as files, at the width and resolution that a journal asks for.
+"""Save every figure of the book to files, at the width and resolution that a journal requires.
 
-The chapters say which figures there are and what is in them. They are run again here and each drawing that they show
-is kept, so that no second list can differ from the book.
+The chapters determine which figures there are. They are run here, and each drawing that they show is kept, so that
+there is no second list that could differ from the book.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from psps_paper.tables.files import replace_files
 from psps_paper.tables.load import data_folder
 from psps_paper.tables.yaml_text import load_yaml
 
-# Main figures of an article, by the names of their drawings, in order
+# Main figures of an article in order, by the names of their drawings
 MAIN = (r"prisma_flow|flow", r"rob_stacked|judgements", r"network_graph|network-\d+", r"forest_network|forest-\d+")
 LETTERS = string.ascii_lowercase
-# Part of the table of contents whose figures are none of the article's
+# Part of the table of contents whose figures are not part of the article
 DEVELOPERS = "For developers"
 
 
 def book_folder() -> Path:
-    """Folder of the chapters, beside the data folder."""
+    """Return the folder of chapters in the checkout that holds the data folder."""
     return data_folder().parent / "book"
 
 
 @contextlib.contextmanager
 def _shown_drawings() -> Iterator[tuple[list[Drawing], list[str]]]:
-    """Keep every drawing that is shown while this lasts, and its caption."""
+    """Collect every drawing shown within this context, and its caption."""
     kept: list[Drawing] = []
     captions: list[str] = []
     to_svg = display.to_svg
@@ -57,7 +57,7 @@ def _shown_drawings() -> Iterator[tuple[list[Drawing], list[str]]]:
 
 
 def chapter_cells(chapter: Path) -> list[tuple[int, str]]:
-    """Position and source of the code cells of a chapter: a notebook, or Markdown with ``{code-cell}`` blocks."""
+    """List position and source of a chapter's code cells, from a notebook or Markdown with ``{code-cell}`` blocks."""
     if chapter.suffix == ".md":
         text = chapter.read_text(encoding="utf-8")
         blocks = re.findall(r"^```{code-cell}[^\n]*\n((?::[^\n]*\n)*)(.*?)^```", text, re.DOTALL | re.MULTILINE)
@@ -72,19 +72,19 @@ def captioned_figures(chapter: Path, width: Width = "double") -> list[tuple[Draw
     Parameters
     ----------
     chapter : Path
-        An ``.ipynb`` file, or an ``.md`` file of a review of one's own.
+        An ``.ipynb`` file, or an ``.md`` file of a review of your own.
     width : {"single", "double"}
-        Of drawings for which the chapter names none.
+        Width of drawings for which the chapter sets none.
 
     Raises
     ------
     ChapterError
-        Naming chapter and cell, where its code fails.
+        The code of a cell fails; the message names chapter and cell.
     """
     namespace: dict = {"__name__": "__main__"}
     token = REDRAW_WIDTH.set(width)
     try:
-        # A chapter runs in its own folder. Without a notebook around them, numbers for prose would be printed.
+        # A chapter runs in its own folder. Output is captured, since outside a notebook glued numbers are printed.
         with (
             _shown_drawings() as (drawings, captions),
             contextlib.chdir(chapter.parent),
@@ -101,7 +101,7 @@ def captioned_figures(chapter: Path, width: Width = "double") -> list[tuple[Draw
 
 
 def chapter_figures(chapter: Path, width: Width = "double") -> list[Drawing]:
-    """The drawings of :func:`captioned_figures`."""
+    """Return the drawings of :func:`captioned_figures`."""
     return [drawing for drawing, _ in captioned_figures(chapter, width)]
 
 
@@ -113,18 +113,18 @@ def export_figures(
     width: Width = "double",
     chapters: Path | None = None,
 ) -> list[list[Path]]:
-    """Write every figure of the book, and the data plotted in it as CSV beside it; all files or none.
+    """Write every figure of the book, each with a CSV of the data plotted; either all files are written or none.
 
     Parameters
     ----------
     folder : Path
-        Made where it does not exist.
+        Created if it does not exist.
     formats, dpi
         As in :func:`psps_paper.figures.save`.
     width : {"single", "double"}
         90 or 180 mm.
     chapters : Path, optional
-        Folder of the chapters; default that of this checkout.
+        Folder of the chapters; by default that of this checkout.
 
     Returns
     -------
@@ -137,19 +137,18 @@ def export_figures(
         for chapter in found_chapters(chapters or book_folder())
         for drawing in chapter_figures(chapter, width)
     ]
-    return _written(Path(folder), figures)
+    return _write_all(Path(folder), figures)
 
 
-def _written(folder: Path, figures: list[dict[str, bytes]]) -> list[list[Path]]:
-    """Write the files of all figures, or none; their paths."""
+def _write_all(folder: Path, figures: list[dict[str, bytes]]) -> list[list[Path]]:
+    """Write the files of all figures, or none, and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     replace_files(folder, {name: content for files in figures for name, content in files.items()})
     return [[folder / name for name in files] for files in figures]
 
 
 def found_chapters(chapters: Path) -> list[Path]:
-    """Chapters that may show a figure: notebooks, and for a review of one's own Markdown with code cells, in the order
-    of names."""
+    """List chapters that may show a figure, by name: notebooks, and in your own review Markdown with code cells."""
     found = sorted(chapters.glob("*.ipynb"))
     found += sorted(p for p in chapters.glob("*.md") if "{code-cell}" in p.read_text(encoding="utf-8"))
     if not found:
@@ -158,7 +157,7 @@ def found_chapters(chapters: Path) -> list[Path]:
 
 
 def _may_draw(chapter: Path) -> bool:
-    """Whether a chapter is to be run: of an executed notebook its stored outputs say whether it shows a figure."""
+    """Test whether a chapter must be run; the stored outputs of an executed notebook show whether it has a figure."""
     if chapter.suffix == ".md":
         return True
     outputs = [output for cell in nbformat.read(chapter, as_version=4).cells for output in cell.get("outputs", [])]
@@ -173,10 +172,10 @@ def journal_figures(
     width: Width = "double",
     chapters: Path | None = None,
 ) -> list[list[Path]]:
-    """Write the figures under the names that journals ask for, each once, and their captions in one file.
+    """Write each figure once, under the name that journals require, and all captions in one file.
 
-    The flow of records, risk of bias, the network and its forest plot are Fig. 1 to 4, of several outcomes with panel
-    letters; all others are S1, S2 and so on, in the order of chapters. ``captions.txt`` holds a line for each.
+    The flow of records, risk of bias, the network and its forest plot are Fig. 1 to 4, with panel letters if there are
+    several outcomes; all others are S1, S2 and so on, in the order of chapters. ``captions.txt`` has a line for each.
 
     Parameters
     ----------
@@ -186,7 +185,7 @@ def journal_figures(
     Returns
     -------
     list of list of Path
-        Files of each figure, the last its data; at the end the captions.
+        Files of each figure, its data last; at the end the file of captions.
     """
     check_formats(formats)
     once: dict[tuple[str, str, str], tuple[Drawing, str]] = {}
@@ -200,13 +199,13 @@ def journal_figures(
         shown = replace(shown, name=f"fig_{number.lower()}{letter}")
         figures.append(drawing_files(shown, formats, dpi, f"Fig_{number}{letter}"))
         lines.append(f"{'Supplementary ' * number.startswith('S')}Fig. {number}{letter}. {caption}")
-    return _written(Path(folder), [*figures, {"captions.txt": ("\n".join(lines) + "\n").encode()}])
+    return _write_all(Path(folder), [*figures, {"captions.txt": ("\n".join(lines) + "\n").encode()}])
 
 
 def in_reading_order(chapters: Path) -> list[Path]:
-    """Chapters with code in the order of the table of contents beside their folder, without those for developers.
+    """List chapters with code in the order of the table of contents, or by name if there is none.
 
-    Without a table of contents in the order of names.
+    Chapters for developers are left out.
     """
     found = found_chapters(chapters)
     path = chapters.parent / "_toc.yml"
@@ -222,10 +221,10 @@ def in_reading_order(chapters: Path) -> list[Path]:
 
 
 def numbered(figures: list[tuple[Drawing, str]]) -> list[tuple[str, str, Drawing, str]]:
-    """Number, panel letter, drawing and caption of each figure, main ones first.
+    """Return number, panel letter, drawing and caption of each figure, main figures first.
 
-    Of several drawings of the same estimates the one that shows most stands, once; the estimates that the book shows
-    first are the main figure.
+    Of several drawings of the same estimates, only the fullest is kept; the estimates that the book shows first are the
+    main figure.
     """
     main: dict[int, list[tuple[Drawing, str]]] = {}
     rest = []
@@ -236,7 +235,7 @@ def numbered(figures: list[tuple[Drawing, str]]) -> list[tuple[str, str, Drawing
     for number, place in enumerate(sorted(main), 1):
         panels = main[place]
         if not re.search(r"-\d+$", panels[0][0].name):  # one outcome, drawn on several pages
-            first, *others = _fullest(panels)
+            first, *others = _keep_fullest(panels)
             panels, rest = [first], rest + others
         letters = LETTERS if len(panels) > 1 else [""]
         named += [(str(number), x, *pair) for x, pair in zip(letters, panels, strict=False)]
@@ -244,8 +243,8 @@ def numbered(figures: list[tuple[Drawing, str]]) -> list[tuple[str, str, Drawing
     return named + [(f"S{number}", "", *pair) for number, pair in enumerate(rest, 1)]
 
 
-def _fullest(panels: list[tuple[Drawing, str]]) -> list[tuple[Drawing, str]]:
-    """Of drawings of the same estimates the one that shows most, in the order in which the estimates come first."""
+def _keep_fullest(panels: list[tuple[Drawing, str]]) -> list[tuple[Drawing, str]]:
+    """Keep the fullest of the drawings of the same estimates, in the order in which the estimates first appear."""
     groups: list[list[tuple[Drawing, str]]] = []
     for pair in panels:
         own = next((group for group in groups if same_estimates(pair[0], group[0][0])), None)
@@ -257,7 +256,7 @@ def _fullest(panels: list[tuple[Drawing, str]]) -> list[tuple[Drawing, str]]:
 
 
 def same_estimates(one: Drawing, other: Drawing) -> bool:
-    """Whether two drawings show the same estimates, be it with other names or intervals."""
+    """Test whether two drawings show the same estimates, even with different names or intervals."""
     if "te" not in one.data or "te" not in other.data:
         return False
     first, second = (sorted(drawing.data["te"].dropna().round(6)) for drawing in (one, other))

@@ -1,10 +1,10 @@
 r"""Formulas of the book as MathML, which browsers draw and screen readers read without a script.
 
-:mod:`psps_paper.site.extension` registers the renderer with Sphinx. latex2mathml turns LaTeX into MathML; what it
-passes over in silence (an unknown command, a missing argument, a line break outside a table) stops the build here.
+:mod:`psps_paper.site.extension` registers the renderer with Sphinx. latex2mathml turns LaTeX into MathML; errors that
+it ignores (an unknown command, a missing argument, a line break outside a table) stop the build here.
 
-The font ``assets/stix-two-math.woff`` holds the letters, operators and stretched forms that statistics need, not all of
-STIX Two Math; ``tests/test_formulas.py`` finds a formula with another character.
+The font ``assets/stix-two-math.woff`` holds only the letters, operators and stretched forms of STIX Two Math that
+statistics need; ``tests/test_formulas.py`` finds formulas with any other character.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from sphinx.errors import SphinxError
 from sphinx.util.math import get_node_equation_number
 
 ASSETS = Path(__file__).parents[1] / "assets"
-# Its "align" would number the lines of each formula from 1, whatever other formulas the page has.
+# latex2mathml's "align" would number the lines of every formula from 1.
 _ENVIRONMENTS = {command.lstrip("\\") for command in MATRICES if command != ALIGN}
 _ARGUMENTS = {"mfrac": 2, "mroot": 2, "msub": 2, "msup": 2, "munder": 2, "mover": 2, "msubsup": 3, "munderover": 3}
 
 
 def mathml(latex: str, *, display: bool = False) -> str:
-    r"""A formula as a ``math`` element.
+    r"""Convert a formula to a ``math`` element.
 
     Parameters
     ----------
     latex : str
-        What stands between the dollar signs.
+        The text between the dollar signs.
     display : bool
-        Whether it stands on a line of its own.
+        Whether the formula has a line of its own.
 
     Raises
     ------
     ValueError
-        Naming the formula and what in it has no MathML.
+        Part of the formula has no MathML; the message names the formula and that part.
 
     Examples
     --------
@@ -59,10 +59,10 @@ def mathml(latex: str, *, display: bool = False) -> str:
             re.sub(r"\\mathrm\{(\w)\}", r"\\mathrm \1 ", latex), xmlns="", display="block" if display else "inline"
         )
         formula = ElementTree.fromstring(markup.replace(' xmlns=""', "", 1))
-    except Exception as error:  # latex2mathml's exceptions have no common base, and some input ends in an IndexError
+    except Exception as error:  # latex2mathml's exceptions have no common base, and some input raises an IndexError
         raise ValueError(f"formula {latex!r}: {type(error).__name__} {error}".rstrip()) from error
     for element in formula.iter():
-        _mend(element)
+        _correct(element)
         problem = _problem(element)
         if problem:
             raise ValueError(f"formula {latex!r}: {problem}")
@@ -71,9 +71,11 @@ def mathml(latex: str, *, display: bool = False) -> str:
     return ElementTree.tostring(formula, encoding="unicode")
 
 
-def _mend(element: ElementTree.Element) -> None:
-    """Names are identifiers and signs are operators, so that browsers set the right space around them; as in LaTeX,
-    capital Greek letters and names are upright and hats narrow."""
+def _correct(element: ElementTree.Element) -> None:
+    """Mark names as identifiers and signs as operators, so that browsers space them correctly.
+
+    As in LaTeX, capital Greek letters and names are upright and hats narrow.
+    """
     text = element.text or ""
     if element.tag == "mo" and ((text.isalpha() and len(text) > 1) or text == "∞"):
         element.tag = "mi"
@@ -96,23 +98,22 @@ def _mend(element: ElementTree.Element) -> None:
 
 
 def _problem(element: ElementTree.Element) -> str:
-    """What a browser would show as garbage, or nothing."""
+    """Describe what a browser would show as garbage; empty if there is nothing."""
     text = element.text or ""
     if len(element) != _ARGUMENTS.get(element.tag, len(element)):
         return f"{element.tag} has {len(element)} of {_ARGUMENTS[element.tag]} parts"
     if re.search(r"[\\$&]", text):
-        return f"{text!r} is no MathML"
+        return f"{text!r} is not MathML"
     if element.tag == "mspace" and not re.fullmatch(r"[\d.]+em", element.get("width", "")):
-        return "a space that browsers don't know (a line break, or one that is negative)"
+        return "a space that browsers do not support (a line break or a negative space)"
     return ""
 
 
-NAME = {"aria-label": "Formula"}  # of what the keyboard stops at; :func:`joined` adds a number
+NAME = {"aria-label": "Formula"}  # name of a formula that can be focused; :func:`joined` adds a number
 
 
 def joined(body: str) -> str:
-    """A page's body without line breaks between a formula and the comma after it, and with numbers in the names of
-    formulas that stand on lines of their own."""
+    """Keep formulas and the punctuation after them on one line, and number the names of displayed formulas."""
     numbers = itertools.count(1)
     body = re.sub('aria-label="Formula"', lambda _: f'aria-label="Formula {next(numbers)}"', body)
     return re.sub(
@@ -130,15 +131,15 @@ def _rendered(latex: str, translator, node: nodes.Node, *, display: bool) -> str
 
 
 def visit_math(self, node: nodes.math) -> None:
-    """Sphinx: a formula within a line."""
+    """Render an inline formula (called by Sphinx)."""
     formula = _rendered(node.astext(), self, node, display=False)
     self.body.append(self.starttag(node, "span", "", CLASS="math notranslate nohighlight") + formula + "</span>")
     raise nodes.SkipNode
 
 
 def visit_displaymath(self, node: nodes.math_block) -> None:
-    """Sphinx: formulas on lines of their own, with the number of the equation where it has a label."""
-    # A wide one scrolls, and so a key must reach it.
+    """Render a displayed formula, with the number of the equation if it has a label (called by Sphinx)."""
+    # A wide formula scrolls, so the keyboard must be able to reach it.
     self.body.append(
         self.starttag(node, "div", CLASS="math notranslate nohighlight", tabindex="0", role="region", **NAME)
     )

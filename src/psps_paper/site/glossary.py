@@ -1,4 +1,4 @@
-"""Abbreviations of the book: explained where a section first uses them, and listed on the glossary page.
+"""Abbreviations of the book, explained where a section first uses them and listed on the glossary page.
 
 Both come from ``book/glossary.yml``. Sphinx loads this module through :mod:`psps_paper.site.extension`.
 """
@@ -23,7 +23,7 @@ PAGE = "glossary"
 # A comment or a tag; an attribute may hold ">".
 _TAG = re.compile(r"""(<!--.*?-->|<(?:[^>"']|"[^"]*"|'[^']*')*>)""", re.DOTALL)
 _NAME = re.compile(r"</?([a-zA-Z][a-zA-Z0-9]*)")
-# A link would stand inside a link or a heading's anchor, or what is written there is code, a formula or a drawing.
+# Elements where no link may be added: links, headings with anchors, code, formulas and drawings.
 _UNTOUCHED = frozenset(
     [
         "a",
@@ -75,17 +75,18 @@ class Term:
 
     @property
     def anchor(self) -> str:
-        """Its id on the glossary page."""
+        """Id of the term on the glossary page."""
         return "abbreviation-" + re.sub(r"[^A-Za-z0-9]", "-", self.short)
 
 
 def load_glossary(path: Path) -> dict[str, Term]:
-    """Terms of a glossary file by their short form, in alphabetical order.
+    """Load the terms of a glossary file by their short form, in alphabetical order.
 
     Raises
     ------
     ValueError
-        Naming the entry, where a key is missing or unknown, the kind is none of ``PARTS``, or a form is listed twice.
+        A key is missing or unknown, the kind is not in ``PARTS``, or a short form is listed twice; the message names
+        the entry.
     """
     terms: dict[str, Term] = {}
     for position, entry in enumerate(yaml.safe_load(path.read_text(encoding="utf-8")), start=1):
@@ -103,12 +104,10 @@ def load_glossary(path: Path) -> dict[str, Term]:
 
 
 def explained(body: str, terms: dict[str, Term]) -> str:
-    """A page's body where each abbreviation, on first use in a section, table, figure or note, says what it
-    means.
+    """Explain each abbreviation on its first use in a section, table, figure or note of a page's body.
 
-    The full form is the title of an ``abbr``, for a mouse and a screen reader, and a link to the glossary page around
-    it takes the keyboard's focus and a finger's tap. In the head of a table, which a script may turn into buttons,
-    there is no link.
+    The full form is the title of an ``abbr``, for mice and screen readers; the link to the glossary page around it
+    serves keyboards and touch screens. Table heads have no such links, since a script may turn them into buttons.
     """
     if not terms:
         return body
@@ -160,7 +159,7 @@ def explained(body: str, terms: dict[str, Term]) -> str:
 
 
 class GlossaryDirective(Directive):
-    """``psps-glossary``: every term of ``book/glossary.yml``, in the parts ``PARTS``."""
+    """Directive ``psps-glossary``: every term of ``book/glossary.yml``, grouped by ``PARTS``."""
 
     def run(self) -> list[nodes.Node]:
         settings = self.state.document.settings.env

@@ -1,7 +1,7 @@
 """Begin a chapter from a template: ``python -m psps_paper.site.new_chapter NAME``, or ``make chapter NAME=...``.
 
-The template is executed and stored as every chapter is: a heading, what the chapter extends, a cell that loads a table,
-a sentence, and a cell that shows the table.
+The template consists of a heading, a line on what the chapter extends, a cell that loads a table, a sentence, and a
+cell that shows the table. It is executed and stored like every chapter.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def new_chapter(name: str, folder: Path) -> Path:
     Parameters
     ----------
     name : str
-        Lower-case words joined by underscores; they become the file's name and, spaced, the heading.
+        Lower-case words joined by underscores; they become the file name and, with spaces, the heading.
     folder : Path
         The folder of chapters, ``book``.
 
@@ -44,14 +44,14 @@ def new_chapter(name: str, folder: Path) -> Path:
     Raises
     ------
     ValueError
-        The name is no such name, or a page of that name exists.
+        The name has another form, or a page of that name exists.
     """
     if not NAME.fullmatch(name):
         raise ValueError(f"NAME={name!r}: expected lower-case words joined by underscores, such as harms_by_age")
     path = folder / f"{name}.ipynb"
     for present in (path, path.with_suffix(".md")):
         if present.exists():
-            raise ValueError(f"NAME={name}: {present} exists; expected the name of no page")
+            raise ValueError(f"NAME={name}: {present} exists; expected a new name")
     heading = name.replace("_", " ").capitalize()
     code, text = nbformat.v4.new_code_cell, nbformat.v4.new_markdown_cell
     cells = [
@@ -66,7 +66,7 @@ def new_chapter(name: str, folder: Path) -> Path:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Begin a chapter from a template and say what to do with it; return 2 where its name will not do."""
+    """Begin a chapter from a template and print the next step; return 2 if its name is not valid."""
     parser = argparse.ArgumentParser(prog="python -m psps_paper.site.new_chapter", description=main.__doc__)
     parser.add_argument("name", help="lower-case words joined by underscores")
     parser.add_argument("--folder", type=Path, default=Path("book"), help="folder of the chapters (default: book)")

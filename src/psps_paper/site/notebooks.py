@@ -1,8 +1,8 @@
-"""Execute the chapters in place so that a second run changes no byte.
+"""Execute the chapters in place, so that a second run changes no byte.
 
-Run as ``python -m psps_paper.site.notebooks book``. The stored outputs are what readers see on the repository's
-pages and what a build compares a fresh run with (``site.executed``), so nothing in a stored chapter may depend on
-when, where or how often it ran.
+Run as ``python -m psps_paper.site.notebooks book``. Readers of the repository see the stored outputs, and a build
+compares a fresh run with them (``site.executed``), so nothing in a stored chapter may depend on when, where or how
+often it ran.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
 def normalise(notebook: nbformat.NotebookNode, stem: str) -> nbformat.NotebookNode:
-    """Reduce a notebook to what the author wrote and what the cells returned.
+    """Reduce a notebook to the author's text and code and the outputs of its cells.
 
     Parameters
     ----------
     notebook : nbformat.NotebookNode
-        Version 4; it is changed in place.
+        A notebook of format version 4; it is changed in place.
     stem : str
         File name without its ending. Cell ids are ``<stem>-00``, ``<stem>-01`` and so on.
 
     Returns
     -------
     nbformat.NotebookNode
-        The same notebook: metadata is the kernel alone, cell metadata its tags alone, and each output's
-        transient fields are gone.
+        The same notebook, whose metadata is reduced to the kernel and cell metadata to tags; transient fields of
+        outputs are removed.
     """
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL})
@@ -53,7 +53,7 @@ def normalise(notebook: nbformat.NotebookNode, stem: str) -> nbformat.NotebookNo
 
 
 def serialise(notebook: nbformat.NotebookNode, stem: str) -> bytes:
-    """The bytes of a chapter in normal form: keys sorted, one space of indent, UTF-8, one newline at the end."""
+    """Encode a chapter in normal form: keys sorted, indented by one space, UTF-8, one newline at the end."""
     text = nbformat.writes(normalise(notebook, stem), indent=1, sort_keys=True, ensure_ascii=False)
     return (text.rstrip("\n") + "\n").encode("utf-8")
 
@@ -71,12 +71,12 @@ def execute(path: Path, timeout: int = 120) -> bool:
     Returns
     -------
     bool
-        True where the file's bytes changed.
+        Whether the file's bytes changed.
 
     Raises
     ------
     ChapterError
-        Where a cell raises or writes to stderr; the file is left as it was.
+        A cell raises an error or writes to stderr; the file is left unchanged.
     """
     before = path.read_bytes()
     notebook = normalise(nbformat.reads(before.decode("utf-8"), as_version=4), path.stem)
@@ -102,7 +102,7 @@ def execute(path: Path, timeout: int = 120) -> bool:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Execute every chapter of a folder, or single chapters; return 1 where one of them fails."""
+    """Execute every chapter of a folder, or single chapters; return 1 if one of them fails."""
     parser = argparse.ArgumentParser(prog="python -m psps_paper.site.notebooks", description=main.__doc__)
     parser.add_argument("paths", nargs="+", type=Path, help="chapters, or folders that hold them")
     parser.add_argument("--jobs", type=int, default=2, help="chapters executed at a time (default: 2)")

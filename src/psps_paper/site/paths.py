@@ -1,7 +1,7 @@
-"""Readers' paths through the book: parts whose captions begin alike ("For clinicians: ...") make one path.
+"""Readers' paths through the book: parts whose captions begin in the same way ("For clinicians: ...") form one path.
 
-Each page belongs to one path, so its address says who reads: the sidebar shows that path alone, and "next" leads along
-it, without a script. A book whose captions name fewer than two paths stays as it is.
+Each page belongs to one path, so its address determines the reader: the sidebar shows only that path, and "next"
+follows it, without a script. A book whose captions name fewer than two paths is left unchanged.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from pathlib import Path
 from bs4 import BeautifulSoup
 
 TEMPLATES = Path(__file__).parent / "templates"
-DEVELOPERS = "For developers"  # a path that no other path's sidebar shows
+DEVELOPERS = "For developers"  # a path that the sidebars of the others do not show
 DESCRIPTION = 160  # characters that search engines show
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the table of contents: its path ("For reviewers"), its title (may be empty), its pages in order."""
+    """A part of the table of contents: its path ("For reviewers"), its title (may be empty) and its pages in order."""
 
     path: str
     title: str
@@ -28,7 +28,7 @@ class Part:
 
 
 def read_parts(site_map) -> list[Part]:
-    """The parts of a site map of sphinx-external-toc that have captions, with the pages below their pages."""
+    """Read the parts with captions from a site map of sphinx-external-toc, including pages below their pages."""
 
     def below(name: str) -> list[str]:
         document = site_map.get(name)
@@ -49,12 +49,12 @@ def read_parts(site_map) -> list[Part]:
 
 
 def path_of(parts: list[Part], page: str) -> str:
-    """The path that a page is on; empty for a page of none."""
+    """Return the path that a page is on; empty if it is on none."""
     return next((part.path for part in parts if page in part.pages), "")
 
 
 def neighbours(parts: list[Part], page: str) -> tuple[str, str]:
-    """The pages before and after a page on its path; empty where there is none.
+    """Return the pages before and after a page on its path; empty if there is none.
 
     Example
     -------
@@ -71,18 +71,18 @@ def neighbours(parts: list[Part], page: str) -> tuple[str, str]:
 
 
 def sidebar(toctree: BeautifulSoup, parts: list[Part], path: str, doors: str) -> BeautifulSoup:
-    """The sidebar of a path: links to the first pages of the readers' paths, then the contents of this one alone.
+    """Build the sidebar of a path: links to the first pages of the readers' paths, then the contents of this path.
 
     Parameters
     ----------
     toctree : BeautifulSoup
-        The theme's own sidebar: a caption and a list for each part. It is changed.
+        The theme's own sidebar, with a caption and a list for each part; it is changed in place.
     parts : list of Part
         In the order of the captions.
     path : str
         The path to keep; empty keeps none.
     doors : str
-        Markup that goes before.
+        Markup of the links, placed first.
     """
     captions = {f"{part.path}: {part.title.lower()}" if part.title else part.path: part for part in parts}
     for caption in toctree.select("p.caption"):
@@ -106,7 +106,7 @@ def _key(caption: str) -> str:
 
 
 def description(body: str) -> str:
-    """The first sentences of a page that say something, at most ``DESCRIPTION`` characters; empty without any.
+    """Extract the first informative sentences of a page, at most ``DESCRIPTION`` characters; empty if it has none.
 
     Example
     -------
@@ -125,12 +125,12 @@ def description(body: str) -> str:
 
 
 def add_templates(app, config) -> None:
-    """Let this package's templates go before the theme's."""
+    """Give this package's templates precedence over the theme's."""
     config.templates_path.append(str(TEMPLATES))
 
 
 def describe(app, pagename: str, templatename: str, context: dict, doctree) -> None:
-    """Before a page is written: a description, and a tab's title that ends with the book's short name."""
+    """Add a description to a page before it is written, and end the tab's title with the book's short name."""
     text = description(context.get("body", ""))
     if text:
         context["metatags"] = f'{context.get("metatags", "")}\n<meta name="description" content="{html.escape(text)}"/>'
@@ -139,7 +139,7 @@ def describe(app, pagename: str, templatename: str, context: dict, doctree) -> N
 
 
 def follow_path(app, pagename: str, templatename: str, context: dict, doctree) -> None:
-    """Before a page is written: its sidebar and its neighbours are those of its path."""
+    """Give a page the sidebar and neighbours of its path before it is written."""
     parts = read_parts(app.env.external_site_map) if hasattr(app.env, "external_site_map") else []
     readers = [path for path in dict.fromkeys(part.path for part in parts) if path != DEVELOPERS]
     if len(readers) < 2 or "pathto" not in context:
@@ -169,6 +169,6 @@ def follow_path(app, pagename: str, templatename: str, context: dict, doctree) -
 
 
 def context_title(app, page: str) -> str:
-    """Title of a page as it stands in links."""
+    """Return the title of a page as used in links."""
     title = app.env.titles.get(page)
     return html.escape(title.astext()) if title is not None else page

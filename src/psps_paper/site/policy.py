@@ -1,7 +1,7 @@
-"""A content security policy for every page: a browser runs the book's own scripts, and no other.
+"""A content security policy for every page: browsers run the book's own scripts and no others.
 
-What the theme writes into its pages is known word for word; of that alone the policy holds the hashes. A script or a
-handler that got into a page in another way is blocked by the browser, and reported by the build.
+The inline scripts of the theme are known word for word, and the policy holds the hashes of these only. A script or
+handler that entered a page in any other way is blocked by browsers and reported by the build.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from psps_paper.tables.files import write_atomically
 
-# All that the theme writes into pages as scripts, blanks apart.
+# All inline scripts of the theme, up to white space.
 THEME_SCRIPTS = tuple(
     re.compile(pattern)
     for pattern in (
@@ -32,10 +32,10 @@ THEME_SCRIPTS = tuple(
         r"searchInput\.select\(\); console\.log\(\"\[PST\]: Set focus on search field\.\"\); \}",
     )
 )
-# The theme's buttons; psps-tables.js does in their stead what they name.
+# The theme's buttons with inline handlers; psps-tables.js performs their actions instead.
 BUTTON = re.compile(r'<button onclick="(?:window\.print|toggleFullScreen)\(\)"')
-SCRIPT_TYPES = ("", "text/javascript", "application/javascript", "module")  # all other types are data
-# Sphinx and the theme set style attributes, figures (SVG) carry their styles, icons are drawn by style.
+SCRIPT_TYPES = ("", "text/javascript", "application/javascript", "module")  # scripts of any other type are data
+# Inline styles are needed: Sphinx and the theme set style attributes, and figures (SVG) and icons contain styles.
 POLICY = (
     "default-src 'none'; base-uri 'none'; object-src 'none'; form-action 'self'; connect-src 'self' data: blob:; "
     "font-src 'self' data:; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; script-src 'self' {hashes}"
@@ -44,7 +44,7 @@ _HEAD = re.compile(r"<head[^>]*>\s*(?:<meta charset=[^>]*>)?", re.IGNORECASE)
 
 
 class _Active(HTMLParser):
-    """Inline scripts of a page, its attributes that run code, and what it would fetch to run from elsewhere."""
+    """Collector of a page's inline scripts, attributes that run code, and code that it would fetch from elsewhere."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -81,7 +81,7 @@ def _known(script: str) -> bool:
 
 
 def hash_of(script: str) -> str:
-    """Name a script's text as a policy does.
+    """Hash a script's text as a policy does.
 
     Example
     -------
@@ -92,7 +92,7 @@ def hash_of(script: str) -> str:
 
 
 def foreign_code(page: str) -> list[str]:
-    """List what would run in a page and is neither a file of the book nor written by the theme.
+    """List the code that would run in a page but is neither a file of the book nor written by the theme.
 
     Parameters
     ----------
@@ -116,12 +116,12 @@ def foreign_code(page: str) -> list[str]:
 
 
 def protected(page: str) -> str:
-    """Put the policy at the head of a page, with the hashes of the theme's own scripts, and name what its buttons do.
+    """Put the policy in the head of a page, with the hashes of the theme's own scripts, and label the theme's buttons.
 
     Parameters
     ----------
     page : str
-        HTML of a page that has a head; any other is returned as it is.
+        HTML of a page with a head; any other is returned unchanged.
     """
     page = BUTTON.sub(lambda button: f'<button data-psps-does="{"print" if "print" in button[0] else "screen"}"', page)
     active = _Active()
@@ -138,12 +138,12 @@ def protect(output: Path) -> dict[str, list[str]]:
     Parameters
     ----------
     output : Path
-        Folder of the built pages; what the theme keeps in ``_static`` is no page.
+        Folder of the built pages; the theme's files in ``_static`` are skipped.
 
     Returns
     -------
     dict
-        For each page with foreign code, by its path in the folder: what it is (see :func:`foreign_code`).
+        The foreign code (see :func:`foreign_code`) of each page that has some, by its path in the folder.
     """
     found = {}
     for path in sorted(output.rglob("*.html")):

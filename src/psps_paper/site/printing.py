@@ -1,8 +1,8 @@
-"""The built book as a PDF, and the summary for clinicians as one of two pages.
+"""Print the built book as a PDF, and the summary for clinicians as a PDF of two pages.
 
 ``python -m psps_paper.site.printing _build/html`` joins the pages of a built book into one, which Chromium prints:
-contents with page numbers, links within the file, wide tables on landscape pages. The PDFs stand beside the pages, and
-only then does the front page link to them. Needs Chromium, which building the book does not.
+contents with page numbers, links within the file, wide tables on landscape pages. The PDFs are put next to the pages,
+and the front page links to them. This needs Chromium, which building the book does not.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ ARGUMENTS = [
 FOLDER, BOOK, SUMMARY = "pdf", "psps-paper.pdf", "clinician-summary.pdf"
 SUMMARY_PAGE = "clinician_summary"
 TEXT_WIDTH = 680  # CSS pixels between the margins of an upright A4 page (psps-print.css)
-WIDE_TEXT_WIDTH = 1009  # and of one that lies on its side
+WIDE_TEXT_WIDTH = 1009  # the same for a landscape page
 _ORIGIN = "http://book.invalid"
 _MARK = re.compile(r'<p class="psps-pdf">.*?</p>', re.DOTALL)
 
-# Long words of tables may break anywhere. A table that needs more than the upright page lies on its side, and one that
-# needs more than that gets smaller. Returns what sticks out of the paper all the same.
+# Long words in tables may break anywhere. A table too wide for an upright page goes on a landscape page, and one too
+# wide for that is scaled down. Returns whatever still sticks out of the paper.
 _FIT = """([upright, lying]) => {
   const width = (element) => element.getBoundingClientRect().width;
   for (const table of document.querySelectorAll("figure.psps table")) {
@@ -61,7 +61,7 @@ _FIT = """([upright, lying]) => {
     const figure = table.closest("figure");
     figure.classList.add("wide");
     figure.style.width = lying + "px";
-    // Type gets smaller in steps, and in some typefaces by less than asked for
+    // Type sizes change in steps, and in some typefaces by less than requested
     for (let zoom = 1; width(table) > lying + 1 && zoom > 0.3; ) table.style.zoom = zoom *= lying / width(table) - 0.01;
   }
   return [...document.querySelectorAll("figure.psps, pre, table, svg, p, .math")].filter(
@@ -71,14 +71,14 @@ _FIT = """([upright, lying]) => {
 
 
 def find_chromium() -> str | None:
-    """Path of Chromium on this machine: the variable ``PSPS_CHROMIUM``, or what is on the path."""
+    """Find Chromium on this machine: the variable ``PSPS_CHROMIUM``, or a program on the path."""
     named = os.environ.get("PSPS_CHROMIUM")
     return named or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 @dataclass(frozen=True)
 class Chapter:
-    """A page of the book: part of the contents that it stands in, file stem, and title."""
+    """A page of the book: its part of the table of contents, file stem and title."""
 
     part: str
     stem: str
@@ -86,7 +86,7 @@ class Chapter:
 
 
 def chapters(built: Path, toc: Path) -> list[Chapter]:
-    """The chapters of a built book in the order of its table of contents."""
+    """List the chapters of a built book in the order of its table of contents."""
     contents = yaml.safe_load(toc.read_text(encoding="utf-8"))
     files = [("", contents["root"])]
     for part in contents["parts"]:
@@ -100,13 +100,13 @@ def chapters(built: Path, toc: Path) -> list[Chapter]:
 
 
 def article(built: Path, stem: str) -> str:
-    """The text of a page, without what surrounds it."""
+    """Extract the article of a page, without navigation."""
     page = (built / "book" / f"{stem}.html").read_text(encoding="utf-8")
     return re.search(r'<article class="bd-article">(.*)</article>', page, re.DOTALL)[1]
 
 
 def within_one_page(markup: str, stem: str, stems: set[str]) -> str:
-    """A chapter whose anchors keep apart from those of the others, and whose links to them stay inside the document."""
+    """Prefix the anchors of a chapter, so that they differ from those of others, and point links into the document."""
 
     def link(match: re.Match) -> str:
         name, target = match[1], html.unescape(match[2])
@@ -125,7 +125,7 @@ def within_one_page(markup: str, stem: str, stems: set[str]) -> str:
 
 
 def document(built: Path, body: str, *, title: str, kind: str) -> str:
-    """A page for print: the styles of the book around ``body``."""
+    """Build a page for print: ``body`` with the styles of the book."""
     source = (built / "book" / "methods.html").read_text(encoding="utf-8")
     styles = re.findall(r'<link[^>]*rel="stylesheet"[^>]*/>', source)
     return (
@@ -137,7 +137,7 @@ def document(built: Path, body: str, *, title: str, kind: str) -> str:
 
 
 def book_document(built: Path, listed: list[Chapter], title: str, pages: dict[str, int]) -> str:
-    """The whole book as one page; ``pages`` are the page numbers of the chapters in its table of contents."""
+    """Build the whole book as one page; ``pages`` gives the page numbers for its table of contents."""
     stems = {chapter.stem for chapter in listed}
     parts: dict[str, list[Chapter]] = {}
     for chapter in listed:
@@ -167,8 +167,10 @@ def book_document(built: Path, listed: list[Chapter], title: str, pages: dict[st
 
 
 def summary_document(built: Path, listed: list[Chapter]) -> str:
-    """The summary for clinicians as a page of its own; what leads into the book is plain text, and numbers bear their
-    tier's letter."""
+    """Build the summary for clinicians as a page of its own.
+
+    Links into the book become plain text, and numbers carry the letter of their tier.
+    """
     text = re.sub(
         r'<a class="claim[^>]*>(.*?)</a>',
         r'<span class="claim">\1</span>',
@@ -186,8 +188,7 @@ def summary_document(built: Path, listed: list[Chapter]) -> str:
 
 @contextmanager
 def printer(built: Path) -> Iterator:
-    """A function that prints a document to PDF bytes; it raises where something would be cut off at the right
-    margin."""
+    """Yield a function that prints a document to PDF bytes; it raises if anything would be cut off at the right."""
     from playwright.sync_api import sync_playwright
 
     chromium = find_chromium()
@@ -240,19 +241,19 @@ def printer(built: Path) -> Iterator:
 
 
 def page_count(pdf: bytes) -> int:
-    """Pages of a PDF."""
+    """Count the pages of a PDF."""
     return len(PdfReader(BytesIO(pdf)).pages)
 
 
 def page_numbers(pdf: bytes) -> dict[str, int]:
-    """Page on which each named destination of a PDF stands, counted from 1."""
+    """Find the page of each named destination of a PDF, counted from 1."""
     reader = PdfReader(BytesIO(pdf))
     found = {name.lstrip("/"): place for name, place in reader.named_destinations.items()}
     return {name: reader.get_destination_page_number(place) + 1 for name, place in found.items()}
 
 
 def link_pdfs(built: Path) -> None:
-    """Show the links to the PDFs on the front page; where a PDF is missing its link is too."""
+    """Show links on the front page to the PDFs that exist."""
     sizes = {name: path.stat().st_size for name in (SUMMARY, BOOK) if (path := built / FOLDER / name).exists()}
     words = {SUMMARY: "Summary for clinicians, two pages", BOOK: "The whole book"}
     links = " · ".join(
@@ -267,12 +268,12 @@ def link_pdfs(built: Path) -> None:
 
 
 def print_all(built: Path, toc: Path, title: str) -> dict[str, int]:
-    """Print the summary and the book into the folder ``pdf`` of a built book; returns the pages of each."""
+    """Print the summary and the book into the folder ``pdf`` of a built book; return the number of pages of each."""
     listed = chapters(built, toc)
     counts = {}
     with printer(built) as print_pdf:
         summary = print_pdf(summary_document(built, listed))
-        # Page numbers are known once it has been printed; they take no room that would move a page.
+        # Page numbers are known only after a first printing; adding them does not move any page.
         first = print_pdf(book_document(built, listed, title, {}))
         book = print_pdf(book_document(built, listed, title, page_numbers(first)))
     target = built / FOLDER
@@ -285,7 +286,7 @@ def print_all(built: Path, toc: Path, title: str) -> dict[str, int]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print a built book; return 1 where it is missing or Chromium is."""
+    """Print a built book; return 1 if the book or Chromium is missing."""
     parser = argparse.ArgumentParser(prog="python -m psps_paper.site.printing", description=main.__doc__)
     parser.add_argument("built", type=Path, help="folder of the built pages")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""Words of the search: the cells of a table are words of their own, and a name is found without its accents."""
+"""Words in the search index: table cells are separate words, and names are also found without their accents."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _END = re.compile(
 
 
 def plain_letters(word: str) -> str:
-    """A word without accents.
+    """Remove the accents from a word.
 
     Example
     -------
@@ -26,16 +26,16 @@ def plain_letters(word: str) -> str:
 
 
 class English(SearchEnglish):
-    """English, whose index holds a word with accents without them too."""
+    """Search language English, which indexes accented words without accents as well."""
 
     def split(self, input: str) -> list[str]:
-        """Words of a text, those with accents twice."""
+        """Split a text into words, giving accented words twice."""
         words = super().split(input)
         return words + [plain for word in words if (plain := plain_letters(word)) != word]
 
 
 def parted(markup: str) -> str:
-    """HTML in which the ends of cells and blocks are followed by a space, since the index drops tags and keeps no gap.
+    """Add a space after the ends of cells and blocks, since the index drops tags without leaving a gap.
 
     Example
     -------
@@ -46,7 +46,7 @@ def parted(markup: str) -> str:
 
 
 def part_words(app, doctree: nodes.document, docname: str) -> None:
-    """Before pages are written and indexed: part the words of the outputs of cells."""
+    """Separate the words in the outputs of cells before pages are written and indexed."""
     for node in doctree.findall(nodes.raw):
         if "html" in node.get("format", "").split():
             node[:] = [nodes.Text(parted(node.astext()))]

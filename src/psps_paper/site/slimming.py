@@ -1,7 +1,7 @@
-"""What the theme brings and no page of the book uses is left out when the book has been built.
+"""Remove the parts of the theme that no page of a built book uses.
 
-The theme comes with all of Bootstrap and Font Awesome and has every page load the index of the search. Kept is what a
-page or a script of this book names.
+The theme includes all of Bootstrap and Font Awesome and makes every page load the search index. Only what a page or a
+script of the book names is kept.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _RULE = re.compile(r"(?P<selectors>[^{}@;]+)\{(?P<body>[^{}]*)\}")
 _EMPTY = re.compile(r"@(?:media|supports|container)[^{}]*\{\s*\}")
 _LICENCE, _COMMENT = re.compile(r"/\*!.*?\*/", re.DOTALL), re.compile(r"/\*.*?\*/", re.DOTALL)
 _OPTIONAL = re.compile(r"\s*<script[^>]* src=\"[^\"]*\b(?:searchtools|language_data|searchindex)\.js[^\"]*\"></script>")
-_COMPOSED = "bs-"  # names that Bootstrap's script puts together while it runs
+_COMPOSED = "bs-"  # prefix of names that Bootstrap's script composes at run time
 
 
 def without_unused_icons(script: str, used: set[str]) -> str:
-    """Font Awesome's script with the drawings of the icons that the book uses, by name or alias, and of no other."""
+    """Remove from Font Awesome's script all icons that the book does not use, by name or alias."""
 
     def kept(icon: re.Match) -> str:
         names = {icon["quoted"] or icon["plain"], *re.findall(r'"([a-z0-9-]+)"', icon["aliases"])}
@@ -37,12 +37,11 @@ def without_unused_icons(script: str, used: set[str]) -> str:
 
 
 def without_unused_rules(css: str, used: set[str]) -> str:
-    """A style sheet without the rules for classes that are not among ``used``; its licences stay, its comments
-    don't."""
+    """Remove from a style sheet its comments, except licences, and the rules for classes that are not ``used``."""
 
     def kept(rule: re.Match) -> str:
         selectors = [
-            selector.strip() for selector in re.split(r",(?![^(]*\))", rule["selectors"]) if _concerns(selector, used)
+            selector.strip() for selector in re.split(r",(?![^(]*\))", rule["selectors"]) if _can_match(selector, used)
         ]
         return f"{','.join(selectors)}{{{rule['body']}}}" if selectors else ""
 
@@ -55,14 +54,14 @@ def without_unused_rules(css: str, used: set[str]) -> str:
     return rules[:start] + "".join(dict.fromkeys(_LICENCE.findall(css))) + rules[start:]
 
 
-def _concerns(selector: str, used: set[str]) -> bool:
-    """Whether an element with classes from ``used`` alone can match; what is in brackets is not asked."""
+def _can_match(selector: str, used: set[str]) -> bool:
+    """Test whether an element with only ``used`` classes can match; the content of brackets is ignored."""
     named = re.findall(r"\.([A-Za-z_][\w-]*)", re.sub(r"\([^()]*\)|\[[^\]]*\]|\"[^\"]*\"", "", selector))
     return all(name in used or name.startswith(_COMPOSED) for name in named)
 
 
 def slim(output: Path, *, own: frozenset[str] = frozenset(), search_as_you_type: bool = False) -> None:
-    """Take from the built pages in ``output`` what none of them uses.
+    """Remove from the built pages in ``output`` what none of them uses.
 
     Parameters
     ----------
@@ -71,7 +70,7 @@ def slim(output: Path, *, own: frozenset[str] = frozenset(), search_as_you_type:
     own : frozenset of str
         Names of style sheets of the book itself, which are left alone.
     search_as_you_type : bool
-        Whether the theme's search shows results while one types; else the page of the search alone loads its index.
+        Whether the theme's search shows results during typing; if not, only the search page loads the index.
     """
     static = output / "_static"
     icons = static / "scripts" / "fontawesome.js"
@@ -94,7 +93,7 @@ def slim(output: Path, *, own: frozenset[str] = frozenset(), search_as_you_type:
     for sheet in (sheet for sheet in static.rglob("*.css") if sheet.name not in own):
         css = without_unused_rules(sheet.read_text(encoding="utf-8"), used)
         drawn |= {int(code, 16) for code in re.findall(r"\\([ef][0-9a-f]{3})\b", css)}
-        # One format of the theme's fonts is enough; every browser reads it.
+        # One format of the theme's fonts is enough, since every browser reads it.
         css = re.sub(r'url\([^)]*/webfonts/[^)]*\.woff2\) format\("woff2"\),', "", css)
         write_atomically(sheet, css.encode())
     for path in static.rglob("webfonts/*"):
@@ -107,9 +106,9 @@ def slim(output: Path, *, own: frozenset[str] = frozenset(), search_as_you_type:
 
 
 def _keep_characters(path: Path, characters: set[int]) -> None:
-    """Cut a font down to some characters, in its place."""
+    """Reduce a font to some characters, in place."""
     content = io.BytesIO()
-    logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of each table that it cuts
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # otherwise it logs each table that it cuts
     with TTFont(path) as font:
         subsetter = Subsetter(Options(hinting=False))
         subsetter.populate(unicodes=characters)

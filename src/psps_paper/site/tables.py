@@ -1,6 +1,6 @@
-"""Tables that show every column: a few in view, the rest in a row that opens, and on a telephone a card for each row.
+"""Arrange tables so that every column can be read: some in view, the rest in a row that opens, and cards on phones.
 
-Works on the markup of :func:`psps_paper.book.display.table_markup`, without a script.
+This works on the markup of :func:`psps_paper.book.display.table_markup`, without a script.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 import html
 import re
 
-IN_VIEW = 5  # columns that fit a desk
-SHORT = 14  # characters of a cell that needs little room
-LONG = 12  # rows of a table that is read at once; a longer one opens below its caption
-MOST_SHORT = 8  # columns that fit a desk where all cells after the first are that short
+IN_VIEW = 5  # most columns in view on a desktop screen
+SHORT = 14  # most characters of a short cell
+LONG = 12  # most rows of a table that is open at first; a longer one opens below its caption
+MOST_SHORT = 8  # most columns in view if all cells after the first are short
 
 _TABLE = re.compile(
     r'<table class="(psps|table)"((?: [\w-]+(?:="[^"]*")?)*)>(.*?)</table>', re.DOTALL
@@ -22,7 +22,7 @@ _CELL = re.compile(r"<(t[hd])([^>]*)>(.*?)</\1>", re.DOTALL)
 
 
 def plain(markup: str) -> str:
-    """Words of a cell.
+    """Extract the text of a cell.
 
     Example
     -------
@@ -33,14 +33,14 @@ def plain(markup: str) -> str:
 
 
 def arranged(body: str) -> str:
-    """Each table of a page's body with at most ``IN_VIEW`` columns in view, the others in a row below that opens.
+    """Show at most ``IN_VIEW`` columns of each table in a page's body, and the others in a row below that opens.
 
-    A table whose cells are all short may show ``MOST_SHORT``. ``data-view="0 2 5"`` names the columns in view by
-    position. Each cell carries its heading (``data-head``), which the style sheet shows where rows become cards. Rows
-    keep their anchors; cells and rows are parted by white space, so that a search finds words.
+    A table whose cells are all short may show ``MOST_SHORT`` columns. ``data-view="0 2 5"`` sets the columns in view by
+    position. Each cell carries its heading (``data-head``), which the style sheet shows when rows become cards. Rows
+    keep their anchors; cells and rows are separated by white space, so that a search finds words.
 
-    A table of more than ``LONG`` rows is closed, unless ``data-whole`` or something around it that is closed says
-    otherwise; an address that leads to a row opens it.
+    A table of more than ``LONG`` rows is closed, unless it has ``data-whole`` or is inside something closed; a link to
+    one of its rows opens it.
     """
 
     def table(found: re.Match) -> str:
@@ -82,7 +82,7 @@ _NUMBER = ' class="number"'
 
 
 def _aligned(head: _Cells, lines: list[tuple[str, _Cells]]) -> tuple[_Cells, list[tuple[str, _Cells]]]:
-    """The heading of a column of numbers stands above them, at the right; lists of numbers ("57, 71") are words."""
+    """Align the headings of columns of numbers to the right; lists of numbers ("57, 71") count as text."""
     columns = list(zip(*(cells for _, cells in lines), strict=False))
     lists = {place for place, cells in enumerate(columns) if any(", " in plain(content) for *_, content in cells)}
     numbers = {
@@ -114,7 +114,7 @@ def _lengths(heads: list[str], lines: list[tuple[str, list[tuple[str, str, str]]
 
 
 def _view(heads: list[str], lines: list[tuple[str, list[tuple[str, str, str]]]]) -> list[int]:
-    """Positions of the columns in view where the table names none: all that fit, else the first."""
+    """Choose the columns in view, by position, if the table sets none: all if they fit, otherwise the first."""
     fits = MOST_SHORT if _all_short(heads, lines) else IN_VIEW
     return list(range(len(heads))) if len(heads) <= fits else list(range(IN_VIEW))
 

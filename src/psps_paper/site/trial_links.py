@@ -1,4 +1,4 @@
-"""Every number of a trial in the references, wherever a page names it, leads to the card of the trial."""
+"""Link every reference number of a trial, wherever a page gives it, to the card of the trial."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from psps_paper.tables.dataset import dataset
 PAGE = "trials"
 _CITED = re.compile(r'<a class="reference internal" href="references\.html#[^"]*"( title="[^"]*")?>(\d+)</a>')
 _BRACKETS = re.compile(r"\[(\d{1,3}(?:, ?\d{1,3})*)\]")
-# What is left as it stands: links, code, drawings, scripts, and markup itself
+# Parts to leave unchanged: links, code, drawings, scripts, and the markup itself
 _KEPT = re.compile(r"<(a|code|pre|svg|script|style|summary|math)\b.*?</\1>|<[^>]*>", re.DOTALL)
 _CELL = re.compile(r'(<td[^>]* data-head="(?:ref|refs|references)"[^>]*>)([\d, ]+)(</td>)')
 
 
 def trial_references(data: Path) -> frozenset[int]:
-    """Reference numbers of the included trials of a data folder; none where it has no table of studies."""
+    """Return the reference numbers of the included trials of a data folder; none if it has no table of studies."""
     if not (data / "studies.csv").is_file():
         return frozenset()
     return frozenset(int(ref) for ref in included(dataset(data).table("studies"))["ref"].dropna())
 
 
 def link_trials(body: str, refs: frozenset[int]) -> str:
-    """Links to the cards in a page's body: citations, numbers in square brackets, and cells of columns of references.
+    """Link citations, numbers in square brackets, and cells of columns of references in a page's body to the cards.
 
     Parameters
     ----------
     body : str
         HTML.
     refs : frozenset of int
-        References that have a card; other numbers stay as they are.
+        References that have a card; other numbers are left unchanged.
 
     Example
     -------
@@ -61,7 +61,7 @@ def link_trials(body: str, refs: frozenset[int]) -> str:
 
 
 def lead_to_cards(app, pagename: str, templatename: str, context: dict, doctree) -> None:
-    """Before a page is written: link the trials that it names, where the book has the page of cards."""
+    """Link the trials that a page names before it is written, if the book has the page of cards."""
     if (
         f"book/{PAGE}" in app.env.found_docs
         and pagename.startswith("book/")

@@ -1,8 +1,7 @@
-"""Words by page of a built book: what a reader meets before opening anything.
+"""Count the words on each page of a built book that a reader sees before opening anything.
 
-``python -m psps_paper.site.words _build/html`` counts the text of each page's article. What is closed, code, downloads
-and drawings do not count; nor do, in the sum of the readers' pages, the developers' pages, the glossary and the
-references.
+``python -m psps_paper.site.words _build/html`` counts the text of each page's article, without folded parts, code,
+downloads and drawings. The sum over the readers' pages excludes the developers' pages, the glossary and the references.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from bs4 import BeautifulSoup
 
 from psps_paper.site.paths import DEVELOPERS
 
-LIMIT = 25_000  # of the readers' pages together
+LIMIT = 25_000  # words on all readers' pages together
 APART = ("glossary", "references")
 _NOT_READ = (
     "details:not([open]) > :not(summary), script, style, svg, .psps-csv, .psps-code, .psps-code-switch, .headerlink,"
@@ -25,7 +24,7 @@ _NOT_READ = (
 
 
 def words(page: str) -> int:
-    """Words of a page's article.
+    """Count the words of a page's article.
 
     Example
     -------
@@ -42,7 +41,7 @@ def words(page: str) -> int:
 
 
 def parts(toc: Path) -> dict[str, str]:
-    """The part of each page, by its stem, from the table of contents; the first page is in the part ``""``."""
+    """Read the part of each page, by its stem, from the table of contents; the first page is in the part ``""``."""
     contents = yaml.safe_load(toc.read_text(encoding="utf-8"))
     found = {Path(contents["root"]).name: ""}
     for part in contents["parts"]:
@@ -53,17 +52,17 @@ def parts(toc: Path) -> dict[str, str]:
 
 
 def is_for_readers(stem: str, part: str) -> bool:
-    """Whether a page counts among those of the readers."""
+    """Test whether a page counts as a readers' page."""
     return not part.startswith(DEVELOPERS) and stem not in APART
 
 
 def count(built: Path, toc: Path) -> dict[str, int]:
-    """Words of each page of a built book, in the order of its table of contents."""
+    """Count the words of each page of a built book, in the order of its table of contents."""
     return {stem: words((built / "book" / f"{stem}.html").read_text(encoding="utf-8")) for stem in parts(toc)}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the words of each page and of the readers' pages together; return 1 where these are over the limit."""
+    """Print the number of words on each page and on all readers' pages; return 1 if the latter exceeds the limit."""
     parser = argparse.ArgumentParser(prog="python -m psps_paper.site.words", description=main.__doc__)
     parser.add_argument("built", type=Path, help="folder of the built pages")
     parser.add_argument("--source", type=Path, default=Path(), help="folder of _toc.yml (default: here)")

@@ -1,6 +1,6 @@
-"""The verdicts of a page in one quiet line: how many of each, where the first stands, and a switch that colours all.
+"""The bar of verdicts of a page: how many of each, a link to the first, and a switch that colours all.
 
-What a number carries is in its link (:func:`psps_paper.book.claims.claim_span`) and opens in place with
+The details of a number are in its link (:func:`psps_paper.book.claims.claim_span`) and open in place with
 ``psps-xray.js``.
 """
 
@@ -13,19 +13,19 @@ from psps_paper.claims.model import VERDICT_PHRASES, VERDICTS
 
 SCRIPT = "psps-xray.js"
 _CLAIM = re.compile(r'<a class="claim verdict-(?P<verdict>[a-z-]+)(?P<short> short)?" (?=data-claim=)')
-_WORDS = VERDICT_PHRASES | {"not checkable": ("not checkable", "not checkable")}  # short, as the last of the line
+_WORDS = VERDICT_PHRASES | {"not checkable": ("not checkable", "not checkable")}  # shorter, to fit the bar
 _MIRRORS = re.compile(r"<p><em>Mirrors: .*?</em></p>\n?", re.DOTALL)
 
 
 def claims_in(body: str) -> bool:
-    """Whether the text of a page holds numbers that carry a verdict."""
+    """Test whether the text of a page contains numbers with a verdict."""
     return _CLAIM.search(body) is not None
 
 
 def with_bar(body: str) -> str:
-    """Put the bar below the line that says what a page mirrors, and give the first number of each verdict an anchor.
+    """Put the bar below the line on what a page mirrors, and give the first number of each verdict an anchor.
 
-    A page without that line, or without numbers that carry a verdict, stays as it is.
+    A page without that line, or without numbers with a verdict, is left unchanged.
 
     Examples
     --------

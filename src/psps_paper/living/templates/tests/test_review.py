@@ -1,4 +1,4 @@
-"""What must hold for any review made with psps-paper; add tests of your own beside it."""
+"""Tests that every review made with psps-paper must pass; put your own in other files."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_the_built_page_has_a_table_or_a_figure_or_says_that_nothing_changed_and
 
 @pytest.mark.parametrize("outcome", REVIEW.outcomes)
 def test_the_page_shows_the_league_table_of_the_data(outcome):
-    """Every estimate with its interval, as text, from a fit of this test's own."""
+    """The page shows every estimate with its interval, as computed by an independent fit."""
     from psps_paper.network.summary import league_table
 
     text = (ROOT / "_build" / "html" / "book" / "network.html").read_text(encoding="utf-8")

@@ -339,8 +339,7 @@ def test_what_a_user_added_to_an_export_or_changed_in_it_is_never_lost(tmp_path,
     with pytest.raises(
         TableError,
         match=(
-            "out: not replaced.* edited since: cinema.csv, manifest.json, netmeta.R, notes/mine.md; move them"
-            " elsewhere"
+            "out: not replaced.* edited since: cinema.csv, manifest.json, netmeta.R, notes/mine.md; move them elsewhere"
         ),
     ):
         export(trials, target)

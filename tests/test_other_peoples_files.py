@@ -150,8 +150,8 @@ def test_observed_minus_expected_of_revman_5_and_web(data):
 @pytest.mark.parametrize(
     ("row", "kind", "outcome", "message"),
     [
-        (heading("IV", "MD"), "contrasts", "hr", "the analysis is in MD, and outcome hr is measured as HR"),
-        (heading("IV", "MD"), "arms", "score_md", "say --kind contrasts"),
+        (heading("IV", "MD"), "contrasts", "hr", "the analysis is in MD, but outcome hr is measured as HR"),
+        (heading("IV", "MD"), "arms", "score_md", "use --kind contrasts"),
         (heading("CON", "MD"), "arms", "events_or", "data type CON, whose arms give SMD, MD, ROM"),
         (heading("DIC", "OR"), "arms", "score_md", "data type DIC, whose arms give OR, RR, RD"),
         (heading("IV", "HR", **{"Group Label 1": ""}), "contrasts", "hr", "give it with --set treat1=NAME"),
@@ -187,7 +187,7 @@ def test_a_total_is_no_study(data, name):
     text = f"study,treat1,treat2,te,se\nAsh,x,y,-0.3,0.2\nTotal Knee 2001,x,y,-0.2,0.2\n{name},x,y,-0.25,0.14\n"
     result = read(data, text, "contrasts", "score_md")
     assert {key[0] for key in effects(result)} == {"Ash", "Total Knee 2001"}
-    assert result.listed["reason"].tolist() == [f"{name!r} is a total or pooled result by its name, no study"]
+    assert result.listed["reason"].tolist() == [f"{name!r} is a total or pooled result by its name, not a study"]
 
 
 def test_time_points_and_subgroups_are_told_apart_by_the_option_that_chooses(data):
@@ -222,4 +222,4 @@ def test_rectangular_data_of_bugs(data, gap):
     found = effects(result)
     assert found.pop(("1", "1", "2")) == found.pop(("2", "1", "2")) == log_or(9, 40, 5, 41)
     assert found == {("2", "1", "3"): log_or(9, 40, 6, 52), ("2", "2", "3"): log_or(5, 41, 6, 52)}
-    assert "studies have no name and were numbered as their rows" in report(result)
+    assert "studies without a name were numbered by row" in report(result)

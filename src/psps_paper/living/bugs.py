@@ -1,4 +1,4 @@
-"""Rectangular data as WinBUGS, OpenBUGS and JAGS read them."""
+"""Read rectangular data files of WinBUGS, OpenBUGS and JAGS."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _OF_STUDY = re.compile(r"([A-Za-z][\w.]*)\s*\[\s*\]")
 
 
 def from_bugs(raw: RawTable) -> RawTable:
-    """A table in which ``r[,1]`` is called ``r1`` and ``study[]`` ``study``; studies without a name are numbered.
+    """Rename columns such as ``r[,1]`` to ``r1`` and ``study[]`` to ``study``, and number studies without a name.
 
-    The line END is no row. Any other table is returned as it is.
+    The line END is dropped. Any other table is returned unchanged.
 
     Examples
     --------
@@ -34,5 +34,5 @@ def from_bugs(raw: RawTable) -> RawTable:
     if not {"study", "studlab", "id", "studyid"} & {column.lower() for column in columns}:
         columns = ["study", *columns]
         rows = [[str(number), *row] for number, row in enumerate(rows, 1)]
-        said.append("studies have no name and were numbered as their rows")
+        said.append("studies without a name were numbered by row")
     return dataclasses.replace(raw, columns=columns, rows=rows, conversions=(*raw.conversions, *said))

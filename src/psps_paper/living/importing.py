@@ -294,7 +294,7 @@ def _selected(cells: pd.DataFrame, file: str, options: Options, log: ImportLog) 
 
 
 def _with_year(cells: pd.DataFrame, layout: Layout, log: ImportLog) -> Layout:
-    """The layout, whose studies are told apart by a column of years where one name has several."""
+    """Add the column of years to the layout if a study name occurs with several years."""
     study = layout.columns.get("study")
     year = next((column for column in cells.columns if plain(column) in _YEARS and column not in layout.used()), None)
     if study is None or year is None or "year" in layout.columns:
@@ -308,13 +308,13 @@ def _with_year(cells: pd.DataFrame, layout: Layout, log: ImportLog) -> Layout:
 
 
 def _without_totals(cells: pd.DataFrame, layout: Layout, log: ImportLog) -> pd.DataFrame:
-    """The rows but those that by the name of their study are a total or a pooled result."""
+    """Drop rows that are totals or pooled results, by the name of their study."""
     study = layout.columns.get("study")
     if study is None or layout.format in (REVMAN_5, REVMAN_5_EFFECTS):  # whose headings are known by other columns
         return cells
     total = [bool(_TOTAL.fullmatch(" ".join(name.split()))) for name in cells[study]]
     for row, name in cells.loc[total, study].items():
-        log.set_aside(row, "", f"{name!r} is a total or pooled result by its name, no study")
+        log.set_aside(row, "", f"{name!r} is a total or pooled result by its name, not a study")
     return cells[[not found for found in total]]
 
 

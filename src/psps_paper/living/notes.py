@@ -142,7 +142,7 @@ def _label_notes(
 
 
 def _several_notes(contrasts: pd.DataFrame, cells: pd.DataFrame, layout: Layout) -> list[str]:
-    """Columns that tell several estimates of one comparison apart, such as a time point or a subgroup."""
+    """List the columns that distinguish several estimates of one comparison, such as a time point or a subgroup."""
     pairs = [
         (study, *sorted(pair))
         for study, *pair in contrasts[["study", "treat1", "treat2"]].itertuples(index=False, name=None)

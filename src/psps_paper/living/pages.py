@@ -133,7 +133,7 @@ def _splits(review: Review, outcome: str) -> list[Shown]:
 
 
 def _heat_maps(review: Review, outcome: str) -> list[Shown]:
-    """Net heat, where designs can disagree, and contributions to the comparisons with the reference, folded."""
+    """Show, folded, net heat (if designs can disagree) and contributions to the comparisons with the reference."""
     k, label, fit = review.outcomes.index(outcome) + 1, review.label(outcome), review.network(outcome).fit
     heat, reference, parts = net_heat(fit), review.reference(outcome), []
     if 2 <= len(heat) <= MOST_COLUMNS:

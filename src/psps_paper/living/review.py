@@ -51,7 +51,7 @@ CONTINUITY = {
     "all": "each cell of all studies",
     "treatment_arm": "studies with a zero cell, shared out by the sizes of the other arms",
 }
-# What an import reports, in words for readers of a page
+# Terms of the import report, in words for readers of a page
 PLAIN_WORDS = {
     r"\btreat1 minus treat2\b": "the first-named treatment minus the second",
     r"\bthe sign of te\b": "the sign of the effect",

@@ -1,5 +1,4 @@
-"""Analyses that RevMan 5 and RevMan Web exported: their study rows, names of groups, and effects on the scale of the
-outcome."""
+"""Read analyses exported by RevMan 5 and RevMan Web: study rows, group names, and effects on the outcome's scale."""
 
 from __future__ import annotations
 
@@ -21,12 +20,12 @@ _MEASURES = {
     **dict.fromkeys(("smd", "stdmeandifference", "standardizedmeandifference"), "SMD"),
     **dict.fromkeys(("rd", "riskdifference"), "RD"),
 }
-_SCORES = "te is O-E divided by its variance, and se the root of the variance's inverse"
+_SCORES = "te is O-E divided by its variance, and se the square root of the inverse variance"
 _OFF_CENTRE = 0.02  # of the width: RevMan writes eight digits
 
 
 def revman_5_arms(cells: pd.DataFrame, reading: Reading) -> pd.DataFrame:
-    """Study rows of a RevMan 5 export that hold arms, with the group labels of their outcome's heading.
+    """Select the study rows of a RevMan 5 export of arms, with the group labels from the heading of their outcome.
 
     Raises
     ------
@@ -41,12 +40,12 @@ def revman_5_arms(cells: pd.DataFrame, reading: Reading) -> pd.DataFrame:
     measure = reading.outcome["measure"]
     if kind == "IV":
         raise TableError(
-            f"{reading.file}: the analysis is one of generic inverse variance, which has effects and no arms; say"
+            f"{reading.file}: the analysis is one of generic inverse variance, which has effects and no arms; use"
             " --kind contrasts"
         )
     if measure not in _ARMS_OF.get(kind, (measure,)):
         raise TableError(
-            f"{reading.file}: the analysis is of data type {kind}, whose arms give {', '.join(_ARMS_OF[kind])}, and"
+            f"{reading.file}: the analysis is of data type {kind}, whose arms give {', '.join(_ARMS_OF[kind])}, but"
             f" outcome {reading.outcome['outcome']} is measured as {measure} in outcomes.csv; choose another with"
             " --outcome"
         )
@@ -54,14 +53,15 @@ def revman_5_arms(cells: pd.DataFrame, reading: Reading) -> pd.DataFrame:
 
 
 def revman_5_effects(cells: pd.DataFrame, reading: Reading) -> pd.DataFrame:
-    """Study rows of a RevMan 5 export, with effect and standard error on the scale of the outcome in the columns of te
-    and se: of any type of data, generic inverse variance and O-E with its variance included.
+    """Select the study rows of a RevMan 5 export of effects, with te and se on the scale of the outcome.
+
+    Any type of data is accepted, including generic inverse variance and O-E with its variance.
 
     Raises
     ------
     TableError
-        Several analyses, another measure than the outcome's, or an effect that does not lie in the middle of its
-        interval on the scale expected.
+        The file holds several analyses or a measure other than the outcome's, or an effect is not in the middle of its
+        interval on the expected scale.
     """
     layout = reading.layout
     labels = [layout.columns[name] for name in ("treat1", "treat2") if name in layout.columns]
@@ -74,7 +74,7 @@ def revman_5_effects(cells: pd.DataFrame, reading: Reading) -> pd.DataFrame:
 def _studies(
     cells: pd.DataFrame, reading: Reading, totals: list[str], labels: list[str]
 ) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Study rows, and the heading of their outcome."""
+    """Select the study rows, and the heading of their outcome."""
     by_name = {plain(column): column for column in cells.columns}
     keys = [by_name["comparisonnumber"], by_name["outcomenumber"]]
     headings = [by_name[name] for name in ("datatype", "q", "df") if name in by_name]
@@ -111,12 +111,12 @@ def _set(number: int, reading: Reading) -> bool:
 
 
 def _check_measure(given: str, reading: Reading) -> None:
-    """Refuse an analysis of another measure than the outcome's; one that RevMan does not name is not known."""
+    """Refuse an analysis of a measure other than the outcome's; if RevMan does not name the measure, accept it."""
     measure = reading.outcome["measure"]
     found = _MEASURES.get(given.lower()) or _MEASURES.get(plain(given))
     if found and found != measure:
         raise TableError(
-            f"{reading.file}: the analysis is in {given}, and outcome {reading.outcome['outcome']} is measured as"
+            f"{reading.file}: the analysis is in {given}, but outcome {reading.outcome['outcome']} is measured as"
             f" {measure} in outcomes.csv; choose another with --outcome"
         )
     if "peto" in given.lower():
@@ -162,7 +162,7 @@ def _limits(estimate: float, lower: float, upper: float) -> tuple[float, float, 
 
 
 def _check_middle(te: float, lower: float, upper: float, row: object, column: str, reading: Reading) -> None:
-    """Refuse an effect that is not in the middle of its interval on the scale on which it is taken."""
+    """Refuse an effect that is not in the middle of its interval on the scale of the analysis."""
     if abs(te - (lower + upper) / 2) > _OFF_CENTRE * (upper - lower):
         scale = "of the logarithms" if reading.outcome["measure"] in LOG_MEASURES else "of the differences"
         raise TableError(
@@ -172,7 +172,7 @@ def _check_middle(te: float, lower: float, upper: float, row: object, column: st
 
 
 def revman_web_effects(cells: pd.DataFrame, reading: Reading) -> pd.DataFrame:
-    """Rows of a RevMan Web export, with te and se from O-E and its variance where it holds no other effect."""
+    """Select the rows of a RevMan Web export, computing te and se from O-E and its variance if there is no effect."""
     by_name = {plain(column): column for column in cells.columns}
     observed, variance = by_name.get("oe"), by_name.get("variance")
     if not observed or not variance or reading.outcome["measure"] not in LOG_MEASURES:

@@ -102,13 +102,13 @@ def _aligned(head: _Cells, lines: list[tuple[str, _Cells]]) -> tuple[_Cells, lis
 
 
 def _all_short(heads: list[str], lines: list[tuple[str, list[tuple[str, str, str]]]]) -> bool:
-    """Whether no cell after the first needs much room; a heading of some words breaks between them."""
+    """Test whether all cells after the first are short; headings may be longer, since they break between words."""
     cells_short = all(len(plain(content)) <= SHORT for _, cells in lines for *_, content in cells[1:])
     return cells_short and all(len(head) <= 3 * SHORT for head in heads[1:])
 
 
 def _lengths(heads: list[str], lines: list[tuple[str, list[tuple[str, str, str]]]]) -> str:
-    """Classes of a table by the length of its cells, for the style sheet: names that short stay on one line."""
+    """Return the style classes of a table by the length of its cells: short names stay on one line."""
     named = all(len(plain(content)) <= SHORT for _, cells in lines for *_, content in cells[:1])
     return " psps-short" * _all_short(heads, lines) + " psps-named" * named
 

@@ -16,7 +16,7 @@ BUILT := _build/html/.built
 
 # No path, data folder or kernel of the user may replace what the lock installs,
 # and one thread per process keeps sums, and therefore printed digits, the same on every machine.
-unexport PYTHONPATH PYTHONHOME PSPS_DATA PSPS_BUILT
+unexport PYTHONPATH PYTHONHOME PSPS_DATA
 # LANG=C is harmless, since Python turns it into UTF-8; LC_ALL=C is not, if the path to this folder has non-ASCII letters.
 unexport LC_ALL
 # Nor may the user's settings and typefaces have an effect, and a read-only HOME must do.

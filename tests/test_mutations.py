@@ -80,13 +80,17 @@ def lenient_book(folder: Path, chapters: list[str]) -> None:
 
 @pytest.fixture
 def mutated(tmp_path):
-    """A copy with every mutation; each has a bystander, which shows that it does not reach beyond its statement."""
+    """A copy with every mutation; each has a bystander, which shows that it does not reach beyond its statement.
+
+    It holds no trial-level data, since they, where they are in place, and not the changed print would decide verdicts;
+    and the tests of the pages, which expect what their own folder's data give.
+    """
+    without = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "trials")
     for name in ("data", "book", "src"):
-        shutil.copytree(
-            ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
-        )
-    for name in ("_config.yml", "pyproject.toml"):
-        shutil.copy(ROOT / name, tmp_path)
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=without)
+    (tmp_path / "tests").mkdir()
+    for name in ("_config.yml", "pyproject.toml", "tests/conftest.py", "tests/test_built_html.py"):
+        shutil.copy(ROOT / name, tmp_path / name)
     for mutation in MUTATIONS:
         change(tmp_path, mutation)
     lenient_book(tmp_path, [mutation.chapter for mutation in MUTATIONS])
@@ -137,7 +141,7 @@ def test_a_changed_value_turns_every_check_red(mutated):
     wrong, right = (
         [f"{test}[{getattr(mutation, which)}]" for mutation in MUTATIONS] for which in ("claim", "bystander")
     )
-    html = run("-m", "pytest", *wrong, *right, "-q", "-p", "no:cacheprovider", cwd=ROOT, PSPS_BUILT=str(pages))
+    html = run("-m", "pytest", *wrong, *right, "-q", "-p", "no:cacheprovider", cwd=mutated, **copy)
     assert html.returncode == 1, html.stdout + html.stderr
     for name in wrong:
         assert f"FAILED {name}" in html.stdout

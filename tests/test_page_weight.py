@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -69,6 +70,40 @@ def test_rules_that_match_nothing_on_any_page_are_left_out():
         " print{.used:not(.gone,.lost){top:3px}}@font-face{font-family:x;src:url(x.ttf)}@keyframes"
         " k{0%{top:0}to{top:1px}}a[href$='.gone']{top:4px}.bs-tooltip-auto{top:5px}"
     )
+
+
+def carrying(name: str, content: bytes, mark: str = "") -> str:
+    data = base64.b64encode(content).decode()
+    return (
+        f'<figure id="table-x"{mark}><figcaption>C. <a class="psps-csv" download="{name}"'
+        f' href="data:text/csv;charset=utf-8;base64,{data}">CSV</a></figcaption></figure>'
+    )
+
+
+def test_a_long_table_becomes_a_file_beside_its_page_and_a_short_or_searched_one_stays(tmp_path):
+    rows = "a,b\nKöln,1\n".encode() * 1000
+    short, searched = carrying("short.csv", b"a\n1\n"), carrying("searched.csv", rows, " data-registry")
+    (tmp_path / "book" / "deep").mkdir(parents=True)
+    for page, up in (("book/page.html", "../"), ("book/deep/page.html", "../../"), ("page.html", "")):
+        (tmp_path / page).write_text(short + searched + carrying("a &amp; b.csv", rows), encoding="utf-8")
+        slim(tmp_path)
+        markup = (tmp_path / page).read_text(encoding="utf-8")
+        assert markup.startswith(short + searched)
+        place = f"_downloads/{page.removesuffix('.html')}"
+        assert f'download="a &amp; b.csv" href="{up}{place}/a%20%26%20b.csv">CSV<' in markup
+        assert (tmp_path / place / "a & b.csv").read_bytes() == rows
+        slim(tmp_path)
+        assert (tmp_path / page).read_text(encoding="utf-8") == markup
+
+
+@pytest.mark.built
+def test_every_table_beside_a_page_is_there_and_none_is_left_over(built):
+    linked = {
+        (page.parent / unquote(link)).resolve()
+        for page in built.rglob("*.html")
+        for link in re.findall(r'href="((?:\.\./)*_downloads/[^"]+\.csv)"', page.read_text(encoding="utf-8"))
+    }
+    assert linked and linked == {path.resolve() for path in (built / "_downloads").rglob("*.csv")}
 
 
 SEARCH = (

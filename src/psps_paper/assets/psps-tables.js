@@ -166,13 +166,16 @@
     const download = element("button", { type: "button", textContent: "Download these rows as CSV", title: UNDO });
     download.addEventListener("click", async () => {
       const shown = [...body.rows].filter((row) => below.has(row) && !row.hidden);
-      let found = [names, ...shown.map((row) => [...row.cells].map(text))].map((row) => row.map(guarded));
+      const facts = shown.map((row) => new Map([...(below.get(row)?.querySelectorAll("dt") ?? [])].map((fact) => [text(fact), text(fact.nextElementSibling)])));
+      const more = [...new Set(facts.flatMap((fact) => [...fact.keys()]))];
+      const cells = shown.map((row, at) => [...[...row.cells].map(text), ...more.map((fact) => facts[at].get(fact) ?? "")]);
+      let found = [[...names, ...more], ...cells].map((row) => row.map(guarded));
       try {
         // The figure's own CSV has a column for each thing; its rows are those of the table as it was built.
         const [head, ...all] = await rowsOf(figure);
         if (all.length === rows.length) found = [head, ...shown.map((row) => all[rows.indexOf(row)])];
       } catch {
-        // Without it, what the table shows.
+        // Without it (a page on a disk may read no file), what the table shows and what opens below its rows.
       }
       save(found, table.dataset.filename || `${name}.csv`);
     });

@@ -31,6 +31,16 @@ def keeps_to_print() -> Shown | None:
     )
 
 
+def glue_basis() -> None:
+    """For the front page, whose first screen has no room for :func:`keeps_to_print`: ``basis`` ends its lead, and with
+    trial-level data points to what they change."""
+    end, link = (
+        (". These rest on the print. ", "What the trials change") if isinstance(book_state(), Trials) else (".", "")
+    )
+    markup = f'{end}<a href="what_changed.html">{link}</a>' if link else end
+    glue("basis", Shown(markup, end + link), display=False)
+
+
 def claim_span(claim: pd.Series) -> str:
     """Mark up a printed number in prose: a link to its permanent address, with the details that ``psps-xray.js`` shows.
 

@@ -1,15 +1,18 @@
 """Remove the parts of the theme that no page of a built book uses.
 
 The theme includes all of Bootstrap and Font Awesome and makes every page load the search index. Only what a page or a
-script of the book names is kept.
+script of the book names is kept. Long tables that a page carries for download become files beside it.
 """
 
 from __future__ import annotations
 
+import base64
+import html
 import io
 import logging
 import re
 from pathlib import Path
+from urllib.parse import quote
 
 from fontTools.subset import Options, Subsetter
 from fontTools.ttLib import TTFont
@@ -23,6 +26,8 @@ _RULE = re.compile(r"(?P<selectors>[^{}@;]+)\{(?P<body>[^{}]*)\}")
 _EMPTY = re.compile(r"@(?:media|supports|container)[^{}]*\{\s*\}")
 _LICENCE, _COMMENT = re.compile(r"/\*!.*?\*/", re.DOTALL), re.compile(r"/\*.*?\*/", re.DOTALL)
 _OPTIONAL = re.compile(r"\s*<script[^>]* src=\"[^\"]*\b(?:searchtools|language_data|searchindex)\.js[^\"]*\"></script>")
+_CARRIED = re.compile(r'download="(?P<name>[^"/]+)" href="data:text/csv;charset=utf-8;base64,(?P<content>[^"]+)"')
+_MOST_CARRIED = 8_000  # characters of a table that a page carries itself
 _COMPOSED = "bs-"  # prefix of names that Bootstrap's script composes at run time
 
 
@@ -60,6 +65,29 @@ def _can_match(selector: str, used: set[str]) -> bool:
     return all(name in used or name.startswith(_COMPOSED) for name in named)
 
 
+def with_long_tables_beside(page: Path, output: Path) -> str:
+    """Write the long CSVs that a page carries to files below ``output`` and return the page with links to them.
+
+    Then only readers who want a table load it. A table of which the page shows some rows and searches all
+    (``data-registry``) stays in the page, since a script may not read files of a page opened from disk.
+    """
+    markup = page.read_text(encoding="utf-8")
+    place = page.relative_to(output).with_suffix("")
+    folder = output / "_downloads" / place
+
+    def beside(link: re.Match) -> str:
+        figure = markup[markup.rfind("<figure", 0, link.start()) : link.start()].partition(">")[0]
+        if len(link["content"]) <= _MOST_CARRIED or " data-registry" in figure:
+            return link[0]
+        folder.mkdir(parents=True, exist_ok=True)
+        name = html.unescape(link["name"])
+        write_atomically(folder / name, base64.b64decode(link["content"]))
+        up = "../" * (len(place.parts) - 1)
+        return f'download="{link["name"]}" href="{up}_downloads/{quote(f"{place.as_posix()}/{name}")}"'
+
+    return _CARRIED.sub(beside, markup)
+
+
 def slim(output: Path, *, own: frozenset[str] = frozenset(), search_as_you_type: bool = False) -> None:
     """Remove from the built pages in ``output`` what none of them uses.
 
@@ -77,14 +105,15 @@ def slim(output: Path, *, own: frozenset[str] = frozenset(), search_as_you_type:
     data = {icons, output / "searchindex.js"}
     used: set[str] = set()
     for file in [*output.rglob("*.html"), *(file for file in output.rglob("*.js") if file not in data)]:
-        text = file.read_text(encoding="utf-8")
+        before = file.read_text(encoding="utf-8")
+        text = with_long_tables_beside(file, output) if file.suffix == ".html" else before
         used.update(re.findall(r"[\w-]+", text))
         slimmer = (
             text
             if search_as_you_type or file.suffix == ".js" or file.name == "search.html"
             else _OPTIONAL.sub("", text)
         )
-        if slimmer != text:
+        if slimmer != before:
             write_atomically(file, slimmer.encode())
     if icons.exists():
         named = {word.removeprefix("fa-") for word in used if word.startswith("fa-")}

@@ -150,7 +150,7 @@ def test_an_extreme_number_is_refused_or_computed_right(tmp_path, attack):
 
 
 @of("cache")
-def test_a_damaged_cache_is_computed_again(tmp_path, monkeypatch, attack):
+def test_a_damaged_cache_is_recomputed(tmp_path, monkeypatch, attack):
     monkeypatch.setenv("PSPS_BUILD_CACHE", str(tmp_path / "cache"))
     counted = []
 
@@ -187,7 +187,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_cache_damaged_in_any_way_is_computed_again(tmp_path, monkeypatch, damage):
+def test_a_cache_damaged_in_any_way_is_recomputed(tmp_path, monkeypatch, damage):
     monkeypatch.setenv("PSPS_BUILD_CACHE", str(tmp_path / "cache"))
     assert cache.cached("numbers", "some", lambda: [1, 2, 3]) == [1, 2, 3]
     (file,) = (tmp_path / "cache").iterdir()
@@ -246,7 +246,7 @@ def test_results_that_are_nested_without_end_are_refused(folder):
 
 
 @of("beside")
-def test_a_folder_of_another_is_kept(folder, attack):
+def test_a_folder_of_someone_else_is_kept(folder, attack):
     shutil.copy(ATTACKS / "plain.csv", folder / "rows.csv")
     for name in attack["foreign"]:
         (folder / name).mkdir()

@@ -33,7 +33,7 @@ def test_gross_errors_are_found_at_two_decimals(power, kind):
     assert row["clash"] >= 0.95 * row["tables"] and row["tables"] >= 100
 
 
-def test_direct_evidence_is_never_told_wrongly_and_mostly_told(geometry):
+def test_direct_evidence_is_never_misidentified_and_mostly_identified(geometry):
     assert (
         geometry.loc[geometry["evidence"] == "direct", "no"].sum() == 0
         and geometry.loc[geometry["evidence"] == "none", "yes"].sum() == 0
@@ -47,7 +47,7 @@ def test_direct_evidence_is_never_told_wrongly_and_mostly_told(geometry):
     assert share[2] >= 0.6 and share[3] >= 0.9
 
 
-def test_a_part_of_the_simulation_comes_out_again(geometry):
+def test_a_part_of_the_simulation_is_reproduced(geometry):
     """The public networks, recounted; the random ones would take minutes."""
     script = runpy.run_path(str(ROOT / "benchmarks" / "audit_simulation.py"))
     counts = script["Counts"]()

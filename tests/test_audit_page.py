@@ -103,7 +103,7 @@ def test_page_and_python_agree_on_published_tables_as_pasted(page, file):
         "A 0.2 (0 to 0.4) B\nC D\n",
     ],
 )
-def test_what_cannot_be_read_is_said_in_the_same_words(page, text):
+def test_unreadable_input_is_reported_in_the_same_words(page, text):
     [there] = page.evaluate(RUN, [text])
     with pytest.raises(ValueError) as error:
         audit(text)

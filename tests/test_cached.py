@@ -17,7 +17,7 @@ def counted(tmp_path, monkeypatch):
     return calls, compute
 
 
-def test_the_same_inputs_are_computed_once_and_others_anew(counted):
+def test_the_same_inputs_are_computed_once_and_changed_ones_again(counted):
     calls, compute = counted
     assert [
         cached("a", "x", compute(1)),
@@ -28,7 +28,7 @@ def test_the_same_inputs_are_computed_once_and_others_anew(counted):
     assert calls == [1, 3, 4]
 
 
-def test_changed_code_is_computed_anew(counted, monkeypatch):
+def test_changed_code_is_recomputed(counted, monkeypatch):
     _, compute = counted
     assert cached("a", "x", compute(1)) == 1
     monkeypatch.setattr(module, "_code", lambda: "other code")

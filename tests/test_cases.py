@@ -70,7 +70,7 @@ def refused(*arguments, **options) -> str:
         ("thousands_mixed.csv", {("Ko 2001", "A", "B"): (270.4, math.sqrt(812.5**2 / 40 + 790.2**2 / 41))}),
     ],
 )
-def test_points_between_thousands_are_read_and_said(data, file, expected):
+def test_points_between_thousands_are_read_and_reported(data, file, expected):
     result = case("04", file, "arms", data)
     assert {key: pytest.approx(value) for key, value in expected.items()} == table(result)
     assert any(
@@ -137,7 +137,7 @@ def test_a_name_with_an_invisible_character_is_the_same_name(data):
 
 
 @pytest.mark.parametrize("sign", ["\ufe0f", "\U000e0100", "\u034f", "\u00ad", "\u2062"])
-def test_a_sign_without_width_makes_no_second_treatment(tmp_path, data, sign):
+def test_a_zero_width_character_makes_no_second_treatment(tmp_path, data, sign):
     path = tmp_path / "a.csv"
     path.write_text(f"study,treat1,treat2,te,se\na,A,placebo,1,1\nb,A,placebo{sign},1,1\n", encoding="utf-8")
     result = read_trials(path, Options("contrasts", outcome="score_md"), data)
@@ -186,7 +186,7 @@ def test_the_separator_is_that_of_the_header(data, file, skip):
     assert table(case("08", file, "arms", data, skip=skip)) == {("Ko 2001", "A", "B"): pytest.approx((0.7, MD_SE))}
 
 
-def test_merged_cells_are_filled_and_said(data):
+def test_merged_cells_are_filled_and_reported(data):
     result = case("38", "arms.xlsx", "arms", data)
     assert table(result) == {("Ko 2001", "A", "B"): pytest.approx((0.7, MD_SE))}
     assert any("merged" in sentence and "A2:A3" in sentence for sentence in result.conversions)
@@ -248,7 +248,7 @@ def test_standard_errors_typed_as_sds_are_suspected(data):
         case("18", "armse.csv", "arms", data, mapping={"sd": "se"})
 
 
-def test_zero_cells_are_corrected_and_said(data):
+def test_zero_cells_are_corrected_and_reported(data):
     result = case("22", "zero.csv", "arms", data, outcome="events_or")
     te, se = math.log((5.5 / 55.5) / (0.5 / 62.5)), math.sqrt(1 / 5.5 + 1 / 55.5 + 1 / 0.5 + 1 / 62.5)
     assert table(result) == {("Li 2003", "A", "B"): pytest.approx((te, se))} and len(result.listed) == 6

@@ -209,7 +209,7 @@ def test_the_threshold_comes_from_the_clinical_scale(basis, table):
     assert low.tolist() == high.tolist() == expected
 
 
-def test_a_threshold_of_its_own_goes_before_the_clinical_scale(basis):
+def test_a_rules_own_threshold_precedes_the_clinical_scale(basis):
     strict = certainty.with_important(basis, 0.1)
     assert judgement(certainty.judgements(strict), HUB, USUAL, "imprecision")["judgement"] == certainty.MAJOR
     with pytest.raises(ValueError, match="important=0"):
@@ -259,7 +259,7 @@ def test_tau2_is_what_the_print_allows_by_the_first_route(basis, routes):
     pd.testing.assert_frame_equal(basis.predictions, implied_prediction_intervals(basis.tau2.low, basis.tau2.high))
 
 
-def test_zero_is_left_in_by_rounding_alone(basis):
+def test_only_rounding_leaves_zero_possible(basis):
     """The pooled results allow tau2 = 0, but no set of estimates under a common effect agrees with the print."""
     assert basis.published.recovery.tau2_low == 0
     found = compatibility_map(published_results(), [], load_table("range_searches"))
@@ -268,7 +268,7 @@ def test_zero_is_left_in_by_rounding_alone(basis):
     assert printed["i2_lower"] > 0
 
 
-def test_i2_stands_in_where_the_first_route_leaves_zero_in(basis, routes):
+def test_i2_is_used_if_the_first_route_does_not_rule_out_zero(basis, routes):
     second = routes["route"] == "I2 and sample sizes"
     open_below = routes.assign(low=routes["low"].where(second, 0.0))
     found = certainty.tau2_range(basis.published, open_below)
@@ -276,7 +276,7 @@ def test_i2_stands_in_where_the_first_route_leaves_zero_in(basis, routes):
     assert (found.low, found.high) == (routes.loc[second, "low"].min(), basis.published.recovery.tau2_high)
 
 
-def test_routes_that_lead_nowhere_are_named(basis, routes):
+def test_routes_without_a_result_are_named(basis, routes):
     with pytest.raises(ValueError, match="none gives a tau2 above 0"):
         certainty.tau2_range(basis.published, routes.assign(low=0.0))
     with pytest.raises(ValueError, match="the pooled results allow at most"):

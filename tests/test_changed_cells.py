@@ -419,7 +419,7 @@ TOLD = [
 ]
 
 
-def test_verify_and_tables_tell_and_fail(tmp_path, capsys):
+def test_verify_and_tables_report_and_fail(tmp_path, capsys):
     """Recorded or not: a checksum shows that a table was changed deliberately, not that it is right."""
     folder = copy_data(tmp_path)
     for name, old, new, _ in TOLD:
@@ -437,7 +437,7 @@ def test_verify_and_tables_tell_and_fail(tmp_path, capsys):
     assert all(named in written.err for *_, named in TOLD) and "changed since" not in written.err
 
 
-def test_a_change_that_nothing_else_states_is_told_by_its_checksum(tmp_path, capsys):
+def test_a_change_that_nothing_else_states_is_detected_by_its_checksum(tmp_path, capsys):
     folder = copy_data(tmp_path)
     replace_once(folder / "studies.csv", b"J. Pain Res.", b"J. Pain")
     (folder / "dictionaries" / "wording.csv").unlink()

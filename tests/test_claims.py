@@ -208,7 +208,7 @@ def test_contradictions_are_the_known_ones_and_say_why(checked):
         assert found.at[identifier, "computed"].startswith(computed)
 
 
-def test_digits_cut_off_are_told_from_contradictions(checked):
+def test_truncation_is_distinguished_from_contradiction(checked):
     """5 of 12 is 41.67 %, and 55.5 % can be no share of up to 97 patients by rounding but 5 of 9 (55.56 %) cut off."""
     found = checked[checked["verdict"] == "truncated"]
     assert found["computed"].to_dict() == {

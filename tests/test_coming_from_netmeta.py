@@ -23,7 +23,7 @@ def test_every_call_agrees_with_the_number_that_r_gave():
     assert {"netmeta", "meta", "metafor"} == set(table["package"])
 
 
-def test_a_call_that_gives_another_number_is_told(monkeypatch):
+def test_a_call_that_gives_another_number_is_reported(monkeypatch):
     wrong = dataclasses.replace(page.CALLS[0], ours=lambda contrasts: 1.0)
     monkeypatch.setattr(page, "CALLS", [wrong, page.CALLS[1]])
     assert page.calls_compared()["agree"].tolist() == ["no", "yes"]

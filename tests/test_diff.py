@@ -50,7 +50,7 @@ def changed(results: dict, path: str, value) -> dict:
     return new
 
 
-def test_nothing_changed_is_said(results):
+def test_no_change_is_reported_as_such(results):
     assert compare(results, copy.deepcopy(results)).empty
     assert (
         diff_text(compare(results, results)) == "nothing changed"

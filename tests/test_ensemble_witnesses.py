@@ -60,7 +60,7 @@ def prints_as(value, row):
 
 
 @each_witness
-def test_every_printed_value_is_obtained_again(witness):
+def test_every_printed_value_is_reproduced(witness):
     """Results, Network meta-analysis: each value of nma_published.csv from the public fit, each estimate by itself."""
     rows = witness.contrasts.assign(study=[f"e{k}" for k in range(len(witness.rows))])
     fit = fit_network(rows, tau2=witness.tau2)
@@ -191,7 +191,7 @@ def test_no_counterexample_is_said_to_be_missing_where_no_search_aimed_at_one(ra
     assert not {key for key, verdict in verdicts.items() if verdict == NOT_SOUGHT} & aimed
 
 
-def test_where_no_set_agrees_the_starts_and_the_best_miss_are_told(verdicts):
+def test_where_no_set_agrees_the_starts_and_the_nearest_miss_are_reported(verdicts):
     """Must show: ranges with starts and best miss where nothing was found."""
     assert (verdicts.loc[verdicts["verdict"] == NO_SEARCH, "starts"] == 0).all()
     without = verdicts[verdicts["verdict"] == NO_SET]

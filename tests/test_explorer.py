@@ -576,7 +576,7 @@ class TestHands:
         expect(page.get_by_text("Link copied.")).to_be_visible()
         assert page.evaluate("copied").endswith("#drop=2")
 
-    def test_what_cannot_be_is_said_and_not_computed(self, page):
+    def test_impossible_settings_are_reported_and_not_computed(self, page):
         page.get_by_text("What this page has to assume").click()
         page.get_by_role("spinbutton", name="behind the printed intervals").fill("0.11")
         expect(page.locator(".explorer-summary")).to_contain_text("Not compatible with the print")
@@ -636,7 +636,7 @@ class TestHands:
         ]
         assert meet == []
 
-    def test_no_comparison_left_is_said(self, page):
+    def test_no_comparison_left_is_reported(self, page):
         for box in page.get_by_role("group", name="Comparisons in the network").get_by_role("checkbox").all():
             box.uncheck()
         expect(page.locator(".explorer-summary")).to_contain_text("No comparison is left")

@@ -398,7 +398,7 @@ def test_every_outcome_is_exported_the_first_on_top(tmp_path, trials):
     }
 
 
-def test_arms_of_some_studies_only_are_said_to_be_so(tmp_path, from_arms):
+def test_an_export_with_arms_of_only_some_studies_says_so(tmp_path, from_arms):
     data = shutil.copytree(from_arms, tmp_path / "data")
     added = b"studlab,treat1,treat2,TE,seTE\nlater,neuromodulation,placebo/sham,0.1,0.2\n"
     write_trials(convert(table_from_bytes("later.csv", added), Options("contrasts"), data), data, add=True)

@@ -627,7 +627,7 @@ def test_save_refuses_an_unknown_format(tmp_path):
         ),
     ],
 )
-def test_alt_tells_the_numbers(name, expected):
+def test_alternative_text_gives_the_numbers(name, expected):
     alt = drawn(name).alt
     for phrase in expected:
         assert phrase in alt
@@ -662,7 +662,7 @@ def test_a_printed_value_is_outside_only_beyond_its_rounding():
 
 
 def test_every_drawing_has_its_alt_checked():
-    (marker,) = [m for m in test_alt_tells_the_numbers.pytestmark if m.name == "parametrize"]
+    (marker,) = [m for m in test_alternative_text_gives_the_numbers.pytestmark if m.name == "parametrize"]
     assert [case[0] for case in marker.args[1]] == list(EXAMPLES)
 
 

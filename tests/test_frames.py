@@ -103,6 +103,6 @@ def test_gemtc_s_arms_are_compared_on_the_measure_asked_for():
         ),
     ],
 )
-def test_what_is_lacking_is_named(call, message):
+def test_what_is_missing_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()

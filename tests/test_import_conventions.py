@@ -295,7 +295,7 @@ def test_an_addition_in_another_measure_is_refused(tmp_path):
         beside_present(new, data)
 
 
-def test_contrasts_added_to_arms_say_which_arms_exports_will_lack(tmp_path):
+def test_contrasts_added_to_arms_report_which_arms_exports_will_not_include(tmp_path):
     data = copy_data(tmp_path)
     arms = "study,treatment,n,mean,sd\ns,neuromodulation,20,3,2\ns,conservative,25,4,1.5\n"
     write_trials(imported(tmp_path, "arms.csv", arms, Options("arms"), data), data, replace_printed=True)
@@ -336,7 +336,7 @@ def test_the_package_s_own_contrasts_are_read_by_outcome(tmp_path):
         read_trials(path, Options("contrasts", where={"outcome": "responders"}), data)
 
 
-def test_printed_treatments_and_comparisons_that_the_data_lack_are_named_and_new_ones_too(tmp_path):
+def test_printed_treatments_and_comparisons_missing_from_the_data_are_named_and_new_ones_too(tmp_path):
     text = (
         "studlab,treat1,treat2,TE,seTE\na,neuromodulation,conservative,0.1,0.2\nb,conservative,placebo/sham,0.1,0.2\nc,drug"
         " pump,conservative,.2,.2\n"

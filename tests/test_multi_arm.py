@@ -42,7 +42,7 @@ NEGATIVE = table(  # cases/13-negative-arm-variance
 )
 
 
-def test_a_loop_that_misses_closing_by_rounding_is_accepted_and_told():
+def test_a_loop_that_fails_to_close_by_rounding_is_accepted_and_reported():
     """-0.306 + 0.124 = -0.182 exactly: each of three roundings moves at most 0.005."""
     fit = fit_network(ROUNDED)
     exact = fit_network(ROUNDED.assign(te=[-0.306, 0.124, -0.182, -0.2, 0.1]))
@@ -81,7 +81,7 @@ def test_rounding_explains_no_gap_that_is_large_for_its_standard_errors():
     assert fit_network(whole.assign(se=2.1)).notes
 
 
-def test_negative_arm_variance_is_used_as_printed_and_told():
+def test_negative_arm_variance_is_used_as_printed_and_reported():
     """cases/13: generalised least squares with covariances (V_ij + V_ik - V_jk)/2, in numpy."""
     fit = fit_network(NEGATIVE)
     found = [(fit.te_common.at[arm, "a"], fit.se_common.at[arm, "a"]) for arm in "bc"]

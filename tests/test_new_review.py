@@ -173,7 +173,7 @@ timed out after 2 seconds""")
         ),
     ],
 )
-def test_of_a_long_cell_the_lines_around_the_failure_are_told(source, message, expected):
+def test_only_the_lines_around_a_failure_in_a_long_cell_are_shown(source, message, expected):
     """Messages as IPython writes them; nbclient puts the cell between rules before them."""
     rule = "-" * 18
     told = failed_cell(
@@ -298,7 +298,7 @@ def test_a_change_of_any_outcome_is_on_the_page_what_changed(review):
     assert set(changes["outcome"]) == {"sleep", ""} and "nasal rinse vs tablet, te" in changes["item"].tolist()
 
 
-def test_the_part_with_the_reference_is_fitted_however_small_and_said(tmp_path, capsys):
+def test_the_part_with_the_reference_is_fitted_however_small_and_reported(tmp_path, capsys):
     mine = own_review(tmp_path / "mine", ["1,a,b,0.1,0.2", "2,b,c,0.1,0.2", "3,d,e,0.1,0.2"], reference="d")
     assert main(["new", str(mine)]) == 0
     told = capsys.readouterr().out

@@ -194,7 +194,7 @@ def test_arms_that_name_an_addition_are_coded_so():
             assert row.other_care == ("yes" if usual else "addition"), row.ref
 
 
-def test_a_class_that_trials_lack_is_said_to_be_outside():
+def test_a_class_without_trials_is_said_to_be_outside():
     fit = network_from_pooled(
         pd.DataFrame([("neuromodulation", "placebo/sham", 0.36, 0.09)], columns=["treat1", "treat2", "te", "se"])
     )

@@ -534,7 +534,7 @@ def test_command_refuses_a_folder_without_tables(capsys, monkeypatch, command):
     assert written.err == "psps-paper: nonsense is not a data folder: it has no folder named dictionaries\n"
 
 
-def test_every_table_is_told_of_in_the_data_dictionary(tmp_path):
+def test_every_table_is_described_in_the_data_dictionary(tmp_path):
     told = load_table("tables")
     assert (
         sorted(told["table"])

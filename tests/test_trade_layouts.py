@@ -1,10 +1,10 @@
-"""Layouts of the trade beyond ``cases/``: each is read as its authors mean it, or refused by the option that decides.
+"""Common layouts beyond ``cases/``: each is read as its authors mean it, or refused with the option that resolves it.
 
-What issue reports of silent errors asked, and where it is held:
+Silent errors that were reported, and the tests against them:
 
 =====================================================  ==========================================================
-points between thousands                               test_cases: points_between_thousands_are_read_and_said
-characters without width, hyphens, blanks              test_cases: a_sign_without_width..., look_alike_names...;
+points between thousands                               test_cases: points_between_thousands_are_read_and_reported
+zero-width characters, hyphens, blanks                 test_cases: a_zero_width_character..., look_alike_names...;
                                                        here: unusual blanks, accents, numbers
 SE mapped to SD, SE typed as SD                        test_cases: standard_errors_typed_as_sds...; here: REFUSED
 an OR column taken as log OR, log RR called OR         test_cases: what_may_be_another_scale...; here: REFUSED
@@ -13,13 +13,13 @@ te called SMD on every page                            test_cases: a_hazard_rati
 02-Mar as a study                                      test_cases: a_study_that_looks_like_a_date...; here: DATES
 names with a colon                                     test_engine_names, here: a_colon_in_a_name
 "no events" for a missing cell                         here: a_missing_count_is_listed_as_not_given
-0.5 for zero cells                                     test_cases: zero_cells_are_corrected_and_said; here: rates
+0.5 for zero cells                                     test_cases: zero_cells_are_corrected_and_reported; here: rates
 a rate file read as OR                                 test_cases: person_time_that_is_not_used_is_noted
 follow-up read as person-time                          here: REFUSED
 an estimator that nobody names                         here: every_page_that_depends_on_the_model_names_it
 =====================================================  ==========================================================
 
-Expected values by the formula beside each, apart from the package.
+Expected values are computed independently of the package, by the formula given.
 """
 
 from __future__ import annotations
@@ -277,7 +277,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_doubtful_stops_with_one_sentence_that_says_which_option_decides(data, name):
+def test_ambiguous_input_is_refused_with_the_option_that_resolves_it(data, name):
     text, (kind, outcome, options), message = REFUSED[name]
     with pytest.raises(TableError) as caught:
         read(data, text, kind, outcome, **options)

@@ -47,7 +47,7 @@ def test_a_card_tells_what_the_sources_tell(cards):
     assert card.sources[0].url == "https://doi.org/10.1097/j.pain.0000000000001510"
 
 
-def test_what_is_not_known_is_said(cards):
+def test_unknown_values_are_shown_as_unknown(cards):
     card = cards[65]  # Tan 2016, of which no public page was found
     assert card.harms[0].text == NO_COUNT and not card.harms[0].known
     assert "registration" in texts(card.design)["Not found"]

@@ -52,7 +52,7 @@ def test_the_readers_pages_have_at_most_25000_words(built, capsys):
     assert "words on the readers' pages; at most 25000" in capsys.readouterr().out
 
 
-def test_a_missing_book_is_told(tmp_path, capsys):
+def test_a_missing_book_is_reported(tmp_path, capsys):
     assert words.main([str(tmp_path), "--source", str(ROOT)]) == 1
     assert "psps-paper: " in capsys.readouterr().err
 

@@ -24,6 +24,7 @@ from psps_paper.living.new_review import new_review
 from psps_paper.living.reading import table_from_bytes
 from psps_paper.living.store import write_trials
 from psps_paper.site import notebooks
+from sizes import cases
 
 pytestmark = pytest.mark.slow
 
@@ -80,8 +81,10 @@ class _Client:
         self.notebook.cells[0].update(execution_count=1, outputs=[output])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("prepare", [_record_checksums, _import, _export, _review, _chapter])
 def test_no_file_is_lost_at_any_fill_level(tmp_path, monkeypatch, capsys, prepare):
+    """``make long`` tries every level."""
     monkeypatch.setattr(notebooks, "NotebookClient", _Client)
     monkeypatch.delenv("PSPS_BUILD_CACHE", raising=False)  # it would take room too
     start = tmp_path / "start"
@@ -103,7 +106,7 @@ def test_no_file_is_lost_at_any_fill_level(tmp_path, monkeypatch, capsys, prepar
     assert on(whole)
     after = contents(start)
     assert after != before and whole.taken > 100
-    for level in range(LEVELS):
+    for level in range(0, LEVELS, cases(3, 1)):
         shutil.rmtree(start)
         shutil.copytree(kept, start, symlinks=True)
         assert not on(Disk(whole.taken * level / LEVELS))

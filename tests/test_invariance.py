@@ -488,20 +488,28 @@ def shown_by(chapter: str, folder: Path) -> list:
 
 
 @pytest.fixture(scope="module")
-def shuffled(tmp_path_factory) -> Path:
-    folder = Path(shutil.copytree(DATA, tmp_path_factory.mktemp("shuffled") / "data"))
-    for name in ("book", "tests"):  # titles of pages, and reference results, are beside the data
-        (folder.parent / name).symlink_to(ROOT / name)
-    for path in folder.glob("*.csv"):
+def two_orders(tmp_path_factory) -> tuple[Path, Path]:
+    """Two data folders that differ in the order of rows; an eighth of the stored data sets says what all would."""
+    plain_folder, shuffled = (
+        Path(shutil.copytree(DATA, tmp_path_factory.mktemp(name) / "data")) for name in ("plain", "shuffled")
+    )
+    for folder in (plain_folder, shuffled):
+        for name in ("book", "tests"):  # titles of pages, and reference results, are beside the data
+            (folder.parent / name).symlink_to(ROOT / name)
+        witnesses = pd.read_csv(folder / "witnesses.csv", dtype=str, keep_default_na=False)
+        kept = witnesses["witness"].isin(witnesses["witness"].unique()[::8])
+        witnesses[kept].to_csv(folder / "witnesses.csv", index=False, lineterminator="\n")
+    for path in shuffled.glob("*.csv"):
         if path.stem not in IN_ORDER:
             table = pd.read_csv(path, dtype=str, keep_default_na=False)
             table.sample(frac=1, random_state=5).to_csv(path, index=False, lineterminator="\n")
-    return folder
+    return plain_folder, shuffled
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
-def test_no_chapter_depends_on_the_order_of_rows(chapter, shuffled):
-    assert_same(words(shown_by(chapter, DATA)), words(shown_by(chapter, shuffled)), chapter)
+def test_no_chapter_depends_on_the_order_of_rows(chapter, two_orders):
+    one, other = (words(shown_by(chapter, folder)) for folder in two_orders)
+    assert_same(one, other, chapter)
 
 
 @pytest.fixture(scope="module")

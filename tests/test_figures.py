@@ -425,7 +425,7 @@ def test_where_no_typeface_has_a_character_one_warning_names_it(installed, tmp_p
     with pytest.warns(UserWarning) as caught:
         save(chinese_graph(), tmp_path, ("pdf",))
     assert [str(warning.message) for warning in caught] == [
-        "no installed typeface has 丁古尼戒烟: a PDF or PNG shows boxes; install one that has, or use the SVG"
+        "no installed typeface has 丁古尼戒烟: a PDF or PNG shows boxes; install one that has them, or use the SVG"
     ]
     assert caplog.messages == []
 
@@ -1061,7 +1061,7 @@ FOREST_OPTIONS = {"desirable": "higher"}
         ),
         (
             lambda: figures.rob_domains(pd.concat([DOMAINS, DOMAINS])),
-            r"rob_domains: expected one row or more, each study and each domain once",
+            r"rob_domains: expected at least one row, and each study and each domain once",
         ),
         (
             lambda: figures.rob_by_study(with_value(STUDIES, 0, "treatment_class", "magic")),
@@ -1139,7 +1139,7 @@ FOREST_OPTIONS = {"desirable": "higher"}
         ),
         (
             lambda: figures.forest_network(FOREST.drop(columns="predict_upper"), **FOREST_OPTIONS),
-            r"column 'predict_lower' comes without its other limit",
+            r"column 'predict_lower' is given without the other limit",
         ),
         (
             lambda: figures.forest_responders(with_value(RESPONDERS, 0, "events1", 51), desirable="higher"),
@@ -1193,7 +1193,7 @@ FOREST_OPTIONS = {"desirable": "higher"}
         ),
         (
             lambda: figures.threshold_forest(with_value(THRESHOLDS, 0, "invariant_lower", 0.4), unit="x"),
-            r"invariant_lower, te, invariant_upper are not in this order",
+            r"invariant_lower, te, invariant_upper are not in ascending order",
         ),
         (
             lambda: figures.effect_direction(with_value(DIRECTIONS, 3, "direction", "up")),
@@ -1243,7 +1243,7 @@ def test_prior_strip_plots_each_conclusion_over_the_factors():
     "change, message",
     [
         ({"factor": [1.0, 0.0]}, "column factor"),
-        ({"factor": [2.0, 4.0]}, "1 among them"),
+        ({"factor": [2.0, 4.0]}, "including 1"),
         ({"probability": [0.5, 1.5]}, "column probability"),
     ],
 )

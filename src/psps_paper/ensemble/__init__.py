@@ -1,4 +1,4 @@
-"""Data sets that agree with everything printed: the assumptions that allow them, and the proofs that follow."""
+"""Data sets that agree with all printed values: which assumptions allow them, and what they prove."""
 
 from psps_paper.ensemble.compatibility import compatibility_map, describe_compatibility
 from psps_paper.ensemble.heterogeneity import implied_prediction_intervals, tau2_routes

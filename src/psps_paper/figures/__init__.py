@@ -1,4 +1,4 @@
-"""Figures: DataFrames in, :class:`Drawing` out; nothing is read but the palette, nothing global is changed."""
+"""Figures: functions from DataFrames to a :class:`Drawing`; they read only the palette and change nothing global."""
 
 from psps_paper.figures.bayes import prior_strip, tau_posterior
 from psps_paper.figures.bias import rob_by_study, rob_domains, rob_stacked

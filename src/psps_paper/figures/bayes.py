@@ -1,4 +1,4 @@
-"""Bayesian fits: the posterior of tau beside its prior, and conclusions as the prior's scale changes."""
+"""Figures of Bayesian fits: prior and posterior of tau, and conclusions as the prior's scale changes."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def tau_posterior(
     width: Width = "double",
     name: str = "tau_posterior",
 ) -> Drawing:
-    """Posterior density of tau, its equal-tailed interval and median, over the prior's.
+    """Draw the posterior density of tau with its equal-tailed interval and median, and the prior density.
 
     Parameters
     ----------
     curve : DataFrame [tau, prior, posterior, below]
         From :func:`psps_paper.bayes.tau_curve`.
     unit : str
-        Of tau.
+        Unit of tau.
     level : float
-        Of the interval, read off ``below``.
+        Level of the interval, which is read from ``below``.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def tau_posterior(
     axes.plot(data["tau"], data["prior"], color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)), zorder=2)
     axes.plot(data["tau"], data["posterior"], color=INK, linewidth=1.8, zorder=3)
     axes.plot(median, np.interp(median, data["tau"], data["posterior"]), **layout.marker_style("o", INK, True, 6))
-    # A prior without bound at zero must not flatten the posterior.
+    # A prior density that is unbounded at zero must not flatten the posterior.
     axes.set(xlim=(0, data["tau"].max()), ylim=(0, 1.15 * data["posterior"].max()), yticks=[], ylabel="Density")
     axes.locator_params(axis="x", nbins=7 if width == "double" else 5)
     layout.name_horizontal_axis(axes, f"tau ({unit})", size)
@@ -84,13 +84,13 @@ def prior_strip(
     width: Width = "double",
     name: str = "prior_strip",
 ) -> Drawing:
-    """Probability of each conclusion as the scale of the prior of tau changes, a row a conclusion.
+    """Draw the probability of each conclusion as the scale of the prior of tau changes, one row per conclusion.
 
     Parameters
     ----------
     conclusions : DataFrame [conclusion, factor, probability, probability_new]
-        ``conclusion`` is its sentence; the rest as from :func:`psps_paper.bayes.prior_sensitivity`. Each conclusion has
-        the same two or more factors, 1 among them.
+        ``conclusion`` is a sentence; the other columns are as from :func:`psps_paper.bayes.prior_sensitivity`. Each
+        conclusion has the same two or more factors, including 1.
 
     Returns
     -------
@@ -106,7 +106,7 @@ def prior_strip(
     groups = [data[data["conclusion"] == label].sort_values("factor", ignore_index=True) for label in labels]
     factors = groups[0]["factor"]
     if len(factors) < 2 or 1 not in set(factors) or any(not factors.equals(group["factor"]) for group in groups):
-        raise ValueError(f"{where}: expected the same two or more factors for each conclusion, 1 among them")
+        raise ValueError(f"{where}: expected the same two or more factors for each conclusion, including 1")
     data = pd.concat(groups, ignore_index=True)
 
     numbers = [
@@ -120,7 +120,7 @@ def prior_strip(
     )
     figure, axes, centres, size = _rows(width, labels, numbers, keys, note)
     x = np.log2(factors)
-    # The rows of _rows are four lines high.
+    # Rows of _rows are four lines high.
     half = 2.4 * size
     axes.axvline(0, color=GRID, linewidth=0.8, zorder=1)
     for group, y in zip(groups, centres, strict=True):
@@ -154,6 +154,6 @@ def _range(group: pd.DataFrame, column: str) -> str:
 
 
 def _factor(exponent: float) -> str:
-    """2 ** exponent as a reader writes it."""
+    """Write 2 ** exponent as readers do."""
     value = 2.0 ** float(exponent)
     return f"{value:.3g}" if value >= 1 else f"1/{1 / value:.3g}"

@@ -1,4 +1,4 @@
-"""Risk of bias: bars over domains, and a judgement for each study."""
+"""Risk of bias: bars by domain, and judgements by study."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from psps_paper.figures.style import GRID, INK, ROB_COLOURS, ROB_HATCHES, ROB_SY
 from psps_paper.formatting import number
 
 JUDGEMENTS = tuple(ROB_COLOURS)
-# Percentages printed with one decimal may miss 100 by a rounding error in each of four terms.
+# Percentages with one decimal may add up to 100 only within a rounding error in each of four terms.
 ROUNDING = 0.2
 BAR = 1.9  # height of a bar, in font sizes
 
 
 def rob_keys(judgements: list[str]) -> list[Key]:
-    """Legend of the judgements present."""
+    """Return legend entries for the judgements present."""
     return [Key(j, ROB_COLOURS[j], ROB_HATCHES[j]) for j in JUDGEMENTS if j in judgements]
 
 
 def draw_symbol(canvas, x: float, y: float, judgement: str, size: float) -> None:
-    """A disc with the judgement's symbol, which reads without its colour."""
+    """Draw a disc with the judgement's symbol, which can be read without colour."""
     canvas.plot(
         x,
         y,
@@ -54,7 +54,7 @@ def draw_symbol(canvas, x: float, y: float, judgement: str, size: float) -> None
 
 @dataclass(frozen=True)
 class _Segment:
-    """A judgement's part of a bar, in percent, and its number, which stands above the bar where it does not fit in."""
+    """A judgement's part of a bar, in percent, and its number, placed above the bar if it does not fit inside."""
 
     judgement: str
     start: float
@@ -65,7 +65,7 @@ class _Segment:
 
 @dataclass(frozen=True)
 class _Bar:
-    """The bar of one domain; ``above`` says whether a number stands above it."""
+    """The bar of one domain; ``above`` is true if a number is placed above it."""
 
     label: str
     segments: list[_Segment]
@@ -74,13 +74,13 @@ class _Bar:
 
 @style.styled
 def rob_stacked(rob: pd.DataFrame, *, width: Width = "double", name: str = "rob_stacked") -> Drawing:
-    """Share of studies with each judgement, one bar a domain.
+    """Draw the proportion of studies with each judgement, one bar per domain.
 
     Parameters
     ----------
     rob : DataFrame [domain, judgement, percent]
         ``judgement`` is "low", "some concerns", "high" or "unknown"; the percentages of a domain
-        add up to 100 within 0.2. Domains are drawn downwards in order of appearance.
+        add up to 100 within 0.2. Domains are drawn from top to bottom in order of appearance.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def rob_stacked(rob: pd.DataFrame, *, width: Width = "double", name: str = "rob_
 
 
 def _shares(rob: pd.DataFrame) -> pd.DataFrame:
-    """The rows of :func:`rob_stacked`, checked."""
+    """Check and return the rows of :func:`rob_stacked`."""
     where = "rob_stacked"
     data = style.table(rob, ["domain", "judgement", "percent"], where)
     data = data[["domain", "judgement", "percent"]]
@@ -148,7 +148,7 @@ def _shares(rob: pd.DataFrame) -> pd.DataFrame:
 
 
 def _bar(label: str, group: pd.DataFrame, bar_width: float, size: float) -> _Bar:
-    """The segments of a domain's judgements in a bar of so many points."""
+    """Divide a bar of ``bar_width`` points into the segments of a domain's judgements."""
     percents = group.set_index("judgement")["percent"]
     texts = {j: ("unknown " if j == "unknown" else "") + number(p, 1) for j, p in percents.items()}
     fits = {j: layout.text_width(texts[j], size) + 5 <= p / 100 * bar_width for j, p in percents.items()}
@@ -170,7 +170,7 @@ def _draw_segment(axes: Axes, segment: _Segment, base: float, size: float) -> No
         segment.text,
         size,
         ha="center",
-        # The hatch would run through the digits without a plain patch behind them.
+        # Without a plain patch behind them, the hatch would run through the digits.
         bbox={"facecolor": fill, "edgecolor": "none", "pad": 1.0} if segment.fits else None,
         color=palette.text_on(fill) if segment.fits else INK,
     )
@@ -178,7 +178,7 @@ def _draw_segment(axes: Axes, segment: _Segment, base: float, size: float) -> No
 
 @dataclass(frozen=True, eq=False)
 class _Block:
-    """Studies of one treatment class, written in so many rows."""
+    """Studies of one treatment class, and the rows that they take."""
 
     treatment_class: str
     members: pd.DataFrame
@@ -187,12 +187,12 @@ class _Block:
 
 @style.styled
 def rob_by_study(studies: pd.DataFrame, *, width: Width = "double", name: str = "rob_by_study") -> Drawing:
-    """Overall risk of bias of each study, grouped by treatment class.
+    """Draw the overall risk of bias of each study, grouped by treatment class.
 
     Parameters
     ----------
     studies : DataFrame [ref, label, rob_overall, treatment_class]
-        One row a study. ``label`` is what readers see; ``ref`` is the article's reference number.
+        One row per study. ``label`` is the text that readers see; ``ref`` is the article's reference number.
 
     Raises
     ------
@@ -233,7 +233,7 @@ def rob_by_study(studies: pd.DataFrame, *, width: Width = "double", name: str = 
 
 @style.styled
 def rob_domains(judgements: pd.DataFrame, *, width: Width = "double", name: str = "rob_domains") -> Drawing:
-    """Judgement of each study in each domain, a line a study, in as many columns as the width has room for.
+    """Draw the judgement of each study in each domain, one line per study, in as many columns as fit.
 
     Parameters
     ----------
@@ -248,7 +248,7 @@ def rob_domains(judgements: pd.DataFrame, *, width: Width = "double", name: str 
     where = "rob_domains"
     studies, domains = judgements.index.astype(str), list(judgements.columns)
     if judgements.empty or studies.has_duplicates or len(set(domains)) < len(domains):
-        raise ValueError(f"{where}: expected one row or more, each study and each domain once")
+        raise ValueError(f"{where}: expected at least one row, and each study and each domain once")
     for domain in domains:
         style.check_values(judgements.assign(study=studies), domain, JUDGEMENTS, where)
     size, total_width = layout.font_size(width), layout.page_width(width)
@@ -282,7 +282,7 @@ def rob_domains(judgements: pd.DataFrame, *, width: Width = "double", name: str 
 
 
 def _judged(studies: pd.DataFrame) -> pd.DataFrame:
-    """The rows of :func:`rob_by_study`, checked; the largest treatment class first, in it the lowest risk."""
+    """Check the rows of :func:`rob_by_study` and sort them: the largest class first, within it the lowest risk."""
     where = "rob_by_study"
     data = style.table(studies, ["ref", "label", "rob_overall", "treatment_class"], where)
     data = data[["ref", "label", "rob_overall", "treatment_class"]]
@@ -304,7 +304,7 @@ def _judged(studies: pd.DataFrame) -> pd.DataFrame:
 
 
 def _draw_symbol_keys(canvas: Axes, keys: Sequence[Key], top: float, total_width: float, size: float) -> None:
-    """Symbols with what they mean, in as many lines as the width asks for."""
+    """Draw the symbols and their meanings, in as many lines as the width needs."""
     x, y = 0.0, top - 0.9 * size
     for key in keys:
         needed = 1.8 * size + layout.text_width(key.label, size) + layout.KEY_GAP
@@ -316,7 +316,7 @@ def _draw_symbol_keys(canvas: Axes, keys: Sequence[Key], top: float, total_width
 
 
 def _draw_heading(canvas: Axes, block: _Block, y: float, total_width: float, size: float, step: float) -> None:
-    """The class with its colour and number of studies, over a line."""
+    """Draw the class with its colour and number of studies, above a line."""
     colour = palette.class_colour(block.treatment_class)
     canvas.add_patch(Rectangle((1, y - 0.5 * size), 4, size, facecolor=colour, edgecolor="none"))
     layout.write(canvas, 9, y, f"{block.treatment_class} ({len(block.members)})", size, weight="bold")

@@ -1,4 +1,4 @@
-"""A drawing: figure, the data in it, and its text alternative; and how it becomes a file."""
+"""Drawings: a figure with its data and text alternative, and functions that write it to files."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ _LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """A figure together with what a reader needs to check it.
+    """A figure together with its data and text alternative.
 
     Attributes
     ----------
     name : str
-        Lower-case letters, digits, ``-`` and ``_``; prefix of every id in the SVG and stem of files.
+        Lower-case letters, digits, ``-`` and ``_``; the prefix of every id in the SVG and the stem of file names.
     figure : matplotlib.figure.Figure
     data : pandas.DataFrame
-        Exactly what is plotted, one row a mark.
+        The plotted data, one row per mark.
     alt : str
         Text alternative, computed from ``data``.
     narrow : callable, optional
-        Without arguments; draws the same, 90 mm wide, for a telephone. None where the width was asked for.
+        Takes no arguments; draws the same figure for a telephone, 90 mm wide. None if the caller chose the width.
     """
 
     name: str
@@ -58,10 +58,10 @@ class Drawing:
 
 
 def to_svg(drawing: Drawing) -> str:
-    """The drawing as an ``<svg>`` element that can stand in a page next to others.
+    """Write the drawing as an ``<svg>`` element that can share a page with others.
 
     Text stays text. Every id, and every reference to one, starts with the drawing's name, and the
-    style rules reach no further than this element. The same drawing gives the same bytes: there is
+    style rules apply only to this element. The same drawing gives the same bytes: there is
     no XML header and no date. ``role="img"`` and ``aria-label`` carry the text alternative.
     """
     buffer = io.StringIO()
@@ -117,7 +117,7 @@ def _hundredths(found: re.Match) -> str:
 
 
 def for_csv(data: pd.DataFrame) -> pd.DataFrame:
-    """The data with ten significant digits: digits beyond these differ between machines."""
+    """Round the data to ten significant digits, because further digits differ between machines."""
     return data.map(lambda value: float(f"{value:.9e}") if isinstance(value, float) else value)
 
 
@@ -128,12 +128,12 @@ def save(drawing: Drawing, folder: Path, formats: tuple[str, ...] = FORMATS, dpi
     ----------
     formats : tuple of {"svg", "pdf", "png"}
     dpi : int
-        Of the PNG, which has a white background; SVG and PDF are transparent.
+        Resolution of the PNG, which has a white background; SVG and PDF are transparent.
 
     Returns
     -------
     list of Path
-        ``<name>.<format>`` in the order asked for, then ``<name>.csv``.
+        ``<name>.<format>`` in the order of ``formats``, then ``<name>.csv``.
     """
     folder, files = Path(folder), drawing_files(drawing, formats, dpi)
     folder.mkdir(parents=True, exist_ok=True)
@@ -142,14 +142,14 @@ def save(drawing: Drawing, folder: Path, formats: tuple[str, ...] = FORMATS, dpi
 
 
 def check_formats(formats: tuple[str, ...]) -> None:
-    """ValueError that names the first format that is none."""
+    """Raise a ValueError that names the first unknown format."""
     unknown = [name for name in formats if name not in FORMATS]
     if unknown:
         raise ValueError(f"format {unknown[0]!r} is not one of {', '.join(FORMATS)}")
 
 
 def drawing_files(drawing: Drawing, formats: tuple[str, ...], dpi: int, name: str | None = None) -> dict[str, bytes]:
-    """Names and contents of the files of :func:`save`; under another name than the drawing's where one is given."""
+    """Return the names and contents of the files of :func:`save`, optionally under another name."""
     check_formats(formats)
     of = {
         "svg": lambda: (to_svg(drawing) + "\n").encode(),
@@ -162,7 +162,7 @@ def drawing_files(drawing: Drawing, formats: tuple[str, ...], dpi: int, name: st
 
 
 def _picture(drawing: Drawing, ending: str, dpi: int) -> bytes:
-    # A date or a version in the file would change its bytes with every build.
+    # A date or version in the file would change its bytes with every build.
     dateless = {"Software": None} if ending == "png" else {"CreationDate": None}
     buffer = io.BytesIO()
     with mpl.rc_context(RC), installed_typefaces(drawing.figure):
@@ -171,12 +171,12 @@ def _picture(drawing: Drawing, ending: str, dpi: int) -> bytes:
     return buffer.getvalue()
 
 
-# Of a journal's page, in millimetres; and the room above a figure for its panel letter, in points
+# Size of a journal's page, in millimetres, and the space above a figure for its panel letter, in points
 PAGE_HEIGHT, LETTER = 247.0, 14.0
 
 
 def with_letter(drawing: Drawing, letter: str) -> Drawing:
-    """The drawing with a panel letter in bold above its upper left corner; its figure grows by as much."""
+    """Add a bold panel letter above the upper left corner, enlarging the figure by its height."""
     figure = drawing.figure
     width, height = figure.get_size_inches()
     taller = height + LETTER / 72
@@ -189,7 +189,7 @@ def with_letter(drawing: Drawing, letter: str) -> Drawing:
 
 
 def page_high(drawing: Drawing) -> Drawing:
-    """A drawing that is too high for a page, scaled down to one in both directions; others as they are."""
+    """Scale a drawing that is too high for a page down to fit; return others unchanged."""
     width, height = drawing.figure.get_size_inches()
     share = (PAGE_HEIGHT / 25.4 - LETTER / 72) / height
     if share >= 1:

@@ -1,4 +1,4 @@
-"""How the engine's time grows with the network."""
+"""The engine's computing time by size of network."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ MARKERS = "osD^vPX"
 
 @style.styled
 def time_growth(growth: pd.DataFrame, *, width: Width = "double", name: str = "time_growth") -> Drawing:
-    """Time of a fit by the number of studies, a line for each number of treatments, on logarithmic axes.
+    """Draw the time of a fit by the number of studies, one line per number of treatments, on logarithmic axes.
 
     Parameters
     ----------
     growth : DataFrame [treatments, studies, times_smallest]
-        Time of each fit over that of the smallest network. Each number of treatments, at most seven, has the same two
-        or more numbers of studies.
+        Time of each fit divided by that of the smallest network. At most seven numbers of treatments, each with the
+        same two or more numbers of studies.
 
     Returns
     -------

@@ -18,7 +18,7 @@ SIDES = ("main", "excluded", "added")
 
 
 def _count(box: pd.Series) -> str:
-    """``n = 708``; says where a count is not printed, or not printed but implied by others."""
+    """Write ``n = 708``, with a remark if the count is not printed or is implied by others."""
     if pd.isna(box["n"]):
         return "n not printed"
     return f"n = {int(box['n'])}" + ("" if box["tier"] == "printed" else f", {box['tier']}")
@@ -26,7 +26,7 @@ def _count(box: pd.Series) -> str:
 
 @dataclass(frozen=True)
 class _Sheet:
-    """Columns of a diagram, in points from the left: stages, main boxes, side boxes."""
+    """The columns of a diagram, in points from the left: stages, main boxes, side boxes."""
 
     size: float
     total: float
@@ -92,15 +92,15 @@ class _Arrow:
 
 @style.styled
 def prisma_flow(prisma: pd.DataFrame, *, width: Width = "double", name: str = "prisma_flow") -> Drawing:
-    """Flow of records, from the search to the synthesis.
+    """Draw the flow of records, from the search to the synthesis.
 
     Parameters
     ----------
     prisma : DataFrame [stage, box, label, n, side, order]
         ``stage`` is one of :data:`STAGES`, in that order as ``order`` grows. ``side`` is "main" for
-        a box of the column; "excluded" for records that leave the main box before it; "added" for
-        records that join the main box after it. ``n`` may be missing: the box then says so.
-        Optional column ``tier``; a count of another tier than "printed" carries its name.
+        a box of the main column; "excluded" for records that leave the main box before it; "added" for
+        records that join the main box after it. ``n`` may be missing, which the box then states.
+        Optional column ``tier``; counts of tiers other than "printed" show its name.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def prisma_flow(prisma: pd.DataFrame, *, width: Width = "double", name: str = "p
 
 
 def _checked(prisma: pd.DataFrame) -> pd.DataFrame:
-    """The boxes in their order."""
+    """Check the boxes and sort them by ``order``."""
     where = "prisma_flow"
     boxes = style.table(prisma, ["box", "stage", "label", "n", "side", "order"], where)
     if "tier" not in boxes.columns:
@@ -148,7 +148,7 @@ def _checked(prisma: pd.DataFrame) -> pd.DataFrame:
 
 
 def _levels(boxes: pd.DataFrame) -> list[tuple[pd.Series, list[pd.Series]]]:
-    """Main boxes from top to bottom, each with the side boxes at its height."""
+    """List the main boxes from top to bottom, each with the side boxes at its height."""
     levels: list[tuple[pd.Series, list[pd.Series]]] = []
     waiting: list[pd.Series] = []
     for _, box in boxes.iterrows():
@@ -174,7 +174,7 @@ def _level(main: pd.Series, sides: Sequence[pd.Series], sheet: _Sheet) -> _Level
 
 
 def _with_room_for_stages(levels: list[_Level], sheet: _Sheet) -> list[_Level]:
-    """Heighten the boxes of a stage whose name, written upwards, would not fit beside them."""
+    """Make the boxes of a stage higher if its name, written upwards, would not fit beside them."""
     added = {}
     for stage in {level.main["stage"] for level in levels}:
         members = [level for level in levels if level.main["stage"] == stage]
@@ -187,7 +187,7 @@ def _with_room_for_stages(levels: list[_Level], sheet: _Sheet) -> list[_Level]:
 
 
 def _shapes(levels: Sequence[_Level], sheet: _Sheet, top: float) -> list[_Box | _Arrow]:
-    """Boxes and arrows of all levels, downwards from ``top``."""
+    """Place boxes and arrows of all levels, downwards from ``top``."""
     (main_left, main_width), (side_left, side_width) = sheet.main, sheet.side
     middle = main_left + main_width / 2
     shapes: list[_Box | _Arrow] = []
@@ -209,7 +209,7 @@ def _shapes(levels: Sequence[_Level], sheet: _Sheet, top: float) -> list[_Box | 
 
 
 def _stages(levels: Sequence[_Level], sheet: _Sheet, top: float) -> dict[str, tuple[float, float]]:
-    """Upper and lower end of each stage, downwards from ``top``."""
+    """Compute the upper and lower end of each stage, downwards from ``top``."""
     spans: dict[str, tuple[float, float]] = {}
     for level in levels:
         bottom = top - level.height
@@ -232,7 +232,7 @@ def _draw_arrow(canvas: Axes, arrow: _Arrow) -> None:
 
 
 def _draw_stage(canvas: Axes, stage: str, upper: float, lower: float, sheet: _Sheet) -> None:
-    """A box at the left edge with the stage's name, written upwards."""
+    """Draw a box at the left edge with the stage's name, written upwards."""
     outline = {"facecolor": "none", "edgecolor": GRID, "linewidth": 1.0}
     canvas.add_patch(Rectangle((1, lower), sheet.strip - 1, upper - lower, **outline))
     place = (0.5 * sheet.strip + 0.5, (upper + lower) / 2)

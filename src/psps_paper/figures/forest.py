@@ -27,14 +27,14 @@ from psps_paper.figures.layout import Key
 from psps_paper.figures.style import INK, MUTED, Width
 from psps_paper.formatting import estimate, interval, number, ratio_number
 
-# What says how much the studies of a pooled ratio differ
+# Statistics of the heterogeneity of a pooled ratio
 SPREAD = ("tau2", "i2", "q", "df_q", "p_q")
 PREDICTION = ["predict_lower", "predict_upper"]
 
 
 @dataclass(frozen=True)
 class _Row:
-    """What one row says: its label, wrapped, its estimate, and its prediction interval, "" where there is none."""
+    """The texts of one row: its wrapped label, its estimate, and its prediction interval, or "" if there is none."""
 
     label: str
     estimate: str
@@ -54,7 +54,7 @@ def forest_network(
     width: Width = "double",
     name: str = "forest_network",
 ) -> Drawing:
-    """Contrasts of a network with confidence and, where given, prediction intervals.
+    """Draw contrasts of a network with confidence intervals and, if given, prediction intervals.
 
     Parameters
     ----------
@@ -63,19 +63,19 @@ def forest_network(
         allowed). ``te`` is ``first`` minus ``second``, in ``unit``. The colour is the class's,
         the marker the tier's: solid for printed values, hollow for implied ones.
     desirable : {"lower", "higher"}
-        Whether a lower or a higher ``te`` is good for ``first``.
+        Whether a lower or a higher ``te`` is better for ``first``.
     first, second : str
         Names for the two ends of the axis.
     ratio : bool
-        ``te`` and the limits are logarithms of a ratio, which ``unit`` names: the ratio is shown, on a logarithmic
-        axis.
+        Whether ``te`` and the limits are logarithms of a ratio, which ``unit`` names; the figure then shows the ratio,
+        on a logarithmic axis.
     level : float
-        Of both intervals.
+        Level of both intervals.
 
     Raises
     ------
     ValueError
-        Naming row, column and value: unknown tier or class, a limit out of order, no number.
+        Naming row, column and value: an unknown tier or class, a limit out of order, a value that is not a number.
     """
     data = _contrasts(rows)
     sides = favours_labels(first, second, desirable)
@@ -124,18 +124,18 @@ def forest_network(
 
 
 def _contrasts(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of :func:`forest_network`, checked."""
+    """Check and return the rows of :func:`forest_network`."""
     where = "forest_network"
     columns = ["label", "te", "lower", "upper", "tier", "treatment_class"]
     predicted = [c for c in PREDICTION if c in rows.columns]
     if len(predicted) == 1:
-        raise ValueError(f"{where}: column {predicted[0]!r} comes without its other limit")
+        raise ValueError(f"{where}: column {predicted[0]!r} is given without the other limit")
     data = style.table(rows, columns, where)[columns[:4] + predicted + columns[4:]]
     style.check_numbers(data, ["te", "lower", "upper"], where)
     style.check_numbers(data, predicted, where, missing_allowed=True)
     style.check_order(data, ["lower", "te", "upper"], where)
     style.check_values(data, "tier", style.TIER_MARKERS, where)
-    # Where treatments are classes themselves, they may be another review's
+    # If treatments are their own classes, they may belong to another review
     if (data["label"] != data["treatment_class"]).any():
         style.check_values(data, "treatment_class", palette.CLASS_COLOURS, where)
     return data
@@ -170,7 +170,7 @@ def _contrast_frame(page: Page, rows: Sequence[_Row], heading: str) -> Frame:
 def _draw_contrast(
     canvas: Axes, axes: Axes, frame: Frame, row: _Row, contrast, colour: str, place: tuple[float, float]
 ) -> None:
-    """One contrast in a row whose upper edge and height are given."""
+    """Draw one contrast in a row with this upper edge and height."""
     (top, height), page, size = place, frame.page, frame.page.size
     if page.wide:
         y = top - height / 2
@@ -191,7 +191,7 @@ def _draw_contrast(
 
 @dataclass(frozen=True)
 class _Columns:
-    """Right-aligned columns between labels and plot: headings, one tuple of cells a row, and widths in points."""
+    """Right-aligned columns between labels and plot: headings, one tuple of cells per row, and widths in points."""
 
     headings: tuple[str, ...]
     cells: list[tuple[str, ...]]
@@ -211,23 +211,23 @@ def forest_responders(
     width: Width = "double",
     name: str = "forest_responders",
 ) -> Drawing:
-    """Responders in two arms as a ratio, on a logarithmic axis.
+    """Draw responders in two arms as ratios, on a logarithmic axis.
 
     Parameters
     ----------
     rows : DataFrame [label, events1, n1, events2, n2, estimate, lower, upper]
         Arm 1 is ``first``, arm 2 ``second``; ``estimate`` is a ratio of arm 1 to arm 2. Optional column ``weight``:
-        the study's share in the pooled ratio, a fraction.
+        the study's weight in the pooled ratio, a fraction.
     desirable : {"lower", "higher"}
-        Whether a lower or a higher ratio is good for ``first``.
+        Whether a lower or a higher ratio is better for ``first``.
     measure : str
         Name of the ratio.
     pooled : mapping, optional
         ``estimate``, ``lower``, ``upper`` on the ratio scale; optionally ``predict_lower`` and
         ``predict_upper``. Drawn as a diamond with a line for the prediction interval. Optionally ``tau2``, ``i2``,
-        ``q``, ``df_q`` and ``p_q``, all five: heterogeneity, in a line of its own.
+        ``q``, ``df_q`` and ``p_q``, all five: heterogeneity, on a separate line.
     level : float
-        Of the intervals.
+        Level of the intervals.
 
     Raises
     ------
@@ -276,7 +276,7 @@ def forest_responders(
 
 
 def _responders(rows: pd.DataFrame, pooled: Mapping[str, float] | None) -> pd.DataFrame:
-    """The rows of :func:`forest_responders`, checked, and the pooled one below them."""
+    """Check the rows of :func:`forest_responders` and add the pooled row below them."""
     where = "forest_responders"
     ratios = ["estimate", "lower", "upper"]
     weighted = ["weight"] if "weight" in rows.columns else []
@@ -310,7 +310,7 @@ def _responder_columns(data: pd.DataFrame, page: Page, first: str, second: str) 
 
 
 def _responder_cells(row, *, weighted: bool) -> tuple[str, ...]:
-    """Events of both arms, and the weight where there are weights; nothing for the pooled row."""
+    """Write the events of both arms and, if there are weights, the weight; empty for the pooled row."""
     if row.pooled:
         return ("",) * (2 + weighted)
     cells = (f"{row.events1:g}/{row.n1:g}", f"{row.events2:g}/{row.n2:g}")
@@ -320,7 +320,7 @@ def _responder_cells(row, *, weighted: bool) -> tuple[str, ...]:
 def _responder_frame(
     data: pd.DataFrame, page: Page, columns: _Columns, heading: str
 ) -> tuple[list[_Row], Frame, list[float]]:
-    """What each row says, where the panel lies, and the right edges of the columns."""
+    """Return the texts of the rows, the frame of the panel, and the right edges of the columns."""
     size, total, across = page.size, page.total, sum(columns.widths)
     estimates = [estimate(row.estimate, row.lower, row.upper) for row in data.itertuples()]
     predicted = "predict_lower" in data.columns
@@ -359,7 +359,7 @@ def _write_responders(
     pooled: bool,
     place: tuple[float, float],
 ) -> float:
-    """Label and cells of a row whose upper edge and height are given; returns the height of its estimate."""
+    """Write label and cells of a row with this upper edge and height; return the height of its estimate."""
     (top, height), page, size = place, frame.page, frame.page.size
     beside = 2 if row.prediction else 1
     if page.wide:
@@ -381,7 +381,7 @@ def _draw_study(canvas: Axes, axes: Axes, frame: Frame, row: _Row, study, y: flo
 
 
 def _draw_pooled(canvas: Axes, axes: Axes, frame: Frame, row: _Row, pooled, y: float) -> None:
-    """A diamond, with a line for the prediction interval."""
+    """Draw a diamond, with a line for the prediction interval."""
     size, line = frame.page.size, frame.page.line
     if row.prediction:
         prediction_line(axes, pooled.predict_lower, pooled.predict_upper, y)

@@ -1,4 +1,4 @@
-"""What all forest plots share: where their parts lie on the page, the axis, the null line and what its sides favour."""
+"""Shared parts of all forest plots: the layout of the page, the axis, the null line and its labels."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from psps_paper.formatting import number, p_value
 
 
 def favours_labels(first: str, second: str, desirable: str) -> tuple[str, str]:
-    """What the left and the right side of the null line favour.
+    """Label the left and the right side of the null line by the treatment that they favour.
 
-    ``desirable`` says whether a lower or a higher value is good for ``first``.
+    ``desirable`` states whether a lower or a higher value is better for ``first``.
     """
     ends = (f"favours {second}", f"favours {first}")
     return ends if style.favours_first(desirable) == "positive" else ends[::-1]
@@ -26,7 +26,7 @@ def favours_labels(first: str, second: str, desirable: str) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class Page:
-    """A page as wide as asked for, and what the sides of the null line favour, wrapped to it."""
+    """A page of a given width, with the labels of both sides of the null line wrapped to it."""
 
     width: Width
     sides: tuple[str, str]
@@ -58,19 +58,19 @@ class Page:
 
     @property
     def axis_height(self) -> float:
-        """Room under the panel for ticks, the name of the axis, and what its sides favour."""
+        """Space below the panel for ticks, the name of the axis, and the labels of both sides."""
         lines = max(map(layout.line_count, self.sides)) if self.wide else 2
         return 3.3 * self.size + (1.9 * self.size + lines * self.line)
 
     def row_height(self, label: str, beside: int, padding: float) -> float:
-        """Height of a row with ``beside`` lines of numbers next to its label, or below it on a narrow page."""
+        """Compute the height of a row with ``beside`` lines of numbers, next to its label or, if narrow, below it."""
         lines, numbers = layout.line_count(label) * self.line, beside * self.line
         return (max(lines, numbers) if self.wide else lines + numbers) + padding * self.size
 
 
 @dataclass(frozen=True)
 class Frame:
-    """Where the panel lies: ``left`` of it labels, ``bottom`` below it the axis, in points; and the rows' heights."""
+    """The position of the panel: space for labels (``left``) and axis (``bottom``), in points; and heights of rows."""
 
     page: Page
     left: float
@@ -88,11 +88,11 @@ class Frame:
 
     @property
     def right(self) -> float:
-        """Where numbers end."""
+        """Right edge of the numbers."""
         return self.page.total - 1
 
     def tops(self) -> list[float]:
-        """Upper edge of each row."""
+        """Return the upper edge of each row."""
         found, top = [], self.top
         for height in self.heights:
             found.append(top)
@@ -100,7 +100,7 @@ class Frame:
         return found
 
     def bands(self, labels: Sequence[str]) -> list[tuple[float, float]]:
-        """Where the null line is drawn: all along, or on a narrow page below the label of each row."""
+        """Return where to draw the null line: over the full height or, if narrow, below the label of each row."""
         if self.page.wide:
             return [(self.bottom, self.top)]
         line, gap = self.page.line, 0.5 * self.page.size
@@ -110,7 +110,7 @@ class Frame:
         ]
 
     def span(self, values: Iterable[float]) -> tuple[float, float]:
-        """Limits of the axis around values and 0, with room for what both sides of the null line favour."""
+        """Compute axis limits around values and 0, with room for the labels of both sides of the null line."""
         low, high = style.nice_limits([*values, 0.0])
         if not self.page.wide:
             return low, high
@@ -118,11 +118,11 @@ class Frame:
         return _room_for_labels(low, high, half + 8, self.left, self.page.total - self.left, self.across)
 
     def height(self, above: float) -> float:
-        """Height of a page with ``above`` points over the panel."""
+        """Return the height of a page with ``above`` points over the panel."""
         return above + self.body + self.bottom + 2
 
     def open(self, above: float) -> tuple[Figure, Axes, Axes]:
-        """The figure, a canvas of all of it and the panel, with ``above`` points over the panel."""
+        """Create the figure, a canvas that covers it, and the panel, with ``above`` points over the panel."""
         figure, canvas = layout.page(self.page.width, self.height(above))
         axes = layout.panel(figure, self.left, self.bottom, self.across, self.body, self.page.size)
         axes.set(ylim=(self.bottom, self.top), yticks=[])
@@ -130,7 +130,7 @@ class Frame:
         return figure, canvas, axes
 
     def close(self, canvas: Axes, axes: Axes, name: str, null: float) -> None:
-        """Write the name of the axis and what each side of ``null`` favours."""
+        """Write the name of the axis and the labels of both sides of ``null``."""
         size = self.page.size
         half = layout.text_width(name, size) / 2 + 1
         middle = min(max(self.left + self.across / 2, half), self.page.total - half)
@@ -139,12 +139,12 @@ class Frame:
 
 
 def number_axis(axes: Axes, page: Page) -> None:
-    """Ticks at round numbers, as many as the page has room for."""
+    """Set ticks at round numbers, as many as fit on the page."""
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6 if page.wide else 4))
 
 
 def ratio_axis(axes: Axes, page: Page, span: tuple[float, float], place: Callable[[float], float]) -> None:
-    """Ticks at round ratios between exp(low) and exp(high), ``place`` being where the axis has a ratio."""
+    """Set ticks at round ratios between exp(low) and exp(high); ``place`` gives the position of a ratio."""
     ticks = _ratio_ticks(*span, 6 if page.wide else 4)
     axes.xaxis.set_major_locator(FixedLocator([place(tick) for tick in ticks]))
     axes.xaxis.set_minor_locator(NullLocator())
@@ -152,31 +152,31 @@ def ratio_axis(axes: Axes, page: Page, span: tuple[float, float], place: Callabl
 
 
 def prediction_line(axes: Axes, lower: float, upper: float, y: float) -> None:
-    """A thin line with end ticks, wider than the confidence interval that lies on it."""
+    """Draw a thin line with end ticks, wider than the confidence interval on top of it."""
     axes.plot([lower, upper], [y, y], color=MUTED, linewidth=1.2, marker="|", markersize=7, zorder=2)
 
 
 def null_line(axes: Axes, null: float, bands: list[tuple[float, float]]) -> None:
-    """The null line, left out where labels stand above the rows."""
+    """Draw the null line, interrupted where labels are above the rows."""
     for low, high in bands:
         axes.plot([null, null], [low, high], color=INK, linewidth=0.9, zorder=1)
 
 
 def heterogeneity_line(tau2: float, i2: float, q: float, df_q: float, p_q: float) -> str:
-    """Heterogeneity in one line; where there are no degrees of freedom, only that."""
+    """Describe heterogeneity in one line, or state that there are no degrees of freedom."""
     if not df_q > 0:
         return "Heterogeneity cannot be estimated from one study."
     return f"tau² {number(tau2, 3)}, I² {number(100 * i2, 0)} %, Q = {number(q)}, df {df_q:g}, {p_text(p_q)}"
 
 
 def p_text(p: float) -> str:
-    """A p-value with its sign of equality; nothing for one that does not exist."""
+    """Write a p-value with its relation; empty if there is none."""
     shown = "" if np.isnan(p) else p_value(p)
     return shown if not shown else f"p {shown}" if shown[0] in "<>" else f"p = {shown}"
 
 
 def _write_favours(canvas: Axes, axes: Axes, frame: Frame, null: float, y: float) -> None:
-    """What each side of the null line favours: beside arrows that leave it, or on two lines."""
+    """Write the labels of both sides of the null line, beside arrows away from it or on two lines."""
     left, width, size, sides = frame.left, frame.across, frame.page.size, frame.page.sides
     if not frame.page.wide:
         y -= 0.6 * size
@@ -196,10 +196,10 @@ def _write_favours(canvas: Axes, axes: Axes, frame: Frame, null: float, y: float
 def _room_for_labels(
     low: float, high: float, needed: float, before: float, after: float, width: float
 ) -> tuple[float, float]:
-    """Widen the limits until the null line has ``needed`` points to either end of the page.
+    """Widen the limits until the null line is ``needed`` points from either end of the page.
 
-    ``before`` points lie left of the axes, ``after`` points from the axes' left edge to the page's
-    right edge; ``width`` is the axes' own.
+    ``before`` is the space left of the axes, ``after`` the distance from the axes' left edge to the page's
+    right edge, and ``width`` the width of the axes, in points.
     """
     needed = min(needed, 0.48 * (before + after))
     null = -low / (high - low) * width
@@ -213,7 +213,7 @@ def _room_for_labels(
 
 
 def _ratio_ticks(low: float, high: float, most: int) -> list[float]:
-    """Round numbers inside exp(low) to exp(high), no more than ``most``, always with 1."""
+    """Choose round numbers between exp(low) and exp(high), at most ``most``, always including 1."""
     for steps in ((1, 2, 5), (1, 3), (1,)):
         ticks = [m * 10.0**e for e in range(-6, 7) for m in steps if low <= np.log(m * 10.0**e) <= high]
         if len(ticks) <= most:

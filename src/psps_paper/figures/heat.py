@@ -1,4 +1,4 @@
-"""Heat maps: where the inconsistency of a network sits, and what each direct comparison contributes."""
+"""Heat maps: the inconsistency of a network by design, and the contributions of direct comparisons."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FROM_ZERO = LinearSegmentedColormap.from_list("from_zero", [palette.NEUTRAL, pal
 
 @dataclass(frozen=True)
 class _Scale:
-    """Colours from ``low`` to ``high``, and how a number is written in its cell."""
+    """Colours from ``low`` to ``high``, and the format of the number in a cell."""
 
     colours: Colormap
     low: float
@@ -40,12 +40,12 @@ class _Scale:
 
 @style.styled
 def net_heat_map(heat: pd.DataFrame, *, width: Width = "double", name: str = "net_heat_map") -> Drawing:
-    """Draw the net heat of :func:`psps_paper.network.net_heat`, the designs with most inconsistency first.
+    """Draw the result of :func:`psps_paper.network.net_heat`, the designs with most inconsistency first.
 
     Parameters
     ----------
     heat : DataFrame [design x detached design]
-        How much less a row's design contributes to Q between designs once the column's design is detached. At most 60
+        Decrease in the row's contribution to Q between designs when the column's design is detached. At most 60
         designs.
 
     Returns
@@ -56,7 +56,7 @@ def net_heat_map(heat: pd.DataFrame, *, width: Width = "double", name: str = "ne
     Raises
     ------
     ValueError
-        Where rows and columns are not the same two or more designs, or a value is not a finite number.
+        If rows and columns are not the same two or more designs, or a value is not a finite number.
 
     Source: Krahn, Binder & König 2013.
     """
@@ -103,14 +103,14 @@ def contribution_heat(
     width: Width = "double",
     name: str = "contribution_heat",
 ) -> Drawing:
-    """Draw what each direct comparison contributes to network estimates, in percent.
+    """Draw the contribution of each direct comparison to network estimates, in percent.
 
     Parameters
     ----------
     contributions : DataFrame [comparison x direct comparison]
         Rows of :func:`psps_paper.network.contribution_matrix`, at most 60: proportions that sum to 1 in a row.
     direct : sequence of str, optional
-        Direct comparisons to draw, for a network with more than a page has room for; all of them by default.
+        Direct comparisons to draw, if the network has too many for a page; default: all.
 
     Returns
     -------
@@ -120,7 +120,7 @@ def contribution_heat(
     Raises
     ------
     ValueError
-        Where a row does not sum to 1, a value is not a finite number of 0 or more, or there are more than 60 rows.
+        If a row does not sum to 1, a value is not a finite number of at least 0, or there are more than 60 rows.
 
     Source: Papakonstantinou et al. 2018.
     """
@@ -161,7 +161,7 @@ def contribution_heat(
 
 
 def _checked(frame: pd.DataFrame, where: str, at_least: float = -np.inf) -> np.ndarray:
-    """Finite numbers of a table that a page has room for."""
+    """Check that a table holds finite numbers and fits on a page."""
     if frame.empty or len(frame) > MOST_COLUMNS:
         raise ValueError(f"{where}: {len(frame)} rows; expected 1 to {MOST_COLUMNS}")
     style.check_numbers(frame.reset_index(), list(frame.columns), where, at_least=at_least)
@@ -171,8 +171,8 @@ def _checked(frame: pd.DataFrame, where: str, at_least: float = -np.inf) -> np.n
 def _heat(
     values: np.ndarray, names: Sequence[str], scale: _Scale, keys: Sequence[layout.Key], note: str, width: Width
 ) -> Figure:
-    """Figure of a heat map with names beside its rows and numbers above its columns."""
-    import seaborn  # It imports pyplot, which drawings by themselves do without.
+    """Draw a heat map with names beside its rows and numbers above its columns."""
+    import seaborn  # it imports pyplot, which other drawings do not need
 
     size, total, small = layout.font_size(width), layout.page_width(width), SMALL_FONT_SIZE[width]
     n_rows, n_columns = values.shape
@@ -219,13 +219,13 @@ def _heat(
 
 
 def _row_name(name: str, room: float, size: float) -> str:
-    """The name of a comparison or design, in lines; a long one may also break after a treatment."""
+    """Wrap the name of a comparison or design; a long one may also break after a treatment."""
     whole = layout.wrap(name, room, size)
     return whole if layout.block_width(whole, size) <= room else layout.wrap(name.replace(":", ": "), room, size)
 
 
 def _number_columns(canvas: Axes, left: float, across: float, n: int, y: float, size: float) -> None:
-    """Numbers above as many columns as have room for one."""
+    """Write numbers above the columns, or above as many as have room."""
     step = next(k for k in itertools.count(1) if k * across > 2.2 * size)
     for k in range(step, n + 1, step):
         layout.write(canvas, left + (k - 0.5) * across, y, str(k), size, ha="center")

@@ -1,4 +1,4 @@
-"""Printed values against intervals, and the funnel plot."""
+"""Printed values compared with implied intervals, and the funnel plot."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ def interval_strip(
     width: Width = "double",
     name: str = "interval_strip",
 ) -> Drawing:
-    """Each printed value, with its rounding, against the interval that other printed numbers imply for it.
+    """Draw each printed value, with its rounding, against the interval that other printed numbers imply for it.
 
     Parameters
     ----------
     intervals : DataFrame [label, low, high, printed, decimals]
-        ``decimals`` of the printed value; both may be missing. All rows share one ``unit``.
+        ``decimals`` is that of the printed value; both may be missing. All rows have the same ``unit``.
     digits : int
-        Decimals of the numbers at the right; the printed value keeps its own.
+        Decimals of the numbers on the right; printed values keep their own.
 
     Returns
     -------
     Drawing
-        Data [label, low, high, printed, printed_low, printed_high, meets]: all values that print as ``printed`` lie
-        from ``printed_low`` to ``printed_high``; ``meets`` says whether these and the implied ones have any in common.
+        Data [label, low, high, printed, printed_low, printed_high, meets]: the values that print as ``printed`` range
+        from ``printed_low`` to ``printed_high``; ``meets`` states whether this range overlaps the implied interval.
 
     Notes
     -----
-    Only a printed value whose rounding interval does not meet the implied one is outside: drawn as a cross and named in
-    the text alternative.
+    A printed value counts as outside only if its rounding interval does not overlap the implied one; it is drawn as a
+    cross and named in the text alternative.
     """
     data = _against_printed(intervals)
     numbers = [
@@ -77,7 +77,7 @@ def interval_strip(
 
 
 def _against_printed(intervals: pd.DataFrame) -> pd.DataFrame:
-    """The data of :func:`interval_strip`, from rows that are checked."""
+    """Check the rows of :func:`interval_strip` and compute its data."""
     where = "interval_strip"
     data = style.table(intervals, ["label", "low", "high", "printed", "decimals"], where)
     style.check_numbers(data, ["low", "high"], where)
@@ -87,14 +87,14 @@ def _against_printed(intervals: pd.DataFrame) -> pd.DataFrame:
     style.check_numbers(data[given], ["decimals"], where)
     half = data["decimals"].map(half_unit, na_action="ignore").astype(float)
     data = data.assign(printed_low=data["printed"] - half, printed_high=data["printed"] + half)
-    # The slack only absorbs binary representation, as in formatting.rounds_to
+    # The tolerance absorbs errors of binary representation, as in formatting.rounds_to
     meets = (data["printed_low"] <= data["high"] + 1e-6 * half) & (data["printed_high"] >= data["low"] - 1e-6 * half)
     data["meets"] = meets.astype(object).where(given, None)
     return data[["label", "low", "high", "printed", "printed_low", "printed_high", "meets"]]
 
 
 def _printed_and_implied(row, decimals: float, digits: int) -> str:
-    """The printed value over the interval that is implied, or that alone."""
+    """Write the printed value above the implied interval, or the interval alone."""
     implied = f"implied {interval(row.low, row.high, digits)}"
     if pd.isna(row.printed):
         return implied
@@ -102,9 +102,9 @@ def _printed_and_implied(row, decimals: float, digits: int) -> str:
 
 
 def _draw_interval(axes: Axes, row, y: float) -> None:
-    """The implied interval as a bar with ticks at its ends, and on it the printed value with its rounding."""
+    """Draw the implied interval as a bar with ticks at its ends, and on it the printed value with its rounding."""
     axes.plot([row.low, row.high], [y, y], color=GRID, linewidth=11, zorder=2, solid_capstyle="butt")
-    # Limits of their own, so that an interval narrower than a marker is still seen.
+    # Separate ticks, so that an interval narrower than a marker is still visible.
     ticks = {"marker": "|", "markersize": 13, "markeredgewidth": 1.6, "linestyle": "none"}
     axes.plot([row.low, row.high], [y, y], color=MUTED, zorder=3, **ticks)
     if pd.notna(row.printed):
@@ -122,15 +122,15 @@ def funnel(
     width: Width = "double",
     name: str = "funnel",
 ) -> Drawing:
-    """Comparison-adjusted funnel plot.
+    """Draw a comparison-adjusted funnel plot.
 
     Parameters
     ----------
     points : DataFrame [te, se, comparison]
-        One row an estimate. Optional column ``summary``: the pooled effect of its comparison;
-        without it the inverse-variance (common-effect) mean of the comparison is taken.
+        One row per estimate. Optional column ``summary``: the pooled effect of its comparison;
+        by default the inverse-variance (common-effect) mean of the comparison.
     tier : {"printed", "recomputed", "implied", "re-extracted", "simulated"}
-        Where the estimates come from; the word stands in the figure.
+        Origin of the estimates; the figure shows the word.
 
     Returns
     -------
@@ -179,7 +179,7 @@ def funnel(
 
 
 def _adjusted(points: pd.DataFrame, tier: str) -> pd.DataFrame:
-    """The data of :func:`funnel`, from rows that are checked."""
+    """Check the points of :func:`funnel` and compute its data."""
     where = "funnel"
     if tier not in style.TIER_MARKERS:
         raise ValueError(f"{where}: tier={tier!r} is not one of {', '.join(style.TIER_MARKERS)}")
@@ -190,7 +190,7 @@ def _adjusted(points: pd.DataFrame, tier: str) -> pd.DataFrame:
     style.check_numbers(data, ["se"], where, above=0)
     n_comparisons = len(data["comparison"].unique())
     if n_comparisons > len(FUNNEL_MARKERS):
-        raise ValueError(f"{where}: {n_comparisons} comparisons, at most {len(FUNNEL_MARKERS)}")
+        raise ValueError(f"{where}: {n_comparisons} comparisons; expected at most {len(FUNNEL_MARKERS)}")
     if not given:
         weight = 1 / data["se"].astype(float) ** 2
         sums = (weight * data["te"]).groupby(data["comparison"]).sum()
@@ -200,7 +200,7 @@ def _adjusted(points: pd.DataFrame, tier: str) -> pd.DataFrame:
 
 
 def _draw_chance(axes: Axes, data: pd.DataFrame) -> None:
-    """Limits around all points, the centre, and the dashed lines between which chance alone keeps 95% of them."""
+    """Set limits around all points; draw the centre, and dashed lines that contain 95% of points under chance alone."""
     deepest = 1.08 * data["se"].max()
     reach = 1.06 * max(QUANTILE * deepest, data["adjusted"].abs().max())
     axes.set(xlim=(-reach, reach), ylim=(deepest, 0))

@@ -38,7 +38,7 @@ def _characters(weight: str) -> frozenset[int]:
 
 
 def foreign(text: str, weight: str = "normal") -> str:
-    """The characters missing from the figures' own typeface, each once.
+    """Return the characters missing from the figures' own typeface, each once.
 
     It has Latin, Greek, Cyrillic, Arabic, Hebrew and others.
     """
@@ -47,21 +47,21 @@ def foreign(text: str, weight: str = "normal") -> str:
 
 @functools.cache
 def families(characters: str, entries: tuple[FontEntry, ...]) -> tuple[list[str], str]:
-    """Choose, for characters missing from the figures' own typeface, the typefaces that together have most of
-    them.
+    """Choose the typefaces that together have most of the characters missing from the figures' own typeface.
 
     Parameters
     ----------
     characters : str
     entries : tuple of matplotlib.font_manager.FontEntry
-        The typefaces that there are. Of one name, the file that is nearest to the normal weight counts.
+        The available typefaces. Of several files with one name, the one nearest to the normal weight is used.
 
     Returns
     -------
     list of str
-        The figures' own typeface first, then each that has most of what is still missing; ties by name.
+        The figures' own typeface first, then repeatedly the one with most of the characters still missing; ties by
+        name.
     str
-        The characters that none has.
+        The characters that no typeface has.
     """
     files: dict[str, FontEntry] = {}
     for entry in sorted(entries, key=lambda entry: abs(weight_dict.get(entry.weight, entry.weight) - 400)):
@@ -69,9 +69,9 @@ def families(characters: str, entries: tuple[FontEntry, ...]) -> tuple[list[str]
             files.setdefault(entry.name, entry)
     missing, found, chosen = set(map(ord, characters)), {}, [FONT]
     for name in sorted(files.keys() - {FONT}):
-        with contextlib.suppress(RuntimeError, OSError):  # a font that cannot be opened is none
+        with contextlib.suppress(RuntimeError, OSError):  # skip fonts that cannot be opened
             glyphs = get_font(FontPath(files[name].fname, files[name].index)).get_charmap()
-            # A placeholder, as matplotlib brings one, claims all of Unicode but draws one box for a whole script
+            # A placeholder font such as matplotlib's claims all of Unicode but draws the same box for a whole script
             if len(set(glyphs.values())) > len(glyphs) / 10:
                 found[name] = missing & glyphs.keys()
     while (
@@ -85,22 +85,21 @@ def families(characters: str, entries: tuple[FontEntry, ...]) -> tuple[list[str]
 
 
 def find_new_typefaces() -> None:
-    """Let Matplotlib know typefaces that were installed after it made its list of them."""
+    """Make matplotlib find typefaces installed after it built its font list."""
     if "MPL_IGNORE_SYSTEM_FONTS" in os.environ:
         return
     known = {entry.fname for entry in fontManager.ttflist}
     for path in sorted(set(findSystemFonts()) - known):
-        with contextlib.suppress(RuntimeError, OSError, ValueError):  # a font that cannot be read is none
+        with contextlib.suppress(RuntimeError, OSError, ValueError):  # skip fonts that cannot be read
             fontManager.addfont(path)
 
 
 @contextlib.contextmanager
 def browser_finds_typefaces() -> Iterator[None]:
-    """Silence matplotlib's warning of characters missing from the figures' typeface, and no other, while a file is
-    written.
+    """Silence only matplotlib's warning of characters missing from the figures' typeface while a file is written.
 
-    An SVG keeps its text as text, for which the reader's browser finds a typeface: its bytes depend on no installed
-    one.
+    An SVG keeps its text as text, for which the reader's browser finds a typeface, so its bytes do not depend on
+    installed typefaces.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .*missing from", category=UserWarning)
@@ -109,22 +108,22 @@ def browser_finds_typefaces() -> Iterator[None]:
 
 @contextlib.contextmanager
 def installed_typefaces(figure: Figure) -> Iterator[None]:
-    """Let texts use installed typefaces for characters missing from the figures' own, while a PDF or a PNG is written.
+    """Use installed typefaces for characters missing from the figures' own while a PDF or PNG is written.
 
-    Characters that no typeface has become boxes, and one warning says so.
+    Characters that no typeface has become boxes, with a single warning.
     """
     missing = {text: foreign(text.get_text(), text.get_fontweight()) for text in figure.findobj(Text)}
     before = {text: text.get_fontfamily() for text in missing if missing[text]}
     chosen, boxes = families("".join(sorted(set("".join(missing.values())))), tuple(fontManager.ttflist))
     if boxes:
         warnings.warn(
-            f"no installed typeface has {boxes}: a PDF or PNG shows boxes; install one that has, or use the SVG",
+            f"no installed typeface has {boxes}: a PDF or PNG shows boxes; install one that has them, or use the SVG",
             stacklevel=3,
         )
     mixed = {text: text.get_text() for text in missing if _begins_from_the_right(text.get_text())}
     log = logging.getLogger("matplotlib.font_manager")
     level = log.level
-    log.setLevel(logging.ERROR)  # a typeface without bold serves for bold too
+    log.setLevel(logging.ERROR)  # a typeface without bold is also used for bold text
     try:
         for text in before:
             text.set_fontfamily(chosen)
@@ -148,8 +147,7 @@ def _begins_from_the_right(text: str) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def text_width(text: str, size: float, weight: str = "normal") -> float:
-    """Width of one line in points, in the figures' own typeface; a missing character counts as one em, as Chinese
-    ones are."""
+    """Measure one line in points, in the figures' own typeface; missing characters count as one em, as in Chinese."""
     if not text.strip():
         return 0.0
     font = FontProperties(family=FONT, weight=weight)
@@ -158,7 +156,7 @@ def text_width(text: str, size: float, weight: str = "normal") -> float:
 
 
 def _right_edge(path: Path) -> float:
-    """``get_extents().x1``, which takes the extremes of every curve, from the outlines that can reach furthest."""
+    """Compute ``get_extents().x1`` faster, from only the outlines that can reach furthest right."""
     x, starts = path.vertices[:, 0], np.flatnonzero(path.codes == Path.MOVETO)
     reach = np.maximum.reduceat(x, starts)
     kept = np.repeat(reach >= x[starts].max(), np.diff([*starts, len(x)]))
@@ -166,7 +164,7 @@ def _right_edge(path: Path) -> float:
 
 
 def wrap(text: str, width: float, size: float, weight: str = "normal") -> str:
-    """Break at spaces so that no line is wider than ``width``, unless one word is."""
+    """Break at spaces so that no line is wider than ``width``, unless a single word is."""
     lines: list[str] = []
     for word in str(text).split():
         if lines and text_width(f"{lines[-1]} {word}", size, weight) <= width:
@@ -181,7 +179,7 @@ def line_count(text: str) -> int:
 
 
 def block_width(text: str, size: float, weight: str = "normal") -> float:
-    """Width of the widest line."""
+    """Return the width of the widest line."""
     return max(text_width(line, size, weight) for line in text.split("\n"))
 
 
@@ -190,7 +188,7 @@ def line_height(size: float) -> float:
 
 
 def page(width: Width, height: float) -> tuple[Figure, Axes]:
-    """A figure and axes that cover it, one unit a point, with the origin at the lower left."""
+    """Create a figure and axes that cover it, in points, with the origin at the lower left."""
     points = page_width(width)
     figure = Figure(figsize=(points / 72, height / 72))
     canvas = figure.add_axes((0, 0, 1, 1))
@@ -200,19 +198,19 @@ def page(width: Width, height: float) -> tuple[Figure, Axes]:
 
 
 def font_size(width: Width) -> float:
-    """Size of all text, in points; an unknown width is an error."""
+    """Return the size of all text, in points; an unknown width is an error."""
     if width not in FONT_SIZE:
         raise ValueError(f"width={width!r}: expected 'single', 'double' or 'phone'")
     return FONT_SIZE[width]
 
 
 def page_width(width: Width) -> float:
-    """Width of a figure, in points."""
+    """Return the width of a figure, in points."""
     return WIDTH_MM[width] / 25.4 * 72
 
 
 def panel(figure: Figure, left: float, bottom: float, width: float, height: float, size: float) -> Axes:
-    """Axes at a place given in points, with the style's ticks."""
+    """Create axes at a position in points, with the style's ticks."""
     total_width, total_height = figure.get_size_inches() * 72
     axes = figure.add_axes((left / total_width, bottom / total_height, width / total_width, height / total_height))
     axes.tick_params(labelsize=size, length=3, width=0.8, pad=2)
@@ -222,7 +220,7 @@ def panel(figure: Figure, left: float, bottom: float, width: float, height: floa
 
 
 def name_horizontal_axis(axes: Axes, text: str, size: float) -> None:
-    """Centre the name below its axis, or as near to that as the edges of the figure let a longer one come."""
+    """Centre the name below its axis, or as nearly as the edges of the figure allow."""
     points = axes.figure.get_size_inches()[0] * 72
     half, place = text_width(text, size) / 2 + 1, axes.get_position()
     middle = min(max((place.x0 + place.x1) / 2 * points, half), points - half)
@@ -230,8 +228,8 @@ def name_horizontal_axis(axes: Axes, text: str, size: float) -> None:
 
 
 def write(canvas: Axes, x: float, y: float, text: str, size: float, **options) -> None:
-    """Text at a point; left-aligned and vertically centred unless told otherwise."""
-    # Single lines share a baseline whether or not they hold a descender.
+    """Write text at a point; by default left-aligned and vertically centred."""
+    # Single lines share a baseline whether or not they have a descender.
     middle = "center" if "\n" in text else "center_baseline"
     options = {"ha": "left", "va": middle, "linespacing": 1.15} | options
     canvas.text(x, y, text, fontsize=size, **options)
@@ -239,7 +237,7 @@ def write(canvas: Axes, x: float, y: float, text: str, size: float, **options) -
 
 @dataclass(frozen=True)
 class Key:
-    """One entry of a legend: a patch, or a marker where one is named."""
+    """One entry of a legend: a patch, or a marker if one is named."""
 
     label: str
     colour: str
@@ -253,7 +251,7 @@ KEY_GAP = 14.0
 
 
 def _key_places(keys: Sequence[Key], width: float, size: float) -> list[tuple[float, float, str]]:
-    """How far down and right each entry begins, and its label; one too long for the width has several lines."""
+    """Return how far down and right each entry begins, and its label, wrapped if too long for the width."""
     places, down, x = [], 0.0, 0.0
     for key in keys:
         label = wrap(key.label, width - SWATCH - 4, size)
@@ -267,13 +265,13 @@ def _key_places(keys: Sequence[Key], width: float, size: float) -> list[tuple[fl
 
 
 def legend_height(keys: Sequence[Key], width: float, size: float) -> float:
-    """Height that :func:`legend` needs, in points."""
+    """Return the height that :func:`legend` needs, in points."""
     down, _, label = _key_places(keys, width, size)[-1]
     return down + (line_count(label) - 1) * line_height(size) + 1.5 * size
 
 
 def legend(canvas: Axes, keys: Sequence[Key], left: float, top: float, width: float, size: float) -> None:
-    """Draw a legend in as many lines as the width asks for, downwards from ``top``."""
+    """Draw a legend in as many lines as the width needs, downwards from ``top``."""
     for key, (down, x, label) in zip(keys, _key_places(keys, width, size), strict=True):
         y = top - down - 0.75 * size
         if key.marker is None:
@@ -295,7 +293,7 @@ def legend(canvas: Axes, keys: Sequence[Key], left: float, top: float, width: fl
 
 
 def marker_style(marker: str, colour: str, filled: bool, size: float = 6.5) -> dict:
-    """Marker options; a hollow marker is filled with the page's colour, to cover the line behind."""
+    """Return marker options; a hollow marker is filled with the page's colour to cover the line behind it."""
     return {
         "marker": marker,
         "markersize": size,
@@ -308,7 +306,7 @@ def marker_style(marker: str, colour: str, filled: bool, size: float = 6.5) -> d
 
 
 def tier_keys(tiers: Iterable[str]) -> list[Key]:
-    """Legend entries for the tiers present, in the order of :data:`TIER_MARKERS`."""
+    """Return legend entries for the tiers present, in the order of :data:`TIER_MARKERS`."""
     present = set(tiers)
     return [
         Key(tier, INK, marker=marker, filled=filled)

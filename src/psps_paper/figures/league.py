@@ -1,4 +1,4 @@
-"""League tables: every pair of treatments, and network estimates against direct ones, shaded by who is favoured."""
+"""League tables of all pairs, and of network against direct estimates, shaded by the favoured treatment."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from psps_paper.figures.style import INK, SMALL_FONT_SIZE, Width
 from psps_paper.formatting import estimate, number, ratio_number
 from psps_paper.network import LeagueWithDirect
 
-# More treatments than this have no room for numbers in the cells of a league table.
+# With more treatments than this, the cells of a league table have no room for numbers.
 MOST_WITH_NUMBERS = 6
 SHADES = LinearSegmentedColormap.from_list("league", [palette.TOWARDS_LATER, palette.NEUTRAL, palette.TOWARDS_FIRST])
 ESTIMATE = ["te", "lower", "upper"]
@@ -26,7 +26,7 @@ ESTIMATE = ["te", "lower", "upper"]
 
 @dataclass(frozen=True)
 class _Cell:
-    """Text, fill (None for a frame without one) and weight of the text: bold where the interval excludes no effect."""
+    """Text, fill (None for an empty frame) and weight of a cell: bold if the interval excludes no effect."""
 
     text: str
     fill: str | None = None
@@ -36,14 +36,14 @@ class _Cell:
 def _estimate_cell(
     te: float, lower: float, upper: float, fill: str, room: float, size: float, shown: Callable
 ) -> _Cell:
-    """An estimate over its interval, which is wrapped to ``room`` points."""
+    """Write an estimate above its interval, which is wrapped to ``room`` points."""
     weight = "bold" if lower * upper > 0 else "normal"
     limits = layout.wrap(f"{shown(lower)} to {shown(upper)}", room, size, weight)
     return _Cell(f"{shown(te)}\n{limits}", fill, weight)
 
 
 def _shade(te: float, largest: float, desirable: str) -> str:
-    """Colour of an estimate: the further from none, the nearer to the end that it favours."""
+    """Return the colour of an estimate: the larger the effect, the nearer to the colour of the favoured side."""
     towards = te if style.favours_first(desirable) == "positive" else -te
     return to_hex(SHADES(0.5 + 0.5 * towards / largest))
 
@@ -51,7 +51,7 @@ def _shade(te: float, largest: float, desirable: str) -> str:
 def _draw_cell(
     canvas: Axes, corner: tuple[float, float], across: float, along: float, cell: _Cell, size: float
 ) -> None:
-    """A cell with its text, between its lower left corner and the opposite one."""
+    """Draw a cell with its text, given its lower left corner and the opposite one."""
     left, bottom = corner
     line = {"edgecolor": INK, "linewidth": 0.8} if cell.fill is None else {"edgecolor": "none"}
     canvas.add_patch(Rectangle(corner, across, along, facecolor=cell.fill or "none", **line))
@@ -73,18 +73,18 @@ def league_heat(
     width: Width = "double",
     name: str = "league_heat",
 ) -> Drawing:
-    """League table: every pair of treatments, row minus column, shaded by who is favoured.
+    """Draw a league table of all pairs of treatments, row minus column, shaded by the favoured treatment.
 
     Parameters
     ----------
     te, lower, upper : DataFrame [treatment x treatment]
         Row minus column, as in ``NetworkFit``; treatments are drawn in the order given.
     desirable : {"lower", "higher"}
-        Whether a lower or a higher ``te`` is good for the first-named treatment.
+        Whether a lower or a higher ``te`` is better for the first-named treatment.
     unit : str
         Unit of ``te``.
     level : float
-        Of the interval.
+        Level of the interval.
     """
     word = "above" if style.favours_first(desirable) == "positive" else "below"
     data = _ordered_pairs(te, lower, upper)
@@ -92,7 +92,7 @@ def league_heat(
     size, total_width = layout.font_size(width), layout.page_width(width)
     small = SMALL_FONT_SIZE[width]
     cell = total_width / len(treatments)
-    # The diagonal is bold only where bold names fit.
+    # The diagonal is bold only if bold names fit.
     diagonal = "bold" if width == "double" else "normal"
     names, listed = _diagonal(treatments, cell, small, diagonal)
     cells = {(t, t): _Cell(text, None, diagonal) for t, text in zip(treatments, names, strict=True)}
@@ -134,8 +134,7 @@ def league_heat(
 
 
 def _diagonal(names: Sequence[str], cell: float, size: float, weight: str = "normal") -> tuple[list[str], str]:
-    """Texts of the cells of a diagonal, and what the caption adds: where a name is wider than its cell, numbers, which
-    the caption explains."""
+    """Return the texts of the diagonal, numbers if names do not fit, and the caption's explanation of them."""
     texts = [layout.wrap(name, cell - 6, size, weight) for name in names]
     if max(layout.block_width(text, size, weight) for text in texts) <= cell - 2:
         return texts, ""
@@ -144,7 +143,7 @@ def _diagonal(names: Sequence[str], cell: float, size: float, weight: str = "nor
 
 
 def _ordered_pairs(te: pd.DataFrame, lower: pd.DataFrame, upper: pd.DataFrame) -> pd.DataFrame:
-    """Every two treatments [row, column, te, lower, upper], after checking that the tables hold the same ones."""
+    """List all pairs [row, column, te, lower, upper] after checking that the tables have the same treatments."""
     for frame, part in ((te, "te"), (lower, "lower"), (upper, "upper")):
         style.check_matrix(frame, f"league_heat, {part}")
         if list(frame.index) != list(te.index):
@@ -158,7 +157,7 @@ def _ordered_pairs(te: pd.DataFrame, lower: pd.DataFrame, upper: pd.DataFrame) -
 
 @dataclass(frozen=True)
 class _Grid:
-    """A square of ``n`` cells a side, downwards and right of its upper left corner, in points."""
+    """A square of ``n`` by ``n`` cells, below and right of its upper left corner, in points."""
 
     n: int
     left: float
@@ -167,7 +166,7 @@ class _Grid:
     along: float
 
     def corner(self, row: int, column: int) -> tuple[float, float]:
-        """Lower left corner of a cell, half a point inside."""
+        """Return the lower left corner of a cell, half a point inside."""
         return self.left + column * self.across + 0.5, self.top - row * self.along - self.along + 0.5
 
 
@@ -181,23 +180,23 @@ def league_direct(
     width: Width = "double",
     name: str = "league_direct",
 ) -> Drawing:
-    """League table: network estimates below the diagonal, direct ones above it, shaded by who is favoured.
+    """Draw a league table: network estimates below the diagonal, direct ones above it, shaded by treatment favoured.
 
     Parameters
     ----------
     league : LeagueWithDirect
-        Every cell is the treatment that comes first minus the one that comes later.
+        Every cell is the earlier treatment minus the later one.
     desirable : {"lower", "higher"}
-        Whether a lower or a higher te is good for the treatment that comes first.
+        Whether a lower or a higher te is better for the earlier treatment.
     ratio : bool
-        te is the logarithm of a ratio, which ``unit`` names: the ratio is shown.
+        Whether te is the logarithm of a ratio, which ``unit`` names; the table then shows the ratio.
 
     Returns
     -------
     Drawing
-        Data [first, later, evidence, te, lower, upper], ``evidence`` being "network" or "direct"; pairs without direct
-        evidence have no such row. Beyond six treatments the cells are shaded only, with a mark where the interval
-        excludes no effect.
+        Data [first, later, evidence, te, lower, upper], with ``evidence`` "network" or "direct"; pairs without direct
+        evidence have no direct row. With more than six treatments the cells have only shades, and a mark if the
+        interval excludes no effect.
     """
     style.favours_first(desirable)
     size, total = layout.font_size(width), layout.page_width(width)
@@ -241,7 +240,7 @@ def league_direct(
 
 
 def _write_names_beside(canvas: Axes, grid: _Grid, names: list[str], height: float, size: float) -> None:
-    """Names left of the rows, and above the columns as many of their numbers as have room."""
+    """Write names left of the rows, and above the columns as many of their numbers as fit."""
     step = next(k for k in itertools.count(1) if k * grid.across > 2.2 * size)
     for i, text in enumerate(names):
         layout.write(canvas, 1, grid.top - i * grid.along - grid.along / 2, text, size)
@@ -259,7 +258,7 @@ def _draw_estimates(
     shown: Callable[[float], str],
     size: float,
 ) -> None:
-    """Names on the diagonal and estimates beside it; in a table too large for numbers, dots for clear ones."""
+    """Write names on the diagonal and estimates beside it; in large tables, dots mark clear estimates."""
     te, lower, upper = (getattr(league, part).to_numpy(float) for part in ESTIMATE)
     largest = np.nanmax(np.abs(te)) or 1.0
     across, along = grid.across - 1, grid.along - 1
@@ -281,7 +280,7 @@ def _draw_estimates(
 
 
 def _first_and_later(league: LeagueWithDirect) -> pd.DataFrame:
-    """Estimates [first, later, evidence, te, lower, upper], the network's before the direct ones."""
+    """List the estimates [first, later, evidence, te, lower, upper], network before direct."""
     frame = league.to_frame().rename(columns={"treat1": "first", "treat2": "later"})
     network = frame[["first", "later", *ESTIMATE]].assign(evidence="network")
     direct = frame[["first", "later", *(f"direct_{part}" for part in ESTIMATE)]].set_axis(network.columns[:5], axis=1)

@@ -19,7 +19,7 @@ from psps_paper.network.model import NetworkFit
 from psps_paper.network.orientation import orient
 
 if TYPE_CHECKING:
-    import networkx as nx  # each function that needs it imports it: it is slow to load
+    import networkx as nx  # imported in the functions that need it, because it is slow to load
     from matplotlib.axes import Axes
 
 
@@ -33,26 +33,26 @@ def network_graph(
     width: Width = "double",
     name: str = "network_graph",
 ) -> Drawing:
-    """Network of direct comparisons; line width shows the number of studies.
+    """Draw the network of direct comparisons; line width shows the number of studies.
 
     Parameters
     ----------
     edges : DataFrame [treat1, treat2, n_studies, n_estimates]
-        One row a comparison. ``n_estimates`` may be missing where the article does not print it.
+        One row per comparison. ``n_estimates`` may be missing if the article does not print it.
     classes : dict, optional
-        Treatment class of each treatment; without it the treatments are classes themselves.
+        Treatment class of each treatment; by default each treatment is its own class.
     sizes : Series by treatment, optional
-        Numbers, such as patients, to which the areas of dots are proportional; treatments are then always dots.
+        Numbers, such as patients, that set the areas of dots; treatments are then always dots.
     sized_by : str
-        What the numbers are.
+        Name of these numbers.
 
     Notes
     -----
-    The largest subnetwork is drawn at the top; every other one below it with dashed lines. Names stand in the network
-    where they and the numbers fit without touching. Else treatments are dots on a ring, one with which most others are
-    compared in its middle where dots have sizes, with their names beside it
-    (below it, by number, where the figure is narrow), each line has its number of studies alone, and what has no room
-    even then is left to the data.
+    The largest subnetwork is drawn at the top, the others below it with dashed lines. Names are inside the network
+    if they and the numbers fit without touching. Otherwise treatments are dots on a ring, with their names beside it
+    (or below it, numbered, if the figure is narrow), lines show only the number of studies, and numbers that still do
+    not fit are given only in the data. If dots have sizes, the comparator of most treatments is in the middle of the
+    ring.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def network_graph(
 
 
 def _shares(sizes: pd.Series, graph: nx.Graph) -> dict[str, float]:
-    """Size of each treatment as a share of the largest."""
+    """Compute each treatment's size as a proportion of the largest."""
     for treatment in sorted(graph):
         size = sizes.get(treatment, math.nan)
         if not 0 < size < math.inf:
@@ -105,7 +105,7 @@ def _shares(sizes: pd.Series, graph: nx.Graph) -> dict[str, float]:
 
 
 def _compared(edges: pd.DataFrame) -> tuple[pd.DataFrame, nx.Graph]:
-    """The rows of :func:`network_graph`, checked, and as a graph."""
+    """Check the rows of :func:`network_graph`, and return them also as a graph."""
     import networkx as nx
 
     where = "network_graph"
@@ -125,7 +125,7 @@ def _compared(edges: pd.DataFrame) -> tuple[pd.DataFrame, nx.Graph]:
 
 
 def _parts(graph: nx.Graph) -> list[set[str]]:
-    """Treatments of each subnetwork, the largest first."""
+    """List the treatments of each subnetwork, the largest first."""
     import networkx as nx
 
     return sorted(nx.connected_components(graph), key=lambda part: (-len(part), sorted(part)))
@@ -148,12 +148,12 @@ def _edge_label(studies: float, estimates: float, separator: str = " ") -> str:
 
 Point = tuple[float, float]
 PAD = 1.5  # around the text on a line, on each side
-SPARSE = 20  # lines, up to which numbers avoid the others' lines
+SPARSE = 20  # number of lines up to which numbers also avoid other lines
 
 
 @dataclass(frozen=True)
 class _Text:
-    """A text with the size of what it covers, and its centre."""
+    """A text, the size of the area that it covers, and its centre."""
 
     text: str
     place: Point
@@ -170,19 +170,19 @@ class _Text:
 
 @dataclass(frozen=True)
 class _Layout:
-    """A part of the network in points from its lower left: treatments, what their lines say, and where names stand."""
+    """A part of the network, in points from its lower left: treatments, texts on lines, and positions of names."""
 
     height: float
     nodes: dict[str, Point]
     names: dict[str, _Text]
-    lines: dict[tuple[str, str], tuple[float, _Text | None]]  # number of studies, and the text where it has room
-    dots: dict[str, _Text] | None = None  # where names stand beside
-    keys: dict[str, _Text] | None = None  # numbers of the names below, in the dots or beyond them
+    lines: dict[tuple[str, str], tuple[float, _Text | None]]  # number of studies, and the text if it fits
+    dots: dict[str, _Text] | None = None  # if names are beside the ring
+    keys: dict[str, _Text] | None = None  # numbers of the names below, inside the dots or outside them
     note: str = ""
     bottom: float = 0.0
 
     def up(self, points: float) -> _Layout:
-        """The same, so many points higher on the page."""
+        """Return a copy moved up the page by ``points``."""
 
         def moved(text: _Text) -> _Text:
             return text.at((text.place[0], text.place[1] + points))
@@ -210,7 +210,7 @@ def _block(text: str, size: float, across: float, along: float) -> _Text:
 
 
 def _layout(part: nx.Graph, width: Width, areas: dict[str, float] | None) -> _Layout:
-    """Names in the network where nothing touches, else, or where dots have sizes, beside a ring."""
+    """Lay out names inside the network if nothing touches and dots have no sizes, otherwise beside a ring."""
     if areas is not None:
         return _ring(part, width, areas)
     framed = _framed(part, width)
@@ -226,14 +226,14 @@ def _layout(part: nx.Graph, width: Width, areas: dict[str, float] | None) -> _La
 
 
 def _passes(start: Point, end: Point, box: _Text) -> bool:
-    """Return whether a line goes through a box."""
+    """Return whether a line crosses a box."""
     shares = np.linspace(0, 1, 101)[:, None]
     path = np.array(start) + shares * (np.array(end) - np.array(start)) - np.array(box.place)
     return bool((np.abs(path) < np.array(box.size) / 2).all(axis=1).any())
 
 
 def _pairs(part: nx.Graph) -> list[tuple[str, str]]:
-    # a set has no order that is the same in every run
+    # the order of a set differs between runs
     return sorted(tuple(sorted(pair)) for pair in part.edges)
 
 
@@ -253,9 +253,9 @@ def _framed(part: nx.Graph, width: Width) -> _Layout:
 
 
 def _ring(part: nx.Graph, width: Width, areas: dict[str, float] | None) -> _Layout:
-    """Treatments as dots on a circle, from the top clockwise by name; of one size, or of areas in proportion.
+    """Lay out treatments as dots on a circle, clockwise from the top by name, equal or with proportional areas.
 
-    A treatment with which most others are compared, and whose dot would cover its neighbours, stands in the middle.
+    A treatment with which most others are compared, and whose dot would cover its neighbours, is in the middle.
     """
     size, total, wide = layout_module.font_size(width), layout_module.page_width(width), width == "double"
     everyone, hub = sorted(part), None if areas is None else _crowded(part, areas)
@@ -305,8 +305,7 @@ def _crowded(part: nx.Graph, areas: dict[str, float]) -> str | None:
 def _beside(
     around: dict[str, Point], radius: float, total: float, size: float
 ) -> tuple[dict[str, _Text], float, float]:
-    """Names left and right of a ring around (total / 2, 0), in the order of their dots; and how far down and up they
-    reach."""
+    """Place names left and right of a ring around (total / 2, 0), in the order of the dots, and return their extent."""
     gap, names, low, high = 3 * size, {}, 0.0, 0.0
     room = total / 2 - radius - gap - 2
     for side in (-1, 1):
@@ -327,7 +326,7 @@ def _beside(
 
 
 def _below(around: dict[str, Point], reach: float, total: float, size: float) -> tuple[dict[str, _Text], float, float]:
-    """Names under a ring around (total / 2, 0), each behind its number; and how far down and up they reach."""
+    """Place names below a ring around (total / 2, 0), each after its number; return also their extent."""
     names, low = {}, -reach - 1.5 * size
     for k, t in enumerate(sorted(around), 1):
         text = layout_module.wrap(f"{k}\N{NO-BREAK SPACE}\N{NO-BREAK SPACE}{t}", total - 4, size)
@@ -340,8 +339,10 @@ def _below(around: dict[str, Point], reach: float, total: float, size: float) ->
 def _numbered(
     part: nx.Graph, nodes: dict[str, Point], taken: list[_Text], size: float
 ) -> dict[tuple[str, str], tuple[float, _Text | None]]:
-    """Number of studies of each line, as near to its middle as it touches nothing, and in a small network no other
-    line; short lines have the least choice and go first."""
+    """Place the number of studies of each line as near to its middle as possible without touching anything.
+
+    In a small network it also avoids other lines. Short lines come first, because they have the least choice.
+    """
     taken, lines, pairs = list(taken), {}, _pairs(part)
     for pair in sorted(pairs, key=lambda pair: (round(math.dist(nodes[pair[0]], nodes[pair[1]]), 6), pair)):
         studies = part.edges[pair]["studies"]
@@ -364,7 +365,7 @@ def _numbered(
 def _draw_part(
     canvas: Axes, layout: _Layout, most: float, colours: dict[str, str], size: float, dashes: str | tuple
 ) -> None:
-    """Lines, as wide as their share in ``most`` studies, and treatments on them."""
+    """Draw lines, with widths in proportion to ``most`` studies, and treatments on them."""
     thick = 6.8 if layout.dots is None else min(3.8, 70 / len(layout.lines))
     for (first, second), (studies, label) in layout.lines.items():
         across, along = zip(layout.nodes[first], layout.nodes[second], strict=True)
@@ -385,7 +386,7 @@ def _draw_part(
 
 
 def _draw_framed(canvas: Axes, name: _Text, colour: str, size: float) -> None:
-    """A treatment as its name in a box."""
+    """Draw a treatment as its name in a box."""
     (x, y), (across, along) = name.place, name.size
     shape = f"round,pad=0,rounding_size={0.5 * size}"
     line = {"edgecolor": colour, "linewidth": 2.6, "zorder": 2}
@@ -395,7 +396,7 @@ def _draw_framed(canvas: Axes, name: _Text, colour: str, size: float) -> None:
 
 
 def _draw_dot(canvas: Axes, dot: _Text, key: _Text | None, name: _Text, colour: str, size: float) -> None:
-    """A treatment as a dot, with its name behind the dot's number or at the end of a thin line."""
+    """Draw a treatment as a dot, with its name after the dot's number or at the end of a thin line."""
     (x, y), (left, level), across = dot.place, name.place, name.size[0]
     canvas.add_patch(Circle((x, y), dot.size[0] / 2, facecolor=colour, edgecolor=PAPER, linewidth=1, zorder=2))
     if key is not None:
@@ -414,7 +415,7 @@ def _draw_dot(canvas: Axes, dot: _Text, key: _Text | None, name: _Text, colour: 
 
 
 def _hub(part: nx.Graph):
-    """The treatment that every other one is compared with, and with nothing else; or None."""
+    """Return the treatment that is the only comparator of all others, or None."""
     if len(part) < 3 or part.number_of_edges() != len(part) - 1:
         return None
     return next((t for t in sorted(part) if part.degree(t) == len(part) - 1), None)
@@ -429,7 +430,7 @@ def _part_height(part: nx.Graph, wide: bool, size: float) -> float:
 
 
 def _places(part: nx.Graph, box: dict, total: float, height: float, size: float) -> dict:
-    """Centre of each treatment's box, inside ``total`` by ``height`` points."""
+    """Compute the centre of each treatment's box, inside ``total`` by ``height`` points."""
     treatments = sorted(part)
     half_width = max(w for w, _ in (box[t] for t in treatments)) / 2
     half_height = max(h for _, h in (box[t] for t in treatments)) / 2
@@ -446,7 +447,7 @@ def _places(part: nx.Graph, box: dict, total: float, height: float, size: float)
     if hub is not None:
         ring.sort(key=lambda t: -part.edges[hub, t]["studies"])
     angles = [math.pi / 2 - 2 * math.pi * index / len(ring) for index in range(len(ring))]
-    # The lowest treatments go to the very bottom, for the longest lines that the height allows.
+    # The lowest treatments go to the bottom, for the longest lines that the height allows.
     lowest = -min(math.sin(angle) for angle in angles)
     places = {hub: centre} if hub is not None else {}
     for treatment, angle in zip(ring, angles, strict=True):
@@ -456,7 +457,7 @@ def _places(part: nx.Graph, box: dict, total: float, height: float, size: float)
 
 
 def _middle(first, first_box, second, second_box) -> tuple[float, float]:
-    """Middle of the visible part of a line between two boxes."""
+    """Compute the middle of the visible part of a line between two boxes."""
     start, end = np.array(first), np.array(second)
     step = end - start
 
@@ -469,14 +470,14 @@ def _middle(first, first_box, second, second_box) -> tuple[float, float]:
 
 
 def network_of(fit: NetworkFit, *, name: str = "network_of", **options) -> Drawing:
-    """The network graph of a fit, of any treatments.
+    """Draw the network graph of a fit with any treatments.
 
     Parameters
     ----------
     fit : NetworkFit
-        Of trials.
+        A fit of studies, not of pooled contrasts.
     options
-        As in :func:`network_graph`; ``classes`` may give each treatment a colour (#rrggbb) in place of the one for all.
+        As in :func:`network_graph`; ``classes`` may give each treatment its own colour (#rrggbb).
 
     Returns
     -------

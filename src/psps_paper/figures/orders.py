@@ -1,4 +1,4 @@
-"""The order of treatments in several outcomes as a Hasse diagram."""
+"""The partial order of treatments over several outcomes as a Hasse diagram."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from psps_paper.network import PartialOrder
 
 @style.styled
 def hasse_diagram(order: PartialOrder, *, width: Width = "double", name: str = "hasse_diagram") -> Drawing:
-    """Partial order of treatments by several outcomes: a line leads down from a treatment to those it is better than.
+    """Draw a partial order of treatments by several outcomes; lines lead down from better to worse treatments.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def hasse_diagram(order: PartialOrder, *, width: Width = "double", name: str = "
     Returns
     -------
     Drawing
-        Data [better, worse, level_better, level_worse], one row a line; a treatment without any has ``worse`` None.
+        Data [better, worse, level_better, level_worse], one row per line; a treatment without lines has ``worse`` None.
 
     Source: Carlsen & Bruggemann 2014; Rücker & Schwarzer 2017.
     """
@@ -76,7 +76,7 @@ def hasse_diagram(order: PartialOrder, *, width: Width = "double", name: str = "
 
 
 def _levels(order: PartialOrder) -> dict[str, int]:
-    """Lines on the longest way down to each treatment."""
+    """Count the lines on the longest path down to each treatment."""
     levels = dict.fromkeys(order.relation.index, 0)
     for _ in range(len(levels)):
         for better, worse in order.to_frame().itertuples(index=False):

@@ -1,4 +1,4 @@
-"""Ranking: rank probabilities, their cumulative curves, and P-scores."""
+"""Rankings: rank probabilities, their cumulative curves, and P-scores."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from psps_paper.formatting import number
 
 
 def _check_probabilities(probabilities: pd.DataFrame, where: str) -> pd.DataFrame:
-    """Rank probabilities with ranks 1 to the number of treatments, rows adding up to 1."""
+    """Check that columns are ranks 1 to the number of treatments and that rows add up to 1."""
     k = len(probabilities)
     if [int(c) for c in probabilities.columns] != list(range(1, k + 1)) or k < 2:
         raise ValueError(f"{where}: columns {list(probabilities.columns)} are not the ranks 1 to {k}")
@@ -35,7 +35,7 @@ def _tidy(frame: pd.DataFrame, value: str) -> pd.DataFrame:
 
 
 def _percent(share: float) -> str:
-    """Whole percent; a share that is not zero does not read as zero."""
+    """Write a proportion in whole percent, but never a positive one as zero."""
     if 0 < share < 0.005:
         return "<1"
     if 0.995 < share < 1:
@@ -44,7 +44,7 @@ def _percent(share: float) -> str:
 
 
 def _panels(width: Width, titles: list[tuple[str, str]], y_label: str):
-    """Small multiples, two or four to a row, with a treatment and its score above each."""
+    """Create small multiples, two or four to a row, with a treatment and its score above each."""
     size = layout.font_size(width)
     total_width = layout.page_width(width)
     per_row = min(len(titles), 4 if width == "double" else 2)
@@ -79,7 +79,7 @@ def rankogram(
     width: Width = "double",
     name: str = "rankogram",
 ) -> Drawing:
-    """Probability of each rank, a panel a treatment, ordered by P-score.
+    """Draw a rankogram: the probability of each rank, one panel per treatment, ordered by P-score.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def rankogram(
     p_scores : Series
         Indexed by treatment, from ``p_scores``.
     classes : dict, optional
-        Treatment class of each treatment; without it the treatments are classes themselves.
+        Treatment class of each treatment; by default each treatment is its own class.
 
     Source: Salanti, Ades & Ioannidis 2011; P-scores Rücker & Schwarzer 2015.
     """
@@ -118,7 +118,7 @@ def rankogram(
 
 
 def _share_labels(panels: list) -> None:
-    """Tick labels of the vertical axis only where the axis has a label."""
+    """Keep tick labels of the vertical axis only where the axis has a label."""
     for axes in panels:
         if not axes.get_ylabel():
             axes.tick_params(labelleft=False)
@@ -132,14 +132,14 @@ def cumulative_ranks(
     width: Width = "double",
     name: str = "cumulative_ranks",
 ) -> Drawing:
-    """Probability of being among the best r treatments; one panel highlights one treatment.
+    """Draw the probability of being among the best r treatments; each panel highlights one treatment.
 
     Parameters
     ----------
     probabilities : DataFrame [treatment x rank]
         From ``rank_probabilities``; rank 1 is the best.
     classes : dict, optional
-        Treatment class of each treatment; without it the treatments are classes themselves.
+        Treatment class of each treatment; by default each treatment is its own class.
 
     Notes
     -----
@@ -203,7 +203,7 @@ def cumulative_ranks(
 
 
 def _rows(width: Width, labels: list[str], numbers: list[str], keys: list[Key], note: str = ""):
-    """Canvas and axes for one row a label, numbers at the right; labels above in single width."""
+    """Create canvas and axes with one row per label, numbers on the right; in single width, labels above the rows."""
     size = layout.font_size(width)
     total_width = layout.page_width(width)
     wide = width == "double"
@@ -258,16 +258,16 @@ def p_score_dots(
     width: Width = "double",
     name: str = "p_score_dots",
 ) -> Drawing:
-    """P-scores as printed (filled dots) and as a network gives them (outlines).
+    """Draw P-scores as printed (filled dots) and as computed from a network (outlines).
 
     Parameters
     ----------
     p : DataFrame [treatment, p_score, printed]
         ``printed`` may be missing. Ordered by ``p_score``.
     tier : str
-        Of ``p_score``, any but "printed".
+        Tier of ``p_score``: any except "printed".
     classes : dict, optional
-        Treatment class of each treatment; without it the treatments are classes themselves.
+        Treatment class of each treatment; by default each treatment is its own class.
     """
     where = "p_score_dots"
     if tier not in style.TIER_MARKERS or tier == "printed":
@@ -291,7 +291,7 @@ def p_score_dots(
         axes.plot([0, 1], [y, y], color=GRID, linewidth=0.8, zorder=1)
         if pd.notna(row.printed):
             axes.plot(row.printed, y, **layout.marker_style("o", colour, True, 6.5))
-        # A wider outline keeps the printed dot visible where the two agree.
+        # A wider outline keeps the printed dot visible if the two agree.
         ring = layout.marker_style(marker, colour, False, 12) | {"markerfacecolor": "none"}
         axes.plot(row.p_score, y, **ring)
     axes.set(xlim=(-0.03, 1.03), xlabel="P-score (mean certainty of beating a competitor)")
@@ -315,7 +315,7 @@ def rank_heat(
     width: Width = "double",
     name: str = "rank_heat",
 ) -> Drawing:
-    """Probability of each rank as the area of a square, a row a treatment: for networks too large for panels.
+    """Draw rank probabilities as areas of squares, one row per treatment, for networks too large for panels.
 
     Parameters
     ----------
@@ -371,7 +371,7 @@ def rank_interval(
     width: Width = "double",
     name: str = "rank_interval",
 ) -> Drawing:
-    """Median rank of each treatment with the interval that holds ``level`` of the probability.
+    """Draw the median rank of each treatment with the interval that has ``level`` of the probability.
 
     Parameters
     ----------
@@ -389,7 +389,7 @@ def rank_interval(
     cumulative = probabilities.cumsum(axis=1)
 
     def quantile(treatment: str, share: float) -> int:
-        # A tolerance, so that rounding in the sum cannot push a quantile to the next rank.
+        # The tolerance keeps rounding in the sum from moving a quantile to the next rank.
         reached = cumulative.loc[treatment] >= share - 1e-12
         return int(reached.index[np.argmax(reached.to_numpy())])
 

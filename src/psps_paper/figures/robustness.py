@@ -1,4 +1,4 @@
-"""What data sets that agree with the print allow, and how far each estimate may move before a decision changes."""
+"""Ranges over data sets that agree with the printed values, and thresholds at which a decision changes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from psps_paper.formatting import estimate, interval, number
 def identified_ranges(
     ranges: pd.DataFrame, *, unit: str, limit: float = 0.0, width: Width = "double", name: str = "identified_ranges"
 ) -> Drawing:
-    """Range of a quantity over data sets that agree with the print, and the value beyond which a conclusion changes.
+    """Draw ranges over data sets that agree with the printed values, and the value at which a conclusion changes.
 
     Parameters
     ----------
@@ -25,11 +25,11 @@ def identified_ranges(
         ``proved``: whether the range is exact ("yes") or at least this wide ("no").
     unit : str
     limit : float
-        Where the conclusion changes.
+        Value at which the conclusion changes.
 
     Notes
     -----
-    The word "simulated" is part of the figure: the ends are of made-up data sets.
+    The figure shows the word "simulated", because the ends come from simulated data sets.
     """
     where = "identified_ranges"
     columns = ["label", "low", "high", "proved"]
@@ -47,7 +47,7 @@ def identified_ranges(
     axes.set(xlim=(low, high))
     layout.name_horizontal_axis(axes, f"{unit} (simulated)", size)
     axes.locator_params(axis="x", nbins=6 if width == "double" else 4)
-    # In single width the labels stand above the rows, where a line through all of them would cross
+    # In single width the labels are above the rows, where a continuous line would cross them
     for band in [(y - size, y + size) for y in centres] if width != "double" else [axes.get_ylim()]:
         axes.plot([limit, limit], band, color=INK, linewidth=0.9, zorder=1)
     for row, y in zip(data.itertuples(), centres, strict=True):
@@ -72,7 +72,7 @@ def identified_ranges(
 def threshold_forest(
     thresholds: pd.DataFrame, *, unit: str, level: float = 0.95, width: Width = "double", name: str = "threshold_forest"
 ) -> Drawing:
-    """Estimates with confidence intervals, on the interval within which each leaves the decision as it is.
+    """Draw estimates with confidence intervals, on the intervals within which the decision does not change.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def threshold_forest(
         From :func:`psps_paper.conclusions.threshold_analysis`, with a label; infinite ends are drawn to the edge.
     unit : str
     level : float
-        Of the confidence intervals.
+        Level of the confidence intervals.
 
     Source: Phillippo 2018 (the form of the plot).
     """
@@ -91,7 +91,7 @@ def threshold_forest(
     style.check_order(data, ["lower", "te", "upper"], where)
     ends = data[["invariant_lower", "te", "invariant_upper"]].to_numpy(float)
     if np.isnan(ends).any() or (np.diff(ends, axis=1) < 0).any():
-        raise ValueError(f"{where}: invariant_lower, te, invariant_upper are not in this order in some row")
+        raise ValueError(f"{where}: invariant_lower, te, invariant_upper are not in ascending order in some row")
     numbers = []
     for row in data.itertuples():
         low, high = (

@@ -1,4 +1,4 @@
-"""Meta-regression as bubbles, and a funnel with contours of significance."""
+"""Bubble plot of a meta-regression, and contour-enhanced funnel plot."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from psps_paper.figures.style import GRID, INK, MUTED, Width
 from psps_paper.formatting import interval, number
 from psps_paper.pairwise import MetaRegression
 
-# Area of the largest bubble, in square points; and the two-sided levels of the contours with their dashes.
+# Area of the largest bubble, in square points, and the two-sided levels of the contours with their line styles.
 LARGEST = 260.0
 CONTOURS = {0.1: (0, (1, 2)), 0.05: (0, (4, 3)), 0.01: "solid"}
 CONTOUR_NOTE = (
@@ -31,23 +31,23 @@ def bubble(
     width: Width = "double",
     name: str = "bubble",
 ) -> Drawing:
-    """Effects against a moderator, bubbles by weight, with the regression line and its interval.
+    """Draw effects against a moderator, with bubbles by weight and the regression line with its interval.
 
     Parameters
     ----------
     fit : MetaRegression
-        With ``moderator`` as its only one: a line through others would hang on values chosen for them.
+        With ``moderator`` as its only moderator; with others, the line would depend on the values chosen for them.
     moderator : str
-        A continuous column.
+        Name of a continuous column.
     tier : {"printed", "recomputed", "implied", "re-extracted", "simulated"}
-        Where the estimates come from; the word stands in the figure.
+        Origin of the estimates; the figure shows the word.
     unit : str
-        Of the effect.
+        Unit of the effect.
 
     Returns
     -------
     Drawing
-        Data [moderator, te, se, weight, kind, lower, upper]: ``kind`` "study", or "line" with its interval.
+        Data [moderator, te, se, weight, kind, lower, upper]: ``kind`` is "study", or "line" with its interval.
 
     Raises
     ------
@@ -105,23 +105,24 @@ def contour_funnel(
     width: Width = "double",
     name: str = "contour_funnel",
 ) -> Drawing:
-    """Funnel plot with contours of significance about no effect.
+    """Draw a contour-enhanced funnel plot, with contours of significance about no effect.
 
     Parameters
     ----------
     points : DataFrame [te, se]
-        One row an estimate. Optional column ``filled``: True for studies that trim and fill added, drawn hollow.
+        One row per estimate. Optional column ``filled``: True for studies added by trim and fill, which are drawn
+        hollow.
     centre : float
         The pooled effect, drawn as a line.
     tier : {"printed", "recomputed", "implied", "re-extracted", "simulated"}
-        Where the estimates come from; the word stands in the figure.
+        Origin of the estimates; the figure shows the word.
 
     Returns
     -------
     Drawing
-        Data [te, se, filled, p], two-sided p of each estimate alone.
+        Data [te, se, filled, p], with the two-sided p of each estimate by itself.
 
-    Source: Peters 2008. Studies missing where results are not significant speak for selection; elsewhere for other
+    Source: Peters 2008. Missing studies in areas of no significance suggest selection; in other areas, other
     causes of asymmetry.
     """
     where = "contour_funnel"

@@ -1,4 +1,4 @@
-"""The included studies: when they appeared and which way they point."""
+"""The included studies: years of publication and directions of effect."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from psps_paper.figures.style import GRID, INK, MUTED, PAPER, Width
 
 @style.styled
 def studies_by_year(studies: pd.DataFrame, *, width: Width = "double", name: str = "studies_by_year") -> Drawing:
-    """Number of studies published each year, stacked by treatment class.
+    """Draw the number of studies published each year, stacked by treatment class.
 
     Parameters
     ----------
     studies : DataFrame [year, treatment_class]
-        One row a study.
+        One row per study.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def plural_studies(count: int) -> str:
     return style.plural(count, "study", "studies")
 
 
-# Markers drawn side by side for each direction; shapes, not glyphs, so that no font can lack them.
+# Markers drawn side by side for each direction; shapes, not glyphs, so that they do not depend on fonts.
 DIRECTIONS: dict[str, tuple[str, ...]] = {
     "favours intervention": ("^",),
     "favours comparator": ("v",),
@@ -93,9 +93,9 @@ DIRECTIONS: dict[str, tuple[str, ...]] = {
     "mixed": ("^", "v"),
     "not reported": (),
 }
-# Participants at which the arrow grows, after the effect direction plot's three sizes.
+# Numbers of participants at which the arrow grows: the three sizes of the effect direction plot.
 SIZE_CLASSES = ((300, "more than 300", 1.25), (49, "50 to 300", 0.95), (-1, "fewer than 50", 0.65))
-# Height of a study's line, and of what stands above a column, in font sizes
+# Height of a study's line and of a column's header, in font sizes
 STEP, HEADER = 1.75, 1.9
 
 
@@ -126,7 +126,7 @@ def _draw_direction(canvas, x: float, y: float, direction: str, n: float, size: 
 
 @dataclass(frozen=True)
 class _Key:
-    """A legend's entry: ``draw`` puts its symbol at (x, y) of a canvas; a kind starts a line of its own."""
+    """An entry of the legend: ``draw`` puts its symbol at (x, y) of a canvas; a new kind starts a new line."""
 
     kind: str
     label: str
@@ -135,7 +135,7 @@ class _Key:
 
 @dataclass(frozen=True, eq=False)
 class _Group:
-    """Studies of one sub-class under its heading, wrapped; the height that they need in points."""
+    """Studies of one sub-class under its wrapped heading, and their height in points."""
 
     heading: str
     members: pd.DataFrame
@@ -144,23 +144,23 @@ class _Group:
 
 @dataclass(frozen=True)
 class _Marks:
-    """Where a study's arrow, number and judgement stand in a column, in points from its left edge."""
+    """Positions of a study's arrow, number and judgement in a column, in points from its left edge."""
 
     arrow: float
-    n: float | None  # where no number of participants is known
+    n: float | None  # None if no number of participants is known
     rob: float
 
 
 @style.styled
 def effect_direction(rows: pd.DataFrame, *, width: Width = "double", name: str = "effect_direction") -> Drawing:
-    """Effect direction plot: which arm each study favours, without any size of effect.
+    """Draw an effect direction plot: the arm that each study favours, without sizes of effects.
 
     Parameters
     ----------
     rows : DataFrame [study, subclass, direction, n, rob_overall]
-        ``direction`` is one of :data:`DIRECTIONS`, as the review states it; ``n`` is the number of
-        participants, missing where it is not known (the arrow is then hollow and of middle size; where
-        no number is known at all, their column is left out).
+        ``direction`` is one of :data:`DIRECTIONS`, as stated in the review; ``n`` is the number of
+        participants, which may be missing (the arrow is then hollow and of medium size; if
+        no number is known at all, their column is omitted).
         Sub-classes are drawn in order of appearance.
 
     Raises
@@ -228,7 +228,7 @@ def _group(subclass: str, members: pd.DataFrame, room: float, size: float) -> _G
 
 
 def _direction_keys(data: pd.DataFrame, size: float) -> list[_Key]:
-    """What the symbols in the data mean: directions, sizes, a hollow arrow, judgements."""
+    """Explain the symbols in the data: directions, sizes, hollow arrows, judgements."""
     keys = [
         _Key("direction", d, partial(_draw_direction, direction=d, n=100, size=size))
         for d in DIRECTIONS
@@ -250,7 +250,7 @@ def _direction_keys(data: pd.DataFrame, size: float) -> list[_Key]:
 
 
 def _key_places(keys: Sequence[_Key], width: float, size: float) -> list[tuple[int, float]]:
-    """Line and left edge of each entry; sizes and judgements start a line."""
+    """Compute line and left edge of each entry; sizes and judgements start new lines."""
     places, line, x, previous = [], 0, 0.0, ""
     for key in keys:
         needed = 3.4 * size + layout.text_width(key.label, size)
@@ -272,7 +272,7 @@ def _write_header(canvas: Axes, left: float, top: float, marks: _Marks, size: fl
 def _draw_group(
     canvas: Axes, group: _Group, corner: tuple[float, float], column_width: float, marks: _Marks, size: float
 ) -> None:
-    """A sub-class with its studies, downwards from its upper left corner."""
+    """Draw a sub-class with its studies, downwards from its upper left corner."""
     (left, top), step = corner, STEP * size
     canvas.plot([left + 1, left + column_width - 0.5 * size], [top, top], color=GRID, linewidth=0.8)
     layout.write(canvas, left + 1, top - 0.4 * size, group.heading, size, va="top", weight="bold")
@@ -288,5 +288,5 @@ def _draw_group(
 
 
 def _balance(heights: list[float]) -> int:
-    """Where to cut a list of blocks so that the taller part is as low as can be."""
+    """Find where to divide a list of blocks so that the taller part is as short as possible."""
     return min(range(1, len(heights) + 1), key=lambda cut: max(sum(heights[:cut]), sum(heights[cut:])))

@@ -1,4 +1,4 @@
-"""Forest plots of results: one comparison, all direct comparisons of a network, direct against indirect evidence."""
+"""Forest plots of one comparison, of all direct comparisons of a network, and of direct against indirect evidence."""
 
 from __future__ import annotations
 
@@ -44,17 +44,18 @@ def forest_pairwise(
     width: Width = "double",
     name: str = "forest_pairwise",
 ) -> Drawing:
-    """A meta-analysis with its studies: weights, pooled effect, prediction interval and heterogeneity.
+    """Draw a meta-analysis with its studies: weights, pooled effect, prediction interval and heterogeneity.
 
     Parameters
     ----------
     fit : PairwiseFit
     studies : DataFrame [study, te, se]
-        The pooled studies, in their order.
+        The pooled studies, in the same order.
     desirable : {"lower", "higher"}
-        Whether a lower or a higher ``te`` is good for ``first``.
+        Whether a lower or a higher ``te`` is better for ``first``.
     ratio : bool
-        ``te`` is the logarithm of a ratio, which ``unit`` names: the ratio is shown, on a logarithmic axis.
+        Whether ``te`` is the logarithm of a ratio, which ``unit`` names; the figure then shows the ratio, on a
+        logarithmic axis.
 
     Returns
     -------
@@ -65,7 +66,7 @@ def forest_pairwise(
     Raises
     ------
     ValueError
-        Not as many studies as were pooled, an unknown option.
+        A number of studies other than that pooled, or an unknown option.
     """
     data = style.table(studies, ["study", "te", "se"], "forest_pairwise")
     style.check_numbers(data, ["te"], "forest_pairwise")
@@ -90,26 +91,26 @@ def forest_treatments(
     width: Width = "double",
     name: str = "forest_treatments",
 ) -> Drawing:
-    """Each treatment of a network against a reference, the best first, with prediction intervals.
+    """Draw each treatment of a network against a reference, the best first, with prediction intervals.
 
     Parameters
     ----------
     fit : NetworkFit or BinaryNetworkFit
-        The latter has a common effect, and no prediction intervals.
+        A BinaryNetworkFit has a common effect and no prediction intervals.
     reference : str
-        One of its treatments; te is treatment minus reference.
+        A treatment of the fit; te is treatment minus reference.
     desirable, unit, ratio
         As in :func:`forest_pairwise`.
 
     Returns
     -------
     Drawing
-        Data as in :func:`forest_pairwise`, the last row being tau2, I2 and Q of the network.
+        Data as in :func:`forest_pairwise`; the last row has tau2, I2 and Q of the network.
 
     Raises
     ------
     ValueError
-        ``reference`` is no treatment of the fit.
+        ``reference`` is not a treatment of the fit.
     """
     if reference not in fit.treatments:
         raise ValueError(f"forest_treatments: {reference!r} is not one of {', '.join(fit.treatments)}")
@@ -142,12 +143,12 @@ def forest_comparisons(
     width: Width = "double",
     name: str = "forest_comparisons",
 ) -> Drawing:
-    """Direct comparisons of a network with their studies, each pooled, and the network's own estimate below.
+    """Draw direct comparisons of a network with their studies, pooled estimates and network estimates.
 
     Parameters
     ----------
     fit : NetworkFit
-        Of trials. Each comparison is pooled with a tau2 of its own by the fit's method.
+        A fit of studies. Each comparison is pooled with its own tau2, by the fit's method.
     comparisons : sequence of (str, str), optional
         First and second treatment; te is first minus second. Default: all, as :func:`forest_pages` names them.
     desirable, unit, ratio
@@ -156,12 +157,12 @@ def forest_comparisons(
     Returns
     -------
     Drawing
-        Data as in :func:`forest_pairwise`. Where a study gives several correlated estimates there are no weights.
+        Data as in :func:`forest_pairwise`. If a study gives several correlated estimates, there are no weights.
 
     Raises
     ------
     ValueError
-        A pair that no study compares.
+        No study compares the two treatments of a pair.
     """
     pairs = [pair for part in forest_pages(fit) for pair in part] if comparisons is None else list(comparisons)
     rows = [row for pair in pairs for row in _comparison_rows(fit, *pair)]
@@ -171,15 +172,15 @@ def forest_comparisons(
 
 
 def forest_pages(fit: NetworkFit, order: Sequence[str] | None = None, lines: int = 34) -> list[list[tuple[str, str]]]:
-    """The direct comparisons of a network in pages of about so many lines of :func:`forest_comparisons`.
+    """Divide the direct comparisons of a network into pages of :func:`forest_comparisons`.
 
     Parameters
     ----------
     fit : NetworkFit
     order : sequence of str, optional
-        Treatments; the one that comes first is named first. Default: ``fit.treatments``.
+        Treatments; the earlier one of each comparison is named first. Default: ``fit.treatments``.
     lines : int
-        A comparison is not broken, so one with more studies makes a longer page.
+        Approximate lines per page. Comparisons are not divided, so one with more studies makes a longer page.
 
     Returns
     -------
@@ -212,17 +213,17 @@ def node_split_forest(
     width: Width = "double",
     name: str = "node_split_forest",
 ) -> Drawing:
-    """Direct, indirect and network estimate of each comparison that has both kinds of evidence, with the p of the test.
+    """Draw direct, indirect and network estimates of each comparison with both kinds of evidence, with the test's p.
 
     Parameters
     ----------
     split : DataFrame
         From :func:`psps_paper.network.split_evidence`; te is treat1 minus treat2. Comparisons without direct or
-        without indirect evidence are left out.
+        without indirect evidence are omitted.
     overall : QDecomposition, optional
-        Its test of all inconsistency at once stands below.
+        Its overall test of inconsistency is written below.
     level : float
-        Of the intervals.
+        Level of the intervals.
 
     Returns
     -------
@@ -280,7 +281,7 @@ def _study_rows(data: pd.DataFrame, weights: Sequence[float], level: float) -> l
 
 
 def _comparison_rows(fit: NetworkFit, first: str, second: str) -> list[dict]:
-    """Heading, studies, pooled and network estimate of one comparison."""
+    """Build the rows of one comparison: heading, studies, pooled and network estimate."""
     rows = fit.contrasts
     rows = rows[rows["treat1"].isin([first, second]) & rows["treat2"].isin([first, second])]
     if rows.empty:
@@ -317,7 +318,7 @@ def _drawing(
     level: float,
     what: str,
 ) -> Drawing:
-    """The rows as a figure, and in words."""
+    """Draw the rows, and describe them in words."""
     shown = ratio_number if ratio else number
     percent = f"{100 * level:g}%"
     table = table.astype(dict.fromkeys(COLUMNS[3:9], float))
@@ -353,7 +354,7 @@ def _drawing(
 def _forest(
     rows: pd.DataFrame, heading: str, sides: tuple[str, str], axis_label: str, ratio: bool, width: Width
 ) -> Figure:
-    """Rows from top to bottom: headings, estimates with weights, diamonds, notes."""
+    """Draw the rows from top to bottom: headings, estimates with weights, diamonds, notes."""
     page = Page.of(width, sides)
     size, total, wide = page.size, page.total, page.wide
     before = "" if wide else "weight "
@@ -412,7 +413,7 @@ def _write_row(
     weights_right: float,
     place: tuple[float, float],
 ) -> list[tuple[float, float]]:
-    """Write one row; returns the heights between which the null line is drawn beside it."""
+    """Write one row; return the heights between which the null line is drawn beside it."""
     (text, weight), (top, height), wide = texts, place, frame.page.wide
     line, size, bottom = frame.page.line, frame.page.size, top - height
     if row.kind in ("heading", "note"):

@@ -1,8 +1,8 @@
-"""One look for every figure: colours, type, sizes, and the helpers that lay text out in points.
+"""The style of all figures: colours, type, sizes, and checks of their data.
 
 Lengths are in points (1/72 inch) throughout. ``INK``, ``MUTED``, ``GRID`` and ``PAPER`` are the
-only colours that depend on the page: each is used for nothing else, so that whoever inlines an
-SVG can replace it by a CSS variable. All other colours stand on light and on dark pages as they are.
+only colours that depend on the page. Each is used for nothing else, so that code that inlines an
+SVG can replace it by a CSS variable. All other colours suit both light and dark pages.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import pandas as pd
 from psps_paper.figures import palette
 from psps_paper.figures.palette import DARK_TEXT
 
-# One and two columns of a journal, and the column of a telephone 360 pixels wide, where 9 points are 12 pixels
+# One and two columns of a journal, and the column of a telephone 360 pixels wide, on which 9 points are 12 pixels
 Width = Literal["single", "double", "phone"]
 WIDTH_MM: dict[str, float] = {"single": 90.0, "double": 180.0, "phone": 86.7}
 FONT_SIZE: dict[str, float] = {"single": 8.0, "double": 9.0, "phone": 9.0}
@@ -34,7 +34,7 @@ GRID = "#d0d0d0"
 PAPER = "#fefefe"
 
 
-# From light to dark as the risk grows, so that the order survives in greyscale.
+# Darker for higher risk, so that the order remains visible in greyscale.
 ROB_COLOURS: dict[str, str] = {
     "low": "#8fd3bd",
     "some concerns": "#c98a00",
@@ -73,7 +73,7 @@ RC = {
     "figure.facecolor": "none",
     "figure.dpi": 72,
     "hatch.linewidth": 0.6,
-    # Hatches lie on fills of fixed colour, so theirs is fixed too.
+    # Hatches are on fills of fixed colour, so their colour is fixed too.
     "hatch.color": DARK_TEXT,
     "savefig.facecolor": "none",
     "svg.fonttype": "none",
@@ -83,14 +83,14 @@ RC = {
 }
 
 
-# Width of drawings that name none, in place of their own default; for whoever draws the book again at another width.
+# Width of drawings whose caller names none, instead of their default; used to redraw the book at another width.
 REDRAW_WIDTH: ContextVar[Width | None] = ContextVar("REDRAW_WIDTH", default=None)
 
 
 def styled(draw: Callable) -> Callable:
-    """Run a drawing function under the one style; matplotlib's own settings are left as they were.
+    """Run a drawing function in the common style without changing matplotlib's own settings.
 
-    A drawing whose width nobody named can be drawn again for a narrow screen (``Drawing.narrow``).
+    A drawing whose caller named no width can be redrawn for a narrow screen (``Drawing.narrow``).
     """
 
     @functools.wraps(draw)
@@ -109,7 +109,7 @@ def styled(draw: Callable) -> Callable:
 
 
 def plural(count: float, noun: str, nouns: str | None = None) -> str:
-    """``1 study``, ``10 studies``."""
+    """Write ``1 study`` or ``10 studies``."""
     return f"{int(count)} {noun if int(count) == 1 else nouns or noun + 's'}"
 
 
@@ -127,12 +127,12 @@ def capitalised(text: str) -> str:
 
 
 def listed(parts: Sequence[str]) -> str:
-    """``a, b and c``."""
+    """Join texts as ``a, b and c``."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def table(frame: pd.DataFrame, columns: Iterable[str], where: str) -> pd.DataFrame:
-    """A copy with a fresh index, after checking that the columns exist and that there are rows."""
+    """Return a copy with a new index after checking that the columns exist and that there are rows."""
     for column in columns:
         if column not in frame.columns:
             raise ValueError(f"{where}: column {column!r} is missing; found {', '.join(map(str, frame.columns))}")
@@ -146,7 +146,7 @@ def _row(frame: pd.DataFrame, position: int) -> str:
 
 
 def check_values(frame: pd.DataFrame, column: str, allowed: Iterable[str], where: str) -> None:
-    """Each value is one of ``allowed``; the error names row, column and value."""
+    """Check that each value is one of ``allowed``; the error names row, column and value."""
     allowed = list(allowed)
     for position, value in enumerate(frame[column]):
         if value not in allowed:
@@ -165,7 +165,7 @@ def check_numbers(
     at_least: float = -np.inf,
     at_most: float = np.inf,
 ) -> None:
-    """Each value is a finite number in range; the error names row, column and value."""
+    """Check that each value is a finite number in range; the error names row, column and value."""
     for column in columns:
         for position, value in enumerate(frame[column]):
             if missing_allowed and pd.isna(value):
@@ -186,7 +186,7 @@ def check_numbers(
 
 
 def check_order(frame: pd.DataFrame, columns: Sequence[str], where: str) -> None:
-    """Values do not decrease from column to column, where they are given."""
+    """Check that values, where given, do not decrease from column to column."""
     for position in range(len(frame)):
         values = frame.loc[position, list(columns)].dropna().astype(float)
         if not values.is_monotonic_increasing:
@@ -197,7 +197,7 @@ def check_order(frame: pd.DataFrame, columns: Sequence[str], where: str) -> None
 
 
 def check_matrix(frame: pd.DataFrame, where: str) -> None:
-    """Rows and columns carry the same treatments in the same order."""
+    """Check that rows and columns are the same treatments in the same order."""
     if list(frame.index) != list(frame.columns) or len(frame) < 2:
         raise ValueError(
             f"{where}: rows {list(frame.index)} and columns {list(frame.columns)} are not the same "
@@ -206,21 +206,21 @@ def check_matrix(frame: pd.DataFrame, where: str) -> None:
 
 
 def favours_first(desirable: str) -> str:
-    """Sign of first minus second that is good for the first: "positive" or "negative"."""
+    """Return the sign of first minus second that favours the first: "positive" or "negative"."""
     if desirable not in ("lower", "higher"):
         raise ValueError(f"desirable={desirable!r}: expected 'lower' or 'higher'")
     return "positive" if desirable == "higher" else "negative"
 
 
 def treatment_colours(treatments: Iterable[str], classes: dict[str, str] | None) -> dict[str, str]:
-    """Colour of each treatment: that of its class, which is the treatment itself unless ``classes`` says otherwise."""
+    """Return the colour of each treatment, that of its class; by default each treatment is its own class."""
     class_of = {t: classes[t] if classes is not None else t for t in treatments}
     colours = palette.colours_of(class_of.values(), strict=classes is not None)
     return {t: colours[c] for t, c in class_of.items()}
 
 
 def nice_limits(values: Iterable[float], margin: float = 0.06) -> tuple[float, float]:
-    """Axis limits around values that contain more than one point."""
+    """Compute axis limits around values, never of width zero."""
     finite = np.array([v for v in values if np.isfinite(v)])
     low, high = finite.min(), finite.max()
     span = (high - low) or max(abs(high), 1.0)

@@ -472,6 +472,37 @@ def test_a_character_missing_from_the_typeface_is_one_em_wide():
     assert layout.text_width("尼古丁", 10) == pytest.approx(30, abs=0.5)
 
 
+@pytest.mark.parametrize(("va", "first"), [("top", 93.5), ("center", 106.5), ("bottom", 119.5)])
+def test_lines_in_a_script_of_the_reader_s_typeface_are_aligned_one_by_one(va, first):
+    """Matplotlib shifted a right-aligned name of two lines by widths that it guessed, out of the figure; 1.3 em a
+    line."""
+    _, canvas = layout.page("double", 200)
+    layout.write(canvas, 90, 100, "\u0938\u0902\u091c\u094d\u091e\u093e\n\u092f\u094b\u0917", 10, ha="right", va=va)
+    assert [text.get_position() for text in canvas.texts] == [(90, first), (90, first - 13)]
+    assert {text.get_ha() for text in canvas.texts} == {"right"}
+    layout.write(canvas, 90, 100, "one\ntwo", 10)
+    assert canvas.texts[-1].get_text() == "one\ntwo"
+
+
+def test_a_treatment_that_most_others_are_compared_with_stands_in_the_middle():
+    """On the ring its dot hid its neighbours, and the numbers of studies beside it lay on each other."""
+    names = [f"t{k:02d}" for k in range(1, 20)]
+    edges = pd.DataFrame({"treat1": "usual care", "treat2": names, "n_studies": 1, "n_estimates": 1})
+    sizes = pd.Series({**dict.fromkeys(names, 50.0), "usual care": 900.0})
+    for width in ("double", "single"):
+        canvas = figures.network_graph(edges, sizes=sizes, width=width).figure.axes[0]
+        dots = {round(patch.radius, 6): patch.center for patch in canvas.patches}
+        ring = np.array([patch.center for patch in canvas.patches if patch.radius < max(dots)])
+        assert len(ring) == 19 and dots[max(dots)] == pytest.approx(ring.mean(axis=0), abs=1e-6)
+        assert sum(text.get_text() == "1" for text in canvas.texts) >= 19  # each line's number of studies
+
+
+def test_a_heading_begins_with_a_capital_but_a_sign_of_a_unit_does_not():
+    assert [style.capitalised(unit) for unit in ("odds ratio", "points", "mmol/l", "kg", "SMD")] == [
+        *("Odds ratio", "Points", "mmol/l", "kg", "SMD")
+    ]
+
+
 def test_drawing_leaves_matplotlib_as_it_was():
     before = dict(mpl.rcParams)
     to_svg(EXAMPLES["forest_network"]())

@@ -61,7 +61,8 @@ def forest_network(
     rows : DataFrame [label, te, lower, upper, tier, treatment_class]
         Optional columns ``predict_lower``, ``predict_upper`` (both or neither; missing values
         allowed). ``te`` is ``first`` minus ``second``, in ``unit``. The colour is the class's,
-        the marker the tier's: solid for printed values, hollow for implied ones.
+        the marker the tier's: solid for printed values, hollow for implied ones. Without ``tier`` all have one
+        marker, and the legend names none.
     desirable : {"lower", "higher"}
         Whether a lower or a higher ``te`` is better for ``first``.
     first, second : str
@@ -82,7 +83,7 @@ def forest_network(
     percent = f"{100 * level:g}%"
     page = Page.of(width, sides)
     said = _contrast_rows(data, page, ratio=ratio)
-    keys = layout.tier_keys(data["tier"])
+    keys = layout.tier_keys(data["tier"]) if "tier" in data.columns else []
     if any(row.prediction for row in said):
         keys.append(Key(f"{percent} prediction interval (PI)", MUTED, marker="_"))
     measure = "SMD" if unit == "standardised mean difference" else "Ratio" if ratio else "Estimate"
@@ -90,8 +91,7 @@ def forest_network(
     frame = _contrast_frame(page, said, heading)
 
     heading_height = 1.7 * page.size
-    legend_height = layout.legend_height(keys, page.total, page.size)
-    above = legend_height + heading_height
+    above = heading_height + (layout.legend_height(keys, page.total, page.size) if keys else 0.0)
     figure, canvas, axes = frame.open(above)
     layout.legend(canvas, keys, 1, frame.height(above), page.total, page.size)
     limits = data[["lower", "upper", *(c for c in PREDICTION if c in data.columns)]]
@@ -111,7 +111,7 @@ def forest_network(
     alt = [
         f"{contrast.label} {row.estimate}"
         + (f", prediction interval {row.prediction[3:]}" if row.prediction else "")
-        + f" [{contrast.tier}]"
+        + (f" [{contrast.tier}]" if "tier" in data.columns else "")
         for contrast, row in zip(data.itertuples(), said, strict=True)
     ]
     return Drawing(
@@ -126,7 +126,7 @@ def forest_network(
 def _contrasts(rows: pd.DataFrame) -> pd.DataFrame:
     """Check and return the rows of :func:`forest_network`."""
     where = "forest_network"
-    columns = ["label", "te", "lower", "upper", "tier", "treatment_class"]
+    columns = ["label", "te", "lower", "upper", *(["tier"] if "tier" in rows.columns else []), "treatment_class"]
     predicted = [c for c in PREDICTION if c in rows.columns]
     if len(predicted) == 1:
         raise ValueError(f"{where}: column {predicted[0]!r} is given without the other limit")
@@ -134,7 +134,8 @@ def _contrasts(rows: pd.DataFrame) -> pd.DataFrame:
     style.check_numbers(data, ["te", "lower", "upper"], where)
     style.check_numbers(data, predicted, where, missing_allowed=True)
     style.check_order(data, ["lower", "te", "upper"], where)
-    style.check_values(data, "tier", style.TIER_MARKERS, where)
+    if "tier" in data.columns:
+        style.check_values(data, "tier", style.TIER_MARKERS, where)
     # If treatments are their own classes, they may belong to another review
     if (data["label"] != data["treatment_class"]).any():
         style.check_values(data, "treatment_class", palette.CLASS_COLOURS, where)
@@ -181,7 +182,7 @@ def _draw_contrast(
     if row.prediction:
         prediction_line(axes, contrast.predict_lower, contrast.predict_upper, y)
     axes.plot([contrast.lower, contrast.upper], [y, y], color=colour, linewidth=3.4, solid_capstyle="butt", zorder=3)
-    marker, filled = style.TIER_MARKERS[contrast.tier]
+    marker, filled = style.TIER_MARKERS[getattr(contrast, "tier", "recomputed")]
     axes.plot(contrast.te, y, **layout.marker_style(marker, colour, filled, 7.5))
     shift = 0.5 * page.line if row.prediction else 0
     layout.write(canvas, frame.right, y + shift, row.estimate, size, ha="right")

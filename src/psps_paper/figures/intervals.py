@@ -130,7 +130,7 @@ def funnel(
         One row per estimate. Optional column ``summary``: the pooled effect of its comparison;
         by default the inverse-variance (common-effect) mean of the comparison.
     tier : {"printed", "recomputed", "implied", "re-extracted", "simulated"}
-        Origin of the estimates; the figure shows the word.
+        Origin of the estimates; the figure shows the word. With an empty text it names no origin.
 
     Returns
     -------
@@ -147,7 +147,7 @@ def funnel(
         Key(f"{c} ({counts[c]})", INK, marker=FUNNEL_MARKERS[k], filled=k % 2 == 0) for k, c in enumerate(comparisons)
     ]
     note = layout.wrap(
-        f"Points: {tier} estimates. Dashed: 95% of the estimates if only chance acts.",
+        f"Points: {f'{tier} estimates'.strip()}. Dashed: 95% of the estimates if only chance acts.",
         total_width - 4,
         size,
     )
@@ -169,7 +169,7 @@ def funnel(
         axes.plot(group["adjusted"], group["se"], **layout.marker_style(key.marker, INK, key.filled, 6))
     inside = int((data["adjusted"].abs() <= QUANTILE * data["se"]).sum())
     alt = (
-        f"Comparison-adjusted funnel plot of {len(data)} {tier} estimates "
+        f"Comparison-adjusted funnel plot of {len(data)} {f'{tier} estimates'.strip()} "
         f"({style.listed([f'{c}: {counts[c]}' for c in comparisons])}), {unit}. Standard errors from "
         f"{number(data['se'].min())} to {number(data['se'].max())}; {inside} of "
         f"{len(data)} lie inside the 95% limits; {int((data['adjusted'] < 0).sum())} left and "
@@ -181,7 +181,7 @@ def funnel(
 def _adjusted(points: pd.DataFrame, tier: str) -> pd.DataFrame:
     """Check the points of :func:`funnel` and compute its data."""
     where = "funnel"
-    if tier not in style.TIER_MARKERS:
+    if tier and tier not in style.TIER_MARKERS:
         raise ValueError(f"{where}: tier={tier!r} is not one of {', '.join(style.TIER_MARKERS)}")
     columns = ["comparison", "te", "se"]
     given = ["summary"] if "summary" in points.columns else []

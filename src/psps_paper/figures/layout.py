@@ -232,7 +232,14 @@ def write(canvas: Axes, x: float, y: float, text: str, size: float, **options) -
     # Single lines share a baseline whether or not they have a descender.
     middle = "center" if "\n" in text else "center_baseline"
     options = {"ha": "left", "va": middle, "linespacing": 1.15} | options
-    canvas.text(x, y, text, fontsize=size, **options)
+    if "\n" not in text or "rotation" in options or not foreign(text):
+        canvas.text(x, y, text, fontsize=size, **options)
+        return
+    # Matplotlib places lines by widths that a reader's typeface may not have: each is written for itself
+    lines, along = text.split("\n"), line_height(size)
+    first = {"top": -0.5, "bottom": len(lines) - 0.5}.get(options["va"], (len(lines) - 1) / 2)
+    for k, line in enumerate(lines):
+        canvas.text(x, y + (first - k) * along, line, fontsize=size, **options | {"va": "center_baseline"})
 
 
 @dataclass(frozen=True)

@@ -370,6 +370,7 @@ def _forest(
         for row in rows.itertuples()
     ]
     heights = [_row_height(row, text, page) for row, text in zip(rows.itertuples(), texts, strict=True)]
+    heights[-1] += 0.5 * size * (rows["kind"].iloc[-1] == "note")  # clear of the axis
     beside = [t for t, kind in zip(texts, rows["kind"], strict=True) if kind in ("estimate", "summary")]
     left = max(layout.block_width(t, size, "bold") for t in beside) + 10 if wide else 4.0
     across = total - left - number_width - (weight_width if wide else 0) - 12
@@ -418,7 +419,7 @@ def _write_row(
     line, size, bottom = frame.page.line, frame.page.size, top - height
     if row.kind in ("heading", "note"):
         bold = "bold" if row.kind == "heading" else "normal"
-        low = bottom + 0.2 * size
+        low = bottom + 0.2 * size if row.kind == "heading" else top - 0.5 * size - layout.line_count(text) * line
         layout.write(canvas, 1, low, text, size, weight=bold, va="bottom", color=INK if bold == "bold" else MUTED)
         if row.kind == "heading" and row.text:
             layout.write(canvas, frame.right, low, row.text, size, ha="right", va="bottom")

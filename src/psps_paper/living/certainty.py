@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from psps_paper.formatting import number, p_value
+from psps_paper.formatting import p_value, percent
 from psps_paper.living.study_table import JUDGEMENTS
 from psps_paper.network import NetworkFit, contribution_matrix, decompose_q, split_evidence
 from psps_paper.network.reduction import joiner
@@ -110,10 +110,10 @@ def _of_studies(share: pd.Series, studies: pd.DataFrame | None, column: str, wor
     score = studies.set_index("study")[column].map(scores).reindex(share.index)
     known = share[score.notna()].sum() / share.sum()
     if known < MOST:
-        return NOT_JUDGED, f"{number(100 * (1 - known), 0)} % from studies without a judgement"
+        return NOT_JUDGED, f"{percent(1 - known, 0)} from studies without a judgement"
     mean = float((share * score).sum() / share[score.notna()].sum())
-    some, high = (number(100 * float(share[score == s].sum() / share.sum()), 0) for s in (2, 3))
-    why = f"{some} % from studies with some concerns, {high} % from studies {worst}"
+    some, high = (percent(float(share[score == s].sum() / share.sum()), 0) for s in (2, 3))
+    why = f"{some} from studies with some concerns, {high} from studies {worst}"
     return STEPS[int(np.searchsorted(HALVES, mean, side="right"))], why
 
 

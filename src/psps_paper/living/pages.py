@@ -38,6 +38,7 @@ from psps_paper.network import (
     split_evidence,
 )
 from psps_paper.network.orientation import orient
+from psps_paper.network.reduction import joiner
 
 TIER = "recomputed"
 JUDGED_STUDIES = 60  # in one figure
@@ -54,8 +55,12 @@ def network_parts(review: Review, outcome: str) -> list[Shown]:
     sizes, sized_by = review.sizes(outcome)
     graph = network_graph(review.edges(outcome), sizes=sizes, sized_by=sized_by, name=f"network-{k}")
     areas = sized_by if sized_by == "patients" else "studies, since the table gives no numbers of patients"
-    forest = forest_network(review.forest(outcome), **review.direction(outcome), name=f"forest-{k}")
-    against = f"{label}: each treatment against {review.reference(outcome)}, with {level} confidence"
+    # All estimates of a review are calculated from its tables: its figures need no word for that
+    forest = forest_network(
+        review.forest(outcome).drop(columns="tier"), **review.direction(outcome), name=f"forest-{k}"
+    )
+    against = f"{label}: each treatment against {review.reference(outcome)}, the best P-score first, with {level}"
+    against += " confidence"
     against += " and prediction intervals." if "predict_lower" in forest.data.columns else " intervals."
     ranked = rankogram if len(scores) <= FEW else rank_heat
     ranks = ranked(review.ranks(outcome), scores, name=f"ranks-{k}")
@@ -101,7 +106,7 @@ def evidence_parts(review: Review, outcome: str) -> list[Shown]:
         parts.append(show(drawing, tier=TIER, caption=caption))
     parts += _splits(review, outcome) + _heat_maps(review, outcome)
     unit = f"log {scale['unit']}" if scale["ratio"] else scale["unit"]
-    funnel = trial_funnel(fit, order, unit=unit, name=f"funnel-{k}")
+    funnel = trial_funnel(fit, order, "", unit=unit, name=f"funnel-{k}")
     caption = f"{label}: comparison-adjusted funnel plot."
     if not orient(fit.contrasts, order).groupby(["treat1", "treat2"]).size().gt(1).all():
         caption += " The estimate of a comparison with one study is its own summary, and so lies at 0."
@@ -135,7 +140,13 @@ def _splits(review: Review, outcome: str) -> list[Shown]:
 def _heat_maps(review: Review, outcome: str) -> list[Shown]:
     """Show, folded, net heat (if designs can disagree) and contributions to the comparisons with the reference."""
     k, label, fit = review.outcomes.index(outcome) + 1, review.label(outcome), review.network(outcome).fit
-    heat, reference, parts = net_heat(fit), review.reference(outcome), []
+    join, reference, parts = joiner(fit.treatments), review.reference(outcome), []
+
+    def named(table: pd.DataFrame) -> pd.DataFrame:
+        """With comparisons named as on the other pages."""
+        return table.rename(**dict.fromkeys(("index", "columns"), lambda name: name.replace(join, " vs ")))
+
+    heat = named(net_heat(fit))
     if 2 <= len(heat) <= MOST_COLUMNS:
         caption = f"{label}: net heat plot, which designs disagree with which others."
         parts.append(show(net_heat_map(heat, name=f"net-heat-{k}"), tier=TIER, caption=caption))
@@ -143,7 +154,7 @@ def _heat_maps(review: Review, outcome: str) -> list[Shown]:
         parts.append(sentence(f"{label}: {len(heat)} designs are too many for a net heat plot."))
     first, second = np.triu_indices(len(fit.treatments), 1)
     against = [reference in (fit.treatments[i], fit.treatments[j]) for i, j in zip(first, second, strict=True)]
-    shares = contribution_matrix(fit)[against]
+    shares = named(contribution_matrix(fit)[against])
     direct = list(shares.columns)
     for start in range(0, len(direct), DIRECT_ROWS):
         which = "" if len(direct) <= DIRECT_ROWS else f", part {start // DIRECT_ROWS + 1}"

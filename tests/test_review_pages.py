@@ -179,6 +179,18 @@ def test_risk_of_bias_weighs_by_the_share_of_studies():
     assert (all_high["within-study bias"] == "major concerns").all()
 
 
+def test_the_reason_for_a_judgement_names_the_studies_that_it_rests_on():
+    """ "Some concerns" was once explained by "0 % from studies at high risk"."""
+    rules = certainty.Rules()
+    for judgement, expected in (
+        ("some concerns", "100\u202f% from studies with some concerns"),
+        ("high", "100\u202f% from studies at high risk"),
+        ("low", "less than 1\u202f% from studies with concerns"),
+    ):
+        rows = certainty.judgements(FIT, "P", STUDIES.assign(rob=judgement), rules)
+        assert set(rows.loc[rows["domain"] == "within-study bias", "why"]) == {expected}
+
+
 @pytest.mark.parametrize(
     ("te", "se", "expected"),
     [(0.5, 0.1, "no concerns"), (0.3, 0.2, "some concerns"), (0.0, 0.3, "major concerns"), (-0.5, 0.1, "no concerns")],

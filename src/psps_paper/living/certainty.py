@@ -112,9 +112,11 @@ def _of_studies(share: pd.Series, studies: pd.DataFrame | None, column: str, wor
     if known < MOST:
         return NOT_JUDGED, f"{percent(1 - known, 0)} from studies without a judgement"
     mean = float((share * score).sum() / share[score.notna()].sum())
-    some, high = (percent(float(share[score == s].sum() / share.sum()), 0) for s in (2, 3))
-    why = f"{some} from studies with some concerns, {high} from studies {worst}"
-    return STEPS[int(np.searchsorted(HALVES, mean, side="right"))], why
+    parts = [(float(share[score == s].sum() / share.sum()), how) for s, how in ((2, "with some concerns"), (3, worst))]
+    why = ", ".join(f"{percent(part, 0)} from studies {how}" for part, how in parts if part >= 0.005)
+    return STEPS[
+        int(np.searchsorted(HALVES, mean, side="right"))
+    ], why or f"less than {percent(0.01, 0)} from studies with concerns"
 
 
 def _zones(low: float, high: float, important: float) -> tuple[int, int]:

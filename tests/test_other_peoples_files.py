@@ -223,3 +223,213 @@ def test_rectangular_data_of_bugs(data, gap):
     assert found.pop(("1", "1", "2")) == found.pop(("2", "1", "2")) == log_or(9, 40, 5, 41)
     assert found == {("2", "1", "3"): log_or(9, 40, 6, 52), ("2", "2", "3"): log_or(5, 41, 6, 52)}
     assert "studies without a name were numbered by row" in report(result)
+
+
+def change(mean1, mean2) -> dict:
+    return {("Ash", "x", "y"): md(mean1, 2, 40, mean2, 2.2, 41)}
+
+
+EVENTS = {("Ash", "x", "y"): log_or(9, 40, 5, 41)}
+DRUG = {("Ash", "Drug", "Placebo"): md(5.1, 2, 40, 4.1, 2.2, 41)}
+WAN = {("Ash", "x", "y"): near((5 + 4 + 6.5) / 3 - (4 + 3 + 5) / 3, 0.386643562)}  # SDs by Wan 2014 with n 40 and 41
+# name: text, kind, outcome, options, expected (te, se), words of the report
+READ = {
+    "mean (SD)": (
+        "study,treatment,n,mean (SD)\nAsh,x,40,5.1 (2.0)\nAsh,y,41,4.1 (2.2)\n",
+        ("arms", "score_md", {}),
+        ASH,
+        "column 'mean (SD)' was read as mean, sd",
+    ),
+    "mean with plus-minus": (
+        "study;treatment;n;Mean\u00b1SD\nAsh;x;40;\u22125,1\u00b12,0\nAsh;y;41;\u22124,1 \u00b1 2,2\n",
+        ("arms", "score_md", {}),
+        change(-5.1, -4.1),
+        "column 'Mean\u00b1SD' was read as mean, sd",
+    ),
+    "mean (SE)": (
+        "study,treatment,n,mean (SE)\nAsh,x,40,5.1 (0.3)\nAsh,y,41,4.1 (0.4)\n",
+        ("arms", "score_md", {}),
+        {("Ash", "x", "y"): near(1.0, 0.5)},
+        "SD from the standard error of the mean",
+    ),
+    "mean (SD) of each arm": (
+        "study,Drug n,Drug mean (SD),Placebo n,Placebo mean (SD)\nAsh,40,5.1 (2.0),41,4.1 (2.2)\n",
+        ("arms", "score_md", {}),
+        DRUG,
+        "the names of treatments were taken from those of columns: Drug, Placebo",
+    ),
+    "events/n": (
+        "study,treatment,n/N (%)\nAsh,x,9/40 (22.5%)\nAsh,y,5/41 (12.2%)\n",
+        ("arms", "events_or", {}),
+        EVENTS,
+        "column 'n/N (%)' was read as events, n, without the percentages",
+    ),
+    "events (%)": (
+        "study,treatment,N,events (%)\nAsh,x,40,9 (22.5)\nAsh,y,41,5 (12.2)\n",
+        ("arms", "events_or", {}),
+        EVENTS,
+        "column 'events (%)' was read as events, without the percentages",
+    ),
+    "median [IQR]": (
+        "study,treatment,n,median [IQR]\nAsh,x,40,5 [4; 6.5]\nAsh,y,41,4 [3-5]\n",
+        ("arms", "score_md", {}),
+        WAN,
+        "column 'median [IQR]' was read as median, q1, q3",
+    ),
+    "columns of meta": (
+        "studlab,event.e,n.e,event.c,n.c\nAsh,9,40,5,41\n",
+        ("arms", "events_or", {"constants": X_Y}),
+        EVENTS,
+        "events1 from event.e",
+    ),
+    "words for the two groups": (
+        "Study,Events (intervention),Total (intervention),Events (control),Total (control)\nAsh,9,40,5,41\n",
+        ("arms", "events_or", {"constants": X_Y}),
+        EVENTS,
+        "n2 from Total (control)",
+    ),
+    "arms numbered in front": (
+        "Study ID,Arm 1: Name,Arm 1: N,Arm 1: Mean,Arm 1: SD,Arm 2: Name,Arm 2: N,Arm 2: Mean,Arm 2: SD\n"
+        "Ash,x,40,5.1,2,y,41,4.1,2.2\n",
+        ("arms", "score_md", {}),
+        ASH,
+        "treatment1 from Arm 1: Name",
+    ),
+    "Stata, augmented": (
+        "study,dA,nA,dB,nB,dC,nC\nAsh,9,40,5,41,,\nBay,8,50,,,6,52\n",
+        ("arms", "events_or", {}),
+        {("Ash", "A", "B"): log_or(9, 40, 5, 41), ("Bay", "A", "C"): log_or(8, 50, 6, 52)},
+        "the names of treatments were taken from those of columns: A, B, C",
+    ),
+    "events and non-events": (
+        "author,year,ai,bi,ci,di\nAsh,2001,9,31,5,36\n",
+        ("arms", "events_or", {"constants": X_Y}),
+        {("Ash 2001", "x", "y"): log_or(9, 40, 5, 41)},
+        "n1i is the sum of ai and bi",
+    ),
+    "other words for columns": (
+        "Author,Group,No. of patients,Mean,Std. Deviation\nAsh,x,40,5.1,2\nAsh,y,41,4.1,2.2\n",
+        ("arms", "score_md", {}),
+        ASH,
+        "study from Author, treatment from Group, n from No. of patients",
+    ),
+    "two lines of header": (
+        "Study,Drug,,,Placebo,,\n,n,mean,sd,n,mean,sd\nAsh,40,5.1,2,41,4.1,2.2\n",
+        ("arms", "score_md", {}),
+        DRUG,
+        "two lines of header were joined: Study, Drug n",
+    ),
+    "a line of units": (
+        "study,treatment,n,mean,sd\n,,(people),mmHg,mmHg\n" + ARMS.partition("\n")[2],
+        ("arms", "score_md", {}),
+        ASH,
+        "not used: row 1: no study, no treatment and no number, such as a line of units",
+    ),
+    "the study in its first row only": (
+        ARMS.replace("\nAsh,y", "\n,y"),
+        ("arms", "score_md", {}),
+        ASH,
+        "the study was taken from the row above: row 2",
+    ),
+    "marks of footnotes": (
+        ARMS.replace("5.1", "5.1*").replace("41,", "41\N{DAGGER},"),
+        ("arms", "score_md", {}),
+        ASH,
+        "footnote marks were removed from numbers: column n, row 2 (41\N{DAGGER})",
+    ),
+    "dashes and other words for no number": (
+        ARMS + "Bay,x,30,\N{EM DASH},-\nBay,y,30,n.a.,not stated\n",
+        ("arms", "score_md", {}),
+        ASH,
+        "not used: row 3 (Bay): x: no mean, sd",
+    ),
+    "a comparison in one column": (
+        "study,comparison,te,se\nAsh,x vs. y,-0.3,0.2\n",
+        ("contrasts", "score_md", {}),
+        {("Ash", "x", "y"): near(-0.3, 0.2)},
+        "column 'comparison' was read as treat1 and treat2",
+    ),
+    "experimental and control": (
+        "study,experimental,control,MD,SE\nAsh,x,y,-0.3,0.2\n",
+        ("contrasts", "score_md", {}),
+        {("Ash", "x", "y"): near(-0.3, 0.2)},
+        "treat1 from experimental, treat2 from control",
+    ),
+    "an interval without its level": (
+        "study,treat1,treat2,aHR,CI\nAsh,x,y,0.7,0.5-0.98\n",
+        ("contrasts", "hr", {}),
+        {("Ash", "x", "y"): near(math.log(0.7), math.log(0.98 / 0.5) / (2 * Z))},
+        "column 'CI' was read as 95% CI lower, 95% CI upper, taken to be of 95 %",
+    ),
+    "net$data of netmeta": (
+        ".studlab,.treat1,.treat2,.TE,.seTE,studlab,treat1,treat2,TE,seTE\nAsh,x,y,-.3,.2,Ash,x,y,-.3,.2\n",
+        ("contrasts", "score_md", {}),
+        {("Ash", "x", "y"): near(-0.3, 0.2)},
+        "column '.TE' repeats 'TE' and is not read",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_a_file_is_read_as_its_author_means_it_and_the_report_says_how(data, name):
+    text, (kind, outcome, options), expected, said = READ[name]
+    result = read(data, text, kind, outcome, **options)
+    assert effects(result) == expected
+    assert said in report(result), report(result)
+
+
+FILES = {
+    "UTF-16 without a mark": (ARMS.encode("utf-16-le"), "table.csv", "read as UTF-16, by the null characters"),
+    "UTF-16 of old Macs": (ARMS.encode("utf-16-be"), "table.csv", "read as UTF-16, by the null characters"),
+    "text named as a workbook": (ARMS.replace(",", "\t"), "table.xls", "the file is text and no workbook"),
+    "Markdown": (
+        "| study | treatment | n | mean | sd |\n|---|:--|--:|--:|--:|\n| Ash | x | 40 | 5.1 | 2 |\n"
+        "| Ash | y | 41 | 4.1 | 2.2 |\n",
+        "table.txt",
+        "n from n",
+    ),
+    "columns of one width": (
+        "study      treatment   n   mean   sd\nAsh        x  40    5.1    2\nAsh        y          41    4.1  2.2\n",
+        "table.txt",
+        "n from n",
+    ),
+    "a mark of the end": (ARMS + "\x1a", "table.csv", "n from n"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_of_another_make_is_read(data, name):
+    content, file, said = FILES[name]
+    result = read(data, content, "arms", "score_md", file=file)
+    assert effects(result) == ASH and said in report(result)
+
+
+REFUSED = {
+    "two moments as treatments": (
+        "study,n_pre,mean_pre,sd_pre,n_post,mean_post,sd_post\nAsh,40,5.1,2,41,4.1,2.2\n",
+        ("arms", "score_md", {}),
+        "fit no known convention for arms",
+    ),
+    "an interval of another level": (
+        "study,treat1,treat2,MD,90% CI lower,90% CI upper\nAsh,x,y,-0.3,-0.7,0.1\n",
+        ("contrasts", "score_md", {"mapping": {"lower": "90% CI lower", "upper": "90% CI upper"}}),
+        "holds a limit of an interval of 90 %, and 95 % is expected",
+    ),
+    "a cell that is no mean with its SD": (
+        "study,treatment,n,mean (SD)\nAsh,x,40,5.1 (2.0)\nAsh,y,41,about 4\n",
+        ("arms", "score_md", {}),
+        "if column 'mean (SD)' is meant",
+    ),
+    "a page of the web": (
+        b"<html><table><tr><th>study</th></tr></table></html>",
+        ("arms", "score_md", {}),
+        "save it as",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_doubtful_stops_with_one_sentence(data, name):
+    text, (kind, outcome, options), message = REFUSED[name]
+    file = "table.xls" if isinstance(text, bytes) else "table.csv"
+    assert message in refused(data, text, kind, outcome, file=file, **options)

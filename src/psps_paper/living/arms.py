@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from psps_paper.effects import contrasts_from_arms, effect_sizes, impute_sd, mean_sd_from_quantiles
-from psps_paper.living.cells import MISSING, Reading, _lines, _some_rows
+from psps_paper.living.cells import NO_NUMBER, Reading, _lines, _some_rows
 from psps_paper.living.contrasts import _study
 from psps_paper.living.formats import ARM_NUMBERS, COLUMN_KINDS, CONTRAST_COLUMNS, REVMAN_5, plain
 from psps_paper.living.model import ARM_COLUMNS, LOG_MEASURES, Estimates, ImportLog
@@ -266,9 +266,12 @@ def _one_row_per_arm(cells: pd.DataFrame, reading: Reading) -> pd.DataFrame:
         arms = layout.arms.items() if layout.shape == "wide" else [("", layout.columns)]
         for number, columns in arms:
             constant = options.constants.get(f"treat{number}") or options.constants.get("treatment")
+            constant = constant or layout.names.get(number or 0)
             treatment = "" if constant or "treatment" not in columns else line[columns["treatment"]]
-            given = [name for name in wanted if name in columns and line[columns[name]].lower() not in MISSING]
-            if layout.shape == "wide" and number > 2 and treatment.lower() in MISSING and not given:
+            given = [name for name in wanted if name in columns and line[columns[name]].lower() not in NO_NUMBER]
+            if layout.shape == "wide" and number > 2 and treatment.lower() in NO_NUMBER and not given:
+                continue
+            if number in layout.names and not given:  # a treatment that this study did not have
                 continue
             if not constant and "treatment" not in columns:
                 raise TableError(

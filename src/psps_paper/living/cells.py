@@ -19,6 +19,13 @@ from psps_paper.tables.errors import TableError
 from psps_paper.tables.workbook import NotText
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", ".", "nr", "not reported", "not available"})
+# Also stands for a missing number, but may be the short name of a treatment
+_DASHES = ("-", "--", "\N{EN DASH}", "\N{EM DASH}", "\N{MINUS SIGN}", "..", "...", "?")
+_SHORT = ("n.a.", "n.r.", "nd", "n.d.", "ne", "n.e.", "not stated", "not given", "not estimable", "not applicable")
+NO_NUMBER = MISSING | {*_DASHES, *_SHORT, "unknown", "unclear", "missing", "#n/a"}
+_MARKED = re.compile(
+    "(?<=[0-9.,)])\\s*[*\N{DAGGER}\N{DOUBLE DAGGER}\N{SECTION SIGN}\N{PILCROW SIGN}\u1d43\u1d47\u1d9c]+"
+)
 _CODES = frozenset({-88.0, -99.0, -888.0, -999.0, -9999.0, 9999.0, 99999.0})  # codes of missing values in SPSS and SAS
 _DASH = re.compile("[\u2012\u2013\ufe63\uff0d](?=[0-9.])")  # a dash or wide minus in front of a number
 _GROUPED = re.compile("[-+]?[0-9]{1,3}([ \u00a0\u2009\u202f'\u2019][0-9]{3})+([.,][0-9]+)?")  # 1 250 or 1'250.5
@@ -43,6 +50,7 @@ class _Cells:
         self.file, self.decimals, self.labels, self.log = file, decimals, labels, log
         self.invisible: dict[str, list[object]] = {}
         self.grouped: dict[str, list[object]] = {}
+        self.marked: dict[str, list[object]] = {}
         self.codes: dict[str, list[object]] = {}
         self.labels_seen: set[str] = set()
         self.treatments_seen: set[str] = set()
@@ -77,7 +85,7 @@ class _Cells:
 
     def number(self, row: object, column: str, cell: str, kind: str) -> float:
         """Read a number, or NaN for a missing one."""
-        if cell.lower() in MISSING:
+        if cell.lower() in NO_NUMBER:
             return math.nan
         text = cell if isinstance(cell, NotText) else self._digits(row, column, cell)
         text = self.decimals.plain(column, text)
@@ -101,6 +109,10 @@ class _Cells:
         text = without_invisible(cell)
         if text != cell:
             self.invisible.setdefault(cell, []).append(row)
+        bare = without_marks(text)
+        if bare != text:
+            self.marked.setdefault(column, []).append(f"{row} ({text})")
+        text = bare
         minus = _DASH.sub("-", text.replace("\N{MINUS SIGN}", "-"), count=1)
         if minus != text:
             self._note("typographic minus signs were read as minus")
@@ -114,6 +126,10 @@ class _Cells:
         grouped = [
             f"blanks or apostrophes were read as separators of thousands: column {column}, row {_some_rows(rows)}"
             for column, rows in self.grouped.items()
+        ]
+        grouped += [
+            f"footnote marks were removed from numbers: column {column}, row {_some_rows(rows)}"
+            for column, rows in self.marked.items()
         ]
         return grouped + [
             (
@@ -134,6 +150,12 @@ class _Cells:
     def _note(self, sentence: str) -> None:
         if sentence not in self.log.conversions:
             self.log.record(sentence)
+
+
+def without_marks(text: str) -> str:
+    """Remove the footnote marks at the end of a number."""
+    found = _MARKED.search(text)
+    return text[: found.start()] if found and found.end() == len(text) else text
 
 
 @dataclass(frozen=True, eq=False)

@@ -93,6 +93,13 @@ def _check_scale(layout: Layout, file: str, options: Options, outcome: Mapping) 
                     f" use --map '{target}={column}'"
                 )
     _check_difference(layout, file, options, outcome)
+    for column in (layout.columns.get("lower", ""), layout.columns.get("upper", "")):
+        level = re.search(r"(\d\d(\.\d+)?) ?%", column)
+        if level and float(level[1]) != 95:
+            raise TableError(
+                f"{file}: column {column!r} holds a limit of an interval of {level[1]} %, and 95 % is expected; give"
+                " the standard error in a column se"
+            )
     if "ratio" in layout.columns and measure not in LOG_MEASURES:
         raise TableError(
             f"{file}: column {layout.columns['ratio']!r} holds ratios, and outcome {outcome['outcome']} is measured as"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from psps_paper.living.roles import arms_by_role
 from psps_paper.tables.errors import TableError
 
 Kind = Literal["contrasts", "arms"]
@@ -47,8 +48,8 @@ OPTIONAL_NUMBERS = {
     "time": ("time", "persontime", "personyears", "patientyears", "py", "exposure", "e"),
     "sd_baseline": ("sdbaseline", "baselinesd"),
     "median": ("median",),
-    "q1": ("q1",),
-    "q3": ("q3",),
+    "q1": ("q1", "p25", "lowerquartile", "firstquartile", "1stquartile", "25thpercentile", "lq"),
+    "q3": ("q3", "p75", "upperquartile", "thirdquartile", "3rdquartile", "75thpercentile", "uq"),
     "minimum": ("min", "minimum"),
     "maximum": ("max", "maximum"),
 }
@@ -82,9 +83,9 @@ _LIMITS = {
 }
 # Column names that indicate ratios, or logarithms of ratios
 RATIOS = {
-    "OR": ("or", "oddsratio"),
-    "RR": ("rr", "riskratio", "relativerisk"),
-    "HR": ("hr", "hazardratio"),
+    "OR": ("or", "oddsratio", "aor", "adjustedor", "adjustedoddsratio"),
+    "RR": ("rr", "riskratio", "relativerisk", "adjustedrr", "adjustedriskratio"),
+    "HR": ("hr", "hazardratio", "ahr", "adjustedhr", "adjustedhazardratio"),
     "IRR": ("irr", "rateratio", "incidencerateratio"),
     "ROM": ("rom", "ratioofmeans"),
 }
@@ -163,29 +164,61 @@ def _relative(name: str, study: tuple[str, ...], treatment: tuple[str, ...], te:
     return Format(name, "relative", {"study": study, "treatment": treatment, "te": (te,), "se": (se,)})
 
 
+_DIFFERENCE_SE = (
+    "seeffectsize",
+    "effectsizestandarderror",
+    "effectsizese",
+    "sees",
+    "metase",
+    "sesmd",
+    "smdse",
+    "semd",
+    "mdse",
+)
+
+
 def _common_contrasts() -> Format:
     """Build the convention of common names, which tables of any origin may use."""
     form = _contrast_format(
         "common names",
         _STUDIES,
         _TREATMENTS,
-        ("te", "estimate", "effect", "yi", *(name for names in DIFFERENCES.values() for name in names)),
-        ("se", "sete", "sei", *OPTIONAL_NUMBERS["se"][2:]),
+        (
+            *("te", "estimate", "effect", "yi", "es", "effectsize", "effectestimate", "metaes"),
+            *(name for names in DIFFERENCES.values() for name in names),
+        ),
+        ("se", "sete", "sei", *OPTIONAL_NUMBERS["se"][2:], *_DIFFERENCE_SE),
     )
     names = dict(form.names)
-    names["treat1"] += ("intervention", "treatment")
-    names["treat2"] += ("comparator",)
+    names["treat1"] += ("intervention", "treatment", "experimental", "experimentalintervention")
+    names["treat2"] += ("comparator", "control", "controlintervention", "comparatorintervention")
     return Format(form.name, form.shape, names)
 
 
 # Names of studies, treatments and numbers of arms that any program may use
 _STUDIES = ("study", "studlab", "studyc", "studyid", "studyname", "trial", "trialid", "id", "studyn")
+_STUDIES += ("studyorsubgroup", "studylabel", "metastudylabel", "label", "labels", "slab", "trialname", "shorttitle")
 _TREATMENTS = ("treatment", "treat", "trt", "trtc", "intervention", "t", "trtn")
+_TREATMENTS += (
+    "treatmentname",
+    "interventionname",
+    "armname",
+    "treatmentarm",
+    "treatmentgroup",
+    "arm",
+    "group",
+    "drug",
+)
+_SIZES = ("patients", "participants", "subjects")
 _COMMON = {
     "mean": ("mean", "y"),
-    "events": ("events", "event", "responders", "r", "cases"),
-    "n": ("n", "samplesize", "total", "ntotal"),
-    "sd": ("sd", "stddev", "standarddeviation"),
+    "events": ("events", "event", "responders", "r", "cases", "nevents", "noofevents", "numberofevents", "deaths"),
+    "n": (
+        *("n", "samplesize", "total", "ntotal", "totaln", "nanalysed", "nanalyzed", "nrandomised", "nrandomized"),
+        *_SIZES,
+        *(f"{of}{name}" for of in ("n", "noof", "numberof", "nof") for name in _SIZES),
+    ),
+    "sd": ("sd", "stddev", "standarddeviation", "std", "stdev", "stddeviation"),
 }
 
 
@@ -208,6 +241,7 @@ REVMAN_5 = "RevMan 5 CSV"
 REVMAN_5_EFFECTS = "RevMan 5 CSV, effects"
 REVMAN_WEB = "RevMan Web CSV"
 REVMAN_WEB_EFFECTS = "RevMan Web CSV, inverse variance"
+ROLES = "arms told apart by words"
 METAFOR = "metafor, columns of escalc"
 _MULTINMA = (("study", "studyc", "studyn"), ("trt", "trtc", "trtn"))  # labels are preferred to numbers
 # The first convention that fits is used, those with distinguishing columns first.
@@ -296,12 +330,15 @@ class Layout:
         Maps columns of this package to columns of the file.
     arms : dict of int to dict
         For "wide": maps the number of each arm to its columns.
+    names : dict of int to str
+        For "wide": maps the number of each arm to its treatment, where columns are named by treatments.
     """
 
     format: str
     shape: Shape
     columns: dict[str, str]
     arms: dict[int, dict[str, str]]
+    names: dict[int, str] = field(default_factory=dict)
 
     def named(self) -> dict[str, str]:
         """Map columns of this package (numbered by arm in a wide file) to columns of the file."""
@@ -380,6 +417,8 @@ def _find_layout(
         if layout:
             return layout, []
         lacks.append((form, missing))
+    if kind == "arms" and (layout := _by_role(columns, mapping)):
+        return layout, []
     return None, lacks
 
 
@@ -417,7 +456,7 @@ def _fits_nothing(
 def _names_in_message(target: str, names: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names by which a message calls a missing column."""
     outcome = (_NO_OUTCOME,) if target in ("mean", "events", "median") else ()
-    return (" or ".join(names), *names[:1], *outcome)
+    return (" or ".join(names[:7]), *names[:1], *outcome)
 
 
 def _check_signs(
@@ -533,6 +572,7 @@ def _study(form: Format, by_name: Mapping[str, str], mapping: Mapping[str, str])
     numbered = study is not None and plain(study) in ("id", "trialid", "studyn") and "study" not in mapping
     if (study is None or numbered) and author and year:
         return {"study": author, "year": year}  # a column of numbers may just number the rows
+    study = study or author
     return ({"study": study} if study else {}) | ({"year": mapping["year"]} if "year" in mapping else {})
 
 
@@ -584,7 +624,7 @@ def _missing_outcome(found: Mapping[str, str]) -> list[str]:
 
 
 def _names_of(form: Format, target: str) -> str:
-    return " or ".join(form.names.get(target) or (target,))
+    return " or ".join((form.names.get(target) or (target,))[:7])
 
 
 def _some_names(names: Sequence[str]) -> str:
@@ -662,6 +702,19 @@ def _metafor(columns: Sequence[str]) -> Layout | None:
         if study and all(_has_arm_numbers(arm) for arm in arms.values()):
             return Layout(METAFOR, "wide", {"study": study, **year}, arms)
     return None
+
+
+def _by_role(columns: Sequence[str], mapping: Mapping[str, str]) -> Layout | None:
+    """Find arms that words in the names of columns tell apart, one row per study."""
+    by_name: dict[str, str] = {}
+    for column in columns:
+        by_name.setdefault(plain(column), column)
+    shared = _study(FORMATS[-1], by_name, mapping)
+    targets = {name: names for name, names in FORMATS[-1].names.items() if name not in ("study", "treatment")}
+    targets["events"] = (*targets["events"], "d")  # deaths, in Stata
+    others = {name: column for name, column in by_name.items() if column not in shared.values()}
+    arms, names = arms_by_role(others, targets, _has_arm_numbers)
+    return Layout(ROLES, "wide", shared, arms, names) if shared and arms else None
 
 
 def _has_arm_numbers(arm: Mapping[str, str]) -> bool:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from psps_paper.living.arms import _suspected_errors, from_arms
 from psps_paper.living.bugs import from_bugs
-from psps_paper.living.cells import MISSING, Reading, _Cells, _some_rows
+from psps_paper.living.cells import MISSING, NO_NUMBER, Reading, _Cells, _some_rows, without_marks
 from psps_paper.living.contrasts import from_contrasts
 from psps_paper.living.decimals import Decimals
 from psps_paper.living.formats import (
@@ -26,12 +26,19 @@ from psps_paper.living.formats import (
 )
 from psps_paper.living.model import LOG_MEASURES, Estimates, Import, ImportLog, Options, _one_analysis
 from psps_paper.living.notes import _label_notes, _look_alikes, _notes, _several_notes, _without_sd
-from psps_paper.living.printed import with_limits_apart
+from psps_paper.living.printed import (
+    with_limits_apart,
+    with_parts_apart,
+    with_sizes,
+    with_treatments_apart,
+    without_twins,
+)
 from psps_paper.living.reading import CONTROL, RawTable, read_table
 from psps_paper.tables.csv_text import runs_as_formula
 from psps_paper.tables.dataset import Dataset, dataset
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.limits import MAX_CELL, MAX_ESTIMATES, MAX_TREATMENTS
+from psps_paper.tables.workbook import NotText
 
 LARGEST_LOG = 30.0
 # Lines below or between studies that programs write for all of them together
@@ -66,9 +73,10 @@ def convert(raw: RawTable, options: Options, data: Dataset | Path | str) -> Impo
     data = dataset(data)
     outcome = _outcome(data, options.outcome)
     _check_choices(options, outcome, raw.file)
-    raw = from_bugs(raw)
-    if options.kind == "contrasts":
-        raw = with_limits_apart(raw, set(options.mapping.values()))
+    kept = {*options.mapping.values(), *options.where}
+    raw = without_twins(from_bugs(raw), kept)
+    raw = with_treatments_apart(with_limits_apart(raw, kept), kept) if options.kind == "contrasts" else raw
+    raw = with_sizes(with_parts_apart(raw, kept), kept) if options.kind == "arms" else raw
     layout = recognise(raw.columns, options.kind, options.mapping, options.constants, raw.file)
     _check_texts(options, raw.file)
     log = ImportLog()
@@ -76,9 +84,12 @@ def convert(raw: RawTable, options: Options, data: Dataset | Path | str) -> Impo
     cells = _selected(pd.DataFrame(raw.rows, columns=raw.columns, index=rows, dtype=object), raw.file, options, log)
     known = set(data.table("outcomes")["outcome"])
     cells = _one_outcome(cells, layout, raw.file, options.outcome, outcome["outcome"], known, log)
+    cells = _with_studies(cells, layout, log)
     layout = _with_year(cells, layout, log)
     cells = _without_totals(cells, layout, log)
     decimals = _decimals(raw, cells, layout, options)
+    if layout.names:
+        log.record(f"the names of treatments were taken from those of columns: {', '.join(layout.names.values())}")
     log.record(*raw.conversions, *_set_instead(options, layout), *decimals.conversions)
     reading = Reading(layout, _Cells(raw.file, decimals, options.labels, log), options, outcome, log)
     read = from_contrasts(cells, reading) if options.kind == "contrasts" else from_arms(cells, reading)
@@ -215,7 +226,11 @@ def _decimals(raw: RawTable, cells: pd.DataFrame, layout: Layout, options: Optio
         if COLUMN_KINDS[name] != "label"
     ]
     columns = {
-        column: [(row, cell) for row, cell in zip(cells.index, cells[column], strict=True) if cell]
+        column: [
+            (row, cell if isinstance(cell, NotText) else without_marks(cell))
+            for row, cell in zip(cells.index, cells[column], strict=True)
+            if cell.lower() not in NO_NUMBER
+        ]
         for column in dict.fromkeys(numeric)
     }
     return Decimals(raw.file, raw.separator, options.decimal, columns)
@@ -293,6 +308,31 @@ def _selected(cells: pd.DataFrame, file: str, options: Options, log: ImportLog) 
     return cells[chosen]
 
 
+def _with_studies(cells: pd.DataFrame, layout: Layout, log: ImportLog) -> pd.DataFrame:
+    """Set aside rows without study, treatment and number, such as units, and fill in studies named in their first row
+    only."""
+    study = layout.columns.get("study")
+    if study is None or (cells[study] != "").all():
+        return cells
+    labels = [column for name, column in layout.named().items() if name.rstrip("0123456789") in ("treatment", "treat")]
+    empty = (cells[[study, *labels]] == "").all(axis=1).to_numpy()
+    words = [not any(c.isdigit() for cell in line for c in cell) for line in cells.to_numpy()]
+    for row in cells.index[empty & words]:
+        log.set_aside(row, "", "no study, no treatment and no number, such as a line of units")
+    cells = cells[~(empty & words)].copy()
+    if layout.shape != "long" or not labels:
+        return cells
+    filled = []
+    columns = [layout.columns[name] for name in ("study", "year") if name in layout.columns]
+    for row in cells.index[cells[study].eq("") & cells[labels[0]].ne("")]:
+        if row - 1 in cells.index and cells.at[row - 1, study]:
+            cells.loc[row, columns] = cells.loc[row - 1, columns]
+            filled.append(row)
+    if filled:
+        log.record(f"the study was taken from the row above: row {_some_rows(filled)}")
+    return cells
+
+
 def _with_year(cells: pd.DataFrame, layout: Layout, log: ImportLog) -> Layout:
     """Add the column of years to the layout if a study name occurs with several years."""
     study = layout.columns.get("study")
@@ -312,10 +352,10 @@ def _without_totals(cells: pd.DataFrame, layout: Layout, log: ImportLog) -> pd.D
     study = layout.columns.get("study")
     if study is None or layout.format in (REVMAN_5, REVMAN_5_EFFECTS):  # whose headings are known by other columns
         return cells
-    total = [bool(_TOTAL.fullmatch(" ".join(name.split()))) for name in cells[study]]
+    total = np.array([bool(_TOTAL.fullmatch(" ".join(name.split()))) for name in cells[study]], bool)
     for row, name in cells.loc[total, study].items():
         log.set_aside(row, "", f"{name!r} is a total or pooled result by its name, not a study")
-    return cells[[not found for found in total]]
+    return cells[~total]
 
 
 def _one_outcome(

@@ -102,7 +102,12 @@ def read_table(path: Path, *, sheet: str | None = None, skip: int = 0) -> RawTab
     path = Path(path)
     name = path.name
     if path.suffix.lower() not in SUFFIXES:
-        hint = "; save it as XLSX" if path.suffix.lower() in (".ods", ".xlsb", ".numbers") else ""
+        suffix = path.suffix.lower()
+        hint = "; save it as XLSX" if suffix in (".ods", ".xlsb", ".numbers") else ""
+        hint = "; unpack it first" if suffix in (".gz", ".zip", ".bz2", ".xz", ".7z") else hint
+        hint = (
+            "; save it as CSV" if suffix in (".rds", ".rda", ".rdata", ".zsav", ".dta", ".sas7bdat", ".xml") else hint
+        )
         raise TableError(f"{name}: expected a file ending in {', '.join(SUFFIXES)}{hint}")
     if not path.is_file():
         raise TableError(f"{name}: " + ("is not a file" if path.exists() else "no such file"))
@@ -117,17 +122,35 @@ def read_table(path: Path, *, sheet: str | None = None, skip: int = 0) -> RawTab
 def table_from_bytes(name: str, content: bytes, *, sheet: str | None = None, skip: int = 0) -> RawTable:
     """Read a table from the bytes of a file, as :func:`read_table` does; the ending of ``name`` gives the format."""
     digest = hashlib.sha256(content).hexdigest()
-    if content.startswith((NEW_WORKBOOK, OLD_WORKBOOK)) or name.lower().endswith((".xlsx", ".xls")):
+    is_named = name.lower().endswith((".xlsx", ".xls"))
+    as_text = name.lower().endswith(".xls") and _is_text(name, content)
+    if content.startswith((NEW_WORKBOOK, OLD_WORKBOOK)) or (is_named and not as_text):
         lines, notes, conversions = workbook_lines(name, content, sheet)
         lines, separator = lines[skip:], ""
     elif sheet is not None:
         raise TableError(f"{name}: a sheet ({sheet}) can only be chosen in an XLSX file")
     else:
         (text, conversions), notes = _decoded(name, content), []
+        conversions += ["the file is text and no workbook, and was read as text"] * as_text
         lines, separator = _text_lines(name, text, skip)
+    lines, joined = _one_header(lines)
+    conversions = [*conversions, *joined]
     header, rows = _checked(name, lines)
     header, rows, left_out = _named_columns(name, header, rows)
     return RawTable(name, header, rows, digest, separator, (*left_out, *notes), tuple(conversions))
+
+
+def _is_text(name: str, content: bytes) -> bool:
+    """Return whether a file named as a workbook holds lines of text; refuse a web page."""
+    if content[:2000].lstrip(b"\xef\xbb\xbf \r\n\t").lower().startswith((b"<html", b"<!doctype html", b"<table")):
+        raise TableError(
+            f"{name}: a web page that is named as a workbook; open it in a spreadsheet program and save it as XLSX"
+        )
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return not CONTROL.search(text) and "\n" in text and any(sign in text for sign in SEPARATORS)
 
 
 def without_invisible(text: str) -> str:
@@ -146,6 +169,11 @@ def _decoded(name: str, content: bytes) -> tuple[str, list[str]]:
         if content.startswith((b"\xff\xfe", b"\xfe\xff")):
             text = content.decode("utf-16")
             conversions.append("the file was read as UTF-16")
+        elif wide := _wide(content):
+            text = content.decode(wide)
+            conversions.append("the file was read as UTF-16, by the null characters between its letters")
+        elif content.startswith(b"\x1f\x8b"):
+            raise TableError(f"{name}: is packed with gzip; unpack it first")
         else:
             text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -158,10 +186,43 @@ def _decoded(name: str, content: bytes) -> tuple[str, list[str]]:
             raise TableError(f"{name}: {wrong}; save the file as CSV UTF-8") from None
         line = next(line for line in text.splitlines() if not line.isascii())
         conversions.append(f"{wrong}, so the file was read as Windows-1252; check the accents, as in {_shown(line)}")
-    text = text.removeprefix("\ufeff").replace("\r\r\n", "\n")
+    text = text.removeprefix("\ufeff").replace("\r\r\n", "\n").rstrip("\x1a")  # the end of a file in DOS
     if "\x00" in text:
         raise TableError(f"{name}: holds a null character; expected text in UTF-8")
     return text, conversions
+
+
+def _wide(content: bytes) -> str:
+    """Return the encoding of UTF-16 text without a byte-order mark, or an empty string."""
+    start = content[:400]
+    first, second = start[::2].count(0), start[1::2].count(0)
+    if len(content) % 2 or not len(start) or min(first, second):
+        return ""
+    return {True: "utf-16-le", False: "utf-16-be"}[second > first] if max(first, second) > 0.4 * len(start) else ""
+
+
+def _one_header(lines: list[list[str]]) -> tuple[list[list[str]], list[str]]:
+    """Join a header of two lines: names above several columns are put before those of the line below."""
+    if len(lines) < 3:
+        return lines, []
+    width = max(len(lines[0]), len(lines[1]))
+    top, below = ([*map(str.strip, line), *[""] * (width - len(line))] for line in lines[:2])
+    gaps = [number for number in range(1, width) if not top[number]]
+    words = [cell for cell in below if cell]
+    if (
+        not gaps
+        or not all(below[number] for number in gaps)
+        or any(isinstance(cell, NotText) for cell in lines[0] + lines[1])
+        or len(words) < 2
+        or any(c.isdigit() for cell in words for c in cell)
+        or not any(c.isdigit() for cell in lines[2] for c in cell)
+    ):
+        return lines, []
+    names, above = [], ""
+    for first, second in zip(top, below, strict=True):
+        above = first or above
+        names.append(above if second in ("", above) else f"{above} {second}".strip())
+    return [names, *lines[2:]], [f"two lines of header were joined: {', '.join(names[:8])}" + ", ..." * (width > 8)]
 
 
 def _text_lines(name: str, text: str, skip: int) -> tuple[list[list[str]], str]:
@@ -187,6 +248,10 @@ def _text_lines(name: str, text: str, skip: int) -> tuple[list[list[str]], str]:
         separator = " "
     file.seek(start)
     blanks = separator == " "
+    columns = [re.split(r"(?:\t| {2,})", line.strip()) for line in file if line.strip()] if blanks else []
+    file.seek(start)
+    if len(columns) > 1 and {len(line) for line in columns} == {len(header.split())} and '"' not in text:
+        return columns, separator  # columns of one width, whose cells may hold single blanks
     lines_of_text = (" ".join(line.split()) + "\n" for line in file) if blanks else file
     reader = csv.reader(lines_of_text, delimiter=separator, strict=True, skipinitialspace=blanks)
     lines: list[list[str]] = []
@@ -208,7 +273,18 @@ def _text_lines(name: str, text: str, skip: int) -> tuple[list[list[str]], str]:
         ) from None
     if blanks and len(lines) > 1 and all(len(line) == len(lines[0]) + 1 for line in lines[1:] if line):
         lines[0].insert(0, "")  # as R writes row names
+    if separator == "|":
+        lines = _without_frame(lines)
     return lines, separator
+
+
+def _without_frame(lines: list[list[str]]) -> list[list[str]]:
+    """Remove the outer bars of a Markdown table and the rule below its header."""
+    filled = [line for line in lines if any(cell.strip() for cell in line)]
+    if not all(len(line) > 2 and not line[0].strip() and not line[-1].strip() for line in filled):
+        return lines
+    bare = [line[1:-1] for line in filled]
+    return [line for line in bare if not all(re.fullmatch(r"\s*:?-+:?\s*", cell) for cell in line)]
 
 
 def _checked(name: str, lines: list[list[str]]) -> tuple[list[str], list[list[str]]]:

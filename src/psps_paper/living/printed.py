@@ -152,9 +152,9 @@ def with_treatments_apart(raw: RawTable, kept: Collection[str] = ()) -> RawTable
 
     Examples
     --------
-    >>> raw = RawTable("a.csv", ["study", "Comparison", "te"], [["Ko", "drug vs. placebo", "0.1"]], "")
+    >>> raw = RawTable("a.csv", ["study", "Comparison", "te"], [["Ko", "low vs. high", "0.1"]], "")
     >>> with_treatments_apart(raw).rows
-    [['Ko', 'drug', 'placebo', '0.1']]
+    [['Ko', 'low', 'high', '0.1']]
     """
     for number, name in enumerate(raw.columns):
         if name.lower().strip() not in ("comparison", "contrast", "treatments", "comparisons") or name in kept:

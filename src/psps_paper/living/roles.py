@@ -1,4 +1,4 @@
-"""Arms whose columns are told apart by words: ``event.e`` and ``event.c``, ``Arm 1: mean``, ``n_placebo``."""
+"""Arms whose columns are told apart by words: ``event.e`` and ``event.c``, ``Arm 1: mean``, ``n_A``."""
 
 from __future__ import annotations
 

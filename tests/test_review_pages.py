@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from helpers import ROOT
-from psps_paper.book.display import Shown
+from psps_paper.book.display import Shown, show
 from psps_paper.cli.main import main
 from psps_paper.figures import Drawing
 from psps_paper.living import certainty, pages
@@ -135,6 +135,20 @@ def test_rows_of_treatments_follow_the_ranking_everywhere(inside):
     assert review.certainty_reasons("relapse")["treatment"].unique().tolist() == ranked
     groups = review.subgroups("relapse").groupby("subgroup")["treatment"].agg(list)
     assert groups.map(lambda names: names == [t for t in ranked if t in names]).all()
+
+
+def test_studies_may_be_named_like_identifiers(tmp_path, monkeypatch):
+    """Labels of "smith2009" were sought in a table that only this book has, and every page failed."""
+    new_review(tmp_path / "mine")
+    for table in (tmp_path / "mine" / "tables").glob("*.csv"):
+        text = re.sub(r"^([A-Z])([a-z]+) (20\d\d)", lambda m: m[1].lower() + m[2] + m[3], table.read_text(), flags=re.M)
+        table.write_text(text)
+    new_review(tmp_path / "mine")
+    monkeypatch.chdir(tmp_path / "mine" / "book")
+    monkeypatch.delenv("PSPS_DATA", raising=False)
+    review = open_review()
+    assert "alder2005" in show(review.contrasts(), tier="recomputed", caption="Estimates.").markup
+    assert any("alder2005" in part.markup for part in pages.study_parts(review))
 
 
 def test_a_page_says_nothing_in_code(inside):

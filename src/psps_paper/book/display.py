@@ -327,6 +327,8 @@ def _is_numeric(column: pd.Series) -> bool:
 
 @lru_cache(maxsize=1)
 def _study_labels(data: Dataset) -> dict[str, str]:
+    if "studies" not in data:  # a review of one's own, whose names only look like identifiers
+        return {}
     studies = data.table("studies")
     return dict(zip(studies["study"], studies["first_author"] + " " + studies["year"].astype(str), strict=True))
 

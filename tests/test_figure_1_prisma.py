@@ -83,10 +83,10 @@ def test_registry_and_flow_count_the_same_studies(prisma):
 @pytest.mark.parametrize(
     ("counts", "message"),
     [
-        ({"duplicates": 431}, "boxes identified, duplicates, screened: the counts do not add up, -1 are left over"),
+        ({"duplicates": 431}, "boxes identified, duplicates, screened: the counts do not add up; -1 are left over"),
         (
             {"retracted": 2},
-            "boxes included_before_retraction, retracted, included: the counts do not add up, 1 are left over",
+            "boxes included_before_retraction, retracted, included: the counts do not add up; 1 are left over",
         ),
         ({"full_text_sought": 800}, "boxes screened, screened_out, full_text_sought: the unknown count would be -92"),
         ({"screened": pd.NA}, "box screened: a box of the main path has no count"),
@@ -104,5 +104,5 @@ def test_an_added_box_is_solved_for_with_its_sign(prisma):
 
 def test_two_unknowns_between_two_boxes_are_refused(prisma):
     second = prisma[prisma["box"] == "screened_out"].assign(box="also_out", order=4)
-    with pytest.raises(ValueError, match="2 counts are unknown, one can be solved for"):
+    with pytest.raises(ValueError, match="2 counts are unknown; expected at most one"):
         complete_flow(pd.concat([prisma, second], ignore_index=True))

@@ -34,14 +34,14 @@ def test_the_article_s_outcome():
         "art",
         "zinc",
     ]
-    with pytest.raises(TableError, match="no outcome 'sleep'; there are pain, responders"):
+    with pytest.raises(TableError, match="no outcome 'sleep'; expected one of pain, responders"):
         load_outcome(DATA, "sleep")
 
 
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        ("order", "a", "column order: 'a' is not two treatments or more"),
+        ("order", "a", "column order: 'a' is not two or more treatments"),
         ("order", "a | b | a", "each once"),
         ("reference", "c", "column reference: 'c' is not one of a, b, the treatments of column order"),
         ("correlation", 1.0, "column correlation: 1 is not a number from 0 to below 1"),

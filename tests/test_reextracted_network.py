@@ -228,7 +228,7 @@ def test_unknown_choices_are_named(table, facts):
     with pytest.raises(ValueError, match="which='all'"):
         reextracted.contrasts(table, facts, which="all")
     odd = pd.DataFrame([{**table.iloc[0], "method": "guess"}])
-    with pytest.raises(ValueError, match="'guess' is not known"):
+    with pytest.raises(ValueError, match="'guess' is not a known method"):
         reextracted.contrasts(odd, facts)
 
 

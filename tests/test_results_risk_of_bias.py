@@ -114,7 +114,7 @@ def test_a_coarse_percentage_leaves_a_range():
 
 
 def test_a_percentage_that_no_count_gives_is_refused():
-    with pytest.raises(ValueError, match=r"rob_domains.csv, domain 1, high: 50.0 % is no whole number of 49"):
+    with pytest.raises(ValueError, match=r"rob_domains.csv, domain 1, high: 50.0 % is not a whole number of 49"):
         rob.domain_bounds(made_domain(None, None, 50.0), 49)
 
 

@@ -69,7 +69,7 @@ def test_bad_input_is_named(tables):
     with pytest.raises(ValueError, match="studies missing"):
         trial_cards({name: table for name, table in tables.items() if name != "studies"})
     facts = tables["study_facts"]
-    with pytest.raises(ValueError, match="no row of tan2016"):
+    with pytest.raises(ValueError, match="no row for tan2016"):
         trial_cards(tables | {"study_facts": facts[facts["study"] != "tan2016"]})
 
 

@@ -1,1 +1,1 @@
-"""The article as data: its published network, its studies, and what public pages add to them."""
+"""The article as data: its published network, its studies, and facts about them from public pages."""

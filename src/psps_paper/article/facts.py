@@ -1,4 +1,4 @@
-"""The evidence base: sourced facts about each trial, and what they say of the article's numbers."""
+"""The evidence base: sourced facts about each trial, compared with the article's numbers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from psps_paper.formatting import number, references, rounds_to
 FOUND, DOUBTFUL, ARTICLE_ONLY = "found", "found, but too doubtful to use", "told by the article only"
 NOT_FOUND, NOT_SEARCHED = "searched, not found", "not looked for"
 STATUSES = [FOUND, DOUBTFUL, ARTICLE_ONLY, NOT_FOUND, NOT_SEARCHED]
-BEST_FIRST = [FOUND, ARTICLE_ONLY, DOUBTFUL, NOT_FOUND, NOT_SEARCHED]  # what one row says may go beyond another
+BEST_FIRST = [FOUND, ARTICLE_ONLY, DOUBTFUL, NOT_FOUND, NOT_SEARCHED]  # the best status of a field's rows counts
 
-# What readers ask of a trial, and the fields of study_facts.csv that answer it.
+# Questions that readers ask about a trial, and the fields of study_facts.csv that answer them.
 COVERED = {
     "country": ["country"],
     "design": ["design"],
@@ -46,7 +46,7 @@ COVERED = {
     ],
 }
 FOLLOW_UP_DAYS = {"days": 1, "weeks": 7, "months": 365.25 / 12, "years": 365.25, "minutes": 1 / 1440}
-# What study_facts.csv gives of single arms beside responders, and between arms, as tables call it.
+# Measures in study_facts.csv of single arms (besides responders) and between arms, with their names in tables.
 ARM_MEASURES = {"outcome_mean": "mean", "change_mean": "mean change", "percent_change": "change"}
 CONTRAST_MEASURES = {"mean_difference": "difference", "relative_risk": "relative risk", "p_value": "p"}
 COMPARABLE = ["study", "outcome", "time", "measure", "unit"]
@@ -55,18 +55,18 @@ RELATIONS = ["same value", "months to years", "Hz to kHz", "percentage of counts
 
 
 def chosen(facts: pd.DataFrame, field: str, *, arm: str | None = None) -> pd.DataFrame:
-    """Rows of a field that tables use: those marked as chosen, with a value, of one arm where it is named."""
+    """Select the rows of a field that tables use: marked as chosen, with a value, and of the named arm if any."""
     rows = facts[(facts["field"] == field) & (facts["chosen"] == "yes") & (facts["source_kind"] != "searched")]
     return rows if arm is None else rows[rows["arm"] == arm]
 
 
 def fact(facts: pd.DataFrame, name: str) -> pd.Series:
-    """One row by its identifier.
+    """Return the row with an identifier.
 
     Raises
     ------
     KeyError
-        Naming the identifier, where there is no such row.
+        Naming the identifier, if there is no such row.
     """
     positions = np.flatnonzero(facts["fact"].to_numpy(object) == name)
     if not len(positions):
@@ -75,7 +75,7 @@ def fact(facts: pd.DataFrame, name: str) -> pd.Series:
 
 
 def value_text(row: pd.Series) -> str:
-    """The value of a fact as readers see it, with relation and unit, and of patients also how they were counted."""
+    """Write the value of a fact for readers, with relation and unit; for patients, also how they were counted."""
     if pd.isna(row["number"]):
         return row["value"] if isinstance(row["value"], str) else ""
     relation = "below " if row["relation"] == "<" else ""
@@ -91,7 +91,7 @@ def value_text(row: pd.Series) -> str:
 
 
 def coverage(facts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
-    """What is known of each study, field by field.
+    """Tabulate what is known about each study, field by field.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def coverage(facts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
 
 
 def coverage_counts(facts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
-    """Studies by field and status: DataFrame [field, one column a status, percent found]."""
+    """Count studies by field and status: DataFrame [field, one column per status, percent found]."""
     table = coverage(facts, studies)
     counts = table.apply(lambda column: column.value_counts()).T.reindex(columns=STATUSES).fillna(0).astype(int)
     counts["percent found"] = (100 * counts[FOUND] / len(table)).round().astype(int)
@@ -131,9 +131,9 @@ def coverage_counts(facts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
 
 
 def sample_size(facts: pd.DataFrame) -> pd.Series:
-    """Patients by study, as the page counts them (column ``counted``); a study without a chosen number is missing.
+    """Return patients by study, as the page counts them (column ``counted``), for studies with a chosen number.
 
-    The number for the whole trial, else the sum of the arms.
+    The number for the whole trial or, failing that, the sum of the arms.
     """
     rows = chosen(facts, "n_randomised")
     whole = rows[rows["arm"] == "all"].set_index("study")["number"]
@@ -142,13 +142,13 @@ def sample_size(facts: pd.DataFrame) -> pd.Series:
 
 
 def follow_up_days(facts: pd.DataFrame, *, randomised: bool = False) -> pd.Series:
-    """Follow-up in days, by study.
+    """Return the follow-up in days, by study.
 
     Parameters
     ----------
     facts : DataFrame
     randomised : bool
-        Length of the randomised comparison where it ends before the last visit.
+        Use the length of the randomised comparison if it ends before the last visit.
     """
     days = _in_days(chosen(facts, "follow_up"))
     if randomised:
@@ -157,20 +157,19 @@ def follow_up_days(facts: pd.DataFrame, *, randomised: bool = False) -> pd.Serie
 
 
 def sourced_studies(facts: pd.DataFrame, studies: pd.DataFrame) -> list[str]:
-    """Included studies whose number of patients and follow-up both have a chosen value on a page other than the
-    article's."""
+    """List included studies with a chosen number of patients and follow-up, both from a page other than the article."""
     first_hand = facts[facts["source_kind"] != "article"]
     both = set(sample_size(first_hand).index) & set(chosen(first_hand, "follow_up")["study"])
     return [study for study in included(studies)["study"] if study in both]
 
 
 def patients_by_count(facts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
-    """How the pages count the patients of :func:`sourced_studies`.
+    """Tabulate how the pages count the patients of :func:`sourced_studies`.
 
     Returns
     -------
     DataFrame [how counted, studies, references]
-        References as in the article, ascending; ways of counting with most studies first.
+        References as in the article, ascending; the most frequent way of counting comes first.
     """
     rows = chosen(facts, "n_randomised", arm="all")
     rows = rows[rows["study"].isin(sourced_studies(facts, studies))].sort_values("ref")
@@ -185,12 +184,12 @@ def patients_by_count(facts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFram
 
 
 def cells_not_looked_for(facts: pd.DataFrame, studies: pd.DataFrame) -> int:
-    """Cells of :func:`coverage`, a study and a field each, that nobody has looked for."""
+    """Count the cells of :func:`coverage`, each a study and a field, that nobody has looked for."""
     return int((coverage(facts, studies) == NOT_SEARCHED).sum().sum())
 
 
 def arm_numbers(facts: pd.DataFrame) -> pd.DataFrame:
-    """Results in numbers that public pages give for two arms or more of a trial.
+    """Collect numerical results that public pages give for two or more arms of a trial.
 
     Parameters
     ----------
@@ -200,10 +199,10 @@ def arm_numbers(facts: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame [study, outcome, time, measure, unit, arm, value, text, source]
-        A row for each arm; ``measure`` is one of ``ARM_MEASURES`` or "responders". Rows of one study, outcome, time,
-        measure and unit can be compared. Responders are in percent, as the page gives them or else as its counts
-        give them; ``text`` tells both as far as the page does. ``time`` is empty where the page gives none. Left out
-        are values of all arms together, values that tables do not use, and what only the article says.
+        One row per arm; ``measure`` is one of ``ARM_MEASURES`` or "responders". Rows with the same study, outcome,
+        time, measure and unit can be compared. Responders are percentages, as stated on the page or computed from its
+        counts; ``text`` gives both if the page does. ``time`` is empty if the page gives none. Values of all arms
+        together, values that tables do not use, and values found only in the article are omitted.
     """
     rows = _own_results(facts)
     means = rows[rows["field"].isin(ARM_MEASURES)]
@@ -228,7 +227,7 @@ def arm_numbers(facts: pd.DataFrame) -> pd.DataFrame:
 
 
 def contrast_numbers(facts: pd.DataFrame) -> pd.DataFrame:
-    """Results in numbers that public pages give between arms of a trial: differences, ratios and p values.
+    """Collect numerical results that public pages give between arms of a trial: differences, ratios and p values.
 
     Parameters
     ----------
@@ -239,7 +238,7 @@ def contrast_numbers(facts: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame [study, outcome, time, measure, unit, arm, value, text, source]
         As :func:`arm_numbers`; ``arm`` is the contrast as the page names it, ``measure`` one of
-        ``CONTRAST_MEASURES``, and ``text`` holds confidence limits where the page gives them.
+        ``CONTRAST_MEASURES``, and ``text`` includes confidence limits if the page gives them.
     """
     rows = _own_results(facts)
     rows = rows[rows["basis"] == "between arms"]
@@ -265,13 +264,12 @@ def contrast_numbers(facts: pd.DataFrame) -> pd.DataFrame:
 
 
 def numbers_text(arms: pd.DataFrame, contrasts: pd.DataFrame) -> str:
-    """Results of one trial in numbers as a text for readers: outcome, time, each arm's value, then what is between
-    arms.
+    """Write the numerical results of one trial for readers: outcome, time, each arm's value, then results between arms.
 
     Parameters
     ----------
     arms, contrasts : DataFrame
-        Rows of :func:`arm_numbers` and :func:`contrast_numbers` that belong to one study.
+        Rows of :func:`arm_numbers` and :func:`contrast_numbers` for one study.
     """
     texts: dict[tuple[str, str], list[str]] = {}
     for (outcome, time, measure, unit), group in arms.groupby(COMPARABLE[1:], sort=False):
@@ -289,7 +287,7 @@ def numbers_text(arms: pd.DataFrame, contrasts: pd.DataFrame) -> str:
 
 
 def weighted_risk_of_bias(studies: pd.DataFrame, facts: pd.DataFrame) -> pd.DataFrame:
-    """Overall judgements counted by studies and by patients.
+    """Count overall judgements by studies and by patients.
 
     Returns
     -------
@@ -314,7 +312,7 @@ def weighted_risk_of_bias(studies: pd.DataFrame, facts: pd.DataFrame) -> pd.Data
 
 
 def differences_from_sources(source_differences: pd.DataFrame, facts: pd.DataFrame) -> pd.DataFrame:
-    """Where the article and a trial's public pages differ in substance, or a source doubts itself.
+    """List where the article and a trial's public pages differ in substance, or where a source contradicts itself.
 
     Returns
     -------
@@ -334,7 +332,7 @@ def differences_from_sources(source_differences: pd.DataFrame, facts: pd.DataFra
 
 
 def linked_value(facts: pd.DataFrame, name: str, total: str | float, relation: str) -> float:
-    """The value that a fact (and, for percentages, a second one) gives for a statement.
+    """Compute the value that a fact (and, for percentages, a second one) gives for a statement.
 
     Parameters
     ----------
@@ -359,7 +357,7 @@ def linked_value(facts: pd.DataFrame, name: str, total: str | float, relation: s
 
 
 def denominators(percentages: list[float], decimals: int, largest: int) -> list[int]:
-    """Denominators up to ``largest`` with which every percentage is a whole number of patients.
+    """Find the denominators up to ``largest`` for which every percentage is a whole number of patients.
 
     Source: Brown & Heathers 2017 (GRIM), solved for the denominator.
     """
@@ -374,7 +372,7 @@ def denominators(percentages: list[float], decimals: int, largest: int) -> list[
 
 
 def _status(facts: pd.DataFrame) -> pd.Series:
-    """What each row by itself says of its study's field, as a position in ``BEST_FIRST``; the best row decides."""
+    """Return the status of each row by itself, as a position in ``BEST_FIRST``; the best row of a field counts."""
     searched, used = facts["source_kind"] == "searched", facts["chosen"] == "yes"
     of_article = facts["source_kind"] == "article"
     status = np.select([searched, used & ~of_article, used], [NOT_FOUND, FOUND, ARTICLE_ONLY], DOUBTFUL)
@@ -387,13 +385,13 @@ def _in_days(rows: pd.DataFrame) -> pd.Series:
 
 
 def _number_text(value: float) -> str:
-    # the shortest decimal that reads back as the value is what the source gives
+    # the shortest decimal that converts back to the value is the one in the source
     digits = repr(float(value)).partition(".")[2]
     return number(value, 0 if digits == "0" else len(digits))
 
 
 def _own_results(facts: pd.DataFrame) -> pd.DataFrame:
-    """Rows with a number that tables use, from other pages than the article, of an arm or a contrast."""
+    """Select rows with a number that tables use, from pages other than the article, for an arm or a contrast."""
     rows = facts[
         (facts["chosen"] == "yes")
         & facts["number"].notna()
@@ -404,7 +402,7 @@ def _own_results(facts: pd.DataFrame) -> pd.DataFrame:
 
 
 def _responders(key: tuple[str, str, str, str], rows: pd.DataFrame) -> dict[str, object] | None:
-    """Responders of one arm as a row of :func:`arm_numbers`; None where the rows give no share."""
+    """Return the responders of one arm as a row of :func:`arm_numbers`; None if the rows give no percentage."""
     found = rows.drop_duplicates("field").set_index("field")["number"]
     percent, count, total = (found.get(f"responders_{name}", math.nan) for name in ("percent", "n", "total"))
     counted = "" if math.isnan(count) or math.isnan(total) else f"{count:.0f} of {total:.0f}"

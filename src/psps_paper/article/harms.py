@@ -1,4 +1,4 @@
-"""What went wrong in the trials, and who paid for them: counts and names from public pages, and what was not found."""
+"""Harms and funding of the trials: counts and names from public pages, and gaps."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ MAKER, OTHER = "device maker", "others"
 
 
 def label(study: str, studies: pd.DataFrame) -> str:
-    """First author and year of a study."""
+    """Return first author and year of a study."""
     row = studies.set_index("study").loc[study]
     return f"{row['first_author']} {row['year']}"
 
 
 def totals(row: pd.Series, facts: pd.DataFrame) -> tuple[int, int]:
-    """Fewest and most patients among whom the events of a row of ``harms`` were counted.
+    """Bound the number of patients among whom the events of a row of ``harms`` were counted.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def totals(row: pd.Series, facts: pd.DataFrame) -> tuple[int, int]:
 
 
 def count_text(row: pd.Series, facts: pd.DataFrame) -> str:
-    """A count among its patients: "12 of 102 (12 %)"; two numbers of patients where the page leaves them open."""
+    """Write a count among its patients: "12 of 102 (12 %)", with a range of patients if the page does not fix them."""
     low, high = totals(row, facts)
     among = str(low) if low == high else f"{low} {'or' if high == low + 1 else 'to'} {high}"
     if row["events"] == 0:
@@ -67,7 +67,7 @@ def count_text(row: pd.Series, facts: pd.DataFrame) -> str:
 
 
 def harms_table(harms: pd.DataFrame, facts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
-    """Every event that public pages count, with its patients.
+    """List every event counted on public pages, with its patients.
 
     Parameters
     ----------
@@ -77,8 +77,8 @@ def harms_table(harms: pd.DataFrame, facts: pd.DataFrame, studies: pd.DataFrame)
     Returns
     -------
     DataFrame [study, ref, class, event, count, share, time, part, source, note]
-        In the order of the article's references. ``share``: of the patients, at the middle where they are known
-        within limits only. ``part``: whether another row of the study counts the patients too.
+        In the order of the article's references. ``share``: proportion of the patients, at the middle of their range if
+        only bounds are known. ``part``: whether another row of the study counts the same patients.
     """
     rows = []
     named = studies.set_index("study")
@@ -102,19 +102,19 @@ def harms_table(harms: pd.DataFrame, facts: pd.DataFrame, studies: pd.DataFrame)
 
 
 def compared(studies: pd.DataFrame) -> dict[str, list[str]]:
-    """Studies of each comparison of the published network, by the treatment that the reference is compared with."""
+    """List the studies of each comparison of the published network, by the treatment compared with the reference."""
     used = included(studies)
     used = used[used["nma_status"] == "used"]
     return {name.split(" vs ")[1]: list(group["study"]) for name, group in used.groupby("nma_comparison", sort=False)}
 
 
 def harms_by_comparison(harms: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
-    """How many trials of each comparison count harms.
+    """Count, for each comparison, the trials that report harms.
 
     Returns
     -------
     DataFrame [treat2, trials, counted, none, no count]
-        Index ``treat2``. ``counted``: trials with an event; ``none``: trials whose page says that there was none.
+        Index ``treat2``. ``counted``: trials with an event; ``none``: trials whose page reports none.
     """
     main = harms[harms["part_of"].isna()]
     happened = set(main.loc[main["events"] > 0, "study"])
@@ -127,7 +127,7 @@ def harms_by_comparison(harms: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFr
 
 
 def funding_by_comparison(funders: pd.DataFrame, studies: pd.DataFrame, sizes: pd.DataFrame) -> pd.DataFrame:
-    """Who paid for the trials of each comparison, by trials and by patients.
+    """Tabulate the funders of each comparison, by trials and by patients.
 
     Parameters
     ----------
@@ -138,8 +138,8 @@ def funding_by_comparison(funders: pd.DataFrame, studies: pd.DataFrame, sizes: p
     -------
     DataFrame [treat2, trials, device maker, others, not found, patients low, patients high, share low, share high,
                makers]
-        Index ``treat2``. ``share``: of the patients, how many were in trials of a device maker, at the least and at
-        the most that the numbers of patients allow; ``makers``: their names.
+        Index ``treat2``. ``share``: smallest and largest proportion of patients in trials funded by a device maker that
+        the numbers of patients allow; ``makers``: their names.
     """
     kinds = funders.set_index("study")["kind"]
     names = funders.set_index("study")["funder"]
@@ -169,7 +169,7 @@ def funding_by_comparison(funders: pd.DataFrame, studies: pd.DataFrame, sizes: p
 
 
 def funders_table(funders: pd.DataFrame, facts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
-    """Who is named for each trial, in what role: DataFrame [study, ref, class, funder, kind, role, source, note]."""
+    """List the funders of each trial: DataFrame [study, ref, class, funder, kind, role, source, note]."""
     named = studies.set_index("study")
     return pd.DataFrame(
         [
@@ -189,7 +189,7 @@ def funders_table(funders: pd.DataFrame, facts: pd.DataFrame, studies: pd.DataFr
 
 
 def funding_by_class(funders: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
-    """Trials by class and by who paid: DataFrame [treatment class, trials, device maker, others, not found]."""
+    """Count trials by class and funder: DataFrame [treatment class, trials, device maker, others, not found]."""
     rows = included(studies)
     kinds = rows["study"].map(funders.set_index("study")["kind"])
     group = kinds.map(lambda kind: NOT_FOUND if pd.isna(kind) else MAKER if kind == MAKER else OTHER)

@@ -1,4 +1,4 @@
-"""What an analysis of each outcome depends on, declared once in ``outcomes.csv``."""
+"""Settings of the analysis of each outcome, declared once in ``outcomes.csv``."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from psps_paper.tables.csv_text import unprotected
 from psps_paper.tables.dataset import Dataset, dataset
 from psps_paper.tables.errors import TableError
 
-BETWEEN = " | "  # in the column order
-# What review.yml need not say
+BETWEEN = " | "  # separator in the column order
+# Settings that review.yml may omit
 DEFAULTS: dict[str, str | float] = {
     "tau2": "DL",
     "correlation": 0.0,
@@ -34,19 +34,20 @@ class Outcome:
     scale_desirable, te_desirable : {"lower", "higher"}
         Desirable direction of the raw scale, and of te for the first-named treatment.
     order : tuple of str
-        Treatments, first the ones that small-study effects are expected to favour; every comparison runs in this order.
+        Treatments, those expected to be favoured by small-study effects first; every comparison has this order.
     reference : str
-        Treatment with which forest plots compare.
+        Reference treatment of forest plots.
     tau2 : {"DL", "REML", "ML"}
     correlation : float
-        In [0, 1): of several estimates of one comparison by one study. 0 counts each as a study of its own.
+        In [0, 1): correlation between several estimates of one comparison from one study. With 0 each counts as a
+        separate study.
     continuity : {"zero_cells", "all", "treatment_arm", "none"}
     increment : float
-        Of the continuity correction, greater than 0.
+        Increment of the continuity correction, greater than 0.
     correction : {"exact", "approximate", "none"}
         Small-sample correction of an SMD (Hedges).
     level : float
-        Of all intervals, between 0 and 1.
+        Level of all intervals, between 0 and 1.
     """
 
     outcome: str
@@ -65,17 +66,17 @@ class Outcome:
     level: float
 
     def ordered(self, treatments: Iterable[str]) -> list[str]:
-        """Treatments in the declared order; treatments that it does not name come last, by name."""
+        """Sort treatments by the declared order; undeclared ones come last, by name."""
         rank = {name: k for k, name in enumerate(self.order)}
         return sorted(treatments, key=lambda name: (rank.get(name, len(rank)), name))
 
     def undeclared(self, treatments: Iterable[str]) -> list[str]:
-        """Those of the treatments that the declared order does not name, by name."""
+        """Return the treatments that the declared order does not name, sorted by name."""
         return sorted(set(treatments) - set(self.order))
 
 
 def load_outcome(data: Dataset | Path | str | None = None, outcome: str | None = None) -> Outcome:
-    """Settings of an outcome; by default of the first in ``outcomes.csv``.
+    """Load the settings of an outcome; by default of the first in ``outcomes.csv``.
 
     Parameters
     ----------
@@ -86,12 +87,12 @@ def load_outcome(data: Dataset | Path | str | None = None, outcome: str | None =
     Raises
     ------
     TableError
-        No such outcome, or a setting that is out of place; row and column are named.
+        The outcome does not exist, or a setting is not valid; row and column are named.
     """
     table = dataset(data).table("outcomes")
     names = list(table["outcome"])
     if outcome is not None and outcome not in names:
-        raise TableError(f"outcomes.csv: no outcome {outcome!r}; there are {', '.join(names)}")
+        raise TableError(f"outcomes.csv: no outcome {outcome!r}; expected one of {', '.join(names)}")
     unknown = [name for name in Outcome.__dataclass_fields__ if name not in table.columns]
     if unknown:
         raise TableError(
@@ -100,25 +101,25 @@ def load_outcome(data: Dataset | Path | str | None = None, outcome: str | None =
         )
     row = 0 if outcome is None else names.index(outcome)
     cells = table.iloc[row].copy()
-    # A label that a spreadsheet would run is kept with an apostrophe in front
+    # A label that a spreadsheet would evaluate is stored with an apostrophe in front
     cells["order"], cells["reference"] = unprotected(cells["order"]), unprotected(cells["reference"])
     return outcome_of(cells, f"outcomes.csv, row {row + 1}")
 
 
 def outcome_of(row: pd.Series, where: str) -> Outcome:
-    """A row of ``outcomes.csv``, checked beyond what its dictionary can say.
+    """Check a row of ``outcomes.csv`` beyond the rules of its dictionary, and convert it.
 
     Raises
     ------
     TableError
-        Beginning with ``where``.
+        The message begins with ``where``.
     """
     order = tuple(row["order"].split(BETWEEN))
     repeated = [name for name in order if order.count(name) > 1 or not name.strip()]
     if len(order) < 2 or repeated:
         raise TableError(
-            f"{where}, column order: {row['order']!r} is not two treatments or more, each once, "
-            "separated by a vertical bar between blanks"
+            f"{where}, column order: {row['order']!r} is not two or more treatments, each once, "
+            "separated by a vertical bar between spaces"
         )
     if row["reference"] not in order:
         raise TableError(

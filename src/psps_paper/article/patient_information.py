@@ -1,4 +1,4 @@
-"""What clinics tell patients, beside the trials of the review; in plain words, without advice."""
+"""Information that clinics give patients, compared with the trials of the review, in plain words, without advice."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from psps_paper.network.model import NetworkFit
 from psps_paper.tables.load import meeting
 
 NO_TRIAL = "no trial in this review"
-WITHIN_GROUPS = "direction rests on within-group statements"  # as matters_for of source_differences says it
+WITHIN_GROUPS = "direction rests on within-group statements"  # the wording of column matters_for of source_differences
 KINDS = {"yes": "against other care", "addition": "with something added", "no": "between its forms"}
 OUTCOMES = {
     "better": "better",
@@ -57,7 +57,7 @@ def treatments_table(
     fit: NetworkFit,
     differences: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Each treatment that a page names, with what the review holds on it.
+    """List each treatment that a page names, with the review's evidence on it.
 
     Parameters
     ----------
@@ -65,19 +65,19 @@ def treatments_table(
         The tables ``patient_information``, ``patient_phrases``, ``studies``, ``treatment_classes`` and
         ``source_differences``.
     fit : NetworkFit
-        The network whose results stand beside the trials.
+        The network whose results are shown with the trials.
 
     Returns
     -------
     DataFrame [treatment, named by, the page says, class, trials, refs, with placebo arm, risk of bias,
                direction, in the network, network result, in plain words]
-        ``trials`` is a number, 0 where the review has none; ``direction`` is that of :func:`directions`, for the
-        treatment of the row; ``in the network`` counts those of its trials that the review used there.
+        ``trials`` is a number, 0 if the review has none; ``direction`` is as in :func:`directions`, for the
+        treatment of the row; ``in the network`` counts its trials that the review used in the network.
 
     Raises
     ------
     ValueError
-        A condition that selects a study of another class although the trials test the treatment itself.
+        A condition selects a study of another class although the trials test the treatment itself.
     """
     rows, texts, notes = [], phrases.set_index("case"), classes.set_index("treatment_class")["network_note"]
     within = only_within_groups(differences)
@@ -116,14 +116,14 @@ def treatments_table(
 
 
 def only_within_groups(differences: pd.DataFrame) -> frozenset[str]:
-    """Studies whose own pages compare each group with its start only, so that no direction between groups is known."""
+    """Return the studies whose own pages compare groups only with their baseline, so that no direction is known."""
     return frozenset(differences.loc[differences["matters_for"].str.startswith(WITHIN_GROUPS), "study"])
 
 
 def network_result(
     treatment_class: str, trials: pd.DataFrame, studies: pd.DataFrame, notes: pd.Series, fit: NetworkFit
 ) -> str:
-    """What the network says of a treatment's class, and how much of that comes from trials of the treatment.
+    """Describe the network's result for a treatment's class, and how much of it comes from trials of the treatment.
 
     Parameters
     ----------
@@ -134,14 +134,14 @@ def network_result(
     studies : DataFrame
         The table ``studies``, which assigns each trial of the network to a comparison.
     notes : Series
-        By class: why the network says nothing of it.
+        By class: why the network has no result for it.
     fit : NetworkFit
 
     Returns
     -------
     str
-        A contrast is given only where trials of the treatment are in the comparison, with their number and with what
-        else the comparison holds. Where none is, no number is given.
+        A contrast is given only if trials of the treatment are in the comparison, with their number and with the other
+        trials of the comparison; otherwise no number is given.
     """
     used = included(studies).query("nma_status == 'used'")
     if treatment_class not in fit.treatments:
@@ -173,17 +173,17 @@ def network_result(
 
 
 def directions(row, trials: pd.DataFrame, within: Iterable[str] = ()) -> str:
-    """The article's statements on a treatment, by kind of comparison, told for the treatment of the row.
+    """Summarise the article's statements on a treatment by kind of comparison, in the direction of the row's treatment.
 
     Parameters
     ----------
     row : namedtuple
-        Of ``patient_information``; where its ``arm`` is the second, a trial that favours the first arm speaks against
-        it.
+        A row of ``patient_information``; if its ``arm`` is the second, a trial that favours the first arm counts
+        against it.
     trials : DataFrame
         Rows of ``studies``; ``other_care`` gives the kind.
     within : iterable of str
-        Studies that compare each group with its start only.
+        Studies that compare groups only with their baseline.
     """
     if isinstance(row.tested, str):
         kinds = {"for what was tested": trials}
@@ -206,11 +206,11 @@ def directions(row, trials: pd.DataFrame, within: Iterable[str] = ()) -> str:
 
 
 def plain_sentence(row, trials: pd.DataFrame, texts: pd.DataFrame, within: Iterable[str] = ()) -> str:
-    """A few short sentences about the trials of a treatment; counts, never a recommendation.
+    """Write a few short sentences about the trials of a treatment, with counts and without recommendations.
 
-    Better and worse are told of trials whose ``other_care`` is yes, which compare the treatment with something else,
-    and apart from them of additions to a treatment that all arms get. ``texts`` are the sentences, one row a case, in
-    the columns ``one`` and ``several``; ``within`` is as for :func:`directions`.
+    Better and worse refer to trials whose ``other_care`` is yes, which compare the treatment with something else, and
+    separately to additions to a treatment that all arms get. ``texts`` has the sentences, one row per case, in
+    the columns ``one`` and ``several``; ``within`` is as in :func:`directions`.
     """
 
     def text(case: str, n: int, *, of: int) -> str:
@@ -249,7 +249,7 @@ def plain_sentence(row, trials: pd.DataFrame, texts: pd.DataFrame, within: Itera
 
 
 def _outcomes(trials: pd.DataFrame, arm: str, within: Iterable[str]) -> pd.Series:
-    """How many trials found the treatment better, worse and so on, in the order of ``OUTCOMES`` and without zeros."""
+    """Count trials that found the treatment better, worse and so on, in the order of ``OUTCOMES``, without zeros."""
     found = (
         trials["direction"]
         .map(
@@ -267,10 +267,9 @@ def _outcomes(trials: pd.DataFrame, arm: str, within: Iterable[str]) -> pd.Serie
 
 
 def page_prose(chapter: Path) -> list[str]:
-    """Paragraphs of a chapter as it stands on disk, without headings, code, markup and the line that places it in the
-    article.
+    """Extract the paragraphs of a chapter file, without headings, code, markup and the line that places it.
 
-    A number that a cell makes is read as one digit, since its size does not change how hard the text is.
+    A number computed by a cell is read as one digit, because its size does not affect how hard the text is to read.
 
     Parameters
     ----------
@@ -290,15 +289,15 @@ def page_prose(chapter: Path) -> list[str]:
 
 
 def sentences(texts: Iterable[str]) -> list[str]:
-    """The distinct sentences of some texts, each once, in their order."""
+    """Return the distinct sentences of texts in order, each once."""
     return list(dict.fromkeys(part for text in texts for part in re.split(r"(?<=[.!?])\s+", text.strip()) if part))
 
 
 def reading_level(texts: Iterable[str]) -> float:
-    """Flesch-Kincaid grade of English texts: the school years that it takes to read them.
+    """Compute the Flesch-Kincaid grade of English texts: the school years needed to read them.
 
-    Each distinct sentence counts once. Whole numbers count as the words that one says. Syllables are groups of vowels,
-    without a silent final e; the grade is good to about one year.
+    Each distinct sentence counts once. Whole numbers count as spoken words. Syllables are groups of vowels,
+    without a silent final e; the grade is accurate to about one year.
 
     Source: Kincaid 1975.
 
@@ -317,7 +316,7 @@ def reading_level(texts: Iterable[str]) -> float:
 
 
 def _spoken(n: int) -> str:
-    """A whole number in words up to 99; above, digit by digit."""
+    """Spell out a whole number in words up to 99, and digit by digit above."""
     if n < 20:
         return _ONES[n]
     if n < 100:

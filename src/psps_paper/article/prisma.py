@@ -1,4 +1,4 @@
-"""The flow of records, and what its printed boxes imply for the boxes that are not printed."""
+"""The flow of records, with unpublished counts implied by the printed ones."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ STAGES = ["identification", "screening", "eligibility", "included", "synthesis"]
 
 
 def complete_flow(prisma: pd.DataFrame) -> pd.DataFrame:
-    """Fill the boxes without a printed count from their neighbours.
+    """Fill in the boxes without a printed count from their neighbours.
 
-    Between two boxes of the main path, what enters less what leaves is what remains; one unknown can be
-    solved for.
+    Between two boxes of the main path, the records that enter minus those that leave are those that remain; this
+    determines one unknown count.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def complete_flow(prisma: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        In order, with ``n`` complete and the column ``tier``: printed, or implied where it was solved for.
+        In order, with ``n`` complete and the column ``tier``: "printed", or "implied" if computed here.
 
     Raises
     ------
@@ -44,12 +44,12 @@ def complete_flow(prisma: pd.DataFrame) -> pd.DataFrame:
         expected = flow.at[end, "n"] - flow.at[start, "n"] - (signs * between["n"]).sum()
         names = ", ".join(flow.loc[start:end, "box"])
         if len(unknown) > 1:
-            raise ValueError(f"prisma.csv, boxes {names}: {len(unknown)} counts are unknown, one can be solved for")
+            raise ValueError(f"prisma.csv, boxes {names}: {len(unknown)} counts are unknown; expected at most one")
         if len(unknown) == 1:
             solved = int(expected * signs[unknown[0]])
             if solved < 0:
                 raise ValueError(f"prisma.csv, boxes {names}: the unknown count would be {solved}")
             flow.loc[unknown[0], "n"] = solved
         elif len(between) and expected != 0:
-            raise ValueError(f"prisma.csv, boxes {names}: the counts do not add up, {int(expected)} are left over")
+            raise ValueError(f"prisma.csv, boxes {names}: the counts do not add up; {int(expected)} are left over")
     return flow

@@ -1,4 +1,4 @@
-"""The published network: from its printed values to a network that agrees with all of them."""
+"""The published network, reconstructed so that it agrees with all printed values."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LABELS = {
 
 @dataclass(frozen=True)
 class PublishedNetwork:
-    """What the printed values of a network say together.
+    """The joint implications of the printed values of a network.
 
     Attributes
     ----------
@@ -54,12 +54,12 @@ class PublishedNetwork:
 
     @property
     def bounds(self) -> pd.DataFrame:
-        """What the printed values leave open for each pair, as in ``Recovery.bounds``.
+        """Return the range of each pair's values that the printed values allow, as in ``Recovery.bounds``.
 
         Raises
         ------
         ValueError
-            They leave nothing open: no network agrees with all of them. It names the values that clash.
+            No network agrees with all printed values; the message names the values that clash.
         """
         if not self.recovery.feasible:
             raise ValueError(
@@ -70,7 +70,7 @@ class PublishedNetwork:
 
 
 def clashing_values(recovery: Recovery) -> str:
-    """The smallest set of printed values that cannot hold together, each with what it is and how it is printed."""
+    """Describe the smallest set of printed values that cannot hold together, each with its name and printed form."""
     rows = recovery.clashes
     return "; ".join(
         f"{label} {'' if row.relation == '=' else row.relation}{number(row.value, int(row.decimals))}"
@@ -90,7 +90,7 @@ def _labels(rows: pd.DataFrame) -> list[str]:
 
 
 def printed_values(nma_published: pd.DataFrame) -> pd.DataFrame:
-    """Rows of ``nma_published`` that constrain the network, in the units that ``recover`` expects.
+    """Select the rows of ``nma_published`` that constrain the network, in the units that ``recover`` expects.
 
     I2 is printed in percent and returned as a fraction, with two more decimals.
     """
@@ -102,8 +102,7 @@ def printed_values(nma_published: pd.DataFrame) -> pd.DataFrame:
 
 
 def audit_description(nma_published: pd.DataFrame, *, desirable: Desirable) -> dict:
-    """The same print as :func:`psps_paper.audit.audit` takes it, so that this article goes through the door of every
-    other.
+    """Convert the printed values to the input of :func:`psps_paper.audit.audit`, to audit them like any others.
 
     Parameters
     ----------
@@ -148,11 +147,10 @@ def audit_description(nma_published: pd.DataFrame, *, desirable: Desirable) -> d
 
 
 def published_edges(nma_published: pd.DataFrame) -> pd.DataFrame:
-    """Direct comparisons of the network with their numbers of estimates, most first: DataFrame [treat1, treat2,
-    estimates]."""
+    """List the direct comparisons by number of estimates, most first: DataFrame [treat1, treat2, estimates]."""
     rows = nma_published[nma_published["quantity"] == "n_estimates"]
     edges = rows[["treat1", "treat2"]].assign(estimates=rows["value"].astype(int))
-    # What is recovered from them must not depend on the order of rows, and neither must the starts of a search
+    # Neither the recovered values nor the starts of a search may depend on the order of rows
     return edges.sort_values(["estimates", "treat1", "treat2"], ascending=[False, True, True], ignore_index=True)
 
 
@@ -169,13 +167,13 @@ def published_network(nma_published: pd.DataFrame, *, desirable: Desirable) -> P
     Returns
     -------
     PublishedNetwork
-        Also where the values clash: then ``recovery.feasible`` is false and ``fit`` is the nearest miss.
+        Also if the values clash: ``recovery.feasible`` is then false and ``fit`` is the network nearest to agreement.
     """
     return _published_network(_Hashed(nma_published), desirable)
 
 
 class _Hashed:
-    """A table that a cache can look up by its content."""
+    """A table that is hashed and compared by its content, as the key of a cache."""
 
     def __init__(self, table: pd.DataFrame):
         self.table = table
@@ -188,7 +186,7 @@ class _Hashed:
         return hash(self.digest)
 
 
-# A chapter asks for the same network several times, and recovering it takes a second or two.
+# A chapter needs the same network several times, and recovering it takes a second or two.
 @lru_cache(maxsize=4)
 def _published_network(hashed: _Hashed, desirable: Desirable) -> PublishedNetwork:
     return cached("network", hashed.digest + desirable, lambda: _recovered(hashed.table, desirable))
@@ -204,7 +202,7 @@ def _recovered(nma_published: pd.DataFrame, desirable: Desirable) -> PublishedNe
 
 
 def comparisons(studies: pd.DataFrame, nma_published: pd.DataFrame) -> pd.DataFrame:
-    """Every comparison that the article found, with its numbers of studies and estimates.
+    """List every comparison that the article found, with its numbers of studies and estimates.
 
     Parameters
     ----------
@@ -234,7 +232,7 @@ def comparisons(studies: pd.DataFrame, nma_published: pd.DataFrame) -> pd.DataFr
 
 
 def forest_rows(published: PublishedNetwork, reference: str) -> pd.DataFrame:
-    """Effects of one treatment against each other one, as a forest plot wants them.
+    """Return the rows of a forest plot: effects of one treatment against each other one.
 
     Parameters
     ----------
@@ -245,8 +243,8 @@ def forest_rows(published: PublishedNetwork, reference: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame [label, te, lower, upper, tier, treatment_class]
-        Tier "printed" where the article prints the contrast (then the printed values), else "implied"
-        (then the central solution).
+        Tier "printed", with the printed values, if the article prints the contrast; otherwise "implied",
+        with the central solution.
     """
     printed = published.printed.set_index(["quantity", "treat1", "treat2"])["value"]
     rows = []
@@ -269,7 +267,7 @@ def forest_rows(published: PublishedNetwork, reference: str) -> pd.DataFrame:
 
 
 def contrast_texts(published: PublishedNetwork, treat1: str, treat2: str, prefix: str) -> dict[str, str]:
-    """What all printed values leave open for a contrast, as text for prose.
+    """Write the ranges that all printed values allow for a contrast, for use in sentences.
 
     Returns
     -------
@@ -291,12 +289,12 @@ def contrast_texts(published: PublishedNetwork, treat1: str, treat2: str, prefix
 
 
 def bounds_table(published: PublishedNetwork) -> pd.DataFrame:
-    """Every pair of treatments with what the printed values leave open, as text for a table.
+    """Tabulate, as text, the ranges that the printed values allow for every pair of treatments.
 
     Returns
     -------
     DataFrame [first, second, SMD, lower limit, upper limit, z, p]
-        Each cell "low to high"; the SMD is first minus second.
+        Each cell is "low to high"; the SMD is first minus second.
     """
     bounds = published.bounds
     columns = {"te": "SMD", "lower": "lower limit", "upper": "upper limit", "z": "z"}
@@ -309,15 +307,15 @@ def bounds_table(published: PublishedNetwork) -> pd.DataFrame:
 
 
 def without_each(published: PublishedNetwork) -> pd.DataFrame:
-    """Each printed value and the interval that all others imply for it, in the units of ``published.printed``.
+    """Return each printed value and the interval that all others imply for it, in the units of ``published.printed``.
 
     Returns
     -------
     DataFrame [quantity, label, low, high, printed, decimals]
-        As :func:`psps_paper.figures.interval_strip` wants them.
+        Input of :func:`psps_paper.figures.interval_strip`.
     """
     rows = published.without
-    # Such a limit often ends in a 5 exactly; what the search leaves open must not decide how it prints
+    # Such a limit often ends in exactly 5; the search's tolerance must not decide how it is rounded
     low, high = (rows[name].round(9).to_numpy() for name in ("implied_low", "implied_high"))
     return pd.DataFrame(
         {
@@ -332,15 +330,15 @@ def without_each(published: PublishedNetwork) -> pd.DataFrame:
 
 
 def without_table(published: PublishedNetwork) -> pd.DataFrame:
-    """Each printed value beside the interval that all others imply for it, as text for a table.
+    """Tabulate, as text, each printed value and the interval that all others imply for it.
 
-    Implied values have one decimal more than the printed one, I2 is in percent, and a p value below 0.0001 is that
+    Implied values have one decimal more than the printed one; I2 is in percent; p values below 0.0001 are given as that
     bound.
 
     Returns
     -------
     DataFrame [what, printed, implied by all others, low, implied by all others, high, agrees]
-        ``agrees``: "yes" where the rounding of the printed value meets the implied interval, else "no".
+        ``agrees``: "yes" if the rounding interval of the printed value overlaps the implied interval, else "no".
     """
     rows = []
     for row, relation, agrees in zip(

@@ -1,4 +1,4 @@
-"""The network as far as public abstracts support it, beside the published one."""
+"""The network that public abstracts support, compared with the published one."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from psps_paper.network.model import Desirable, NetworkFit, z_quantile
 from psps_paper.network.orientation import orient
 
 CORRELATION = 0.5  # for either role below; varied in `sensitivity`
-# (between a patient's two periods, between the estimates of one study): together, then each alone
+# (between a patient's two periods, between the estimates of one study): varied together, then separately
 CORRELATIONS = ((0.0, 0.0), (0.5, 0.5), (0.8, 0.8), (0.8, 0.5), (0.5, 0.8))
-# Whose published distribution of tau the Bayesian fit takes: outcome, and type of comparison
+# The published distribution of tau for the Bayesian fit, by outcome and type of comparison
 BAYES_SETTING = (GENERAL_HEALTH, f"{OTHER} vs {CONTROL}")
 SETS = {"primary": ["primary"], "wider": ["primary", "wider"]}
 
@@ -29,23 +29,24 @@ SETS = {"primary": ["primary"], "wider": ["primary", "wider"]}
 def contrasts(
     table: pd.DataFrame, facts: pd.DataFrame, *, which: str = "wider", correlation: float = CORRELATION
 ) -> pd.DataFrame:
-    """Contrasts that public pages support, converted to SMDs.
+    """Compute the contrasts that public pages support, converted to SMDs.
 
     Parameters
     ----------
     table, facts : DataFrame
         The tables ``reextracted_contrasts`` and ``study_facts``.
     which : {"primary", "wider"}
-        Only numbers of a contrast (or of both conditions with their spread), or also those with an imputed
-        spread or from changes within arms.
+        "primary": only results of a contrast (or of both conditions with their SDs). "wider": also results with an
+        imputed SD or from changes within arms.
     correlation : float
-        Within a patient's two periods, from -1 to below 1.
+        Correlation between a patient's two periods, from -1 to below 1.
 
     Returns
     -------
     DataFrame [id, study, ref, treat1, treat2, te, se, lower, upper, outcome, time, method, conversion,
                assumption, sources]
-        te > 0 favours treat1, with lower scores, in SDs; treatments in the order that ``outcomes.csv`` declares.
+        te is in SDs, and te > 0 favours treat1 (lower scores); treatments are in the order declared in
+        ``outcomes.csv``.
 
     Raises
     ------
@@ -85,8 +86,7 @@ def contrasts(
 
 
 def not_extractable(table: pd.DataFrame) -> pd.DataFrame:
-    """Studies of the network whose public pages give no usable number: DataFrame [study, ref, comparison, why, would
-    settle]."""
+    """List network studies without a usable public number: DataFrame [study, ref, comparison, why, would settle it]."""
     rows = table[table["method"] == "none"]
     return pd.DataFrame(
         {
@@ -105,9 +105,9 @@ def reextracted_fit(rows: pd.DataFrame, *, correlation: float = CORRELATION, tau
     Parameters
     ----------
     rows : DataFrame
-        As from :func:`contrasts`.
+        The result of :func:`contrasts`.
     correlation : float
-        Between several estimates of one comparison by one study, in [0, 1).
+        Correlation between several estimates of one comparison from one study, in [0, 1).
     tau2 : str or float
         As in ``fit_network``.
     """
@@ -128,7 +128,7 @@ def reextracted_posterior(rows: pd.DataFrame, *, correlation: float = CORRELATIO
 
 
 def beside_bayes(fit: NetworkFit, post: Posterior, rows: pd.DataFrame, desirable: Desirable) -> pd.DataFrame:
-    """Both fits of the re-extracted contrasts, one row a direct comparison.
+    """Compare both fits of the re-extracted contrasts, one row per direct comparison.
 
     Parameters
     ----------
@@ -137,9 +137,9 @@ def beside_bayes(fit: NetworkFit, post: Posterior, rows: pd.DataFrame, desirable
     post : Posterior
         From :func:`reextracted_posterior`.
     rows : DataFrame
-        The contrasts that were fitted.
+        The contrasts of the fit.
     desirable : {"lower", "higher"}
-        Of te.
+        Desirable direction of te.
 
     Returns
     -------
@@ -168,7 +168,7 @@ def beside_bayes(fit: NetworkFit, post: Posterior, rows: pd.DataFrame, desirable
 
 
 def over_prior_scales(rows: pd.DataFrame, desirable: Desirable, *, correlation: float = CORRELATION) -> pd.DataFrame:
-    """Each direct comparison's conclusion while the prior of tau narrows and widens.
+    """Evaluate each direct comparison's conclusion under narrower and wider priors of tau.
 
     Returns
     -------
@@ -187,14 +187,14 @@ def over_prior_scales(rows: pd.DataFrame, desirable: Desirable, *, correlation: 
 
 
 def beside_published(fit: NetworkFit, rows: pd.DataFrame, published: PublishedNetwork) -> pd.DataFrame:
-    """Re-extracted estimates beside the published ones.
+    """Compare re-extracted estimates with the published ones.
 
     Parameters
     ----------
     fit : NetworkFit
         From :func:`reextracted_fit`.
     rows : DataFrame
-        The contrasts that were fitted.
+        The contrasts of the fit.
     published : PublishedNetwork
 
     Returns
@@ -202,8 +202,8 @@ def beside_published(fit: NetworkFit, rows: pd.DataFrame, published: PublishedNe
     DataFrame [treat1, treat2, studies, estimates, published estimates, te, lower, upper, predict lower, predict upper,
                published te, published lower, published upper, published tier, difference, difference lower,
                difference upper, same side, intervals overlap]
-        One row a direct comparison. Limits of the difference take both sides as independent; as they rest on
-        the same trials, their errors agree in part and these limits are too wide rather than too narrow.
+        One row per direct comparison. Limits of the difference treat both sides as independent. Because both use
+        the same trials, their errors are correlated, and these limits are too wide rather than too narrow.
     """
     printed = published.printed.set_index(["quantity", "treat1", "treat2"])["value"]
     direct = published.edges
@@ -245,21 +245,21 @@ def beside_published(fit: NetworkFit, rows: pd.DataFrame, published: PublishedNe
 
 
 def information(fit: NetworkFit, rows: pd.DataFrame) -> pd.DataFrame:
-    """What each study adds to its comparison: DataFrame [study, ref, treat1, treat2, method, information, share].
+    """Compute the information of each study: DataFrame [study, ref, treat1, treat2, method, information, share].
 
     Parameters
     ----------
     fit : NetworkFit
         From :func:`reextracted_fit`, a star without multi-arm studies.
     rows : DataFrame
-        The contrasts that were fitted.
+        The contrasts of the fit.
 
     Returns
     -------
     DataFrame
         ``information`` is the inverse variance of the study's own estimate, 1' V^-1 1 over its estimates with
-        V_ij = correlation * (se_i se_j + tau2); in a star these add up to the inverse variance of the comparison.
-        ``share`` is of the comparison, in [0, 1].
+        V_ij = correlation * (se_i se_j + tau2). In a star network these add up to the inverse variance of the
+        comparison. ``share`` is the proportion of the comparison's information, in [0, 1].
     """
     rho = fit.correlation or 0.0
     table = []
@@ -285,12 +285,12 @@ def information(fit: NetworkFit, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def resting_on_conversions(fit: NetworkFit, rows: pd.DataFrame) -> pd.DataFrame:
-    """How much of each comparison rests on each conversion.
+    """Compute the proportion of each comparison's information that comes from each conversion.
 
     Returns
     -------
     DataFrame [treat1, treat2, method, studies, share, assumption]
-        No public page gives an SMD or both arms' means and SDs of a parallel trial, so the shares of
+        No public page gives an SMD, or both arms' means and SDs of a parallel trial, so the proportions of
         conversions add up to 1 in every comparison.
     """
     table = information(fit, rows)
@@ -306,15 +306,15 @@ def resting_on_conversions(fit: NetworkFit, rows: pd.DataFrame) -> pd.DataFrame:
 def sensitivity(
     table: pd.DataFrame, facts: pd.DataFrame, *, correlations: tuple[tuple[float, float], ...] = CORRELATIONS
 ) -> pd.DataFrame:
-    """Estimates under other choices of set, correlations and heterogeneity estimator.
+    """Repeat the estimates with other choices of set, correlations and heterogeneity estimator.
 
     Parameters
     ----------
     table, facts : DataFrame
         As in :func:`contrasts`.
     correlations : tuple of (float, float)
-        Between a patient's two periods, which sets the standard errors of crossover trials, and between the
-        estimates of one study, which sets how much several of them count.
+        Correlation between a patient's two periods, which determines the standard errors of crossover trials, and
+        between the estimates of one study, which determines their combined weight.
 
     Returns
     -------
@@ -346,7 +346,7 @@ def sensitivity(
 
 
 def including_zero(grid: pd.DataFrame, treat2: str) -> pd.DataFrame:
-    """By pair of correlations, how many of the other choices give an interval against ``treat2`` that includes zero.
+    """Count, for each pair of correlations, the other choices whose interval against ``treat2`` includes zero.
 
     Parameters
     ----------
@@ -372,7 +372,7 @@ def including_zero(grid: pd.DataFrame, treat2: str) -> pd.DataFrame:
 
 
 def forest_rows(fit: NetworkFit, rows: pd.DataFrame, published: PublishedNetwork) -> pd.DataFrame:
-    """Published and re-extracted estimates as ``figures.forest.forest_network`` wants them.
+    """Return published and re-extracted estimates as rows of ``figures.forest.forest_network``.
 
     Returns
     -------
@@ -397,12 +397,12 @@ def forest_rows(fit: NetworkFit, rows: pd.DataFrame, published: PublishedNetwork
 
 
 def smd_from_changes_within_arms(change1: float, p1: float, n1: float, change2: float, p2: float, n2: float) -> Effect:
-    """SMD of two mean changes whose spread follows from the p value of a paired t test in each arm.
+    """Compute the SMD of two mean changes, with SDs from the p value of a paired t test in each arm.
 
     Parameters
     ----------
     change1, change2 : float
-        Mean changes in one unit; not 0.
+        Mean changes in the same unit; not 0.
     p1, p2 : float
         Two-sided p values of change against 0, in (0, 1).
     n1, n2 : float
@@ -432,9 +432,9 @@ def _number(facts: pd.DataFrame, name: str) -> float:
 
 
 def _effect(method: str, values: list[float], correlation: float, facts: pd.DataFrame, outcomes: list[str]) -> Effect:
-    """Effect with te > 0 where treat1 is better, lower scores being better; means and p values as Hedges' g."""
+    """Compute an effect with te > 0 if treat1 is better (lower scores); means and p values give Hedges' g."""
     if method == "log odds ratio":
-        # an event is relief, so the odds ratio already favours treat1 above 1
+        # an event is relief, so an odds ratio above 1 already favours treat1
         return smd_from_log_or(*log_odds_ratio(*values))
     if method == "p value":
         return smd_from_p(*values, sign=1)
@@ -449,12 +449,11 @@ def _effect(method: str, values: list[float], correlation: float, facts: pd.Data
         change1, p1, change2, p2, n = values
         effect = smd_from_changes_within_arms(change1, p1, n / 3, change2, p2, n / 3)
         return Effect(-effect.te, effect.se)
-    raise ValueError(f"reextracted_contrasts.csv, column method: {method!r} is not known")
+    raise ValueError(f"reextracted_contrasts.csv, column method: {method!r} is not a known method")
 
 
 def imputed_sd(facts: pd.DataFrame, outcomes: list[str]) -> float:
-    """Mean of the published SDs of these outcomes after treatment on a scale from 0 to 10, the article's rule for a
-    missing SD."""
+    """Average the published SDs of these outcomes after treatment on a scale from 0 to 10, the article's imputation."""
     rows = facts[(facts["field"] == "outcome_sd") & (facts["unit"] == "points 0 to 10") & (facts["chosen"] == "yes")]
     rows = rows[rows["outcome"].isin(outcomes)]
     return float(rows["number"].mean())

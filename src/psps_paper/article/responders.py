@@ -1,4 +1,4 @@
-"""Responders: how many patients had at least half of their complaint relieved, arm by arm."""
+"""Responders, patients with at least half of their symptoms relieved, by arm."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NOT_SEEN = "not seen, all randomised"
 
 
 def arm_counts(responder_counts: pd.DataFrame, facts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
-    """Responders and patients of each arm, with the page of each number.
+    """Tabulate responders and patients of each arm, with the page of each number.
 
     Parameters
     ----------
@@ -38,11 +38,11 @@ def arm_counts(responder_counts: pd.DataFrame, facts: pd.DataFrame, studies: pd.
     -------
     DataFrame [trial, study, ref, comparison, arm, role, site, definition, time, events, randomised,
                observed_low, observed_high, observed_from, percent, source, note]
-        Two rows a comparison, role "intervention" or "comparator". ``observed_low`` and ``observed_high``
-        bound the patients with an outcome, and ``observed_from`` says by what: "seen" (a printed denominator),
-        "missing" (randomised less missing), "percentage" (what the count and its printed percentage leave), or
-        ``NOT_SEEN``: a percentage of all randomised does not tell how many of them were missing, so both bounds
-        are all randomised. ``percent`` is of all randomised.
+        Two rows per comparison, with role "intervention" or "comparator". ``observed_low`` and ``observed_high``
+        bound the number of patients with an outcome, and ``observed_from`` gives the source: "seen" (a printed
+        denominator), "missing" (randomised minus missing), "percentage" (the denominators consistent with the count and
+        its printed percentage), or ``NOT_SEEN``: a percentage of all randomised patients does not reveal how many were
+        missing, so both bounds are all randomised. ``percent`` is of all randomised.
     """
     named = studies.set_index("study")
     rows = []
@@ -76,14 +76,14 @@ def arm_counts(responder_counts: pd.DataFrame, facts: pd.DataFrame, studies: pd.
 
 
 def contrasts(arms: pd.DataFrame, analysis: str = "missing as failure") -> pd.DataFrame:
-    """Odds ratio and risk difference of each comparison.
+    """Compute the odds ratio and risk difference of each comparison.
 
     Parameters
     ----------
     arms : DataFrame
-        As from :func:`arm_counts`.
+        The result of :func:`arm_counts`.
     analysis : str
-        A key of ``ANALYSES``. "fewest" and "most" bound the observed-case analysis where a denominator
+        A key of ``ANALYSES``. "fewest" and "most" bound the observed-case analysis if a denominator
         is not known.
 
     Returns
@@ -127,17 +127,17 @@ def pooled(arms: pd.DataFrame, *, comparison: str) -> pd.DataFrame:
     Parameters
     ----------
     arms : DataFrame
-        As from :func:`arm_counts`.
+        The result of :func:`arm_counts`.
     comparison : str
-        Value of its column ``comparison``.
+        A value of its column ``comparison``.
 
     Returns
     -------
     DataFrame [analysis, measure, estimate, lower, upper, Hartung-Knapp lower, Hartung-Knapp upper,
                prediction lower, prediction upper, tau2, I2, studies, patients, estimator]
-        Random effects, DerSimonian-Laird, normal interval and Hartung-Knapp interval; prediction interval with
-        k - 2 degrees of freedom. Odds ratios on the ratio scale, risk differences as fractions, limits cut at
-        -1 and 1; tau2 on the scale of the pooling (log odds ratio, risk difference).
+        Random effects by DerSimonian-Laird, with normal and Hartung-Knapp intervals, and prediction intervals with
+        k - 2 degrees of freedom. Odds ratios are on the ratio scale, risk differences are fractions with limits cut at
+        -1 and 1, and tau2 is on the scale of pooling (log odds ratio, risk difference).
 
     Checked against: hand calculation in the tests of these counts, and metafor through the pairwise engine.
     """
@@ -177,8 +177,7 @@ def pooled(arms: pd.DataFrame, *, comparison: str) -> pd.DataFrame:
 
 
 def not_seen_text(arms: pd.DataFrame, *, comparison: str) -> str:
-    """Which trials of a comparison the observed-case analyses count in full, for want of the number with an outcome;
-    empty if none."""
+    """Name the trials that observed-case analyses count in full, because patients with an outcome are not known."""
     rows = arms[(arms["comparison"] == comparison) & (arms["observed_from"] == NOT_SEEN)]
     trials = " and ".join(rows["trial"].unique())
     return (
@@ -189,7 +188,7 @@ def not_seen_text(arms: pd.DataFrame, *, comparison: str) -> str:
 
 
 def method_text(pooled_table: pd.DataFrame) -> str:
-    """The model of :func:`pooled` in words, from the fits themselves."""
+    """Describe the model of :func:`pooled` in words, from the fits themselves."""
     used = pooled_table["estimator"].unique()
     if len(used) != 1:
         raise ValueError(f"column estimator: {', '.join(used)}; expected one for the whole table")
@@ -197,18 +196,18 @@ def method_text(pooled_table: pd.DataFrame) -> str:
 
 
 def forest_rows(rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, float]]:
-    """The studies of one comparison with their weights, and the pooled odds ratio with its heterogeneity.
+    """Return the studies of one comparison with their weights, and the pooled odds ratio with its heterogeneity.
 
     Parameters
     ----------
     rows : DataFrame
-        As from :func:`contrasts`, of one comparison.
+        Rows of :func:`contrasts` for one comparison.
 
     Returns
     -------
     DataFrame, dict
-        ``rows`` with ``weight``, a fraction, and what ``figures.forest.forest_responders`` takes as ``pooled``, without
-        the prediction interval.
+        ``rows`` with ``weight``, a fraction, and the argument ``pooled`` of ``figures.forest.forest_responders``,
+        without the prediction interval.
     """
     fit, _ = _fits(rows["log_or"], rows["se_log_or"])
     ratio = {
@@ -221,24 +220,24 @@ def forest_rows(rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, float]]:
 def percentages_against_counts(
     responders: pd.DataFrame, arms: pd.DataFrame, facts: pd.DataFrame, studies: pd.DataFrame
 ) -> pd.DataFrame:
-    """The article's percentages beside the counts found.
+    """Compare the article's percentages with the counts found.
 
     Parameters
     ----------
     responders : DataFrame
         The table of that name: percentages as printed.
     arms : DataFrame
-        As from :func:`arm_counts`.
+        The result of :func:`arm_counts`.
     facts, studies : DataFrame
         The tables ``study_facts`` and ``studies``.
 
     Returns
     -------
     DataFrame [trial, ref, arm, site, printed, counts, percent of counts, agrees, denominators]
-        ``agrees``: whether some denominator between the observed and the randomised patients makes the count
-        print as the percentage; ``denominators`` names them. Where the article states no time, it is the earliest
-        count. Percentages without a count have "no count found", and
-        where the trial's page prints the ratio of the two arms, ``agrees`` is about that ratio.
+        ``agrees``: whether for some denominator between the observed and the randomised patients the count
+        rounds to the percentage; ``denominators`` lists them. If the article states no time, the earliest
+        count is used. Percentages without a count have "no count found"; if
+        the trial's page prints the ratio of the two arms, ``agrees`` then refers to that ratio.
     """
     named = studies.set_index("study")
     rows = []
@@ -280,7 +279,7 @@ def percentages_against_counts(
 
 
 def _by_ratio(row, responders: pd.DataFrame, facts: pd.DataFrame) -> dict[str, str]:
-    """What a trial's own ratio of responders says of a percentage without a count."""
+    """Compare a percentage without a count with the trial's own ratio of responders."""
     pair = responders[(responders["study"] == row.study) & (responders["site"] == row.site)].sort_values("comparator")
     ratios = facts[(facts["study"] == row.study) & (facts["field"] == "relative_risk") & (facts["chosen"] == "yes")]
     ratios = ratios[ratios["outcome"].str.startswith(f"{row.site} ") & (ratios["time"] == row.time)]
@@ -298,7 +297,7 @@ def _by_ratio(row, responders: pd.DataFrame, facts: pd.DataFrame) -> dict[str, s
 
 
 def _days(time: str) -> float:
-    """A follow-up such as 6 months in days."""
+    """Convert a follow-up such as 6 months to days."""
     amount, unit = time.split()
     return float(amount) * FOLLOW_UP_DAYS[unit]
 
@@ -323,7 +322,7 @@ def _observed(row, arm: int, facts: pd.DataFrame, events: int, randomised: int) 
 
 
 def _left_by_percentage(row, arm: int, facts: pd.DataFrame, events: int, randomised: int) -> list[int]:
-    """Denominators that a count and the percentage of the same arm and time leave; none without a percentage."""
+    """List the denominators consistent with a count and the percentage of the same arm and time, if there is one."""
     event = fact(facts, getattr(row, f"events{arm}"))
     same = facts[(facts["study"] == row.study) & (facts["field"] == "responders_percent") & (facts["chosen"] == "yes")]
     same = same[(same["arm"] == event["arm"]) & (same["time"] == event["time"])]

@@ -1,4 +1,4 @@
-"""Risk of bias: overall judgements from the registry, domains as far as they are printed."""
+"""Risk of bias: overall judgements from the registry, and domains as far as printed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ OVERALL = "Overall"
 
 
 def overall_counts(studies: pd.DataFrame) -> pd.DataFrame:
-    """Studies by overall judgement: DataFrame [judgement, n, percent], included studies only."""
+    """Count included studies by overall judgement: DataFrame [judgement, n, percent]."""
     included = studies[studies["status"] == "included"]
     counts = included["rob_overall"].value_counts().reindex(JUDGEMENTS, fill_value=0)
     return pd.DataFrame(
@@ -20,20 +20,20 @@ def overall_counts(studies: pd.DataFrame) -> pd.DataFrame:
 
 
 def domain_bounds(rob_domains: pd.DataFrame, n_studies: int) -> pd.DataFrame:
-    """What the printed percentages say about each domain's counts.
+    """Bound each domain's counts by the printed percentages.
 
     Parameters
     ----------
     rob_domains : DataFrame
         The table of that name; empty percentages are unknown.
     n_studies : int
-        Studies judged.
+        Number of studies judged.
 
     Returns
     -------
     DataFrame [domain, domain_label, judgement, n_low, n_high, tier]
         Least and greatest number of studies: from the printed percentage and its rounding ("printed"), from
-        the others of the domain where only one is unknown ("implied"), else anything that is left ("unknown").
+        the other judgements of the domain if only one is unknown ("implied"), else up to all the rest ("unknown").
 
     Raises
     ------
@@ -48,7 +48,7 @@ def domain_bounds(rob_domains: pd.DataFrame, n_studies: int) -> pd.DataFrame:
             fits = [n for n in range(n_studies + 1) if abs(100 * n / n_studies - row.percent) <= half * (1 + 1e-6)]
             if not fits:
                 raise ValueError(
-                    f"rob_domains.csv, domain {domain}, {row.judgement}: {row.percent} % is no whole number of"
+                    f"rob_domains.csv, domain {domain}, {row.judgement}: {row.percent} % is not a whole number of"
                     f" {n_studies}"
                 )
             known[row.judgement] = (fits[0], fits[-1])
@@ -78,7 +78,7 @@ def domain_bounds(rob_domains: pd.DataFrame, n_studies: int) -> pd.DataFrame:
 
 
 def stacked_percentages(studies: pd.DataFrame, rob_domains: pd.DataFrame) -> pd.DataFrame:
-    """Shares for the stacked bars: DataFrame [domain, judgement, percent] with judgement "unknown" for the rest."""
+    """Compute percentages for stacked bars: DataFrame [domain, judgement, percent], the rest as "unknown"."""
     counts = overall_counts(studies)
     total = int(counts["n"].sum())
     bounds = domain_bounds(rob_domains, total)
@@ -99,7 +99,7 @@ def stacked_percentages(studies: pd.DataFrame, rob_domains: pd.DataFrame) -> pd.
 
 
 def by_year(studies: pd.DataFrame, *, years: int = 5) -> pd.DataFrame:
-    """Overall judgements by year of publication.
+    """Count overall judgements by year of publication.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def by_year(studies: pd.DataFrame, *, years: int = 5) -> pd.DataFrame:
     Returns
     -------
     DataFrame [years, low, some concerns, high, studies, high_percent]
-        One row a period from the first to the last, also where it has no study.
+        One row per period from the first to the last, including periods without studies.
     """
     if years < 1:
         raise ValueError(f"years={years}: expected at least 1")

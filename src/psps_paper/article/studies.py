@@ -1,4 +1,4 @@
-"""The narrative synthesis as tables: who compared what, and what the article says came out."""
+"""The narrative synthesis as tables: the comparisons, and the results that the article states."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ DIRECTIONS = ["favours intervention", "no difference", "favours comparator", "mi
 
 
 def included(studies: pd.DataFrame) -> pd.DataFrame:
-    """The studies of the review, without counted exclusions."""
+    """Select the studies of the review, without exclusions."""
     return studies[studies["status"] == "included"]
 
 
 def direction_counts(studies: pd.DataFrame, by: str) -> pd.DataFrame:
-    """Stated directions counted by a column such as ``subclass``: DataFrame [by, one column a direction, studies]."""
+    """Count stated directions by a column such as ``subclass``: DataFrame [by, one column per direction, studies]."""
     rows = included(studies)
     table = pd.crosstab(rows[by], rows["direction"]).reindex(columns=DIRECTIONS, fill_value=0)
     table["studies"] = table.sum(axis=1)
@@ -23,15 +23,15 @@ def direction_counts(studies: pd.DataFrame, by: str) -> pd.DataFrame:
 
 
 def without_placebo_arm(studies: pd.DataFrame, word: str) -> pd.DataFrame:
-    """Studies with a word among their arms, and without a placebo arm as the article counts them."""
+    """Select studies with a word among their arms and without a placebo arm by the article's count."""
     rows = included(studies)
     return rows[rows["arms"].str.contains(word, regex=False) & (rows["placebo_arm"] == "no")]
 
 
 def citation_audit(citation_pairs: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
-    """Return whether the author whom the narrative names is the first author of the reference that it cites.
+    """Check whether each author named in the narrative is the first author of the reference cited.
 
-    Names are compared without accents and case.
+    Names are compared ignoring accents and case.
 
     Returns
     -------

@@ -19,28 +19,29 @@ EXPECTATIONS = [
     "directions differ",
     "not testable",
 ]
-LARGEST = 0.5  # "most" and "more than half" both mean a share above this
+LARGEST = 0.5  # "most" and "more than half" both mean a proportion above this
 
 
 def direction_rows(
     studies: pd.DataFrame, facts: pd.DataFrame, *, by: str = "subclass", treatment_class: str | None = None
 ) -> pd.DataFrame:
-    """Rows for an effect direction plot.
+    """Return the rows of an effect direction plot.
 
     Parameters
     ----------
     studies, facts : DataFrame
         The tables ``studies`` and ``study_facts``.
     by : {"subclass", "clinical_group"}
-        The article's grouping, or the one that a clinician would ask for.
+        The article's grouping, or the one useful to clinicians.
     treatment_class : str, optional
-        Only this class.
+        Restrict the rows to this class.
 
     Returns
     -------
     DataFrame [study, subclass, direction, n, rob_overall]
-        ``subclass`` holds the group of ``by``; ``n`` is the patients of :func:`~psps_paper.article.facts.sample_size`,
-        NA where they were not found. The direction is the article's statement for the first-named arm.
+        ``subclass`` holds the group of ``by``; ``n`` is the number of patients from
+        :func:`~psps_paper.article.facts.sample_size`, NA if not found. The direction is the article's statement for the
+        first-named arm.
 
     Source: Boon & Thomson 2021; SWiM (Campbell 2020), items 1, 3 and 6.
     """
@@ -65,7 +66,7 @@ def effect_direction_table(
     by: str = "clinical_group",
     treatment_class: str | None = None,
 ) -> pd.DataFrame:
-    """The directions as a table that readers see: what the article states beside the trial's own numbers.
+    """Tabulate directions for readers: the article's statements and the trials' own numbers.
 
     Parameters
     ----------
@@ -79,7 +80,7 @@ def effect_direction_table(
     DataFrame [group, study, first-named arm, other arms, stated direction, numbers lean, the numbers, what the
     statement rests on,
                patients, risk of bias]
-        ``numbers lean`` is as in :func:`leanings`, and rests on ``the numbers``.
+        ``numbers lean`` is as in :func:`leanings`, based on ``the numbers``.
     """
     rows = _group_rows(studies, by, treatment_class).sort_values([by, "year", "ref"])
     arms = rows["arms"].str.split(" | ", n=1, regex=False)
@@ -103,7 +104,7 @@ def effect_direction_table(
 def leanings(
     studies: pd.DataFrame, facts: pd.DataFrame, fact_arms: pd.DataFrame, outcomes: pd.DataFrame
 ) -> pd.DataFrame:
-    """Which way a trial's own numbers point for its first-named arm, whether or not anything tests them.
+    """Find the direction of each trial's own point estimates for its first-named arm, whether or not they were tested.
 
     Parameters
     ----------
@@ -113,21 +114,22 @@ def leanings(
     Returns
     -------
     DataFrame [study, lean, numbers]
-        A row for each included study; ``numbers`` is the text of what was compared, empty where nothing could be.
+        One row per included study; ``numbers`` is the text of the compared numbers, empty if there were none.
 
     Raises
     ------
     ValueError
-        An arm or contrast with numbers that ``fact_arms`` does not place.
+        An arm or contrast with numbers has no row in ``fact_arms``.
 
     Notes
     -----
-    The rule: the first-named arm is compared with each other arm wherever public pages give both a number on the same
-    outcome, measure, unit and time, and wherever they give a difference that involves it on a scale of the outcome.
-    Only the first outcome of ``outcomes`` counts, with its parts and composites: outcomes whose name begins or ends
-    with its name. A higher share of responders is better, and of all else the direction that ``outcomes`` calls
-    desirable. All comparisons the same way give "to the first arm" or "to another arm"; equal ones say nothing beside
-    others and "to none" by themselves; else "both ways". Any difference counts, however small, so a lean is no finding.
+    The first-named arm is compared with each other arm if public pages give numbers for both on the same outcome,
+    measure, unit and time, or a difference that involves it on a scale of the outcome. Only the first outcome of
+    ``outcomes`` counts, with its parts and composites, whose names begin or end with its name. A higher proportion of
+    responders is better; for all other measures the direction that ``outcomes`` declares desirable is better. If all
+    comparisons have the same direction, the result is "to the first arm" or "to another arm"; equal numbers are ignored
+    beside others and give "to none" by themselves; otherwise the result is "both ways". Any difference counts, however
+    small, so a lean is not a finding.
     """
     main = outcomes.iloc[0]
     arms, contrasts = (_on_outcome(table, main["outcome"]) for table in (arm_numbers(facts), contrast_numbers(facts)))
@@ -157,18 +159,17 @@ def leanings(
 
 
 def one_way(table: pd.DataFrame, direction: str = "no difference") -> tuple[int, int, int]:
-    """Of :func:`effect_direction_table`, studies of a stated direction: how many, with numbers, and with numbers that
-    lean one way."""
+    """Count studies of :func:`effect_direction_table` with a stated direction: all, with numbers, and one-way ones."""
     leans = table.loc[table["stated direction"] == direction, "numbers lean"]
     return len(leans), int((leans != "not seen").sum()), int(leans.isin(["to the first arm", "to another arm"]).sum())
 
 
 def sign_p(better: int, worse: int, even: int = 0) -> float:
-    """Two-sided exact sign test of ``better`` against ``worse`` studies, ``even`` ones counted against whichever leads.
+    """Compute the exact two-sided sign test of ``better`` against ``worse``, with ``even`` studies against the leader.
 
-    Twice the tail of a binomial with probability one half at or above the larger count, at most 1; NaN without any
-    study. Without ``even`` the distribution is symmetric, so other definitions of two-sided agree. A further even study
-    never lowers the result, and where no direction leads it is 1: studies without a difference are no evidence of one.
+    Twice the upper tail of a binomial distribution with probability one half from the larger count, at most 1; NaN
+    without studies. Without ``even`` the distribution is symmetric, so other definitions of two-sided agree. A further
+    even study never lowers p, and p is 1 if no direction leads: studies without a difference are no evidence of one.
 
     Source: Dixon & Mood 1946, by scipy.stats.binomtest.  Checked against: sums of binomial coefficients.
     """
@@ -181,27 +182,27 @@ def sign_p(better: int, worse: int, even: int = 0) -> float:
 
 
 def sign_tests(studies: pd.DataFrame, *, by: str = "subclass", treatment_class: str | None = None) -> pd.DataFrame:
-    """Sign test by group.
+    """Apply the sign test by group.
 
     Parameters
     ----------
     studies : DataFrame
     by : {"subclass", "clinical_group", "treatment_class"}
     treatment_class : str, optional
-        Only this class.
+        Restrict the rows to this class.
 
     Returns
     -------
     DataFrame [group, studies, favours intervention, favours comparator, no difference, mixed, not reported,
                p, p with no difference counted against]
-        ``p`` counts only studies that favour one arm. The second p counts "no difference" against the direction
-        that leads, see :func:`sign_p`. "mixed" and "not reported" count in neither. NaN where no study counts.
+        ``p`` counts only studies that favour one arm. The second p counts "no difference" against the leading
+        direction (see :func:`sign_p`). Neither counts "mixed" and "not reported". NaN if no study counts.
 
     Notes
     -----
-    The article states directions mostly where a difference was significant, so a study without a
-    statement of difference may still have pointed one way. The test therefore speaks of statements,
-    not of effects, and ``p`` overstates the evidence where many studies show no difference.
+    The article states directions mostly for significant differences, so a study without a
+    stated difference may still have a point estimate in one direction. The test is therefore about statements,
+    not about effects, and ``p`` overstates the evidence if many studies show no difference.
     """
     counts = direction_counts(_group_rows(studies, by, treatment_class), by)
     better, worse, even = (counts[name] for name in ("favours intervention", "favours comparator", "no difference"))
@@ -227,16 +228,16 @@ def summary_against_table(studies: pd.DataFrame, summary_claims: pd.DataFrame) -
     -------
     DataFrame [class, claim, expected, refs, favours intervention, favours comparator, no difference, other, agrees,
                all of the group, agrees over the group, remark, place]
-        ``agrees``: "yes", "no", "cannot tell" where a study has no direction that decides it, or "not testable"
-        where the claim is one that no direction could contradict. ``all of the group`` counts the same directions over
+        ``agrees``: "yes", "no", "cannot tell" if the unknown direction of a study decides, or "not testable"
+        if no direction could contradict the claim. ``all of the group`` counts the same directions over
         every study on the same question, cited or not, as "favours intervention / favours comparator / no difference /
-        other". Directions are the article's own, so the comparison shows inner agreement and choice of citations, not
-        whether the trials were read rightly.
+        other". Directions are the article's own, so the comparison shows internal consistency and choice of citations,
+        not whether the trials were read correctly.
 
     Raises
     ------
     ValueError
-        A reference that is not among the included studies.
+        A reference is not among the included studies.
     """
     table = included(studies).set_index("ref", drop=False)
     rows = []
@@ -269,14 +270,14 @@ def summary_against_table(studies: pd.DataFrame, summary_claims: pd.DataFrame) -
 
 
 def agreement(expected: str, better: int, worse: int, even: int, other: int) -> str:
-    """Return whether counts of directions bear out an expectation: "yes", "no", "cannot tell" or "not testable".
+    """Judge whether counts of directions support an expectation: "yes", "no", "cannot tell" or "not testable".
 
-    ``worse`` counts directions in favour of another arm, which speak against every expectation but that directions
-    differ. ``other`` are mixed or unreported directions: a majority must hold whatever they would be, else it cannot be
-    told.
+    ``worse`` counts directions in favour of another arm, which contradict every expectation except that directions
+    differ. ``other`` counts mixed or unreported directions: unless the expectation holds whatever these are, the result
+    is "cannot tell".
     """
     if expected not in EXPECTATIONS:
-        raise ValueError(f"expected={expected!r}: one of {', '.join(EXPECTATIONS)}")
+        raise ValueError(f"expected={expected!r}: expected one of {', '.join(EXPECTATIONS)}")
     if expected == "not testable":
         return expected
     if expected == "directions differ":
@@ -306,7 +307,7 @@ def _on_outcome(numbers: pd.DataFrame, outcome: str) -> pd.DataFrame:
 
 
 def _placed(numbers: pd.DataFrame, fact_arms: pd.DataFrame) -> pd.DataFrame:
-    """The numbers with ``position`` and ``against`` of their arms; those whose place cannot be told are left out."""
+    """Add ``position`` and ``against`` of the arms to the numbers, and drop those whose position is unknown."""
     placed = numbers.merge(
         fact_arms[["study", "arm", "position", "against"]], how="left", on=["study", "arm"], indicator="known"
     )

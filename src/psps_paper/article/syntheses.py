@@ -1,4 +1,4 @@
-"""Pooled results of other reviews of the same question, on one scale where that is possible."""
+"""Pooled results of other reviews of the same question, on a common scale where possible."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ POINTS = "points 0 to 10"
 
 
 def sds_in_points(facts: pd.DataFrame) -> list[float]:
-    """Every SD on a scale from 0 to 10 that public pages give for the trials, in points, in rising order.
+    """List every SD on a scale from 0 to 10 that public pages give for the trials, in points, ascending.
 
-    Of the scores after treatment and of their change, the latter because the article standardises by change scores.
+    SDs of the scores after treatment and of their changes, because the article standardises by change scores.
     """
     rows = pd.concat([chosen(facts, "outcome_sd"), chosen(facts, "change_sd")])
     return sorted(set(rows.loc[rows["unit"].isin([POINTS, "cm 0 to 10"]), "number"].astype(float)))
 
 
 def plausible_sds(facts: pd.DataFrame) -> tuple[float, float]:
-    """Least and greatest of :func:`sds_in_points`."""
+    """Return the smallest and the largest of :func:`sds_in_points`."""
     found = sds_in_points(facts)
     return found[0], found[-1]
 
 
 def on_common_scale(syntheses: pd.DataFrame, sds: tuple[float, float]) -> pd.DataFrame:
-    """Contrasts of the main outcome on a scale from 0 to 10, positive in favour of the first-named treatment.
+    """Convert contrasts of the main outcome to a scale from 0 to 10, positive in favour of the first-named treatment.
 
     Parameters
     ----------
     syntheses : DataFrame
         The table of that name.
     sds : (float, float)
-        Least and greatest SD in points, for SMDs; see :func:`plausible_sds`.
+        Smallest and largest SD in points, for SMDs; see :func:`plausible_sds`.
 
     Returns
     -------
     DataFrame [synthesis, year, population, comparison, control, outcome, time, low estimate, high estimate, lower,
                upper, conversion, scale note, studies, patients, reason, source]
-        "low estimate" and "high estimate" differ for SMDs only: the SMD times the least and the greatest SD;
-        ``lower`` and ``upper`` are the widest limits that follow. Only contrasts of the main outcome with an estimate;
-        :func:`left_out` lists the rest.
+        "low estimate" and "high estimate" differ only for SMDs: the SMD times the smallest and the largest SD;
+        ``lower`` and ``upper`` are the widest limits that follow. The table has only contrasts of the main outcome with
+        an estimate; :func:`left_out` lists the rest.
 
     Source: Cochrane Handbook 15.5.3.2 (re-expressing SMDs), with a range instead of one SD.
     """
     if not 0 < sds[0] <= sds[1]:
-        raise ValueError(f"sds={sds}: expected a least and a greatest SD above 0")
+        raise ValueError(f"sds={sds}: expected a smallest and a largest SD above 0")
     rows = []
     for row in syntheses[_convertible(syntheses)].itertuples():
         factors, conversion = _factors(row.unit, sds)
@@ -80,8 +80,7 @@ def on_common_scale(syntheses: pd.DataFrame, sds: tuple[float, float]) -> pd.Dat
 
 
 def left_out(syntheses: pd.DataFrame) -> pd.DataFrame:
-    """Results that cannot be put on the scale: DataFrame [synthesis, comparison, outcome, result, why, note,
-    source]."""
+    """List results that cannot be converted: DataFrame [synthesis, comparison, outcome, result, why, note, source]."""
     rows = syntheses[~_convertible(syntheses)]
     return pd.DataFrame(
         {
@@ -97,8 +96,9 @@ def left_out(syntheses: pd.DataFrame) -> pd.DataFrame:
 
 
 def reviews(syntheses: pd.DataFrame) -> pd.DataFrame:
-    """One row a review: DataFrame [synthesis, title, year, population, question, results, with an estimate, reason,
-    source].
+    """List the reviews, one row each.
+
+    DataFrame [synthesis, title, year, population, question, results, with an estimate, reason, source].
 
     Reason and source are those of its first result, by ``id``.
     """

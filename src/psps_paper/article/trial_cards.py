@@ -1,5 +1,4 @@
-"""One card for each trial: what was done, what came out, what went wrong, who paid, how far to trust it, where it is
-used."""
+"""One card for each trial: design, results, harms, funding, risk of bias, and its use in the review."""
 
 from __future__ import annotations
 
@@ -28,7 +27,7 @@ TABLES = (
 )
 NOT_FOUND = "not in the public sources"
 NO_COUNT = "no count found in the public sources"
-# How an identifier becomes an address, the most lasting first.
+# Addresses of identifiers, the most permanent first.
 RESOLVERS = {
     r"doi:(?P<id>.+)": "https://doi.org/{id}",
     r"PMID (?P<id>\d+)": "https://pubmed.ncbi.nlm.nih.gov/{id}/",
@@ -48,17 +47,17 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a card: what it is about, what is known, and whether anything is.
+    """One line of a card: its label, its text, and whether anything is known.
 
     Attributes
     ----------
     label, text : str
     known : bool
-        False where ``text`` says that nothing was found.
+        False if ``text`` states that nothing was found.
     percent : float or None
-        The share that the line tells, in percent, where it tells one.
+        The percentage that the line states, if any.
     page : str
-        File stem of the page of the book that tells more; may be empty.
+        File stem of the page of the book with more detail; may be empty.
     """
 
     label: str
@@ -70,7 +69,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Source:
-    """A page that gave values of a card: label, address, kind of page, values read there."""
+    """A page that gave values of a card: label, address, kind of page, and number of values."""
 
     label: str
     url: str
@@ -80,7 +79,7 @@ class Source:
 
 @dataclass(frozen=True)
 class TrialCard:
-    """What is known of a trial.
+    """The public information on a trial.
 
     Attributes
     ----------
@@ -89,7 +88,7 @@ class TrialCard:
     study, name, treatment_class, compared : str
         Identifier, first author and year, class, and the arms in words.
     lead : str
-        What was compared in whom, and what the article says came out.
+        The comparison, the patients, and the result that the article reports.
     results, harms, trust, design, used, differences : tuple of Entry
     sources : tuple of Source
         DOIs first.
@@ -113,7 +112,7 @@ class TrialCard:
 
 
 def trial_cards(tables: Mapping[str, pd.DataFrame]) -> list[TrialCard]:
-    """A card for each included trial, in the order of the article's references.
+    """Build a card for each included trial, in the order of the article's references.
 
     Parameters
     ----------
@@ -123,7 +122,7 @@ def trial_cards(tables: Mapping[str, pd.DataFrame]) -> list[TrialCard]:
     Raises
     ------
     ValueError
-        A table is not there, or a trial has no facts.
+        A table is missing, or a trial has no facts.
 
     Example
     -------
@@ -147,7 +146,7 @@ def trial_cards(tables: Mapping[str, pd.DataFrame]) -> list[TrialCard]:
 
 
 def _in_order(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Rows by study, field and running number, which ``study.field.10`` ends with, whatever the order of the file."""
+    """Sort rows by study, field and the number that ends ``study.field.10``, whatever their order in the file."""
     parts = table[column].str.rpartition(".")
     return (
         table.assign(_name=parts[0], _number=parts[2].astype(int))
@@ -160,7 +159,7 @@ def _card(row, tables: Mapping[str, pd.DataFrame], converted: pd.DataFrame) -> T
     own = tables["study_facts"]
     own = own[own["study"] == row.study]
     if own.empty:
-        raise ValueError(f"study_facts.csv has no row of {row.study}, which studies.csv includes")
+        raise ValueError(f"study_facts.csv: no row for {row.study}, which studies.csv includes")
     compared = row.arms.replace(" | ", " against ")
     patients = _patients(own)
     return TrialCard(
@@ -188,7 +187,7 @@ def _lead(row, compared: str, patients: str) -> str:
 
 
 def _texts(own: pd.DataFrame, *fields: str) -> str:
-    """Chosen values of fields, told with their arm where they have one; the trial's own pages before the article."""
+    """Join the chosen values of fields, with their arm if they have one; the trial's own pages before the article."""
     found = []
     for field in fields:
         rows = chosen(own, field)
@@ -213,7 +212,7 @@ def _patients(own: pd.DataFrame) -> str:
 
 
 def _results(own: pd.DataFrame) -> tuple[Entry, ...]:
-    """Results in words, then in numbers: shares of patients line by line, the rest by outcome and time."""
+    """List results in words, then in numbers: percentages of patients line by line, others by outcome and time."""
     entries = [_entry("In words", _texts(own, "result_text"))]
     arms = arm_numbers(own)
     entries += [
@@ -248,7 +247,7 @@ def _when(row) -> str:
 
 
 def _harms(study: str, own: pd.DataFrame, harms: pd.DataFrame) -> tuple[Entry, ...]:
-    """Counted events with their patients; else what a page says without a count; else that nothing was found."""
+    """List counted events with their patients; else statements without a count; else that nothing was found."""
     counted = harms[harms["study"] == study]
     rows = chosen(own, "adverse_events")
     if counted.empty and rows.empty:
@@ -309,7 +308,7 @@ def _design(own: pd.DataFrame) -> tuple[Entry, ...]:
         text = _sex(own, names) if label == "Sex" else _texts(own, *names)
         if text:
             entries.append(Entry(label, f"mean {text}" if label == "Age" and text[0].isdigit() else text))
-        elif label != "Arms compared at":  # told only where the arms changed before the last visit
+        elif label != "Arms compared at":  # shown only if the arms changed before the last visit
             missing.append(label.lower())
     if missing:
         entries.append(Entry("Not found", f"{sentence_list(missing)}: {NOT_FOUND}", known=False))
@@ -393,7 +392,7 @@ def _differences(study: str, differences: pd.DataFrame) -> tuple[Entry, ...]:
 
 
 def resolved(identifier: str) -> tuple[int, str]:
-    """Rank and address of an identifier: DOIs before PubMed, PubMed Central and registers.
+    """Return rank and address of an identifier: DOIs before PubMed, PubMed Central and registers.
 
     Example
     -------
@@ -408,8 +407,7 @@ def resolved(identifier: str) -> tuple[int, str]:
 
 
 def _sources(row, own: pd.DataFrame) -> tuple[Source, ...]:
-    """Pages that gave values, by identifier where they have one; the DOI of the reference list always comes
-    first."""
+    """List the pages that gave values, by identifier if they have one; the DOI of the reference list comes first."""
     seen = own[~own["source_kind"].isin(["searched", "article"])]
     keys = seen["identifier"].where(seen["identifier"].notna(), seen["source_url"])
     found = []

@@ -1,4 +1,4 @@
-"""Trial-level data where they are present, printed numbers where not: one switch for chapters and checks."""
+"""Trial-level data if present, otherwise printed numbers: one switch for chapters and checks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ENOUGH_FOR_EGGER = 10  # Sterne 2011
 
 @dataclass(frozen=True)
 class Printed:
-    """The state with nothing but the article's printed numbers."""
+    """The state with only the article's printed numbers."""
 
     data: Dataset
     tier: str = "implied"
@@ -45,7 +45,7 @@ class Trials:
     ----------
     contrasts : DataFrame [outcome, study, treat1, treat2, te, se, rows]
     source : dict
-        Content of ``source.json``: files, checksums, what was converted and left out.
+        Content of ``source.json``: files, checksums, conversions and exclusions.
     """
 
     data: Dataset
@@ -58,25 +58,25 @@ class Trials:
 
 @dataclass(frozen=True, eq=False)
 class BookNetwork:
-    """The network that a chapter shows, whatever the state.
+    """The network that a chapter shows, in either state.
 
     Attributes
     ----------
     state : Printed or Trials
     fit : NetworkFit
-        Of the trials, or the central solution of the printed numbers.
+        Fit of the trials, or the central solution of the printed numbers.
     tier : str
         "recomputed" or "implied": the badge of everything computed from ``fit``.
     forest_tier : str
         Badge of a forest plot: "recomputed", or "printed and implied".
     edges_tier : str
-        Badge of the direct comparisons: "recomputed", or "recomputed and printed" where only their numbers are known.
+        Badge of the direct comparisons: "recomputed", or "recomputed and printed" if only their numbers are known.
     edges : DataFrame [treat1, treat2, estimates]
         Direct comparisons.
     excluded : DataFrame
         Contrasts outside the network's largest part, with ``reason``; empty in the state Printed.
     published : PublishedNetwork or None
-        What the printed numbers imply; None for a review that has none.
+        The network implied by the printed numbers; None for a review without any.
     outcome : Outcome
         Its row of ``outcomes.csv``: order of treatments, reference, directions, estimator, level.
     """
@@ -93,8 +93,7 @@ class BookNetwork:
 
     @property
     def order(self) -> list[str]:
-        """Treatments of the network in the declared order; by P-score, the best first, where one of them is not
-        declared."""
+        """Treatments of the network in the declared order or, if one is not declared, by P-score, the best first."""
         if not self.outcome.undeclared(self.fit.treatments):
             return self.outcome.ordered(self.fit.treatments)
         return list(
@@ -103,21 +102,21 @@ class BookNetwork:
 
     @property
     def name(self) -> str:
-        """What ``fit`` is the network of, in words for a caption."""
+        """Name of the network of ``fit`` for a caption."""
         return self.state.network
 
     def text_for(self, *, printed: str, trials: str) -> str:
-        """Choose a text by whether trial-level estimates are known."""
+        """Choose a text by whether there are trial-level estimates."""
         return printed if isinstance(self.state, Printed) else trials
 
     def comparisons(self) -> pd.DataFrame:
-        """Every direct comparison, also those outside the network, with the studies behind it.
+        """List every direct comparison, including those outside the network, with its studies.
 
         Returns
         -------
         DataFrame [treat1, treat2, n_studies, n_estimates, refs, used]
-            ``refs`` are reference numbers, or the trials' own names where trial-level data are present. ``n_estimates``
-            is NA where it is not printed.
+            ``refs`` are reference numbers, or the trials' own names if there are trial-level data. ``n_estimates``
+            is NA if it is not printed.
         """
         if isinstance(self.state, Printed):
             return comparisons(self.state.data.table("studies"), self.state.data.table("nma_published"))
@@ -136,7 +135,7 @@ class BookNetwork:
         return edges.assign(refs=refs, used=used)[["treat1", "treat2", "n_studies", "n_estimates", "refs", "used"]]
 
     def forest(self, reference: str) -> pd.DataFrame:
-        """Rows of a forest plot: effects of ``reference`` against each other treatment.
+        """Return the rows of a forest plot: effects of ``reference`` against each other treatment.
 
         Returns
         -------
@@ -163,7 +162,7 @@ class BookNetwork:
 
 
 def load_source(data: Dataset | Path | str) -> dict:
-    """Content of ``data/trials/source.json``; an error where it is damaged."""
+    """Load ``data/trials/source.json``; raise an error if it is damaged."""
     trials = dataset(data).trials
     try:
         source = json.loads(trials.content(SOURCE).decode("utf-8"))
@@ -175,12 +174,12 @@ def load_source(data: Dataset | Path | str) -> dict:
 
 
 def load_trials(data: Dataset | Path | str) -> pd.DataFrame:
-    """Trial-level contrasts of a data folder, checked against their dictionary and their recorded checksum.
+    """Load the trial-level contrasts of a data folder, checked against their dictionary and recorded checksum.
 
     Raises
     ------
     TableError
-        The table is broken, or was changed by hand since its import.
+        The table is damaged, or was edited since its import.
     """
     data = dataset(data)
     if data.trials is None:
@@ -198,7 +197,7 @@ def load_trials(data: Dataset | Path | str) -> pd.DataFrame:
 
 
 def network_state(data: Dataset | Path | str | None = None) -> Printed | Trials:
-    """Return whether a data folder holds trial-level data.
+    """Return the state of a data folder: with or without trial-level data.
 
     Parameters
     ----------
@@ -212,21 +211,20 @@ def network_state(data: Dataset | Path | str | None = None) -> Printed | Trials:
 
 
 def book_state(data: Dataset | Path | str | None = None) -> Printed | Trials:
-    """The state of the first outcome, which the chapters show: Printed also where the trials are of other outcomes
-    only."""
+    """Return the state of the first outcome, which the chapters show: Printed if all trials are of other outcomes."""
     state = network_state(data)
     return state if isinstance(state, Trials) and len(outcome_contrasts(state)) else Printed(state.data)
 
 
 def main_part(contrasts: pd.DataFrame, reference: str | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Contrasts of the connected part of a network that is analysed, and the others with ``reason``.
+    """Split contrasts into those of the connected part to analyse and the others, with ``reason``.
 
     Parameters
     ----------
     contrasts : DataFrame [study, treat1, treat2, te, se]
     reference : str, optional
-        Treatment with which others are compared: its part is the one, however small; without it, or where no contrast
-        names it, the part with most treatments is.
+        Treatment whose part is analysed, however small. Without it, or if no contrast names it, the part with most
+        treatments is analysed.
     """
     parts = subnetworks(contrasts)
     chosen = next((part for part in parts if reference in part), parts[0])
@@ -250,12 +248,12 @@ def trial_network(
     Parameters
     ----------
     contrasts : DataFrame [study, treat1, treat2, te, se]
-        Of one outcome, all connected (see :func:`main_part`).
+        Contrasts of one outcome, all connected (see :func:`main_part`).
     tau2, level
         As in :func:`psps_paper.network.fit_network`.
     correlation : float
-        Of several estimates of one comparison by one study. By default they count as estimates of independent studies,
-        as in the article, whose degrees of freedom show that it counted them so.
+        Correlation between several estimates of one comparison from one study. By default they count as independent
+        studies, as the degrees of freedom in the article show that it counted them.
 
     Raises
     ------
@@ -271,20 +269,20 @@ def trial_network(
 
 
 def check_network(contrasts: pd.DataFrame, file: str, reference: str | None = None) -> list[str]:
-    """Return whether contrasts can be fitted; what a user should know about them, one sentence each.
+    """Check that contrasts can be fitted, and return notes for the user, one sentence each.
 
     Parameters
     ----------
     contrasts : DataFrame [study, treat1, treat2, te, se]
     file : str
-        For messages.
+        File named in messages.
     reference : str, optional
         As in :func:`main_part`.
 
     Raises
     ------
     TableError
-        They cannot, for example because a multi-arm study contradicts itself.
+        The contrasts cannot be fitted, for example because a multi-arm study contradicts itself.
     """
     notes = []
     try:
@@ -316,14 +314,14 @@ def check_network(contrasts: pd.DataFrame, file: str, reference: str | None = No
 
 @dataclass(frozen=True)
 class MissingFromData:
-    """What printed results name and trial-level contrasts do not have.
+    """Treatments and comparisons in the printed results that the trial-level contrasts do not contain.
 
     Attributes
     ----------
     known : frozenset of str
         All treatments of the printed results.
     treatments : list of str
-        Those of them without a contrast.
+        Treatments without a contrast.
     comparisons : list of (str, str)
         Printed direct comparisons without a contrast.
     """
@@ -345,30 +343,30 @@ def missing_from_data(contrasts: pd.DataFrame, nma_published: pd.DataFrame) -> M
 
 
 def outcome_contrasts(state: Trials, outcome: str | None = None) -> pd.DataFrame:
-    """Contrasts of one outcome; by default of the first in ``outcomes.csv``."""
+    """Select the contrasts of one outcome; by default of the first in ``outcomes.csv``."""
     name = outcome or state.data.table("outcomes")["outcome"].iloc[0]
     return state.contrasts[state.contrasts["outcome"] == name].reset_index(drop=True)
 
 
 def te_desirable(data: Dataset | Path | str | None = None, outcome: str | None = None) -> Desirable:
-    """Desirable direction of te, from ``outcomes.csv``; by default of its first outcome."""
+    """Return the desirable direction of te from ``outcomes.csv``; by default of its first outcome."""
     return load_outcome(data, outcome).te_desirable
 
 
 def book_network(data: Dataset | Path | str | None = None, *, outcome: str | None = None) -> BookNetwork:
-    """The network that chapters show: the trials' where they are present, else what the printed numbers imply.
+    """Return the network that chapters show: of the trials if present, else implied by the printed numbers.
 
     Parameters
     ----------
     data : Dataset, Path or str, optional
         The data folder; by default that of this checkout.
     outcome : str, optional
-        Row of ``outcomes.csv``, which says how trials are fitted; by default the first.
+        Row of ``outcomes.csv`` with the settings of the fit; by default the first.
 
     Raises
     ------
     TableError
-        Neither trials nor printed numbers of the outcome are there.
+        There are neither trials nor printed numbers of the outcome.
     """
     data = dataset(data)
     state = network_state(data)
@@ -404,17 +402,17 @@ def book_network(data: Dataset | Path | str | None = None, *, outcome: str | Non
 
 
 def comparison_adjusted_egger(fit: NetworkFit, order: Sequence[str]) -> EggerTest | None:
-    """Egger's test on the comparison-adjusted funnel of a network of trials; None for too few estimates to tell.
+    """Apply Egger's test to the comparison-adjusted funnel of a network of trials; None with too few estimates.
 
     Parameters
     ----------
     fit : NetworkFit
     order : sequence of str
-        As in :func:`psps_paper.network.sensitivity.comparison_adjusted_funnel`: the test asks whether small studies
+        As in :func:`psps_paper.network.sensitivity.comparison_adjusted_funnel`: the test is whether small studies
         favour the treatment that comes first.
 
-    Source: Egger 1997; Chaimani & Salanti 2012.  Checked against: :func:`psps_paper.pairwise.egger_test` by hand on one
-    comparison.
+    Source: Egger 1997; Chaimani & Salanti 2012.  Checked against: :func:`psps_paper.pairwise.egger_test` applied
+    to one comparison.
     """
     if fit.n_contrasts < ENOUGH_FOR_EGGER or fit.contrasts["se"].nunique() == 1:
         return None
@@ -423,9 +421,10 @@ def comparison_adjusted_egger(fit: NetworkFit, order: Sequence[str]) -> EggerTes
 
 
 def trial_edges(contrasts: pd.DataFrame, outcome: Outcome) -> pd.DataFrame:
-    """Direct comparisons with their numbers of estimates and studies: DataFrame [treat1, treat2, estimates, studies].
+    """List direct comparisons with their numbers of estimates and studies.
 
-    A comparison is named in the order that the outcome declares; those with most estimates come first.
+    DataFrame [treat1, treat2, estimates, studies]. Comparisons are named in the order that the outcome declares; those
+    with most estimates come first.
     """
     order = outcome.ordered(set(contrasts["treat1"]) | set(contrasts["treat2"]))
     rank = {name: k for k, name in enumerate(order)}

@@ -1,4 +1,4 @@
-"""Check what any network meta-analysis prints: what agrees, what clashes, and what follows."""
+"""Check the printed results of any network meta-analysis: what agrees, what clashes, and what follows."""
 
 from psps_paper.audit.checking import Audit, audit
 from psps_paper.audit.findings import Finding

@@ -13,26 +13,26 @@ from psps_paper.audit.model import Cell, Network, bounds
 from psps_paper.audit.numbers import SLACK, Number
 from psps_paper.network.model import z_quantile
 
-USUAL_OFFSET = 0.25  # SE: how far estimates sit off the middle in published tables of other methods
+USUAL_OFFSET = 0.25  # SE: how far estimates lie from the middle in published tables of other methods
 RARE_OFFSET = 0.7  # SE: the same with rare events
 _DF = np.r_[np.arange(1.0, 31.0), 40.0, 60.0, 100.0, 200.0, 500.0, 1e6]
 
 
 @dataclass(frozen=True)
 class Interval:
-    """What one printed comparison allows on the scale of analysis.
+    """The range of estimates and standard errors behind one printed comparison, on the scale of analysis.
 
     Attributes
     ----------
     te_low, te_high : float
-        The estimate; also the middle of the limits where the two agree.
+        The estimate, narrowed by the middle of the limits if the two agree.
     se_low, se_high : float
     middle : bool
         Whether the estimate can be the middle of its limits.
     ordered : bool
         Whether the lower limit can be below the upper one and the estimate between them.
     offset : float
-        Of the estimate from the middle, in standard errors, at least; 0 where ``middle``.
+        Smallest distance of the estimate from the middle, in standard errors; 0 if ``middle``.
     """
 
     te_low: float
@@ -45,9 +45,9 @@ class Interval:
 
 
 def interval_of(cell: Cell, scale: str, level: float, slack: float = SLACK) -> Interval:
-    """Exact estimates and standard errors that print as this cell, with limits of the normal distribution.
+    """Bound the exact estimates and standard errors that print as this cell, with limits of the normal distribution.
 
-    A t quantile in its place would scale the standard errors of a table alike; no check but that of p depends on it.
+    A t quantile would scale all standard errors of a table by the same factor; only the check of p depends on it.
     """
     z = z_quantile(level)
     e0, e1 = bounds(cell.triple.estimate, scale, slack)
@@ -68,14 +68,14 @@ def interval_of(cell: Cell, scale: str, level: float, slack: float = SLACK) -> I
 
 
 def narrowed(found: Interval, lower: tuple[float, float], upper: tuple[float, float], z: float) -> Interval:
-    """The standard error that an estimate in the middle leaves: its distance from either limit."""
+    """Narrow the standard error of an estimate in the middle by its distance from either limit."""
     low = max(found.se_low, (upper[0] - found.te_high) / z, (found.te_low - lower[1]) / z, 0.0)
     high = min(found.se_high, (upper[1] - found.te_low) / z, (found.te_high - lower[0]) / z)
     return replace(found, se_low=low, se_high=max(low, high))
 
 
 def limit_findings(network: Network, cells: list[Cell], label: str = "") -> list[Finding]:
-    """Return whether each cell's limits are in order and its estimate in their middle, on the scale of analysis."""
+    """Check that each cell's limits are in order and its estimate in their middle, on the scale of analysis."""
     found = [interval_of(cell, network.scale, network.level) for cell in cells]
     symmetric = sum(one.middle for one in found)
     findings = []
@@ -87,7 +87,7 @@ def limit_findings(network: Network, cells: list[Cell], label: str = "") -> list
 
 
 def order_findings(network: Network) -> list[Finding]:
-    """Cells whose limits are out of order or whose estimate is outside them: a clash on any scale."""
+    """Find cells whose limits are out of order or whose estimate is outside them, a clash on any scale."""
     cells = [cell for table in network.tables for cell in table.cells]
     as_difference = replace(network, scale="difference")
     return [
@@ -144,13 +144,13 @@ def _limit_finding(network: Network, cell: Cell, one: Interval, alone: bool, lab
 
 
 def place(cell: Cell, network: str, label: str = "") -> str:
-    """A comparison with its place in print, as findings name it."""
+    """Name a comparison for findings, with its place in print."""
     parts = [part for part in (network, label) if part]
     return f"{': '.join(parts)}{': ' if parts else ''}{cell.treat1} vs {cell.treat2} ({cell.where})"
 
 
 def _middle(cell: Cell, scale: str) -> tuple[float, float]:
-    """The middles of the limits, in the unit of print."""
+    """Return the range of the limits' middle, in the printed unit."""
     l0, l1 = bounds(cell.triple.lower, scale)
     u0, u1 = bounds(cell.triple.upper, scale)
     low, high = (l0 + u0) / 2, (l1 + u1) / 2
@@ -162,7 +162,7 @@ def _flipped(number: Number) -> Number:
 
 
 def _turned_signs(cell: Cell) -> list[tuple[str, Cell]]:
-    """The cell with the sign of one number, or of two, turned."""
+    """List the cell with the sign of one or two numbers reversed."""
     triple = cell.triple
     ways = {
         "estimate": ("estimate",),
@@ -181,7 +181,7 @@ def _turned_signs(cell: Cell) -> list[tuple[str, Cell]]:
 
 
 def _restored(cell: Cell, network: Network) -> str:
-    """Which change of sign puts the estimate in the middle of its interval; empty if none does."""
+    """Describe the change of sign that puts the estimate in the middle of its interval; empty if there is none."""
     if network.scale == "ratio":
         return ""
     return next(
@@ -209,7 +209,7 @@ def _mean_of_log_normal(cell: Cell, network: Network) -> bool:
 
 
 def test_findings(network: Network, cells: list[Cell], label: str = "") -> list[Finding]:
-    """Return whether each printed p and z agrees with estimate and interval.
+    """Check that each printed p and z agrees with estimate and interval.
 
     A t distribution in both interval and p, a one-sided p and a Knapp-Hartung interval explain a difference.
     """
@@ -230,7 +230,7 @@ vars(test_findings)["__test__"] = False  # not a test of pytest
 
 
 def statistic(one: Interval) -> tuple[float, float]:
-    """Smallest and largest te / se."""
+    """Return the smallest and largest te / se."""
     ends = [
         te / se if se > 0 else np.sign(te) * np.inf if te else 0.0
         for te in (one.te_low, one.te_high)
@@ -240,7 +240,7 @@ def statistic(one: Interval) -> tuple[float, float]:
 
 
 def _p_range(low: float, high: float, df: float = np.inf) -> tuple[float, float]:
-    """Two-sided p over statistics from low to high."""
+    """Return the range of two-sided p over statistics from low to high."""
     smallest = 0.0 if low <= 0 <= high else min(abs(low), abs(high))
     largest = max(abs(low), abs(high))
     tail = ndtr if np.isinf(df) else lambda t: stdtr(df, t)

@@ -1,4 +1,4 @@
-"""Audit of what a paper prints: all checks, in order."""
+"""The audit of a paper's printed results: all checks, in order."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ from psps_paper.tables.limits import MAX_TABLE_TREATMENTS
 
 @dataclass(frozen=True, eq=False)
 class Audit:
-    """What an audit found.
+    """The result of an audit.
 
     Attributes
     ----------
     findings : DataFrame [check, where, printed, lower, upper, verdict, why]
-        One row a check of one place. ``lower`` and ``upper`` are what the other printed numbers allow; ``verdict`` is
-        holds, explained, cannot tell or clash.
+        One row per check of one place. ``lower`` and ``upper`` bound the values that the other printed numbers allow;
+        ``verdict`` is holds, explained, cannot tell or clash.
     implied : DataFrame [quantity, where, lower, upper, source]
-        What was not printed and follows.
+        Unpublished quantities that follow.
     weights : DataFrame [network, treat1, treat2, weight, lower, upper, direct]
-        Weight of the direct evidence of each comparison, outer bounds by rounding, and whether there is any: yes, no or
-        cannot tell. Only of full tables.
+        Weight of the direct evidence of each comparison, with outer bounds by rounding, and whether there is any: yes,
+        no or cannot tell. Only for full tables.
     printed : Printed
-        What was read.
+        The printed results as read.
     details : tuple of Finding
         The findings with the pairs of treatments that they concern.
     analyses : tuple of (Analysis, Geometry or None)
@@ -59,32 +59,33 @@ class Audit:
 
     @property
     def verdict(self) -> str:
-        """The gravest verdict of all findings."""
+        """The most serious verdict of all findings."""
         found = set(self.findings["verdict"])
         return next((verdict for verdict in ("clash", "cannot tell", "explained") if verdict in found), "holds")
 
     def count(self) -> pd.Series:
-        """Number of findings by verdict."""
+        """Count findings by verdict."""
         return self.findings["verdict"].value_counts().reindex(list(VERDICTS), fill_value=0)
 
 
 def audit(
     source: str | Path | Mapping[str, Any], *, measure: str = "", smallest_weight: float | None = None, name: str = ""
 ) -> Audit:
-    """Check what a paper prints about a network meta-analysis: what agrees, what clashes, and what follows.
+    """Check a paper's printed results of a network meta-analysis: what agrees, what clashes, and what follows.
 
     Parameters
     ----------
     source : path, text or dict
-        A YAML description, a CSV, TSV, XLSX, TXT or MD file with a league table alone, pasted text (with line breaks),
-        or a dict as the YAML would hold. ``psps-paper audit --template`` writes a description to fill in.
+        A YAML description; a CSV, TSV, XLSX, TXT or MD file with only a league table; pasted text (with line breaks);
+        or a dict with the content of the YAML. ``psps-paper audit --template`` writes a description to fill in.
     measure : str
-        Of a table alone, such as "SMD" or "OR", where its numbers do not decide whether they are ratios.
+        Measure of a table without description, such as "SMD" or "OR", if its numbers do not show whether they are
+        ratios.
     smallest_weight : float, optional
-        Weight (reciprocal variance, tau2 included) below which no trial is thought to lie; a comparison whose weight is
-        below it has no direct evidence. By default that of a standard error of four times the largest in the table.
+        Assumed smallest weight of a trial (reciprocal variance, including tau2); a comparison with a smaller weight has
+        no direct evidence. Default: the weight at a standard error of four times the largest in the table.
     name : str
-        Of a pasted text, in messages.
+        Name of a pasted text in messages.
 
     Returns
     -------
@@ -93,7 +94,7 @@ def audit(
     Raises
     ------
     ValueError
-        The source cannot be read; the file, the row, the column and the text are named, and what was expected.
+        The source cannot be read; the message names file, row, column, text and expectation.
 
     Examples
     --------
@@ -160,7 +161,7 @@ def _check_network(
 
 
 def _sums(network: Network) -> tuple[list[Finding], list[Implied]]:
-    """What can be checked on any scale: sums of ranks, Q, I2 and degrees of freedom."""
+    """Run the checks that apply on any scale: sums of ranks, Q, I2 and degrees of freedom."""
     found, given = q_findings(network)
     return sum_findings(network) + found, given
 
@@ -187,7 +188,7 @@ def _check_analysis(analysis: Analysis, smallest: float | None) -> tuple[list[Fi
 
 
 def _missing_cells(analysis: Analysis, square: Square | None) -> list[Implied]:
-    """Comparisons that were not printed and follow from those that were."""
+    """List unpublished comparisons that follow from the printed ones."""
     if square is None:
         return []
     rows = []

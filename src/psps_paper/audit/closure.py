@@ -1,10 +1,10 @@
-"""One vector of effects behind all cells: shortest paths decide it, and name the smallest set of cells that clash.
+"""Consistency of all cells with one vector of effects, by shortest paths, and the smallest set of cells that clash.
 
 The rounding interval of a printed estimate of i against j is two inequalities, effect_i - effect_j <= high and
 effect_j - effect_i <= -low. Such a system of difference constraints has a solution if and only if the graph with these
 bounds as lengths has no negative cycle, and the cycle with the fewest edges is the smallest set of cells that cannot
-hold together. Shortest paths give the exact range of each difference. This is the linear program of the table solved by
-its dual, without a solver.
+hold together. Shortest paths give the exact range of each difference. This solves the dual of the table's linear
+programme without a solver.
 
 Source: Cormen, Leiserson, Rivest & Stein, Introduction to Algorithms, section on difference constraints.
 """
@@ -15,12 +15,12 @@ import numpy as np
 
 
 def tightened(high: np.ndarray) -> np.ndarray | None:
-    """Largest value of each difference that all cells together allow; None if they allow none.
+    """Find the largest value of each difference that all cells together allow; None if they allow none.
 
     Parameters
     ----------
     high : ndarray [n, n]
-        Upper bound of row minus column; infinite where nothing is printed; the lower bound is ``-high.T``.
+        Upper bound of row minus column, infinite where nothing is printed; the lower bound is ``-high.T``.
 
     Examples
     --------
@@ -37,9 +37,9 @@ def tightened(high: np.ndarray) -> np.ndarray | None:
 
 
 def smallest_cycle(high: np.ndarray) -> list[int]:
-    """Treatments around the negative cycle of fewest edges, in order; empty if there is none.
+    """Find the negative cycle with fewest edges, as treatments in order; empty if there is none.
 
-    Ties go to the cycle that is missed by most.
+    Ties go to the cycle with the largest violation.
     """
     n = len(high)
     step = high.copy()
@@ -67,7 +67,7 @@ def feasible(high: np.ndarray) -> bool:
 
 
 def repairs(high: np.ndarray, pairs: list[tuple[int, int]]) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """Pairs whose cell, turned round, makes everything close; and those without which everything closes.
+    """Find pairs whose cell, if reversed, makes the table consistent, and pairs whose removal does.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""One covariance matrix behind all printed standard errors.
+"""Consistency of all printed standard errors with one covariance matrix.
 
 With D the variances of all differences, some covariance matrix exists if and only if D is conditionally negative
 definite: x'Dx <= 0 for every x that sums to zero. A vector x for which the printed bounds force x'Dx > 0 is a proof
-that no covariance matrix fits; a matrix within the bounds that fits is a proof of the contrary.
+that no covariance matrix fits; a matrix within the bounds that fits is a proof of the opposite.
 
 Source: Schoenberg 1935 (Euclidean distance matrices); Gower 1985.
 """
@@ -18,16 +18,16 @@ _ROUNDS = 400
 
 @dataclass(frozen=True, eq=False)
 class Existence:
-    """Return whether variances within bounds are those of differences.
+    """Whether variances within bounds can be those of differences.
 
     Attributes
     ----------
     exists : bool or None
-        None where neither a matrix nor a proof against one was found.
+        None if neither a matrix nor a proof against one was found.
     weights : ndarray [n] or None
         The vector of the proof, scaled to a largest entry of 1.
     violation : float
-        By how much its quadratic form exceeds 0, as a share of the printed variances in it.
+        Amount by which its quadratic form exceeds 0, as a proportion of the printed variances in it.
     """
 
     exists: bool | None
@@ -41,10 +41,10 @@ def covariance_exists(low: np.ndarray, high: np.ndarray) -> Existence:
     Parameters
     ----------
     low, high : ndarray [n, n]
-        Bounds of the variances of all differences; symmetric, diagonal 0, infinite where nothing is known.
+        Bounds of the variances of all differences; symmetric, with diagonal 0, infinite where nothing is known.
 
-    Alternating projections: onto the conditionally negative definite matrices by taking off positive eigenvalues, and
-    back into the bounds. Each positive eigenvector is tried as a proof.
+    The method alternates projections onto the conditionally negative definite matrices, by removing positive
+    eigenvalues, and back into the bounds. Each positive eigenvector is tried as a proof.
     """
     n = len(low)
     if n < 3:
@@ -62,7 +62,7 @@ def covariance_exists(low: np.ndarray, high: np.ndarray) -> Existence:
             if proof is not None and np.isfinite(high[_used(vectors[:, k])]).all():
                 return proof
         inner = (vectors[:, values > 0] * values[values > 0]) @ vectors[:, values > 0].T
-        moved = current - inner  # nearest conditionally negative definite matrix, its diagonal off 0
+        moved = current - inner  # nearest conditionally negative definite matrix, with a non-zero diagonal
         diagonal = np.diagonal(moved)
         moved = moved - (diagonal[:, None] + diagonal[None, :]) / 2
         current = np.clip(moved, low, bounded)
@@ -75,7 +75,7 @@ def _used(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _proof(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> Existence | None:
-    """The vector as a proof, with its small entries left out where it still is one."""
+    """Return the vector as a proof, without its small entries if it remains one."""
     best = None
     for share in (0.0, 0.02, 0.05, 0.1, 0.2):
         kept = np.where(np.abs(x) >= share * np.abs(x).max(), x, 0.0)

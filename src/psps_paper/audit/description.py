@@ -1,4 +1,4 @@
-"""Read what is to be checked: a YAML description, a league table alone, pasted text, or the same as a dict."""
+"""Read the results to check: a YAML description, a single league table, pasted text, or a dict."""
 
 from __future__ import annotations
 
@@ -72,22 +72,22 @@ _WORDS = ("SMD", "WMD", "MD", "OR", "RR", "HR", "IRR", "RD")
 
 
 def read_printed(source: str | Path | Mapping[str, Any], *, measure: str = "", name: str = "") -> Printed:
-    """What is printed, from a file, a dict or pasted text.
+    """Read printed results from a file, a dict or pasted text.
 
     Parameters
     ----------
     source : str, Path or dict
-        A path ending in .yml, .yaml, .csv, .tsv, .txt, .md or .xlsx; a text with line breaks is taken as pasted; a dict
-        is what the YAML would hold.
+        A path ending in .yml, .yaml, .csv, .tsv, .txt, .md or .xlsx; a text with line breaks is read as pasted text; a
+        dict has the content of the YAML.
     measure : str
-        Of a table alone ("SMD", "OR", ...), where its numbers do not say whether they are ratios or differences.
+        Measure of a table without description ("SMD", "OR", ...), if its numbers do not show whether they are ratios.
     name : str
-        Of the text in messages.
+        Name of the text in messages.
 
     Raises
     ------
     ValueError
-        Names the file, the place in it, the text found, and what was expected.
+        Naming the file, the place in it, the text found, and the expectation.
     """
     if isinstance(source, Mapping):
         return _described(source, Path(), name or "description")
@@ -105,7 +105,7 @@ def read_printed(source: str | Path | Mapping[str, Any], *, measure: str = "", n
 
 
 def _yaml(path: Path) -> Mapping[str, Any]:
-    # Every number is kept as the text that was typed, and with it its trailing zeros
+    # Numbers are kept as typed, to preserve trailing zeros
     content = load_yaml(path, path.name, as_text=True)
     if not isinstance(content, Mapping):
         raise ValueError(f"{path.name}: holds no description; `psps-paper audit --template` writes one to fill in")
@@ -177,7 +177,7 @@ def _sheets(path: Path, sheet: str) -> list[Grid]:
     return grids
 
 
-# --- a table alone ------------------------------------------------------------------------------------
+# --- a table without description ----------------------------------------------------------------------
 
 
 def _bare(grids: list[Grid], title: str, measure: str) -> Printed:
@@ -190,7 +190,7 @@ def _bare(grids: list[Grid], title: str, measure: str) -> Printed:
 
 
 def _from_raw(raw: Raw, name: str, measure: str) -> Network:
-    """A network of one table alone: triangles apart, orientation and scale left open where print does not say."""
+    """Make a network of a single table: triangles separate; orientation and scale open unless printed."""
     tables = tuple(
         _table(raw, area, "network", "", None)
         for area in ("lower", "upper", "list")
@@ -220,7 +220,7 @@ def _from_raw(raw: Raw, name: str, measure: str) -> Network:
 
 
 def _table(raw: Raw, area: str, holds: str, orientation: str, mapping: Mapping[str, str] | None) -> Table:
-    """Cells of one area, read in the stated orientation, or row versus column."""
+    """Read the cells of one area in the stated orientation, by default row versus column."""
     cells = []
     for cell in raw.cells:
         if cell.area != area:
@@ -348,7 +348,7 @@ def _raw(table: Mapping[str, Any], folder: Path, place: str) -> Raw:
 
 
 def _part(grid: Grid, where: Mapping[str, str] | None, place: str) -> Grid:
-    """The rows whose column has the stated value; other rows are emptied, so that row numbers stay."""
+    """Keep the rows whose column has the stated value; other rows are emptied to preserve row numbers."""
     if not where:
         return grid
     head = next(row for row in grid.rows if any(cell.strip() for cell in row))
@@ -412,7 +412,7 @@ def _q_rows(entries: list, place: str) -> tuple[tuple[str, Number, Number, Numbe
 
 
 def _with_lists(network: Network, entry: Mapping[str, Any], spelled: dict[str, str], place: str) -> Network:
-    """The network with what is listed by treatment or by pair."""
+    """Add the values that are listed by treatment or by pair to the network."""
 
     notes = list(network.notes)
 

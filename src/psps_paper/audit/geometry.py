@@ -1,13 +1,12 @@
-"""The network behind a league table: the weight of the direct evidence of each comparison, with its interval by
-rounding.
+"""The network behind a league table: the weight of direct evidence of each comparison, with bounds by rounding.
 
 The variances of all differences are the effective resistances of a graph whose conductances are the weights of the
 direct evidence (Rücker 2012). With D the variances and J the centring matrix, G = -J D J / 2 is the covariance of the
 centred effects and its pseudo-inverse L the Laplacian of the graph: minus its off-diagonal entries are the weights.
 
 For two matrices D0 and D, with L0 and L their Laplacians, L - L0 = L0 (D - D0) L / 2 holds exactly. Bounds of D and of
-L on the right give bounds of L on the left; repeated, they close in on the weights of every table that rounds to the
-print.
+L on the right give bounds of L on the left; iterated, they converge to bounds on the weights of all tables that round
+to the printed one.
 """
 
 from __future__ import annotations
@@ -27,12 +26,12 @@ class Weights:
     Attributes
     ----------
     weight : ndarray [n, n]
-        At the middle of the bounds of the variances; can be negative by rounding.
+        Weights at the middle of the bounds of the variances; can be negative by rounding.
     low, high : ndarray [n, n]
-        Outer bounds: every network with weights of at least 0 whose variances lie within their bounds has its weights
-        between them. They can be wider than necessary.
+        Outer bounds: they contain the weights of every network with weights of at least 0 whose variances lie within
+        their bounds. They can be wider than necessary.
     possible : bool
-        False where no such network exists; the bounds are then NaN.
+        False if no such network exists; the bounds are then NaN.
     """
 
     weight: np.ndarray
@@ -42,7 +41,7 @@ class Weights:
 
 
 def laplacian(variances: np.ndarray) -> np.ndarray:
-    """Laplacian of the network whose effective resistances are these variances of differences.
+    """Compute the Laplacian of the network whose effective resistances are these variances of differences.
 
     Examples
     --------
@@ -60,12 +59,12 @@ def laplacian(variances: np.ndarray) -> np.ndarray:
 
 
 def weight_bounds(low: np.ndarray, high: np.ndarray) -> Weights:
-    """Bounds of the weights of direct evidence from bounds of the variances of all differences.
+    """Bound the weights of direct evidence from bounds of the variances of all differences.
 
     Parameters
     ----------
     low, high : ndarray [n, n]
-        Symmetric, finite, positive off the diagonal, which is 0.
+        Symmetric and finite; positive except on the diagonal, which is 0.
 
     Returns
     -------
@@ -109,15 +108,14 @@ def weight_bounds(low: np.ndarray, high: np.ndarray) -> Weights:
 
 
 def _open(n: int, low: np.ndarray, high: np.ndarray) -> Weights:
-    """Where the middle of the bounds is no network: a weight is at most the reciprocal of its variance."""
+    """Bound weights by reciprocal variances if the middle of the bounds is not a network."""
     off = ~np.eye(n, dtype=bool)
     with np.errstate(divide="ignore"):
         return Weights(np.full((n, n), np.nan), np.zeros((n, n)), np.where(off, 1 / np.where(off, low, 1.0), 0.0), True)
 
 
 def _radius(base: np.ndarray, half: np.ndarray, centre: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    """Largest |L0 E L| / 2 over variances off by at most ``half`` (upper triangle) and L within ``centre`` and
-    ``spread``."""
+    """Bound |L0 E L| / 2 over errors E of at most ``half`` (upper triangle) and L within ``spread`` of ``centre``."""
     a, b = np.nonzero(half)
     size = half[a, b]
     left_a, left_b = base[:, a], base[:, b]
@@ -128,12 +126,14 @@ def _radius(base: np.ndarray, half: np.ndarray, centre: np.ndarray, spread: np.n
 
 
 def _diagonal(bottom: np.ndarray, top: np.ndarray, off: np.ndarray) -> None:
-    """Confine each diagonal entry by the sum of its row, and each other entry by what its row leaves; in place."""
+    """Bound each diagonal entry by the sum of its row, and each other entry by the remainder of its row, in place."""
     rows_top, rows_bottom = (-bottom * off).sum(axis=1), (-top * off).sum(axis=1)
     diagonal = np.arange(len(off))
     top[diagonal, diagonal] = np.minimum(top[diagonal, diagonal], rows_top)
     bottom[diagonal, diagonal] = np.maximum(bottom[diagonal, diagonal], rows_bottom)
-    most = top[diagonal, diagonal][:, None] - (rows_bottom[:, None] + top * off)  # what a row leaves for one weight
+    most = top[diagonal, diagonal][:, None] - (
+        rows_bottom[:, None] + top * off
+    )  # the remainder of a row for one weight
     least = bottom[diagonal, diagonal][:, None] - (rows_top[:, None] + bottom * off)
     most, least = np.minimum(most, most.T), np.maximum(least, least.T)
     np.copyto(bottom, np.maximum(bottom, -most), where=off)

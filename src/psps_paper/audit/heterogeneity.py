@@ -16,7 +16,7 @@ _NAN = float("nan")
 
 
 def q_findings(network: Network) -> tuple[list[Finding], list[Implied]]:
-    """Q against its p and I2, the parts of Q against their sum, tau against tau2, df against studies."""
+    """Check Q against its p and I2, the parts of Q against their sum, tau against tau2, and df against studies."""
     values = network.heterogeneity
     findings: list[Finding] = []
     implied: list[Implied] = []
@@ -173,7 +173,7 @@ def _i2_and_tau2(network: Network) -> list[Finding]:
 
 
 def _df_of_i2(network: Network) -> list[Implied]:
-    """Degrees of freedom that an I2 with its interval leaves, where none are printed."""
+    """Infer degrees of freedom from I2 and its interval if none are printed."""
     values = network.heterogeneity
     if not {"I2", "I2_lower", "I2_upper"} <= set(values) or "df" in values:
         return []
@@ -187,7 +187,7 @@ def _df_of_i2(network: Network) -> list[Implied]:
 
 
 def _df_of_studies(network: Network) -> tuple[list[Finding], list[Implied]]:
-    """df of Q: the arms beyond the first of each study, less the treatments beyond the first."""
+    """Check df of Q: the arms beyond the first of each study, minus the treatments beyond the first."""
     values, n = network.heterogeneity, len(network.treatments)
     if "studies" not in values or n < 2:
         return [], []
@@ -247,7 +247,7 @@ def _tau2_bounds(network: Network) -> tuple[float, float] | None:
 
 
 def _freedoms(network: Network) -> list[tuple[str, float]]:
-    """The degrees of freedom in use for prediction intervals, with where they come from."""
+    """List the conventions for degrees of freedom of prediction intervals, with their names."""
     values = network.heterogeneity
     if "df_predict" in values:
         return [("stated", values["df_predict"].value)]
@@ -261,7 +261,7 @@ def _freedoms(network: Network) -> list[tuple[str, float]]:
 
 
 def prediction_findings(network: Network, cells: list[Cell]) -> tuple[list[Finding], list[Implied]]:
-    """Printed prediction intervals against confidence intervals and tau2."""
+    """Check printed prediction intervals against confidence intervals and tau2."""
     of = {frozenset((cell.treat1, cell.treat2)): cell for cell in cells}
     findings: list[Finding] = []
     implied: list[Implied] = []
@@ -286,7 +286,7 @@ def _half_width(low: tuple[float, float], high: tuple[float, float]) -> tuple[fl
 
 
 def _prediction(network: Network, cell: Cell, prediction: Cell) -> tuple[Finding, list[Implied]]:
-    """A printed prediction interval against the confidence interval of its cell and tau2, and the tau2 it implies."""
+    """Check a printed prediction interval against its cell's confidence interval and tau2; return also implied tau2."""
     one = interval_of(cell, network.scale, network.level)
     half = _half_width(bounds(prediction.triple.lower, network.scale), bounds(prediction.triple.upper, network.scale))
     tau2, z = _tau2_bounds(network), z_quantile(network.level)
@@ -311,7 +311,7 @@ def _prediction(network: Network, cell: Cell, prediction: Cell) -> tuple[Finding
 def _predicted_width(
     network: Network, one: Interval, half: tuple[float, float], tau2: tuple[float, float]
 ) -> tuple[float, float, str, str]:
-    """Width that tau2 and the standard error give, with the verdict on the printed one and its sentence."""
+    """Compute the width from tau2 and the standard error, and judge the printed width: verdict and sentence."""
     z, share = z_quantile(network.level), (1 + network.level) / 2
     se_low, se_high = np.sqrt(one.se_low**2 + tau2[0]), np.sqrt(one.se_high**2 + tau2[1])
     for name, df in _freedoms(network):
@@ -321,7 +321,7 @@ def _predicted_width(
             why = f"Its width follows from tau2 and the standard error, with t by {name}."
             return 2 * (t * se_low), 2 * (t * se_high), verdict, why
     narrowest = z * se_low
-    some = half[1] >= narrowest and half[0] <= stdtrit(1.0, share) * se_high  # t is widest with one degree of freedom
+    some = half[1] >= narrowest and half[0] <= stdtrit(1.0, share) * se_high  # t is widest for one degree of freedom
     if some and network.framework != "frequentist":
         why = "Some degrees of freedom would give it, none that are in use here; a posterior predictive interval could."
     elif some and "df_predict" not in network.heterogeneity:
@@ -355,7 +355,7 @@ def _implied_prediction(network: Network, cell: Cell) -> Implied:
 
 
 def percentage_findings(percentages: tuple[tuple[Number, int], ...]) -> list[Finding]:
-    """Return whether some whole number of people gives each percentage.
+    """Check that a whole number of people gives each percentage.
 
     Source: Brown & Heathers 2017 (GRIM), for percentages.
     """

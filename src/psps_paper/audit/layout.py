@@ -47,7 +47,7 @@ class RawCell:
 
 @dataclass(frozen=True)
 class Raw:
-    """One table as it stands in print; ``layout`` is "league", "reference" or "pairs"."""
+    """One table as printed; ``layout`` is "league", "reference" or "pairs"."""
 
     name: str
     layout: str
@@ -66,7 +66,7 @@ class Raw:
 
 @dataclass(frozen=True)
 class Grid:
-    """Text cells with their numbers in the file, and the file's name for messages."""
+    """Text cells with their row numbers in the file, and the file's name for messages."""
 
     rows: list[list[str]]
     file: str
@@ -83,7 +83,7 @@ class Grid:
 
 @lru_cache(maxsize=4096)
 def key(label: str) -> str:
-    """A label without what differs between two spellings of one name: case, blanks, footnote marks."""
+    """Normalise a label: remove differences of case, spaces and footnote marks."""
     spelled = re.sub(r"\s+", " ", plain(label)).casefold()
     return re.sub(r"[^\w+./&-]+", "", spelled) or spelled
 
@@ -96,24 +96,24 @@ def read_grid(
     decimals: int | None = None,
     columns: dict[str, str] | None = None,
 ) -> list[Raw]:
-    """Every table of a grid, one for each group of rows (panel, outcome) that columns left of the names tell apart.
+    """Read every table of a grid, one per group of rows (panel, outcome) given by columns left of the names.
 
     Parameters
     ----------
     grid : Grid
     label_column : int, optional
-        Column of the row names, from 1; found where it is not given.
+        Column of the row names, from 1; detected by default.
     reference : str
-        Of a list against one treatment, where the list does not name it.
+        Reference treatment of a list, if the list does not name it.
     decimals : int, optional
-        Of numbers printed without their trailing zeros.
+        Decimals of numbers printed without their trailing zeros.
     columns : dict, optional
-        Heads of the columns of a list, by what they hold: treatment, estimate, lower, upper, p, z, score.
+        Heads of the columns of a list, by content: treatment, estimate, lower, upper, p, z, score.
 
     Raises
     ------
     ValueError
-        Names the row, the column and the text that cannot be read, and what was expected.
+        Naming the row, the column, the text that cannot be read, and the expectation.
     """
     rows = [row for row in grid.rows if any(cell.strip() for cell in row)]
     if not rows:
@@ -144,13 +144,13 @@ def _kind(cell: str) -> str:
 
 
 def _diagonal(grid: Grid, body: list[int]) -> list[str] | None:
-    """Names of a square whose only texts stand on its diagonal."""
+    """Return the names of a square whose only texts are on its diagonal."""
     width = len(grid.rows[0])
     if len(body) != width or width < 2:
         return None
     kinds = [[_kind(grid.rows[row][column]) for column in range(width)] for row in body]
     on = all(kinds[k][k] == "text" and not _RANK.match(grid.rows[body[k]][k]) for k in range(width))
-    # a text that begins with a number is a cell that cannot be read, which its message says best
+    # a text that begins with a number is an unreadable cell, for which there is a better message
     off = any(
         kinds[r][c] == "text" and not _BEGINS.match(plain(grid.rows[body[r]][c]))
         for r in range(width)
@@ -161,7 +161,7 @@ def _diagonal(grid: Grid, body: list[int]) -> list[str] | None:
 
 
 def _headed(grid: Grid, body: list[int], label_column: int | None, decimals: int | None) -> list[Raw] | None:
-    """A league table with names in the first row and in a column; None if the grid is no such table."""
+    """Read a league table with names in the first row and in a column; None if the grid is not such a table."""
     head, rows = body[0], body[1:]
     kinds = {row: [_kind(cell) for cell in grid.rows[row]] for row in body}
     holding = [column for column in range(len(grid.rows[0])) if any(kinds[row][column] == "estimate" for row in rows)]
@@ -269,7 +269,7 @@ def _headed_group(
 
 
 def _merged(first: list[str], second: list[str]) -> list[str]:
-    """All names once, in an order that keeps both; the order of the first where they disagree."""
+    """Merge names in an order that keeps both orders, or that of the first if they disagree."""
     names = {key(label): label for label in [*second, *first]}
     after: dict[str, set[str]] = {name: set() for name in names}
     for labels in (first, second):
@@ -306,7 +306,7 @@ def _league(
                 continue
             if (
                 is_nothing(text) or _RANK.match(plain(text)) or key(text) in position
-            ):  # a name that an exchanged row took along
+            ):  # a name that moved with an exchanged row
                 continue
             triple = _triple(grid, row, column, decimals)
             cells.append(
@@ -321,7 +321,7 @@ def _league(
     if not cells:
         raise ValueError(f"{grid.file}: no cell holds {EXPECTED}")
     notes = grid.notes
-    if len(misplaced) == len(treatments):  # the diagonal holds something of its own, such as absolute risks
+    if len(misplaced) == len(treatments):  # the diagonal has other content, such as absolute risks
         notes, misplaced = (
             (*notes, "The numbers on the diagonal are not read: a comparison of a treatment with itself says nothing."),
             [],
@@ -347,7 +347,7 @@ def _triple(grid: Grid, row: int, column: int, decimals: int | None) -> Triple:
 
 
 def trimmed(triple: Triple, decimals: int | None) -> Triple:
-    """The triple with all its numbers taken to ``decimals`` digits, where print dropped trailing zeros."""
+    """Give all numbers of the triple ``decimals`` digits, if trailing zeros were dropped in print."""
     if decimals is None:
         return triple
     numbers = (number.with_decimals(decimals) for number in (triple.estimate, triple.lower, triple.upper))
@@ -360,7 +360,7 @@ def trimmed(triple: Triple, decimals: int | None) -> Triple:
 def _listed(
     grid: Grid, body: list[int], reference: str, decimals: int | None, columns: dict[str, str] | None
 ) -> list[Raw]:
-    """A list with one comparison a row: against one treatment, or between two that the row names."""
+    """Read a list with one comparison per row, against a reference or between two named treatments."""
     head, rows = body[0], body[1:]
     names = [cell.strip() for cell in grid.rows[head]]
     roles = _roles(grid, head, rows, names, columns)
@@ -369,7 +369,7 @@ def _listed(
         for row in rows:
             for column, cell in enumerate(grid.rows[row]):
                 if _kind(cell) == "text" and _BEGINS.match(plain(cell)):
-                    _triple(grid, row, column, decimals)  # says why it is none
+                    _triple(grid, row, column, decimals)  # raises the error with the reason
         row, column = _first_text(grid, body)
         raise grid.fault(
             row,
@@ -389,7 +389,7 @@ def _first_text(grid: Grid, body: list[int]) -> tuple[int, int]:
 
 
 def _roles(grid: Grid, head: int, rows: list[int], names: list[str], columns: dict[str, str] | None) -> dict:
-    """Which columns hold what, from their heads and cells."""
+    """Detect the content of the columns from their heads and cells."""
     roles: dict = {"lower": None, "upper": None, "p": None, "z": None, "score": None, "best": None, "worst": None}
     by_name = {key(name): column for column, name in enumerate(names)}
     for role, name in (columns or {}).items():
@@ -424,8 +424,7 @@ def _roles(grid: Grid, head: int, rows: list[int], names: list[str], columns: di
 
 
 def _list_groups(grid: Grid, rows: list[int], labels: list[int], names: list[str]) -> list[tuple[str, list[int]]]:
-    """Rows by the columns left of the last label, where these repeat: panels or outcomes. Two columns of names are
-    pairs."""
+    """Group rows (panels, outcomes) by repeating columns left of the last label; two columns of names are pairs."""
     if len(labels) == 1:
         return [("", rows)]
     before, last = labels[:-1], labels[-1]
@@ -529,7 +528,7 @@ def _lone(grid: Grid, row: int, column: int | None, what: str) -> Number | None:
 
 
 def _fractions(numbers: dict[str, Number], names: list[str], column: int | None) -> dict[str, Number]:
-    """Fractions of what is printed in percent: a head or a number says so."""
+    """Convert percentages to fractions if a head or a number shows a percent sign."""
     if not numbers:
         return numbers
     percent = (column is not None and "%" in names[column]) or any(
@@ -539,7 +538,7 @@ def _fractions(numbers: dict[str, Number], names: list[str], column: int | None)
 
 
 def as_fractions(numbers: dict[str, Number], *, percent: bool) -> dict[str, Number]:
-    """The numbers as fractions; percentages that are all whole tens have the tens as their last digit."""
+    """Convert numbers to fractions; if all percentages are whole tens, the tens are their last digit."""
     if (
         percent
         and len(numbers) >= 5

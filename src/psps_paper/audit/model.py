@@ -1,4 +1,4 @@
-"""What a paper prints about its network, as one object; nothing is computed here."""
+"""A paper's printed results as one object, without computation."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Cell:
         The estimate is read as ``treat1`` minus, or over, ``treat2``.
     triple : Triple
     where : str
-        Its place in the print: row and column.
+        Its place in print: row and column.
     p, z : Number, optional
         Printed beside the estimate.
     """
@@ -70,8 +70,8 @@ class Cell:
 class Table:
     """Cells that one analysis printed in one area: a triangle, a square or a list.
 
-    ``holds`` is "network" or "direct"; ``orientation`` says how the cells were read and ``stated`` whether the
-    print says so.
+    ``holds`` is "network" or "direct"; ``orientation`` is the direction in which the cells were read, and ``stated``
+    whether the paper states it.
     """
 
     cells: tuple[Cell, ...]
@@ -81,7 +81,7 @@ class Table:
     stated: bool = False
 
     def turned(self) -> Table:
-        """The same cells read the other way round."""
+        """Return the same cells read in the opposite direction."""
         cells = tuple(replace(cell, treat1=cell.treat2, treat2=cell.treat1) for cell in self.cells)
         ways = {"row versus column": "column versus row", "column versus row": "row versus column"}
         return replace(self, cells=cells, orientation=ways.get(self.orientation, self.orientation))
@@ -95,17 +95,17 @@ class Network:
     ----------
     name : str
     treatments : tuple of str
-        In the order of print.
+        In printed order.
     tables : tuple of Table
     scale : {"ratio", "difference", ""}
-        Empty where neither the print nor its numbers decide it.
+        Empty if neither the text nor the numbers determine it.
     scale_from : str
-        "stated" or why it was inferred.
+        "stated", or the reason for inferring it.
     orientation_from : {"", "scores"}
-        "scores" where print does not say which way its tables are read and the ranking decided it.
+        "scores" if the paper does not state the orientation of its tables and the ranking determined it.
     framework : {"frequentist", "bayesian", ""}
     level : float
-        Of the intervals, a fraction.
+        Level of the intervals, a fraction.
     better : {"lower", "higher", ""}
     scores : dict of str to Number
         P-scores or SUCRA, as fractions; ``score_kind`` names them.
@@ -120,9 +120,9 @@ class Network:
     predictions : tuple of Cell
         The limits are those of the prediction interval.
     misplaced : tuple of (treatment, text, where)
-        Estimates printed where a treatment meets itself.
+        Estimates printed on the diagonal.
     notes : tuple of str
-        What the reader did that a person should know.
+        Decisions made in reading that users should know.
     """
 
     name: str
@@ -147,13 +147,13 @@ class Network:
     notes: tuple[str, ...] = ()
 
     def of(self, holds: str) -> tuple[Table, ...]:
-        """Tables of network or of direct estimates."""
+        """Return the tables of network or of direct estimates."""
         return tuple(table for table in self.tables if table.holds == holds)
 
 
 @dataclass(frozen=True)
 class Printed:
-    """All that one description holds: its networks and its percentages with their numbers of people."""
+    """The content of one description: its networks, and its percentages with numbers of people."""
 
     title: str
     source: str
@@ -162,7 +162,7 @@ class Printed:
 
 
 def bounds(number: Number, scale: str, slack: float = SLACK) -> tuple[float, float]:
-    """Interval of the exact values behind a printed number on the scale of analysis: logarithms of ratios."""
+    """Return the interval of exact values behind a printed number on the scale of analysis (log for ratios)."""
     low, high = number.bounds(slack)
     if scale != "ratio":
         return low, high

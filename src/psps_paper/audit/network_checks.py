@@ -1,5 +1,4 @@
-"""Checks of a league table as a whole: scale, orientation, mirrored triangles, one vector of effects, one
-covariance."""
+"""Checks of a whole league table: scale, orientation, mirrored triangles, one vector of effects, one covariance."""
 
 from __future__ import annotations
 
@@ -19,15 +18,15 @@ from psps_paper.audit.numbers import SLACK
 from psps_paper.audit.square import Square, make_square
 from psps_paper.formatting import sentence_list
 
-DRAWS = 0.06  # standard errors: how far posterior medians of 1,000 draws were seen from closing
-MEANS = 0.4  # standard errors: the same of posterior means of ratios
-CUT = 1.0  # units of the last digit: numbers cut off instead of rounded
+DRAWS = 0.06  # standard errors: largest gap observed for posterior medians of 1,000 draws
+MEANS = 0.4  # standard errors: the same for posterior means of ratios
+CUT = 1.0  # units of the last digit: numbers truncated instead of rounded
 _NAN = float("nan")
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """Cells that one vector of effects must give, with the network that they belong to."""
+    """Cells that must come from one vector of effects, with their network."""
 
     network: Network
     label: str
@@ -36,7 +35,7 @@ class Analysis:
 
     @property
     def where(self) -> str:
-        """Name of the network and, where it has one, of the analysis."""
+        """Name of the network and, if it has one, of the analysis."""
         return ": ".join(part for part in (self.network.name, self.label) if part)
 
     def square(self, **slack: float) -> Square:
@@ -47,7 +46,7 @@ class Analysis:
 
 
 def with_scale(network: Network) -> tuple[Network, list[Finding]]:
-    """The network with its scale, stated or inferred, and the finding that says so.
+    """Return the network with its scale, stated or inferred, and the finding that reports it.
 
     Raises
     ------
@@ -144,7 +143,7 @@ _WHICH_WAY = "Only which treatments are better depends on it."
 
 
 def _read_as(network: Network, first: Table, *others: Table) -> str:
-    """The question which way a triangle is read, and how it was, where nothing says it for any."""
+    """Ask how a triangle is oriented, and report how it was read, if no orientation is stated."""
     if network.orientation_from or any(table.stated for table in (first, *others)):
         return ""
     return (
@@ -154,10 +153,10 @@ def _read_as(network: Network, first: Table, *others: Table) -> str:
 
 
 def arrange(network: Network) -> tuple[list[Analysis], list[Finding]]:
-    """Which cells belong to one vector of effects, from what print states and from the signs.
+    """Determine which cells belong to one vector of effects, from the paper's statements and the signs.
 
-    Where a table prints two triangles and says neither what they hold nor how they are read, each is tested against
-    the other: the same comparisons turned round, the same signs (each triangle read its own way), or something else.
+    If a table prints two triangles and states neither their content nor their orientation, each is compared with the
+    other: the same comparisons reversed, the same signs (opposite orientations), or different content.
     """
     findings: list[Finding] = []
     tables = list(network.of("network"))
@@ -239,8 +238,7 @@ def _relation(network: Network, lower: Table, upper: Table) -> tuple[bool, int, 
 
 
 def _apart(network: Network, first: Cell, second: Cell, draws: float = 0.0) -> list[str]:
-    """Which of the three numbers of two cells of one comparison cannot be the same, read in the direction of the
-    first."""
+    """Name the numbers of two cells of one comparison that cannot be equal, in the direction of the first."""
     one, other = first.triple, second.triple
     reverse = first.treat1 != second.treat1
     names = {
@@ -314,7 +312,7 @@ def _mirror_findings(network: Network, lower: Table, upper: Table) -> list[Findi
 
 
 def misplaced_findings(network: Network) -> list[Finding]:
-    """Estimates on the diagonal of a table that has none there otherwise."""
+    """Report estimates on the diagonal of a table whose diagonal is otherwise without them."""
     return [
         Finding(
             "diagonal",
@@ -330,10 +328,9 @@ def misplaced_findings(network: Network) -> list[Finding]:
 
 
 def _exchanged(network: Network, lower: Table, upper: Table) -> tuple[str, str] | None:
-    """Two treatments whose rows, exchanged back, make the triangles mirror each other; None if there are none.
+    """Find two treatments whose rows, if exchanged, make the triangles mirror each other, or None.
 
-    A row is what stands right of and left of the diagonal in the table as printed: the cells of both triangles that are
-    read from one side.
+    A row consists of the cells left and right of the diagonal in the printed table, in both triangles.
     """
     if not lower.cells or len(lower.cells) != len(upper.cells) or len(network.treatments) > 8:
         return None
@@ -353,7 +350,7 @@ def _exchanged(network: Network, lower: Table, upper: Table) -> tuple[str, str] 
 
 
 def _two_contents(network: Network, lower: Table, upper: Table) -> tuple[list[Analysis], list[Finding]]:
-    """Triangles that hold different things: the one that is full and closes is the network; the other may be direct."""
+    """Handle triangles with different content: the full, consistent one is the network; the other may be direct."""
     rows = _exchanged(network, lower, upper)
     if rows is not None:
         why = (
@@ -383,7 +380,7 @@ def _two_contents(network: Network, lower: Table, upper: Table) -> tuple[list[An
 
 
 def _agreement(network: Network, first: Table, second: Table) -> float:
-    """Comparisons where two triangles favour the same treatment, less those where they favour different ones."""
+    """Count comparisons where two triangles favour the same treatment, minus those where they differ."""
 
     def sign(cell: Cell) -> float:
         return np.sign(cell.triple.estimate.value - (network.scale == "ratio"))
@@ -398,7 +395,7 @@ def _agreement(network: Network, first: Table, second: Table) -> float:
 
 
 def _direct_finding(network: Network, first: Table, second: Table, complete: bool, closes: bool) -> Finding:
-    """That the second triangle is taken as direct estimates, and what follows if it is another outcome."""
+    """Report that the second triangle is read as direct estimates, and the consequence if it is another outcome."""
     closing = "" if closes else ", and they do not close, as direct estimates need not"
     otherwise = "If they are another outcome, please say so."
     if complete and not closes:
@@ -420,8 +417,7 @@ def _question_of(network: Network, table: Table) -> str:
 
 
 def _estimate_bounds(network: Network, cells: Sequence[Cell], slack: float = SLACK, draws: float = 0.0) -> np.ndarray:
-    """Upper bounds of row minus column from the printed estimates alone; two cells of a pair as they are, if they
-    agree."""
+    """Bound row minus column from above by the printed estimates alone, combining two cells of a pair if they agree."""
     names = list(dict.fromkeys(label for cell in cells for label in (cell.treat1, cell.treat2)))
     position = {label: k for k, label in enumerate(sorted(names, key=network.treatments.index))}
     high = np.full((len(names), len(names)), np.inf)
@@ -442,7 +438,7 @@ def consistency_findings(analysis: Analysis) -> list[Finding]:
     network, cells = analysis.network, analysis.cells
     names = [label for label in network.treatments if any(label in (cell.treat1, cell.treat2) for cell in cells)]
     pairs = {frozenset((cell.treat1, cell.treat2)) for cell in cells}
-    if len(pairs) < len(names):  # no cycle: nothing to close
+    if len(pairs) < len(names):  # without a cycle there is nothing to check
         return []
     high = _estimate_bounds(network, cells)
     closing = _how_it_closes(analysis, high)
@@ -453,7 +449,7 @@ def consistency_findings(analysis: Analysis) -> list[Finding]:
 
 
 def _how_it_closes(analysis: Analysis, high: np.ndarray) -> tuple[str, str] | None:
-    """Verdict and sentence for cells that one vector of effects gives, or could; None where it cannot."""
+    """Return verdict and sentence for cells that one vector of effects gives or could give; None if it cannot."""
     network, cells = analysis.network, analysis.cells
     if feasible(high):
         return "holds", "One vector of effects gives every cell, within rounding."
@@ -465,7 +461,7 @@ def _how_it_closes(analysis: Analysis, high: np.ndarray) -> tuple[str, str] | No
 
 
 def _unclosed(analysis: Analysis, high: np.ndarray, names: list[str]) -> Finding:
-    """The smallest set of cells that cannot hold together, and what the others leave for its last one."""
+    """Report the smallest set of cells that cannot hold together, and what the others imply for its last one."""
     network, cells = analysis.network, analysis.cells
     cycle = smallest_cycle(high)
     pairs = [(names[i], names[j]) for i, j in zip(cycle, [*cycle[1:], cycle[0]], strict=True)]
@@ -495,7 +491,7 @@ def _named(cells: Sequence[Cell], pairs: list[tuple[str, str]]) -> str:
 
 
 def _left_by_others(high: np.ndarray, cycle: list[int], scale: str) -> tuple[float, float]:
-    """What the steps of a way through treatments leave for its first minus its last."""
+    """Bound the first minus the last treatment of a path by the other steps."""
     steps = list(pairwise(cycle))
     low, top = sum(-high[j, i] for i, j in steps), sum(high[i, j] for i, j in steps)
     return (float(np.exp(low)), float(np.exp(top))) if scale == "ratio" else (float(low), float(top))
@@ -525,9 +521,9 @@ def _clash_sentence(analysis: Analysis, high: np.ndarray, names: list[str], set_
 
 
 def covariance_findings(analysis: Analysis, square: Square) -> list[Finding]:
-    """Return whether one covariance matrix gives every printed standard error."""
+    """Check whether one covariance matrix gives every printed standard error."""
     count = int(square.printed.sum() // 2)
-    if count < max(len(square.treatments), 3):  # without a cycle any standard errors go together
+    if count < max(len(square.treatments), 3):  # without a cycle any standard errors are compatible
         return []
     result = covariance_exists(square.se_low**2, square.se_high**2)
     if result.exists is not False:
@@ -544,7 +540,7 @@ def covariance_findings(analysis: Analysis, square: Square) -> list[Finding]:
 
 
 def _without_covariance(analysis: Analysis, square: Square, violation: float) -> tuple[str, str]:
-    """Verdict and sentence for intervals that no covariance matrix gives."""
+    """Return verdict and sentence for intervals that no covariance matrix gives."""
     framework = analysis.network.framework
     if framework == "bayesian" or not square.symmetric:
         return (

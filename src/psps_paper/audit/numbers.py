@@ -1,4 +1,4 @@
-"""Printed numbers: how they are spelled, and the exact values that each may stand for."""
+"""Printed numbers: their notation, and the exact values behind them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-SLACK = 0.6  # of a unit in the last digit: half for rounding, a tenth measured on published tables
+SLACK = 0.6  # of a unit in the last digit: a half for rounding, a tenth as measured on published tables
 
 _MINUS = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d\u02d7"), "-")
 _POINT = dict.fromkeys(map(ord, "\u00b7\u2219\u22c5\u2027\u2e31\u0387"), ".")
@@ -52,7 +52,7 @@ class Number:
         As printed.
     value : float
     decimals : int
-        Digits after the point, of this number alone.
+        Digits after the decimal point of this number.
     relation : {"=", "<", ">"}
     """
 
@@ -62,7 +62,7 @@ class Number:
     relation: str = "="
 
     def bounds(self, slack: float = SLACK) -> tuple[float, float]:
-        """Smallest and largest exact value that this may stand for; ``slack`` in units of the last digit."""
+        """Return the smallest and largest exact value behind the number; ``slack`` is in units of the last digit."""
         if self.relation == "<":
             return -np.inf, self.value
         if self.relation == ">":
@@ -71,19 +71,19 @@ class Number:
         return self.value - half, self.value + half
 
     def over(self, divisor: int) -> Number:
-        """The same number in another unit: percent (100) as a fraction."""
+        """Convert the number to another unit: percent (100) to a fraction."""
         if divisor == 1:
             return self
         return Number(self.text, self.value / divisor, self.decimals + round(np.log10(divisor)), self.relation)
 
     def with_decimals(self, decimals: int) -> Number:
-        """The same number where trailing zeros were dropped in print."""
+        """Restore trailing zeros that were dropped in print."""
         return Number(self.text, self.value, max(self.decimals, decimals), self.relation)
 
 
 @dataclass(frozen=True)
 class Triple:
-    """An estimate with its limits, as printed; ``rest`` is what else stands in the cell."""
+    """An estimate with its limits, as printed; ``rest`` is the other text of the cell."""
 
     estimate: Number
     lower: Number
@@ -92,9 +92,9 @@ class Triple:
     rest: str = ""
 
 
-@lru_cache(maxsize=8192)  # each cell is looked at several times
+@lru_cache(maxsize=8192)  # each cell is read several times
 def plain(text: str) -> str:
-    """One spelling for minus signs, points and blanks; footnote marks and emphasis are left out.
+    """Normalise minus signs, decimal points and spaces, and remove footnote marks and emphasis.
 
     >>> plain("\u22120\u00b745* (\u22120\u00b776 to \u22120\u00b714)")
     '-0.45 (-0.76 to -0.14)'
@@ -107,17 +107,17 @@ def plain(text: str) -> str:
 
 
 def _decimal_points(text: str) -> str:
-    """Points for decimal commas, where commas cannot be separators: no point in the text, or another separator."""
+    """Replace decimal commas by points if commas cannot be separators: no point in the text, or another separator."""
     if re.search(r"\d\.\d|(?<!\d)\.\d", text) or "," not in text:
         return text
     commas = re.findall(r"\d,\d", text)
     inside = re.search(r"[(\[{](.*?)[)\]}]", text)
-    if inside is None:  # a number alone, or one with its limits and no brackets
+    if inside is None:  # a single number, or one with its limits without brackets
         return re.sub(r"(?<=\d),(?=\d)", ".", text) if commas and not re.search(r"\d,\d{3}(?!\d)", text) else text
     parts = inside.group(1)
     if re.fullmatch(r"[^,]*\d,[-+]?\d+", parts) and not re.search(r";|\bto\b|\d\s*-\s*[-+]?\d", parts):
-        return text  # (3,9): one comma and nothing else between the two
-    if re.fullmatch(r"\s*[-+]?\d+,\d+\s*,\s*[-+]?\d+,\d+\s*", parts):  # (0,14,0,76): the middle one separates
+        return text  # (3,9): a single comma separates the two
+    if re.fullmatch(r"\s*[-+]?\d+,\d+\s*,\s*[-+]?\d+,\d+\s*", parts):  # (0,14,0,76): the middle comma separates
         first, second, third, fourth = [part.strip() for part in parts.split(",")]
         return (
             re.sub(r"(?<=\d),(?=\d)", ".", text[: inside.start(1)])
@@ -128,7 +128,7 @@ def _decimal_points(text: str) -> str:
 
 
 def read_number(text: str, *, percent_as_fraction: bool = False) -> Number | None:
-    """A number alone, perhaps with a relation or a percent sign; None if the text is something else.
+    """Read a single number, optionally with a relation or a percent sign; None for any other text.
 
     >>> read_number("< 0.001")
     Number(text='< 0.001', value=0.001, decimals=3, relation='<')
@@ -144,14 +144,14 @@ def read_number(text: str, *, percent_as_fraction: bool = False) -> Number | Non
 
 
 def read_interval(text: str) -> tuple[Number, Number] | None:
-    """Two limits, in brackets or not; None if the text is something else."""
+    """Read two limits, in brackets or not; None for any other text."""
     found = _INTERVAL.match(plain(text))
     return None if found is None else (_number(found["lower"]), _number(found["upper"]))
 
 
 @lru_cache(maxsize=4096)
 def read_estimate(text: str) -> Triple | None:
-    """An estimate with its limits in any of the usual spellings; None if the text is something else.
+    """Read an estimate with its limits in any common notation; None for any other text.
 
     >>> found = read_estimate("0.60 (0.45-0.79)")
     >>> found.estimate.value, found.lower.value, found.upper.value
@@ -161,21 +161,21 @@ def read_estimate(text: str) -> Triple | None:
     """
     spelled = plain(text)
     found = ESTIMATE.search(spelled) or _BARE.match(spelled)
-    # The end of another number, or of a sum, is no estimate
+    # The end of another number, or of a sum, is not an estimate
     if found is None or re.search("[0-9.,]$", spelled[: found.start()]):
         return None
     return triple_from(found, text)
 
 
 def triple_from(found: re.Match, text: str) -> Triple:
-    """The numbers of a match of :data:`ESTIMATE`."""
+    """Return the numbers of a match of :data:`ESTIMATE`."""
     rest = (found.string[: found.start()] + " " + found.string[found.end() :]).strip()
     estimate = _number(re.sub(r"\s", "", found["estimate"]))
     return Triple(estimate, _number(found["lower"]), _number(found["upper"]), text.strip(), rest)
 
 
 def is_nothing(text: str) -> bool:
-    """Return whether a cell says that it has no value."""
+    """Return whether a cell is marked as having no value."""
     spelled = re.sub(r"\s", "", plain(text)).lower()
     return spelled in NOTHING
 

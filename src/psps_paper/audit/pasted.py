@@ -1,4 +1,4 @@
-"""Text as it arrives when a table is copied from a page, a PDF or a console."""
+"""Tables copied as text from a web page, a PDF or a console."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _EMPTY = re.compile(r"(?<!\S)(?:\.|NA|N/A|NR|-{1,3}|\u2013|\u2014|\u2212)(?!\S)"
 
 
 def read_pasted(text: str, file: str = "pasted text") -> list[Grid]:
-    """The tables of pasted text as grids: cells apart by tabs, bars or wide gaps, or in one line by blanks.
+    """Read the tables of pasted text as grids, with cells separated by tabs, bars, wide gaps or spaces.
 
-    Lines without an estimate before a table are its heading. Blocks of equal height are columns that a console wrapped.
+    Lines without an estimate before a table are its heading. Blocks of equal height are columns wrapped by a console.
 
     Raises
     ------
     ValueError
-        Where no table is found, or its cells cannot be given to rows and columns; the lines are named.
+        If no table is found, or its cells cannot be assigned to rows and columns; the message names the lines.
     """
     lines = [(number, _PROMPT.sub("", line).rstrip()) for number, line in enumerate(text.splitlines(), start=1)]
     lines = [(number, line) for number, line in lines if "---" not in line or set(line) - _RULED]
@@ -43,8 +43,7 @@ def read_pasted(text: str, file: str = "pasted text") -> list[Grid]:
 
 
 def _divided(lines: list[tuple[int, str]]) -> list[tuple[int, list[list[str]]]] | None:
-    """Grids of lines whose cells are apart by tabs, bars or, failing these, two blanks; None if no separator does
-    it."""
+    """Split lines into grids at tabs, bars or, failing these, two spaces; None if no separator works."""
     holding = [line for _, line in lines if ESTIMATE.search(plain(line))]
     for separator in ("\t", "|", "  "):
         if sum(line.count(separator) > 0 for line in holding) * 2 <= len(holding):
@@ -80,8 +79,7 @@ def _divided(lines: list[tuple[int, str]]) -> list[tuple[int, list[list[str]]]] 
 
 
 def _tokens(line: str) -> list[tuple[str, str]]:
-    """Labels, estimates and marks of empty cells of one line, in order; numbers of studies beside an estimate belong to
-    it."""
+    """List labels, estimates (with their numbers of studies) and marks of empty cells of one line, in order."""
     spelled = plain(line)
     tokens: list[tuple[str, str]] = []
     last = 0
@@ -108,7 +106,7 @@ Block = list[tuple[int, list[tuple[str, str]]]]
 
 
 def _blocks(lines: list[tuple[int, str]]) -> list[tuple[str, Block]]:
-    """Lines between empty ones or headings, each with the heading above it."""
+    """Divide lines into blocks at empty lines and headings, each with the heading above it."""
     blocks: list[tuple[str, Block]] = []
     heading, block = "", []
     for number, line in lines:
@@ -130,7 +128,7 @@ def _blocks(lines: list[tuple[int, str]]) -> list[tuple[str, Block]]:
 
 
 def _is_heading(line: str, block: Block) -> bool:
-    """A caption: it numbers a table, is code, or has more words than a name would."""
+    """Return whether a line is a caption: it numbers a table, is code, or has more words than a name."""
     spelled = line.strip()
     numbered = (
         re.match(r"^(table|figure|fig\.?|panel|appendix|supplement\w*)\b|^\(?\d*[A-Z]?[.)]\s", spelled, re.IGNORECASE)
@@ -140,7 +138,7 @@ def _is_heading(line: str, block: Block) -> bool:
 
 
 def _joined(blocks: list[tuple[str, Block]]) -> list[tuple[str, Block]]:
-    """Blocks of as many lines as the one before it and without a heading continue its lines to the right."""
+    """Append blocks without a heading and of the same height as the previous block to its right."""
     joined: list[tuple[str, Block]] = []
     for heading, block in blocks:
         if joined and not heading and len(joined[-1][1]) == len(block):
@@ -153,7 +151,7 @@ def _joined(blocks: list[tuple[str, Block]]) -> list[tuple[str, Block]]:
 
 
 def _diagonal_shape(block: Block) -> str:
-    """How names stand on the diagonal of lines of tokens: "full", "lower", "upper", or "" if they do not."""
+    """Return the shape of a block with names on its diagonal: "full", "lower", "upper", or "" without such names."""
     labels = [[k for k, (kind, _) in enumerate(tokens) if kind == "label"] for _, tokens in block]
     sizes = [len(tokens) for _, tokens in block]
     n = len(block)
@@ -167,7 +165,7 @@ def _diagonal_shape(block: Block) -> str:
 
 
 def _square(heading: str, block: Block, file: str) -> Grid | None:
-    """A grid where each line is a row: names on the diagonal, or first in each line with one cell for each name."""
+    """Read a grid in which each line is a row: names on the diagonal, or first in lines with one cell per name."""
     shape, n = _diagonal_shape(block), len(block)
     texts = [[text for _, text in tokens] for _, tokens in block]
     first = block[0][0]
@@ -187,11 +185,11 @@ def _square(heading: str, block: Block, file: str) -> Grid | None:
 
 
 def _stream(heading: str, block: Block, file: str) -> Grid:
-    """A square whose lines were broken: names on the diagonal say how many cells lie between two of them.
+    """Read a square with broken lines, using the number of cells between names on the diagonal.
 
-    A gap that is short says that empty cells left no trace. The lower triangle, which must be full for a name to
-    follow, is counted from the right of each gap; what is left of it then fills the upper triangle only where nothing
-    is missing.
+    A short gap shows that empty cells left no trace. The lower triangle, which must be full before a name, is
+    counted from the right of each gap; the remaining cells belong to the upper triangle, if none is
+    missing.
     """
     tokens = [token for _, line in block for token in line]
     names = [text for kind, text in tokens if kind == "label"]
@@ -201,7 +199,7 @@ def _stream(heading: str, block: Block, file: str) -> Grid:
             gaps.append([])
         else:
             gaps[-1].append("" if kind == "nothing" else text)
-    if gaps[-1]:  # the row of a last treatment, whose name was not copied
+    if gaps[-1]:  # the row of the last treatment, whose name was not copied
         names, gaps = [*names, f"treatment {len(names) + 1}"], [*gaps, []]
     return _from_gaps(heading, names, gaps, file, block[0][0])
 

@@ -20,23 +20,25 @@ _OTHER = {"lower": "higher", "higher": "lower"}
 
 
 def score_bounds(square: Square, better: str, total: int) -> tuple[np.ndarray, np.ndarray]:
-    """Smallest and largest P-score of each treatment among ``total``; an unprinted comparison leaves 0 to 1.
+    """Bound the P-score of each treatment among ``total``; unprinted comparisons contribute 0 to 1.
 
     Source: Rücker & Schwarzer 2015, eq. 4, at the ends of the intervals by rounding.
     """
     n = len(square.treatments)
-    high = _probability(square.te_high, square.se_low, square.se_high)  # of row being larger than column, at most
+    high = _probability(
+        square.te_high, square.se_low, square.se_high
+    )  # upper bound of the probability that row is larger than column
     low = 1 - high.T
     if better == "lower":
         low, high = low.T, high.T
     np.fill_diagonal(low, 0.0)
     np.fill_diagonal(high, 0.0)
-    unseen = total - n  # treatments that are ranked and stand in no table
+    unseen = total - n  # treatments that are ranked but in no table
     return low.sum(axis=1) / (total - 1), (high.sum(axis=1) + unseen) / (total - 1)
 
 
 def _probability(te_high: np.ndarray, se_low: np.ndarray, se_high: np.ndarray) -> np.ndarray:
-    """Largest probability that a difference is above 0, given its largest estimate."""
+    """Compute the largest probability that a difference is above 0, given its largest estimate."""
     with np.errstate(divide="ignore", invalid="ignore"):
         positive = np.where(se_low > 0, te_high / se_low, np.inf)
         z = np.where(te_high > 0, positive, np.where(np.isfinite(se_high), te_high / se_high, 0.0))
@@ -44,7 +46,7 @@ def _probability(te_high: np.ndarray, se_low: np.ndarray, se_high: np.ndarray) -
 
 
 def score_findings(network: Network, square: Square) -> tuple[list[Finding], list[Implied], str]:
-    """Printed P-scores or SUCRA against those of the table; the direction that is better, if they decide it."""
+    """Check printed P-scores or SUCRA against the table; return also the better direction if they determine it."""
     if not network.scores or len(square.treatments) < 2:
         return [], _implied(network, square), network.better
     directions = [network.better] if network.better else ["lower", "higher"]
@@ -100,12 +102,11 @@ def score_findings(network: Network, square: Square) -> tuple[list[Finding], lis
 
 
 def oriented_by_scores(network: Network) -> tuple[Network, list[Finding]]:
-    """The network read the way that its scores fit, where print says which direction is better but not how tables are
-    read."""
+    """Orient the network to fit its scores, if the better direction is stated but not the orientation of tables."""
     if not (network.better and network.scores and network.tables) or any(table.stated for table in network.tables):
         return network, []
     analyses, _ = arrange(network)
-    if len(analyses) != 1 or not analyses[0].cells:  # two outcomes have a ranking each
+    if len(analyses) != 1 or not analyses[0].cells:  # two outcomes have separate rankings
         return network, []
     square = analyses[0].square()
     as_read, turned = (
@@ -181,7 +182,7 @@ def _implied(network: Network, square: Square) -> list[Implied]:
 
 
 def sum_findings(network: Network) -> list[Finding]:
-    """Sums that hold for any ranking: P-scores average 1/2, rank probabilities 1, mean ranks (n + 1) / 2."""
+    """Check sums valid for any ranking: P-scores average 1/2, probabilities sum to 1, ranks average (n + 1) / 2."""
     n = len(network.treatments)
     findings = []
     if n and len(network.scores) == n:
@@ -255,7 +256,7 @@ def _sum(network: Network, check: str, numbers: list[Number], total: float, rule
 
 
 def _from_probabilities(network: Network) -> list[Finding]:
-    """SUCRA and mean rank that the rank probabilities give, against those printed."""
+    """Check printed SUCRA and mean ranks against those from the rank probabilities."""
     n, findings = len(network.treatments), []
     for treatment, row in network.rank_probabilities.items():
         low, high = (

@@ -26,7 +26,7 @@ def _range(low: float, high: float) -> str:
 
 
 def _digits(value: float) -> str:
-    """Three significant digits, of large numbers all before the point."""
+    """Write three significant digits, or all digits before the decimal point of large numbers."""
     if not math.isfinite(value):
         return number(value)
     decimals = 2 if value == 0 else max(0, 2 - math.floor(math.log10(abs(value))))
@@ -34,7 +34,7 @@ def _digits(value: float) -> str:
 
 
 def text_report(found: Audit, *, everything: bool = False) -> str:
-    """Findings in words, the gravest first; statements that hold are counted, or listed with ``everything``."""
+    """Write findings in words, the most serious first; those that hold are counted, or listed with ``everything``."""
     lines = [found.printed.title]
     counts = found.count()
     lines.append(", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS))
@@ -64,7 +64,7 @@ def text_report(found: Audit, *, everything: bool = False) -> str:
 
 
 def as_json(found: Audit) -> dict[str, Any]:
-    """An audit as plain objects; infinite and missing numbers are null."""
+    """Convert an audit to plain objects; infinite and missing numbers become null."""
 
     def records(table: pd.DataFrame) -> list[dict[str, Any]]:
         return json.loads(table.replace([np.inf, -np.inf], np.nan).to_json(orient="records", double_precision=12))
@@ -93,10 +93,9 @@ _CLASS = {"clash": "clash", "cannot tell": "cannot", "explained": "explained", "
 
 
 def html_report(found: Audit) -> str:
-    """One page with the tables as read, cells marked by their gravest verdict, the findings, what follows and the
-    recovered network.
+    """Write a page with the tables as read, marked by verdict, the findings, implied quantities and the network.
 
-    The page asks for nothing outside itself.
+    The page loads nothing from outside.
     """
     counts = found.count()
     title = html.escape(found.printed.title)
@@ -159,7 +158,7 @@ def _rows_markup(heads: tuple[str, ...], rows: list[tuple[str, ...]], *, marked:
 
 
 def _table_markup(found: Audit, analysis: Analysis) -> str:
-    """The analysis as a square, row versus column as read, each cell with its gravest verdict."""
+    """Write the analysis as a square, row versus column as read, each cell with its most serious verdict."""
     grave: dict[frozenset[str], tuple[str, list[str]]] = {}
     prefix = analysis.network.name
     for finding in found.details:
@@ -198,8 +197,7 @@ def _table_markup(found: Audit, analysis: Analysis) -> str:
 
 
 def _graph_markup(analysis: Analysis, shape: Geometry) -> str:
-    """The recovered network: a line where direct evidence is told, a dashed one where it cannot be; wider with more
-    weight."""
+    """Draw the recovered network: solid lines for certain direct evidence, dashed for possible, wider for more weight."""
     names = shape.square.treatments
     n = len(names)
     angle = [2 * math.pi * k / n - math.pi / 2 for k in range(n)]

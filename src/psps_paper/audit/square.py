@@ -26,9 +26,9 @@ class Square:
     se_low, se_high : ndarray [n, n]
         Symmetric; 0 and infinite where nothing is printed.
     printed : ndarray of bool [n, n]
-        Where a cell is printed, in either direction.
+        True where a cell is printed, in either direction.
     cells : tuple of Cell
-        The cells that gave the bounds.
+        The cells from which the bounds come.
     symmetric : bool
         Whether every estimate can be the middle of its interval.
     """
@@ -53,17 +53,17 @@ class Square:
 def make_square(
     network: Network, cells: Sequence[Cell], *, slack: float = SLACK, te_slack: float = 0.0, se_slack: float = 0.0
 ) -> Square:
-    """Bounds by rounding from the cells of one analysis; two cells of a pair are taken together where they agree.
+    """Compute bounds by rounding from the cells of one analysis, combining two cells of a pair if they agree.
 
     Parameters
     ----------
     network : Network
-        For scale, level and the order of treatments.
+        Defines scale, level and the order of treatments.
     cells : sequence of Cell
     slack : float
-        Of each number, in units of its last digit.
+        Rounding error of each number, in units of its last digit.
     te_slack, se_slack : float
-        Further slack of estimates and standard errors, in standard errors: simulation error of posterior draws.
+        Additional slack of estimates and standard errors, in standard errors, for simulation error of posterior draws.
     """
     treatments = tuple(
         label for label in network.treatments if any(label in (cell.treat1, cell.treat2) for cell in cells)
@@ -85,7 +85,7 @@ def make_square(
         if printed[i, j] and max(low, -te_high[j, i]) <= min(high, te_high[i, j]):
             low, high = max(low, -te_high[j, i]), min(high, te_high[i, j])
         elif printed[i, j]:
-            continue  # the two triangles clash, which another check says
+            continue  # the two triangles clash, which another check reports
         if max(s0, se_low[i, j]) <= min(s1, se_high[i, j]):
             s0, s1 = max(s0, se_low[i, j]), min(s1, se_high[i, j])
         te_high[i, j], te_high[j, i] = high, -low
@@ -99,9 +99,9 @@ def make_square(
 
 
 def closed(network: Network, square: Square, *, slack: float = SLACK) -> Square | None:
-    """The same with every estimate confined by all others, and standard errors by these; None where cells clash.
+    """Narrow every estimate by all others, and standard errors by the estimates; None if cells clash.
 
-    Only for symmetric squares, where an estimate is the middle of its interval.
+    Only for symmetric squares, in which estimates are the middles of their intervals.
     """
     high = tightened(square.te_high)
     if high is None:

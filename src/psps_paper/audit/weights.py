@@ -1,4 +1,4 @@
-"""From a full league table to the direct evidence: weights, verdicts, and what clashes with them."""
+"""Direct evidence behind a full league table: weights, verdicts and clashes."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from psps_paper.audit.square import Square, closed
 
 COLUMNS = ("network", "treat1", "treat2", "weight", "lower", "upper", "direct")
 ROUNDED = 0.5 * (1 + 1e-6)  # units of the last digit
-IMPRECISE = 4.0  # a trial is thought to be at most this many times less precise than the least precise comparison
+IMPRECISE = 4.0  # a trial is assumed to be at most this many times less precise than the least precise comparison
 _NAN = float("nan")
 
 
 @dataclass(frozen=True, eq=False)
 class Geometry:
-    """Weights of one analysis, with the square that they come from and the smallest weight that counts."""
+    """Weights of one analysis, with their square and the smallest weight that counts as direct evidence."""
 
     square: Square
     weights: Weights
@@ -31,13 +31,13 @@ class Geometry:
 
 
 def geometry(analysis: Analysis, smallest: float | None = None) -> tuple[Geometry | None, list[Finding]]:
-    """Weights of the direct evidence, where the table is full, normal and symmetric.
+    """Compute the weights of the direct evidence if the table is full, normal and symmetric.
 
     Parameters
     ----------
     analysis : Analysis
     smallest : float, optional
-        Weight below which no trial is thought to lie; by default that of a standard error of four times the largest
+        Assumed smallest weight of a trial. Default: the weight at a standard error of four times the largest
         in the table.
     """
     network = analysis.network
@@ -113,7 +113,7 @@ def _weight_table(name: str, square: Square, found: Weights, smallest: float, to
 
 
 def direct_findings(analysis: Analysis, shape: Geometry | None) -> list[Finding]:
-    """Printed direct estimates against the network: their weights, and equality where all evidence is direct."""
+    """Check printed direct estimates against the network: their weights, and equality if all evidence is direct."""
     if shape is None or not analysis.direct:
         return []
     network = analysis.network
@@ -133,7 +133,7 @@ def direct_findings(analysis: Analysis, shape: Geometry | None) -> list[Finding]
 
 
 def _direct_weight(network: Network, cell: Cell, one: Interval, row) -> Finding:
-    """The precision of a printed direct estimate against its weight in the network."""
+    """Compare the precision of a printed direct estimate with its weight in the network."""
     low, high = _reciprocal(one.se_high), _reciprocal(one.se_low)
     if row.direct == "no":
         verdict = "cannot tell"
@@ -151,7 +151,7 @@ def _direct_weight(network: Network, cell: Cell, one: Interval, row) -> Finding:
 
 
 def _weight_alone(network: Network, row) -> Finding:
-    """A comparison with direct weight and no printed direct estimate."""
+    """Report a comparison with direct weight but without a printed direct estimate."""
     why = (
         "The network gives this comparison direct weight, and no direct estimate is printed; is one"
         " left out, or a multi-arm study?"
@@ -168,7 +168,7 @@ def _reciprocal(se: float) -> float:
 def _only_direct(
     analysis: Analysis, shape: Geometry, cell: Cell, network_cell: Cell | None, one: Interval
 ) -> list[Finding]:
-    """Where a comparison's weight is all its precision, the network estimate must be the direct one."""
+    """Check that the network estimate equals the direct one if the weight is the comparison's whole precision."""
     if network_cell is None:
         return []
     network, square = analysis.network, shape.square

@@ -230,7 +230,7 @@ def change(mean1, mean2) -> dict:
 
 
 EVENTS = {("Ash", "x", "y"): log_or(9, 40, 5, 41)}
-DRUG = {("Ash", "Drug", "Placebo"): md(5.1, 2, 40, 4.1, 2.2, 41)}
+NAMED = {("Ash", "A", "B"): md(5.1, 2, 40, 4.1, 2.2, 41)}
 WAN = {("Ash", "x", "y"): near((5 + 4 + 6.5) / 3 - (4 + 3 + 5) / 3, 0.386643562)}  # SDs by Wan 2014 with n 40 and 41
 # name: text, kind, outcome, options, expected (te, se), words of the report
 READ = {
@@ -253,10 +253,10 @@ READ = {
         "SD from the standard error of the mean",
     ),
     "mean (SD) of each arm": (
-        "study,Drug n,Drug mean (SD),Placebo n,Placebo mean (SD)\nAsh,40,5.1 (2.0),41,4.1 (2.2)\n",
+        "study,A n,A mean (SD),B n,B mean (SD)\nAsh,40,5.1 (2.0),41,4.1 (2.2)\n",
         ("arms", "score_md", {}),
-        DRUG,
-        "the names of treatments were taken from those of columns: Drug, Placebo",
+        NAMED,
+        "the names of treatments were taken from those of columns: A, B",
     ),
     "events/n": (
         "study,treatment,n/N (%)\nAsh,x,9/40 (22.5%)\nAsh,y,5/41 (12.2%)\n",
@@ -314,10 +314,10 @@ READ = {
         "study from Author, treatment from Group, n from No. of patients",
     ),
     "two lines of header": (
-        "Study,Drug,,,Placebo,,\n,n,mean,sd,n,mean,sd\nAsh,40,5.1,2,41,4.1,2.2\n",
+        "Study,A,,,B,,\n,n,mean,sd,n,mean,sd\nAsh,40,5.1,2,41,4.1,2.2\n",
         ("arms", "score_md", {}),
-        DRUG,
-        "two lines of header were joined: Study, Drug n",
+        NAMED,
+        "two lines of header were joined: Study, A n",
     ),
     "a line of units": (
         "study,treatment,n,mean,sd\n,,(people),mmHg,mmHg\n" + ARMS.partition("\n")[2],
@@ -348,6 +348,19 @@ READ = {
         ("contrasts", "score_md", {}),
         {("Ash", "x", "y"): near(-0.3, 0.2)},
         "column 'comparison' was read as treat1 and treat2",
+    ),
+    "names and numbers of two groups": (
+        "Study,Intervention,Comparator,Intervention n,Intervention events,Comparator n,Comparator events\n"
+        "Ash,x,y,40,9,41,5\n",
+        ("arms", "events_or", {}),
+        EVENTS,
+        "treatment1 from Intervention",
+    ),
+    "a total among the arms": (
+        "study,arm,n,events\nAsh,x,40,9\nAsh,y,41,5\nAsh,Total,81,14\n",
+        ("arms", "events_or", {}),
+        EVENTS,
+        "not used: row 3: 'Total' is a total or pooled result",
     ),
     "experimental and control": (
         "study,experimental,control,MD,SE\nAsh,x,y,-0.3,0.2\n",
@@ -408,6 +421,16 @@ REFUSED = {
     "two moments as treatments": (
         "study,n_pre,mean_pre,sd_pre,n_post,mean_post,sd_post\nAsh,40,5.1,2,41,4.1,2.2\n",
         ("arms", "score_md", {}),
+        "fit no known convention for arms",
+    ),
+    "two outcomes as treatments": (
+        "study,pain_n,pain_mean,pain_sd,sleep_n,sleep_mean,sleep_sd\nAsh,40,5.1,2,40,4.1,2.2\n",
+        ("arms", "score_md", {}),
+        "which may be treatments, outcomes or times; if they are treatments, use --label 'pain=NAME'",
+    ),
+    "a third arm of which a column is missing": (
+        "study,A n,A events,B n,B events,Other n\nAsh,40,9,41,5,40\n",
+        ("arms", "events_or", {}),
         "fit no known convention for arms",
     ),
     "an interval of another level": (

@@ -27,6 +27,7 @@ from psps_paper.living.revman import revman_5_effects, revman_web_effects
 from psps_paper.network.completion import complete_contrasts
 from psps_paper.tables.errors import TableError
 
+_ANY_SCALE = ("es", "effectsize", "effect", "estimate", "effectestimate", "metaes")  # names that tell no scale
 _PREPARED = {REVMAN_5_EFFECTS: revman_5_effects, REVMAN_WEB_EFFECTS: revman_web_effects}
 _ASYMMETRIC = 0.1  # as a fraction of the width: rounding can cause this much where the width is ten units
 
@@ -53,6 +54,8 @@ def from_contrasts(cells: pd.DataFrame, reading: Reading) -> Estimates:
             log.set_aside(row["rows"], row["study"], f"no {' and no '.join(missing)}")
         else:
             kept.append(row)
+    if outcome["measure"] in LOG_MEASURES and plain(layout.columns.get("te", "")) in _ANY_SCALE:
+        log.record(f"column {layout.columns['te']} was taken to hold the logarithm of {outcome['measure']}")
     uneven = _asymmetric(kept) if "ratio" not in layout.columns else []
     if uneven:
         log.record(

@@ -198,6 +198,7 @@ def _common_contrasts() -> Format:
 # Names of studies, treatments and numbers of arms that any program may use
 _STUDIES = ("study", "studlab", "studyc", "studyid", "studyname", "trial", "trialid", "id", "studyn")
 _STUDIES += ("studyorsubgroup", "studylabel", "metastudylabel", "label", "labels", "slab", "trialname", "shorttitle")
+_STUDIES += ("studyno", "studynumber", "sid")
 _TREATMENTS = ("treatment", "treat", "trt", "trtc", "intervention", "t", "trtn")
 _TREATMENTS += (
     "treatmentname",
@@ -206,8 +207,9 @@ _TREATMENTS += (
     "treatmentarm",
     "treatmentgroup",
     "arm",
-    "group",
     "drug",
+    "therapy",
+    "group",
 )
 _SIZES = ("patients", "participants", "subjects")
 _COMMON = {

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from psps_paper.article.outcomes import load_outcome
 from psps_paper.living.arms import _suspected_errors, from_arms
 from psps_paper.living.bugs import from_bugs
 from psps_paper.living.cells import MISSING, NO_NUMBER, Reading, _Cells, _some_rows, without_marks
@@ -89,6 +90,7 @@ def convert(raw: RawTable, options: Options, data: Dataset | Path | str) -> Impo
     cells = _without_totals(cells, layout, log)
     decimals = _decimals(raw, cells, layout, options)
     if layout.names:
+        _check_treatments(layout, options, data, outcome["outcome"], raw.file)
         log.record(f"the names of treatments were taken from those of columns: {', '.join(layout.names.values())}")
     log.record(*raw.conversions, *_set_instead(options, layout), *decimals.conversions)
     reading = Reading(layout, _Cells(raw.file, decimals, options.labels, log), options, outcome, log)
@@ -308,6 +310,18 @@ def _selected(cells: pd.DataFrame, file: str, options: Options, log: ImportLog) 
     return cells[chosen]
 
 
+def _check_treatments(layout: Layout, options: Options, data: Dataset, outcome: str, file: str) -> None:
+    """Refuse names in columns that may be those of outcomes or times: neither in the review nor given as a label."""
+    names = list(layout.names.values())
+    settings = load_outcome(data, outcome)
+    known = {settings.reference, *settings.order, *options.labels}
+    if not known & set(names):
+        raise TableError(
+            f"{file}: the columns are named by {', '.join(names)}, which may be treatments, outcomes or times; if they"
+            f" are treatments, use --label '{names[0]}=NAME' with the name in the review"
+        )
+
+
 def _with_studies(cells: pd.DataFrame, layout: Layout, log: ImportLog) -> pd.DataFrame:
     """Set aside rows without study, treatment and number, such as units, and fill in studies named in their first row
     only."""
@@ -352,8 +366,12 @@ def _without_totals(cells: pd.DataFrame, layout: Layout, log: ImportLog) -> pd.D
     study = layout.columns.get("study")
     if study is None or layout.format in (REVMAN_5, REVMAN_5_EFFECTS):  # whose headings are known by other columns
         return cells
-    total = np.array([bool(_TOTAL.fullmatch(" ".join(name.split()))) for name in cells[study]], bool)
-    for row, name in cells.loc[total, study].items():
+    labels = cells[[study, *([layout.columns["treatment"]] if layout.shape == "long" else [])]]
+    found = [
+        next((name for name in line if _TOTAL.fullmatch(" ".join(name.split()))), "") for line in labels.to_numpy()
+    ]
+    total = np.array([bool(name) for name in found], bool)
+    for row, name in zip(cells.index[total], filter(None, found), strict=True):
         log.set_aside(row, "", f"{name!r} is a total or pooled result by its name, not a study")
     return cells[~total]
 

@@ -140,6 +140,105 @@ SAMPLES = (
     ),
 )
 
+_XY = {"constants": {"treat1": "x", "treat2": "y"}}
+_REVMAN_5_EFFECTS = (
+    "Comparison Number,Outcome Number,Subgroup Number,Name,Data Type,Effect Measure,Effect Estimate,SE,CI Start,CI End,"
+    "Q,Group Label 1,Group Label 2,O-E,Variance\n"
+)
+_REVMAN_WEB_ALL = "Analysis group,Analysis number,Analysis name,Study,GIV Mean,GIV SE,O-E,Variance\n"
+# Files as authors have them, beyond the conventions of programs
+FURTHER = (
+    Sample(
+        "RevMan 5, generic inverse variance",
+        "survival",
+        "contrasts",
+        _REVMAN_5_EFFECTS
+        + "1,1,0,Survival,IV,HR,0.75,,0.6,0.9,1.2,x,y,,\n1,1,0,Ash 2001,,,0.74081822,0.15,0.552,0.994,,,,,\n",
+    ),
+    Sample(
+        "RevMan 5, O-E and variance",
+        "survival",
+        "contrasts",
+        _REVMAN_5_EFFECTS + "1,1,0,Survival,IPD,HR,,,,,1.2,x,y,,\n1,1,0,Ash 2001,,,,,,,,,,-4.2,11\n",
+    ),
+    Sample(
+        "RevMan Web, O-E and variance",
+        "survival",
+        "contrasts",
+        _REVMAN_WEB_ALL + "1,1,Survival,Ash 2001,,,-4.2,11\n",
+        options=_XY,
+    ),
+    Sample(
+        "RevMan Web, two analyses",
+        "survival",
+        "contrasts",
+        _REVMAN_WEB_ALL + "1,1,Survival,Ash 2001,-0.3,0.2,,\n1,2,Progression,Ash 2001,-0.4,0.2,,\n",
+        options=_XY,
+    ),
+    Sample(
+        "BUGS, rectangular",
+        "events",
+        "arms",
+        "t[,1] t[,2] r[,1] n[,1] r[,2] n[,2] na[]\n1 2 9 40 5 41 2\nEND\n",
+        "table.txt",
+    ),
+    Sample("Stata, augmented", "events", "arms", "study,dx,nx,dy,ny\nA,9,40,5,41\n"),
+    Sample("meta, two groups", "events", "arms", "studlab,event.e,n.e,event.c,n.c\nA,9,40,5,41\n", options=_XY),
+    Sample("metafor, a two by two table", "events", "arms", "study,ai,bi,ci,di\nA,9,31,5,36\n", options=_XY),
+    Sample(
+        "Data of a fit of netmeta",
+        "score",
+        "contrasts",
+        ".studlab,.TE,studlab,treat1,treat2,TE,seTE\nA,-0.3,A,x,y,-0.3,0.2\n",
+    ),
+    Sample(
+        "Arms numbered in front",
+        "score",
+        "arms",
+        "Study ID,Arm 1: Name,Arm 1: N,Arm 1: Mean,Arm 1: SD,Arm 2: Name,Arm 2: N,Arm 2: Mean,Arm 2: SD\n"
+        "A,x,40,5.1,2,y,41,4.1,2.2\n",
+    ),
+    Sample("Mean and SD in one cell", "score", "arms", "study,arm,n,mean (SD)\nA,x,40,5.1 (2.0)\nA,y,41,4.1 (2.2)\n"),
+    Sample("Events and people in one cell", "events", "arms", "study,arm,n/N (%)\nA,x,9/40 (23)\nA,y,5/41 (12)\n"),
+    Sample(
+        "Median and quartiles in one cell",
+        "score",
+        "arms",
+        "study,arm,n,median [IQR]\nA,x,40,5 [4; 7]\nA,y,41,4 [3; 5]\n",
+    ),
+    Sample("A header of two lines", "score", "arms", "Study,x,,,y,,\n,n,mean,sd,n,mean,sd\nA,40,5.1,2,41,4.1,2.2\n"),
+    Sample("Units below the header", "score", "arms", "study,treatment,n,mean,sd\n,,,mm,mm\n" + _ARMS),
+    Sample(
+        "Study in its first row only",
+        "score",
+        "arms",
+        "study,treatment,n,mean,sd\n" + _ARMS.replace("\nAsh 2001", "\n"),
+    ),
+    Sample(
+        "Footnote marks and dashes", "score", "arms", "study,arm,n,mean,sd\nA,x,40*,5.1,2\nA,y,41,4.1,2\nA,z,30,-,-\n"
+    ),
+    Sample("A pooled result below", "score", "contrasts", _NETMETA + "Total (95% CI),x,y,-0.26,0.12\n"),
+    Sample("Comparisons in one column", "score", "contrasts", "study,comparison,MD,SE\nA,x vs y,-0.3,0.2\n"),
+    Sample(
+        "One name, two years",
+        "score",
+        "contrasts",
+        "study,year,treat1,treat2,te,se\nA,2001,x,y,-0.3,0.2\nA,2005,x,y,-0.2,0.2\n",
+    ),
+    Sample(
+        "Markdown",
+        "score",
+        "arms",
+        "|study|arm|n|mean|sd|\n|---|---|---|---|---|\n|A|x|40|5|2|\n|A|y|41|4|2|\n",
+        "table.txt",
+    ),
+    Sample("UTF-16 without a mark", "score", "contrasts", _NETMETA.encode("utf-16-le")),
+    Sample("Tabs, named as a workbook", "score", "contrasts", _NETMETA.replace(",", "\t"), "table.xls"),
+    Sample(
+        "Columns named by outcomes", "events", "arms", "study,pain_n,pain_events,sleep_n,sleep_events\nA,40,9,41,5\n"
+    ),
+)
+
 
 def _data_folder(place: Path) -> Path:
     settings = ["title: Layouts", "author: none", "question: none", "treatments: [{name: x}, {name: y}]", "outcomes:"]
@@ -166,7 +265,7 @@ def _typed(options: Mapping) -> Iterator[str]:
             yield f"--{name} {value}"
 
 
-def layouts_tried(samples: tuple[Sample, ...] = SAMPLES) -> pd.DataFrame:
+def layouts_tried(samples: tuple[Sample, ...] = (*SAMPLES, *FURTHER)) -> pd.DataFrame:
     """Import each sample into its own review, first without options.
 
     Returns

@@ -161,6 +161,8 @@ def with_treatments_apart(raw: RawTable, kept: Collection[str] = ()) -> RawTable
             continue
         cells = [_VERSUS.fullmatch(row[number]) for row in raw.rows]
         pairs = [list(cell.groups()) for cell in cells if cell]
+        if any(_VERSUS.fullmatch(side) for pair in pairs for side in pair):
+            continue
         if len(pairs) < len(cells) or {"treat1", "treat2"} & set(raw.columns):
             continue
         said = f"column {name!r} was read as treat1 and treat2, the names on both sides of 'vs'"

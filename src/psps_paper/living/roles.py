@@ -13,8 +13,14 @@ _NUMBERED = re.compile(r"(arm|group|treatment|intervention|trt)([1-9])")
 # What stands beside numbers of one arm too, and names no treatment
 _NO_TREATMENT = re.compile(
     r"(baseline|pre|post|before|after|followup|final|endpoint|change|cfb|delta|total|all|overall|pooled|men|women"
-    r"|males?|females?|boys|girls|\d*(day|week|month|year|wk|mo)s?\d*|[\d.]+|t\d*|study|group|arm|of|patients)"
+    r"|males?|females?|boys|girls|\d*(day|week|month|year|wk|mo)s?\d*|[\d.]+|t\d*|study|group|arm|of|patients|n|sd|se|mean|events)"
 )
+_SIZE = re.compile(r"(^|[\W_])(n|total|sample size)($|[\W_])", re.IGNORECASE)
+# Columns that name the treatments of two arms
+_NAMED = {
+    1: ("experimentalintervention", "experimental", "intervention", "treatment"),
+    2: ("controlintervention", "comparatorintervention", "control", "comparator"),
+}
 _NAMES = ("intervention", "name", "label", "treatment", "drug", "treatmentname")
 
 
@@ -47,17 +53,25 @@ def arms_by_role(
     elif len(numbered) > 1:
         chosen, named = numbered, False
     else:
-        chosen, named = [role for role in found if len(role) == 1 or role not in _FIRST | _SECOND], True
+        chosen, named = list(found), True
         if any(_NO_TREATMENT.fullmatch(role) for role in chosen):
             return {}, {}
     arms = {number: dict(found[role]) for number, role in enumerate(chosen, 1)}
     used = [column for arm in arms.values() for column in arm.values()]
-    if len(arms) < 2 or len(set(used)) < len(used) or len({frozenset(arm) for arm in arms.values()}) > 1:
+    # A further arm of which a column is missing or has another name must not be dropped
+    left = [
+        role
+        for role, arm in roles.items()
+        if arm.get("n") and arm["n"] not in used and _SIZE.search(arm["n"]) and not _NO_TREATMENT.fullmatch(role)
+    ]
+    same = len({frozenset(arm) for arm in arms.values()}) == 1
+    if len(arms) < 2 or len(set(used)) < len(used) or not same or left:
         return {}, {}
     if not named:
         for number, role in enumerate(chosen, 1):
-            if _NUMBERED.fullmatch(role) and role in columns:
-                arms[number].setdefault("treatment", columns[role])
+            for word in [role] if _NUMBERED.fullmatch(role) else _NAMED[number]:
+                if word in columns and columns[word] not in used:
+                    arms[number].setdefault("treatment", columns[word])
         return arms, {}
     names = {number: _label(arms[number]["n"], targets["n"]) for number in arms if "n" in arms[number]}
     return (arms, names) if len(set(names.values())) == len(arms) else ({}, {})

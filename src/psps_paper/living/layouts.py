@@ -235,7 +235,7 @@ FURTHER = (
     Sample("UTF-16 without a mark", "score", "contrasts", _NETMETA.encode("utf-16-le")),
     Sample("Tabs, named as a workbook", "score", "contrasts", _NETMETA.replace(",", "\t"), "table.xls"),
     Sample(
-        "Columns named by outcomes", "events", "arms", "study,pain_n,pain_events,sleep_n,sleep_events\nA,40,9,41,5\n"
+        "Columns named by outcomes", "events", "arms", "study,mood_n,mood_events,sleep_n,sleep_events\nA,40,9,41,5\n"
     ),
 )
 

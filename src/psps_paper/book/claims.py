@@ -32,8 +32,10 @@ def keeps_to_print() -> Shown | None:
 
 
 def glue_basis() -> None:
-    """For the front page, whose first screen has no room for :func:`keeps_to_print`: ``basis`` ends its lead, and with
-    trial-level data points to what they change."""
+    """Glue ``basis``, which ends the lead of the front page and, with trial-level data, points to what they change.
+
+    The first screen has no room for :func:`keeps_to_print`.
+    """
     end, link = (
         (". These rest on the print. ", "What the trials change") if isinstance(book_state(), Trials) else (".", "")
     )

@@ -31,8 +31,7 @@ from psps_paper.tables.conditions import condition_in_words
 
 @_check("recomputed")
 def count(evidence: Evidence, claim: pd.Series) -> Finding:
-    """Count the rows of a table that meet a condition: ``table | condition``, or ``table | condition | wider
-    condition``.
+    """Count the rows of a table that meet a condition: ``table | condition | wider condition`` (optional).
 
     Where it is unclear what the statement includes, a wider condition is given, and the two counts are its bounds.
     """

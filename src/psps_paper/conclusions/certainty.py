@@ -111,8 +111,7 @@ class Basis:
         ]
 
     def intervals(self, treat1: str, treat2: str) -> tuple[list, list]:
-        """Return the narrowest and widest confidence intervals that the print allows for a pair, then prediction
-        intervals."""
+        """Return the narrowest and widest confidence, then prediction intervals that the print allows for a pair."""
         bounds, predictions = (
             next(table[(table["treat1"] == treat1) & (table["treat2"] == treat2)].itertuples())
             for table in (self.published.bounds, self.predictions)

@@ -42,8 +42,9 @@ class DocumentTable:
 def write_documents(
     tables: Sequence[DocumentTable], *, docx: Path | None = None, xlsx: Path | None = None
 ) -> list[Path]:
-    """Write the tables to a Word document, a workbook, or both; two files in one folder are written together or not at
-    all.
+    """Write the tables to a Word document, a workbook, or both.
+
+    Two files in one folder are written together or not at all.
 
     Returns
     -------

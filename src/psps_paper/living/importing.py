@@ -323,8 +323,7 @@ def _check_treatments(layout: Layout, options: Options, data: Dataset, outcome: 
 
 
 def _with_studies(cells: pd.DataFrame, layout: Layout, log: ImportLog) -> pd.DataFrame:
-    """Set aside rows without study, treatment and number, such as units, and fill in studies named in their first row
-    only."""
+    """Set aside rows without labels and numbers, and fill in studies that only their first row names."""
     study = layout.columns.get("study")
     if study is None or (cells[study] != "").all():
         return cells

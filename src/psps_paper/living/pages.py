@@ -143,7 +143,7 @@ def _heat_maps(review: Review, outcome: str) -> list[Shown]:
     join, reference, parts = joiner(fit.treatments), review.reference(outcome), []
 
     def named(table: pd.DataFrame) -> pd.DataFrame:
-        """With comparisons named as on the other pages."""
+        """Name comparisons as on the other pages."""
         return table.rename(**dict.fromkeys(("index", "columns"), lambda name: name.replace(join, " vs ")))
 
     heat = named(net_heat(fit))

@@ -112,23 +112,23 @@ class Review:
         return next(entry for entry in self.settings["outcomes"] if entry["name"] == outcome)
 
     def network(self, outcome: str) -> BookNetwork:
-        """The fitted network of an outcome."""
+        """Return the fitted network of an outcome."""
         return self._networks[outcome]
 
     def label(self, outcome: str) -> str:
-        """Name of an outcome for readers."""
+        """Return the name of an outcome for readers."""
         return self._outcome(outcome)["label"]
 
     def reference(self, outcome: str) -> str:
-        """Reference treatment of the forest plots."""
+        """Return the reference treatment of the forest plots."""
         return self._outcome(outcome)["reference"]
 
     def te_desirable(self, outcome: str) -> Desirable:
-        """Desirable direction of te."""
+        """Return the desirable direction of te."""
         return self._outcome(outcome)["te_desirable"]
 
     def direction(self, outcome: str) -> dict[str, str | float | bool]:
-        """Arguments of a forest plot: direction, unit, scale, and the level of its intervals."""
+        """Return the arguments of a forest plot: direction, unit, scale, and the level of its intervals."""
         return {
             "desirable": self.te_desirable(outcome),
             "first": "the treatment",
@@ -139,19 +139,19 @@ class Review:
         }
 
     def measure(self, outcome: str) -> str:
-        """What te measures, in words; te itself is the logarithm of a ratio."""
+        """Name the effect measure in words; for a ratio, te itself is its logarithm."""
         return MEASURE_NAMES[self._outcome(outcome)["measure"]]
 
     def is_ratio(self, outcome: str) -> bool:
-        """Whether te is the logarithm of a ratio, which pages then show."""
+        """Test whether te is the logarithm of a ratio; pages then show the ratio."""
         return self._outcome(outcome)["measure"] in LOG_MEASURES
 
     def number(self, outcome: str) -> Callable[[float], str]:
-        """Formatter of an outcome's effects: unchanged, or as a ratio where te is a logarithm."""
+        """Return the formatter of an outcome's effects: unchanged, or as a ratio where te is a logarithm."""
         return formatting.ratio_number if self.is_ratio(outcome) else formatting.number
 
     def model(self, outcome: str) -> str:
-        """Statistical model of an outcome, as a sentence."""
+        """Describe the statistical model of an outcome in a sentence."""
         settings = self.network(outcome).outcome
         parts = [
             f"{self.measure(outcome)}, random effects",
@@ -170,7 +170,7 @@ class Review:
         return f"{self.label(outcome)}: {'; '.join(parts)}."
 
     def league(self, outcome: str) -> pd.DataFrame:
-        """League table, the best treatment first; ``attrs["orientation"]`` describes a cell in words."""
+        """Build the league table, the best treatment first; ``attrs["orientation"]`` describes a cell in words."""
         fit = self.network(outcome).fit
         table = league_table(fit, order=self.order(outcome), number=self.number(outcome))
         if self.is_ratio(outcome):
@@ -182,11 +182,11 @@ class Review:
         return table
 
     def level(self, outcome: str) -> str:
-        """Level of an outcome's intervals, as text."""
+        """Return the level of an outcome's intervals, as text."""
         return f"{100 * self.network(outcome).outcome.level:g}%"
 
     def question_table(self) -> pd.DataFrame:
-        """The question with its treatments and outcomes: DataFrame [what, this review]."""
+        """Tabulate the question with its treatments and outcomes: DataFrame [what, this review]."""
         rows = [
             ("question", self.settings["question"]),
             ("treatments", ", ".join(self.treatments)),
@@ -197,7 +197,7 @@ class Review:
         return pd.DataFrame(rows, columns=["what", "this review"])
 
     def summary(self) -> pd.DataFrame:
-        """One row an outcome: DataFrame [outcome, studies, estimates, treatments, first by P-score, model]."""
+        """Summarise the outcomes: DataFrame [outcome, studies, estimates, treatments, first by P-score, model]."""
         rows = []
         for outcome in self.outcomes:
             fit = self.network(outcome).fit
@@ -214,11 +214,11 @@ class Review:
         return pd.DataFrame(rows)
 
     def edges(self, outcome: str) -> pd.DataFrame:
-        """Direct comparisons: DataFrame [treat1, treat2, n_studies, n_estimates]."""
+        """List the direct comparisons: DataFrame [treat1, treat2, n_studies, n_estimates]."""
         return self.network(outcome).edges.rename(columns={"studies": "n_studies", "estimates": "n_estimates"})
 
     def sizes(self, outcome: str) -> tuple[pd.Series, str]:
-        """Sizes of the dots in the network graph, and which they are.
+        """Return the sizes of the dots in the network graph, and their meaning.
 
         They are patients by treatment, or studies if not every study of the fit reports its numbers.
         """
@@ -232,7 +232,7 @@ class Review:
         return used.groupby("treatment")["n"].sum(), "patients"
 
     def forest(self, outcome: str) -> pd.DataFrame:
-        """Each treatment against the reference: DataFrame [label, te, lower, upper, tier, treatment_class].
+        """Compare each treatment with the reference: DataFrame [label, te, lower, upper, tier, treatment_class].
 
         Includes ``predict_lower`` and ``predict_upper`` if there are enough degrees of freedom.
         """
@@ -256,16 +256,16 @@ class Review:
         return table.dropna(axis="columns")
 
     def order(self, outcome: str) -> list[str]:
-        """Treatments by P-score, the best first."""
+        """List the treatments by P-score, the best first."""
         return list(self.p_scores(outcome).index)
 
     def p_scores(self, outcome: str) -> pd.Series:
-        """P-scores, the best first."""
+        """Return the P-scores, the best first."""
         scores = p_scores(self.network(outcome).fit, desirable=self.te_desirable(outcome))
         return scores.sort_values(ascending=False, kind="stable")
 
     def ranks(self, outcome: str) -> pd.DataFrame:
-        """Probability of each rank: DataFrame [treatment x rank]."""
+        """Compute the probability of each rank: DataFrame [treatment x rank]."""
         return rank_probabilities(
             self.network(outcome).fit, desirable=self.te_desirable(outcome), draws=100_000, seed=1
         )
@@ -295,23 +295,23 @@ class Review:
         return table.assign(treatments=table["study"].map(arms).fillna("no result used"))
 
     def rules(self, outcome: str) -> Rules:
-        """Settings on which the judgements of an outcome's certainty depend."""
+        """Return the settings on which the judgements of an outcome's certainty depend."""
         entry = self._outcome(outcome)
         return Rules(important_of(dict(entry), ratio=self.is_ratio(outcome)), entry.get("reporting_bias", ""))
 
     def certainty(self, outcome: str) -> pd.DataFrame:
-        """Certainty of each treatment against the reference: DataFrame [treatment, certainty, each domain]."""
+        """Rate each treatment against the reference: DataFrame [treatment, certainty, each domain]."""
         fit, rules = self.network(outcome).fit, self.rules(outcome)
         return certainty_rows(fit, self.reference(outcome), self.studies, rules, self.order(outcome))
 
     def certainty_reasons(self, outcome: str) -> pd.DataFrame:
-        """Reasons for each judgement: DataFrame [treatment, domain, judgement, why], the best treatment first."""
+        """Give reasons for each judgement, best treatment first: DataFrame [treatment, domain, judgement, why]."""
         rows = judgements(self.network(outcome).fit, self.reference(outcome), self.studies, self.rules(outcome))
         place = {name: k for k, name in enumerate(self.order(outcome))}
         return rows.sort_values("treatment", key=lambda names: names.map(place), kind="stable", ignore_index=True)
 
     def findings(self, outcome: str) -> pd.DataFrame:
-        """Summary of findings: DataFrame [treatment, studies, effect, ..., certainty, why], as text."""
+        """Summarise the findings as text: DataFrame [treatment, studies, effect, ..., certainty, why]."""
         entry = self._outcome(outcome)
         risk = (entry["measure"], float(entry["baseline_risk"])) if "baseline_risk" in entry else None
         fit, number = self.network(outcome).fit, self.number(outcome)
@@ -319,7 +319,7 @@ class Review:
         return findings_rows(fit, self.reference(outcome), self.studies, self.rules(outcome), order, number, risk)
 
     def subgroups(self, outcome: str) -> pd.DataFrame:
-        """The network in each subgroup that review.yml names; no rows if it names none."""
+        """Fit the network in each subgroup that review.yml names; no rows if it names none."""
         parts = []
         for column in self.settings.get("subgroups", []):
             groups = self.studies.set_index("study")[column]
@@ -329,7 +329,7 @@ class Review:
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=SUBGROUPS)
 
     def moderators(self, outcome: str) -> pd.DataFrame:
-        """Network meta-regression on each moderator that review.yml names; no rows if it names none."""
+        """Run a network meta-regression on each moderator that review.yml names; no rows if it names none."""
         fit = self.network(outcome).fit
         used = None if self.studies is None else self.studies[self.studies["study"].isin(fit.contrasts["study"])]
         rows = [
@@ -344,7 +344,7 @@ class Review:
         return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=REGRESSION)
 
     def document_tables(self) -> list[DocumentTable]:
-        """The tables of the review for Word and Excel, each with its footnotes."""
+        """Collect the tables of the review for Word and Excel, each with its footnotes."""
         tables = [DocumentTable("Studies", "Characteristics of the studies.", self.characteristics())]
         for outcome in self.outcomes:
             label, reference = self.label(outcome), self.reference(outcome)
@@ -369,7 +369,7 @@ class Review:
         return tables + [DocumentTable(name, f"{name} by outcome.", table) for name, table in more]
 
     def heterogeneity(self) -> pd.DataFrame:
-        """Heterogeneity by outcome, as text."""
+        """Tabulate heterogeneity by outcome, as text."""
 
         def made(book: BookNetwork) -> pd.DataFrame:
             table = heterogeneity_table(book.fit)
@@ -382,7 +382,7 @@ class Review:
         return self._by_outcome(made)
 
     def inconsistency(self) -> pd.DataFrame:
-        """Direct against indirect evidence by outcome and comparison, as text; one row says so if there is none.
+        """Tabulate direct against indirect evidence by outcome and comparison; one row says so if there is none.
 
         For a ratio, ``difference or ratio`` is direct divided by indirect.
         """
@@ -394,7 +394,7 @@ class Review:
         return _stacked(tables)
 
     def small_studies(self) -> pd.DataFrame:
-        """Egger's test by outcome, as text, with the order of treatments that sets the direction of comparisons."""
+        """Tabulate Egger's test by outcome, with the order of treatments that sets the direction of comparisons."""
         table = self._by_outcome(lambda book: small_study_table(book.fit, book.order))
         return table.rename(columns={"order": "order of treatments"})
 
@@ -402,11 +402,11 @@ class Review:
         return _stacked({self.label(outcome): make(self.network(outcome)) for outcome in self.outcomes})
 
     def sources_of(self, outcome: str) -> list[dict]:
-        """Records of the tables read for an outcome, as in ``data/trials/source.json``."""
+        """Return the records of the tables read for an outcome, as in ``data/trials/source.json``."""
         return [entry for entry in load_source(self.data)["sources"] if entry["outcome"] == outcome]
 
     def sources(self) -> pd.DataFrame:
-        """Tables and counts of what was read: DataFrame [outcome, file, layout, read, used, left out, SHA-256]."""
+        """List the tables read, with counts: DataFrame [outcome, file, layout, read, used, left out, SHA-256]."""
         return pd.DataFrame(
             [
                 {
@@ -424,7 +424,7 @@ class Review:
         )
 
     def listed(self) -> pd.DataFrame:
-        """Rows read but not used, conversions, and notes on the data: DataFrame [file, row, study, what]."""
+        """List rows not used, conversions, and notes on the data: DataFrame [file, row, study, what]."""
         rows = []
         for entry in load_source(self.data)["sources"]:
             rows += [
@@ -451,7 +451,7 @@ class Review:
         return table[table["outcome"] == outcome]
 
     def contrasts(self) -> pd.DataFrame:
-        """Every estimate, as text: DataFrame [outcome, study, first, second, measure, estimate, se, in the fit].
+        """List every estimate as text: DataFrame [outcome, study, first, second, measure, estimate, se, in the fit].
 
         The last column gives the reason if an estimate is not in the fit. Comparisons are named in the declared order
         of treatments. A ratio is shown as such, with the standard error of its logarithm.
@@ -483,7 +483,7 @@ class Review:
         ).reset_index(drop=True)
 
     def changes(self) -> pd.DataFrame | None:
-        """Differences from ``release/results.json``, as from :func:`psps_paper.living.diff.compare`.
+        """List differences from ``release/results.json``, as from :func:`psps_paper.living.diff.compare`.
 
         None if there is no release, or only one without any of these outcomes (same name, measure and direction).
         """
@@ -494,7 +494,7 @@ class Review:
         return compare(old, new) if comparable(old, new) else None
 
     def show_changes(self) -> Shown:
-        """The changes as a table, or a sentence if there are none or there is no release to compare with."""
+        """Show the changes as a table, or a sentence if there are none or no release to compare with."""
         changes = self.changes()
         if changes is None:
             return sentence(

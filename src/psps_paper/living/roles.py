@@ -1,4 +1,4 @@
-"""Arms whose columns are told apart by words: ``event.e`` and ``event.c``, ``Arm 1: mean``, ``n_A``."""
+"""Find arms whose columns are distinguished by words: ``event.e`` and ``event.c``, ``Arm 1: mean``, ``n_A``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _GROUP = ("", "group", "arm")
 _FIRST = {"e", "exp", "treated", "groupa", *(f"{word}{of}" for word in _ACTIVE for of in _GROUP)}
 _SECOND = {"c", "con", "ctrl", "comparison", "groupb", *(f"{word}{of}" for word in _PASSIVE for of in _GROUP)}
 _NUMBERED = re.compile(r"(arm|group|treatment|intervention|trt)([1-9])")
-# What stands beside numbers of one arm too, and names no treatment
+# Words that also occur next to the numbers of one arm and do not name a treatment
 _NO_TREATMENT = re.compile(
     r"(baseline|pre|post|before|after|followup|final|endpoint|change|cfb|delta|total|all|overall|pooled|men|women"
     r"|males?|females?|boys|girls|\d*(day|week|month|year|wk|mo)s?\d*|[\d.]+|t\d*|study|group|arm|of|patients|n|sd|se|mean|events)"
@@ -58,7 +58,7 @@ def arms_by_role(
             return {}, {}
     arms = {number: dict(found[role]) for number, role in enumerate(chosen, 1)}
     used = [column for arm in arms.values() for column in arm.values()]
-    # A further arm of which a column is missing or has another name must not be dropped
+    # A further arm must not be dropped because one of its columns is missing or has another name
     left = [
         role
         for role, arm in roles.items()

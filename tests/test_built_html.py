@@ -14,7 +14,8 @@ from bs4 import BeautifulSoup
 from conftest import BUILT, ROOT, chapters
 from psps_paper.claims.registry import check_claims
 from psps_paper.formatting import printed_value
-from psps_paper.site.extension import roomy_tables
+from psps_paper.site.extension import make_room
+from psps_paper.site.markup import rewritten
 from psps_paper.tables.trials import trials_folder
 
 pytestmark = pytest.mark.built
@@ -190,14 +191,15 @@ def test_wide_tables_take_the_margin_and_long_cells_are_marked():
             f' class="psps"><thead><tr>{heads}</tr></thead><tbody><tr>{cell}</tr></tbody></table></div>'
         )
 
-    assert '<div class="table-wrap wide full-width" role="region">' in roomy_tables(body(5, "<td>x</td>"))
+    assert '<div class="table-wrap wide full-width" role="region">' in rewritten(body(5, "<td>x</td>"), make_room)
     # without sections there is no list of contents to hide
-    assert '<div class="table-wrap wide" role="region">' in roomy_tables(body(5, "<td>x</td>", section=""))
-    assert roomy_tables(body(4, "<td>x</td>")) == body(4, "<td>x</td>")
+    assert '<div class="table-wrap wide" role="region">' in rewritten(body(5, "<td>x</td>", section=""), make_room)
+    assert rewritten(body(4, "<td>x</td>"), make_room) == body(4, "<td>x</td>")
     link = '<a href="https://example.org/a/long/address/that/nobody/reads/in/a/cell">twelve words</a>'
-    assert roomy_tables(body(2, f"<td>{link}</td>")) == body(2, f"<td>{link}</td>")
-    marked = roomy_tables(
-        body(2, f'<td>{"w " * 10}</td><td data-value="1">{"w " * 40}</td><td class="number">{"9; " * 30}</td>')
+    assert rewritten(body(2, f"<td>{link}</td>"), make_room) == body(2, f"<td>{link}</td>")
+    marked = rewritten(
+        body(2, f'<td>{"w " * 10}</td><td data-value="1">{"w " * 40}</td><td class="number">{"9; " * 30}</td>'),
+        make_room,
     )
     assert [cell.split(">")[0] for cell in marked.split("<td")[1:]] == [
         ' data-says="phrase"',

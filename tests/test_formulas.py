@@ -12,7 +12,8 @@ from bs4 import BeautifulSoup
 from fontTools.ttLib import TTFont
 
 from conftest import chapters
-from psps_paper.site.formulas import ASSETS, joined, mathml
+from psps_paper.site.formulas import ASSETS, join, mathml
+from psps_paper.site.markup import rewritten
 
 pytestmark = pytest.mark.slow
 
@@ -67,8 +68,8 @@ def test_what_has_no_mathml_is_named(latex, message):
 def test_no_line_ends_before_a_comma():
     formula = f'<span class="math notranslate nohighlight">{mathml("x")}</span>'
     assert (
-        joined(f"<p>{formula} is {formula}, {formula} is")
-        == f'<p>{formula} is <span class="with-comma">{formula},</span> {formula} is'
+        rewritten(f"<p>{formula} is {formula}, {formula} is</p>", join)
+        == f'<p>{formula} is <span class="with-comma">{formula},</span> {formula} is</p>'
     )
 
 

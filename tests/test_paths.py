@@ -88,7 +88,7 @@ def test_parts_are_read_with_the_pages_below_their_pages():
     ],
 )
 def test_a_description_is_whole_sentences_of_the_page(body, says):
-    assert paths.description(body) == says
+    assert paths.description(BeautifulSoup(body, "html.parser")) == says
     assert len(says) <= paths.DESCRIPTION
 
 

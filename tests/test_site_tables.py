@@ -7,13 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from psps_paper.book.display import show, table_markup
-from psps_paper.site.tables import IN_VIEW, LONG, MOST_SHORT, arranged
+from psps_paper.site.markup import rewritten
+from psps_paper.site.tables import IN_VIEW, LONG, MOST_SHORT, arrange
 
 WORDS = "a cell that says more than a number"
 
 
 def soup(frame, **options):
-    return BeautifulSoup(arranged(table_markup(frame, label="t", **options)), "html.parser")
+    return BeautifulSoup(rewritten(table_markup(frame, label="t", **options), arrange), "html.parser")
 
 
 def frame(columns, cell=WORDS, rows=2):
@@ -60,9 +61,10 @@ def test_rows_keep_their_anchors_and_cells_their_headings():
 
 def test_a_table_written_in_markdown_is_arranged_too():
     page = BeautifulSoup(
-        arranged(
+        rewritten(
             '<table class="table"><thead><tr class="row-odd"><th class="head"><p>A</p></th></tr></thead>'
-            '<tbody><tr class="row-even"><td><p>x</p></td></tr></tbody></table>'
+            '<tbody><tr class="row-even"><td><p>x</p></td></tr></tbody></table>',
+            arrange,
         ),
         "html.parser",
     )
@@ -109,5 +111,6 @@ def test_a_long_table_opens_below_its_caption():
     closed = soup(frame(2, rows=LONG + 1)).find("details", class_="psps-long")
     assert closed.summary.get_text() == f"All {LONG + 1} rows" and closed.table is not None
     assert soup(frame(2, rows=LONG + 1), whole=True).find("details") is None
-    within = arranged(f"<details><summary>s</summary>{table_markup(frame(2, rows=LONG + 1), label='t')}</details>")
+    body = f"<details><summary>s</summary>{table_markup(frame(2, rows=LONG + 1), label='t')}</details>"
+    within = rewritten(body, arrange)
     assert within.count("<details") == 1

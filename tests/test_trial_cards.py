@@ -6,6 +6,7 @@ from bs4 import BeautifulSoup
 from psps_paper.article.studies import included
 from psps_paper.article.trial_cards import NO_COUNT, TABLES, resolved, trial_cards
 from psps_paper.book.trial_cards import card_markup, show_cards
+from psps_paper.site.markup import rewritten
 from psps_paper.site.trial_links import link_trials, trial_references
 from psps_paper.tables.load import data_folder, load_table
 
@@ -123,11 +124,12 @@ def test_the_four_classes_hold_all_cards(cards):
     ],
 )
 def test_numbers_of_trials_lead_to_their_cards_and_no_other_number_does(before, linked):
-    after = link_trials(before, trial_references(data_folder()))
+    after = rewritten(before, lambda tree: link_trials(tree, trial_references(data_folder())))
     page = BeautifulSoup(after, "html.parser")
     assert [int(link["href"].partition("#ref-")[2]) for link in page.select("a.psps-trial")] == linked
     assert page.get_text() == BeautifulSoup(before, "html.parser").get_text()
 
 
 def test_a_folder_without_studies_links_nothing(tmp_path):
-    assert link_trials("[57]", trial_references(tmp_path)) == "[57]"
+    assert trial_references(tmp_path) == frozenset()
+    assert rewritten("[57]", lambda tree: link_trials(tree, frozenset())) == "[57]"

@@ -10,6 +10,7 @@ from bs4 import BeautifulSoup
 from psps_paper.claims.model import VERDICTS
 from psps_paper.site import xray
 from psps_paper.site.formulas import ASSETS
+from psps_paper.site.markup import parse, rewritten
 
 MIRRORS = "<h1>Title</h1>\n<p><em>Mirrors: Results.</em></p>\n"
 
@@ -21,7 +22,7 @@ def number(verdict: str, text: str = "13") -> str:
 
 def test_the_bar_counts_each_verdict_in_its_order_and_leads_to_the_first():
     numbers = [number("contradicts"), number("consistent"), number("not-checkable"), number("consistent", "0.45")]
-    body = xray.with_bar(f"{MIRRORS}<p>{' '.join(numbers)}</p>")
+    body = rewritten(f"{MIRRORS}<p>{' '.join(numbers)}</p>", xray.add_bar)
     page = BeautifulSoup(body, "html.parser")
     bar = page.select_one(".psps-bar")
     assert [item.get_text() for item in bar.select("li")] == ["2 are consistent", "1 contradicts", "1 not checkable"]
@@ -34,13 +35,20 @@ def test_the_bar_counts_each_verdict_in_its_order_and_leads_to_the_first():
 
 @pytest.mark.parametrize("body", ["<p>x</p>", MIRRORS, f"<h1>Front</h1><p>{number('consistent')}</p>"])
 def test_a_page_that_mirrors_nothing_or_has_no_number_has_no_bar(body):
-    assert xray.with_bar(body) == body
+    assert rewritten(body, xray.add_bar) == body
+
+
+def test_numbers_that_the_bar_leads_to_are_numbers_still():
+    """A page whose every number was the first of its verdict once went without the script that opens them."""
+    tree = parse(f"{MIRRORS}<p>{number('consistent')}</p>").tree
+    xray.add_bar(tree)
+    assert [verdict for _, verdict in xray.claims_in(tree)] == ["consistent"]
 
 
 @pytest.mark.parametrize("verdict", VERDICTS)
 @pytest.mark.parametrize("count", [1, 2])
 def test_every_verdict_has_words_for_one_and_for_several(verdict, count):
-    body = xray.with_bar(MIRRORS + number(verdict.replace(" ", "-")) * count)
+    body = rewritten(MIRRORS + number(verdict.replace(" ", "-")) * count, xray.add_bar)
     assert BeautifulSoup(body, "html.parser").select_one("li").get_text().startswith(f"{count} ")
 
 

@@ -19,6 +19,7 @@ from urllib.parse import quote_plus
 
 import markupsafe
 import pybtex.plugin
+from bs4 import NavigableString, Tag
 from myst_nb.sphinx_ import NbMetadataCollector
 from pybtex.database import Entry, Person
 from pybtex.style.formatting.unsrt import Style as UnsortedStyle
@@ -27,10 +28,10 @@ from pybtex.style.sorting import BaseSortingStyle
 from pybtex.style.template import href, names, sentence
 from sphinx.util import logging
 
-from psps_paper.site import formulas, paths, policy, search_words, tables, xray
-from psps_paper.site.glossary import PAGE, GlossaryDirective, explained, load_glossary
+from psps_paper.site import formulas, paths, policy, search_words, tables, trial_links, xray
+from psps_paper.site.glossary import PAGE, GlossaryDirective, explain, load_glossary
+from psps_paper.site.markup import element, parse, replace_in
 from psps_paper.site.slimming import slim
-from psps_paper.site.trial_links import lead_to_cards
 from psps_paper.tables.files import write_atomically
 
 LOG = logging.getLogger(__name__)
@@ -92,88 +93,94 @@ class ReferenceStyle(UnsortedStyle):
         return sentence[listed] if as_sentence else listed
 
 
-_LONG = re.compile(r"(?<=\S{6})[,/|=_(](?=\S{6})")
-
-
-_TABLE = re.compile(r'<div class="table-wrap"([^>]*)>(.*?</table>)', re.DOTALL)
-_WORDS = re.compile(r'<td((?: data-(?:value|head)="[^"]*")*)( class="number")?>(.*?)</td>', re.DOTALL)
 WIDE = 5  # a table with at least this many columns extends into the margin
 PHRASE, SENTENCE = 16, 60  # cells with at least this many characters get a minimum width
 
 
-def roomy_tables(body: str) -> str:
+def make_room(tree: Tag) -> None:
     """Extend wide tables into the margin, and mark cells by the length of their text.
 
     The theme hides the table of contents next to ``full-width`` content; its script fails on pages without sections,
     which have no such table. Browsers divide the width by the longest cells, so that a sentence next to many columns
     would become one word wide.
     """
-
-    margin = " wide full-width" if "<h2" in body else " wide"
-
-    def cell(found: re.Match) -> str:
-        value, number, content = found[1], found[2], found[3]
-        length = len(html.unescape(re.sub(r"<[^>]+>", "", content)).strip())
-        if length >= SENTENCE:  # may contain numbers, but is not a number to be kept on one line
-            return f'<td{value} data-says="sentence">{content}</td>'
-        return f'<td{value} data-says="phrase">{content}</td>' if length >= PHRASE and not number else found[0]
-
-    def table(found: re.Match) -> str:
-        head = found[2].partition("</tr>")[0]
-        wide = margin if len(re.findall(r"<t[hd][ >]", head)) >= WIDE else ""
-        return f'<div class="table-wrap{wide}"{found[1]}>{_WORDS.sub(cell, found[2])}'
-
-    return _TABLE.sub(table, body)
+    margin = " wide full-width" if tree.find("h2") else " wide"
+    for wrap in tree.select("div.table-wrap"):
+        if len(wrap.tr.find_all(tables.CELLS)) >= WIDE:
+            wrap["class"] += margin
+        for cell in wrap.find_all("td"):
+            if not {"data-value", "data-head", "class"}.issuperset(cell.attrs):
+                continue
+            length = len(cell.get_text().strip())
+            if length >= SENTENCE:  # may contain numbers, but is not a number to be kept on one line
+                cell["data-says"] = "sentence"
+                cell.attrs.pop("class", None)
+            elif length >= PHRASE and "class" not in cell.attrs:
+                cell["data-says"] = "phrase"
 
 
-_UNFOLDED = re.compile(r'<details class="[^"]*\babove-input\b[^"]*">\s*<summary.*?</summary>(.*?)</details>', re.DOTALL)
-SWITCH = (
-    '<p class="psps-code-switch"><label><input type="checkbox" id="psps-code"/> Show the code of this page</label></p>'
-)
-
-
-def one_switch(body: str) -> str:
+def add_switch(tree: Tag) -> None:
     """Replace the toggles of all code cells by one switch at the end of the page, which the style sheet obeys.
 
     Example
     -------
+    >>> from psps_paper.site.markup import rewritten
     >>> cell = '<details class="admonition hide above-input"><summary>s</summary><pre>1 + 1</pre></details>'
-    >>> one_switch(cell).partition("<p ")[0]
+    >>> rewritten(cell, add_switch).partition("<p ")[0]
     '<div class="psps-code"><pre>1 + 1</pre></div>'
     """
-    switched, cells = _UNFOLDED.subn(r'<div class="psps-code">\1</div>', body)
-    return switched + SWITCH if cells else body
+    cells = tree.select("details.above-input")
+    for cell in cells:
+        cell.summary.decompose()
+        cell.name, cell.attrs = "div", {"class": "psps-code"}
+    if cells:
+        box = element("input", {"type": "checkbox", "id": "psps-code"})
+        tree.append(
+            element("p", {"class": "psps-code-switch"}, element("label", {}, box, " Show the code of this page"))
+        )
 
 
-def tidy_body(body: str) -> str:
-    """Correct a page's body: what axe-core reports, and long words in tables.
+_LIST = re.compile(r"\d+(?:, \d+){2,}")
+_BREAK = re.compile(r"(?<=\S{6}[,/|=_(])(?=\S{6})")
+
+
+def correct(tree: Tag) -> None:
+    """Correct a page's tree: what axe-core reports, and long words in tables.
 
     axe-core reports pandas' empty header cells and docutils' citation roles. MyST-NB gives all toggles of code the
     same label; without it, a toggle is called by its text. Long words in tables may break.
     """
-    body = body.replace('<summary aria-label="Toggle hidden content">', "<summary>")
-    body = body.replace('<aside class="margin sidebar">', '<aside class="margin sidebar" role="note">')
-    body = re.sub(r"<th([^>]*)></th>", r"<td\1></td>", body)
-    # A list of numbers need not stay on one line.
-    body = re.sub(r'<td class="number">(\d+(?:, \d+){2,})</td>', r"<td>\1</td>", body)
-    body = re.sub(r"(?<=<td>)[^<]*[^<\s]{25}[^<]*", lambda cell: _LONG.sub(r"\g<0><wbr>", cell[0]), body)
-    return formulas.joined(
-        roomy_tables(tables.arranged(one_switch(body))).replace(' role="doc-biblioentry"', ' role="listitem"')
-    )
+    for summary in tree.select('summary[aria-label="Toggle hidden content"]'):
+        del summary["aria-label"]
+    for aside in tree.select("aside.margin.sidebar"):
+        aside["role"] = "note"
+    for entry in tree.select("[role=doc-biblioentry]"):
+        entry["role"] = "listitem"
+    for cell in tree.select("th:empty"):
+        cell.name = "td"
+    for cell in tree.find_all("td"):
+        first = next(iter(cell.contents), None)
+        # A list of numbers need not stay on one line.
+        if cell.get("class") == tables.NUMBER and _LIST.fullmatch(cell.string or ""):
+            del cell["class"]
+        if not cell.attrs and isinstance(first, NavigableString) and re.search(r"\S{25}", first):
+            replace_in(first, _BREAK, lambda _: [element("wbr", {})])
 
 
 def adapt_page(app, pagename: str, templatename: str, context: dict, doctree) -> None:
-    """Before a page is written, drop thebe, which the theme loads but the book does not use, and tidy the body."""
+    """Before a page is written, tidy its text and drop the scripts that it does not use, such as the theme's thebe."""
+    page = parse(context.get("body", ""))
+    for rule in (correct, add_switch, tables.arrange, make_room, formulas.join, xray.add_bar):
+        rule(page.tree)
+    dropped = ["thebe"] if xray.claims_in(page.tree) else ["thebe", xray.SCRIPT]
     for kind in ("script_files", "css_files"):
         context[kind] = [
             asset
             for asset in context[kind]
-            if "thebe" not in f"{getattr(asset, 'filename', asset)} {getattr(asset, 'attributes', '')}".lower()
-        ]
-    body = xray.with_bar(tidy_body(context.get("body", "")))
-    if not xray.claims_in(body):
-        context["script_files"] = [
-            asset for asset in context["script_files"] if xray.SCRIPT not in str(getattr(asset, "filename", asset))
+            if not any(
+                name in f"{getattr(asset, 'filename', asset)} {getattr(asset, 'attributes', '')}".lower()
+                for name in dropped
+            )
         ]
     # No abbreviations are explained in the reference list (titles of other people's works) or the glossary itself.
     if (
@@ -181,8 +188,10 @@ def adapt_page(app, pagename: str, templatename: str, context: dict, doctree) ->
         and pagename.startswith("book/")
         and Path(pagename).name not in ("references", PAGE)
     ):
-        body = explained(body, app.psps_glossary)
-    context["body"] = body
+        explain(page.tree, app.psps_glossary)
+    trial_links.lead_to_cards(app, pagename, page.tree)
+    paths.describe(app, pagename, page.tree, context)
+    context["body"] = str(page)
     # The theme does not escape "<" in the heading of the printed page.
     context["pagetitle"] = html.escape(context.get("pagetitle", ""), quote=False)
 
@@ -328,10 +337,8 @@ def setup(app) -> dict[str, bool]:
     app.connect("builder-inited", read_glossary)
     app.connect("builder-inited", read_in_parallel)
     app.connect("html-page-context", adapt_page, priority=900)
-    app.connect("html-page-context", paths.describe, priority=910)  # of the tidied body
     app.connect("html-page-context", paths.follow_path, priority=910)
     app.connect("html-page-context", escape_titles, priority=920)  # whatever the handlers before it made of them
-    app.connect("html-page-context", lead_to_cards, priority=905)
     app.connect("build-finished", finish, priority=900)
     app.connect("build-finished", report_failures, priority=950)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -9,17 +9,19 @@ statistics need; ``tests/test_formulas.py`` finds formulas with any other charac
 
 from __future__ import annotations
 
-import itertools
 import re
 import unicodedata
 from pathlib import Path
 from xml.etree import ElementTree
 
+from bs4 import NavigableString, Tag
 from docutils import nodes
 from latex2mathml.commands import ALIGN, MATRICES
 from latex2mathml.converter import convert
 from sphinx.errors import SphinxError
 from sphinx.util.math import get_node_equation_number
+
+from psps_paper.site.markup import element
 
 ASSETS = Path(__file__).parents[1] / "assets"
 # latex2mathml's "align" would number the lines of every formula from 1.
@@ -61,9 +63,9 @@ def mathml(latex: str, *, display: bool = False) -> str:
         formula = ElementTree.fromstring(markup.replace(' xmlns=""', "", 1))
     except Exception as error:  # latex2mathml's exceptions have no common base, and some input raises an IndexError
         raise ValueError(f"formula {latex!r}: {type(error).__name__} {error}".rstrip()) from error
-    for element in formula.iter():
-        _correct(element)
-        problem = _problem(element)
+    for part in formula.iter():
+        _correct(part)
+        problem = _problem(part)
         if problem:
             raise ValueError(f"formula {latex!r}: {problem}")
     if not "".join(formula.itertext()).strip():
@@ -109,18 +111,18 @@ def _problem(element: ElementTree.Element) -> str:
     return ""
 
 
-NAME = {"aria-label": "Formula"}  # name of a formula that can be focused; :func:`joined` adds a number
+NAME = {"aria-label": "Formula"}  # name of a formula that can be focused; :func:`join` adds a number
 
 
-def joined(body: str) -> str:
+def join(tree: Tag) -> None:
     """Keep formulas and the punctuation after them on one line, and number the names of displayed formulas."""
-    numbers = itertools.count(1)
-    body = re.sub('aria-label="Formula"', lambda _: f'aria-label="Formula {next(numbers)}"', body)
-    return re.sub(
-        r'(<span class="math [^>]*><math(?:(?!</math>).)*</math></span>)([.,;:)]+)',
-        r'<span class="with-comma">\1\2</span>',
-        body,
-    )
+    for number, formula in enumerate(tree.select('[aria-label="Formula"]'), start=1):
+        formula["aria-label"] = f"Formula {number}"
+    for formula in tree.select("span.math"):
+        after = formula.next_sibling
+        if isinstance(after, NavigableString) and (signs := re.match(r"[.,;:)]+", after)):
+            after.replace_with(after[signs.end() :])
+            formula.wrap(element("span", {"class": "with-comma"})).append(signs[0])
 
 
 def _rendered(latex: str, translator, node: nodes.Node, *, display: bool) -> str:

@@ -5,14 +5,16 @@ Both come from ``book/glossary.yml``. Sphinx loads this module through :mod:`psp
 
 from __future__ import annotations
 
-import html
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from bs4 import NavigableString, Tag
 from docutils import nodes
 from docutils.parsers.rst import Directive
+
+from psps_paper.site.markup import element, replace_in
 
 PARTS = {
     "clinical": "Treatments and measures",
@@ -20,38 +22,11 @@ PARTS = {
     "technical": "Files, registers and software",
 }
 PAGE = "glossary"
-# A comment or a tag; an attribute may hold ">".
-_TAG = re.compile(r"""(<!--.*?-->|<(?:[^>"']|"[^"]*"|'[^']*')*>)""", re.DOTALL)
-_NAME = re.compile(r"</?([a-zA-Z][a-zA-Z0-9]*)")
 # Elements where no link may be added: links, headings with anchors, code, formulas and drawings.
 _UNTOUCHED = frozenset(
-    [
-        "a",
-        "abbr",
-        "button",
-        "code",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "label",
-        "math",
-        "option",
-        "pre",
-        "script",
-        "select",
-        "style",
-        "summary",
-        "svg",
-        "textarea",
-    ]
-)
+    ["a", "abbr", "button", "code", "label", "math", "option", "pre", "script", "select", "style", "summary", "svg"]
+).union(["textarea"], (f"h{level}" for level in range(1, 7)))
 _SCOPES = frozenset(["section", "table", "figure", "aside"])
-_VOID = frozenset(
-    ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"]
-)
 
 
 @dataclass(frozen=True)
@@ -103,59 +78,40 @@ def load_glossary(path: Path) -> dict[str, Term]:
     return dict(sorted(terms.items(), key=lambda item: (item[0].lower(), item[0])))
 
 
-def explained(body: str, terms: dict[str, Term]) -> str:
-    """Explain each abbreviation on its first use in a section, table, figure or note of a page's body.
+def explain(tree: Tag, terms: dict[str, Term]) -> None:
+    """Explain each abbreviation on its first use in a section, table, figure or note of a page's tree.
 
     The full form is the title of an ``abbr``, for mice and screen readers; the link to the glossary page around it
     serves keyboards and touch screens. Table heads have no such links, since a script may turn them into buttons.
     """
     if not terms:
-        return body
+        return
     words = re.compile(
         r"(?<![\w/.&-])(" + "|".join(sorted(map(re.escape, terms), key=len, reverse=True)) + r")(?![\w/]|[.-]\w)"
     )
-    pieces: list[str] = []
     seen: set[str] = set()
-    head = False
-    untouched, depth = "", 0
 
-    def mark(match: re.Match) -> str:
-        term = terms[match[0]]
+    def mark(found: re.Match[str], head: bool) -> list[Tag]:
+        term = terms[found[0]]
         if term.short in seen:
-            return match[0]
+            return []
         seen.add(term.short)
-        full = html.escape(term.long)
-        marked = f'<abbr title="{full}">{term.short}</abbr>'
-        return (
-            marked if head else f'<a class="psps-abbr" href="{PAGE}.html#{term.anchor}" data-full="{full}">{marked}</a>'
-        )
+        marked = element("abbr", {"title": term.long}, term.short)
+        link = {"class": "psps-abbr", "href": f"{PAGE}.html#{term.anchor}", "data-full": term.long}
+        return [marked if head else element("a", link, marked)]
 
-    for piece in _TAG.split(body):
-        if not piece.startswith("<"):
-            pieces.append(piece if untouched else words.sub(mark, piece))
-            continue
-        pieces.append(piece)
-        match = _NAME.match(piece)
-        if match is None:
-            continue
-        name, closing = match[1].lower(), piece.startswith("</")
-        if untouched:
-            if name == untouched:
-                depth += -1 if closing else 1
-                if depth == 0:
-                    untouched = ""
-        elif not closing:
-            if name in _SCOPES:
+    def walk(inside: Tag, head: bool = False) -> None:
+        for child in list(inside.children):
+            if not isinstance(child, Tag):
+                if type(child) is NavigableString:  # not a comment
+                    replace_in(child, words, lambda found: mark(found, head))
+                continue
+            if child.name in _SCOPES:
                 seen.clear()
-            if (
-                (name in _UNTOUCHED or 'class="math' in piece or 'class="sig' in piece)
-                and name not in _VOID
-                and not piece.endswith("/>")
-            ):
-                untouched, depth = name, 1
-        if name == "thead":
-            head = not closing
-    return "".join(pieces)
+            if child.name not in _UNTOUCHED and not child.get("class", "").startswith(("math", "sig")):
+                walk(child, head or child.name == "thead")
+
+    walk(tree)
 
 
 class GlossaryDirective(Directive):

@@ -7,11 +7,10 @@ follows it, without a script. A book whose captions name fewer than two paths is
 from __future__ import annotations
 
 import html
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, Tag
 
 TEMPLATES = Path(__file__).parent / "templates"
 DEVELOPERS = "For developers"  # a path that the sidebars of the others do not show
@@ -105,17 +104,19 @@ def _key(caption: str) -> str:
     return f"{path}{colon}{title.lower()}"
 
 
-def description(body: str) -> str:
+def description(tree: Tag) -> str:
     """Extract the first informative sentences of a page, at most ``DESCRIPTION`` characters; empty if it has none.
 
     Example
     -------
-    >>> description("<p><em>Mirrors: Methods.</em></p><p>Which of these treatments work best? So people ask.</p>")
+    >>> body = "<p><em>Mirrors: Methods.</em></p><p>Which of these treatments work best? So people ask.</p>"
+    >>> description(BeautifulSoup(body, "html.parser"))
     'Which of these treatments work best? So people ask.'
     """
-    for paragraph in re.findall(r"<p\b[^>]*>(.*?)</p>", body, re.DOTALL):
-        text = " ".join(html.unescape(re.sub(r"<[^>]+>", "", paragraph)).split())
-        if len(text) < 40 or re.fullmatch(r"\s*<em>.*</em>\s*", paragraph, re.DOTALL):
+    for paragraph in tree.find_all("p"):
+        text = " ".join(paragraph.get_text().split())
+        aside = paragraph.find("em", recursive=False)
+        if len(text) < 40 or (aside and text == " ".join(aside.get_text().split())):
             continue
         if len(text) <= DESCRIPTION:
             return text
@@ -129,9 +130,9 @@ def add_templates(app, config) -> None:
     config.templates_path.append(str(TEMPLATES))
 
 
-def describe(app, pagename: str, templatename: str, context: dict, doctree) -> None:
+def describe(app, pagename: str, tree: Tag, context: dict) -> None:
     """Add a description to a page before it is written, and end the tab's title with the book's short name."""
-    text = description(context.get("body", ""))
+    text = description(tree)
     if text:
         context["metatags"] = f'{context.get("metatags", "")}\n<meta name="description" content="{html.escape(text)}"/>'
     book = app.config.html_title or ""

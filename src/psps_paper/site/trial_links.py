@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from bs4 import Tag
+
 from psps_paper.article.studies import included
+from psps_paper.site.markup import Part, element, replace_in, texts
 from psps_paper.tables.dataset import dataset
 
 PAGE = "trials"
-_CITED = re.compile(r'<a class="reference internal" href="references\.html#[^"]*"( title="[^"]*")?>(\d+)</a>')
-_BRACKETS = re.compile(r"\[(\d{1,3}(?:, ?\d{1,3})*)\]")
-# Parts to leave unchanged: links, code, drawings, scripts, and the markup itself
-_KEPT = re.compile(r"<(a|code|pre|svg|script|style|summary|math)\b.*?</\1>|<[^>]*>", re.DOTALL)
-_CELL = re.compile(r'(<td[^>]* data-head="(?:ref|refs|references)"[^>]*>)([\d, ]+)(</td>)')
+_BRACKETS = re.compile(r"\[\d{1,3}(?:, ?\d{1,3})*\]")
+# Parts to leave unchanged: links, code, formulas, drawings and scripts
+_APART = frozenset(["a", "code", "math", "pre", "script", "style", "summary", "svg"])
+_REFERENCES = "td[data-head=ref], td[data-head=refs], td[data-head=references]"
 
 
 def trial_references(data: Path) -> frozenset[int]:
@@ -23,48 +25,46 @@ def trial_references(data: Path) -> frozenset[int]:
     return frozenset(int(ref) for ref in included(dataset(data).table("studies"))["ref"].dropna())
 
 
-def link_trials(body: str, refs: frozenset[int]) -> str:
-    """Link citations, numbers in square brackets, and cells of columns of references in a page's body to the cards.
+def link_trials(tree: Tag, refs: frozenset[int]) -> None:
+    """Link citations, numbers in square brackets, and cells of columns of references in a page's tree to the cards.
 
     Parameters
     ----------
-    body : str
-        HTML.
+    tree : Tag
+        Changed in place.
     refs : frozenset of int
         References that have a card; other numbers are left unchanged.
 
     Example
     -------
-    >>> link_trials("as in [57, 99]", frozenset({57}))
+    >>> from psps_paper.site.markup import rewritten
+    >>> rewritten("as in [57, 99]", lambda tree: link_trials(tree, frozenset({57})))
     'as in [<a class="psps-trial" href="trials.html#ref-57">57</a>, 99]'
     """
-    if not refs:
-        return body
 
-    def link(number: str, attributes: str = "") -> str:
-        return (
-            f'<a class="psps-trial" href="{PAGE}.html#ref-{number}"{attributes}>{number}</a>'
-            if int(number) in refs
-            else number
-        )
+    def card(number: str) -> dict[str, str]:
+        return {"class": "psps-trial", "href": f"{PAGE}.html#ref-{number}"} if int(number) in refs else {}
 
-    def numbers(text: str) -> str:
-        return re.sub(r"\d+", lambda found: link(found[0]), text)
+    def linked(found: re.Match[str]) -> list[Part]:
+        parts = re.split(r"(\d+)", found[0])
+        return [element("a", card(part), part) if part.isdecimal() and card(part) else part for part in parts]
 
-    body = _CITED.sub(lambda cited: link(cited[2], cited[1] or "") if int(cited[2]) in refs else cited[0], body)
-    body = _CELL.sub(lambda cell: cell[1] + numbers(cell[2]) + cell[3], body)
-    parts, end = [], 0
-    for kept in _KEPT.finditer(body):
-        parts += [_BRACKETS.sub(lambda found: f"[{numbers(found[1])}]", body[end : kept.start()]), kept[0]]
-        end = kept.end()
-    return "".join(parts) + _BRACKETS.sub(lambda found: f"[{numbers(found[1])}]", body[end:])
+    for text in list(texts(tree, _APART)):
+        replace_in(text, _BRACKETS, linked)
+    for cell in tree.select(_REFERENCES):
+        if cell.string and re.fullmatch(r"[\d, ]+", cell.string):
+            replace_in(cell.string, re.compile(r"\d+"), linked)
+    for cited in tree.select('a.reference.internal[href^="references.html#"]'):
+        if (cited.string or "").isdecimal():
+            cited.attrs.update(card(cited.string))
 
 
-def lead_to_cards(app, pagename: str, templatename: str, context: dict, doctree) -> None:
+def lead_to_cards(app, page: str, tree: Tag) -> None:
     """Link the trials that a page names before it is written, if the book has the page of cards."""
     if (
         f"book/{PAGE}" in app.env.found_docs
-        and pagename.startswith("book/")
-        and Path(pagename).name not in (PAGE, "references")
+        and page.startswith("book/")
+        and Path(page).name not in (PAGE, "references")
+        and (refs := trial_references(Path(app.srcdir) / "data"))
     ):
-        context["body"] = link_trials(context.get("body", ""), trial_references(Path(app.srcdir) / "data"))
+        link_trials(tree, refs)

@@ -9,45 +9,47 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+from bs4 import Tag
+
 from psps_paper.claims.model import VERDICT_PHRASES, VERDICTS
+from psps_paper.site.markup import fragment
 
 SCRIPT = "psps-xray.js"
-_CLAIM = re.compile(r'<a class="claim verdict-(?P<verdict>[a-z-]+)(?P<short> short)?" (?=data-claim=)')
 _WORDS = VERDICT_PHRASES | {"not checkable": ("not checkable", "not checkable")}  # shorter, to fit the bar
-_MIRRORS = re.compile(r"<p><em>Mirrors: .*?</em></p>\n?", re.DOTALL)
 
 
-def claims_in(body: str) -> bool:
-    """Test whether the text of a page contains numbers with a verdict."""
-    return _CLAIM.search(body) is not None
+def claims_in(tree: Tag) -> list[tuple[Tag, str]]:
+    """Find the numbers with a verdict in the tree of a page, each with the name of its verdict's class."""
+    claims = tree.select("a.claim[data-claim]")
+    return [(claim, found[1]) for claim in claims if (found := re.search(r"\bverdict-([a-z-]+)", claim["class"]))]
 
 
-def with_bar(body: str) -> str:
+def add_bar(tree: Tag) -> None:
     """Put the bar below the line on what a page mirrors, and give the first number of each verdict an anchor.
 
     A page without that line, or without numbers with a verdict, is left unchanged.
 
-    Examples
-    --------
-    >>> page = '<p><em>Mirrors: X.</em></p><p><a class="claim verdict-consistent" data-claim="a" href="#">1</a></p>'
-    >>> 'href="#first-consistent"' in with_bar(page) and 'id="first-consistent"' in with_bar(page)
-    True
-    >>> with_bar("<p>No number.</p>")
-    '<p>No number.</p>'
+    Example
+    -------
+    >>> from psps_paper.site.markup import parse
+    >>> tree = parse(
+    ...     '<p><em>Mirrors: X.</em></p><p><a class="claim verdict-consistent" data-claim="a" href="#">1</a></p>'
+    ... ).tree
+    >>> add_bar(tree)
+    >>> tree.li.a["href"], tree.select_one("a.claim")["id"]
+    ('#first-consistent', 'first-consistent')
     """
-    mirrors = _MIRRORS.search(body)
-    counts = Counter(found["verdict"] for found in _CLAIM.finditer(body))
-    if mirrors is None or not counts:
-        return body
+    claims = claims_in(tree)
+    lines = (line for line in tree.select("p > em:only-child") if line.get_text().startswith("Mirrors: "))
+    mirrors = next(lines, None)
+    if mirrors is None or not claims:
+        return
     seen: set[str] = set()
-
-    def anchored(found: re.Match) -> str:
-        if found["verdict"] in seen:
-            return found[0]
-        seen.add(found["verdict"])
-        return found[0] + f'id="first-{found["verdict"]}" '
-
-    return body[: mirrors.end()] + _bar(counts) + _CLAIM.sub(anchored, body[mirrors.end() :])
+    for claim, verdict in claims:
+        if verdict not in seen:
+            seen.add(verdict)
+            claim["id"] = f"first-{verdict}"
+    mirrors.parent.insert_after(*fragment(_bar(Counter(verdict for _, verdict in claims))))
 
 
 def _bar(counts: Counter[str]) -> str:
@@ -62,5 +64,5 @@ def _bar(counts: Counter[str]) -> str:
     label = f"Verdicts on the {total} printed numbers in this text"
     return (
         f'<div class="psps-bar" role="group" aria-label="{label}"><ul>{"".join(items)}</ul>'
-        '<label class="psps-switch"><input type="checkbox" id="xray" role="switch"> Colour all</label></div>\n'
+        '<label class="psps-switch"><input type="checkbox" id="xray" role="switch"> Colour all</label></div>'
     )

@@ -6,6 +6,9 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shutil
+import subprocess
+import sys
 
 import nbformat
 import numpy as np
@@ -317,6 +320,36 @@ def test_with_trials_prose_speaks_of_them(executed):
 def test_with_trials_the_abstract_shows_their_forest_plot(executed):
     printed, recomputed = map(markup, executed["abstract"])
     assert "hollow: implied by the other printed numbers" in printed and "From the trial-level data." in recomputed
+
+
+def test_a_chapter_is_byte_for_byte_as_before_once_the_trials_are_removed(tmp_path):
+    """As book/add_a_trial.md says: remove ``data/trials`` and execute the chapters."""
+    folder, chapter = printed_only(tmp_path), tmp_path / "book" / "what_changed.ipynb"
+    chapter.parent.mkdir()
+    shutil.copy(BOOK / chapter.name, chapter)
+
+    def execute() -> bytes:
+        subprocess.run(
+            [sys.executable, "-m", "psps_paper.site.notebooks", chapter],
+            env={**os.environ, "PSPS_DATA": str(folder)},
+            check=True,
+            capture_output=True,
+            timeout=120,
+        )
+        return chapter.read_bytes()
+
+    def tables() -> dict:
+        return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    before, data = execute(), tables()
+    demo = reviewed().to_csv(index=False).encode()
+    write_trials(
+        convert(table_from_bytes("demo.csv", demo), Options("contrasts"), folder), folder, replace_printed=True
+    )
+    assert execute() != before
+    shutil.rmtree(folder / "trials")
+    assert execute() == before
+    assert tables() == data
 
 
 def test_the_page_what_changed_names_every_change_or_says_that_there_is_none(executed, trials):

@@ -23,8 +23,8 @@ def keeps_to_print() -> Shown | None:
     if not isinstance(book_state(), Trials):
         return None
     text = (
-        "Trial-level data are in this copy. This page keeps to the numbers that the article printed; what the data"
-        " change is on the page What changed."
+        "Trial-level data are in this copy. This page keeps to the numbers that the article printed, except where it"
+        " names the trial-level data; what they change is on the page What changed."
     )
     return Shown(
         f'<p>{html.escape(text).replace("What changed", """<a href="what_changed.html">What changed</a>""")}</p>', text

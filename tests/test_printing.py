@@ -92,6 +92,38 @@ def test_a_chapter_keeps_its_anchors_and_links_to_itself():
     )
 
 
+def test_a_title_is_text_wherever_it_is_printed(tmp_path):
+    (tmp_path / "book").mkdir()
+    heading = '<h1>A &amp; <em>B</em> &lt;b&gt;<a class="headerlink" href="#a">#</a></h1>'
+    for stem in ("one", "methods"):
+        text = f'<link rel="stylesheet" href="s.css"/><article class="bd-article">{heading}<p>x</p></article>'
+        (tmp_path / "book" / f"{stem}.html").write_text(text, encoding="utf-8")
+    (tmp_path / "_toc.yml").write_text("root: book/one\nparts: [{caption: P, chapters: [{file: book/methods}]}]\n")
+    listed = printing.chapters(tmp_path, tmp_path / "_toc.yml")
+    assert [chapter.title for chapter in listed] == ["A & B <b>"] * 2
+    page = BeautifulSoup(printing.book_document(tmp_path, listed, "T", {}), "html.parser")
+    assert [link.get_text() for link in page.select(".printed-contents li li a")] == ["A & B <b>"] * 2
+
+
+def test_the_summary_leads_nowhere(tmp_path):
+    """What leads into the book is plain text; addresses outside stay links."""
+    (tmp_path / "book").mkdir()
+    links = (
+        '<a class="claim verdict-consistent" data-claim="x" href="p.html">1 &lt; <b>2</b></a>'
+        '<a class="psps-abbr" href="glossary.html"><abbr title="t">CI</abbr></a>'
+        '<a class="reference internal" href="p.html"><span>p</span></a><a class="reference external" href="u">u</a>'
+    )
+    for stem, text in ((printing.SUMMARY_PAGE, links), ("methods", "")):
+        page = f'<link rel="stylesheet" href="s.css"/><article class="bd-article">{text}</article>'
+        (tmp_path / "book" / f"{stem}.html").write_text(page, encoding="utf-8")
+    text = printing.summary_document(tmp_path, [printing.Chapter("", printing.SUMMARY_PAGE, "A & B")])
+    assert (
+        '<span class="claim">1 &lt; <b>2</b></span><abbr title="t">CI</abbr><span>p</span>'
+        '<a class="reference external" href="u">u</a>'
+    ) in text
+    assert "<title>A &amp; B</title>" in text
+
+
 @pytest.fixture
 def front_page(tmp_path):
     (tmp_path / "book").mkdir()

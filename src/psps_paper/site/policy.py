@@ -32,6 +32,7 @@ THEME_SCRIPTS = tuple(
         r"searchInput\.select\(\); console\.log\(\"\[PST\]: Set focus on search field\.\"\); \}",
     )
 )
+# Regular expressions, since the policy is put into whole pages whose scripts must keep every letter that was hashed.
 # The theme's buttons with inline handlers; psps-tables.js performs their actions instead.
 BUTTON = re.compile(r'<button onclick="(?:window\.print|toggleFullScreen)\(\)"')
 SCRIPT_TYPES = ("", "text/javascript", "application/javascript", "module")  # scripts of any other type are data

@@ -23,10 +23,12 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import yaml
+from bs4 import Tag
 from pypdf import PdfReader
 
 from psps_paper.book.display import TIERS
 from psps_paper.errors import ChapterError
+from psps_paper.site.markup import parse, rewritten
 from psps_paper.tables.files import write_atomically
 
 # No request leaves the machine, whatever a page asks for.
@@ -45,7 +47,7 @@ SUMMARY_PAGE = "clinician_summary"
 TEXT_WIDTH = 680  # CSS pixels between the margins of an upright A4 page (psps-print.css)
 WIDE_TEXT_WIDTH = 1009  # the same for a landscape page
 _ORIGIN = "http://book.invalid"
-_MARK = re.compile(r'<p class="psps-pdf">.*?</p>', re.DOTALL)
+_MARK = re.compile(r'<p class="psps-pdf">.*?</p>', re.DOTALL)  # in a whole page, whose other text must not change
 
 # Long words in tables may break anywhere. A table too wide for an upright page goes on a landscape page, and one too
 # wide for that is scaled down. Returns whatever still sticks out of the paper.
@@ -94,15 +96,18 @@ def chapters(built: Path, toc: Path) -> list[Chapter]:
             files += [(part["caption"], listed["file"]) for listed in (entry, *entry.get("sections", []))]
     found = []
     for part, file in files:
-        heading = re.search(r"<h1>(.*?)<a class=\"headerlink\"", article(built, Path(file).name), re.DOTALL)
-        found.append(Chapter(part, Path(file).name, re.sub(r"<[^>]+>", "", heading[1]).strip()))
+        heading = parse(article(built, Path(file).name).partition("</h1>")[0]).tree.h1
+        heading.select_one("a.headerlink").decompose()
+        found.append(Chapter(part, Path(file).name, heading.get_text().strip()))
     return found
 
 
 def article(built: Path, stem: str) -> str:
     """Extract the article of a page, without navigation."""
     page = (built / "book" / f"{stem}.html").read_text(encoding="utf-8")
-    return re.search(r'<article class="bd-article">(.*)</article>', page, re.DOTALL)[1]
+    return re.search(r'<article class="bd-article">(.*)</article>', page, re.DOTALL)[
+        1
+    ]  # the theme's own, word for word
 
 
 def within_one_page(markup: str, stem: str, stems: set[str]) -> str:
@@ -118,6 +123,7 @@ def within_one_page(markup: str, stem: str, stems: set[str]) -> str:
             return match[0]
         return f'{name}="#{page}--{html.escape(unquote(parts.fragment))}"' if parts.fragment else f'{name}="#{page}"'
 
+    # Regular expressions, since ids are named alike in HTML, drawings and style sheets of drawings.
     markup = re.sub(r'(?<=\s)((?:xlink:)?href)="([^"]*)"', link, markup)
     markup = re.sub(r'(?<=\s)(id|for|aria-labelledby|aria-describedby|name)="([^"]+)"', rf'\1="{stem}--\2"', markup)
     markup = re.sub(r"url\(#", f"url(#{stem}--", markup)
@@ -145,7 +151,7 @@ def book_document(built: Path, listed: list[Chapter], title: str, pages: dict[st
     lines = "".join(
         f"<li>{html.escape(part)}<ol>"
         + "".join(
-            f'<li><a href="#{chapter.stem}">{chapter.title}</a><span'
+            f'<li><a href="#{chapter.stem}">{html.escape(chapter.title)}</a><span'
             f' class="page">{pages.get(chapter.stem, "")}</span></li>'
             for chapter in group
         )
@@ -171,17 +177,17 @@ def summary_document(built: Path, listed: list[Chapter]) -> str:
 
     Links into the book become plain text, and numbers carry the letter of their tier.
     """
-    text = re.sub(
-        r'<a class="claim[^>]*>(.*?)</a>',
-        r'<span class="claim">\1</span>',
-        article(built, SUMMARY_PAGE),
-        flags=re.DOTALL,
-    )
-    text = re.sub(r'<a class="(?:psps-abbr|reference internal)"[^>]*>(.*?)</a>', r"\1", text, flags=re.DOTALL)
+
+    def unlink(tree: Tag) -> None:
+        for claim in tree.select("a.claim"):
+            claim.name, claim.attrs = "span", {"class": "claim"}
+        for link in tree.select("a.psps-abbr, a.reference.internal"):
+            link.unwrap()
+
     letters = ", ".join(
         f"<sup>{tier[0]}</sup> {tier} ({TIERS[tier]})" for tier in ("printed", "implied", "re-extracted")
     )
-    text += f'<p class="letters">Numbers in the text: {letters}.</p>'
+    text = f'{rewritten(article(built, SUMMARY_PAGE), unlink)}<p class="letters">Numbers in the text: {letters}.</p>'
     title = next(chapter.title for chapter in listed if chapter.stem == SUMMARY_PAGE)
     return document(built, text, title=title, kind="summary")
 

@@ -8,6 +8,7 @@ import unicodedata
 from docutils import nodes
 from sphinx.search.en import SearchEnglish
 
+# Regular expressions, since outputs are nodes of raw HTML that may begin or end within an element
 _END = re.compile(
     r"(</(?:t[dhr]|p|li|d[dt]|div|h\d|text|title|summary|caption|figcaption)>|<br\s*/?>)(?=\S)"
     r'|(?<=\S)(?=<span class="psps-(?:place|label)")'

@@ -25,6 +25,7 @@ _ICON = re.compile(
 _RULE = re.compile(r"(?P<selectors>[^{}@;]+)\{(?P<body>[^{}]*)\}")
 _EMPTY = re.compile(r"@(?:media|supports|container)[^{}]*\{\s*\}")
 _LICENCE, _COMMENT = re.compile(r"/\*!.*?\*/", re.DOTALL), re.compile(r"/\*.*?\*/", re.DOTALL)
+# Known markup of the theme and of this book, in whole pages that are otherwise left letter by letter
 _OPTIONAL = re.compile(r"\s*<script[^>]* src=\"[^\"]*\b(?:searchtools|language_data|searchindex)\.js[^\"]*\"></script>")
 _CARRIED = re.compile(r'download="(?P<name>[^"/]+)" href="data:text/csv;charset=utf-8;base64,(?P<content>[^"]+)"')
 _MOST_CARRIED = 8_000  # characters of a table that a page carries itself

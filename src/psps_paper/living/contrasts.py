@@ -105,12 +105,12 @@ def _check_scale(layout: Layout, file: str, options: Options, outcome: Mapping) 
             )
     if "ratio" in layout.columns and measure not in LOG_MEASURES:
         raise TableError(
-            f"{file}: column {layout.columns['ratio']!r} holds ratios, and outcome {outcome['outcome']} is measured as"
+            f"{file}: column {layout.columns['ratio']!r} holds ratios, but outcome {outcome['outcome']} is measured as"
             f" {measure}"
         )
     if "ratio" in layout.columns and not {"lower", "upper"} <= set(layout.columns) and "p" not in layout.columns:
         raise TableError(
-            f"{file}: beside the ratios in {layout.columns['ratio']!r}, column"
+            f"{file}: column {layout.columns['ratio']!r} holds ratios, and column"
             f" {layout.columns.get('se', layout.columns.get('variance'))!r} may be of the ratio or of its logarithm;"
             " give the limits of the interval (lower, upper) instead, or the logarithm as te"
         )

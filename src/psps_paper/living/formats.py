@@ -243,7 +243,7 @@ REVMAN_5 = "RevMan 5 CSV"
 REVMAN_5_EFFECTS = "RevMan 5 CSV, effects"
 REVMAN_WEB = "RevMan Web CSV"
 REVMAN_WEB_EFFECTS = "RevMan Web CSV, inverse variance"
-ROLES = "arms told apart by words"
+ROLES = "arms distinguished by words"
 METAFOR = "metafor, columns of escalc"
 _MULTINMA = (("study", "studyc", "studyn"), ("trt", "trtc", "trtn"))  # labels are preferred to numbers
 # The first convention that fits is used, those with distinguishing columns first.

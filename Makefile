@@ -54,14 +54,18 @@ help:
 	@echo 'make lock       resolve pyproject.toml into requirements.lock (needs uv)'
 	@echo 'make clean      remove everything built or installed here'
 
-# When first imported, Matplotlib lists its typefaces and reports it on stderr, where a chapter must write nothing.
+# pip would compile all 11,000 modules of the lock, of which most are never imported. What every chapter and every build
+# imports is compiled here, by one process, before several need it. Matplotlib lists its typefaces when it is first
+# imported, and says so on stderr, where a chapter must write nothing.
+IMPORTED := matplotlib.font_manager, ipykernel.kernelapp, jupyter_book.cli.main, myst_nb, sphinx.application, \
+  pytest, hypothesis, psps_paper.book.display, psps_paper.living.chapters
 $(INSTALLED): pyproject.toml requirements.lock
 	@if [ -z "$(PYTHON)" ]; then echo 'No Python found. Install Python 3.11, or name one: make PYTHON=/path/to/python3.11' >&2; exit 1; fi
 	@"$(PYTHON)" -c 'import sys; v = "%d.%d" % sys.version_info[:2]; v == "3.11" or sys.exit(f"{sys.executable} is Python {v}; the lock is for Python 3.11. Name one: make PYTHON=/path/to/python3.11")'
 	"$(PYTHON)" -m venv --clear $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(PY) -m pip install --quiet --no-compile --disable-pip-version-check --requirement requirements.lock
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
-	$(PY) -c 'import matplotlib.font_manager'
+	$(PY) -c 'import $(IMPORTED)'
 	touch $@
 
 # --all and -W --keep-going: nothing stale is kept, and every warning (a missing reference, citation or glue) is an error.

@@ -168,7 +168,7 @@ def correct(tree: Tag) -> None:
 
 
 def adapt_page(app, pagename: str, templatename: str, context: dict, doctree) -> None:
-    """Before a page is written, tidy its text and drop the scripts that it does not use, such as the theme's thebe."""
+    """Tidy a page's text before it is written, and drop unused scripts such as the theme's thebe."""
     page = parse(context.get("body", ""))
     for rule in (correct, add_switch, tables.arrange, make_room, formulas.join, xray.add_bar):
         rule(page.tree)

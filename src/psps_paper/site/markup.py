@@ -1,4 +1,4 @@
-"""The HTML of a page's text: parsed once into a tree, which every rule of the site changes in place, and written once.
+"""Parse the HTML of a page's text once into a tree, which all rules of the site change in place, and write it once.
 
 Prose, tables, figures and verdicts reach a page together, some as docutils nodes and some as raw HTML of notebooks; the
 tree holds both.
@@ -21,7 +21,7 @@ Part = str | Tag
 
 
 class _AsWritten(HTMLFormatter):
-    """Attributes in their own order; BeautifulSoup would sort them."""
+    """Formatter that keeps the order of attributes, which BeautifulSoup would sort."""
 
     def attributes(self, tag: Tag) -> Iterable[tuple[str, str | None]]:
         return tag.attrs.items()
@@ -32,7 +32,7 @@ _FORMAT = _AsWritten(entity_substitution=EntitySubstitution.substitute_xml)
 
 @dataclass(frozen=True)
 class Page:
-    """A parsed text of a page; ``str`` writes it.
+    """The parsed text of a page; ``str`` writes it.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ def parse(body: str) -> Page:
 
 
 def rewritten(body: str, *rules: Callable[[BeautifulSoup], object]) -> str:
-    """The HTML of a page's text after rules that change its tree.
+    """Apply rules to the tree of a page's text and return its HTML.
 
     Example
     -------
@@ -92,7 +92,7 @@ def rewritten(body: str, *rules: Callable[[BeautifulSoup], object]) -> str:
 
 
 def element(name: str, attributes: dict[str, str], *inside: Part) -> Tag:
-    """A new element; what is given as text stays text, whatever it holds.
+    """Create an element; its content is inserted as text, whatever it contains.
 
     Example
     -------
@@ -105,14 +105,14 @@ def element(name: str, attributes: dict[str, str], *inside: Part) -> Tag:
 
 
 def fragment(markup: str) -> list[Part]:
-    """What a piece of HTML holds, to be put into a tree."""
+    """Parse a piece of HTML into nodes to be put into a tree."""
     return [
         part.extract() for part in list(BeautifulSoup(markup, "html.parser", multi_valued_attributes=None).contents)
     ]
 
 
 def texts(inside: Tag, apart: frozenset[str] = frozenset()) -> Iterator[NavigableString]:
-    """The texts inside an element in their order, without comments and what stands in elements named in ``apart``."""
+    """Yield the texts inside an element in order, without comments and the content of elements named in ``apart``."""
     for child in list(inside.children):
         if isinstance(child, Tag):
             if child.name not in apart:
@@ -124,7 +124,7 @@ def texts(inside: Tag, apart: frozenset[str] = frozenset()) -> Iterator[Navigabl
 def replace_in(
     text: NavigableString, pattern: re.Pattern[str], made: Callable[[re.Match[str]], Iterable[Part]]
 ) -> None:
-    """Put elements or texts into a text in place of what matches a pattern; a match of which nothing is made stays.
+    """Replace the matches of a pattern in a text by elements or texts; a match without a replacement is kept.
 
     Example
     -------
@@ -144,7 +144,7 @@ def replace_in(
 
 
 def words(inside: Tag) -> str:
-    """Words of an element: tags part them, and places where a word may break do not.
+    """Extract the words of an element: tags separate words, but optional line breaks do not.
 
     Example
     -------

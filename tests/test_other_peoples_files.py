@@ -456,3 +456,53 @@ def test_what_is_doubtful_stops_with_one_sentence(data, name):
     text, (kind, outcome, options), message = REFUSED[name]
     file = "table.xls" if isinstance(text, bytes) else "table.csv"
     assert message in refused(data, text, kind, outcome, file=file, **options)
+
+
+LISTS = {
+    "WinBUGS, row by row": (
+        "# two trials\nlist(N=2, NT=3,\n r=structure(.Data=c(9,5,4,8,6,NA),.Dim=c(2,3)),\n"
+        " n=structure(.Data=c(40,41,42,50,52,NA), .Dim=c(2,3)), t=structure(.Data=c(1,2,3,1,3,NA),.Dim=c(2,3)), na=c(3,2))\n"
+    ),
+    "a dump of R, column by column": (
+        '"r" <- structure(c(9, 8, 5, 6, 4, NA), .Dim = c(2L, 3L))\n"n" <-\nstructure(c(40, 50, 41, 52, 42, NA), .Dim = c(2L,'
+        ' 3L))\n"t" <- structure(c(1, 1, 2, 3, 3, NA), .Dim = c(2L, 3L))\n'
+    ),
+}
+
+
+@pytest.mark.parametrize("way", LISTS)
+def test_a_list_of_bugs_and_a_dump_of_r_hold_the_same_trials(data, way):
+    """BUGS fills its matrices by rows (.Data), R by columns."""
+    result = read(data, LISTS[way], "arms", "events_or", file="table.txt")
+    assert effects(result) == {
+        ("1", "1", "2"): log_or(9, 40, 5, 41),
+        ("1", "1", "3"): log_or(9, 40, 4, 42),
+        ("1", "2", "3"): log_or(5, 41, 4, 42),
+        ("2", "1", "3"): log_or(8, 50, 6, 52),
+    }
+    assert f"matrices were read {way.partition(', ')[2]}: r, n, t" in report(result)
+
+
+def test_a_matrix_of_another_size_is_refused(data):
+    text = "list(r=structure(.Data=c(9,5,8),.Dim=c(2,2)))\n"
+    assert "matrix 'r' has 3 values" in refused(data, text, "arms", "events_or", file="table.txt")
+
+
+def test_limits_beside_a_standard_error_check_its_scale(data):
+    """The estimate was taken as a logarithm because a standard error stood beside the interval of the ratio."""
+    columns = "study,treat1,treat2,estimate,se,lower,upper\n"
+    assert "--map 'ratio=estimate' takes the logarithm" in refused(
+        data, columns + "Ash,x,y,0.74,0.2,0.5,1.095\n", "contrasts", "events_or"
+    )
+    wide = read(data, columns + "Ash,x,y,-0.3,2,-0.7,0.1\n", "contrasts", "score_md")
+    assert "the interval does not agree with the standard error" in report(wide)
+    right = read(
+        data, columns + "Ash,x,y,-0.3,0.2,-0.692,0.092\nBay,x,y,-0.3,0.2,below -1,0.1\n", "contrasts", "score_md"
+    )
+    assert "does not agree" not in report(right) and len(effects(right)) == 2
+
+
+@pytest.mark.parametrize("column", ["Std diff in means", "Hedges's g", "Cohen's d"])
+def test_a_standardised_difference_goes_by_several_names(data, column):
+    text = f"Study name,treat1,treat2,{column},Std Err\nAsh,x,y,-0.3,0.2\n"
+    assert effects(read(data, text, "contrasts", "score_smd")) == {("Ash", "x", "y"): near(-0.3, 0.2)}

@@ -61,6 +61,12 @@ def from_contrasts(cells: pd.DataFrame, reading: Reading) -> Estimates:
         log.record(
             f"the estimate does not lie in the middle of its interval, so check its scale: row {_some_rows(uneven)}"
         )
+    apart = _disagreeing(kept) if "ratio" not in layout.columns else []
+    if apart:
+        log.record(
+            "the interval does not agree with the standard error, which was used; check whether it is an SD or of"
+            f" another scale: row {_some_rows([row for row in apart if row not in uneven] or apart)}"
+        )
     log.record(*(f"{sentence}: row {_some_rows(found)}" for sentence, found in conversions.items()))
     names = [*CONTRAST_COLUMNS, "rows", "se_baseline"]
     table = pd.DataFrame(kept, columns=names).astype({"te": float, "se": float, "se_baseline": float})
@@ -147,7 +153,17 @@ def _read_numbers(reader: _Cells, layout: Layout, row: object, line: Mapping[str
     values = {name: _read_value(reader, layout, row, line, name) for name in ("te", "ratio", "se", "se_baseline")}
     if math.isnan(values["se"]) or "ratio" in layout.columns:
         values |= {name: _read_value(reader, layout, row, line, name) for name in ("lower", "upper", "p", "variance")}
+    elif {"lower", "upper"} <= set(layout.columns):
+        values |= _limits_beside(reader, layout, row, line)
     return values
+
+
+def _limits_beside(reader: _Cells, layout: Layout, row: object, line: Mapping[str, str]) -> dict[str, object]:
+    """Read the limits beside a standard error, which only check it; a limit that is no number checks nothing."""
+    try:
+        return {name: _read_value(reader, layout, row, line, name) for name in ("lower", "upper")}
+    except TableError:
+        return {}
 
 
 def _pairs(cells: pd.DataFrame, layout: Layout, reader: _Cells, options: Options) -> list[dict]:
@@ -283,6 +299,16 @@ def _asymmetric(rows: list[dict]) -> list[str]:
         for row in rows
         if "lower" in row
         and abs(row["te"] - (row["lower"] + row["upper"]) / 2) > _ASYMMETRIC * (row["upper"] - row["lower"])
+    ]
+
+
+def _disagreeing(rows: list[dict]) -> list[str]:
+    """Return rows whose interval is less than half or more than twice as wide as the standard error tells."""
+    return [
+        row["rows"]
+        for row in rows
+        if row.get("upper", math.nan) > row.get("lower", math.nan)
+        and not 0.5 < (row["upper"] - row["lower"]) / (3.92 * row["se"]) < 2
     ]
 
 

@@ -100,8 +100,18 @@ _LOG_SE = {
 }
 # Column names that indicate a difference; in the convention of common names they are read as te
 DIFFERENCES = {
-    "MD": ("md", "wmd", "meandifference", "meandiff"),
-    "SMD": ("smd", "standardisedmeandifference", "standardizedmeandifference", "hedgesg", "cohensd"),
+    "MD": ("md", "wmd", "meandifference", "meandiff", "differenceinmeans", "diffinmeans"),
+    "SMD": (
+        "smd",
+        "standardisedmeandifference",
+        "standardizedmeandifference",
+        "hedgesg",
+        "hedgessg",
+        "cohensd",
+        "cohenssd",
+        "stddiffinmeans",
+        "stdmeandifference",
+    ),
     "RD": ("rd", "riskdifference"),
 }
 _EFFECTS = {

@@ -10,6 +10,7 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
+from psps_paper.living.bugs_text import bugs_lines
 from psps_paper.tables.csv_text import unprotected
 from psps_paper.tables.errors import TableError
 from psps_paper.tables.limits import (
@@ -132,7 +133,12 @@ def table_from_bytes(name: str, content: bytes, *, sheet: str | None = None, ski
     else:
         (text, conversions), notes = _decoded(name, content), []
         conversions += ["the file is text and no workbook, and was read as text"] * as_text
-        lines, separator = _text_lines(name, text, skip)
+        listed = None if skip else bugs_lines(name, text)
+        if listed:
+            lines, separator = listed[0], ""
+            conversions.append(listed[1])
+        else:
+            lines, separator = _text_lines(name, text, skip)
     lines, joined = _one_header(lines)
     conversions = [*conversions, *joined]
     header, rows = _checked(name, lines)

@@ -480,10 +480,10 @@ GOOD = pd.DataFrame({"study": ["a", "b"], "treat1": "A", "treat2": "B", "te": [0
         ({"effects": "random"}, "effects: 'random' is not one of exchangeable, common, fixed"),
         ({"classes": "class"}, "column 'class1' missing"),
         ({"inconsistency_sd": -1}, "inconsistency_sd=-1"),
-        ({"inactive": "A"}, "expected a separator"),
-        ({"separator": "+", "classes": "class"}, "one of them at most"),
+        ({"inactive": "A"}, "expected together with separator"),
+        ({"separator": "+", "classes": "class"}, "at most one of them"),
         ({"separator": "+", "inactive": "C"}, r"inactive='C': expected one of the components \['A', 'B'\]"),
-        ({"separator": "+", "effect_sd": np.inf}, "cannot tell the effects apart"),
+        ({"separator": "+", "effect_sd": np.inf}, "cannot separate the effects"),
     ],
 )
 def test_options_out_of_range_are_refused_by_name(options, message):
@@ -590,11 +590,11 @@ def test_questions_out_of_range_are_refused_by_name(ask, message):
 
 def test_a_prior_beyond_double_precision_is_refused():
     # Half of this prior's mass lies above exp(300), and a single study says nothing about tau.
-    with pytest.raises(ConvergenceError, match="did not settle"):
+    with pytest.raises(ConvergenceError, match="did not converge"):
         fit_bayes(GOOD.iloc[:1], inverse_gamma(0.001, 0.001), effect_sd=np.inf)
     # Quantiles beyond the largest number are infinite, and no warning of numpy's comes before the error.
     for prior in (log_t(-3, 2.0, 1), log_normal(0, 500)):
-        with warnings.catch_warnings(), pytest.raises(ConvergenceError, match="did not settle"):
+        with warnings.catch_warnings(), pytest.raises(ConvergenceError, match="did not converge"):
             warnings.simplefilter("error")
             fit_bayes(GOOD, prior)
 

@@ -343,7 +343,7 @@ def test_extreme_arguments_are_refused_or_give_numbers(name):
                 refused += 1
                 assert "\n" not in str(error) and len(str(error)) < 700, f"{what}: {error}"
             except ConvergenceError as error:  # as the docstring of fit_bayes says
-                assert "does the prior of tau reach beyond what double precision holds?" in str(error)
+                assert "does the prior of tau extend beyond double precision?" in str(error)
             else:
                 assert missing or without_number(result) <= usual, what
     finally:

@@ -323,7 +323,7 @@ def test_malformed_rows_are_named(column, value, message):
 
 
 def test_edges_must_form_a_tree():
-    with pytest.raises(ValueError, match="a tree is expected"):
+    with pytest.raises(ValueError, match="expected a tree"):
         recover_contrasts(ARTICLE, [(N, P), (N, CM), (P, CM), (N, C)], desirable="higher")
     with pytest.raises(ValueError, match="fraction"):
         df_from_i2_interval(77.5, 66.6, 84.8)

@@ -216,7 +216,7 @@ def plain_sentence(row, trials: pd.DataFrame, texts: pd.DataFrame, within: Itera
     def text(case: str, n: int, *, of: int) -> str:
         return texts.at[case, "one" if of == 1 else "several"].format(n=n, all=of, tested=row.tested)
 
-    def told(group: pd.DataFrame, kind: str = "") -> list[str]:
+    def outcome_sentences(group: pd.DataFrame, kind: str = "") -> list[str]:
         found = _outcomes(group, row.arm, within)
         return [
             text(kind + case if case in ("better", "worse") else case, count, of=len(group))
@@ -229,15 +229,15 @@ def plain_sentence(row, trials: pd.DataFrame, texts: pd.DataFrame, within: Itera
     other, added, forms = (trials[trials["other_care"] == kind] for kind in KINDS)
     parts = [text("trials", n, of=n)]
     if isinstance(row.tested, str):
-        parts += [text("tested", n, of=n), *told(trials, "tested ")]
+        parts += [text("tested", n, of=n), *outcome_sentences(trials, "tested ")]
     else:
         if other.empty:
             parts.append(text("none compared", n, of=n))
         elif len(other) < n:
             parts.append(text("compared", len(other), of=len(other)))
-        parts += told(other)
+        parts += outcome_sentences(other)
         if len(added):
-            parts += [text("added", len(added), of=len(added)), *told(added, "added ")]
+            parts += [text("added", len(added), of=len(added)), *outcome_sentences(added, "added ")]
         if 0 < len(forms) < n:
             parts.append(text("forms", len(forms), of=len(forms)))
     high = int((trials["rob_overall"] == "high").sum())

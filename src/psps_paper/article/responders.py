@@ -50,7 +50,7 @@ def arm_counts(responder_counts: pd.DataFrame, facts: pd.DataFrame, studies: pd.
         for arm, role in ((1, "intervention"), (2, "comparator")):
             events = fact(facts, getattr(row, f"events{arm}"))
             randomised = int(fact(facts, getattr(row, f"randomised{arm}"))["number"])
-            low, high, basis = _observed(row, arm, facts, int(events["number"]), randomised)
+            low, high, basis = _bound_observed(row, arm, facts, int(events["number"]), randomised)
             rows.append(
                 {
                     "trial": f"{named.at[row.study, 'first_author']} {named.at[row.study, 'year']}",
@@ -152,9 +152,9 @@ def pooled(arms: pd.DataFrame, *, comparison: str) -> pd.DataFrame:
         patients = int(table["n1"].sum() + table["n2"].sum())
         for measure, te, se, scale in (
             ("odds ratio", "log_or", "se_log_or", math.exp),
-            ("risk difference", "rd", "se_rd", _possible),
+            ("risk difference", "rd", "se_rd", _clip_risk_difference),
         ):
-            fit, wide = _fits(table[te], table[se])
+            fit, wide = _fit_both_intervals(table[te], table[se])
             rows.append(
                 {
                     "analysis": analysis,
@@ -209,7 +209,7 @@ def forest_rows(rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, float]]:
         ``rows`` with ``weight``, a fraction, and the argument ``pooled`` of ``figures.forest.forest_responders``,
         without the prediction interval.
     """
-    fit, _ = _fits(rows["log_or"], rows["se_log_or"])
+    fit, _ = _fit_both_intervals(rows["log_or"], rows["se_log_or"])
     ratio = {
         name: math.exp(getattr(fit, te)) for name, te in (("estimate", "te"), ("lower", "lower"), ("upper", "upper"))
     }
@@ -307,7 +307,7 @@ def _label(row) -> str:
     return f"{row.trial}, {row.time}{site}"
 
 
-def _observed(row, arm: int, facts: pd.DataFrame, events: int, randomised: int) -> tuple[int, int, str]:
+def _bound_observed(row, arm: int, facts: pd.DataFrame, events: int, randomised: int) -> tuple[int, int, str]:
     seen, missing = getattr(row, f"observed{arm}"), getattr(row, f"missing{arm}")
     if isinstance(seen, str):
         total = int(fact(facts, seen)["number"])
@@ -315,13 +315,13 @@ def _observed(row, arm: int, facts: pd.DataFrame, events: int, randomised: int) 
     if isinstance(missing, str):
         total = randomised - int(fact(facts, missing)["number"])
         return total, total, "missing"
-    fits = _left_by_percentage(row, arm, facts, events, randomised)
+    fits = _denominators_from_percentage(row, arm, facts, events, randomised)
     if not fits or min(fits) == randomised:
         return randomised, randomised, NOT_SEEN
     return min(fits), max(fits), "percentage"
 
 
-def _left_by_percentage(row, arm: int, facts: pd.DataFrame, events: int, randomised: int) -> list[int]:
+def _denominators_from_percentage(row, arm: int, facts: pd.DataFrame, events: int, randomised: int) -> list[int]:
     """List the denominators consistent with a count and the percentage of the same arm and time, if there is one."""
     event = fact(facts, getattr(row, f"events{arm}"))
     same = facts[(facts["study"] == row.study) & (facts["field"] == "responders_percent") & (facts["chosen"] == "yes")]
@@ -333,11 +333,11 @@ def _left_by_percentage(row, arm: int, facts: pd.DataFrame, events: int, randomi
     return [n for n in range(max(events, 1), randomised + 1) if abs(100 * events / n - printed) <= half * (1 + 1e-6)]
 
 
-def _fits(te: pd.Series, se: pd.Series) -> tuple[PairwiseFit, PairwiseFit]:
+def _fit_both_intervals(te: pd.Series, se: pd.Series) -> tuple[PairwiseFit, PairwiseFit]:
     te, se = te.to_numpy(float), se.to_numpy(float)
     plain = meta_analysis(te, se, "DL")
     return plain, (meta_analysis(te, se, "DL", hartung_knapp=True) if len(te) > 1 else plain)
 
 
-def _possible(difference: float) -> float:
+def _clip_risk_difference(difference: float) -> float:
     return max(-1.0, min(1.0, difference))

@@ -194,8 +194,8 @@ def _texts(own: pd.DataFrame, *fields: str) -> str:
         first_hand = rows[rows["source_kind"] != "article"]
         for _, row in (first_hand if len(first_hand) else rows).iterrows():
             text = value_text(row)
-            told = row["arm"] == "all" or row["arm"] == text or " vs " in row["arm"]
-            found.append(text if told else f"{row['arm']}: {text}")
+            names_arm = row["arm"] == "all" or row["arm"] == text or " vs " in row["arm"]
+            found.append(text if names_arm else f"{row['arm']}: {text}")
     return "; ".join(dict.fromkeys(found))
 
 
@@ -223,13 +223,13 @@ def _results(own: pd.DataFrame) -> tuple[Entry, ...]:
     for _, group in others.groupby(["outcome", "time", "measure", "unit"], sort=False):
         row = next(group.itertuples())
         unit = "" if row.unit == "percent" else f" ({row.unit})"
-        told = "; ".join(f"{arm.arm} {arm.text}" for arm in group.itertuples())
-        entries.append(Entry(f"{row.measure.capitalize()}, {_when(row)}", f"{told}{unit}"))
+        values = "; ".join(f"{arm.arm} {arm.text}" for arm in group.itertuples())
+        entries.append(Entry(f"{row.measure.capitalize()}, {_when(row)}", f"{values}{unit}"))
     between = contrast_numbers(own)
     for _, group in between.groupby(["outcome", "time", "arm"], sort=False):
         row = next(group.itertuples())
-        told = ", ".join(_between_text(contrast) for contrast in group.itertuples())
-        entries.append(Entry(f"Between arms, {_when(row)}", f"{row.arm.replace(' vs ', ' against ')}: {told}"))
+        values = ", ".join(_between_text(contrast) for contrast in group.itertuples())
+        entries.append(Entry(f"Between arms, {_when(row)}", f"{row.arm.replace(' vs ', ' against ')}: {values}"))
     if arms.empty and between.empty:
         entries.append(Entry("In numbers", "no numbers by arm found in the public sources", known=False))
     return tuple(entries)

@@ -161,7 +161,7 @@ def _flipped(number: Number) -> Number:
     return replace(number, value=-number.value)
 
 
-def _turned_signs(cell: Cell) -> list[tuple[str, Cell]]:
+def _with_reversed_signs(cell: Cell) -> list[tuple[str, Cell]]:
     """List the cell with the sign of one or two numbers reversed."""
     triple = cell.triple
     ways = {
@@ -185,7 +185,8 @@ def _restored(cell: Cell, network: Network) -> str:
     if network.scale == "ratio":
         return ""
     return next(
-        (name for name, other in _turned_signs(cell) if interval_of(other, network.scale, network.level).middle), ""
+        (name for name, other in _with_reversed_signs(cell) if interval_of(other, network.scale, network.level).middle),
+        "",
     )
 
 

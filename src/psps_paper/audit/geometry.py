@@ -78,9 +78,9 @@ def weight_bounds(low: np.ndarray, high: np.ndarray) -> Weights:
     try:
         base = laplacian(middle)
     except np.linalg.LinAlgError:
-        return _open(n, low, high)
+        return _reciprocal_bounds(n, low, high)
     if not np.isfinite(base).all():
-        return _open(n, low, high)
+        return _reciprocal_bounds(n, low, high)
     off = ~np.eye(n, dtype=bool)
     with np.errstate(divide="ignore"):
         largest = np.where(off, 1 / np.where(off, low, 1.0), 0.0)  # a weight is at most the reciprocal of the variance
@@ -107,7 +107,7 @@ def weight_bounds(low: np.ndarray, high: np.ndarray) -> Weights:
     )
 
 
-def _open(n: int, low: np.ndarray, high: np.ndarray) -> Weights:
+def _reciprocal_bounds(n: int, low: np.ndarray, high: np.ndarray) -> Weights:
     """Bound weights by reciprocal variances if the middle of the bounds is not a network."""
     off = ~np.eye(n, dtype=bool)
     with np.errstate(divide="ignore"):

@@ -363,7 +363,7 @@ def _listed(
     """Read a list with one comparison per row, against a reference or between two named treatments."""
     head, rows = body[0], body[1:]
     names = [cell.strip() for cell in grid.rows[head]]
-    roles = _roles(grid, head, rows, names, columns)
+    roles = _column_roles(grid, head, rows, names, columns)
     estimates = roles["estimates"]
     if not estimates:
         for row in rows:
@@ -388,7 +388,7 @@ def _first_text(grid: Grid, body: list[int]) -> tuple[int, int]:
     return next((row, column) for row in body for column, cell in enumerate(grid.rows[row]) if cell.strip())
 
 
-def _roles(grid: Grid, head: int, rows: list[int], names: list[str], columns: dict[str, str] | None) -> dict:
+def _column_roles(grid: Grid, head: int, rows: list[int], names: list[str], columns: dict[str, str] | None) -> dict:
     """Detect the content of the columns from their heads and cells."""
     roles: dict = {"lower": None, "upper": None, "p": None, "z": None, "score": None, "best": None, "worst": None}
     by_name = {key(name): column for column, name in enumerate(names)}
@@ -476,7 +476,7 @@ def _list_table(
         if key(first) == key(second):
             raise grid.fault(row, column, f"compares {first} with itself; expected two treatments")
         triple = _list_triple(grid, row, column, roles, decimals)
-        p, z = (_lone(grid, row, roles[role], role) for role in ("p", "z"))
+        p, z = (_single_number(grid, row, roles[role], role) for role in ("p", "z"))
         cells.append(
             RawCell(treatments[key(first)], treatments[key(second)], "list", triple, grid.place(row, column), p, z)
         )
@@ -513,12 +513,12 @@ def _keep_columns(
     grid: Grid, row: int, treatment: str, roles: dict, columns: dict[str, dict[str, Number]], names: list[str]
 ) -> None:
     for role, kept in columns.items():
-        number = _lone(grid, row, roles[role], names[roles[role]] if roles[role] is not None else "")
+        number = _single_number(grid, row, roles[role], names[roles[role]] if roles[role] is not None else "")
         if number is not None:
             kept[treatment] = number
 
 
-def _lone(grid: Grid, row: int, column: int | None, what: str) -> Number | None:
+def _single_number(grid: Grid, row: int, column: int | None, what: str) -> Number | None:
     if column is None or is_nothing(grid.rows[row][column]):
         return None
     number = read_number(grid.rows[row][column])

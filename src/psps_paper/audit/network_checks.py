@@ -228,7 +228,7 @@ def _relation(network: Network, lower: Table, upper: Table) -> tuple[bool, int, 
     matches = {}
     for turned in (False, True):
         matches[turned] = sum(
-            not _apart(
+            not _differing_numbers(
                 network, first, replace(second, treat1=second.treat2, treat2=second.treat1) if turned else second
             )
             for first, second in pairs
@@ -237,7 +237,7 @@ def _relation(network: Network, lower: Table, upper: Table) -> tuple[bool, int, 
     return turned, matches[turned], len(pairs)
 
 
-def _apart(network: Network, first: Cell, second: Cell, draws: float = 0.0) -> list[str]:
+def _differing_numbers(network: Network, first: Cell, second: Cell, draws: float = 0.0) -> list[str]:
     """Name the numbers of two cells of one comparison that cannot be equal, in the direction of the first."""
     one, other = first.triple, second.triple
     reverse = first.treat1 != second.treat1
@@ -265,7 +265,7 @@ def _mirror_findings(network: Network, lower: Table, upper: Table) -> list[Findi
         first = below.get(frozenset((cell.treat1, cell.treat2)))
         if first is None:
             continue
-        apart = _apart(network, first, cell)
+        apart = _differing_numbers(network, first, cell)
         where = f"{network.name}: {first.treat1} vs {first.treat2} ({first.where}; {cell.where})"
         printed = f"{first.triple.text}; {cell.triple.text}"
         pair = ((first.treat1, first.treat2),)
@@ -282,7 +282,7 @@ def _mirror_findings(network: Network, lower: Table, upper: Table) -> list[Findi
                     pair,
                 )
             )
-        elif network.framework != "frequentist" and not _apart(network, first, cell, DRAWS):
+        elif network.framework != "frequentist" and not _differing_numbers(network, first, cell, DRAWS):
             findings.append(
                 Finding(
                     "mirrored triangles",
@@ -343,7 +343,7 @@ def _exchanged(network: Network, lower: Table, upper: Table) -> tuple[str, str] 
             target = (other, row) if other == column else (other, column)
             moved[target] = replace(cell, treat1=target[0], treat2=target[1])
         if len(moved) == len(of) and all(
-            (b, a) in moved and not _apart(network, cell, moved[b, a]) for (a, b), cell in moved.items()
+            (b, a) in moved and not _differing_numbers(network, cell, moved[b, a]) for (a, b), cell in moved.items()
         ):
             return first, second
     return None
@@ -478,7 +478,7 @@ def _unclosed(analysis: Analysis, high: np.ndarray, names: list[str]) -> Finding
         )
         return finding(_NAN, _NAN, "cannot tell", why)
     last = next(cell for cell in cells if {cell.treat1, cell.treat2} == set(pairs[-1]))
-    low, upper = _left_by_others(high, cycle if last.treat1 == pairs[-1][1] else cycle[::-1], network.scale)
+    low, upper = _implied_by_others(high, cycle if last.treat1 == pairs[-1][1] else cycle[::-1], network.scale)
     return finding(low, upper, "clash", _clash_sentence(analysis, high, names, pairs))
 
 
@@ -490,7 +490,7 @@ def _named(cells: Sequence[Cell], pairs: list[tuple[str, str]]) -> str:
     return "; ".join(texts)
 
 
-def _left_by_others(high: np.ndarray, cycle: list[int], scale: str) -> tuple[float, float]:
+def _implied_by_others(high: np.ndarray, cycle: list[int], scale: str) -> tuple[float, float]:
     """Bound the first minus the last treatment of a path by the other steps."""
     steps = list(pairwise(cycle))
     low, top = sum(-high[j, i] for i, j in steps), sum(high[i, j] for i, j in steps)

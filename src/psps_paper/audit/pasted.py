@@ -31,7 +31,7 @@ def read_pasted(text: str, file: str = "pasted text") -> list[Grid]:
             f"{file}: no estimate with its interval, such as 0.45 (0.14, 0.76), was found; the text begins"
             f" {first[:60]!r}"
         )
-    divided = _divided(lines)
+    divided = _split_at_separators(lines)
     if divided is not None:
         return [Grid(rows, file, first_row=first) for first, rows in divided]
     blocks = _blocks(lines)
@@ -42,7 +42,7 @@ def read_pasted(text: str, file: str = "pasted text") -> list[Grid]:
     return grids
 
 
-def _divided(lines: list[tuple[int, str]]) -> list[tuple[int, list[list[str]]]] | None:
+def _split_at_separators(lines: list[tuple[int, str]]) -> list[tuple[int, list[list[str]]]] | None:
     """Split lines into grids at tabs, bars or, failing these, two spaces; None if no separator works."""
     holding = [line for _, line in lines if ESTIMATE.search(plain(line))]
     for separator in ("\t", "|", "  "):

@@ -223,9 +223,9 @@ def _graph_markup(analysis: Analysis, shape: Geometry) -> str:
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="6" fill="#1d2733"/><text x="{x + 14 * math.cos(a):.1f}"'
             f' y="{y + 18 * math.sin(a) + 4:.1f}" text-anchor="{anchor}">{html.escape(name)}</text>'
         )
-    told = (shape.table["direct"] == "yes").sum()
+    direct = (shape.table["direct"] == "yes").sum()
     label = html.escape(
-        f"Recovered network of {analysis.network.name}: {told} comparisons with direct evidence", quote=True
+        f"Recovered network of {analysis.network.name}: {direct} comparisons with direct evidence", quote=True
     )
     return (
         f'<figure><svg role="img" aria-label="{label}" viewBox="0 0 660 440" width="660"'

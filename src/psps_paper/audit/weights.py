@@ -62,10 +62,10 @@ def geometry(analysis: Analysis, smallest: float | None = None) -> tuple[Geometr
         return None, [Finding("direct evidence", where, "", _NAN, _NAN, "cannot tell", text)]
     if smallest is None:
         smallest = 1 / (IMPRECISE * float(square.se_high.max())) ** 2
-    told = network.framework != "bayesian" and square.symmetric
-    table = _weight_table(network.name if not analysis.label else where, square, found, smallest, told)
+    determined = network.framework != "bayesian" and square.symmetric
+    table = _weight_table(network.name if not analysis.label else where, square, found, smallest, determined)
     notes = []
-    if not told:
+    if not determined:
         notes.append(
             _note(
                 where,
@@ -92,7 +92,7 @@ def _bounds(analysis: Analysis, square: Square, slack: float | None) -> Weights:
     return weight_bounds(square.se_low**2, square.se_high**2)
 
 
-def _weight_table(name: str, square: Square, found: Weights, smallest: float, told: bool) -> pd.DataFrame:
+def _weight_table(name: str, square: Square, found: Weights, smallest: float, determined: bool) -> pd.DataFrame:
     rows = []
     for i, treat1 in enumerate(square.treatments):
         for j in range(i + 1, len(square.treatments)):
@@ -106,7 +106,7 @@ def _weight_table(name: str, square: Square, found: Weights, smallest: float, to
                     float(np.clip(found.weight[i, j], low, high)),
                     low,
                     high,
-                    direct if told else "cannot tell",
+                    direct if determined else "cannot tell",
                 )
             )
     return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -270,7 +270,7 @@ def _posterior_of_sds(
         order,
     )
     placed = dict(zip(present, axes, strict=True))
-    return _with_all(rule, present), (placed.get(0), placed.get(1)), change
+    return _with_zero_tau(rule, present), (placed.get(0), placed.get(1)), change
 
 
 def _summaries(rule: Nodes, centres: np.ndarray, moments_exist: bool) -> np.ndarray:
@@ -291,7 +291,7 @@ def _summaries(rule: Nodes, centres: np.ndarray, moments_exist: bool) -> np.ndar
     return np.concatenate([[rule.log_integral], shares @ rule.weight, np.log(sd), mean / sd, tails.ravel()])
 
 
-def _with_all(rule: Nodes, present: list[int]) -> Nodes:
+def _with_zero_tau(rule: Nodes, present: list[int]) -> Nodes:
     """Add zeros for tau if it is not an axis."""
     if present[0] == 0:
         return rule

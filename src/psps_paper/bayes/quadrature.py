@@ -166,8 +166,8 @@ def integrate(integrand: Callable, axes: list[Axis], summaries: Callable, moment
     """
     step, size = FIRST_STEP, round(REACH / FIRST_STEP)
     log, index, carried = _evaluate(integrand, axes, _lattice([(-size, size)] * len(axes)), step)
-    there = _matters(axes, log, index, step, moment)
-    bounds = [_span(row, there) for row in index]
+    there = _contributes(axes, log, index, step, moment)
+    bounds = [_kept_range(row, there) for row in index]
     kept = np.all([(row >= low) & (row <= high) for row, (low, high) in zip(index, bounds, strict=True)], axis=0)
     log, index, carried = log[kept], index[:, kept], tuple(values[kept] for values in carried)
     before, change = None, np.inf
@@ -203,7 +203,7 @@ def _evaluate(integrand: Callable, axes: list[Axis], index: np.ndarray, step: fl
     return slope[inside] + log, index[:, inside], carried
 
 
-def _matters(axes: list[Axis], log: np.ndarray, index: np.ndarray, step: float, moment: int) -> np.ndarray:
+def _contributes(axes: list[Axis], log: np.ndarray, index: np.ndarray, step: float, moment: int) -> np.ndarray:
     """Return which nodes contribute to the integral, or to the moment's."""
     with np.errstate(divide="ignore"):
         far = log + moment * np.log(axes[0].at(step * index[0])[0]) if moment else log
@@ -211,14 +211,14 @@ def _matters(axes: list[Axis], log: np.ndarray, index: np.ndarray, step: float, 
     return (log > log.max() - least) | (far > far.max() - least)
 
 
-def _span(index: np.ndarray, kept: np.ndarray) -> tuple[int, int]:
+def _kept_range(index: np.ndarray, kept: np.ndarray) -> tuple[int, int]:
     """Return the range of kept nodes, and one step beyond."""
     there = index[kept]
     return int(there.min()) - 1, int(there.max()) + 1
 
 
 def _rule(axes: list[Axis], log: np.ndarray, index: np.ndarray, carried: tuple, step: float, moment: int) -> Nodes:
-    kept = np.flatnonzero(_matters(axes, log, index, step, moment))
+    kept = np.flatnonzero(_contributes(axes, log, index, step, moment))
     # In order, so that quasi-random points see a smooth function of the node.
     kept = kept[np.lexsort(index[::-1, kept])]
     log, index = log[kept], index[:, kept]

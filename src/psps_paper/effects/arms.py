@@ -141,7 +141,7 @@ def contrasts_from_arms(
     columns: dict[str, list] = {name: [] for name in ("study", "treat1", "treat2", "te", "se")}
     for study, mine in members.items():
         numeric = {c: column[mine] for c, column in values.items()}
-        reason = _why_not(numeric, measure)
+        reason = _exclusion_reason(numeric, measure)
         if reason:
             reasons[at[mine]] = reason
             continue
@@ -179,7 +179,7 @@ def _missing_numbers(arms: pd.DataFrame, columns: list[str]) -> np.ndarray:
     return np.array([f"no {', '.join(compress(columns, row))}" if row.any() else "" for row in missing], object)
 
 
-def _why_not(arm: dict[str, np.ndarray], measure: Measure) -> str:
+def _exclusion_reason(arm: dict[str, np.ndarray], measure: Measure) -> str:
     """Explain why a study's usable arms give no contrast, or return an empty string."""
     if len(arm["n"]) == 1:
         return "no other arm of the study is usable"

@@ -235,7 +235,7 @@ def _compute(values, pairs: _Pairs, used: pd.DataFrame, measure: str, options: O
     events, size = values["events"], values["n" if people else "time"]
     empty = events == 0
     full = (events == size) if people else np.zeros(len(events), bool)
-    nothing = _every(empty, pairs.study) | _every(full, pairs.study)
+    nothing = _all_of_study(empty, pairs.study) | _all_of_study(full, pairs.study)
     if options.double_zero == "drop":
         reason[nothing[pairs.first]] = "no events, or only events, in every arm of the study"
     corrected, corrected_size = events, size
@@ -250,7 +250,7 @@ def _compute(values, pairs: _Pairs, used: pd.DataFrame, measure: str, options: O
     return te, v, reason
 
 
-def _every(flag: np.ndarray, study: np.ndarray) -> np.ndarray:
+def _all_of_study(flag: np.ndarray, study: np.ndarray) -> np.ndarray:
     """Return, for each arm, whether the flag holds for every arm of its study."""
     return (np.bincount(study, ~flag) == 0)[study] if len(study) else flag
 

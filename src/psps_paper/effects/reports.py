@@ -17,7 +17,7 @@ Scale = Literal["difference", "ratio"]
 QUARTILES, EXTREMES = ("q1", "q3"), ("minimum", "maximum")
 
 
-def _two_sided(level: float, df) -> np.ndarray:
+def _two_sided_quantile(level: float, df) -> np.ndarray:
     return -_lower_quantile((1 - one_number(level, "level", "level")) / 2, df)
 
 
@@ -73,7 +73,7 @@ def effect_from_interval(
         require((lower <= te) & (te <= upper), te, "te", "between lower and upper")
     if scale == "ratio":
         lower, upper, te = np.log(lower), np.log(upper), None if te is None else np.log(te)
-    se = (upper - lower) / (2 * _two_sided(level, df))
+    se = (upper - lower) / (2 * _two_sided_quantile(level, df))
     return as_effect((lower + upper) / 2 if te is None else te, se**2)
 
 

@@ -37,12 +37,12 @@ def tetrachoric(a, b, c, d) -> tuple[np.ndarray, np.ndarray]:
     Source: Pearson 1900; Hamdan 1970; Brown & Benedetti 1977 for the variance with estimated thresholds.
     Checked against: metafor 3.8-1 escalc(measure = "RTET").
     """
-    found = [_one(*cells) for cells in zip(a, b, c, d, strict=True)]
+    found = [_of_one_table(*cells) for cells in zip(a, b, c, d, strict=True)]
     correlation, variance = np.array(found, float).reshape(-1, 2).T
     return correlation, variance
 
 
-def _one(a: float, b: float, c: float, d: float) -> tuple[float, float]:
+def _of_one_table(a: float, b: float, c: float, d: float) -> tuple[float, float]:
     if min(a, b, c, d) <= 0:
         return np.nan, np.nan
     total = a + b + c + d

@@ -61,12 +61,14 @@ def bayesian_conclusions(
             post = fit_bayes(contrasts, tau_prior.scaled(factor), correlation=correlation)
             rows += [
                 {"witness": witness.name, "counting": counting, "factor": factor, "conclusion": name, **found}
-                for name, found in _concluded(post, witness, said).items()
+                for name, found in _evaluate_conclusions(post, witness, said).items()
             ]
     return pd.DataFrame(rows)
 
 
-def _concluded(post: Posterior, witness: Witness, said: Iterable[Conclusion]) -> dict[str, dict[str, object]]:
+def _evaluate_conclusions(
+    post: Posterior, witness: Witness, said: Iterable[Conclusion]
+) -> dict[str, dict[str, object]]:
     """Evaluate each conclusion under one posterior."""
     evidence = witness.evidence
     hub, others = evidence.edges["treat1"].iloc[0], list(evidence.edges["treat2"])
@@ -80,13 +82,15 @@ def _concluded(post: Posterior, witness: Witness, said: Iterable[Conclusion]) ->
             holds = 1 + int((sucra > sucra[treatment]).sum()) == conclusion.rank
             values = (sucra[treatment], sucra[treatment])
         else:
-            holds = _interval_says(conclusion, lower.at[hub, treatment], upper.at[hub, treatment], evidence.desirable)
+            holds = _interval_supports(
+                conclusion, lower.at[hub, treatment], upper.at[hub, treatment], evidence.desirable
+            )
             values = (better.at[hub, treatment], new.at[hub, treatment])
         found[conclusion.name] = {"holds": holds, "probability": float(values[0]), "probability_new": float(values[1])}
     return found
 
 
-def _interval_says(conclusion: Conclusion, lower: float, upper: float, desirable: str) -> bool:
+def _interval_supports(conclusion: Conclusion, lower: float, upper: float, desirable: str) -> bool:
     if conclusion.kind == "no difference":
         return bool(lower <= 0 <= upper)
     return bool(lower > 0 if desirable == "higher" else upper < 0)

@@ -42,15 +42,13 @@ def compatibility_map(evidence: PublishedResults, witnesses: Sequence[Witness], 
             span = (0.0, MOST_CORRELATED) if correlation is None else (correlation, correlation)
             setting = Setting(method, crossovers, CAPS[-1], False, span)
             row = {"unit": ESTIMATE_UNIT, "crossovers": crossovers, "correlation": correlation, "tau2_method": method}
-            rows.append(row | _decided(evidence, setting, witnesses, searches))
+            rows.append(row | _decide(evidence, setting, witnesses, searches))
     return pd.DataFrame(rows)[
         ["unit", "crossovers", "correlation", "tau2_method", "verdict", "because", "witness", "starts", "least_miss"]
     ]
 
 
-def _decided(
-    evidence: PublishedResults, setting: Setting, witnesses: Sequence[Witness], searches: pd.DataFrame
-) -> dict:
+def _decide(evidence: PublishedResults, setting: Setting, witnesses: Sequence[Witness], searches: pd.DataFrame) -> dict:
     if impossible(evidence, setting):
         floor = dl_floor(evidence, setting.correlation[1] if setting.crossovers == "one correlation" else None)
         return {

@@ -95,7 +95,9 @@ def _slopes(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> tupl
     return values[0], ((values[1:] - values[0]) / _STEP).T
 
 
-def _remembered(function: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+def _cache_slopes(
+    function: Callable[[np.ndarray], np.ndarray],
+) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
     memory: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
 
     def at(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -117,7 +119,7 @@ def approach(problem: Problem, x: np.ndarray, *, fixed: np.ndarray | None = None
         out[:, vary] = part
         return out
 
-    at = _remembered(lambda part: np.minimum(problem.room(whole(part)), 0.0))
+    at = _cache_slopes(lambda part: np.minimum(problem.room(whole(part)), 0.0))
     low, high = problem.low[vary], problem.high[vary]
     inside = np.clip(x[vary], low + 1e-9 * (high - low), high - 1e-9 * (high - low))
     found = scipy.optimize.least_squares(
@@ -141,8 +143,8 @@ def push(
     low, high = problem.low.copy(), problem.high.copy()
     if fixed is not None:
         low[fixed] = high[fixed] = x[fixed]
-    room = _remembered(problem.room)
-    aim = _remembered(lambda points: -target.side * problem.margin(points, target)[:, None])
+    room = _cache_slopes(problem.room)
+    aim = _cache_slopes(lambda points: -target.side * problem.margin(points, target)[:, None])
     found = scipy.optimize.minimize(
         lambda p: float(aim(p)[0][0]),
         np.clip(x, low, high),

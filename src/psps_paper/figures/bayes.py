@@ -135,8 +135,8 @@ def prior_strip(
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticklabels([_factor(tick) for tick in ticks])
     layout.name_horizontal_axis(axes, "Scale of the prior of tau, as a multiple", size)
-    told = [text.replace("\n(", " (").replace("\n", ", ") for text in numbers]
-    alt = "; ".join(f"{label}: {text}" for label, text in zip(labels, told, strict=True))
+    spoken = [text.replace("\n(", " (").replace("\n", ", ") for text in numbers]
+    alt = "; ".join(f"{label}: {text}" for label, text in zip(labels, spoken, strict=True))
     return Drawing(
         name,
         figure,
@@ -149,8 +149,8 @@ def prior_strip(
 def _range(group: pd.DataFrame, column: str) -> str:
     fitted = group.loc[group["factor"] == 1, column].iloc[0]
     shares = (fitted, group[column].min(), group[column].max())
-    told = [f"{_percent(share)}{UNIT_SUFFIX['percent']}" for share in shares]
-    return f"{told[0]}\n({told[1]} to {told[2]})"
+    texts = [f"{_percent(share)}{UNIT_SUFFIX['percent']}" for share in shares]
+    return f"{texts[0]}\n({texts[1]} to {texts[2]})"
 
 
 def _factor(exponent: float) -> str:

@@ -90,7 +90,7 @@ def rob_stacked(rob: pd.DataFrame, *, width: Width = "double", name: str = "rob_
 
     Source: Sterne et al. 2019 (RoB 2); layout after robvis' summary plot.
     """
-    data = _shares(rob)
+    data = _check_shares(rob)
     size, total_width = layout.font_size(width), layout.page_width(width)
     beside = width == "double"
     label_width = 0.33 * total_width if beside else 0.0
@@ -131,7 +131,7 @@ def rob_stacked(rob: pd.DataFrame, *, width: Width = "double", name: str = "rob_
     return Drawing(name, figure, data, "Risk of bias by domain, percentage of studies. " + ". ".join(alt) + ".")
 
 
-def _shares(rob: pd.DataFrame) -> pd.DataFrame:
+def _check_shares(rob: pd.DataFrame) -> pd.DataFrame:
     """Check and return the rows of :func:`rob_stacked`."""
     where = "rob_stacked"
     data = style.table(rob, ["domain", "judgement", "percent"], where)
@@ -199,7 +199,7 @@ def rob_by_study(studies: pd.DataFrame, *, width: Width = "double", name: str = 
     ValueError
         Naming row, column and value: unknown judgement or class, or a study listed twice.
     """
-    data = _judged(studies)
+    data = _sorted_by_risk(studies)
     size, total_width = layout.font_size(width), layout.page_width(width)
     labels = {row.ref: f"{row.label} [{row.ref}]" for row in data.itertuples()}
     cell = max(layout.text_width(text, size) for text in labels.values()) + 2.4 * size
@@ -281,7 +281,7 @@ def rob_domains(judgements: pd.DataFrame, *, width: Width = "double", name: str 
     return Drawing(name, figure, data, "Judgement of each study. " + ". ".join(alt) + ".")
 
 
-def _judged(studies: pd.DataFrame) -> pd.DataFrame:
+def _sorted_by_risk(studies: pd.DataFrame) -> pd.DataFrame:
     """Check the rows of :func:`rob_by_study` and sort them: the largest class first, within it the lowest risk."""
     where = "rob_by_study"
     data = style.table(studies, ["ref", "label", "rob_overall", "treatment_class"], where)

@@ -78,7 +78,7 @@ def forest_network(
     ValueError
         Naming row, column and value: an unknown tier or class, a limit out of order, a value that is not a number.
     """
-    data = _contrasts(rows)
+    data = _check_contrasts(rows)
     sides = favours_labels(first, second, desirable)
     percent = f"{100 * level:g}%"
     page = Page.of(width, sides)
@@ -123,7 +123,7 @@ def forest_network(
     )
 
 
-def _contrasts(rows: pd.DataFrame) -> pd.DataFrame:
+def _check_contrasts(rows: pd.DataFrame) -> pd.DataFrame:
     """Check and return the rows of :func:`forest_network`."""
     where = "forest_network"
     columns = ["label", "te", "lower", "upper", *(["tier"] if "tier" in rows.columns else []), "treatment_class"]

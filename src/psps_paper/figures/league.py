@@ -229,10 +229,10 @@ def league_direct(
     _draw_estimates(canvas, grid, league, names, desirable, shown, small)
     layout.write(canvas, 2, caption_height - size, caption, size, va="top")
     data = _first_and_later(league)
-    told = data[(data["lower"] > 0) | (data["upper"] < 0)] if many else data
+    excluding = data[(data["lower"] > 0) | (data["upper"] < 0)] if many else data
     cells = [
         f"{r.first} against {r.later}, {r.evidence}, {shown(r.te)} ({shown(r.lower)} to {shown(r.upper)})"
-        for r in told.itertuples()
+        for r in excluding.itertuples()
     ]
     which = f" Of {len(data)} estimates these exclude {null}:" if many else ""
     alt = f"League table of {n} treatments with direct evidence, {unit}.{which} {'; '.join(cells) or 'none'}."

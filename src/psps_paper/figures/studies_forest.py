@@ -243,7 +243,7 @@ def node_split_forest(
     data = data[data["direct_te"].notna() & data["indirect_te"].notna() & data["direct_se"].notna()]
     if data.empty:
         raise ValueError(f"{where}: no comparison has direct and indirect evidence")
-    reach, rows = _reach(level), []
+    reach, rows = _critical_value(level), []
     for row in data.to_dict("records"):
         comparison = f"{row['treat1']} vs {row['treat2']}"
         rows.append({"comparison": comparison, "kind": "heading", "label": comparison, "text": p_text(row["p"])})
@@ -261,7 +261,7 @@ def node_split_forest(
     return _drawing(table, name, width, desirable, ends, unit, ratio, level, "Direct against indirect evidence")
 
 
-def _reach(level: float) -> float:
+def _critical_value(level: float) -> float:
     from scipy.special import ndtri
 
     return float(ndtri((1 + level) / 2))
@@ -272,7 +272,7 @@ def _limits(fit: PairwiseFit) -> dict[str, float]:
 
 
 def _study_rows(data: pd.DataFrame, weights: Sequence[float], level: float) -> list[dict]:
-    reach = _reach(level)
+    reach = _critical_value(level)
     return [
         {"kind": "estimate", "label": str(row.study), "te": row.te, "lower": row.te - reach * row.se}
         | {"upper": row.te + reach * row.se, "weight": float(weight)}

@@ -292,11 +292,11 @@ def _informative(
         rows = np.flatnonzero(reason == "")
         alone = np.bincount(study[rows])[study[rows]] == 1
         none, all_ = _extremes(study[rows], events[rows], n[rows])
-        told = {"the only arm of its study": alone, "no events in the study": none, "only events in the study": all_}
+        reasons = {"the only arm of its study": alone, "no events in the study": none, "only events in the study": all_}
         if not (alone | none | all_).any():
             design = _design_of_rows(study[rows], treatment[rows])
             none, all_ = _extremes(design * len(study) + treatment[rows], events[rows], n[rows])
-            told = {"no events in any study of its design": none, "only events in all studies of its design": all_}
+            reasons = {"no events in any study of its design": none, "only events in all studies of its design": all_}
             if pooled:
                 extra = INCREMENT * np.isin(design, design[none | all_])
                 events[rows] += extra
@@ -304,7 +304,7 @@ def _informative(
                 break
             if not (none | all_).any():
                 break
-        for why, where in told.items():
+        for why, where in reasons.items():
             fresh = rows[where]
             reason[fresh[reason[fresh] == ""]] = why
     else:

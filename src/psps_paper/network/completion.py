@@ -58,13 +58,13 @@ def complete_contrasts(contrasts: pd.DataFrame) -> pd.DataFrame:
     for name in dict.fromkeys(study):
         rows = [k for k, other in enumerate(study) if other == name]
         if len(rows) > 1 and not np.isnan(given[rows]).all():
-            added += _others(name, rows, treat1, treat2, te, se, given)
+            added += _contrasts_without_shared_arm(name, rows, treat1, treat2, te, se, given)
     new = pd.DataFrame(added, columns=["study", "treat1", "treat2", "te", "se"])
     table = pd.concat([contrasts, new], ignore_index=True) if added else contrasts.reset_index(drop=True)
     return table.assign(completed=np.arange(len(table)) >= len(contrasts))
 
 
-def _others(
+def _contrasts_without_shared_arm(
     name: str,
     rows: list[int],
     treat1: list[str],

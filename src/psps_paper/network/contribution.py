@@ -109,7 +109,7 @@ def _shortest_paths(
     """
     size = np.abs(flow)
     left: list[float] = np.where(size <= NO_FLOW, 0.0, size).tolist()
-    onward, back = _ways(flow.tolist(), left, tails, heads, n)
+    onward, back = _steps(flow.tolist(), left, tails, heads, n)
     share = [0.0] * len(left)
     while True:
         distance = _distances(back, left, sink, n)
@@ -144,7 +144,7 @@ def _shortest_paths(
                 place[here] += 1
 
 
-def _ways(
+def _steps(
     flow: list[float], left: list[float], tails: list[int], heads: list[int], n: int
 ) -> tuple[list[list[tuple[int, int]]], list[list[tuple[int, int]]]]:
     """List the steps with and against the flow from each treatment, as (treatment, comparison).

@@ -29,14 +29,14 @@ def _errors_of_subsets(fit: NetworkFit, keep: np.ndarray) -> np.ndarray:
     n = len(fit.treatments)
     whole = (keep @ information.reshape(len(information), -1)).reshape(-1, n, n)
     adjacent = keep.astype(float) @ (arms[:, :, None] & arms[:, None, :]).reshape(len(arms), -1) > 0
-    together = np.array([_together(one) for one in adjacent.reshape(-1, n, n)])
+    together = np.array([_connected_pairs(one) for one in adjacent.reshape(-1, n, n)])
     # Ones within each connected part make the matrix invertible and change no difference within a part.
     size = np.trace(whole, axis1=1, axis2=2) / n
     size = np.where(size > 0, size, 1.0)[:, None, None]
     return np.where(together, standard_errors(np.linalg.inv(whole + together * size / n)), np.inf)
 
 
-def _together(adjacent: np.ndarray) -> np.ndarray:
+def _connected_pairs(adjacent: np.ndarray) -> np.ndarray:
     """Return which pairs are connected by paths [n x n]."""
     label = scipy.sparse.csgraph.connected_components(adjacent, directed=False)[1]
     return label[:, None] == label[None, :]

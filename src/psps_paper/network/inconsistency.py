@@ -242,7 +242,7 @@ def split_evidence(fit: NetworkFit, method: Literal["back-calculation", "SIDDE"]
         indirect_se = np.where(has_indirect, 1 / np.sqrt(rest), np.nan)
         direct_se = np.where(studies > 0, direct_se, np.nan)
     if method == "SIDDE":
-        indirect_te, indirect_se = _of_other_designs(fit, studies > 0, indirect_te, indirect_se)
+        indirect_te, indirect_se = _indirect_from_other_designs(fit, studies > 0, indirect_te, indirect_se)
     difference = direct_te - indirect_te
     se_difference = np.sqrt(direct_se**2 + indirect_se**2)
     z = difference / se_difference
@@ -266,7 +266,7 @@ def split_evidence(fit: NetworkFit, method: Literal["back-calculation", "SIDDE"]
     )
 
 
-def _of_other_designs(
+def _indirect_from_other_designs(
     fit: NetworkFit, direct: np.ndarray, te: np.ndarray, se: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Estimate indirect effects [pair], where direct ones exist, from studies that do not compare both treatments."""

@@ -577,7 +577,7 @@ def fit_networks(
         )
         for piece in (slice(start, start + size) for start in starts)
     ]
-    return _together(each(_fit, arguments), starts) if len(arguments) > 1 else _fit(*arguments[0])
+    return _join_fits(each(_fit, arguments), starts) if len(arguments) > 1 else _fit(*arguments[0])
 
 
 def _data_sets(
@@ -617,7 +617,7 @@ def _data_sets(
     return np.broadcast_to(te, (n_sets, m)), np.broadcast_to(se, (n_sets, m)), correlation
 
 
-def _together(fits: Sequence[NetworkFits], starts: Sequence[int]) -> NetworkFits:
+def _join_fits(fits: Sequence[NetworkFits], starts: Sequence[int]) -> NetworkFits:
     """Join the fits of pieces of :func:`fit_networks`, which begin at the data sets ``starts``."""
     first = fits[0]
     joined: dict[str, Any] = {
@@ -625,7 +625,7 @@ def _together(fits: Sequence[NetworkFits], starts: Sequence[int]) -> NetworkFits
         for name, value in vars(first).items()
         if isinstance(value, np.ndarray)
     }
-    return replace(first, maxima=_joined([fit.maxima for fit in fits], starts), **joined)
+    return replace(first, maxima=_join_maxima([fit.maxima for fit in fits], starts), **joined)
 
 
 def nothing_excluded(contrasts: pd.DataFrame) -> pd.DataFrame:
@@ -790,7 +790,7 @@ def between_variance(
     return np.broadcast_to(value, len(y)).copy(), None
 
 
-def _joined(maxima: list[Tau2Maxima | None], starts: Sequence[int]) -> Tau2Maxima | None:
+def _join_maxima(maxima: list[Tau2Maxima | None], starts: Sequence[int]) -> Tau2Maxima | None:
     """Join the maxima of pieces of :func:`fit_networks`, which begin at the data sets ``starts``."""
     found = [part for part in maxima if part is not None]
     if not found:

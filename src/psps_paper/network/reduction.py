@@ -398,11 +398,11 @@ def _study_rows(
     raise ValueError(
         f"study '{name}' compares {len(arms)} treatments "
         f"({', '.join(treatments[a] for a in arms)}) and needs {len(expected)} contrasts, has "
-        f"{len(rows)}; missing: {', '.join(absent)}{_way_out(treatments, arms, list(pairs))}"
+        f"{len(rows)}; missing: {', '.join(absent)}{_completion_hint(treatments, arms, list(pairs))}"
     )
 
 
-def _way_out(treatments: list[str], arms: list[int], pairs: list[tuple[int, int]]) -> str:
+def _completion_hint(treatments: list[str], arms: list[int], pairs: list[tuple[int, int]]) -> str:
     """Explain how to complete a study whose contrasts all share one arm, or return an empty string."""
     shared = [arm for arm in arms if all(arm in pair for pair in pairs)]
     if len(pairs) != len(arms) - 1 or len(shared) != 1:

@@ -11,7 +11,7 @@ log-likelihoods differ by less than rounding.
 
 In coordinates where the likelihood is that of independent ``u ~ N(0, lambda + tau2)``, c - a is
 the sum of ``(u^2 - lambda - tau2) / (lambda + tau2)^2``: it is negative beyond the largest
-``u^2 - lambda``, where the search ends (or at a bound from the sum of the u^2, :func:`_beyond`). Under
+``u^2 - lambda``, where the search ends (or at a bound from the sum of the u^2, :func:`_search_end`). Under
 ML, a is even larger, because the d interlace the lambda.
 """
 
@@ -120,7 +120,7 @@ class Spectral:
         self.values = np.maximum(values, self.floor[:, None])
         self.d = None if restricted else d
         largest = (self.u2 - self.values).max(axis=1)
-        self.top = np.minimum(largest, _beyond(self.u2.sum(axis=1), d, p))
+        self.top = np.minimum(largest, _search_end(self.u2.sum(axis=1), d, p))
         self.size = d.shape[1]
 
     def parts(self, tau2: np.ndarray, index: np.ndarray) -> np.ndarray:
@@ -151,7 +151,7 @@ class OneMean:
         self.y = np.ascontiguousarray((y - (y.sum(axis=1) / y.shape[1])[:, None]).T)
         self.d, self.restricted = np.ascontiguousarray(d.T), restricted
         self.floor = self.d.min(axis=0)
-        self.top = _beyond((self.y * self.y).sum(axis=0), d, 1)
+        self.top = _search_end((self.y * self.y).sum(axis=0), d, 1)
         self.size = len(self.d)
 
     def _of(self, tau2: np.ndarray, index: np.ndarray) -> tuple:
@@ -207,7 +207,7 @@ class SeveralMeans:
         counts = np.diff([*self.starts, len(group)])[:, None]
         self.y -= (self._sums(self.y) / counts)[self.group]
         self.floor = self.d.min(axis=0)
-        self.top = _beyond((self.y * self.y).sum(axis=0), d, len(counts))
+        self.top = _search_end((self.y * self.y).sum(axis=0), d, len(counts))
         self.size = len(self.d)
 
     def _sums(self, rows: np.ndarray) -> np.ndarray:
@@ -255,7 +255,7 @@ class Direct:
         basis = np.linalg.qr(x)[0]
         self.y = y - (basis @ (basis.swapaxes(-1, -2) @ y[:, :, None]))[:, :, 0]
         self.floor = d.min(axis=1)
-        self.top = _beyond((self.y**2).sum(axis=1), d, x.shape[-1])
+        self.top = _search_end((self.y**2).sum(axis=1), d, x.shape[-1])
         self.size = x.shape[-2] * x.shape[-1]
 
     def _solve(self, index: np.ndarray, w: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -294,7 +294,7 @@ def _inner(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.einsum("ij,ij->j", a, b)
 
 
-def _beyond(squares: np.ndarray, d: np.ndarray, p: int) -> np.ndarray:
+def _search_end(squares: np.ndarray, d: np.ndarray, p: int) -> np.ndarray:
     """Compute a tau2 beyond which every likelihood with this sum of u^2 decreases [B].
 
     There c < squares / (floor + tau2)^2 is less than a > (rows - p) / (largest d + tau2).
@@ -392,7 +392,7 @@ def _brackets(likelihood: Likelihood) -> tuple[np.ndarray, ...]:
     while index.size:
         settled = _settled(at_low, at_high, floor[index] + low, floor[index] + high)
         peak = np.flatnonzero(settled & (at_low[0] > at_low[1]) & (at_high[0] <= at_high[1]))
-        share = _between(at_low.take(peak, axis=1), at_high.take(peak, axis=1))
+        share = _score_root_fraction(at_low.take(peak, axis=1), at_high.take(peak, axis=1))
         found.append((index[peak], low[peak], high[peak], share))
         again = np.flatnonzero(~settled)
         if not again.size:
@@ -452,7 +452,7 @@ def _one_sign(low: np.ndarray, high: np.ndarray, s_low: np.ndarray, s_high: np.n
         return sign_kept & (top_low - fall_low * meet > chord * (1 + MARGIN))
 
 
-def _between(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+def _score_root_fraction(low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """Return where a straight line between the scores at the ends crosses 0, as a proportion of the interval."""
     rise, fall = low[0] - low[1], high[1] - high[0]
     return np.clip(rise / (rise + fall), 0.01, 0.99)

@@ -221,7 +221,7 @@ def small_sample_meta_analysis(
     te, v, x = _studies(te, se, 2)
     estimate = tau2_of_regression(x, te, v, tau2)
     k = len(te)
-    mean, classic, knapp = _mean(x, te, v, estimate.tau2)
+    mean, classic, knapp = _mean_with_errors(x, te, v, estimate.tau2)
     kr = kenward_roger(te, np.sqrt(v), tau2=estimate.tau2) if tau2 == "REML" else (np.nan, np.nan)
     chosen, df = {"classic": (classic, np.inf), "hartung-knapp": (knapp, k - 1.0), "kenward-roger": kr}[method]
     chosen, lower, upper, p, df = _ad_hoc(x, te, v, mean, classic, chosen, df, ad_hoc, level)
@@ -257,7 +257,7 @@ def small_sample_meta_analysis(
         q=q,
         df_q=k - 1,
         h=float(np.sqrt(max(1.0, q / (k - 1)))),
-        rb=_share(te, v, estimate.tau2),
+        rb=_tau2_proportion(te, v, estimate.tau2),
         k=k,
         level=level,
     )
@@ -279,7 +279,7 @@ def _prediction(
     return prediction
 
 
-def _mean(x, te, v, tau2: float) -> tuple[float, float, float]:
+def _mean_with_errors(x, te, v, tau2: float) -> tuple[float, float, float]:
     """Compute the mean with its classical and its Hartung-Knapp standard error."""
     w = 1 / (v + tau2)
     mean = float((w * te).sum() / w.sum())
@@ -287,7 +287,7 @@ def _mean(x, te, v, tau2: float) -> tuple[float, float, float]:
     return mean, float(w.sum() ** -0.5), float(knapp)
 
 
-def _share(te, v, tau2: float) -> float:
+def _tau2_proportion(te, v, tau2: float) -> float:
     """Compute Rb, the proportion of tau2 in the variance of the mean.  Source: Crippa 2016."""
     return float(tau2 / (v + tau2).mean() if tau2 == 0 else (tau2 / (v + tau2)).mean())
 
@@ -302,7 +302,7 @@ def _ad_hoc(x, te, v, mean, classic, chosen, df, ad_hoc: str, level: float):
         if wide[1] - wide[0] > upper - lower:
             return classic, *wide, np.inf
     elif ad_hoc == "IQWiG6" and classic > chosen:
-        other = _mean(x, te, v, tau2_of_regression(x, te, v, "DL").tau2)
+        other = _mean_with_errors(x, te, v, tau2_of_regression(x, te, v, "DL").tau2)
         if upper - lower < 2 * critical_value(level) * other[1]:
             chosen = classic
     return chosen, *interval(mean, chosen, level, df), df

@@ -125,16 +125,16 @@ def subgroup_analysis(
         between = within if common_tau2 else tau2
         rows.append(_row(te[mine], se[mine], between, hartung_knapp, level, name, common_tau2))
     groups = pd.DataFrame(rows, index=pd.Index(names, name="group"))
-    q_between = _spread(groups["te"], groups["se"])
-    q_common = _spread(groups["te_common"], groups["se_common"])
+    q_between = _weighted_squares(groups["te"], groups["se"])
+    q_common = _weighted_squares(groups["te_common"], groups["se_common"])
     df = len(names) - 1
     return SubgroupAnalysis(
         groups=groups,
         q_between=q_between,
         df_between=df,
-        p_between=_p(q_between, df),
+        p_between=_p_of_q(q_between, df),
         q_between_common=q_common,
-        p_between_common=_p(q_common, df),
+        p_between_common=_p_of_q(q_common, df),
         q_within=float(groups["q"].sum()),
         tau2_within=within,
         tau2_method=str(tau2),
@@ -173,11 +173,11 @@ def _row(te, se, tau2, hartung_knapp: bool, level: float, name, common_tau2: boo
     return row if common_tau2 or fit.k > 1 else row | {"tau2": np.nan}
 
 
-def _spread(te: pd.Series, se: pd.Series) -> float:
+def _weighted_squares(te: pd.Series, se: pd.Series) -> float:
     """Compute the weighted sum of squares about the weighted mean."""
     w = se.to_numpy() ** -2.0
     return float((w * (te - (w * te).sum() / w.sum()) ** 2).sum())
 
 
-def _p(q: float, df: int) -> float:
+def _p_of_q(q: float, df: int) -> float:
     return float(p_of_q(np.array([q]), df)[0])

@@ -46,7 +46,7 @@ def cached(name: str, inputs: str, compute: Callable[[], Result]) -> Result:
     if not folder:
         return compute()
     file = Path(folder) / f"{name}-{sha256((_code() + inputs).encode()).hexdigest()}.pickle"
-    kept = _kept(file)
+    kept = _read_stored(file)
     if kept is not None:
         return pickle.loads(kept)
     result = compute()
@@ -57,7 +57,7 @@ def cached(name: str, inputs: str, compute: Callable[[], Result]) -> Result:
     return result
 
 
-def _kept(file: Path) -> bytes | None:
+def _read_stored(file: Path) -> bytes | None:
     """Return the content of a cache file, or None if it is missing or damaged."""
     try:
         content = file.read_bytes()

@@ -62,7 +62,7 @@ def current_folder(path: Path) -> Path | None:
     """
     if path.is_dir():
         return path
-    path = _followed(path)
+    path = _resolve_link(path)
     # Both exist, and both are complete, only between the two renames
     return next(
         (old for old in _leftovers(path, "previous") if old.is_dir() and old.with_suffix(".new").is_dir()), None
@@ -82,14 +82,14 @@ def replace_folder(path: Path, files: Mapping[str, bytes], *, also: Mapping[str,
         Files beside the folder to replace with it, by their paths from its parent, in folders that exist. If a writer
         is killed after it has replaced the folder, :func:`finish_replacing` replaces these files.
     """
-    path = _followed(path)
+    path = _resolve_link(path)
     finish_replacing(path)
-    new = _beside(path, "new")
+    new = _unused_name(path, "new")
     new.mkdir()
     handle = os.open(new, os.O_RDONLY)
     journal = new.with_suffix(".also") if also else None
     try:
-        _hold(handle)
+        _try_lock(handle)
         _write_all(new, files)
         if journal and also:
             journal.mkdir()
@@ -120,7 +120,7 @@ def replace_folder(path: Path, files: Mapping[str, bytes], *, also: Mapping[str,
 
 def finish_replacing(path: Path) -> None:
     """Repair the state after a killed :func:`replace_folder`: all old, or all new with the files beside the folder."""
-    path = _followed(path)
+    path = _resolve_link(path)
     found = current_folder(path)
     if found is not None and found != path:
         os.rename(found, path)
@@ -149,13 +149,13 @@ def replace_files(folder: Path, files: Mapping[str, bytes]) -> None:
     files : mapping of str to bytes
         Content by name; names without slashes.
     """
-    folder = _followed(folder)
+    folder = _resolve_link(folder)
     finish_files(folder)
     if _holds_nothing_but(folder, files) and not Path.cwd().is_relative_to(folder.resolve()):
         replace_folder(folder, files)
         return
     with only_writer(folder):
-        journal = _beside(folder / TOGETHER, "files")
+        journal = _unused_name(folder / TOGETHER, "files")
         journal.mkdir()
         try:
             _write_all(journal, {str(k): content for k, content in enumerate(files.values())})
@@ -179,7 +179,7 @@ def _holds_nothing_but(folder: Path, files: Mapping[str, bytes]) -> bool:
 
 def finish_files(folder: Path) -> None:
     """Repair a folder after a killed :func:`replace_files`: all files new, or all as they were."""
-    folder = _followed(folder)
+    folder = _resolve_link(folder)
     for journal in _leftovers(folder / TOGETHER, "files"):
         with only_writer(folder):
             if (journal / "record.json").is_file():
@@ -226,11 +226,11 @@ def _exchange(one: Path, other: Path) -> bool:
     return function is not None and function(here, os.fsencode(one), here, os.fsencode(other), 2) == 0
 
 
-def _followed(path: Path) -> Path:
+def _resolve_link(path: Path) -> Path:
     return path.resolve() if path.is_symlink() else path
 
 
-def _beside(path: Path, kind: str) -> Path:
+def _unused_name(path: Path, kind: str) -> Path:
     """Make up an unused name beside a file or folder."""
     return path.with_name(f".{path.name}.{secrets.token_hex(8)}.{kind}")
 
@@ -242,12 +242,12 @@ def _new_and_held(path: Path) -> tuple[Path, BinaryIO]:
     another name is tried.
     """
     while True:
-        temporary = _beside(path, "part")
+        temporary = _unused_name(path, "part")
         try:
             file = temporary.open("xb")
         except OSError as error:
             raise type(error)(error.errno, error.strerror, str(path)) from None
-        if _hold(file.fileno()) and os.fstat(file.fileno()).st_nlink:
+        if _try_lock(file.fileno()) and os.fstat(file.fileno()).st_nlink:
             return temporary, file
         file.close()
         temporary.unlink(missing_ok=True)
@@ -272,7 +272,7 @@ def _remove_leftovers(path: Path, *kinds: str) -> None:
         except OSError:  # already removed, or another user's
             continue
         try:
-            if _hold(handle):
+            if _try_lock(handle):
                 if old.is_dir():
                     shutil.rmtree(old, ignore_errors=True)
                 else:
@@ -281,7 +281,7 @@ def _remove_leftovers(path: Path, *kinds: str) -> None:
             os.close(handle)
 
 
-def _hold(handle: int) -> bool:
+def _try_lock(handle: int) -> bool:
     """Lock a file or folder until its writer ends, in whatever way; return False if another writer holds it."""
     try:
         import fcntl  # not on Windows, where reading must still work

@@ -173,7 +173,7 @@ def validate_table(raw: pd.DataFrame, dictionary: pd.DataFrame, file_name: str) 
     except SchemaErrors as errors:
         case = errors.failure_cases.iloc[0]
         if case["check"] == "multiple_fields_uniqueness":
-            raise _shared_key(raw, key_columns(dictionary), int(case["index"]), file_name) from None
+            raise _shared_key_error(raw, key_columns(dictionary), int(case["index"]), file_name) from None
         column = dictionary.set_index("name", drop=False).loc[case["column"]]
         row, value = int(case["index"]), raw.loc[int(case["index"]), case["column"]]
         if case["check"] == "not_nullable":
@@ -186,7 +186,7 @@ def validate_table(raw: pd.DataFrame, dictionary: pd.DataFrame, file_name: str) 
         raise TableError(f"{file_name}, {row_name(raw, row)}, column {case['column']}: {fault}") from None
 
 
-def _shared_key(raw: pd.DataFrame, columns: list[str], row: int, file_name: str) -> TableError:
+def _shared_key_error(raw: pd.DataFrame, columns: list[str], row: int, file_name: str) -> TableError:
     same = (raw[columns] == raw.loc[row, columns]).all(axis=1)
     rows = ", ".join(str(number + 1) for number in raw.index[same])
     values = ", ".join(repr(raw.loc[row, column]) for column in columns)

@@ -124,7 +124,7 @@ def workbook_lines(
         except Exception as error:  # a damaged workbook can make its parser fail in any way
             raise _unreadable(name, type(error).__name__) from None
     filled = [page for page, _, part in pages if scanned[part].found.filled]
-    chosen = _chosen(name, [page for page, _, _ in pages], filled, sheet)
+    chosen = _choose_sheet(name, [page for page, _, _ in pages], filled, sheet)
     if chosen is None:
         return [], [], []
     _, hidden, part = pages[chosen]
@@ -140,18 +140,20 @@ def workbook_lines(
     read = [place for place in page.formulas if place not in page.odd]
     if read:
         conversions.append(
-            f"cells with a formula were read as the value that the workbook holds for them: {_some(read)}"
+            f"cells with a formula were read as the value that the workbook holds for them: {_first_ten(read)}"
         )
     return _trimmed(lines), notes, conversions
 
 
-def _chosen(name: str, pages: list[str], filled: list[str], sheet: str | None) -> int | None:
+def _choose_sheet(name: str, pages: list[str], filled: list[str], sheet: str | None) -> int | None:
     if sheet is not None:
         if sheet not in pages:
-            raise TableError(f"{name}: no sheet {sheet!r}; there are {_some(map(repr, pages))}")
+            raise TableError(f"{name}: no sheet {sheet!r}; there are {_first_ten(map(repr, pages))}")
         return pages.index(sheet)
     if len(filled) > 1:
-        raise TableError(f"{name}: several sheets have content: {_some(map(repr, filled))}; choose one with --sheet")
+        raise TableError(
+            f"{name}: several sheets have content: {_first_ten(map(repr, filled))}; choose one with --sheet"
+        )
     return pages.index(filled[0]) if filled else None
 
 
@@ -163,13 +165,15 @@ def _hidden_notes(page: _Sheet, hidden_sheet: str | None, n_rows: int) -> list[s
     )
     rows = [str(row) for row in page.hidden_rows if row <= n_rows]
     if rows:
-        notes.append(f"rows hidden in the workbook are read like the others: {_some(rows)} of the sheet")
+        notes.append(f"rows hidden in the workbook are read like the others: {_first_ten(rows)} of the sheet")
     columns = [
         _letters(first) if first == last else f"{_letters(first)} to {_letters(last)}"
         for first, last in page.hidden_columns
     ]
     if columns:
-        notes.append(f"columns hidden in the workbook are read like the others: column {_some(columns)} of the sheet")
+        notes.append(
+            f"columns hidden in the workbook are read like the others: column {_first_ten(columns)} of the sheet"
+        )
     return notes
 
 
@@ -218,7 +222,7 @@ def _fill_merged(name: str, lines: list[list[str]], merged: list[str]) -> list[s
             line += [""] * (_number(first) - len(line))
             line[_number(first) - 1] = value
         done.append(area)
-    return [f"cells merged in the workbook each got the value of the merged area: {_some(done)}"] if done else []
+    return [f"cells merged in the workbook each got the value of the merged area: {_first_ten(done)}"] if done else []
 
 
 def _check_number_of_areas(name: str, merged: list[str]) -> None:
@@ -511,7 +515,7 @@ def _old_workbook(name: str, content: bytes, sheet: str | None) -> tuple[list[li
         else []
     )
     filled = [page for page, values in zip(names, found, strict=True) if values["rows"]]
-    chosen = _chosen(name, names, filled if found else names, sheet)
+    chosen = _choose_sheet(name, names, filled if found else names, sheet)
     if chosen is None:
         return [], [], []
     values = found[chosen] if found else _values(name, content, chosen)
@@ -563,7 +567,7 @@ def _number(letters: str) -> int:
     return number
 
 
-def _some(items) -> str:
+def _first_ten(items) -> str:
     """List at most ten items, and say how many more there are."""
     listed = list(items)
     return ", ".join(listed[:10]) + (f" and {len(listed) - 10} more" if len(listed) > 10 else "")

@@ -26,7 +26,8 @@ from psps_paper.living.review import open_review
 from psps_paper.living.study_table import numbers_of, read_flow, read_studies
 from psps_paper.network import contribution_matrix, fit_network, network_meta_regression, subnetworks
 from psps_paper.site.figures import in_reading_order, journal_figures, numbered
-from psps_paper.site.tables import arranged
+from psps_paper.site.markup import rewritten
+from psps_paper.site.tables import arrange
 from psps_paper.tables.errors import TableError
 from sample_reviews import sample_review
 from sizes import LONG
@@ -103,7 +104,7 @@ def test_the_league_table_of_thirty_three_treatments_pages(inside):
     review = inside(33)
     parts = pages.league_parts(review, "score")
     assert len(parts) == 8 and "Columns 31 to 33 of 33." in parts[6].text and "part 1 of 7" in parts[0].markup
-    assert not any("psps-rest" in arranged(part.markup) for part in parts)
+    assert not any("psps-rest" in rewritten(part.markup, arrange) for part in parts)
     text = "\n".join(part.text for part in parts)
     assert all(cell in text for cell in review.league("score").to_numpy().ravel())
 
@@ -122,9 +123,9 @@ def test_no_column_that_a_reader_needs_is_folded_away(inside):
             shown.append(eval(compile(ast.Expression(last.value), chapter, "eval"), names))
     tables = [part.markup for part in shown if "<table" in part.markup]
     assert len(tables) >= 12
-    assert not [table for table in tables if "psps-rest" in arranged(table)]
-    assert 'class="psps psps-rows psps-short psps-named"' in arranged(
-        pages.certainty_parts(review, "relapse")[2].markup
+    assert not [table for table in tables if "psps-rest" in rewritten(table, arrange)]
+    assert 'class="psps psps-rows psps-short psps-named"' in rewritten(
+        pages.certainty_parts(review, "relapse")[2].markup, arrange
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from bs4 import BeautifulSoup, NavigableString, Tag
 from bs4.dammit import EntitySubstitution
@@ -17,7 +18,7 @@ from bs4.formatter import HTMLFormatter
 _SVG = re.compile(r"<svg\b(?:[^>]*/>)?|</svg>")  # drawings are kept as they are, so they are not parsed
 _PLACE = re.compile(r'<svg data-drawing="(\d+)"></svg>')
 _VOID = frozenset(["br", "img", "input", "wbr"])
-Part = str | Tag
+Part: TypeAlias = str | Tag
 
 
 class _AsWritten(HTMLFormatter):

@@ -362,6 +362,24 @@ READ = {
         EVENTS,
         "not used: row 3: 'Total' is a total or pooled result",
     ),
+    "an interval beside a p-value that is a bound": (
+        "study,treat1,treat2,HR (95% CI),p\nAsh,x,y,0.7 (0.5 to 0.98),<0.05\nBay,x,y,0.7 (0.5 to 0.98),NS\n",
+        ("contrasts", "hr", {}),
+        {(name, "x", "y"): near(math.log(0.7), math.log(0.98 / 0.5) / (2 * Z)) for name in ("Ash", "Bay")},
+        "se was taken from the logarithms of the limits",
+    ),
+    "raised decimal points": (
+        "study,comparison,HR (95% CI)\nAsh,x vs y,0\u00b770 (0\u00b750\u20130\u00b798)\n",
+        ("contrasts", "hr", {}),
+        {("Ash", "x", "y"): near(math.log(0.7), math.log(0.98 / 0.5) / (2 * Z))},
+        "column 'HR (95% CI)' was read as HR",
+    ),
+    "raised points in numbers": (
+        ARMS.replace("5.1", "5\u00b71"),
+        ("arms", "score_md", {}),
+        ASH,
+        "raised points were read as decimal points",
+    ),
     "experimental and control": (
         "study,experimental,control,MD,SE\nAsh,x,y,-0.3,0.2\n",
         ("contrasts", "score_md", {}),

@@ -28,6 +28,7 @@ _MARKED = re.compile(
 )
 _CODES = frozenset({-88.0, -99.0, -888.0, -999.0, -9999.0, 9999.0, 99999.0})  # codes of missing values in SPSS and SAS
 _DASH = re.compile("[\u2012\u2013\ufe63\uff0d](?=[0-9.])")  # a dash or wide minus in front of a number
+_RAISED = re.compile("(?<=[0-9])\u00b7(?=[0-9])")  # the decimal point of some journals
 _GROUPED = re.compile("[-+]?[0-9]{1,3}([ \u00a0\u2009\u202f'\u2019][0-9]{3})+([.,][0-9]+)?")  # 1 250 or 1'250.5
 
 
@@ -116,6 +117,10 @@ class _Cells:
         minus = _DASH.sub("-", text.replace("\N{MINUS SIGN}", "-"), count=1)
         if minus != text:
             self._note("typographic minus signs were read as minus")
+        point = _RAISED.sub(".", minus)
+        if point != minus:
+            self._note("raised points were read as decimal points")
+        minus = point
         if not _GROUPED.fullmatch(minus):
             return minus
         self.grouped.setdefault(column, []).append(f"{row} ({minus})")
@@ -156,6 +161,11 @@ def without_marks(text: str) -> str:
     """Remove the footnote marks at the end of a number."""
     found = _MARKED.search(text)
     return text[: found.start()] if found and found.end() == len(text) else text
+
+
+def with_plain_points(text: str) -> str:
+    """Write raised decimal points as points."""
+    return _RAISED.sub(".", text)
 
 
 @dataclass(frozen=True, eq=False)

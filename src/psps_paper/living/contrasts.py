@@ -152,7 +152,11 @@ def _read_numbers(reader: _Cells, layout: Layout, row: object, line: Mapping[str
     """Read te, ratio and se; if se is missing, also the columns that can replace it."""
     values = {name: _read_value(reader, layout, row, line, name) for name in ("te", "ratio", "se", "se_baseline")}
     if math.isnan(values["se"]) or "ratio" in layout.columns:
-        values |= {name: _read_value(reader, layout, row, line, name) for name in ("lower", "upper", "p", "variance")}
+        values |= {name: _read_value(reader, layout, row, line, name) for name in ("lower", "upper")}
+        # Beside an interval a p-value such as <0.001 is not needed
+        missing = math.isnan(values["lower"]) or math.isnan(values["upper"])
+        for name in ("p", "variance"):
+            values[name] = _read_value(reader, layout, row, line, name) if missing else math.nan
     elif {"lower", "upper"} <= set(layout.columns):
         values |= _limits_beside(reader, layout, row, line)
     return values

@@ -6,7 +6,7 @@ import dataclasses
 import re
 from collections.abc import Collection
 
-from psps_paper.living.cells import NO_NUMBER, without_marks
+from psps_paper.living.cells import NO_NUMBER, with_plain_points, without_marks
 from psps_paper.living.formats import plain
 from psps_paper.living.reading import RawTable, without_invisible
 
@@ -140,7 +140,7 @@ def _part(found: re.Match, part: str) -> str:
 
 
 def _taken_apart(cell: str, pattern: re.Pattern, count: int) -> list[str] | None:
-    text = without_marks(without_invisible(cell).strip())
+    text = with_plain_points(without_marks(without_invisible(cell).strip()))
     if text.lower() in NO_NUMBER:
         return [""] * count
     found = pattern.fullmatch(text)
@@ -227,7 +227,7 @@ def without_twins(raw: RawTable, kept: Collection[str] = ()) -> RawTable:
 
 def _split_cell(cell: str, patterns: list[re.Pattern], count: int) -> list[str] | None:
     """Split the numbers of a cell, as text; empty texts if it is missing, None if it has another form."""
-    text = without_invisible(cell).strip()
+    text = with_plain_points(without_invisible(cell).strip())
     if text.lower() in NO_NUMBER:
         return [""] * count
     for pattern in patterns:

@@ -124,6 +124,8 @@ def test_no_column_that_a_reader_needs_is_folded_away(inside):
     tables = [part.markup for part in shown if "<table" in part.markup]
     assert len(tables) >= 12
     assert not [table for table in tables if "psps-rest" in rewritten(table, arrange)]
+    # From eight columns on, rows with a long cell stay on one line each, and were cut
+    assert review.contrasts().shape[1] <= 7
     assert 'class="psps psps-rows psps-short psps-named"' in rewritten(
         pages.certainty_parts(review, "relapse")[2].markup, arrange
     )

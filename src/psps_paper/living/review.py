@@ -451,7 +451,7 @@ class Review:
         return table[table["outcome"] == outcome]
 
     def contrasts(self) -> pd.DataFrame:
-        """List every estimate as text: DataFrame [outcome, study, first, second, measure, estimate, se, in the fit].
+        """List every estimate as text: DataFrame [outcome, study, comparison, measure, estimate, se, in the fit].
 
         The last column gives the reason if an estimate is not in the fit. Comparisons are named in the declared order
         of treatments. A ratio is shown as such, with the standard error of its logarithm.
@@ -467,8 +467,7 @@ class Review:
             {
                 "outcome": table["outcome"].map(self.label),
                 "study": table["study"],
-                "first": table["treat1"],
-                "second": table["treat2"],
+                "comparison": table["treat1"] + " vs " + table["treat2"],
                 "measure": table["outcome"].map(self.measure),
                 "estimate": [
                     formatting.ratio_number(te) if self.is_ratio(outcome) else formatting.number(te, 3)

@@ -52,7 +52,7 @@ MESSAGES = {
     "two_values_of_an_arm_arms.csv": ", row 3, column mean: 3 is not 1, the value of the same arm (A of a) in row 1; several results of a study are imported as contrasts",
     "unclosed_quote.csv": ", line 2: unexpected end of data; expected cells separated by ','",
     "underscore_number.csv": ", row 1, column TE: '1_0' is not a number",
-    "unknown_columns.csv": ": the columns (author, effect_size, variance) fit no known convention for contrasts, because no column names the treatments of common names: give them with --set treat1=NAME --set treat2=NAME",
+    "unknown_columns.csv": ": the columns (author, effect_size, variance) fit no known convention for contrasts, because no column names the treatments of common names: give them with --set treat1=NAME --set treat2=NAME, or name the columns, as in --map treat1=COLUMN",
     "unnamed_column.csv": ": column 3 has no name and holds 'B'; name it, or, if there is a caption above the header, use --skip",
     "wide_without_arm_2_arms.csv": ", row 1: 7 cells where the header has 8",
     "zero_se.csv": ", row 2, column seTE: '0' is not a number greater than 0",

@@ -597,7 +597,7 @@ def test_an_import_into_a_review_is_never_undone_by_the_next_build(review, capsy
     assert "make book stop instead of undoing the import" in capsys.readouterr().out
     imported = {path: path.read_bytes() for path in (review / "data").rglob("*") if path.is_file()}
     with pytest.raises(
-        TableError, match="data/trials holds other.csv, .* as outcome sleep, and review.yml names another"
+        TableError, match="data/trials holds other.csv, .* as outcome sleep, but review.yml names another"
     ):
         new_review(review)
     assert imported == {path: path.read_bytes() for path in (review / "data").rglob("*") if path.is_file()}

@@ -450,8 +450,8 @@ def _fits_nothing(
             asked = " ".join(f"--set {name}=NAME" for name in ("treat1", "treat2") if _names_of(form, name) in missing)
             first = asked.removeprefix("--set ").partition("=")[0]
             return (
-                f"{sentence}, because no column names the treatments of {form.name}: give them with {asked}, or name the"
-                f" columns, as in --map {first}=COLUMN"
+                f"{sentence}, because no column names the treatments of {form.name}: give them with {asked}, or name"
+                f" the columns, as in --map {first}=COLUMN"
             )
     layout, _ = _find_layout(columns, other, mapping, constants)
     if layout and (layout.format != REVMAN_5 or all(map(_has_arm_numbers, layout.arms.values()))):

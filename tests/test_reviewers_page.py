@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import yaml
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, SoupStrainer
 
 from conftest import BOOK, ROOT, chapters
 from helpers import copy_data
@@ -73,7 +73,8 @@ def test_the_commands_of_the_page_end_as_it_says(run):
 @pytest.mark.built
 @pytest.mark.parametrize("stem", chapters())
 def test_links_to_repository_and_binder_are_shown_only_where_their_address_is_set(built, stem):
-    page = BeautifulSoup((built / "book" / f"{stem}.html").read_text(encoding="utf-8"), "html.parser")
+    text = (built / "book" / f"{stem}.html").read_text(encoding="utf-8")
+    page = BeautifulSoup(text, "html.parser", parse_only=SoupStrainer("a"))
     repository = CONFIG["repository"]["url"]
     links = [
         link["href"]

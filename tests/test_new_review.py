@@ -440,6 +440,7 @@ def test_every_text_of_a_review_has_contrast(strange, reader, scheme):
             if page.evaluate("document.documentElement.dataset.theme") != shown:
                 page.locator("button.theme-switch-button").first.click()
         assert page.evaluate("document.documentElement.dataset.theme") == shown
+        page.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)")
         settle(page)
         found[f"{path.name}, drawings"] = faint_texts(page)
         page.evaluate(Axe().axe_script)
@@ -462,6 +463,7 @@ def test_nothing_of_a_review_is_cut_off_on_a_telephone(strange, reader):
     page.set_viewport_size({"width": 360, "height": 900})
     for path in sorted((strange / "_build" / "html" / "book").glob("*.html")):
         page.goto(f"{address}book/{path.name}")
+        page.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)")
         found[path.name] = page.evaluate(STICKS_OUT)
     page.close()
     server.shutdown()

@@ -190,7 +190,8 @@ def _heat(
     figure, canvas = layout.page(width, height)
     layout.legend(canvas, keys, 1, height, total, size)
     written = np.array([[scale.text(value) for value in row] for row in values])
-    fits = max(layout.text_width(text, small) for text in written.flat) + 3 <= across
+    widest = [*written.flat, scale.text(scale.low), scale.text(scale.high)]
+    fits = max(layout.text_width(text, small) for text in widest) + 3 <= across
     axes = layout.panel(figure, left, below, n_columns * across, n_rows * along, small)
     seaborn.heatmap(
         values,

@@ -17,7 +17,7 @@ DOORS = {
     "cli/statements.py _verify",
     "living/exports.py export",
     "living/new_review.py _read",
-    "living/new_review.py _undo_no_import",
+    "living/new_review.py _refuse_to_undo_import",
     "living/new_review.py build_data",
     "living/results.py read_results",
     "living/review.py data",

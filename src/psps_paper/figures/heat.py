@@ -18,6 +18,7 @@ from psps_paper.figures.style import PAPER, SMALL_FONT_SIZE, Width
 from psps_paper.formatting import half_unit, number
 
 MOST_COLUMNS = 60
+DECIMALS = 8
 WIDEST_CELL = 70.0  # points
 AROUND_ZERO = LinearSegmentedColormap.from_list(
     "around_zero", [palette.TOWARDS_FIRST, palette.NEUTRAL, palette.TOWARDS_LATER]
@@ -125,10 +126,10 @@ def contribution_heat(
     Source: Papakonstantinou et al. 2018.
     """
     where = "contribution_heat"
-    percent = 100 * _checked(contributions, where, at_least=0.0)
+    percent = np.round(100 * _checked(contributions, where, at_least=0.0), DECIMALS - 2)
     sums = percent.sum(axis=1)
     for row, total in zip(contributions.index, sums, strict=True):
-        if abs(total - 100) > 1e-6:
+        if abs(total - 100) > 1e-4:
             raise ValueError(f"{where}: row {row!r} sums to {total / 100:g}; expected proportions that sum to 1")
     shown = list(contributions.columns if direct is None else direct)
     unknown = [comparison for comparison in shown if comparison not in contributions.columns]
@@ -165,7 +166,8 @@ def _checked(frame: pd.DataFrame, where: str, at_least: float = -np.inf) -> np.n
     if frame.empty or len(frame) > MOST_COLUMNS:
         raise ValueError(f"{where}: {len(frame)} rows; expected 1 to {MOST_COLUMNS}")
     style.check_numbers(frame.reset_index(), list(frame.columns), where, at_least=at_least)
-    return frame.to_numpy(float)
+    # Small differences of large numbers: later digits are those of the machine.
+    return np.round(frame.to_numpy(float), DECIMALS)
 
 
 def _heat(

@@ -436,6 +436,11 @@ def test_a_file_of_another_make_is_read(data, name):
 
 
 REFUSED = {
+    "one name missing among studies named in every row": (
+        ARMS.replace("\nAsh,y", "\n,y") + "Bay,x,30,5,2\nBay,y,30,4,2\n",
+        ("arms", "score_md", {}),
+        "row 2: ",
+    ),
     "two moments as treatments": (
         "study,n_pre,mean_pre,sd_pre,n_post,mean_post,sd_post\nAsh,40,5.1,2,41,4.1,2.2\n",
         ("arms", "score_md", {}),

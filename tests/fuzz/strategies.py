@@ -42,6 +42,29 @@ LABELS = [
 ]
 TREATMENTS = ["placebo", "drug", "SCS: burst", "naïve", "10% gel", "T.1", "lidocaína", "B & C"]
 MISSING = ["", "NA", "n/a", "nan", "NULL", "."]
+# Also stand for a number that is not given, though not for a name
+NOT_GIVEN = {
+    *(
+        "-",
+        "--",
+        "\u2013",
+        "\u2014",
+        "\u2212",
+        "..",
+        "...",
+        "?",
+        "n.a.",
+        "n.r.",
+        "nd",
+        "n.d.",
+        "ne",
+        "n.e.",
+        "nr",
+        "#n/a",
+    ),
+    *("unknown", "unclear", "missing", "not reported", "not available", "not stated", "not given", "not estimable"),
+    "not applicable",
+}
 HOSTILE = [
     "=1+1",
     "@SUM(A1)",
@@ -170,7 +193,7 @@ def independent(sheet: Sheet) -> Counter:
         ]
         for row in sheet.rows:
             cells = [row[place] for place in places]
-            if not any(cell.strip() for cell in row):
+            if not any(cell.strip() for cell in row) or _no_study(cells[:3], row):
                 continue
             labels, (te, se) = (
                 [_label(cell) for cell in cells[:3]],
@@ -186,10 +209,17 @@ def independent(sheet: Sheet) -> Counter:
         for names in (("study",), ("treatment", "t", "trt"), ("n",), ("mean", "y"), ("sd",))
     ]
     studies: dict[str, list] = {}
+    named = [_bare(row[places[0]]) for row in sheet.rows if _bare(row[places[0]])]
+    above = ""
     for row in sheet.rows:
-        if not any(cell.strip() for cell in row):
-            continue
         study, treatment, n, mean, sd = (row[place] for place in places)
+        if not any(cell.strip() for cell in row) or _no_study([study, treatment], row):
+            above = ""
+            continue
+        # A study that only its first row names
+        if not _bare(study) and _bare(treatment) and len(set(named)) == len(named):
+            study = above
+        above = study
         n, mean, sd = (_value(cell, sheet.separator) for cell in (n, mean, sd))
         if (n is not None and (n < 2 or n.denominator != 1)) or (sd is not None and sd <= 0):
             raise Unread
@@ -203,6 +233,15 @@ def independent(sheet: Sheet) -> Counter:
             for second, n2, mean2, sd2 in used[k + 1 :]:
                 found[(study, first, second, float(mean1 - mean2), math.sqrt(sd1**2 / n1 + sd2**2 / n2))] += 1
     return found
+
+
+def _bare(cell: str) -> str:
+    return _visible(cell).strip()
+
+
+def _no_study(labels: list[str], row: list[str]) -> bool:
+    """Whether a row has neither labels nor digits, as a line of units."""
+    return not any(map(_bare, labels)) and not any(c.isdigit() for cell in row for c in cell)
 
 
 def _visible(text: str) -> str:
@@ -240,7 +279,11 @@ def _is_number(cell: str) -> bool:
 
 
 def _value(cell: str, separator: str) -> Fraction | None:
-    text = _visible(cell.strip()).replace("\N{MINUS SIGN}", "-")
+    if cell.strip().lower() in NOT_GIVEN:
+        return None
+    # Marks of footnotes behind a number, and the raised points of some journals
+    text = re.sub("([0-9.,)])\\s*[*\u2020\u2021\u00a7\u00b6\u1d43\u1d47\u1d9c]+$", r"\1", _visible(cell.strip()))
+    text = re.sub("([0-9])\u00b7([0-9])", r"\1.\2", text).replace("\N{MINUS SIGN}", "-")
     if re.match("[\u2012\u2013\ufe63\uff0d][0-9.]", text):
         text = "-" + text[1:]
     # Blanks and apostrophes between groups of three digits, as SI and Swiss usage have them

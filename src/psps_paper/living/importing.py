@@ -333,7 +333,8 @@ def _with_studies(cells: pd.DataFrame, layout: Layout, log: ImportLog) -> pd.Dat
     for row in cells.index[empty & words]:
         log.set_aside(row, "", "no study, no treatment and no number, such as a line of units")
     cells = cells[~(empty & words)].copy()
-    if layout.shape != "long" or not labels:
+    # A study that other rows name again shows that a blank cell is a gap, not a name written once.
+    if layout.shape != "long" or not labels or cells.loc[cells[study].ne(""), study].duplicated().any():
         return cells
     filled = []
     columns = [layout.columns[name] for name in ("study", "year") if name in layout.columns]

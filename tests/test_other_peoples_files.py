@@ -439,7 +439,7 @@ REFUSED = {
     "one name missing among studies named in every row": (
         ARMS.replace("\nAsh,y", "\n,y") + "Bay,x,30,5,2\nBay,y,30,4,2\n",
         ("arms", "score_md", {}),
-        "row 2: ",
+        "row 2, column study: '' is not a label",
     ),
     "two moments as treatments": (
         "study,n_pre,mean_pre,sd_pre,n_post,mean_post,sd_post\nAsh,40,5.1,2,41,4.1,2.2\n",

@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from psps_paper.figures import layout, palette, style
 from psps_paper.figures.drawing import Drawing
@@ -212,6 +213,8 @@ def _heat(
         yticklabels=False,
     )
     axes.collections[0].set_clip_on(False)
+    # One ground for all blank cells, so that on a dark page too the palest cell is the smallest number
+    axes.add_patch(Rectangle((0, 0), n_columns, n_rows, facecolor=palette.NEUTRAL, edgecolor="none", zorder=0))
     for text, value in zip(axes.texts, values[written != ""], strict=fits):
         text.set_color(palette.text_on(scale.colour(value)))
     for k, text in enumerate(texts):

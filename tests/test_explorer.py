@@ -570,7 +570,13 @@ class TestHands:
         page.evaluate("navigator.clipboard.writeText = async text => { window.copied = text; }")
         page.get_by_role("button", name="Copy link").click()
         assert "#" not in page.evaluate("copied")
-        page.evaluate("location.hash = 'what-it-cannot-do'")
+        # The page reads its settings from the new address first; nobody clicks within the same moment.
+        page.evaluate(
+            """() => new Promise(done => {
+              addEventListener("hashchange", () => setTimeout(done, 100), { once: true });
+              location.hash = "what-it-cannot-do";
+            })"""
+        )
         page.get_by_role("checkbox", name="minimally invasive").uncheck()
         page.get_by_role("button", name="Copy link").click()
         expect(page.get_by_text("Link copied.")).to_be_visible()

@@ -16,7 +16,7 @@ import openpyxl
 import pandas as pd
 
 from helpers import DATA, ROOT
-from psps_paper.living.model import Options
+from psps_paper.living.model import Import, Options
 
 ORACLE = json.loads((ROOT / "tests" / "oracles" / "star_demo.json").read_text(encoding="utf-8"))
 # Names of the oracle's treatments in this review
@@ -314,6 +314,17 @@ def printed_only(folder: Path) -> Path:
     data = Path(shutil.copytree(DATA, folder / "data"))
     shutil.rmtree(data / "trials", ignore_errors=True)
     return data
+
+
+def read(data, text: str | bytes, kind: str, outcome: str, *, file: str = "table.csv", **options) -> Import:
+    """Import a file's text for an outcome of a data folder, with the options of the command line."""
+    from psps_paper.living.importing import convert
+    from psps_paper.living.reading import table_from_bytes
+
+    content = text if isinstance(text, bytes) else text.encode()
+    return convert(
+        table_from_bytes(file, content, skip=options.get("skip", 0)), Options(kind, outcome=outcome, **options), data
+    )
 
 
 def each_measure(place: Path) -> Path:

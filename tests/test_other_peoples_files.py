@@ -9,10 +9,9 @@ import math
 
 import pytest
 
-from living_examples import each_measure
-from psps_paper.living.importing import convert, report
-from psps_paper.living.model import Import, Options
-from psps_paper.living.reading import table_from_bytes
+from living_examples import each_measure, read
+from psps_paper.living.importing import report
+from psps_paper.living.model import Import
 from psps_paper.tables.errors import TableError
 
 pytestmark = pytest.mark.slow
@@ -38,13 +37,6 @@ REVMAN_WEB = (
 def data(tmp_path_factory):
     """A data folder with one outcome of each measure."""
     return each_measure(tmp_path_factory.mktemp("others"))
-
-
-def read(data, text: str | bytes, kind: str, outcome: str, *, file: str = "table.csv", **options) -> Import:
-    content = text if isinstance(text, bytes) else text.encode()
-    return convert(
-        table_from_bytes(file, content, skip=options.get("skip", 0)), Options(kind, outcome=outcome, **options), data
-    )
 
 
 def effects(result: Import) -> dict[tuple[str, str, str], tuple[float, float]]:

@@ -28,10 +28,8 @@ import math
 
 import pytest
 
-from living_examples import each_measure
-from psps_paper.living.importing import convert, report
-from psps_paper.living.model import Import, Options
-from psps_paper.living.reading import table_from_bytes
+from living_examples import each_measure, read
+from psps_paper.living.importing import report
 from psps_paper.tables.errors import TableError
 
 pytestmark = pytest.mark.slow
@@ -50,13 +48,6 @@ COMPLETED = math.sqrt(0.2**2 + 0.22**2 - 2 * 0.1**2)  # the two contrasts share 
 def data(tmp_path_factory):
     """A data folder with one outcome of each measure."""
     return each_measure(tmp_path_factory.mktemp("trade"))
-
-
-def read(data, text: str | bytes, kind: str, outcome: str, *, file: str = "table.csv", **options) -> Import:
-    content = text if isinstance(text, bytes) else text.encode()
-    return convert(
-        table_from_bytes(file, content, skip=options.get("skip", 0)), Options(kind, outcome=outcome, **options), data
-    )
 
 
 # name: text, kind, outcome, options, expected (te, se), words of the report

@@ -66,7 +66,7 @@ def fact(facts: pd.DataFrame, name: str) -> pd.Series:
     Raises
     ------
     KeyError
-        Naming the identifier, if there is no such row.
+        There is no such row; the message names the identifier.
     """
     positions = np.flatnonzero(facts["fact"].to_numpy(object) == name)
     if not len(positions):

@@ -205,7 +205,7 @@ def class_means(treatments: list[str], classes: list[str], reference: str | None
 
 
 def component_basis(treatments: list[str], separator: str, inactive: str | None) -> tuple[list[str], np.ndarray]:
-    """Return the components and the matrix of which treatment has which; the inactive one has no effect."""
+    """Return the active components and the matrix of treatments by components."""
     parts = [[part.strip() for part in name.split(separator.strip())] for name in treatments]
     names = sorted({part for some in parts for part in some})
     if inactive is not None and inactive not in names:

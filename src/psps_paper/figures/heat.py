@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -219,7 +218,7 @@ def _heat(
         text.set_color(palette.text_on(scale.colour(value)))
     for k, text in enumerate(texts):
         layout.write(canvas, 1, below + (n_rows - k - 0.5) * along, text, small)
-    _number_columns(canvas, left, across, n_columns, below + n_rows * along + 0.8 * small, small)
+    layout.number_columns(canvas, left, across, n_columns, below + n_rows * along + 0.8 * small, small)
     layout.write(canvas, 2, below - size, caption, size, va="top")
     return figure
 
@@ -228,10 +227,3 @@ def _row_name(name: str, room: float, size: float) -> str:
     """Wrap the name of a comparison or design; a long one may also break after a treatment."""
     whole = layout.wrap(name, room, size)
     return whole if layout.block_width(whole, size) <= room else layout.wrap(name.replace(":", ": "), room, size)
-
-
-def _number_columns(canvas: Axes, left: float, across: float, n: int, y: float, size: float) -> None:
-    """Write numbers above the columns, or above as many as have room."""
-    step = next(k for k in itertools.count(1) if k * across > 2.2 * size)
-    for k in range(step, n + 1, step):
-        layout.write(canvas, left + (k - 0.5) * across, y, str(k), size, ha="center")

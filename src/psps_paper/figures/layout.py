@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import logging
 import os
 import unicodedata
@@ -240,6 +241,13 @@ def write(canvas: Axes, x: float, y: float, text: str, size: float, **options) -
     first = {"top": -0.5, "bottom": len(lines) - 0.5}.get(options["va"], (len(lines) - 1) / 2)
     for k, line in enumerate(lines):
         canvas.text(x, y + (first - k) * along, line, fontsize=size, **options | {"va": "center_baseline"})
+
+
+def number_columns(canvas: Axes, left: float, across: float, n: int, y: float, size: float) -> None:
+    """Write numbers above the columns of a grid, or above as many as have room."""
+    step = next(k for k in itertools.count(1) if k * across > 2.2 * size)
+    for k in range(step, n + 1, step):
+        write(canvas, left + (k - 0.5) * across, y, str(k), size, ha="center")
 
 
 @dataclass(frozen=True)

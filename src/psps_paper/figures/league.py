@@ -241,12 +241,9 @@ def league_direct(
 
 def _write_names_beside(canvas: Axes, grid: _Grid, names: list[str], height: float, size: float) -> None:
     """Write names left of the rows, and above the columns as many of their numbers as fit."""
-    step = next(k for k in itertools.count(1) if k * grid.across > 2.2 * size)
     for i, text in enumerate(names):
         layout.write(canvas, 1, grid.top - i * grid.along - grid.along / 2, text, size)
-        if (i + 1) % step == 0:
-            x = grid.left + (i + 0.5) * grid.across
-            layout.write(canvas, x, height - 2 - 0.6 * size, str(i + 1), size, ha="center")
+    layout.number_columns(canvas, grid.left, grid.across, len(names), height - 2 - 0.6 * size, size)
 
 
 def _draw_estimates(

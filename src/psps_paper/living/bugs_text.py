@@ -1,4 +1,4 @@
-"""Data of WinBUGS and JAGS that stand as a list or a dump of R, as lines of a table."""
+"""Read data of WinBUGS and JAGS, given as a list or a dump of R, as lines of a table."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def bugs_lines(name: str, text: str) -> tuple[list[list[str]], str] | None:
     Raises
     ------
     TableError
-        A matrix has another number of values than its dimensions say, or other rows than the rest.
+        The dimensions of a matrix do not match its values, or matrices differ in their number of rows.
 
     Examples
     --------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pandas as pd
 
 from psps_paper.book.display import Shown, folded, sentence, show
@@ -152,9 +151,8 @@ def _heat_maps(review: Review, outcome: str) -> list[Shown]:
         parts.append(show(net_heat_map(heat, name=f"net-heat-{k}"), tier=TIER, caption=caption))
     elif len(heat):
         parts.append(sentence(f"{label}: {len(heat)} designs are too many for a net heat plot."))
-    first, second = np.triu_indices(len(fit.treatments), 1)
-    against = [reference in (fit.treatments[i], fit.treatments[j]) for i, j in zip(first, second, strict=True)]
-    shares = named(contribution_matrix(fit)[against])
+    contributions = contribution_matrix(fit)
+    shares = named(contributions[[reference in name.split(join) for name in contributions.index]])
     direct = list(shares.columns)
     for start in range(0, len(direct), DIRECT_ROWS):
         which = "" if len(direct) <= DIRECT_ROWS else f", part {start // DIRECT_ROWS + 1}"

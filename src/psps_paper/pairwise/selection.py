@@ -206,8 +206,8 @@ def selection_model(
     Returns
     -------
     SelectionModel
-        The global maximum, by a grid over mean and tau, at each point of which the weights solve a concave problem,
-        and Newton's method from its best points.
+        The global maximum. At each point of a grid over mean and tau the weights solve a concave problem; Newton's
+        method starts from the best points.
 
     Raises
     ------
